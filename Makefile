@@ -1,0 +1,63 @@
+# Everything is installed into .venv, from constraints.txt. A stamp file says which extras it holds, so that nothing is
+# installed twice; `make clean` removes all of it. GNU Make 3.81 and a POSIX shell suffice.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PYTEST_ARGS ?= -n auto --dist loadfile
+
+# The first interpreter for which the pinned wheels exist and which can build environments (Debian ships venv apart).
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types imports installed clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run the demonstration
+	@$(BIN)/localnoise demo
+
+test: $(VENV)/.dev  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
+	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
+	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev  ## check style and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## fix style and format where a tool can
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: installed  ## check the types of the installed package
+	@cd build/installed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p localnoise
+
+imports: installed  ## check which way imports point
+	@cd build/installed && ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache --no-logo
+
+clean:  ## remove .venv, builds and caches
+	@rm -rf $(VENV) .nox build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package as it ships: static tools cannot follow an editable install to hardware/ and sims/.
+installed: $(VENV)/.dev
+	@rm -rf build && $(PIP) install --no-deps --no-build-isolation --target build/installed .
+
+$(VENV)/.base: constraints.txt
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(USABLE)' || { echo "localnoise needs Python 3.11 to 3.14 with its venv module: \
+	install one (Debian: python3-venv), or name one with make PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "==> Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -c constraints.txt pip setuptools
+	@touch $@
+
+$(VENV)/.sims: $(VENV)/.base pyproject.toml
+	@echo "==> Installing what the simulations need: 1 to 10 minutes the first time, most of them for torch"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.sims
+	@echo "==> Installing what tests and checks need: about a minute the first time"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,dev]"
+	@touch $@

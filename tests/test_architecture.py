@@ -1,0 +1,118 @@
+"""Imports point one way, and the checks that say so do bite."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = CONFIG["project"]["optional-dependencies"]
+
+
+def project_name(requirement: str) -> str:
+    return re.match(r"[\w.-]+", requirement)[0]
+
+
+def declared(*extras: str) -> set[str]:
+    """Name the dependencies of the core and of these extras."""
+    requirements = [*CONFIG["project"]["dependencies"], *(r for extra in extras for r in EXTRAS[extra])]
+    return {project_name(requirement) for requirement in requirements}
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the contracts on the package that lies in `folder`, laid out as installed."""
+    command = [sys.executable, "-c", "import importlinter.cli as cli; cli.lint_imports_command()", "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def installed(tmp_path) -> Path:
+    """Lay the package out as it installs: static tools cannot follow the package-dir map."""
+    for name, folder in CONFIG["tool"]["setuptools"]["package-dir"].items():
+        shutil.copytree(
+            ROOT / folder, tmp_path.joinpath(*name.split(".")), ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_contracts_hold(installed):
+    done = lint_imports(installed)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("localnoise", "from localnoise.hardware import __doc__"),
+        ("localnoise", "import localnoise.sims"),
+        ("localnoise", "def lazily():\n    import torch"),
+        ("localnoise", "import brian2"),
+        ("localnoise/hardware", "import localnoise.sims"),
+        ("localnoise/hardware", "import torch"),
+        ("localnoise/kernels", "from localnoise.errors import ArgumentError"),
+        ("localnoise/kernels", "from localnoise import hardware"),
+        ("localnoise/kernels", "from scipy import linalg"),
+    ],
+)
+def test_contracts_bite(installed, where, line):
+    (installed / where / "planted.py").write_text(line + "\n")
+    done = lint_imports(installed)
+    assert done.returncode != 0
+    assert "planted" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("localnoise/kernels", "import math\nimport numba\nimport numpy\nimport localnoise.kernels"),
+        ("localnoise/hardware", "import localnoise.errors"),
+        ("localnoise/sims", "import brian2\nimport torch\nimport localnoise.hardware\nimport localnoise.errors"),
+    ],
+)
+def test_contracts_allow_the_right_way(installed, where, line):
+    (installed / where / "planted.py").write_text(line + "\n")
+    done = lint_imports(installed)
+    assert done.returncode == 0, done.stdout
+
+
+def test_kernels_are_forbidden_every_other_dependency():
+    (contract,) = (c for c in CONFIG["tool"]["importlinter"]["contracts"] if c["name"].startswith("Kernels"))
+    assert declared("sims", "spiking") - {"numba", "numpy"} <= set(contract["forbidden_modules"])
+
+
+def banned(*arguments: str, code: str | None = None) -> list[dict]:
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select=TID", "--output-format=json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    return json.loads(done.stdout)
+
+
+BARE = ["import hardware", "import sims.cli", "from sims import cli", "from hardware.fixedpoint import Q"]
+
+
+@pytest.mark.parametrize("line", [*BARE, "from . import cli"])
+def test_bare_names_are_banned(line):
+    assert banned("-", "--stdin-filename=sims/planted.py", code=line + "\n")
+
+
+def test_no_bare_names_in_the_tree():
+    assert banned(".") == []
+
+
+def test_no_script_shadows_a_module_that_it_needs():
+    """`python sims/compare.py` puts sims/ first on sys.path, where sims/types.py would be everyone's `types`."""
+    taken = sys.stdlib_module_names | declared(*EXTRAS) | {"localnoise"}
+    scripts = {path.stem for path in (ROOT / "sims").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert scripts & taken == set()
+
+
+def test_no_folder_shadows_the_package():
+    """tests/ is on sys.path, where a plain folder wins over an editable install: mirror the core in tests/core/."""
+    assert not (ROOT / "tests" / "localnoise").exists()

@@ -1,0 +1,16 @@
+"""A grid of processing units in which structured, robustness-giving noise emerges from local learning rules.
+
+Start with `UnitGrid`; baselines are in `central`, the torch layer in `localnoise.nn`.
+"""
+
+from localnoise import central as central
+from localnoise.bank import Bank as Bank
+from localnoise.config import GridConfig as GridConfig
+from localnoise.grid import UnitGrid as UnitGrid
+from localnoise.rules import LMS as LMS
+from localnoise.rules import Moments as Moments
+from localnoise.rules import SignLMS as SignLMS
+from localnoise.storage import load as load
+from localnoise.unit import ProcessingUnit as ProcessingUnit
+
+__version__ = "0.1.0"

@@ -1,0 +1,30 @@
+"""What dense oracles and central baselines share: neuron order, memory limits, the Gaussian log density."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import TooLargeError
+
+
+def permute(matrix: npt.NDArray[Any], channels: int) -> npt.NDArray[Any]:
+    """Turn unit-major rows (u m + c) into C order of (C, H, W) (c N + u); columns stay. Cost O(n^2)."""
+    n = len(matrix)
+    return np.ascontiguousarray(matrix.reshape(n // channels, channels, -1).swapaxes(0, 1)).reshape(n, -1)
+
+
+def refuse_if_larger(what: str, needed: int, limit: int, instead: str) -> None:
+    """Raise a TooLargeError that states the memory if `needed` bytes exceed `limit`."""
+    if needed > limit:
+        raise TooLargeError(
+            f"{what} would take {needed / 2**30:.1f} GiB: expected at most {limit / 2**30:.1f} GiB; "
+            f"use {instead}, or raise max_bytes"
+        )
+
+
+def log_density(whitened: npt.NDArray[Any], log_scale: float) -> npt.NDArray[np.float64]:
+    """Gaussian log density from whitened values (T, ...) and the log determinant of the factor."""
+    e = whitened.reshape(len(whitened), -1)
+    squares = np.square(e, dtype=np.float64).sum(axis=1)
+    return np.asarray(-0.5 * (squares + e.shape[1] * np.log(2 * np.pi)) - log_scale)

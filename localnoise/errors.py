@@ -1,0 +1,38 @@
+"""One exception tree. Every message names the argument, its value, what was expected and the fix."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LocalnoiseError(Exception):
+    """Base of everything that localnoise raises on purpose."""
+
+
+class ArgumentError(LocalnoiseError, ValueError):
+    """An argument has a value, shape or dtype that the function cannot use."""
+
+
+class DataError(LocalnoiseError, ValueError):
+    """A data set's file is missing, truncated, mislabelled or of the wrong size."""
+
+
+class FileFormatError(LocalnoiseError, OSError):
+    """A file is not what localnoise writes: foreign, truncated, or of an unknown schema version."""
+
+
+class TooLargeError(LocalnoiseError, MemoryError):
+    """A dense result would not fit: the message states the memory that it would take."""
+
+
+class MissingDependencyError(LocalnoiseError, ImportError):
+    """An optional dependency is not installed: the message gives the install command."""
+
+
+def choose(argument: str, value: object, allowed: Iterable[str]) -> str:
+    """Return `value` if it is one of `allowed`, else raise an ArgumentError that suggests the nearest name."""
+    names = list(allowed)
+    if isinstance(value, str) and value in names:
+        return value
+    near = difflib.get_close_matches(str(value), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ArgumentError(f"{argument}={value!r}: expected one of {', '.join(map(repr, names))}{hint}")

@@ -1,0 +1,92 @@
+"""The local noise field as arrays, one row a unit: what kernels read, rules write and files hold.
+
+    eta_u = gain_u * ( a_u + G_u h_R(u) + B_u eta_P(u) + S_u xi_u ),   xi_u ~ N(0, I_m)
+
+(eta_P(u) is the parents' field before their gain.) Its conditional covariance is diag(gain) (I - B)^-1 S S' (I - B)^-T
+diag(gain): positive definite whatever the weights, as long as the diagonals of S and the gains are positive.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Topology and weights of N units with m channels, K parents and R readable activations each.
+
+    Attributes
+    ----------
+    order : (N,) int32
+        Units in the order of the sweep.
+    parents : (N, K) int32
+        Each unit's parents, -1 where it has fewer.
+    readers : (N, R) int32
+        Units whose activation it reads (itself first), -1 where clipped; R = 0 without signal dependence.
+    a, G, B, S, gain : floating
+        (N, m), (N, m, R m), (N, m, K m), (N, m, m) lower triangular, (N,).
+    """
+
+    order: Ints
+    parents: Ints
+    readers: Ints
+    a: Floats
+    G: Floats
+    B: Floats
+    S: Floats
+    gain: Floats
+
+    @classmethod
+    def initial(cls, order: Ints, parents: Ints, readers: Ints, channels: int, dtype: Any) -> "Field":
+        """Independent unit-variance noise: a = G = B = 0, S = I, gain = 1."""
+        units, m = len(order), channels
+        return cls(
+            order=order,
+            parents=parents,
+            readers=readers,
+            a=np.zeros((units, m), dtype),
+            G=np.zeros((units, m, readers.shape[1] * m), dtype),
+            B=np.zeros((units, m, parents.shape[1] * m), dtype),
+            S=np.tile(np.eye(m, dtype=dtype), (units, 1, 1)),
+            gain=np.ones(units, dtype),
+        )
+
+    @property
+    def signal(self) -> bool:
+        """Whether the units read the activation."""
+        return self.readers.shape[1] > 0
+
+    @property
+    def channels(self) -> int:
+        """Channels per unit, m."""
+        return self.S.shape[1]
+
+    @property
+    def regressors(self) -> int:
+        """Length p of z_u = [1; h_R(u); d_P(u)] (of d_P(u) alone without signal dependence)."""
+        return (1 + self.G.shape[2] if self.signal else 0) + self.B.shape[2]
+
+    @property
+    def weights(self) -> Floats:
+        """W = [a G B] of every unit, (N, m, p), a copy."""
+        parts = [self.a[:, :, None], self.G, self.B] if self.signal else [self.B]
+        return np.concatenate(parts, axis=2)
+
+    def assign(self, W: Floats, S: Floats) -> None:
+        """Write learned weights W (N, m, p) and factors S (N, m, m) in place; the gain returns to 1."""
+        if self.signal:
+            self.a[:] = W[:, :, 0]
+            self.G[:] = W[:, :, 1 : 1 + self.G.shape[2]]
+        self.B[:] = W[:, :, W.shape[2] - self.B.shape[2] :]
+        self.S[:] = S
+        self.gain[:] = 1
+
+    def astype(self, dtype: Any) -> "Field":
+        """The same field in another precision (a copy)."""
+        weights = {name: getattr(self, name).astype(dtype) for name in ("a", "G", "B", "S", "gain")}
+        return Field(order=self.order, parents=self.parents, readers=self.readers, **weights)

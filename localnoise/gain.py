@@ -1,0 +1,58 @@
+"""Gains: how loud the field is. Global as in the paper, or homeostatic, unit by unit."""
+
+import numpy as np
+
+from localnoise.field import Field, Floats
+
+EXACT_NEURONS = 4096
+_PROBES = 4096
+
+
+def marginal_variance(field: Field) -> Floats:
+    """Variance of every neuron's noise, (N, m) float64, unit-major.
+
+    Exact (a sweep of each column of the factor, O(n^2 m K)) up to 4,096 neurons; beyond, the mean square of 4,096
+    draws of a fixed seed, relative standard error 2.2 %.
+    """
+    from localnoise.kernels.sweep import draw
+
+    units, m = field.a.shape
+    if units * m <= EXACT_NEURONS:
+        return np.asarray(np.square(factor(field)).sum(axis=1).reshape(units, m))
+    total = np.zeros((m, units))
+    chunk = 64
+    for start in range(0, _PROBES, chunk):
+        eta = np.empty((chunk, m, units), field.S.dtype)
+        positions = np.arange(start, start + chunk, dtype=np.uint64)
+        draw(eta, eta, *topology_and_weights(field), np.uint64(0), positions, False, True, 32, 2)
+        total += np.square(eta, dtype=np.float64).sum(axis=0)
+    return np.asarray(total.T / _PROBES)
+
+
+def factor(field: Field) -> Floats:
+    """Dense L = diag(gain) (I - B)^-1 S in float64, (n, n), unit-major: Sigma = L L'."""
+    from localnoise.kernels.sweep import factor_columns
+
+    double = field.astype(np.float64)
+    n = double.a.size
+    L = np.empty((n, n))
+    factor_columns(L, double.order, double.parents, double.a, double.G, double.B, double.S, double.gain, 64)
+    return L
+
+
+def topology_and_weights(field: Field) -> tuple[Floats, ...]:
+    """The arrays in the order in which the sweep kernels take them."""
+    return (field.order, field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)  # type: ignore[return-value]
+
+
+def normalise(field: Field, trace: float, scope: str) -> None:
+    """Set the gain so that the noise has variance `trace` per neuron on average.
+
+    global : trace(Sigma) = trace n, one gain for all units: a sum over the grid, hence central (the paper's form).
+    local : trace(Sigma_uu) = trace m for each unit, from its own variance alone: homeostatic.
+    """
+    variance = marginal_variance(field).mean(axis=1)
+    if scope == "global":
+        field.gain[:] *= np.sqrt(trace / variance.mean())
+    else:
+        field.gain[:] *= np.sqrt(trace / variance)

@@ -1,0 +1,281 @@
+"""The grid of processing units: owns the arrays, validates, and calls the kernels."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from localnoise import gain
+from localnoise.config import GridConfig
+from localnoise.dense import log_density, permute, refuse_if_larger
+from localnoise.errors import ArgumentError, choose
+from localnoise.field import Field
+from localnoise.orders import ORDERS, neighbours, parents
+from localnoise.rules import Rule, make_rule
+from localnoise.rules.base import State
+from localnoise.unit import ProcessingUnit
+from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, as_trace
+
+_LEARN_CHUNK = 2048  # presentations converted at a time, so that memory does not grow with T
+
+
+class UnitGrid:
+    """A grid of units that learn and draw structured noise from what they and their parents do.
+
+    eta_u = gain_u (a_u + G_u h_R(u) + B_u eta_P(u) + S_u xi_u), xi_u ~ N(0, I). A draw costs O(n m (K + R)) time,
+    storage is O(n m (K + R)). Parameters as in `GridConfig`.
+
+    Examples
+    --------
+    >>> import numpy as np, localnoise as ln
+    >>> grid = ln.UnitGrid(shape=(4, 4), channels=2, order="raster", radius=1)
+    >>> d = np.random.default_rng(0).normal(size=(500, 2, 4, 4))
+    >>> grid.learn(d).sample(3, seed=0).shape
+    (3, 2, 4, 4)
+    """
+
+    def __init__(self, shape: tuple[int, int], channels: int = 1, **wiring: Any) -> None:
+        for option in wiring:
+            choose("option of UnitGrid", option, GridConfig.__dataclass_fields__)
+        self.config = config = GridConfig(shape=shape, channels=channels, **wiring)
+        height, width = config.shape
+        periodic = config.boundary == "periodic"
+        order = ORDERS[config.order](height, width)
+        above = parents(order, height, width, count=config.parents, radius=config.radius, periodic=periodic)
+        readers = np.empty((config.units, 0), np.int32)
+        if config.signal == "local":
+            readers = neighbours(height, width, config.signal_radius, periodic)
+        self.field = Field.initial(order, above, readers, config.channels, config.dtype)
+        self.rule: Rule | None = None
+        self.state: State | None = None
+        self.provenance: dict[str, Any] = {}
+
+    # Learning
+
+    def learn(self, d: npt.ArrayLike, h: npt.ArrayLike | None = None, rule: str | Rule = "moments", **options: Any) -> Self:
+        """Learn from displacements; call again to go on learning. The gain returns to 1: normalise afterwards.
+
+        Parameters
+        ----------
+        d : (T, C, H, W)
+            Displacements of the activation, in activation units.
+        h : (T, C, H, W), with signal="local"
+            The activations that were displaced.
+        rule : str or Rule
+            "moments", "lms" or "sign-lms"; `options` are the rule's. Another rule than before starts from the weights
+            that the grid has now, with fresh statistics.
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
+        """
+        chosen = make_rule(rule, **options)
+        source = np.asarray(d)
+        activation = self._activation(h, source)
+        if source.ndim != 4 or len(source) == 0:
+            as_activity("d", source, *self._layout)
+            raise ArgumentError("d has 0 samples: expected at least 1 displacement")
+        for first in range(0, len(source), _LEARN_CHUNK):  # all of it is checked before any of it is learned
+            self._chunk("d", source, first)
+            if activation is not None:
+                self._chunk("h", activation, first)
+        if self.rule is None or self.state is None or self.rule.name != chosen.name:
+            self.state = chosen.start(self.field)
+        self.rule = chosen
+        for first in range(0, len(source), _LEARN_CHUNK):
+            part = self._chunk("d", source, first)
+            h_part = part[:, :, :0] if activation is None else self._chunk("h", activation, first)
+            chosen.observe(self.field, self.state, part, h_part)
+        chosen.settle(self.field, self.state)
+        return self
+
+    def normalise(self, trace: float = 0.5, scope: str = "global") -> Self:
+        """Scale the noise to variance `trace` per neuron: over the grid ("global") or in every unit ("local").
+
+        With signal dependence the whole field is scaled, mean and noise, by what the conditional covariance needs.
+        """
+        gain.normalise(self.field, as_trace(trace), choose("scope", scope, ("global", "local")))
+        return self
+
+    # Drawing
+
+    def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
+        """Draw `count` samples of the zero-mean noise, (count, C, H, W), covariance `covariance()`.
+
+        Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw. An array
+        `start` (count,) names each sample's position in the stream.
+        """
+        eta = np.empty((as_count("count", count), self.config.channels, self.config.units), self.config.dtype)
+        return self._draw(eta, eta, seed, start, signal=False, white=True)
+
+    def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
+        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`."""
+        h3 = as_activity("h", h, *self._layout)
+        return self._draw(np.empty_like(h3), h3, seed, start, signal=self.field.signal, white=True)
+
+    def mean(self, h: npt.ArrayLike) -> Array:
+        """Mean of `perturb(h)`: diag(gain) (I - B)^-1 (a + G h), (T, C, H, W); zero without signal dependence."""
+        h3 = as_activity("h", h, *self._layout)
+        return self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, white=False)
+
+    def pull_back(self, gradient: npt.ArrayLike) -> Array:
+        """Adjoint of the mean's linear part: G' (I - B)^-T diag(gain) gradient, (T, C, H, W). Exact."""
+        from localnoise.kernels.sweep import pull_back
+
+        g = as_activity("gradient", gradient, *self._layout, finite=False)
+        out = np.empty_like(g)
+        f = self.field
+        pull_back(out, g, f.order, f.parents, f.readers, f.G, f.B, f.gain)
+        return self._shaped(out)
+
+    # Scoring
+
+    def innovations(self, d: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Array:
+        """What each unit's neighbourhood does not explain, whitened: S_u^-1 (d_u/g_u - W_u z_u), (T, C, H, W).
+
+        Standard normal where the field is true; its square is the unit's surprise. Cost O(T n m (K + R)).
+        """
+        d3 = as_activity("d", d, *self._layout)
+        h3 = self._activation(h, d3)
+        h3 = d3 if h3 is None else as_activity("h", h3, *self._layout)
+        return self._whiten(d3, h3, affine=self.field.signal)
+
+    def mahalanobis(self, delta: npt.ArrayLike, *, through_mean: bool = False) -> npt.NDArray[np.float64]:
+        """Squared norm delta' Sigma^-1 delta of each displacement, (T,), a sum of unit terms.
+
+        through_mean : take delta as a shift of the *activation*: the noisy network then sees delta plus the shift of the
+        noise's mean, diag(gain) (I - B)^-1 G delta. The two are equal without signal dependence.
+        """
+        d3 = as_activity("delta", delta, *self._layout)
+        if through_mean and self.field.signal:
+            shift = self._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
+            d3 = d3 + shift.reshape(d3.shape)
+        e = self._whiten(d3, None, affine=False)
+        return np.asarray(np.square(e, dtype=np.float64).sum(axis=(1, 2, 3)))
+
+    def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
+        """Log density of the field at eta, given h with signal dependence; (T,), natural logarithm."""
+        f = self.field
+        scale = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum()
+        scale += self.config.channels * np.log(f.gain.astype(np.float64)).sum()
+        return log_density(self.innovations(eta, h), scale)
+
+    def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
+        """Sigma, (n, n) float64, n in C order of (C, H, W). Small grids only: O(n^2) memory, O(n^3) time.
+
+        Raises
+        ------
+        TooLargeError
+            If it would take more than `max_bytes`; the message says how much.
+        """
+        refuse_if_larger("covariance()", 3 * 8 * self.config.neurons**2, max_bytes, "sample() or variance()")
+        L = permute(gain.factor(self.field), self.config.channels)
+        return np.asarray(L @ L.T)
+
+    def variance(self) -> npt.NDArray[np.float64]:
+        """Variance of each neuron's noise, (C, H, W); exact up to 4,096 neurons, then from 4,096 draws."""
+        variance = gain.marginal_variance(self.field).T
+        return np.ascontiguousarray(variance).reshape(self.config.channels, *self.config.shape)
+
+    # Size
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the field needs: existing links' weights, triangular factors, gains."""
+        f, m = self.field, self.config.channels
+        links = int((f.parents >= 0).sum() + (f.readers >= 0).sum())
+        own = m * (m + 1) // 2 + 1 + (m if f.signal else 0)
+        return links * m * m + own * self.config.units
+
+    @property
+    def bytes_per_unit(self) -> float:
+        """Mean bytes of parameters per unit, in the grid's dtype."""
+        return self.parameters * np.dtype(self.config.dtype).itemsize / self.config.units
+
+    @property
+    def wire_length(self) -> int:
+        """Sum of the Manhattan lengths of the links from parent to child, in units' pitch."""
+        unit, slot = np.nonzero(self.field.parents >= 0)
+        other = self.field.parents[unit, slot]
+        (height, width) = self.config.shape
+        dy, dx = abs(unit // width - other // width), abs(unit % width - other % width)
+        if self.config.boundary == "periodic":
+            dy, dx = np.minimum(dy, height - dy), np.minimum(dx, width - dx)
+        return int((dy + dx).sum())
+
+    def __getitem__(self, position: tuple[int, int]) -> ProcessingUnit:
+        """Return the unit at (y, x), a view."""
+        height, width = self.config.shape
+        try:
+            y, x = (int(coordinate) for coordinate in position)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"grid[{position!r}]: expected two whole numbers, grid[y, x]") from None
+        if not (0 <= y < height and 0 <= x < width):
+            raise ArgumentError(f"grid[{y}, {x}]: expected 0 <= y < {height} and 0 <= x < {width}")
+        return ProcessingUnit(y * width + x, width, self.field, self.state)
+
+    def __repr__(self) -> str:
+        c = self.config
+        learned = f"{self.rule.name}, {self.state['seen']} seen" if self.rule and self.state else "nothing learned"
+        return f"UnitGrid({c.shape[0]}x{c.shape[1]} units x {c.channels}, {c.order}, signal {c.signal}; {learned})"
+
+    # Files
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the grid to HDF5, aside and renamed. Without `state` the file is small, but cannot go on learning."""
+        from localnoise.storage import save
+
+        return save(self, path, state=state)
+
+    # Inner parts
+
+    @property
+    def _layout(self) -> tuple[int, tuple[int, int], str]:
+        return self.config.channels, self.config.shape, self.config.dtype
+
+    def _chunk(self, argument: str, source: npt.NDArray[Any], first: int) -> Array:
+        return as_activity(argument, source[first : first + _LEARN_CHUNK], *self._layout)
+
+    def _activation(self, h: npt.ArrayLike | None, d: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        if not self.field.signal:
+            if h is not None:
+                raise ArgumentError("h was given, but signal='none': expected no activation; build UnitGrid(signal='local')")
+            return None
+        if h is None:
+            raise ArgumentError("h is missing, but signal='local': expected the activations that were displaced, learn(d, h)")
+        array = np.asarray(h)
+        if len(array) != len(d):
+            raise ArgumentError(f"h has {len(array)} presentations, d has {len(d)}: expected the same number")
+        return array
+
+    def _draw(
+        self, eta: Array, h: Array, seed: int, start: Start, *, signal: bool, white: bool, affine: bool = True
+    ) -> Array:
+        from localnoise.kernels.sweep import draw
+
+        positions = as_positions(start, len(eta))
+        key = as_seed(seed)
+        workers = numba.get_num_threads()
+        share = -(-len(eta) // workers)
+        fits = 2**26 // (4 * self.config.neurons)
+        tile = int(np.clip(min(share, fits), 16, 128) + 15) // 16 * 16
+        f = self.field
+        a = f.a if affine else np.zeros_like(f.a)
+        weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
+        positions = np.concatenate([positions, np.zeros(-len(eta) % tile, np.uint64)])
+        draw(eta, h, *weights, key, positions, signal, white, tile, workers)
+        return self._shaped(eta)
+
+    def _whiten(self, d: Array, h: Array | None, *, affine: bool) -> Array:
+        from localnoise.kernels.score import whiten
+
+        e, f = np.empty_like(d), self.field
+        signal = f.signal and h is not None
+        whiten(e, d, d if h is None else h, f.parents, f.readers, f.a, f.G, f.B, f.S, f.gain, signal, affine, 64)
+        return self._shaped(e)
+
+    def _shaped(self, flat: Array) -> Array:
+        return flat.reshape(len(flat), self.config.channels, *self.config.shape)

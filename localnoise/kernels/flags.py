@@ -1,0 +1,32 @@
+"""The decorators that every kernel shares, so that flags are decided in one place.
+
+`contract` (fused multiply-add) is the only relaxation of IEEE arithmetic: it never reorders a sum, so a draw does
+not depend on how the samples are split into tiles or threads.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FLAGS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": True}
+
+
+def kernel(function: F) -> F:
+    """Compile a serial kernel, called by other kernels."""
+    compiled: F = njit(**_FLAGS)(function)
+    return compiled
+
+
+def inlined(function: F) -> F:
+    """Compile a few scalar operations into their caller, so that the caller's loop can vectorise."""
+    compiled: F = njit(inline="always", **_FLAGS)(function)
+    return compiled
+
+
+def parallel_kernel(function: F) -> F:
+    """Compile a kernel whose `prange` loops run on all of Numba's threads."""
+    compiled: F = njit(parallel=True, **_FLAGS)(function)
+    return compiled

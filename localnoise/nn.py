@@ -1,0 +1,132 @@
+"""Torch layer: a fresh draw of structured noise per presentation, with exact gradients. Needs the extra `sims` (torch).
+
+    y = h + eta,  eta ~ N(mu(h), Sigma),  dy/dh = I + diag(gain) (I - B)^-1 G
+
+The draw itself is a constant of the graph (straight through); the mean of a signal-dependent field is differentiated
+by the adjoint sweep. NumPy and torch share memory on the CPU: no copy of the draw.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from localnoise.bank import Bank
+from localnoise.errors import ArgumentError, MissingDependencyError, choose
+
+try:
+    import torch
+    from torch import Tensor, nn
+except ImportError as error:
+    raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
+
+
+class _Perturb(torch.autograd.Function):
+    """h -> h + eta(h); backward adds G' (I - B)^-T diag(gain) to the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, noise: Any, seed: int, start: int) -> Tensor:
+        ctx.noise, ctx.seed, ctx.start = noise, seed, start
+        eta = noise.perturb(_numpy(h), seed, start)
+        return h + torch.from_numpy(eta).to(h)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        where = (ctx.seed, ctx.start) if isinstance(ctx.noise, Bank) else ()
+        pulled = ctx.noise.pull_back(_numpy(gradient), *where)
+        return gradient + torch.from_numpy(pulled).to(gradient), None, None, None
+
+
+class NoiseLayer(nn.Module):
+    """Add one fresh draw to each activation (T, C, H, W); dense activations (T, n) are reshaped to the grid and back.
+
+    Parameters
+    ----------
+    noise : UnitGrid, CentralNoise or Bank
+        A sequence of them becomes a `Bank`: one is drawn per presentation.
+    when : str
+        "both" (training and evaluation), "train", "eval" or "never".
+    seed : int
+        The stream of draws. Presentations are numbered from 0 on; `reseed` starts again.
+
+    Examples
+    --------
+    >>> import localnoise as ln, torch
+    >>> from localnoise.nn import NoiseLayer
+    >>> layer = NoiseLayer(ln.UnitGrid(shape=(4, 4), channels=2), when="train", seed=1)
+    >>> layer(torch.zeros(5, 2, 4, 4)).shape
+    torch.Size([5, 2, 4, 4])
+    """
+
+    def __init__(self, noise: Any, when: str = "both", seed: int = 0) -> None:
+        super().__init__()
+        self.noise = Bank(noise) if isinstance(noise, Sequence) else noise
+        self.when = choose("when", when, ("both", "train", "eval", "never"))
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Restart the stream: the next presentation is number 0 of `seed`."""
+        self.seed, self.position = seed, 0
+
+    @property
+    def active(self) -> bool:
+        """Whether the layer adds noise in its present mode."""
+        return self.when == "both" or self.when == ("train" if self.training else "eval")
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return h + eta, drawn at the layer's position in its stream; float32 or float64, any device."""
+        if not self.active:
+            return h
+        start, self.position = self.position, self.position + len(h)
+        shape = _layout(self.noise)
+        if h.shape[1:] != shape and h[0].numel() != int(np.prod(shape)):
+            raise ArgumentError(f"h has shape {tuple(h.shape)}: expected (T, {', '.join(map(str, shape))}), as the noise was learned")
+        shaped = h.reshape(len(h), *shape)
+        noisy: Tensor = _Perturb.apply(shaped, self.noise, self.seed, start)  # type: ignore[no-untyped-call]
+        return noisy.reshape(h.shape)
+
+    def extra_repr(self) -> str:
+        """Return what `print(model)` shows."""
+        return f"{self.noise!r}, when={self.when!r}, seed={self.seed}"
+
+
+class Predictor(nn.Module):
+    """Mean of `draws` noisy logits: the deployed predictor of a noisy network.
+
+    The layers before the noise run once. With `expand`, all draws go through the later layers in one batch.
+
+    Parameters
+    ----------
+    front, noise, back : Module
+        Layers before the noise, the noise layer, layers after it: logits = mean_k back(noise(front(x))).
+    draws : int
+        K >= 1. One is enough where the noise is off.
+    """
+
+    def __init__(self, front: nn.Module, noise: NoiseLayer, back: nn.Module, draws: int = 10) -> None:
+        super().__init__()
+        if draws < 1:
+            raise ArgumentError(f"draws={draws!r}: expected a whole number >= 1")
+        self.front, self.noise, self.back, self.draws = front, noise, back, draws
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (T, classes), averaged over the draws."""
+        return self.decide(self.front(x))
+
+    def decide(self, h: Tensor) -> Tensor:
+        """Logits from the activation h before the noise."""
+        draws = self.draws if self.noise.active else 1
+        noisy = self.noise(h.repeat_interleave(draws, 0) if draws > 1 else h)
+        logits: Tensor = self.back(noisy)
+        return logits.view(len(h), draws, -1).mean(1)
+
+
+def _layout(noise: Any) -> tuple[int, ...]:
+    member = noise.members[0] if isinstance(noise, Bank) else noise
+    channels, shape = (member.config.channels, member.config.shape) if hasattr(member, "config") else (member.channels, member.shape)
+    return (channels, *shape)
+
+
+def _numpy(tensor: Tensor) -> Any:
+    return tensor.detach().cpu().numpy()

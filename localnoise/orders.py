@@ -1,0 +1,113 @@
+"""Orders of the units and each unit's parents: neighbours earlier in the order.
+
+`raster`: row by row; the parents lie within a Chebyshev radius (radius 1: W, NW, N, NE), nearest first.
+`multiscale`: coarse to fine, the maximin order of a square lattice; the parents are the nearest units already placed
+(Schafer, Katzfuss, Owhadi 2021, SIAM J. Sci. Comput. 43, section 2: maximin ordering for Kullback-Leibler minimisation).
+Cost O(N K) in time and memory for both.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int32]
+_DIRECT = 2048  # units placed first whose parents are found by looking at all placed units
+
+
+def raster(height: int, width: int) -> Ints:
+    """Units row by row. Returns (N,) int32."""
+    return np.arange(height * width, dtype=np.int32)
+
+
+def multiscale(height: int, width: int) -> Ints:
+    """Units from the coarsest sublattice to the finest: stride s, then its cell centres, then its edge midpoints.
+
+    Every prefix that ends with a level is a regular sublattice, which maximises the smallest distance between placed
+    units: the maximin order in closed form. Returns (N,) int32.
+    """
+    y, x = np.divmod(np.arange(height * width), width)
+    y, x = y - height // 2, x - width // 2  # the first unit is the central one
+    level = np.zeros(height * width, dtype=np.int64)
+    rank = 0
+    stride = 1 << max(height, width).bit_length()
+    level[(y % stride == 0) & (x % stride == 0)] = rank
+    while stride > 1:
+        half = stride // 2
+        odd_y, odd_x = y % stride == half, x % stride == half
+        level[odd_y & odd_x] = rank + 1
+        level[(odd_y & (x % stride == 0)) | ((y % stride == 0) & odd_x)] = rank + 2
+        rank, stride = rank + 2, half
+    return np.argsort(level, kind="stable").astype(np.int32)
+
+
+ORDERS: dict[str, Callable[[int, int], Ints]] = {"raster": raster, "multiscale": multiscale}
+
+
+def neighbours(height: int, width: int, radius: int, periodic: bool) -> Ints:
+    """All units within the Chebyshev radius of each unit, itself first, then by distance. (N, R) int32, -1 where clipped."""
+    offsets = _offsets(radius)
+    return np.stack([_shift(height, width, dy, dx, periodic) for dy, dx in offsets], axis=1)
+
+
+def parents(
+    order: Ints, height: int, width: int, *, count: int | None, radius: int | None, periodic: bool
+) -> Ints:
+    """The nearest units earlier in the order: at most `count`, within Chebyshev `radius`. (N, K) int32, -1 where missing.
+
+    Distance is Euclidean; ties go to the shorter wire (Manhattan), then to row order.
+    """
+    units = height * width
+    place = np.empty(units, dtype=np.int64)
+    place[order] = np.arange(units)
+    reach = max(height, width) - 1
+    limit = max(1, reach if radius is None else min(radius, reach))
+    wanted = (2 * limit + 1) ** 2 - 1 if count is None else min(count, units)
+    chosen = np.full((units, max(wanted, 1)), -1, dtype=np.int32)
+    early = order[:_DIRECT] if radius is None else order[:0]
+    for unit in early:  # coarse units: few are placed, and far apart, so that a look at all of them is cheapest
+        near = _nearest(unit, order[: place[unit]], height, width, wanted, periodic)
+        chosen[unit, : near.size] = near
+    pending, ring = np.setdiff1d(np.arange(units), early), 1 if radius is None else limit
+    while pending.size:  # the others find theirs within a few rings, widened for those that have not
+        ring = min(ring, limit)
+        found = np.zeros(pending.size, dtype=np.int64)
+        picked = np.full((pending.size, chosen.shape[1]), -1, dtype=np.int32)
+        settled_radius = ring if ring < limit else np.inf  # beyond the ring a nearer unit may hide in a corner
+        for dy, dx in _offsets(ring)[1:]:
+            if dy * dy + dx * dx > settled_radius**2:
+                break
+            other = _shift(height, width, dy, dx, periodic, pending)
+            earlier = (other >= 0) & (place[other] < place[pending]) & (found < wanted)
+            if periodic:  # on a small torus two offsets can reach the same unit
+                earlier &= ~(picked == other[:, None]).any(axis=1)
+            rows = np.flatnonzero(earlier)
+            picked[rows, found[rows]] = other[rows]
+            found[rows] += 1
+        done = (found >= np.minimum(wanted, place[pending])) | (ring >= limit)
+        chosen[pending[done]] = picked[done]
+        pending, ring = pending[~done], 2 * ring
+    return np.ascontiguousarray(chosen[:, : max(1, int((chosen >= 0).sum(axis=1).max()))])
+
+
+def _nearest(unit: int, earlier: Ints, height: int, width: int, wanted: int, periodic: bool) -> Ints:
+    dy = earlier // width - unit // width
+    dx = earlier % width - unit % width
+    if periodic:
+        dy = (dy + height // 2) % height - height // 2
+        dx = (dx + width // 2) % width - width // 2
+    return earlier[np.lexsort((dx, dy, abs(dy) + abs(dx), dy * dy + dx * dx))[:wanted]]
+
+
+def _offsets(radius: int) -> list[tuple[int, int]]:
+    side = range(-radius, radius + 1)
+    return sorted(((y, x) for y in side for x in side), key=lambda o: (o[0] ** 2 + o[1] ** 2, abs(o[0]) + abs(o[1]), o))
+
+
+def _shift(height: int, width: int, dy: int, dx: int, periodic: bool, units: npt.NDArray[np.int64] | None = None) -> Ints:
+    y, x = np.divmod(np.arange(height * width) if units is None else units, width)
+    y, x = y + dy, x + dx
+    if periodic:
+        return ((y % height) * width + x % width).astype(np.int32)
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return np.where(inside, y * width + x, -1).astype(np.int32)

@@ -1,0 +1,61 @@
+"""Sign-sign least mean squares: additions and shifts only in the weight update; what a small chip can do."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from localnoise.field import Field, Floats
+from localnoise.rules.base import State, check_positive, residual_factor
+from localnoise.rules.lms import averaging_state
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignLMS:
+    """dW_u = step sign(e_u) sign(z_u)', weights saturating at +-limit, the step halving as presentations double.
+
+    Its fixed point solves E[sign(e) sign(z)'] = 0: close to least squares, equal to it only for special laws of z
+    (Dasgupta and Johnson 1986). No multiplier in the weight update; the residual's second moment has one product.
+
+    Parameters
+    ----------
+    rate : float
+        First step, in weight units.
+    halving : int
+        Presentations before the first halving.
+    limit : float
+        Saturation of the weights.
+    memory, ridge : float
+        As in `LMS`.
+    """
+
+    name: ClassVar[str] = "sign-lms"
+    rate: float = 2.0**-8
+    halving: int = 1024
+    limit: float = 2.0
+    memory: float = 3.0
+    ridge: float = 1e-4
+
+    def __post_init__(self) -> None:
+        for argument in ("rate", "halving", "limit"):
+            check_positive(argument, getattr(self, argument))
+        check_positive("memory", self.memory, zero=True)
+        check_positive("ridge", self.ridge, zero=True)
+
+    def start(self, field: Field) -> State:
+        """Begin from the field's own weights."""
+        return averaging_state(field)
+
+    def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
+        """One step a presentation, in the order given."""
+        from localnoise.kernels.learning import sign_lms
+
+        arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
+        topology = (field.parents, field.readers, field.signal)
+        limit = state["W"].dtype.type(self.limit)
+        sign_lms(*arrays, d, h, *topology, state["seen"], self.rate, self.halving, limit, self.memory)
+        state["seen"] += len(d)
+
+    def settle(self, field: Field, state: State) -> None:
+        """Take over the averaged weights."""
+        field.assign(state["W_mean"], residual_factor(state["residual"].astype(np.float64), self.ridge))

@@ -1,0 +1,133 @@
+"""A grid as one HDF5 file: configuration, topology, weights, gain, the rule and its state, provenance.
+
+Layout (schema 1): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON); datasets `order`, `parents`,
+`readers`, `a`, `G`, `B`, `S`, `gain`; group `rule` with attributes `name`, `options` (JSON) and one dataset a statistic.
+"""
+
+import json
+import platform
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from localnoise.errors import FileFormatError
+from localnoise.field import Field
+from localnoise.files import written_aside
+from localnoise.rules import RULES, make_rule
+
+if TYPE_CHECKING:
+    from localnoise.grid import UnitGrid
+
+FORMAT, SCHEMA = "localnoise.grid", 1
+_ARRAYS = tuple(field.name for field in fields(Field))
+
+
+def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
+    """Write `grid` to `path`; see `UnitGrid.save`."""
+    with written_aside(path) as aside, h5py.File(aside, "w") as file:
+        file.attrs.update({"format": FORMAT, "schema": SCHEMA})
+        file.attrs["config"] = json.dumps(asdict(grid.config))
+        file.attrs["provenance"] = json.dumps(versions() | grid.provenance)
+        for name in _ARRAYS:
+            _write(file, name, getattr(grid.field, name))
+        if grid.rule is not None and grid.state is not None:
+            group = file.create_group("rule")
+            group.attrs.update({"name": grid.rule.name, "options": json.dumps(asdict(grid.rule))})  # type: ignore[call-overload]
+            group.attrs["seen"] = grid.state["seen"]
+            for name, value in grid.state.items() if state else ():
+                if name != "seen":
+                    _write(group, name, value)
+    return Path(path)
+
+
+def load(path: str | Path) -> "UnitGrid":
+    """Read a grid that `UnitGrid.save` wrote; sampling, scoring and learning go on as if it had never been away.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, truncated, foreign, of another schema, or inconsistent; the message says which.
+    """
+    from localnoise.grid import UnitGrid
+
+    source = Path(path)
+    if not source.is_file():
+        raise FileFormatError(f"{source}: no such file; expected a grid written by UnitGrid.save")
+    try:
+        with h5py.File(source, "r") as file:
+            found = file.attrs.get("format")
+            if found != FORMAT:
+                raise FileFormatError(f"{source}: format {found!r}, expected {FORMAT!r}; is this a record or another tool's file?")
+            schema = file.attrs.get("schema")
+            if schema != SCHEMA:
+                raise FileFormatError(f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it")
+            grid = UnitGrid(**json.loads(file.attrs["config"]))
+            grid.provenance = json.loads(file.attrs["provenance"])
+            _read_field(source, file, grid)
+            if "rule" in file:
+                _read_rule(source, file["rule"], grid)
+    except FileFormatError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise FileFormatError(f"{source}: damaged or not HDF5 ({_first_line(error)}); restore it or learn it again") from error
+    return grid
+
+
+def versions() -> dict[str, Any]:
+    """Return what wrote a file: package versions, Python, time (UTC)."""
+    found = {"python": platform.python_version(), "written": datetime.now(UTC).isoformat(timespec="seconds")}
+    for package in ("localnoise", "numpy", "numba", "h5py"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _write(group: Any, name: str, value: Any) -> None:
+    array = np.asarray(value)
+    group.create_dataset(name, data=array, **({"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}))
+
+
+def _read_field(source: Path, file: Any, grid: "UnitGrid") -> None:
+    fresh = grid.field
+    for name in _ARRAYS:
+        expected, stored = getattr(fresh, name), file[name][()]
+        if stored.shape != expected.shape or stored.dtype != expected.dtype:
+            raise FileFormatError(
+                f"{source}: {name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {expected.shape} for its "
+                "configuration; the file was edited or damaged"
+            )
+        if not np.isfinite(stored).all():
+            raise FileFormatError(f"{source}: {name} holds NaN or infinity; the file was edited or damaged")
+        if stored.dtype == np.int32 and not np.array_equal(stored, expected):
+            raise FileFormatError(f"{source}: {name} differs from what its configuration implies; the file was edited or damaged")
+        expected[...] = stored
+    if (np.diagonal(fresh.S, axis1=1, axis2=2) <= 0).any() or (fresh.gain <= 0).any():
+        raise FileFormatError(f"{source}: S or gain is not positive, so the covariance would not be; the file was edited or damaged")
+
+
+def _read_rule(source: Path, group: Any, grid: "UnitGrid") -> None:
+    name = str(group.attrs["name"])
+    if name not in RULES:
+        raise FileFormatError(f"{source}: rule {name!r} is unknown to this version; expected one of {', '.join(RULES)}")
+    rule = make_rule(name, **json.loads(group.attrs["options"]))
+    if not len(group):  # saved without its state: the weights serve, further learning starts afresh
+        return
+    state = rule.start(grid.field)
+    for key, value in state.items():
+        if key != "seen" and group[key].shape != value.shape:
+            raise FileFormatError(f"{source}: rule/{key} has shape {group[key].shape}, expected {value.shape}")
+        state[key] = int(group.attrs["seen"]) if key == "seen" else group[key][()]
+    grid.rule, grid.state = rule, state
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+

@@ -111,9 +111,10 @@ def test_console_script_resolves(away):
 
 
 def test_import_is_light(away):
-    code = "import sys, time; t = time.perf_counter(); import localnoise; print(time.perf_counter() - t, *sys.modules)"
+    # Processor time, the least of several runs: what else the machine is doing must not count.
+    clock = "time.process_time()"
+    code = f"import sys, time; start = {clock}; import localnoise; print({clock} - start, *sys.modules)"
     runs = [away(code).split() for _ in range(5)]
-    # The fastest run is what the import costs; the others show what else the machine was doing.
     assert min(float(seconds) for seconds, *_ in runs) < IMPORT_SECONDS
     assert HEAVY.isdisjoint(runs[0][1:])
     assert not list(away.cache.rglob("*.nb[ic]")), "importing localnoise compiled a kernel"

@@ -1,0 +1,1 @@
+"""Experiments: data, modifications, attacks, networks, arms, records, figures and the command line."""

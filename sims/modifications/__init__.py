@@ -1,0 +1,6 @@
+"""Modifications of images (rotation, obstruction, blur, brightness, noise), seeded image by image."""
+
+from localnoise.sims.modifications.modification import Modification as Modification
+from localnoise.sims.modifications.sheet import figure as figure
+from localnoise.sims.modifications.table import MODIFICATIONS as MODIFICATIONS
+from localnoise.sims.modifications.table import apply as apply

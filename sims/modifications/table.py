@@ -1,0 +1,74 @@
+"""The table of modifications, and the one way to apply them."""
+
+from typing import SupportsFloat
+
+import torch
+from torch import Tensor
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.sims.modifications import brightness, gaussian_noise, motion_blur, obstruction, rotate
+from localnoise.sims.modifications.draws import draw
+from localnoise.sims.modifications.modification import Modification
+from localnoise.validate import as_count, as_seed
+
+MODIFICATIONS: dict[str, Modification] = {
+    module.MODIFICATION.name: module.MODIFICATION
+    for module in (rotate, obstruction, motion_blur, brightness, gaussian_noise)
+}
+_SHAPE = (1, 28, 28)
+_CHUNK = 1024  # images at a time: what the functions need in between stays in the cache
+
+
+def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, start: int = 0) -> Tensor:
+    """Modify each image by its own random draw, which depends on its index alone. Cost O(N).
+
+    Parameters
+    ----------
+    name : str
+        One of `MODIFICATIONS`.
+    images : Tensor of float32, (N, 1, 28, 28)
+        In [0, 1]. Left as they are.
+    level : float or None
+        How strong; None for the modification's default. Levels of one seed share their draws.
+    seed : int
+        0 .. 2^64 - 1.
+    start : int
+        The index of the first image in its data set, 0 .. 2^63 - 1: a data set gives the same result in any batches.
+
+    Returns
+    -------
+    Tensor of float32, (N, 1, 28, 28)
+        In [0, 1], on the device of `images`; never a view of them.
+
+    Raises
+    ------
+    ArgumentError
+        The name, the level, the seed or the start is none of these, or `images` are of another dtype, shape or range.
+    """
+    modification = MODIFICATIONS[choose("name", name, MODIFICATIONS)]
+    strength = modification.checked(level)
+    _check_images(images)
+    seed = int(as_seed(seed))
+    if (start := as_count("start", start)) >= 1 << 63:
+        raise ArgumentError(f"start={start!r}: expected less than 2**63")
+    results = [images[:0].clone()]
+    for first in range(0, len(images), _CHUNK):
+        chunk = images[first : first + _CHUNK]
+        words = draw(name, seed, start + first, len(chunk), modification.words)
+        results.append(modification.function(chunk, strength, words).clamp(0, 1))
+    return torch.cat(results)
+
+
+def _check_images(images: Tensor) -> None:
+    """Refuse what is not (N, 1, 28, 28) float32 in [0, 1]."""
+    if not isinstance(images, Tensor):
+        raise ArgumentError(f"images: a {type(images).__name__}, expected a torch tensor; see to_tensor")
+    if images.dtype != torch.float32:
+        raise ArgumentError(f"images: of {images.dtype}, expected torch.float32 in [0, 1]; divide bytes by 255")
+    if images.ndim != 4 or images.shape[1:] != _SHAPE:
+        raise ArgumentError(f"images: of shape {tuple(images.shape)}, expected (N, 1, 28, 28)")
+    if len(images):
+        low, high = (value.item() for value in torch.aminmax(images.detach()))
+        if not (low >= 0 and high <= 1):
+            found = "hold NaN" if low != low else f"range from {low:g} to {high:g}"
+            raise ArgumentError(f"images: {found}, expected finite values in [0, 1]; rescale them")

@@ -2,12 +2,14 @@
 
 from typing import SupportsFloat
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.modifications import brightness, gaussian_noise, motion_blur, obstruction, rotate
-from localnoise.sims.modifications.draws import draw
+from localnoise.sims.modifications.draws import draw, uniform
 from localnoise.sims.modifications.modification import Modification
 from localnoise.validate import as_count, as_seed
 
@@ -57,6 +59,19 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
         words = draw(name, seed, start + first, len(chunk), modification.words)
         results.append(modification.function(chunk, strength, words).clamp(0, 1))
     return torch.cat(results)
+
+
+def causes(name: str, seed: int, count: int) -> npt.NDArray[np.int64]:
+    """Which of up to four causes moved each of the first `count` images: its draw, coarsely, as `apply` makes it.
+
+    One number (an angle, a direction) is cut into quarters, two (a place) into halves each; otherwise there is one
+    cause. This is what a sensor knows of its own motion; it says nothing of the image or its label. (count,) in 0..3.
+    """
+    words = MODIFICATIONS[choose("name", name, MODIFICATIONS)].words
+    if words not in (1, 2):
+        return np.zeros(count, np.int64)
+    parts = np.floor(uniform(draw(name, int(as_seed(seed)), 0, count, words)) * (4 if words == 1 else 2))
+    return (parts @ np.array([2, 1])[-words:]).astype(np.int64)
 
 
 def _check_images(images: Tensor) -> None:

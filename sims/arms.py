@@ -1,0 +1,99 @@
+"""Arms: the ways to defend a network that an experiment compares, one row of its table each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise import UnitGrid, central
+
+Array = npt.NDArray[np.float32]
+Build = Callable[[Array, Array, float], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One defence.
+
+    Attributes
+    ----------
+    name, label : str
+        Its name in records and on the command line; its name in tables.
+    build : callable or None
+        (displacements d, activations h, trace) -> noise; None: augmentation, which learns no noise.
+    central : bool
+        Whether anything in it needs more than a unit and its neighbours.
+    when : str
+        When the noise is on: "both", "train" (tested without) or "never".
+    clean : float
+        Share of the training presentations that are left clean.
+    by_cause : bool
+        Whether each cause of a source (a quarter of the angles, say) has a field of its own: a bank, one drawn per
+        presentation.
+    """
+
+    name: str
+    label: str
+    build: Build | None
+    central: bool
+    when: str = "both"
+    clean: float = 0.0
+    by_cause: bool = False
+
+
+def _local(**wiring: Any) -> Build:
+    def build(d: Array, h: Array, trace: float) -> UnitGrid:
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring)
+        return grid.learn(d).normalise(trace, "global")
+
+    return build
+
+
+def _signal(**wiring: Any) -> Build:
+    def build(d: Array, h: Array, trace: float) -> UnitGrid:
+        return UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring).learn(d, h)
+
+    return build
+
+
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm(name="none", label="no noise", build=lambda d, h, t: central.none(d), central=True, when="never"),
+        Arm(name="identity", label="identity", build=lambda d, h, t: central.identity(d, trace=t), central=True),
+        Arm(name="diagonal", label="diagonal", build=lambda d, h, t: central.diagonal(d, trace=t), central=True),
+        Arm(name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, trace=t), central=True),
+        Arm(name="raster-1", label="raster r=1", build=_local(order="raster", radius=1), central=False),
+        Arm(name="multiscale-4", label="multiscale K=4", build=_local(parents=4), central=False),
+        Arm(name="multiscale-8", label="multiscale K=8", build=_local(parents=8), central=False),
+        Arm(name="hubs-8", label="multiscale K=4+4 hubs", build=_local(parents=8, far=4), central=False),
+        Arm(
+            name="signal-4",
+            label="signal-dependent K=4",
+            build=_signal(parents=4),
+            central=False,
+            when="train",
+            clean=0.2,
+        ),
+        Arm(
+            name="signal-8",
+            label="signal-dependent K=8",
+            build=_signal(parents=8),
+            central=False,
+            when="train",
+            clean=0.2,
+        ),
+        Arm(
+            name="bank-8",
+            label="signal-dependent K=8, bank",
+            build=_signal(parents=8),
+            central=False,
+            when="train",
+            clean=0.2,
+            by_cause=True,
+        ),
+        Arm(name="augmentation", label="augmentation, central", build=None, central=True, when="never", clean=0.2),
+    )
+}

@@ -1,0 +1,92 @@
+"""The command line: `localnoise COMMAND`. Each command is a module that also runs as a script.
+
+Exit codes: 0 done; 1 an error, told in one sentence; 2 a wrong option or argument; 130 interrupted.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from localnoise import __version__
+from localnoise.errors import LocalnoiseError
+from localnoise.sims.console import console, errors
+
+# command: (module:function, help). A module is imported when its command is asked for: torch takes seconds, `--help`
+# should not.
+COMMANDS = {
+    "demo": ("demo:demo", "Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores."),
+    "fit": ("fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
+    "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
+    "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
+    "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
+}
+
+
+def build(arguments: list[str]) -> typer.Typer:
+    """Return the application for these arguments: the command that they name is imported, the others only listed."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help=_HELP)
+    app.callback()(_options)
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, (place, summary) in COMMANDS.items():
+        module, function = place.split(":")
+        command = _listed(summary)
+        if name == named:
+            command = getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
+        app.command(name)(command)
+    return app
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence unless --debug is given."""
+    arguments = sys.argv[1:]
+    try:
+        build(arguments)()
+    except (LocalnoiseError, OSError, MemoryError) as error:
+        if "--debug" in arguments:
+            raise
+        errors.print(f"[bold red]error:[/] {type(error).__name__ if not str(error) else ''}", end="")
+        errors.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("interrupted; finished work is kept, the same command goes on")
+        sys.exit(130)
+
+
+_HELP = """Grids of processing units that learn structured noise from their neighbours, and the robustness that it gives.
+
+Examples:
+
+    localnoise demo
+
+    localnoise fit --source rotate --parents 8 -o rotate.h5
+
+    localnoise inspect rotate.h5
+"""
+
+
+def _listed(summary: str) -> Callable[[], None]:
+    def command() -> None:
+        """Stand in the list of commands."""
+
+    command.__doc__ = summary
+    return command
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"localnoise {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")] = False,
+) -> None:
+    """Options of all commands."""
+
+
+if __name__ == "__main__":
+    main()

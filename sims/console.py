@@ -1,0 +1,28 @@
+"""The one console: tables and messages to standard output, progress to standard error."""
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def progress() -> Progress:
+    """Bars with what is being done, how far it is, and the time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=errors,
+    )
+
+
+def show(table: Table) -> None:
+    """Print a table at its own width, however narrow the terminal: numbers are never cut."""
+    natural = Measurement.get(console, console.options.update(width=1000), table).maximum
+    console.print(table, width=max(natural, console.width), crop=False, soft_wrap=True)

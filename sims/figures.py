@@ -1,0 +1,109 @@
+"""Figures for print: colour-blind-safe (Okabe and Ito 2008), labelled axes, legends outside the data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from localnoise.files import written_aside
+from localnoise.sims.arms import ARMS
+from localnoise.sims.summary import Summary
+from localnoise.sims.tables import words
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "savefig.dpi": 200,
+    "figure.constrained_layout.use": True,
+}
+COLOURS = {
+    "none": "#000000",
+    "identity": "#999999",
+    "diagonal": "#56B4E9",
+    "full": "#0072B2",
+    "raster-1": "#F0E442",
+    "multiscale-4": "#E69F00",
+    "multiscale-8": "#D55E00",
+    "hubs-8": "#882255",
+    "signal-4": "#009E73",
+    "signal-8": "#009E73",
+    "bank-8": "#117733",
+    "augmentation": "#CC79A7",
+}
+
+
+@contextmanager
+def drawn(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
+    """Yield a figure of `size` inches in the house style; write it to `path` aside and rename it."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size)
+        yield figure
+        with written_aside(path) as aside:
+            figure.savefig(aside)
+
+
+def accuracies(summary: Summary, path: Path, title: str) -> None:
+    """Accuracy on each source, and on clean images, one marker an arm with its 95 % interval."""
+    columns = [*summary.sources, "clean"]
+    with drawn(path, (2.2 + 1.3 * len(columns), 3.6)) as figure:
+        axes = figure.subplots()
+        shift = np.linspace(-0.32, 0.32, len(summary.arms))
+        for arm, dx in zip(summary.arms, shift, strict=True):
+            points = [(x, e) for x, source in enumerate(columns) if (e := _point(summary, arm, source))]
+            axes.errorbar(
+                [x + dx for x, _ in points],
+                [e.mean for _, e in points],
+                yerr=[[e.mean - e.low for _, e in points], [e.high - e.mean for _, e in points]],
+                fmt="s" if ARMS[arm].central else "o",
+                markersize=5,
+                color=COLOURS[arm],
+                markeredgecolor="#333333",
+                markeredgewidth=0.5,
+                elinewidth=1.2,
+                label=ARMS[arm].label,
+            )
+        axes.set_xticks(range(len(columns)), [words(column) for column in columns])
+        axes.grid(visible=False, axis="x")
+        axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
+        figure.legend(loc="outside right center", frameon=False, title="■ central   ● local")
+
+
+def _point(summary: Summary, arm: str, source: str) -> Any:
+    """The arm's accuracy on a source; for clean images, of the net that has the widest interval over the sources."""
+    if source != "clean":
+        entry = summary.entries.get((arm, source, source))
+        return entry.accuracy if entry else None
+    own = [e.clean for s in summary.sources if (e := summary.entries.get((arm, s, s)))]
+    return sorted(own, key=lambda e: e.mean)[len(own) // 2] if own else None
+
+
+def retentions(summary: Summary, path: Path, title: str) -> None:
+    """Retention of the central gain against bytes per unit, one line a source."""
+    marks = "osD^vP"
+    local = [arm for arm in summary.arms if not ARMS[arm].central or arm == "full"]
+    with drawn(path, (6.4, 3.4)) as figure:
+        axes = figure.subplots()
+        for index, source in enumerate(summary.sources):
+            found = [(arm, e) for arm in local if (e := summary.entries.get((arm, source, source))) and e.retention]
+            axes.plot(
+                [e.bytes_per_unit for _, e in found],
+                [e.retention.mean for _, e in found if e.retention],
+                marks[index % len(marks)],
+                color=list(COLOURS.values())[2 + index],
+                markeredgecolor="#333333",
+                markeredgewidth=0.5,
+                label=words(source),
+            )
+        axes.axhline(1, color="#333333", linewidth=0.8, linestyle="--")
+        axes.set_xscale("log")
+        axes.set(xlabel="parameters (bytes per unit)", ylabel="retention of the central gain", title=title)
+        figure.legend(loc="outside right center", frameon=False)
+
+

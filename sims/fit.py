@@ -1,0 +1,95 @@
+"""Learn one grid from a network, a layer's activation and a modification; write it to a file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from localnoise import UnitGrid
+from localnoise.errors import ArgumentError, choose
+from localnoise.rules import RULES
+from localnoise.sims.attacks import PGD
+from localnoise.sims.console import console, progress
+from localnoise.sims.data import load
+from localnoise.sims.settings import Source
+from localnoise.sims.workbench import Workbench
+
+_CHUNK = 2000
+
+
+def fit(
+    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("grid.h5"),
+    source: Annotated[str, typer.Option(help="Modification, or pgd.")] = "motion_blur",
+    level: Annotated[float | None, typer.Option(help="Level of the modification, or eps of the attack.")] = None,
+    network: Annotated[str, typer.Option(help="Network.")] = "v2",
+    layer: Annotated[str, typer.Option(help="Layer whose activation is displaced.")] = "conv2",
+    rule: Annotated[str, typer.Option(help="moments, lms or sign-lms.")] = "moments",
+    order: Annotated[str, typer.Option(help="multiscale or raster.")] = "multiscale",
+    parents: Annotated[int | None, typer.Option(help="Most parents per unit.")] = None,
+    radius: Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")] = None,
+    signal: Annotated[str, typer.Option(help="none, or local: signal-dependent.")] = "none",
+    signal_radius: Annotated[int, typer.Option(help="Radius of the activations read.")] = 1,
+    trace: Annotated[float | None, typer.Option(help="Noise variance per neuron. Default: 0.5 (pgd: 2); natural with --signal local.")] = None,
+    scope: Annotated[str, typer.Option(help="Gain: global or local.")] = "global",
+    data: Annotated[str, typer.Option(help="embedded or full.")] = "embedded",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files.")] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of training the network.")] = 10,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Folder where trained networks are kept.")] = Path("results/networks"),
+) -> None:
+    """Learn a grid from the displacements that a modification causes in a layer, and write it.
+
+    Examples:
+
+        localnoise fit --source rotate --parents 8 -o rotate.h5
+
+        localnoise fit --source obstruction --order raster --radius 1 --rule lms -o lms.h5
+
+        localnoise fit --source motion_blur --signal local --parents 8 -o signal.h5
+    """
+    choose("network", network, ("v2",))
+    choose("layer", layer, ("conv2",))
+    choose("rule", rule, RULES)
+    choose("scope", scope, ("global", "local"))
+    chosen = Source.default(source)
+    chosen = replace(chosen, level=chosen.level if level is None else level)
+    bench = Workbench(load(data, data_dir), seed, epochs, PGD(eps=chosen.level if source == "pgd" else 0.1), 10_000, 1, cache)
+    wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
+    grid = UnitGrid(shape=(14, 14), channels=16, **wiring)
+    if trace is not None and not trace > 0:
+        raise ArgumentError(f"trace={trace!r}: expected a number > 0")
+    with progress() as bars:
+        bar = bars.add_task(f"train {network}", total=epochs * len(bench.data.train_images))
+        bench.train_base(lambda n: bars.advance(bar, n))
+        bars.update(bar, completed=epochs * len(bench.data.train_images))
+        h = bench.h_train
+        bar = bars.add_task(f"displace {layer} by {source}", total=bench.attacked_train if source == "pgd" else None)
+        moved = bench.modified_train(source, chosen.level, tick=lambda n: bars.advance(bar, n))
+        bars.update(bar, total=len(moved), completed=len(moved))
+        bar = bars.add_task(f"learn by {rule}", total=len(moved))
+        for first in range(0, len(moved), _CHUNK):
+            rows = slice(first, min(first + _CHUNK, len(moved)))
+            grid.learn(*_presented(moved[rows], h[rows], grid), rule=rule)
+            bars.advance(bar, rows.stop - rows.start)
+    if trace is not None or signal == "none":
+        grid.normalise(chosen.trace if trace is None else trace, scope)
+    grid.provenance = {
+        "network": network, "layer": layer, "source": source, "level": chosen.level, "seed": seed, "epochs": epochs,
+        "data": bench.data.source, "fingerprint": bench.data.fingerprint,
+    }  # fmt: skip
+    grid.save(output)
+    size = output.stat().st_size / 2**20
+    console.print(f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB")
+    console.print(f"Look at it with: localnoise inspect {output}")
+
+
+def _presented(moved: torch.Tensor, h: torch.Tensor, grid: UnitGrid) -> tuple[np.ndarray[Any, Any], ...]:
+    d = (moved - h).numpy()
+    return (d, h.numpy()) if grid.field.signal else (d,)
+
+
+if __name__ == "__main__":
+    typer.run(fit)

@@ -1,0 +1,166 @@
+"""What a fitted grid is like: a summary in text and one figure, for `localnoise inspect`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise import UnitGrid, load
+from localnoise.errors import ArgumentError
+from localnoise.sims.console import console
+from localnoise.sims.figures import drawn
+
+_DRAWS = 4096
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Numbers of a grid's noise, from 4,096 draws of a fixed seed.
+
+    Attributes
+    ----------
+    variance : (H, W)
+        Noise variance per neuron of each unit (mean over its channels).
+    distance, correlation : (D,)
+        Euclidean distance between units, and the root mean square correlation of their channels at that distance.
+    spectrum : (n,)
+        Eigenvalues of the covariance, largest first: exact up to 4,096 neurons, else of the draws' Gram matrix.
+    dimension : float
+        Participation ratio (sum l)^2 / sum l^2.
+    """
+
+    variance: Doubles
+    distance: Doubles
+    correlation: Doubles
+    spectrum: Doubles
+    dimension: float
+
+
+def measure(grid: UnitGrid) -> Inspection:
+    """Measure a grid's noise (the zero-mean part, for a signal-dependent field). O(n^3) up to 4,096 neurons."""
+    if grid.config.neurons <= 4096:
+        covariance = grid.covariance()
+        spectrum = np.linalg.eigvalsh(covariance)[::-1]
+    else:
+        draws = grid.sample(_DRAWS).reshape(_DRAWS, -1).astype(np.float64)
+        spectrum = np.linalg.eigvalsh(draws @ draws.T / _DRAWS)[::-1]
+    spectrum = np.maximum(spectrum, 0)
+    distance, correlation = _by_distance(grid)
+    dimension = float(spectrum.sum() ** 2 / np.square(spectrum).sum())
+    return Inspection(grid.variance().mean(axis=0), distance, correlation, spectrum, dimension)
+
+
+def _by_distance(grid: UnitGrid) -> tuple[Doubles, Doubles]:
+    """Root mean square correlation between the channels of the central unit and of all others, by rounded distance."""
+    (height, width), m = grid.config.shape, grid.config.channels
+    draws = grid.sample(_DRAWS).astype(np.float64).reshape(_DRAWS, m, -1)
+    draws /= draws.std(axis=0)
+    y, x = np.divmod(np.arange(height * width), width)
+    centre = (height // 2) * width + width // 2
+    squares = np.square(np.einsum("tc,tdu->cdu", draws[:, :, centre], draws, optimize=True) / _DRAWS).mean(axis=(0, 1))
+    squares = np.maximum(squares - 1 / _DRAWS, 0)  # independent draws correlate by chance: mean square 1 / T
+    steps = np.rint(np.hypot(y - y[centre], x - x[centre])).astype(int)
+    steps[centre] = -1
+    kinds = np.unique(steps[steps > 0])
+    return kinds.astype(float), np.sqrt([squares[steps == kind].mean() for kind in kinds])
+
+
+def draw_figure(grid: UnitGrid, seen: Inspection, unit: tuple[int, int], path: Path, title: str) -> None:
+    """Four panels: variance map, correlation against distance, spectrum, parents of one unit."""
+    with drawn(path, (9.6, 2.9)) as figure:
+        left, middle, right, last = figure.subplots(1, 4, width_ratios=[1.15, 1, 1, 1])
+        shown = left.imshow(seen.variance, cmap="cividis")
+        figure.colorbar(shown, ax=left, label="variance per neuron", shrink=0.8)
+        left.set(title="noise variance", xlabel="x (units)", ylabel="y (units)")
+        middle.plot(seen.distance, seen.correlation, "o-", color="#0072B2", markersize=4)
+        middle.set(title="correlation", xlabel="distance to the central unit (units)", ylabel="RMS correlation", ylim=(0, None))
+        rank = np.arange(1, len(seen.spectrum) + 1)
+        right.loglog(rank, np.maximum(seen.spectrum, seen.spectrum[0] * 1e-8), color="#0072B2")
+        right.axvline(seen.dimension, color="#D55E00", linestyle="--", linewidth=1)
+        right.set(title=f"dimension {seen.dimension:.1f}", xlabel="rank", ylabel="eigenvalue (variance)")
+        _wiring(last, grid, unit)
+        for axes in (left, last):
+            axes.grid(visible=False)
+        figure.suptitle(title, fontsize=9)
+
+
+def _wiring(axes: Any, grid: UnitGrid, unit: tuple[int, int]) -> None:
+    height, width = grid.config.shape
+    chosen = grid[unit]
+    m = grid.config.channels
+    y, x = np.divmod(np.arange(height * width), width)
+    axes.scatter(x, y, s=3, color="#BBBBBB")
+    for slot, (py, px) in enumerate(chosen.parents):
+        strength = float(np.linalg.norm(chosen.weights[:, slot * m : (slot + 1) * m]))
+        axes.plot([unit[1], px], [unit[0], py], color="#0072B2", linewidth=0.5 + 3 * strength / (1 + strength))
+        axes.plot(px, py, "o", color="#0072B2", markersize=4)
+    for ry, rx in chosen.readers:
+        axes.plot(rx, ry, "s", color="#009E73", markersize=6, fillstyle="none")
+    axes.plot(unit[1], unit[0], "o", color="#D55E00", markersize=6)
+    note = ", squares: activations read" if chosen.readers else ""
+    axes.set(title=f"unit {unit} and its parents", xlabel=f"x (units){note}", ylabel="y (units)", aspect="equal")
+    axes.invert_yaxis()
+
+
+def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:
+    """Return the grid's facts, one a row."""
+    config, rule = grid.config, grid.rule
+    rows = {
+        "units": f"{config.shape[0]} x {config.shape[1]}, {config.channels} channels: {config.neurons:,} neurons",
+        "order": f"{config.order}, {config.boundary}, radius {config.radius or 'any'}",
+        "parents": f"{(grid.field.parents >= 0).sum(1).mean():.2f} a unit, at most {grid.field.parents.shape[1]}",
+        "wire length": f"{grid.wire_length:,} pitches in all",
+        "signal": "none" if config.signal == "none" else f"local, activations within radius {config.signal_radius}",
+        "rule": f"{rule.name}, {grid.state['seen']:,} displacements" if rule and grid.state else "weights only",
+        "parameters": f"{grid.parameters:,}, {grid.bytes_per_unit:,.0f} bytes a unit",
+        "gain": f"{grid.field.gain.min():.4g} to {grid.field.gain.max():.4g}",
+        "variance": f"{seen.variance.mean():.4g} per neuron; units {seen.variance.min():.4g} to {seen.variance.max():.4g}",
+        "dimension": f"{seen.dimension:.1f} of {config.neurons:,} (participation ratio)",
+    }
+    rows |= {name: str(value) for name, value in grid.provenance.items()}
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A grid's HDF5 file.", metavar="GRID.H5")],
+    unit: Annotated[str, typer.Option(help="The unit whose parents are shown: y,x. Default: the central one.")] = "",
+    figure: Annotated[Path | None, typer.Option(help="PNG to write. Default: the grid's name with .png.")] = None,
+) -> None:
+    """Summarise a fitted grid in text and one figure: variance, correlation, spectrum, parents of a unit.
+
+    Examples:
+
+        localnoise inspect grid.h5
+
+        localnoise inspect grid.h5 --unit 3,4 --figure unit.png
+    """
+    grid = load(path)
+    target = figure or path.with_suffix(".png")
+    seen = measure(grid)
+    console.print(summary_table(grid, seen, str(path)))
+    draw_figure(grid, seen, _position(unit, grid), target, repr(grid))
+    console.print(f"figure {target}")
+
+
+def _position(text: str, grid: UnitGrid) -> tuple[int, int]:
+    height, width = grid.config.shape
+    if not text:
+        return height // 2, width // 2
+    try:
+        y, x = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentError(f"unit={text!r}: expected two whole numbers, y,x, such as --unit 3,4") from None
+    return grid[y, x].position
+
+
+if __name__ == "__main__":
+    typer.run(inspect)

@@ -1,0 +1,61 @@
+"""Means and 95 % intervals of accuracies, and of retentions; every table's arithmetic.
+
+With several seeds: mean over seeds, Student's t interval over seeds (each seed has its own network, noise and
+modifications). With one seed: the share of right images, Wilson's interval over images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+# 97.5 % points of Student's t for 1 to 30 degrees of freedom (Fisher and Yates 1938, table III)
+_T = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, its 95 % interval, and what it rests on."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    images: int
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's width."""
+        return (self.high - self.low) / 2
+
+
+def over_seeds(values: npt.ArrayLike, images: int) -> Estimate:
+    """Student's t interval of one value a seed; with one seed, Wilson's over the images."""
+    x = np.asarray(values, dtype=np.float64)
+    mean = float(x.mean())
+    if len(x) > 1:
+        half = _T[min(len(x) - 2, len(_T) - 1)] * float(x.std(ddof=1)) / np.sqrt(len(x))
+        return Estimate(mean, mean - half, mean + half, len(x), images)
+    centre = (mean + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
+    half = _Z / (1 + _Z**2 / images) * np.sqrt(mean * (1 - mean) / images + _Z**2 / (4 * images**2))
+    return Estimate(mean, centre - half, centre + half, 1, images)
+
+
+def retention(local: npt.ArrayLike, none: npt.ArrayLike, full: npt.ArrayLike, images: int) -> Estimate:
+    """(acc_local - acc_none) / (acc_full - acc_none): the share of the central method's gain that is kept.
+
+    Ratio of the means over seeds; interval by the delta method on per-seed differences (Fieller's linearisation). With
+    one seed the interval is undefined (nan).
+    """
+    x, zero, one = (np.asarray(values, dtype=np.float64) for values in (local, none, full))
+    gain, best = x - zero, one - zero
+    ratio = float(gain.mean() / best.mean()) if best.mean() != 0 else float("nan")
+    if len(x) < 2:
+        return Estimate(ratio, float("nan"), float("nan"), 1, images)
+    influence = (gain - ratio * best) / best.mean()
+    half = _T[min(len(x) - 2, len(_T) - 1)] * float(influence.std(ddof=1)) / np.sqrt(len(x))
+    return Estimate(ratio, ratio - half, ratio + half, len(x), images)

@@ -1,0 +1,119 @@
+"""Cells on several processes, one writer, live progress: finished cells are kept, and skipped when run again."""
+
+import multiprocessing
+import os
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress, TaskID
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.console import progress
+from localnoise.sims.data import load
+from localnoise.sims.records import RecordFile, key
+from localnoise.sims.settings import Cell, Settings, cells
+
+Keep = Callable[[Cell, Any], None]
+_process: dict[str, Any] = {}  # what a worker process holds: set once by its initialiser
+
+
+def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path | None, keep: Keep, jobs: int) -> int:
+    """Run the cells that `records` lacks; returns how many were run.
+
+    Each process has one thread. Networks are trained first, one a seed; then each process takes the cells of one seed
+    and source, which share the dear steps. Only this process writes records.
+
+    keep : called in the worker with each cell and its noise, to save what the experiment wants saved.
+    """
+    everything, done = cells(settings), records.done()
+    todo = [cell for cell in everything if key(cell.config(settings)) not in done]
+    groups: dict[Any, list[Cell]] = {}
+    for cell in todo:
+        groups.setdefault((cell.seed, cell.sources), []).append(cell)
+    if not todo:
+        return 0
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, progress() as bars, _one_thread_each():
+        messages = manager.Queue()
+        total = bars.add_task("[bold]all cells", total=len(everything), completed=len(everything) - len(todo))
+        shown: dict[int, TaskID] = {}
+
+        def drain() -> None:
+            while True:
+                try:
+                    worker, kind, content = messages.get_nowait()
+                except queue.Empty:
+                    return
+                if kind == "stage":
+                    _show(bars, shown, worker, *content)
+                else:
+                    cell, values, seconds = content
+                    records.append(cell.config(settings), values, seconds)
+                    bars.advance(total)
+
+        start = (settings, folder, data_dir, messages, keep)
+        with ProcessPoolExecutor(jobs, context, _prepare, start) as pool:
+            for batch in ([(_train, seed) for seed in sorted({cell.seed for cell in todo})], [(_work, g) for g in groups.values()]):
+                pending = {pool.submit(task, argument) for task, argument in batch}
+                while pending:
+                    finished, pending = wait(pending, timeout=0.2, return_when="FIRST_COMPLETED")
+                    drain()
+                    for future in finished:
+                        future.result()
+        drain()
+    return len(todo)
+
+
+def _show(bars: Progress, shown: dict[int, TaskID], worker: int, what: str, done: int, of: int) -> None:
+    if worker not in shown:
+        shown[worker] = bars.add_task("")
+    bars.update(shown[worker], description=f"  {what}", completed=done, total=of or None)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Workers read these when they start: one thread each, or they would wait for one another's."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: Any, keep: Keep) -> None:
+    import torch
+
+    from localnoise.sims.experiment import Runner
+
+    torch.set_num_threads(1)
+    last = {"what": "", "percent": -1}
+
+    def stage(what: str, done: int, of: int) -> None:
+        percent = 100 * done // of if of else 0
+        if (what, percent) != (last["what"], last["percent"]):  # at most a hundred messages a step
+            last.update(what=what, percent=percent)
+            messages.put((os.getpid(), "stage", (_process.get("prefix", "") + what, done, of)))
+
+    runner = Runner(settings, load(settings.data, data_dir), folder, stage)
+    _process.update(runner=runner, messages=messages, keep=keep)
+
+
+def _train(seed: int) -> None:
+    _process["prefix"] = f"seed {seed}, "
+    _process["runner"].bench(seed)
+
+
+def _work(group: list[Cell]) -> None:
+    for cell in group:
+        names = " + ".join(source.name for source in cell.sources)
+        _process["prefix"] = f"seed {cell.seed}, {names}, {ARMS[cell.arm].label}: "
+        result = _process["runner"].run(cell)
+        _process["keep"](cell, result.noise)
+        _process["messages"].put((os.getpid(), "result", (cell, result.values, result.seconds)))

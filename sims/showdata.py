@@ -1,0 +1,46 @@
+"""What the images are: a table and contact sheets, for `localnoise data`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise.sims import modifications
+from localnoise.sims.console import console
+from localnoise.sims.data import contact_sheet, describe, load
+from localnoise.sims.data.tensors import to_tensor
+
+
+def data(
+    full: Annotated[bool, typer.Option("--full", help="The full set (60,000 + 10,000), downloaded if need be.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files; implies --full.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("results/data"),
+) -> None:
+    """Describe the data set and draw contact sheets of its classes and of the modifications.
+
+    Examples:
+
+        localnoise data
+
+        localnoise data --data-dir fashion-mnist --out figures
+    """
+    dataset = load("full" if full or data_dir else "embedded", data_dir)
+    description = describe(dataset)
+    table = Table(title=f"Fashion-MNIST: {description.source}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, justify in (("label", "right"), ("class", "left"), ("training", "right"), ("test", "right"), ("mean pixel", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for row in description.rows:
+        label = "" if row.label is None else str(row.label)
+        table.add_row(label, row.name, f"{row.train:,}", f"{row.test:,}", f"{row.mean_pixel:.3f}")
+    console.print(table)
+    console.print(f"SHA-256 {description.fingerprint}")
+    out.mkdir(parents=True, exist_ok=True)
+    contact_sheet(dataset, out / "classes.png")
+    modifications.figure(to_tensor(dataset.test_images[:10]), out / "modifications.png")
+    console.print(f"figures {out / 'classes.png'}, {out / 'modifications.png'}")
+
+
+if __name__ == "__main__":
+    typer.run(data)

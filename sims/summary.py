@@ -1,0 +1,78 @@
+"""From records to the numbers of a table: one row an arm, one column a source. Nothing is computed from a live run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.modifications import MODIFICATIONS
+from localnoise.sims.intervals import Estimate, over_seeds, retention
+from localnoise.sims.records import Record
+
+MIXED = "all modifications"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One arm against one source: accuracy on it and on clean images, retention, size."""
+
+    accuracy: Estimate
+    clean: Estimate
+    retention: Estimate | None
+    parameters: int
+    bytes_per_unit: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Entries by (arm, source learned from, source tested on), and the arms and sources in their order."""
+
+    entries: dict[tuple[str, str, str], Entry]
+    arms: list[str]
+    sources: list[str]
+
+    def mean_retention(self, arm: str) -> float | None:
+        """Mean over the sources of the arm's retention; None if a source is missing."""
+        found = [self.entries.get((arm, source, source)) for source in self.sources]
+        kept = [entry.retention.mean for entry in found if entry is not None and entry.retention is not None]
+        return float(np.mean(kept)) if len(kept) == len(found) else None
+
+
+def summarise(records: list[Record]) -> Summary:
+    """Group records by arm and source, over their seeds."""
+    grouped: dict[tuple[str, str], dict[int, Record]] = {}
+    for record in records:
+        names = [source["name"] for source in record.config["sources"]]
+        learned = names[0] if len(names) == 1 else MIXED
+        grouped.setdefault((record.config["arm"], learned), {})[record.config["seed"]] = record
+    entries = {}
+    for (arm, learned), by_seed in grouped.items():
+        seeds = sorted(by_seed)
+        first = by_seed[seeds[0]].results
+        for tested in (name.removeprefix("accuracy.") for name in first if name.startswith("accuracy.")):
+            if tested != "clean":
+                entries[arm, learned, tested] = Entry(
+                    _accuracy(by_seed, tested),
+                    _accuracy(by_seed, "clean"),
+                    _retained(grouped, arm, learned, tested),
+                    int(first["parameters"]),
+                    float(first["bytes_per_unit"]),
+                )
+    present = {arm for arm, _, _ in entries}
+    sources = [name for name in (*MODIFICATIONS, "pgd") if any(learned == name for _, learned, _ in entries)]
+    return Summary(entries, [arm for arm in ARMS if arm in present], sources)
+
+
+def _accuracy(by_seed: dict[int, Record], tested: str) -> Estimate:
+    results = [by_seed[seed].results for seed in sorted(by_seed)]
+    return over_seeds([r[f"accuracy.{tested}"] for r in results], len(results[0][f"correct.{tested}"]))
+
+
+def _retained(grouped: dict[tuple[str, str], dict[int, Record]], arm: str, learned: str, tested: str) -> Estimate | None:
+    """Retention over the seeds that the arm, `none` and `full` share, against nets trained on the tested source alone."""
+    three = [grouped.get(place, {}) for place in ((arm, learned), ("none", tested), ("full", tested))]
+    shared = sorted(set.intersection(*(set(by_seed) for by_seed in three)))
+    if not shared:
+        return None
+    values = [[by_seed[seed].results[f"accuracy.{tested}"] for seed in shared] for by_seed in three]
+    return retention(*values, images=len(three[0][shared[0]].results[f"correct.{tested}"]))

@@ -1,0 +1,80 @@
+"""Tables for the terminal and for the README, from a summary."""
+
+from collections.abc import Callable
+
+from rich import box
+from rich.table import Table
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.intervals import Estimate
+from localnoise.sims.summary import MIXED, Entry, Summary
+
+_BROKEN = {"obstruction": "obstruc-\ntion", "brightness": "bright-\nness"}
+
+
+def terminal(summary: Summary, title: str) -> Table:
+    """Accuracy, retention, parameters and bytes per unit, one row an arm; 80 columns with three sources."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("arm", no_wrap=True)
+    sources = [_BROKEN.get(source, words(source).replace(" ", "\n")) for source in summary.sources]
+    for column in ("clean", *sources, "reten-\ntion", "para-\nmeters", "bytes/\nunit"):
+        table.add_column(column, justify="right", no_wrap=True)
+    before = ARMS[summary.arms[0]].central
+    for arm in summary.arms:
+        own = {s: entry for s in summary.sources if (entry := summary.entries.get((arm, s, s)))}
+        if not own:
+            continue
+        if ARMS[arm].central != before:
+            table.add_section()
+        size = max(own.values(), key=lambda entry: entry.parameters)
+        table.add_row(
+            ARMS[arm].label,
+            _share(sum(entry.clean.mean for entry in own.values()) / len(own)),
+            *(_share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
+            f"{kept:.0%}" if arm != "none" and (kept := summary.mean_retention(arm)) is not None else "",
+            f"{size.parameters:,}",
+            f"{size.bytes_per_unit:,.0f}",
+        )
+        before = ARMS[arm].central
+    return table
+
+
+def footnote(summary: Summary) -> str:
+    """What the table's numbers are, and how wide their intervals."""
+    entries = summary.entries.values()
+    widest = {name: max((e.accuracy for (_, s, t), e in summary.entries.items() if s == t == name), key=lambda a: a.half_width) for name in summary.sources}
+    spread = ", ".join(f"{words(name)} ±{_share(e.half_width)} (n = {e.images:,})" for name, e in widest.items())
+    seeds = max(entry.accuracy.seeds for entry in entries)
+    over = f"over {seeds} seeds" if seeds > 1 else "over images, one seed"
+    return (
+        f"Widest 95 % interval {over}: {spread}. Clean: mean over the nets of all columns.\n"
+        "Retention: (acc - acc of no noise) / (acc of full - acc of no noise), mean over the columns."
+    )
+
+
+def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits: int = 3) -> str:
+    """One value of every entry as a Markdown table, rows = arms, columns = sources; then the mixed nets."""
+    lines = ["| | " + " | ".join(map(words, summary.sources)) + " |", "|---" * (len(summary.sources) + 1) + "|"]
+    for arm in summary.arms:
+        for learned, mark in ((None, ""), (MIXED, ", one net for all modifications")):
+            found = [summary.entries.get((arm, learned or source, source)) for source in summary.sources]
+            if any(found):
+                texts = (_markdown_cell(value(entry) if entry else None, digits) for entry in found)
+                lines.append(f"| {ARMS[arm].label}{mark} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def words(name: str) -> str:
+    """A source's name as a reader writes it."""
+    return name.upper() if name == "pgd" else name.replace("_", " ")
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _markdown_cell(estimate: Estimate | None, digits: int) -> str:
+    if estimate is None:
+        return ""
+    spread = "" if estimate.half_width != estimate.half_width else f" ± {estimate.half_width:.{digits}f}"
+    return f"{estimate.mean:.{digits}f}{spread}"

@@ -1,0 +1,78 @@
+"""Training on the CPU, at the paper's settings: Adam 1e-3, batches of 64; the seed fixes weights, batches and noise."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise.nn import NoiseLayer, Predictor
+from localnoise.sims.networks import Network, v2_back
+
+Tick = Callable[[int], None]
+BATCH, RATE = 64, 1e-3
+
+
+def fit(model: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None) -> None:
+    """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations."""
+    model.train()
+    optimiser = torch.optim.Adam(model.parameters(), RATE)
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        order = torch.from_numpy(rng.permutation(len(inputs)))
+        for rows in order.split(BATCH):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            if tick is not None:
+                tick(len(rows))
+    model.eval()
+
+
+def train_base(network: Network, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None) -> None:
+    """Train all layers on clean images, then freeze those before the noise."""
+    fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick)
+    network.front.requires_grad_(False)
+
+
+def retrain(
+    network: Network,
+    noise: NoiseLayer,
+    activations: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    draws: int,
+    tick: Tick | None = None,
+) -> Predictor:
+    """Train fresh layers after the noise on clean activations with a fresh draw per presentation (paper, Methods).
+
+    Returns the deployed predictor: the mean of `draws` noisy logits, or one pass where the noise is off at test.
+    """
+    back = v2_back(seed)
+    fit(nn.Sequential(noise, back), activations, labels, epochs=epochs, seed=seed, tick=tick)
+    noise.eval()
+    return Predictor(network.front, noise, back, draws).eval()
+
+
+def activations(front: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+    """Activation h (T, C, H, W) of images (T, 1, 28, 28), without gradients."""
+    with torch.no_grad():
+        return torch.cat([front(part) for part in images.split(batch)])
+
+
+def accuracy_per_image(predictor: Predictor, images: Tensor, labels: Tensor, batch: int = 500) -> Tensor:
+    """1 where the deployed predictor is right, else 0; (T,) uint8. The noise stream starts anew."""
+    return correct_from(predictor, activations(predictor.front, images), labels, batch)
+
+
+def correct_from(predictor: Predictor, h: Tensor, labels: Tensor, batch: int = 500) -> Tensor:
+    """As `accuracy_per_image`, from activations."""
+    predictor.noise.reseed(predictor.noise.seed + 1)
+    with torch.no_grad():
+        return torch.cat([(predictor.decide(x).argmax(1) == y).byte() for x, y in _pairs(h, labels, batch)])
+
+
+def _pairs(x: Tensor, y: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(x.split(batch), y.split(batch), strict=True)

@@ -1,0 +1,116 @@
+"""What the arms of one seed share: the trained network, its activations, the displacements of each source."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from localnoise.files import written_aside
+from localnoise.sims import modifications, networks, training
+from localnoise.sims.attacks import PGD
+from localnoise.sims.data import Dataset
+from localnoise.sims.data.tensors import to_tensor
+
+_TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
+
+
+@dataclass
+class Workbench:
+    """One seed's network, frozen up to the noise, and the images that go through it.
+
+    Attributes
+    ----------
+    data : Dataset
+    seed : int
+        Fixes weights, batches, noise, and every modification.
+    epochs : int
+        Of training on clean images, all layers.
+    attack : PGD
+        The attack that the source "pgd" stands for.
+    attacked_train, attacked_test : int
+        How many training and test images are attacked: the attack is the dearest step.
+    folder : Path
+        Where the trained network is kept.
+    """
+
+    data: Dataset
+    seed: int
+    epochs: int
+    attack: PGD
+    attacked_train: int
+    attacked_test: int
+    folder: Path
+
+    @cached_property
+    def train(self) -> tuple[Tensor, Tensor]:
+        """Training images (T, 1, 28, 28) in [0, 1] and labels (T,)."""
+        return to_tensor(self.data.train_images), torch.from_numpy(self.data.train_labels.astype(np.int64))
+
+    @cached_property
+    def test(self) -> tuple[Tensor, Tensor]:
+        """Test images and labels."""
+        return to_tensor(self.data.test_images), torch.from_numpy(self.data.test_labels.astype(np.int64))
+
+    @property
+    def base_path(self) -> Path:
+        """File of the trained network; its name holds what it depends on."""
+        return self.folder / f"v2-{self.data.fingerprint[:12]}-epochs{self.epochs}-seed{self.seed}.pt"
+
+    def train_base(self, tick: training.Tick | None = None) -> None:
+        """Train the network and keep it, unless it is kept already."""
+        if not self.base_path.exists():
+            network = networks.v2(self.seed)
+            training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
+            with written_aside(self.base_path) as aside:
+                torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, aside)
+
+    @cached_property
+    def network(self) -> networks.Network:
+        """The trained network, in evaluation mode, its front frozen."""
+        self.train_base()
+        network = networks.v2(self.seed)
+        kept = torch.load(self.base_path, weights_only=True)
+        network.front.load_state_dict(kept["front"])
+        network.back.load_state_dict(kept["back"])
+        network.front.requires_grad_(False).eval()
+        network.back.requires_grad_(False).eval()
+        return network
+
+    @cached_property
+    def h_train(self) -> Tensor:
+        """Activations of the clean training images."""
+        return training.activations(self.network.front, self.train[0])
+
+    @cached_property
+    def h_test(self) -> Tensor:
+        """Activations of the clean test images."""
+        return training.activations(self.network.front, self.test[0])
+
+    def modified_train(self, source: str, level: float, draw: int = 0, tick: training.Tick | None = None) -> Tensor:
+        """Activations of modified training images; another `draw` modifies each image anew. "pgd": the first few."""
+        images, labels = self.train
+        if source == "pgd":
+            few = slice(self.attacked_train)
+            attacked = self.attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
+            return training.activations(self.network.front, attacked)
+        return self._modified(source, images, level, self._stream(_TRAIN, draw))
+
+    def causes(self, source: str, count: int) -> npt.NDArray[np.int64]:
+        """Which cause moved each training image of draw 0, (count,); all one for "pgd"."""
+        if source == "pgd":
+            return np.zeros(count, np.int64)
+        return modifications.causes(source, self._stream(_TRAIN), count)
+
+    def modified_test(self, source: str, level: float) -> Tensor:
+        """Activations of the modified test images: the same image gets the same modification in every arm."""
+        return self._modified(source, self.test[0], level, self._stream(_TEST))
+
+    def _modified(self, source: str, images: Tensor, level: float, seed: int) -> Tensor:
+        return training.activations(self.network.front, modifications.apply(source, images, level, seed))
+
+    def _stream(self, part: int, draw: int = 0) -> int:
+        return (self.seed << 32) + (draw << 8) + part

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, Start, as_count, as_positions, as_seed
+from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, check_positive
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN = 0x9E3779B97F4A7C15
 _ROUNDS = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
 
@@ -37,10 +37,11 @@ class Noise(Protocol):
 
 
 class Bank:
-    """Fields that take turns: presentation t uses one of them, or none with probability `clean`, by a hash of (seed, t).
+    """Fields that take turns: presentation t uses one of them, or none with probability `clean`.
 
-    A mixture of fields is not the field of the mixed covariance: each presentation is displaced coherently, as by one
-    cause. Each unit holds one set of weights per member and needs one shared random number per presentation.
+    Whose turn it is follows from a hash of (seed, t). A mixture of fields is not the field of the mixed covariance:
+    each presentation is displaced coherently, as by one cause. Each unit holds one set of weights per member and needs
+    one shared random number per presentation.
 
     Parameters
     ----------
@@ -51,10 +52,21 @@ class Bank:
     """
 
     def __init__(self, members: Sequence[Any], clean: float = 0.0) -> None:
+        if not isinstance(members, Sequence):
+            raise ArgumentError(f"members={members!r}: expected a sequence of grids or central noises; use [grid]")
         self.members = list(members)
         if not self.members:
             raise ArgumentError("members is empty: expected at least one grid or central noise")
-        if not 0 <= clean < 1:
+        layouts = [layout(member) for member in self.members]
+        for index, (member, own) in enumerate(zip(self.members, layouts, strict=True)):
+            if isinstance(member, Bank):
+                raise ArgumentError(f"members[{index}] is a Bank: expected grids or central noises; join its members")
+            if own != layouts[0]:
+                raise ArgumentError(
+                    f"members[{index}] has (C, H, W) = {own}: expected {layouts[0]}, the layout of members[0]"
+                )
+        check_positive("clean", clean, zero=True, what=" and < 1, a share")
+        if clean >= 1:
             raise ArgumentError(f"clean={clean!r}: expected a share in [0, 1)")
         self.clean = clean
         self.provenance: dict[str, Any] = {}
@@ -74,12 +86,13 @@ class Bank:
 
         Uniform by the SplitMix64 finaliser of (seed, position) (Steele, Lea, Flood, OOPSLA 2014).
         """
-        mixed = as_positions(start, as_count("count", count)) + _GOLDEN * (as_seed(seed) + np.uint64(1))
+        offset = np.uint64(_GOLDEN * (int(as_seed(seed)) + 1) % 2**64)
+        mixed = as_positions(start, as_count("count", count)) + offset
         for shift, odd in _ROUNDS:
             mixed = (mixed ^ (mixed >> shift)) * odd
         uniform = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
         turn = np.floor((uniform - self.clean) / (1 - self.clean) * len(self.members)).astype(np.int64)
-        return np.where(uniform < self.clean, -1, turn)
+        return np.where(uniform < self.clean, -1, np.minimum(turn, len(self.members) - 1))
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
         """Zero-mean noise of each presentation's member, (count, C, H, W)."""
@@ -88,24 +101,44 @@ class Bank:
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
         """One draw for each activation h from the member whose turn it is, (T, C, H, W)."""
-        array = np.asarray(h)
+        array = self._activity("h", h)
         return self._each(len(array), seed, start, lambda member, rows, where: member.perturb(array[rows], seed, where))
 
     def pull_back(self, gradient: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
         """Adjoint of the mean's linear part of each presentation's member, for the same (seed, start) as `perturb`."""
-        g = np.asarray(gradient)
+        g = self._activity("gradient", gradient)
         return self._each(len(g), seed, start, lambda member, rows, where: member.pull_back(g[rows]))
 
     def _each(self, count: int, seed: int, start: Start, act: Callable[[Any, Any, Any], Array]) -> Array:
         turn, positions = self.turns(count, seed, start), as_positions(start, count)
-        out = np.zeros((count, *self.members[0].sample(0).shape[1:]), np.float32)
+        out = np.zeros((count, *layout(self)), self._dtype)
         for index, member in enumerate(self.members):
             rows = np.flatnonzero(turn == index)
             if rows.size:
-                out[rows] = act(member, rows, positions[rows].astype(np.int64))
+                out[rows] = act(member, rows, positions[rows])
         return out
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.result_type(
+            *(getattr(getattr(member, "config", None), "dtype", "float32") for member in self.members)
+        )
+
+    def _activity(self, argument: str, value: npt.ArrayLike) -> Array:
+        channels, *shape = layout(self)
+        flat = as_activity(argument, value, channels, (shape[0], shape[1]), self._dtype, finite=argument != "gradient")
+        return flat.reshape(-1, channels, *shape)
 
     def mean(self, h: npt.ArrayLike) -> Array:
         """Mean over members and clean presentations."""
         total = sum(member.mean(h) for member in self.members)
-        return np.asarray(total * np.float32((1 - self.clean) / len(self.members)))
+        return np.asarray(total * ((1 - self.clean) / len(self.members)))
+
+
+def layout(noise: Any) -> tuple[int, int, int]:
+    """(C, H, W) of what a noise is added to."""
+    member = noise.members[0] if isinstance(noise, Bank) else noise
+    owner = getattr(member, "config", member)
+    if not (hasattr(owner, "channels") and hasattr(owner, "shape") and hasattr(member, "perturb")):
+        raise ArgumentError(f"noise={noise!r}: expected a UnitGrid, a CentralNoise or a Bank")
+    return (owner.channels, *owner.shape)

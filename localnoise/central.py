@@ -1,8 +1,8 @@
 """Central baselines: covariances that need all pairs of neurons, or none, behind the grid's sampling interface.
 
-`full`, `diagonal`, `identity`, `none` take displacements d (T, C, H, W) and return a `CentralNoise`. Sigma is the second
-moment about zero, E[d d'] (+ ridge I), scaled to trace(Sigma) = trace n (Preble et al. 2026, arXiv 2606.13801, Methods);
-`centred=True` subtracts the mean displacement first.
+`full`, `diagonal`, `identity`, `none` take displacements d (T, C, H, W) and return a `CentralNoise`. Sigma is the
+second moment about zero, E[d d'] (+ ridge I), scaled to trace(Sigma) = trace n (Preble et al. 2026, arXiv 2606.13801,
+Methods); `centred=True` subtracts the mean displacement first.
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.dense import log_density, permute, refuse_if_larger
+from localnoise.dense import log_density, permute, refuse_if_larger, tolerance
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, as_trace
+from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, as_trace, check_positive
 
-_CHUNK = 1024  # samples mixed at a time
+_BLOCK = 512  # samples mixed at a time
 
 
 class CentralNoise:
@@ -25,9 +25,12 @@ class CentralNoise:
     factor : (n, n) lower triangular, (n,) standard deviations, or None for no noise.
     """
 
-    def __init__(self, kind: str, factor: npt.NDArray[Any] | None, channels: int, shape: tuple[int, int], seen: int) -> None:
+    def __init__(
+        self, kind: str, factor: npt.NDArray[Any] | None, channels: int, shape: tuple[int, int], seen: int
+    ) -> None:
         self.kind, self.factor, self.channels, self.shape, self.seen = kind, factor, channels, shape, seen
         self.provenance: dict[str, Any] = {}
+        self._kept: tuple[tuple[int, int], Array] | None = None
 
     @property
     def neurons(self) -> int:
@@ -46,22 +49,31 @@ class CentralNoise:
         return self.parameters * 4 / (self.shape[0] * self.shape[1])
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
-        """Draw `count` samples, (count, C, H, W); sample t depends on (seed, start + t) alone. Cost O(n^2) each for full.
+        """Draw `count` samples, (count, C, H, W); sample t depends on (seed, start + t) alone.
 
-        Equal to the last bit for the same call; between calls of other lengths, up to the rounding of the matrix product.
+        Cost O(n^2) a sample for full, O(n) else. Draws are mixed in blocks aligned to their position: however a stream
+        is cut, the numbers are the same, and a dense factor is read once per block. The last block is kept.
         """
+        count, key = as_count("count", count), as_seed(seed)
+        block, within = np.divmod(as_positions(start, count), np.uint64(_BLOCK))
+        out = np.zeros((count, self.neurons), np.float32)
+        if self.factor is not None:
+            for index in np.unique(block):
+                rows = block == index
+                out[rows] = self._mixed(int(key), int(index))[within[rows]]
+        return out.reshape(count, self.channels, *self.shape)
+
+    def _mixed(self, seed: int, block: int) -> Array:
         from localnoise.kernels.normals import fill_normals
 
-        count, key = as_count("count", count), as_seed(seed)
-        positions = as_positions(start, count)
-        out = np.zeros((count, self.neurons), np.float32)
-        for first in range(0, count if self.factor is not None else 0, _CHUNK):
-            part = positions[first : first + _CHUNK]
-            white = np.empty((4 * ((self.neurons + 3) // 4), len(part)), np.float32)
-            fill_normals(white, key, part)
-            xi = white[: self.neurons].T
-            out[first : first + len(part)] = xi @ self.factor.T if self.factor.ndim == 2 else xi * self.factor  # type: ignore[union-attr]
-        return out.reshape(count, self.channels, *self.shape)
+        if self._kept is None or self._kept[0] != (seed, block):
+            positions = np.arange(block * _BLOCK, (block + 1) * _BLOCK, dtype=np.uint64)
+            white = np.empty((4 * ((self.neurons + 3) // 4), _BLOCK), np.float32)
+            fill_normals(white, np.uint64(seed), positions)
+            xi, factor = white[: self.neurons], np.asarray(self.factor)
+            mixed = factor @ xi if factor.ndim == 2 else factor[:, None] * xi
+            self._kept = ((seed, block), np.ascontiguousarray(mixed.T))
+        return self._kept[1]
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
         """One draw for each activation (T, C, H, W); the activation does not change its law."""
@@ -74,7 +86,8 @@ class CentralNoise:
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
         """Gradient of the mean: zero."""
-        return self.mean(gradient)
+        flat = as_activity("gradient", gradient, self.channels, self.shape, np.float32, finite=False)
+        return np.zeros((len(flat), self.channels, *self.shape), np.float32)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
         """Sigma, (n, n) float64, n in C order of (C, H, W)."""
@@ -86,18 +99,18 @@ class CentralNoise:
 
     def mahalanobis(self, delta: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Squared norm delta' Sigma^-1 delta, (T,)."""
-        return np.asarray(np.square(self._whiten(delta)).sum(axis=1))
+        return np.asarray(np.square(self._whiten(delta, "delta")).sum(axis=1))
 
     def log_density(self, eta: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Log density at eta, (T,), natural logarithm."""
-        e = self._whiten(eta)
-        diagonal = self.factor if self.factor.ndim == 1 else np.diagonal(self.factor)  # type: ignore[union-attr, arg-type]
-        return log_density(e, float(np.log(diagonal.astype(np.float64)).sum()))
+        e, factor = self._whiten(eta, "eta"), np.asarray(self.factor, np.float64)
+        diagonal = factor if factor.ndim == 1 else np.diagonal(factor)
+        return log_density(e, float(np.log(diagonal).sum()))
 
-    def _whiten(self, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def _whiten(self, value: npt.ArrayLike, argument: str) -> npt.NDArray[np.float64]:
         if self.factor is None:
             raise ArgumentError("kind='none': no noise has no density; expected full, diagonal or identity noise")
-        flat = as_activity("delta", value, self.channels, self.shape, np.float64).reshape(-1, self.neurons)
+        flat = as_activity(argument, value, self.channels, self.shape, np.float64).reshape(-1, self.neurons)
         if self.factor.ndim == 1:
             return np.asarray(flat / self.factor)
         return np.asarray(np.linalg.solve(self.factor.astype(np.float64), flat.T).T)
@@ -112,22 +125,27 @@ def full(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0, *, ce
     trace : variance per neuron on average after scaling; None keeps the natural scale.
     """
     flat, channels, shape = _flat(d)
-    if not ridge >= 0:
-        raise ArgumentError(f"ridge={ridge!r}: expected a number >= 0")
+    check_positive("ridge", ridge, zero=True)
     n = flat.shape[1]
     C = np.zeros((n, n))
     for first in range(0, len(flat), 4096):
         part = flat[first : first + 4096]
-        C += part.T @ part
+        with np.errstate(over="ignore", invalid="ignore"):
+            C += part.T @ part
     C /= len(flat)
     if centred:
         mean = flat.mean(axis=0, dtype=np.float64)
         C -= np.outer(mean, mean)
     C[np.diag_indices(n)] += ridge
+    total = np.trace(C)
+    if not np.isfinite(total):
+        raise ArgumentError("d: its squares overflow float32: expected displacements below 2e+19; rescale them")
     if trace is not None:
-        C *= as_trace(trace) * n / np.trace(C)
+        C *= as_trace(trace) * n / (total or 1.0)
     try:
         factor = np.linalg.cholesky(C)
+        if ridge == 0 and (np.diagonal(factor) ** 2 <= tolerance(np.float32) * np.diagonal(C)).any():
+            raise np.linalg.LinAlgError
     except np.linalg.LinAlgError:
         raise ArgumentError(
             f"ridge={ridge:g}: the second moment of {len(flat)} displacements of {n} neurons is singular; "
@@ -139,9 +157,12 @@ def full(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0, *, ce
 def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0) -> CentralNoise:
     """Each neuron's own variance, no correlation."""
     flat, channels, shape = _flat(d)
+    check_positive("ridge", ridge, zero=True)
     variance = np.square(flat, dtype=np.float64).mean(axis=0) + ridge
     if not (variance > 0).all():
-        raise ArgumentError(f"ridge={ridge:g}: some neuron never moves, so its variance is zero; use ridge=1e-4")
+        raise ArgumentError(
+            f"ridge={ridge:g}: some neuron never moves, so its variance is zero; expected a ridge > 0; use ridge=1e-4"
+        )
     if trace is not None:
         variance *= as_trace(trace) / variance.mean()
     return CentralNoise("diagonal", np.sqrt(variance).astype(np.float32), channels, shape, len(flat))
@@ -151,6 +172,10 @@ def identity(d: npt.ArrayLike, trace: float | None = 2.0) -> CentralNoise:
     """Isotropic noise: every neuron alike, independent. trace=None: the displacements' mean variance."""
     flat, channels, shape = _flat(d)
     variance = float(np.square(flat, dtype=np.float64).mean()) if trace is None else as_trace(trace)
+    if not variance > 0:
+        raise ArgumentError(
+            "trace=None: nothing in d moves, so its variance is zero; expected a trace > 0, or use none(d)"
+        )
     return CentralNoise("identity", np.full(flat.shape[1], np.sqrt(variance), np.float32), channels, shape, len(flat))
 
 
@@ -166,7 +191,8 @@ def dense(grid: Any) -> CentralNoise:
 
     refuse_if_larger("dense(grid)", 3 * 8 * grid.config.neurons**2, 4 * 2**30, "the grid itself")
     L = permute(factor(grid.field), grid.config.channels)
-    return CentralNoise("full", np.linalg.cholesky(L @ L.T).astype(np.float32), grid.config.channels, grid.config.shape, 0)
+    lower = np.linalg.cholesky(L @ L.T).astype(np.float32)
+    return CentralNoise("full", lower, grid.config.channels, grid.config.shape, 0)
 
 
 def _flat(d: npt.ArrayLike) -> tuple[Array, int, tuple[int, int]]:

@@ -1,10 +1,10 @@
 """The configuration of a grid: frozen, validated once, written into every file."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.orders import ORDERS
+from localnoise.validate import as_count, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class GridConfig:
         "multiscale" (coarse to fine) or "raster" (row by row).
     parents : int or None
         Most parents per unit, K. None: 4 for multiscale, all within the radius for raster.
+    far : int
+        How many of the parents are hubs, units of the sublattice of stride 4, instead of the nearest units.
     radius : int or None
         Chebyshev radius of the parents. None: 1 for raster, unlimited for multiscale.
     boundary : str
@@ -37,6 +39,7 @@ class GridConfig:
     channels: int = 1
     order: str = "multiscale"
     parents: int | None = None
+    far: int = 0
     radius: int | None = None
     boundary: str = "clipped"
     signal: str = "none"
@@ -44,12 +47,16 @@ class GridConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        shape = self.shape
-        if not isinstance(shape, (tuple, list)) or len(shape) != 2 or not all(_is_count(side) for side in shape):
-            raise ArgumentError(f"shape={shape!r}: expected (height, width), two whole numbers >= 1, such as (14, 14)")
-        object.__setattr__(self, "shape", (int(shape[0]), int(shape[1])))
-        if not _is_count(self.channels):
-            raise ArgumentError(f"channels={self.channels!r}: expected a whole number >= 1, the neurons per unit")
+        try:
+            sides = [whole(side) or 0 for side in self.shape]
+        except TypeError:
+            sides = []
+        if len(sides) != 2 or min(sides) < 1:
+            raise ArgumentError(
+                f"shape={self.shape!r}: expected (height, width), two whole numbers >= 1, such as (14, 14)"
+            )
+        object.__setattr__(self, "shape", tuple(sides))
+        object.__setattr__(self, "channels", as_count("channels", self.channels, 1))
         choose("order", self.order, ORDERS)
         choose("boundary", self.boundary, ("clipped", "periodic"))
         choose("signal", self.signal, ("none", "local"))
@@ -60,10 +67,17 @@ class GridConfig:
             object.__setattr__(self, "parents", 4)
         for name in ("parents", "radius"):
             value = getattr(self, name)
-            if value is not None and not _is_count(value):
-                raise ArgumentError(f"{name}={value!r}: expected a whole number >= 1, or None")
-        if not _is_count(self.signal_radius, least=0):
-            raise ArgumentError(f"signal_radius={self.signal_radius!r}: expected a whole number >= 0")
+            if value is not None:
+                count = whole(value)
+                if count is None or count < 1:
+                    raise ArgumentError(f"{name}={value!r}: expected a whole number >= 1, or None")
+                object.__setattr__(self, name, count)
+        object.__setattr__(self, "far", as_count("far", self.far))
+        if self.far and (self.parents is None or self.far >= self.parents):
+            raise ArgumentError(
+                f"far={self.far!r}: expected fewer than parents={self.parents!r}, of which it is a part"
+            )
+        object.__setattr__(self, "signal_radius", as_count("signal_radius", self.signal_radius))
 
     @property
     def units(self) -> int:
@@ -74,10 +88,3 @@ class GridConfig:
     def neurons(self) -> int:
         """n = H W m."""
         return self.units * self.channels
-
-
-def _is_count(value: Any, least: int = 1) -> bool:
-    try:
-        return not isinstance(value, bool) and int(value) == value and value >= least
-    except (TypeError, ValueError):
-        return False

@@ -23,6 +23,11 @@ def refuse_if_larger(what: str, needed: int, limit: int, instead: str) -> None:
         )
 
 
+def tolerance(dtype: Any) -> float:
+    """Share of a second moment below which rounding hides what is left: 64 units in the last place."""
+    return float(64 * np.finfo(dtype).eps)
+
+
 def log_density(whitened: npt.NDArray[Any], log_scale: float) -> npt.NDArray[np.float64]:
     """Gaussian log density from whitened values (T, ...) and the log determinant of the factor."""
     e = whitened.reshape(len(whitened), -1)

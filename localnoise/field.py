@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.errors import ArgumentError
+
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int32]
 
@@ -59,17 +61,17 @@ class Field:
     @property
     def signal(self) -> bool:
         """Whether the units read the activation."""
-        return self.readers.shape[1] > 0
+        return bool(self.readers.shape[1] > 0)
 
     @property
     def channels(self) -> int:
         """Channels per unit, m."""
-        return self.S.shape[1]
+        return int(self.S.shape[1])
 
     @property
     def regressors(self) -> int:
         """Length p of z_u = [1; h_R(u); d_P(u)] (of d_P(u) alone without signal dependence)."""
-        return (1 + self.G.shape[2] if self.signal else 0) + self.B.shape[2]
+        return int((1 + self.G.shape[2] if self.signal else 0) + self.B.shape[2])
 
     @property
     def weights(self) -> Floats:
@@ -78,7 +80,22 @@ class Field:
         return np.concatenate(parts, axis=2)
 
     def assign(self, W: Floats, S: Floats) -> None:
-        """Write learned weights W (N, m, p) and factors S (N, m, m) in place; the gain returns to 1."""
+        """Write learned weights W (N, m, p) and factors S (N, m, m) in place; the gain returns to 1.
+
+        Raises
+        ------
+        ArgumentError
+            If they do not fit into the field's precision; the field is left as it was.
+        """
+        dtype = self.S.dtype
+        with np.errstate(over="ignore", under="ignore"):
+            W, S = W.astype(dtype, copy=False), S.astype(dtype, copy=False)
+        diagonal = np.diagonal(S, axis1=1, axis2=2)
+        if not (np.isfinite(W).all() and np.isfinite(S).all() and (diagonal > 0).all()):
+            raise ArgumentError(
+                f"d: learned weights leave the range of {dtype}: expected displacements and activations of moderate "
+                "size; rescale them, or build UnitGrid(dtype='float64')"
+            )
         if self.signal:
             self.a[:] = W[:, :, 0]
             self.G[:] = W[:, :, 1 : 1 + self.G.shape[2]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from localnoise.field import Field, Floats
+from localnoise.field import Field, Floats, Ints
 
 EXACT_NEURONS = 4096
 _PROBES = 4096
@@ -40,9 +40,9 @@ def factor(field: Field) -> Floats:
     return L
 
 
-def topology_and_weights(field: Field) -> tuple[Floats, ...]:
+def topology_and_weights(field: Field) -> tuple[Ints, Ints, Ints, Floats, Floats, Floats, Floats, Floats]:
     """The arrays in the order in which the sweep kernels take them."""
-    return (field.order, field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)  # type: ignore[return-value]
+    return (field.order, field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)
 
 
 def normalise(field: Field, trace: float, scope: str) -> None:

@@ -1,5 +1,7 @@
 """The grid of processing units: owns the arrays, validates, and calls the kernels."""
 
+import operator
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +14,20 @@ from localnoise.config import GridConfig
 from localnoise.dense import log_density, permute, refuse_if_larger
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
-from localnoise.orders import ORDERS, neighbours, parents
+from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.rules import Rule, make_rule
 from localnoise.rules.base import State
 from localnoise.unit import ProcessingUnit
-from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, as_trace
+from localnoise.validate import (
+    Array,
+    Start,
+    as_activity,
+    as_count,
+    as_positions,
+    as_presentations,
+    as_seed,
+    as_trace,
+)
 
 _LEARN_CHUNK = 2048  # presentations converted at a time, so that memory does not grow with T
 
@@ -43,7 +54,10 @@ class UnitGrid:
         height, width = config.shape
         periodic = config.boundary == "periodic"
         order = ORDERS[config.order](height, width)
-        above = parents(order, height, width, count=config.parents, radius=config.radius, periodic=periodic)
+        near = None if config.parents is None else config.parents - config.far
+        above = parents(order, height, width, count=near, radius=config.radius, periodic=periodic)
+        if config.far:
+            above = with_hubs(above, order, height, width, far=config.far, periodic=periodic)
         readers = np.empty((config.units, 0), np.int32)
         if config.signal == "local":
             readers = neighbours(height, width, config.signal_radius, periodic)
@@ -54,8 +68,12 @@ class UnitGrid:
 
     # Learning
 
-    def learn(self, d: npt.ArrayLike, h: npt.ArrayLike | None = None, rule: str | Rule = "moments", **options: Any) -> Self:
+    def learn(
+        self, d: npt.ArrayLike, h: npt.ArrayLike | None = None, rule: str | Rule = "moments", **options: Any
+    ) -> Self:
         """Learn from displacements; call again to go on learning. The gain returns to 1: normalise afterwards.
+
+        All or nothing: a call that raises leaves weights, statistics and rule as they were.
 
         Parameters
         ----------
@@ -73,23 +91,24 @@ class UnitGrid:
             Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
         """
         chosen = make_rule(rule, **options)
-        source = np.asarray(d)
+        source = as_presentations("d", d, *self._layout[:2])
         activation = self._activation(h, source)
-        if source.ndim != 4 or len(source) == 0:
-            as_activity("d", source, *self._layout)
+        if len(source) == 0:
             raise ArgumentError("d has 0 samples: expected at least 1 displacement")
         for first in range(0, len(source), _LEARN_CHUNK):  # all of it is checked before any of it is learned
             self._chunk("d", source, first)
             if activation is not None:
                 self._chunk("h", activation, first)
         if self.rule is None or self.state is None or self.rule.name != chosen.name:
-            self.state = chosen.start(self.field)
-        self.rule = chosen
+            state = chosen.start(self.field)
+        else:
+            state = {name: copy(value) for name, value in self.state.items()}
         for first in range(0, len(source), _LEARN_CHUNK):
             part = self._chunk("d", source, first)
             h_part = part[:, :, :0] if activation is None else self._chunk("h", activation, first)
-            chosen.observe(self.field, self.state, part, h_part)
-        chosen.settle(self.field, self.state)
+            chosen.observe(self.field, state, part, h_part)
+        chosen.settle(self.field, state)
+        self.rule, self.state = chosen, state
         return self
 
     def normalise(self, trace: float = 0.5, scope: str = "global") -> Self:
@@ -105,8 +124,8 @@ class UnitGrid:
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
         """Draw `count` samples of the zero-mean noise, (count, C, H, W), covariance `covariance()`.
 
-        Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw. An array
-        `start` (count,) names each sample's position in the stream.
+        Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw. An
+        array `start` (count,) names each sample's position in the stream.
         """
         eta = np.empty((as_count("count", count), self.config.channels, self.config.units), self.config.dtype)
         return self._draw(eta, eta, seed, start, signal=False, white=True)
@@ -138,16 +157,13 @@ class UnitGrid:
 
         Standard normal where the field is true; its square is the unit's surprise. Cost O(T n m (K + R)).
         """
-        d3 = as_activity("d", d, *self._layout)
-        h3 = self._activation(h, d3)
-        h3 = d3 if h3 is None else as_activity("h", h3, *self._layout)
-        return self._whiten(d3, h3, affine=self.field.signal)
+        return self._innovations("d", d, h)
 
     def mahalanobis(self, delta: npt.ArrayLike, *, through_mean: bool = False) -> npt.NDArray[np.float64]:
         """Squared norm delta' Sigma^-1 delta of each displacement, (T,), a sum of unit terms.
 
-        through_mean : take delta as a shift of the *activation*: the noisy network then sees delta plus the shift of the
-        noise's mean, diag(gain) (I - B)^-1 G delta. The two are equal without signal dependence.
+        through_mean : take delta as a shift of the *activation*: the noisy network then sees delta plus the shift of
+        the noise's mean, diag(gain) (I - B)^-1 G delta. The two are equal without signal dependence.
         """
         d3 = as_activity("delta", delta, *self._layout)
         if through_mean and self.field.signal:
@@ -161,7 +177,7 @@ class UnitGrid:
         f = self.field
         scale = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum()
         scale += self.config.channels * np.log(f.gain.astype(np.float64)).sum()
-        return log_density(self.innovations(eta, h), scale)
+        return log_density(self._innovations("eta", eta, h), scale)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
         """Sigma, (n, n) float64, n in C order of (C, H, W). Small grids only: O(n^2) memory, O(n^3) time.
@@ -178,7 +194,7 @@ class UnitGrid:
     def variance(self) -> npt.NDArray[np.float64]:
         """Variance of each neuron's noise, (C, H, W); exact up to 4,096 neurons, then from 4,096 draws."""
         variance = gain.marginal_variance(self.field).T
-        return np.ascontiguousarray(variance).reshape(self.config.channels, *self.config.shape)
+        return np.asarray(variance.reshape(self.config.channels, *self.config.shape), np.float64)
 
     # Size
 
@@ -210,16 +226,18 @@ class UnitGrid:
         """Return the unit at (y, x), a view."""
         height, width = self.config.shape
         try:
-            y, x = (int(coordinate) for coordinate in position)
+            y, x = map(operator.index, position)
         except (TypeError, ValueError):
             raise ArgumentError(f"grid[{position!r}]: expected two whole numbers, grid[y, x]") from None
         if not (0 <= y < height and 0 <= x < width):
             raise ArgumentError(f"grid[{y}, {x}]: expected 0 <= y < {height} and 0 <= x < {width}")
-        return ProcessingUnit(y * width + x, width, self.field, self.state)
+        return ProcessingUnit(self, y * width + x)
 
     def __repr__(self) -> str:
         c = self.config
-        learned = f"{self.rule.name}, {self.state['seen']} seen" if self.rule and self.state else "nothing learned"
+        learned = "nothing learned"
+        if self.rule is not None:
+            learned = f"{self.rule.name}, " + (f"{self.state['seen']} seen" if self.state else "weights only")
         return f"UnitGrid({c.shape[0]}x{c.shape[1]} units x {c.channels}, {c.order}, signal {c.signal}; {learned})"
 
     # Files
@@ -237,16 +255,20 @@ class UnitGrid:
         return self.config.channels, self.config.shape, self.config.dtype
 
     def _chunk(self, argument: str, source: npt.NDArray[Any], first: int) -> Array:
-        return as_activity(argument, source[first : first + _LEARN_CHUNK], *self._layout)
+        return as_activity(argument, source[first : first + _LEARN_CHUNK], *self._layout, first=first)
 
     def _activation(self, h: npt.ArrayLike | None, d: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         if not self.field.signal:
             if h is not None:
-                raise ArgumentError("h was given, but signal='none': expected no activation; build UnitGrid(signal='local')")
+                raise ArgumentError(
+                    "h was given, but signal='none': expected no activation; build UnitGrid(signal='local')"
+                )
             return None
         if h is None:
-            raise ArgumentError("h is missing, but signal='local': expected the activations that were displaced, learn(d, h)")
-        array = np.asarray(h)
+            raise ArgumentError(
+                "h is missing, but signal='local': expected the activations that were displaced, as in learn(d, h)"
+            )
+        array = as_presentations("h", h, *self._layout[:2])
         if len(array) != len(d):
             raise ArgumentError(f"h has {len(array)} presentations, d has {len(d)}: expected the same number")
         return array
@@ -268,6 +290,12 @@ class UnitGrid:
         positions = np.concatenate([positions, np.zeros(-len(eta) % tile, np.uint64)])
         draw(eta, h, *weights, key, positions, signal, white, tile, workers)
         return self._shaped(eta)
+
+    def _innovations(self, argument: str, d: npt.ArrayLike, h: npt.ArrayLike | None) -> Array:
+        d3 = as_activity(argument, d, *self._layout)
+        h3 = self._activation(h, d3)
+        h3 = d3 if h3 is None else as_activity("h", h3, *self._layout)
+        return self._whiten(d3, h3, affine=self.field.signal)
 
     def _whiten(self, d: Array, h: Array | None, *, affine: bool) -> Array:
         from localnoise.kernels.score import whiten

@@ -6,17 +6,18 @@ The draw itself is a constant of the graph (straight through); the mean of a sig
 by the adjoint sweep. NumPy and torch share memory on the CPU: no copy of the draw.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from localnoise.bank import Bank
+from localnoise.bank import Bank, layout
 from localnoise.errors import ArgumentError, MissingDependencyError, choose
+from localnoise.validate import as_count, as_seed
 
 try:
     import torch
     from torch import Tensor, nn
+    from torch.autograd.function import once_differentiable
 except ImportError as error:
     raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
 
@@ -31,6 +32,7 @@ class _Perturb(torch.autograd.Function):
         return h + torch.from_numpy(eta).to(h)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         where = (ctx.seed, ctx.start) if isinstance(ctx.noise, Bank) else ()
@@ -62,12 +64,13 @@ class NoiseLayer(nn.Module):
     def __init__(self, noise: Any, when: str = "both", seed: int = 0) -> None:
         super().__init__()
         self.noise = Bank(noise) if isinstance(noise, Sequence) else noise
+        layout(self.noise)
         self.when = choose("when", when, ("both", "train", "eval", "never"))
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
         """Restart the stream: the next presentation is number 0 of `seed`."""
-        self.seed, self.position = seed, 0
+        self.seed, self.position = int(as_seed(seed)), 0
 
     @property
     def active(self) -> bool:
@@ -78,13 +81,18 @@ class NoiseLayer(nn.Module):
         """Return h + eta, drawn at the layer's position in its stream; float32 or float64, any device."""
         if not self.active:
             return h
+        shape = layout(self.noise)
+        if tuple(h.shape[1:]) not in (shape, (math.prod(shape),)) or h.ndim < 2:
+            raise ArgumentError(
+                f"h has shape {tuple(h.shape)}: expected (T, {', '.join(map(str, shape))}) or (T, {math.prod(shape)}), "
+                "as the noise was learned"
+            )
+        if not h.is_floating_point():
+            raise ArgumentError(f"h has dtype {h.dtype}: expected a floating dtype; use h.float()")
         start, self.position = self.position, self.position + len(h)
-        shape = _layout(self.noise)
-        if h.shape[1:] != shape and h[0].numel() != int(np.prod(shape)):
-            raise ArgumentError(f"h has shape {tuple(h.shape)}: expected (T, {', '.join(map(str, shape))}), as the noise was learned")
         shaped = h.reshape(len(h), *shape)
-        noisy: Tensor = _Perturb.apply(shaped, self.noise, self.seed, start)  # type: ignore[no-untyped-call]
-        return noisy.reshape(h.shape)
+        perturbed: Callable[..., Tensor] = _Perturb.apply
+        return perturbed(shaped, self.noise, self.seed, start).reshape(h.shape)
 
     def extra_repr(self) -> str:
         """Return what `print(model)` shows."""
@@ -94,7 +102,7 @@ class NoiseLayer(nn.Module):
 class Predictor(nn.Module):
     """Mean of `draws` noisy logits: the deployed predictor of a noisy network.
 
-    The layers before the noise run once. With `expand`, all draws go through the later layers in one batch.
+    The layers before the noise run once; all draws go through the later layers in one batch.
 
     Parameters
     ----------
@@ -106,9 +114,7 @@ class Predictor(nn.Module):
 
     def __init__(self, front: nn.Module, noise: NoiseLayer, back: nn.Module, draws: int = 10) -> None:
         super().__init__()
-        if draws < 1:
-            raise ArgumentError(f"draws={draws!r}: expected a whole number >= 1")
-        self.front, self.noise, self.back, self.draws = front, noise, back, draws
+        self.front, self.noise, self.back, self.draws = front, noise, back, as_count("draws", draws, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (T, classes), averaged over the draws."""
@@ -119,14 +125,10 @@ class Predictor(nn.Module):
         draws = self.draws if self.noise.active else 1
         noisy = self.noise(h.repeat_interleave(draws, 0) if draws > 1 else h)
         logits: Tensor = self.back(noisy)
-        return logits.view(len(h), draws, -1).mean(1)
-
-
-def _layout(noise: Any) -> tuple[int, ...]:
-    member = noise.members[0] if isinstance(noise, Bank) else noise
-    channels, shape = (member.config.channels, member.config.shape) if hasattr(member, "config") else (member.channels, member.shape)
-    return (channels, *shape)
+        averaged: Tensor = logits.unflatten(0, (len(h), draws)).mean(1)
+        return averaged
 
 
 def _numpy(tensor: Tensor) -> Any:
-    return tensor.detach().cpu().numpy()
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has no bfloat16

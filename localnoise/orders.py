@@ -2,7 +2,7 @@
 
 `raster`: row by row; the parents lie within a Chebyshev radius (radius 1: W, NW, N, NE), nearest first.
 `multiscale`: coarse to fine, the maximin order of a square lattice; the parents are the nearest units already placed
-(Schafer, Katzfuss, Owhadi 2021, SIAM J. Sci. Comput. 43, section 2: maximin ordering for Kullback-Leibler minimisation).
+(Schafer, Katzfuss, Owhadi 2021, SIAM J. Sci. Comput. 43, section 2: maximin ordering for KL minimisation).
 Cost O(N K) in time and memory for both.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int32]
+_HUBS = 4  # stride of the hubs' sublattice, through the central unit
 _DIRECT = 2048  # units placed first whose parents are found by looking at all placed units
 
 
@@ -45,17 +46,23 @@ ORDERS: dict[str, Callable[[int, int], Ints]] = {"raster": raster, "multiscale":
 
 
 def neighbours(height: int, width: int, radius: int, periodic: bool) -> Ints:
-    """All units within the Chebyshev radius of each unit, itself first, then by distance. (N, R) int32, -1 where clipped."""
-    offsets = _offsets(radius)
-    return np.stack([_shift(height, width, dy, dx, periodic) for dy, dx in offsets], axis=1)
+    """All units within the Chebyshev radius of each unit, itself first, then by distance, each once.
+
+    (N, R) int32, -1 where clipped; R counts the offsets that some unit has.
+    """
+    columns: dict[tuple[int, int], Ints] = {}
+    for dy, dx in _offsets(min(radius, max(height, width) - 1)):
+        # on a small torus several offsets reach the same unit
+        column = _shift(height, width, dy, dx, periodic)
+        if (column >= 0).any():
+            columns.setdefault((dy % height, dx % width) if periodic else (dy, dx), column)
+    return np.stack(list(columns.values()), axis=1)
 
 
-def parents(
-    order: Ints, height: int, width: int, *, count: int | None, radius: int | None, periodic: bool
-) -> Ints:
-    """The nearest units earlier in the order: at most `count`, within Chebyshev `radius`. (N, K) int32, -1 where missing.
+def parents(order: Ints, height: int, width: int, *, count: int | None, radius: int | None, periodic: bool) -> Ints:
+    """The nearest units earlier in the order: at most `count`, within Chebyshev `radius`.
 
-    Distance is Euclidean; ties go to the shorter wire (Manhattan), then to row order.
+    (N, K) int32, -1 where missing. Distance is Euclidean; ties go to the shorter wire (Manhattan), then to row order.
     """
     units = height * width
     place = np.empty(units, dtype=np.int64)
@@ -90,6 +97,35 @@ def parents(
     return np.ascontiguousarray(chosen[:, : max(1, int((chosen >= 0).sum(axis=1).max()))])
 
 
+def with_hubs(near: Ints, order: Ints, height: int, width: int, *, far: int, periodic: bool) -> Ints:
+    """Append to each unit's parents the `far` nearest hubs earlier in the order that are not its parents yet.
+
+    Hubs are the units of the sublattice of stride 4: through them a unit sees correlations beyond its nearest units,
+    on wires of at most a dozen units, whatever the grid. near : (N, K); returns (N, K + far). Cost O(N (K + 25)).
+    """
+    units = np.arange(height * width)
+    place = np.empty(units.size, dtype=np.int64)
+    place[order] = units
+    y, x = np.divmod(units, width)
+    cells = np.stack(np.meshgrid(range(-2, 3), range(-2, 3), indexing="ij"), axis=-1).reshape(-1, 2)
+    hub_y = (np.rint((y - height // 2) / _HUBS).astype(int)[:, None] + cells[:, 0]) * _HUBS + height // 2
+    hub_x = (np.rint((x - width // 2) / _HUBS).astype(int)[:, None] + cells[:, 1]) * _HUBS + width // 2
+    distance = np.square(hub_y - y[:, None]) + np.square(hub_x - x[:, None])
+    wire = abs(hub_y - y[:, None]) + abs(hub_x - x[:, None])
+    inside = (hub_y >= 0) & (hub_y < height) & (hub_x >= 0) & (hub_x < width)
+    wrapped_y, wrapped_x = hub_y % height, hub_x % width  # round a side that 4 does not divide lies no hub
+    real = ((wrapped_y - height // 2) % _HUBS == 0) & ((wrapped_x - width // 2) % _HUBS == 0)
+    hub = np.where(real & (inside | periodic), wrapped_y * width + wrapped_x, -1)
+    usable = (hub >= 0) & (place[hub] < place[:, None]) & ~(hub[:, :, None] == near[:, None, :]).any(axis=2)
+    ranked = np.lexsort((hub, wire, distance, ~usable), axis=1)[:, :far]
+    picked = np.where(np.take_along_axis(usable, ranked, 1), np.take_along_axis(hub, ranked, 1), -1).astype(np.int32)
+    for column in range(1, far):  # on a small torus two offsets can reach the same hub
+        again = (picked[:, column, None] == picked[:, :column]).any(axis=1)
+        picked[again, column] = -1
+    both = np.concatenate([near, picked], axis=1)
+    return np.ascontiguousarray(np.take_along_axis(both, np.argsort(both < 0, axis=1, kind="stable"), 1))
+
+
 def _nearest(unit: int, earlier: Ints, height: int, width: int, wanted: int, periodic: bool) -> Ints:
     dy = earlier // width - unit // width
     dx = earlier % width - unit % width
@@ -104,10 +140,12 @@ def _offsets(radius: int) -> list[tuple[int, int]]:
     return sorted(((y, x) for y in side for x in side), key=lambda o: (o[0] ** 2 + o[1] ** 2, abs(o[0]) + abs(o[1]), o))
 
 
-def _shift(height: int, width: int, dy: int, dx: int, periodic: bool, units: npt.NDArray[np.int64] | None = None) -> Ints:
+def _shift(
+    height: int, width: int, dy: int, dx: int, periodic: bool, units: npt.NDArray[np.int64] | None = None
+) -> Ints:
     y, x = np.divmod(np.arange(height * width) if units is None else units, width)
     y, x = y + dy, x + dx
     if periodic:
-        return ((y % height) * width + x % width).astype(np.int32)
+        return np.asarray((y % height) * width + x % width, np.int32)
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    return np.where(inside, y * width + x, -1).astype(np.int32)
+    return np.asarray(np.where(inside, y * width + x, -1), np.int32)

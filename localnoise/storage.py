@@ -1,7 +1,8 @@
 """A grid as one HDF5 file: configuration, topology, weights, gain, the rule and its state, provenance.
 
-Layout (schema 1): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON); datasets `order`, `parents`,
-`readers`, `a`, `G`, `B`, `S`, `gain`; group `rule` with attributes `name`, `options` (JSON) and one dataset a statistic.
+Layout (schema 1): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON); datasets `order`,
+`parents`, `readers`, `a`, `G`, `B`, `S`, `gain`; group `rule` with attributes `name`, `options` (JSON), `seen` and one
+dataset a statistic. Metadata and packed data carry checksums, so that a damaged byte is found.
 """
 
 import json
@@ -15,29 +16,32 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from localnoise.config import GridConfig
 from localnoise.errors import FileFormatError
 from localnoise.field import Field
 from localnoise.files import written_aside
 from localnoise.rules import RULES, make_rule
+from localnoise.validate import as_count
 
 if TYPE_CHECKING:
     from localnoise.grid import UnitGrid
 
 FORMAT, SCHEMA = "localnoise.grid", 1
 _ARRAYS = tuple(field.name for field in fields(Field))
+_CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
 def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     """Write `grid` to `path`; see `UnitGrid.save`."""
-    with written_aside(path) as aside, h5py.File(aside, "w") as file:
-        file.attrs.update({"format": FORMAT, "schema": SCHEMA})
-        file.attrs["config"] = json.dumps(asdict(grid.config))
-        file.attrs["provenance"] = json.dumps(versions() | grid.provenance)
+    with written_aside(path) as aside, h5py.File(aside, "w", libver=_CHECKSUMMED) as file:
+        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
+        file.attrs["config"] = _packed(asdict(grid.config))
+        file.attrs["provenance"] = _packed(versions() | grid.provenance)
         for name in _ARRAYS:
             _write(file, name, getattr(grid.field, name))
         if grid.rule is not None and grid.state is not None:
             group = file.create_group("rule")
-            group.attrs.update({"name": grid.rule.name, "options": json.dumps(asdict(grid.rule))})  # type: ignore[call-overload]
+            group.attrs.update({"name": np.bytes_(grid.rule.name), "options": _packed(vars(grid.rule))})
             group.attrs["seen"] = grid.state["seen"]
             for name, value in grid.state.items() if state else ():
                 if name != "seen":
@@ -60,21 +64,30 @@ def load(path: str | Path) -> "UnitGrid":
         raise FileFormatError(f"{source}: no such file; expected a grid written by UnitGrid.save")
     try:
         with h5py.File(source, "r") as file:
-            found = file.attrs.get("format")
+            found = _text(file.attrs.get("format"))
             if found != FORMAT:
-                raise FileFormatError(f"{source}: format {found!r}, expected {FORMAT!r}; is this a record or another tool's file?")
+                raise FileFormatError(
+                    f"{source}: format {found!r}, expected {FORMAT!r}; is this a record or another tool's file?"
+                )
             schema = file.attrs.get("schema")
+            schema = schema.item() if isinstance(schema, np.generic) else schema
             if schema != SCHEMA:
-                raise FileFormatError(f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it")
-            grid = UnitGrid(**json.loads(file.attrs["config"]))
-            grid.provenance = json.loads(file.attrs["provenance"])
+                raise FileFormatError(
+                    f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it"
+                )
+            config = GridConfig(**json.loads(file.attrs["config"]))
+            _expect(source, "S", file["S"], (config.units, config.channels, config.channels), config.dtype)
+            grid = UnitGrid(**asdict(config))
+            grid.provenance = dict(json.loads(file.attrs["provenance"]))
             _read_field(source, file, grid)
             if "rule" in file:
                 _read_rule(source, file["rule"], grid)
     except FileFormatError:
         raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise FileFormatError(f"{source}: damaged or not HDF5 ({_first_line(error)}); restore it or learn it again") from error
+    except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
+        raise FileFormatError(
+            f"{source}: damaged or not HDF5 ({_first_line(error)}); restore it or learn it again"
+        ) from error
     return grid
 
 
@@ -89,45 +102,67 @@ def versions() -> dict[str, Any]:
     return found
 
 
+def _packed(value: dict[str, Any]) -> np.bytes_:
+    """JSON as a string of fixed length: HDF5 keeps those of variable length apart, without a checksum."""
+    return np.bytes_(json.dumps(value))
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _write(group: Any, name: str, value: Any) -> None:
     array = np.asarray(value)
-    group.create_dataset(name, data=array, **({"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}))
+    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
+    group.create_dataset(name, data=array, **packed)
+
+
+def _expect(source: Path, name: str, stored: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    if stored.shape != shape or stored.dtype != dtype:
+        raise FileFormatError(
+            f"{source}: {name} is {stored.dtype} {stored.shape}, expected {dtype} {shape} for its configuration; "
+            "the file was edited or damaged"
+        )
+
+
+def _read(source: Path, group: Any, name: str, expected: Any) -> Any:
+    """Read a finite array of the shape and dtype of `expected`."""
+    _expect(source, name, group[name], expected.shape, expected.dtype)
+    stored = group[name][()]
+    if not np.isfinite(stored).all():
+        raise FileFormatError(f"{source}: {name} holds NaN or infinity; the file was edited or damaged")
+    return stored
 
 
 def _read_field(source: Path, file: Any, grid: "UnitGrid") -> None:
     fresh = grid.field
     for name in _ARRAYS:
-        expected, stored = getattr(fresh, name), file[name][()]
-        if stored.shape != expected.shape or stored.dtype != expected.dtype:
-            raise FileFormatError(
-                f"{source}: {name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {expected.shape} for its "
-                "configuration; the file was edited or damaged"
-            )
-        if not np.isfinite(stored).all():
-            raise FileFormatError(f"{source}: {name} holds NaN or infinity; the file was edited or damaged")
+        expected = getattr(fresh, name)
+        stored = _read(source, file, name, expected)
         if stored.dtype == np.int32 and not np.array_equal(stored, expected):
-            raise FileFormatError(f"{source}: {name} differs from what its configuration implies; the file was edited or damaged")
+            raise FileFormatError(
+                f"{source}: {name} differs from what its configuration implies; the file was edited or damaged"
+            )
         expected[...] = stored
     if (np.diagonal(fresh.S, axis1=1, axis2=2) <= 0).any() or (fresh.gain <= 0).any():
-        raise FileFormatError(f"{source}: S or gain is not positive, so the covariance would not be; the file was edited or damaged")
+        raise FileFormatError(
+            f"{source}: S or gain is not positive, so the covariance would not be; the file was edited or damaged"
+        )
 
 
 def _read_rule(source: Path, group: Any, grid: "UnitGrid") -> None:
-    name = str(group.attrs["name"])
+    name = _text(group.attrs["name"])
     if name not in RULES:
         raise FileFormatError(f"{source}: rule {name!r} is unknown to this version; expected one of {', '.join(RULES)}")
     rule = make_rule(name, **json.loads(group.attrs["options"]))
+    grid.rule = rule
     if not len(group):  # saved without its state: the weights serve, further learning starts afresh
         return
     state = rule.start(grid.field)
     for key, value in state.items():
-        if key != "seen" and group[key].shape != value.shape:
-            raise FileFormatError(f"{source}: rule/{key} has shape {group[key].shape}, expected {value.shape}")
-        state[key] = int(group.attrs["seen"]) if key == "seen" else group[key][()]
-    grid.rule, grid.state = rule, state
+        state[key] = as_count("seen", group.attrs[key].item()) if key == "seen" else _read(source, group, key, value)
+    grid.state = state
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-

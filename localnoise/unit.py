@@ -1,79 +1,79 @@
 """One processing unit: a view of its rows in the grid's arrays, never a copy."""
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from localnoise.errors import ArgumentError
-from localnoise.field import Field, Floats, Ints
+from localnoise.field import Floats, Ints
 from localnoise.rules.base import State
+from localnoise.validate import check_positive
+
+if TYPE_CHECKING:
+    from localnoise.grid import UnitGrid
 
 
-@dataclass(frozen=True)
+@final
 class ProcessingUnit:
     """The unit at a position of the grid. Writing into `weights`, `cholesky` or `activity_weights` changes the grid."""
 
-    index: int
-    width: int
-    field: Field
-    state: State | None
+    def __init__(self, grid: "UnitGrid", index: int) -> None:
+        self.grid, self.index = grid, index
 
     @property
     def position(self) -> tuple[int, int]:
         """(y, x) on the grid."""
-        return divmod(self.index, self.width)
+        return divmod(self.index, self.grid.config.shape[1])
 
     @property
     def parents(self) -> list[tuple[int, int]]:
         """(y, x) of each parent, in the order of the columns of `weights`."""
-        return self._positions(self.field.parents[self.index])
+        return self._positions(self.grid.field.parents[self.index])
 
     @property
     def readers(self) -> list[tuple[int, int]]:
         """(y, x) of the units whose activation it reads; empty without signal dependence."""
-        return self._positions(self.field.readers[self.index])
+        return self._positions(self.grid.field.readers[self.index])
 
     @property
     def weights(self) -> Floats:
         """B_u, (m, m K): block k belongs to parent k; blocks beyond the last parent are zero."""
-        return self.field.B[self.index]
+        return np.asarray(self.grid.field.B[self.index])
 
     @property
     def activity_weights(self) -> Floats:
-        """G_u, (m, m R)."""
-        return self.field.G[self.index]
+        """G_u, (m, m R): block r belongs to `grid.field.readers[index, r]`; a clipped neighbour (-1) has none."""
+        return np.asarray(self.grid.field.G[self.index])
 
     @property
     def offset(self) -> Floats:
         """a_u, (m,)."""
-        return self.field.a[self.index]
+        return np.asarray(self.grid.field.a[self.index])
 
     @property
     def cholesky(self) -> Floats:
         """S_u, (m, m), lower triangular."""
-        return self.field.S[self.index]
+        return np.asarray(self.grid.field.S[self.index])
 
     @property
     def gain(self) -> float:
         """Scale of the unit's output. Set it with `unit.gain = value`."""
-        return float(self.field.gain[self.index])
+        return float(self.grid.field.gain[self.index])
 
     @gain.setter
     def gain(self, value: float) -> None:
-        if not (np.isfinite(value) and value > 0):
-            raise ArgumentError(f"gain={value!r}: expected a finite number > 0")
-        self.field.gain[self.index] = value
+        check_positive("gain", value)
+        self.grid.field.gain[self.index] = value
 
     @property
     def statistics(self) -> State:
         """The unit's rows of its rule's state (running moments, residual), and `seen`, the presentations so far."""
-        if self.state is None:
+        if self.grid.state is None:
             return {"seen": 0}
-        return {name: value if name == "seen" else value[self.index] for name, value in self.state.items()}
+        return {name: value if name == "seen" else value[self.index] for name, value in self.grid.state.items()}
 
     def __repr__(self) -> str:
-        m = self.field.channels
+        m = self.grid.config.channels
         return f"ProcessingUnit{self.position}: {m} channels, parents {self.parents}, gain {self.gain:.4g}"
 
     def _positions(self, row: Ints) -> list[tuple[int, int]]:
-        return [divmod(int(unit), self.width) for unit in row if unit >= 0]
+        return [divmod(int(unit), self.grid.config.shape[1]) for unit in row if unit >= 0]

@@ -11,51 +11,95 @@ Array = npt.NDArray[np.floating[Any]]
 Start = int | npt.NDArray[np.integer[Any]]
 
 
+def as_presentations(argument: str, value: Any, channels: int, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """Return `value` as an array of shape (T, C, H, W) and real dtype; nothing is copied, no number is looked at.
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong shape, or a dtype that is not real.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ArgumentError(f"{argument} is no regular array ({error}): expected shape (T, C, H, W)") from None
+    sizes = ", ".join(map(str, (channels, *shape)))
+    if array.ndim != 4 or array.shape[1:] != (channels, *shape):
+        hint = ", that is (presentations, channels, height, width) of the grid"
+        if array.shape == (channels, *shape):
+            hint = f"; for one presentation pass {argument}[None]"
+        elif array.ndim == 2 and array.shape[1] == channels * shape[0] * shape[1]:
+            hint = f"; use {argument}.reshape(-1, {sizes})"
+        raise ArgumentError(f"{argument} has shape {array.shape}: expected (T, {sizes}){hint}")
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise ArgumentError(
+            f"{argument} has dtype {array.dtype}: expected real numbers; use {argument}.astype('float32')"
+        )
+    return array
+
+
 def as_activity(
-    argument: str, value: Any, channels: int, shape: tuple[int, int], dtype: Any, *, finite: bool = True
+    argument: str,
+    value: Any,
+    channels: int,
+    shape: tuple[int, int],
+    dtype: Any,
+    *,
+    finite: bool = True,
+    first: int = 0,
 ) -> Array:
     """Return `value` as a contiguous (T, m, N) array, from (T, C, H, W).
+
+    `first` is the number of the first presentation, for messages about a part of a longer array.
 
     Raises
     ------
     ArgumentError
         For a wrong shape, a dtype that is not real, NaN or infinity.
     """
-    array = np.asarray(value)
-    expected = (channels, *shape)
-    if array.ndim == 3 and array.shape == expected:
-        raise ArgumentError(
-            f"{argument} has shape {array.shape}: expected (T, {', '.join(map(str, expected))}); "
-            f"for one presentation pass {argument}[None]"
-        )
-    if array.ndim != 4 or array.shape[1:] != expected:
-        raise ArgumentError(
-            f"{argument} has shape {array.shape}: expected (T, {', '.join(map(str, expected))}), "
-            "that is (presentations, channels, height, width) of the grid"
-        )
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise ArgumentError(f"{argument} has dtype {array.dtype}: expected a real floating dtype; use .astype('float32')")
-    flat = np.ascontiguousarray(array, dtype=dtype).reshape(len(array), channels, shape[0] * shape[1])
-    if finite and not np.isfinite(flat.sum(dtype=np.float64)):
+    array = as_presentations(argument, value, channels, shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        flat: Array = np.ascontiguousarray(array, dtype=dtype).reshape(len(array), channels, shape[0] * shape[1])
+        suspicious = finite and not np.isfinite(flat.sum(dtype=np.float64))
+    if suspicious:
         where = np.argwhere(~np.isfinite(flat))
         if len(where):
             t, c, u = where[0]
             raise ArgumentError(
-                f"{argument} has {len(where)} values that are NaN or infinite, the first in presentation {t}, "
-                f"channel {c}, unit {divmod(int(u), shape[1])}: expected finite numbers; drop or mend these presentations"
+                f"{argument} has {len(where)} values that are NaN or infinite in {np.dtype(dtype)}, the first in "
+                f"presentation {first + t}, channel {c}, unit {divmod(int(u), shape[1])}: expected finite numbers; "
+                "drop or mend these presentations"
             )
     return flat
 
 
+def whole(value: Any) -> int | None:
+    """Return `value` as an int if it is one whole number (2, np.int64(2), 2.0, but not True or "2"), else None."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    try:
+        count = int(value) if np.ndim(value) == 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return count if count is not None and count == value else None
+
+
 def as_count(argument: str, value: Any, least: int = 0) -> int:
     """Return a whole number >= `least`, or raise an ArgumentError."""
-    try:
-        count = int(value)
-    except (TypeError, ValueError, OverflowError):
-        count = least - 1
-    if isinstance(value, bool) or count != value or count < least:
+    count = whole(value)
+    if count is None or count < least:
         raise ArgumentError(f"{argument}={value!r}: expected a whole number >= {least}")
     return count
+
+
+def check_positive(argument: str, value: Any, *, zero: bool = False, what: str = "") -> None:
+    """Raise an ArgumentError unless value > 0 (or >= 0 with `zero`) and finite; `what` ends the message."""
+    try:
+        good = bool(np.isfinite(value) and (value > 0 or (zero and value == 0)))
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ArgumentError(f"{argument}={value!r}: expected a finite number {'>= 0' if zero else '> 0'}{what}")
 
 
 def as_seed(value: Any) -> np.uint64:
@@ -68,25 +112,22 @@ def as_seed(value: Any) -> np.uint64:
 
 def as_positions(start: Any, count: int) -> npt.NDArray[np.uint64]:
     """Positions of `count` draws in a seed's stream: start, start + 1, ..., or the (count,) positions given."""
-    array = np.asarray(start)
-    if array.ndim == 0:
+    if np.ndim(start) == 0:
         first = as_count("start", start)
         if first + count > 2**63:
             raise ArgumentError(f"start={start!r}: expected start + count <= 2**63")
         return np.arange(first, first + count, dtype=np.uint64)
-    if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer) or (array < 0).any():
+    array = np.asarray(start)
+    if array.shape != (count,) or not (np.issubdtype(array.dtype, np.integer) or count == 0):
         raise ArgumentError(
-            f"start has shape {array.shape} and dtype {array.dtype}: expected one whole number, or {count} positions >= 0"
+            f"start has shape {array.shape} and dtype {array.dtype}: expected a whole number, or {count} of them"
         )
+    if (array < 0).any():
+        raise ArgumentError(f"start holds {array.min()}: expected positions >= 0")
     return array.astype(np.uint64)
 
 
 def as_trace(value: Any) -> float:
     """Return the variance per neuron that a trace asks for."""
-    try:
-        trace = float(value)
-    except (TypeError, ValueError):
-        trace = -1.0
-    if not (np.isfinite(trace) and trace > 0):
-        raise ArgumentError(f"trace={value!r}: expected a finite number > 0, the mean noise variance per neuron")
-    return trace
+    check_positive("trace", value, what=", the mean noise variance per neuron")
+    return float(value)

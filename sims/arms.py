@@ -64,7 +64,9 @@ ARMS: dict[str, Arm] = {
         Arm(name="none", label="no noise", build=lambda d, h, t: central.none(d), central=True, when="never"),
         Arm(name="identity", label="identity", build=lambda d, h, t: central.identity(d, trace=t), central=True),
         Arm(name="diagonal", label="diagonal", build=lambda d, h, t: central.diagonal(d, trace=t), central=True),
-        Arm(name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, trace=t), central=True),
+        Arm(
+            name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, trace=t), central=True
+        ),
         Arm(name="raster-1", label="raster r=1", build=_local(order="raster", radius=1), central=False),
         Arm(name="multiscale-4", label="multiscale K=4", build=_local(parents=4), central=False),
         Arm(name="multiscale-8", label="multiscale K=8", build=_local(parents=8), central=False),

@@ -44,7 +44,13 @@ class PGD:
                 raise ArgumentError(f"{name}={getattr(self, name)!r}: expected a whole number >= 1")
 
     def __call__(
-        self, logits: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, *, seed: int = 0, batch: int = 250,
+        self,
+        logits: Callable[[Tensor], Tensor],
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        batch: int = 250,
         tick: Callable[[int], None] | None = None,
     ) -> Tensor:
         """Adversarial images of the same shape. `logits` maps images to logits, with its own fresh draws each call."""

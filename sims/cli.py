@@ -55,7 +55,7 @@ def main() -> None:
         sys.exit(130)
 
 
-_HELP = """Grids of processing units that learn structured noise from their neighbours, and the robustness that it gives.
+_HELP = """Grids of processing units that learn structured noise from their neighbours, and the robustness it gives.
 
 Examples:
 
@@ -83,7 +83,9 @@ def _version(wanted: bool) -> None:
 
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options of all commands."""
 

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -12,13 +12,14 @@ errors = Console(stderr=True, highlight=False)
 def progress() -> Progress:
     """Bars with what is being done, how far it is, and the time left."""
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=12),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("left", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(),
         console=errors,
+        expand=True,
     )
 
 

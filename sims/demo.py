@@ -1,4 +1,4 @@
-"""The main job, end to end: train a network, let grids learn noise from their neighbours, defend, compare. One table."""
+"""The main job, end to end: train a network, let grids learn noise from neighbours, defend it, compare. One table."""
 
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,6 @@ import typer
 
 from localnoise import Bank, UnitGrid
 from localnoise.sims import figures, tables
-from localnoise.sims.attacks import PGD
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
 from localnoise.sims.pool import run
@@ -31,7 +30,6 @@ def settings(seed: int = 0) -> Settings:
         arms=ARMS,
         base_epochs=10,
         epochs=4,
-        attack=PGD(steps=10, draws=4),
         attacked_train=4_000,
         attacked_test=300,
     )
@@ -46,8 +44,8 @@ def demo(
 
     Cells that the record holds already are not run again: delete the folder to start afresh.
 
-    Examples:
-
+    Examples
+    --------
         localnoise demo
 
         localnoise demo --out results/seed1 --seed 1
@@ -62,7 +60,9 @@ def demo(
     figures.accuracies(summary, out / "accuracy.png", f"Embedded subset, seed {seed}")
     saved = sorted(path.name for path in out.glob("grid-*.h5"))
     console.print(f"record {records.path}, figure {out / 'accuracy.png'}, {len(saved)} grids {out / 'grid-*.h5'}")
-    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s; look at a grid with: localnoise inspect {out / saved[0]}")
+    console.print(
+        f"{fresh} cells run in {perf_counter() - began:.0f} s; look at a grid with: localnoise inspect {out / saved[0]}"
+    )
 
 
 def keep_grid(out: Path, cell: Cell, noise: Any) -> None:

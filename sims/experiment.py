@@ -1,4 +1,4 @@
-"""One cell of an experiment: learn the noise, retrain the layers after it, test. Every number of a table comes from here."""
+"""One cell of an experiment: learn the noise, retrain the layers after it, test. Every table rests on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,7 +50,8 @@ class Runner:
     folder: Path
     stage: Stage = lambda what, done, of: None
     _bench: Workbench | None = None
-    _displaced: dict[tuple[int, Source], Any] = field(default_factory=dict)
+    _displaced: dict[tuple[int, Source], Tensor] = field(default_factory=dict)
+    _moved_tests: dict[tuple[int, Source], Tensor] = field(default_factory=dict)
 
     def run(self, cell: Cell) -> Result:
         """Learn, retrain and test one cell."""
@@ -74,6 +75,7 @@ class Runner:
         if self._bench is None or self._bench.seed != seed:
             s = self.settings
             self._displaced.clear()
+            self._moved_tests.clear()
             self._bench = Workbench(
                 self.data, seed, s.base_epochs, s.attack, s.attacked_train, s.attacked_test, self.folder
             )
@@ -100,8 +102,7 @@ class Runner:
             tick = self._ticker(f"{source.name}: attack training images", bench.attacked_train)
             self.stage(f"{source.name}: modify", 0, 0)
             self._displaced[bench.seed, source] = bench.modified_train(source.name, source.level, tick=tick)
-        kept: Tensor = self._displaced[bench.seed, source]
-        return kept
+        return self._displaced[bench.seed, source]
 
     def _augment(self, cell: Cell, bench: Workbench, arm: Arm) -> Predictor:
         """Train the same layers on modified training images, drawn anew each epoch: matched information."""
@@ -130,7 +131,9 @@ class Runner:
             if source.name == "pgd":
                 outcome["pgd"] = self._attacked(bench, predictor)
             else:
-                moved = bench.modified_test(source.name, source.level)
+                if (bench.seed, source) not in self._moved_tests:
+                    self._moved_tests[bench.seed, source] = bench.modified_test(source.name, source.level)
+                moved = self._moved_tests[bench.seed, source]
                 outcome[source.name] = training.correct_from(predictor, moved, bench.test[1])
         values: dict[str, Any] = {f"accuracy.{name}": float(hit.float().mean()) for name, hit in outcome.items()}
         return values | {f"correct.{name}": hit.numpy() for name, hit in outcome.items()}

@@ -14,7 +14,7 @@ from localnoise.sims.arms import ARMS
 from localnoise.sims.summary import Summary
 from localnoise.sims.tables import words
 
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -105,5 +105,3 @@ def retentions(summary: Summary, path: Path, title: str) -> None:
         axes.set_xscale("log")
         axes.set(xlabel="parameters (bytes per unit)", ylabel="retention of the central gain", title=title)
         figure.legend(loc="outside right center", frameon=False)
-
-

@@ -2,10 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-import torch
 import typer
 
 from localnoise import UnitGrid
@@ -32,7 +30,10 @@ def fit(
     radius: Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")] = None,
     signal: Annotated[str, typer.Option(help="none, or local: signal-dependent.")] = "none",
     signal_radius: Annotated[int, typer.Option(help="Radius of the activations read.")] = 1,
-    trace: Annotated[float | None, typer.Option(help="Noise variance per neuron. Default: 0.5 (pgd: 2); natural with --signal local.")] = None,
+    trace: Annotated[
+        float | None,
+        typer.Option(help="Noise variance per neuron. Default: 0.5 (pgd: 2); natural with --signal local."),
+    ] = None,
     scope: Annotated[str, typer.Option(help="Gain: global or local.")] = "global",
     data: Annotated[str, typer.Option(help="embedded or full.")] = "embedded",
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files.")] = None,
@@ -42,8 +43,8 @@ def fit(
 ) -> None:
     """Learn a grid from the displacements that a modification causes in a layer, and write it.
 
-    Examples:
-
+    Examples
+    --------
         localnoise fit --source rotate --parents 8 -o rotate.h5
 
         localnoise fit --source obstruction --order raster --radius 1 --rule lms -o lms.h5
@@ -56,7 +57,9 @@ def fit(
     choose("scope", scope, ("global", "local"))
     chosen = Source.default(source)
     chosen = replace(chosen, level=chosen.level if level is None else level)
-    bench = Workbench(load(data, data_dir), seed, epochs, PGD(eps=chosen.level if source == "pgd" else 0.1), 10_000, 1, cache)
+    bench = Workbench(
+        load(data, data_dir), seed, epochs, PGD(eps=chosen.level if source == "pgd" else 0.1), 10_000, 1, cache
+    )
     wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(14, 14), channels=16, **wiring)
     if trace is not None and not trace > 0:
@@ -72,7 +75,8 @@ def fit(
         bar = bars.add_task(f"learn by {rule}", total=len(moved))
         for first in range(0, len(moved), _CHUNK):
             rows = slice(first, min(first + _CHUNK, len(moved)))
-            grid.learn(*_presented(moved[rows], h[rows], grid), rule=rule)
+            d, activation = (moved[rows] - h[rows]).numpy(), h[rows].numpy()
+            grid.learn(d, activation if grid.field.signal else None, rule=rule)
             bars.advance(bar, rows.stop - rows.start)
     if trace is not None or signal == "none":
         grid.normalise(chosen.trace if trace is None else trace, scope)
@@ -82,13 +86,10 @@ def fit(
     }  # fmt: skip
     grid.save(output)
     size = output.stat().st_size / 2**20
-    console.print(f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB")
+    console.print(
+        f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB"
+    )
     console.print(f"Look at it with: localnoise inspect {output}")
-
-
-def _presented(moved: torch.Tensor, h: torch.Tensor, grid: UnitGrid) -> tuple[np.ndarray[Any, Any], ...]:
-    d = (moved - h).numpy()
-    return (d, h.numpy()) if grid.field.signal else (d,)
 
 
 if __name__ == "__main__":

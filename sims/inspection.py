@@ -57,36 +57,40 @@ def measure(grid: UnitGrid) -> Inspection:
 
 
 def _by_distance(grid: UnitGrid) -> tuple[Doubles, Doubles]:
-    """Root mean square correlation between the channels of the central unit and of all others, by rounded distance."""
+    """Root mean square correlation between the channels of two units, by rounded distance; from 25 units to all."""
     (height, width), m = grid.config.shape, grid.config.channels
     draws = grid.sample(_DRAWS).astype(np.float64).reshape(_DRAWS, m, -1)
     draws /= draws.std(axis=0)
     y, x = np.divmod(np.arange(height * width), width)
-    centre = (height // 2) * width + width // 2
-    squares = np.square(np.einsum("tc,tdu->cdu", draws[:, :, centre], draws, optimize=True) / _DRAWS).mean(axis=(0, 1))
-    squares = np.maximum(squares - 1 / _DRAWS, 0)  # independent draws correlate by chance: mean square 1 / T
-    steps = np.rint(np.hypot(y - y[centre], x - x[centre])).astype(int)
-    steps[centre] = -1
-    kinds = np.unique(steps[steps > 0])
-    return kinds.astype(float), np.sqrt([squares[steps == kind].mean() for kind in kinds])
+    total, pairs = np.zeros(height + width), np.zeros(height + width)
+    for unit in np.unique(np.linspace(0, height * width - 1, 25).astype(int)):
+        correlation = np.einsum("tc,tdu->cdu", draws[:, :, unit], draws, optimize=True) / _DRAWS
+        squares = np.square(correlation).mean(axis=(0, 1)) - 1 / _DRAWS  # independent draws correlate by chance
+        steps = np.rint(np.hypot(y - y[unit], x - x[unit])).astype(int)
+        total += np.bincount(steps, squares, total.size)
+        pairs += np.bincount(steps, minlength=total.size)
+    kinds = np.flatnonzero(pairs[1:]) + 1
+    return kinds.astype(float), np.sqrt(np.maximum(total[kinds] / pairs[kinds], 0))
 
 
 def draw_figure(grid: UnitGrid, seen: Inspection, unit: tuple[int, int], path: Path, title: str) -> None:
     """Four panels: variance map, correlation against distance, spectrum, parents of one unit."""
-    with drawn(path, (9.6, 2.9)) as figure:
-        left, middle, right, last = figure.subplots(1, 4, width_ratios=[1.15, 1, 1, 1])
+    with drawn(path, (11.5, 3.0)) as figure:
+        left, middle, right, last = figure.subplots(1, 4)
         shown = left.imshow(seen.variance, cmap="cividis")
         figure.colorbar(shown, ax=left, label="variance per neuron", shrink=0.8)
         left.set(title="noise variance", xlabel="x (units)", ylabel="y (units)")
         middle.plot(seen.distance, seen.correlation, "o-", color="#0072B2", markersize=4)
-        middle.set(title="correlation", xlabel="distance to the central unit (units)", ylabel="RMS correlation", ylim=(0, None))
+        middle.set(title="correlation", xlabel="distance (units)", ylabel="RMS correlation", ylim=(0, None))
         rank = np.arange(1, len(seen.spectrum) + 1)
         right.loglog(rank, np.maximum(seen.spectrum, seen.spectrum[0] * 1e-8), color="#0072B2")
         right.axvline(seen.dimension, color="#D55E00", linestyle="--", linewidth=1)
-        right.set(title=f"dimension {seen.dimension:.1f}", xlabel="rank", ylabel="eigenvalue (variance)")
+        right.set(title=f"spectrum; dimension {seen.dimension:.1f}", xlabel="rank", ylabel="eigenvalue (variance)")
         _wiring(last, grid, unit)
         for axes in (left, last):
             axes.grid(visible=False)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.yaxis.get_major_locator().set_params(integer=True)
         figure.suptitle(title, fontsize=9)
 
 
@@ -103,24 +107,24 @@ def _wiring(axes: Any, grid: UnitGrid, unit: tuple[int, int]) -> None:
     for ry, rx in chosen.readers:
         axes.plot(rx, ry, "s", color="#009E73", markersize=6, fillstyle="none")
     axes.plot(unit[1], unit[0], "o", color="#D55E00", markersize=6)
-    note = ", squares: activations read" if chosen.readers else ""
-    axes.set(title=f"unit {unit} and its parents", xlabel=f"x (units){note}", ylabel="y (units)", aspect="equal")
+    note = " ●,\nactivation read □" if chosen.readers else ""
+    axes.set(title=f"unit {unit}: parents{note}", xlabel="x (units)", ylabel="y (units)", aspect="equal")
     axes.invert_yaxis()
 
 
 def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:
     """Return the grid's facts, one a row."""
-    config, rule = grid.config, grid.rule
+    config = grid.config
     rows = {
         "units": f"{config.shape[0]} x {config.shape[1]}, {config.channels} channels: {config.neurons:,} neurons",
         "order": f"{config.order}, {config.boundary}, radius {config.radius or 'any'}",
         "parents": f"{(grid.field.parents >= 0).sum(1).mean():.2f} a unit, at most {grid.field.parents.shape[1]}",
         "wire length": f"{grid.wire_length:,} pitches in all",
         "signal": "none" if config.signal == "none" else f"local, activations within radius {config.signal_radius}",
-        "rule": f"{rule.name}, {grid.state['seen']:,} displacements" if rule and grid.state else "weights only",
+        "rule": _learned(grid),
         "parameters": f"{grid.parameters:,}, {grid.bytes_per_unit:,.0f} bytes a unit",
         "gain": f"{grid.field.gain.min():.4g} to {grid.field.gain.max():.4g}",
-        "variance": f"{seen.variance.mean():.4g} per neuron; units {seen.variance.min():.4g} to {seen.variance.max():.4g}",
+        "variance": f"{seen.variance.mean():.4g}; units {seen.variance.min():.4g} to {seen.variance.max():.4g}",
         "dimension": f"{seen.dimension:.1f} of {config.neurons:,} (participation ratio)",
     }
     rows |= {name: str(value) for name, value in grid.provenance.items()}
@@ -130,15 +134,25 @@ def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:
     return table
 
 
+def _learned(grid: UnitGrid) -> str:
+    if grid.rule is None:
+        return "none: not learned"
+    return (
+        f"{grid.rule.name}, {grid.state['seen']:,} displacements" if grid.state else f"{grid.rule.name}, weights only"
+    )
+
+
 def inspect(
     path: Annotated[Path, typer.Argument(help="A grid's HDF5 file.", metavar="GRID.H5")],
-    unit: Annotated[str, typer.Option(help="The unit whose parents are shown: y,x. Default: the central one.")] = "",
+    unit: Annotated[
+        str, typer.Option(help="The unit whose parents are shown: y,x. Default: one near the centre.")
+    ] = "",
     figure: Annotated[Path | None, typer.Option(help="PNG to write. Default: the grid's name with .png.")] = None,
 ) -> None:
     """Summarise a fitted grid in text and one figure: variance, correlation, spectrum, parents of a unit.
 
-    Examples:
-
+    Examples
+    --------
         localnoise inspect grid.h5
 
         localnoise inspect grid.h5 --unit 3,4 --figure unit.png
@@ -153,8 +167,11 @@ def inspect(
 
 def _position(text: str, grid: UnitGrid) -> tuple[int, int]:
     height, width = grid.config.shape
-    if not text:
-        return height // 2, width // 2
+    if not text:  # of the units with the most parents, the one nearest to the centre
+        most = np.flatnonzero((grid.field.parents >= 0).sum(1) == (grid.field.parents >= 0).sum(1).max())
+        y, x = np.divmod(most, width)
+        best = most[np.argmin(np.hypot(y - height / 2, x - width / 2))]
+        return int(best) // width, int(best) % width
     try:
         y, x = (int(part) for part in text.split(","))
     except ValueError:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import queue
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.console import progress
+from localnoise.sims.console import errors, progress
 from localnoise.sims.data import load
 from localnoise.sims.records import RecordFile, key
 from localnoise.sims.settings import Cell, Settings, cells
@@ -24,8 +24,8 @@ _process: dict[str, Any] = {}  # what a worker process holds: set once by its in
 def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path | None, keep: Keep, jobs: int) -> int:
     """Run the cells that `records` lacks; returns how many were run.
 
-    Each process has one thread. Networks are trained first, one a seed; then each process takes the cells of one seed
-    and source, which share the dear steps. Only this process writes records.
+    Each process has one thread. A seed's network is trained first; then each process takes the cells of one seed and
+    source, which share the dear steps. Only this process writes records.
 
     keep : called in the worker with each cell and its noise, to save what the experiment wants saved.
     """
@@ -38,7 +38,7 @@ def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path
         return 0
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, progress() as bars, _one_thread_each():
-        messages = manager.Queue()
+        messages, stop = manager.Queue(), manager.Event()
         total = bars.add_task("[bold]all cells", total=len(everything), completed=len(everything) - len(todo))
         shown: dict[int, TaskID] = {}
 
@@ -54,17 +54,28 @@ def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path
                     cell, values, seconds = content
                     records.append(cell.config(settings), values, seconds)
                     bars.advance(total)
+                    if not errors.is_terminal:  # in a log, bars show only their end
+                        errors.print(
+                            f"{bars.tasks[0].completed:.0f} of {len(everything)}: {_describe(cell)}, {seconds:.0f} s"
+                        )
 
-        start = (settings, folder, data_dir, messages, keep)
+        start = (settings, folder, data_dir, messages, stop, keep)
         with ProcessPoolExecutor(jobs, context, _prepare, start) as pool:
-            for batch in ([(_train, seed) for seed in sorted({cell.seed for cell in todo})], [(_work, g) for g in groups.values()]):
-                pending = {pool.submit(task, argument) for task, argument in batch}
+            training = {pool.submit(_train, seed): seed for seed in sorted({cell.seed for cell in todo})}
+            pending: set[Future[None]] = set(training)
+            try:
                 while pending:
-                    finished, pending = wait(pending, timeout=0.2, return_when="FIRST_COMPLETED")
+                    finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
                     drain()
                     for future in finished:
                         future.result()
-        drain()
+                        seed = training.get(future)
+                        pending |= {pool.submit(_work, group) for (own, _), group in groups.items() if own == seed}
+            except BaseException:
+                stop.set()  # workers look at it a hundred times a step; what they had not begun is dropped
+                pool.shutdown(cancel_futures=True)
+                drain()
+                raise
     return len(todo)
 
 
@@ -87,7 +98,7 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: Any, keep: Keep) -> None:
+def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: Any, stop: Any, keep: Keep) -> None:
     import torch
 
     from localnoise.sims.experiment import Runner
@@ -98,6 +109,8 @@ def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: 
     def stage(what: str, done: int, of: int) -> None:
         percent = 100 * done // of if of else 0
         if (what, percent) != (last["what"], last["percent"]):  # at most a hundred messages a step
+            if stop.is_set():
+                raise InterruptedError("stopped by the main process")
             last.update(what=what, percent=percent)
             messages.put((os.getpid(), "stage", (_process.get("prefix", "") + what, done, of)))
 
@@ -112,8 +125,12 @@ def _train(seed: int) -> None:
 
 def _work(group: list[Cell]) -> None:
     for cell in group:
-        names = " + ".join(source.name for source in cell.sources)
-        _process["prefix"] = f"seed {cell.seed}, {names}, {ARMS[cell.arm].label}: "
+        _process["prefix"] = f"{_describe(cell)}: "
         result = _process["runner"].run(cell)
         _process["keep"](cell, result.noise)
         _process["messages"].put((os.getpid(), "result", (cell, result.values, result.seconds)))
+
+
+def _describe(cell: Cell) -> str:
+    names = " + ".join(source.name for source in cell.sources)
+    return f"seed {cell.seed}, {names}, {ARMS[cell.arm].label}"

@@ -1,4 +1,4 @@
-"""Append-only records in HDF5: one group per result, with its configuration, versions and time. Tables and figures read these.
+"""Append-only records in HDF5: one group a result, with configuration, versions, time. Tables and figures read them.
 
 Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`, ... with attributes `config` (JSON),
 `provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or removed.
@@ -107,11 +107,13 @@ def _opened(path: Path) -> Any:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise FileFormatError(f"{path}: damaged or not HDF5 ({error}); move it away to start a new record file") from error
+        raise FileFormatError(
+            f"{path}: damaged or not HDF5 ({error}); move it away to start a new record file"
+        ) from error
     found, schema = file.attrs.get("format"), file.attrs.get("schema")
     if found != FORMAT or schema != SCHEMA:
         file.close()
         raise FileFormatError(
-            f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; choose another output file"
+            f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; name another output file"
         )
     return file

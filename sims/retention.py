@@ -17,7 +17,17 @@ from localnoise.sims.settings import Settings, Source
 from localnoise.sims.summary import summarise
 
 ARMS = (
-    "none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "multiscale-8", "hubs-8", "signal-8", "bank-8", "augmentation",
+    "none",
+    "identity",
+    "diagonal",
+    "full",
+    "raster-1",
+    "multiscale-4",
+    "multiscale-8",
+    "hubs-8",
+    "signal-8",
+    "bank-8",
+    "augmentation",
 )
 SOURCES = ("rotate", "obstruction", "motion_blur", "brightness", "pgd")
 
@@ -29,15 +39,17 @@ def retention(
     seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ..., each with its own network.")] = 3,
     sources: Annotated[str, typer.Option(help="Comma-separated: modifications and pgd.")] = ",".join(SOURCES),
     arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(ARMS),
-    mixed: Annotated[str, typer.Option(help="Arms also trained on all modifications at once.")] = "signal-8,augmentation",
+    mixed: Annotated[
+        str, typer.Option(help="Arms also trained on all modifications at once.")
+    ] = "signal-8,augmentation",
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
 ) -> None:
     """Compare local with central noise on every source, with 95 % intervals over seeds; hours on the full set.
 
     Interrupt it whenever you like: finished cells are kept, and the same command goes on.
 
-    Examples:
-
+    Examples
+    --------
         localnoise retention
 
         localnoise retention --data embedded --seeds 2 --sources rotate --arms none,full,multiscale-8
@@ -54,19 +66,27 @@ def retention(
     records = RecordFile(out / "record.h5")
     fresh = run(chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
     summary = summarise(records.of(chosen))
-    show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, {data} set, {seeds} seeds"))
+    show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, {data} set, {_count(seeds)}"))
     console.print(tables.footnote(summary))
     text = "\n\n".join(
         (
             "Accuracy on the modified test set:\n\n" + tables.markdown(summary, lambda entry: entry.accuracy),
-            "Accuracy of the same nets on the clean test set:\n\n" + tables.markdown(summary, lambda entry: entry.clean),
+            "Accuracy of the same nets on the clean test set:\n\n"
+            + tables.markdown(summary, lambda entry: entry.clean),
             "Retention of the central gain:\n\n" + tables.markdown(summary, lambda entry: entry.retention),
         )
     )
     (out / "tables.md").write_text(text + "\n")
-    figures.accuracies(summary, out / "accuracy.png", f"{data} set, {seeds} seeds".capitalize())
-    figures.retentions(summary, out / "retention.png", f"{data} set, {seeds} seeds".capitalize())
-    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s; record {records.path}, tables {out / 'tables.md'}, figures beside it")
+    figures.accuracies(summary, out / "accuracy.png", f"{data} set, {_count(seeds)}".capitalize())
+    if any(entry.retention for entry in summary.entries.values()):
+        figures.retentions(summary, out / "retention.png", f"{data} set, {_count(seeds)}".capitalize())
+    console.print(
+        f"{fresh} cells run in {perf_counter() - began:.0f} s; {records.path}, {out / 'tables.md'} and figures"
+    )
+
+
+def _count(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,11 @@ class Source:
     def default(cls, name: str) -> "Source":
         """The level and trace that the README's tables use."""
         choose("source", name, (*MODIFICATIONS, "pgd"))
-        return cls(name="pgd", level=0.1, trace=2.0) if name == "pgd" else cls(name=name, level=MODIFICATIONS[name].level, trace=0.5)
+        return (
+            cls(name="pgd", level=0.1, trace=2.0)
+            if name == "pgd"
+            else cls(name=name, level=MODIFICATIONS[name].level, trace=0.5)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,22 +14,32 @@ from localnoise.sims.data.tensors import to_tensor
 
 
 def data(
-    full: Annotated[bool, typer.Option("--full", help="The full set (60,000 + 10,000), downloaded if need be.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The full set (60,000 + 10,000), downloaded if need be.")
+    ] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files; implies --full.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("results/data"),
 ) -> None:
     """Describe the data set and draw contact sheets of its classes and of the modifications.
 
-    Examples:
-
+    Examples
+    --------
         localnoise data
 
         localnoise data --data-dir fashion-mnist --out figures
     """
     dataset = load("full" if full or data_dir else "embedded", data_dir)
     description = describe(dataset)
-    table = Table(title=f"Fashion-MNIST: {description.source}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, justify in (("label", "right"), ("class", "left"), ("training", "right"), ("test", "right"), ("mean pixel", "right")):
+    table = Table(
+        title=f"Fashion-MNIST: {description.source}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for column, justify in (
+        ("label", "right"),
+        ("class", "left"),
+        ("training", "right"),
+        ("test", "right"),
+        ("mean pixel", "right"),
+    ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for row in description.rows:
         label = "" if row.label is None else str(row.label)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.modifications import MODIFICATIONS
 from localnoise.sims.intervals import Estimate, over_seeds, retention
+from localnoise.sims.modifications import MODIFICATIONS
 from localnoise.sims.records import Record
 
 MIXED = "all modifications"
@@ -68,11 +68,14 @@ def _accuracy(by_seed: dict[int, Record], tested: str) -> Estimate:
     return over_seeds([r[f"accuracy.{tested}"] for r in results], len(results[0][f"correct.{tested}"]))
 
 
-def _retained(grouped: dict[tuple[str, str], dict[int, Record]], arm: str, learned: str, tested: str) -> Estimate | None:
-    """Retention over the seeds that the arm, `none` and `full` share, against nets trained on the tested source alone."""
+def _retained(
+    grouped: dict[tuple[str, str], dict[int, Record]], arm: str, learned: str, tested: str
+) -> Estimate | None:
+    """Retention over the seeds that the arm, `none` and `full` share; these two learned from `tested` alone."""
     three = [grouped.get(place, {}) for place in ((arm, learned), ("none", tested), ("full", tested))]
     shared = sorted(set.intersection(*(set(by_seed) for by_seed in three)))
     if not shared:
         return None
     values = [[by_seed[seed].results[f"accuracy.{tested}"] for seed in shared] for by_seed in three]
-    return retention(*values, images=len(three[0][shared[0]].results[f"correct.{tested}"]))
+    local, none, full = values
+    return retention(local, none, full, images=len(three[0][shared[0]].results[f"correct.{tested}"]))

@@ -14,7 +14,9 @@ _BROKEN = {"obstruction": "obstruc-\ntion", "brightness": "bright-\nness"}
 
 def terminal(summary: Summary, title: str) -> Table:
     """Accuracy, retention, parameters and bytes per unit, one row an arm; 80 columns with three sources."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("arm", no_wrap=True)
     sources = [_BROKEN.get(source, words(source).replace(" ", "\n")) for source in summary.sources]
     for column in ("clean", *sources, "reten-\ntion", "para-\nmeters", "bytes/\nunit"):
@@ -42,7 +44,12 @@ def terminal(summary: Summary, title: str) -> Table:
 def footnote(summary: Summary) -> str:
     """What the table's numbers are, and how wide their intervals."""
     entries = summary.entries.values()
-    widest = {name: max((e.accuracy for (_, s, t), e in summary.entries.items() if s == t == name), key=lambda a: a.half_width) for name in summary.sources}
+    widest = {
+        name: max(
+            (e.accuracy for (_, s, t), e in summary.entries.items() if s == t == name), key=lambda a: a.half_width
+        )
+        for name in summary.sources
+    }
     spread = ", ".join(f"{words(name)} ±{_share(e.half_width)} (n = {e.images:,})" for name, e in widest.items())
     seeds = max(entry.accuracy.seeds for entry in entries)
     over = f"over {seeds} seeds" if seeds > 1 else "over images, one seed"

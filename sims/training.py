@@ -22,14 +22,16 @@ def fit(model: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int, seed: 
         order = torch.from_numpy(rng.permutation(len(inputs)))
         for rows in order.split(BATCH):
             optimiser.zero_grad()
-            nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
+            nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()
             optimiser.step()
             if tick is not None:
                 tick(len(rows))
     model.eval()
 
 
-def train_base(network: Network, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None) -> None:
+def train_base(
+    network: Network, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None
+) -> None:
     """Train all layers on clean images, then freeze those before the noise."""
     fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick)
     network.front.requires_grad_(False)
@@ -62,12 +64,12 @@ def activations(front: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
         return torch.cat([front(part) for part in images.split(batch)])
 
 
-def accuracy_per_image(predictor: Predictor, images: Tensor, labels: Tensor, batch: int = 500) -> Tensor:
+def accuracy_per_image(predictor: Predictor, images: Tensor, labels: Tensor, batch: int = 50) -> Tensor:
     """1 where the deployed predictor is right, else 0; (T,) uint8. The noise stream starts anew."""
     return correct_from(predictor, activations(predictor.front, images), labels, batch)
 
 
-def correct_from(predictor: Predictor, h: Tensor, labels: Tensor, batch: int = 500) -> Tensor:
+def correct_from(predictor: Predictor, h: Tensor, labels: Tensor, batch: int = 50) -> Tensor:
     """As `accuracy_per_image`, from activations."""
     predictor.noise.reseed(predictor.noise.seed + 1)
     with torch.no_grad():

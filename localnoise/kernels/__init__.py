@@ -1,1 +1,1 @@
-"""Free `@njit` functions on arrays: NumPy and Numba only. Objects in the packages above own the memory and call them."""
+"""Free `@njit` functions on arrays: NumPy and Numba only. Objects in the packages above own the memory."""

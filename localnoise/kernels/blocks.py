@@ -1,4 +1,4 @@
-"""Dense block times tile, the one inner loop of every sweep: samples innermost, so that it vectorises without reordering."""
+"""Dense block times tile, the inner loop of every sweep: samples innermost, so that it vectorises unreordered."""
 
 from localnoise.kernels.flags import kernel
 

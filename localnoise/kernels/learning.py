@@ -28,49 +28,19 @@ def observe(z, d, h, t, parents, readers, signal):
         at += m
 
 
-@kernel
-def add_outer_products(M, Z):
-    """M += Z' Z on the upper triangle, Z (T, q): two rows by four presentations at a time. Cost T q^2 / 2."""
-    T, q = Z.shape
-    t = 0
-    while t + 4 <= T:
-        z0, z1, z2, z3 = Z[t], Z[t + 1], Z[t + 2], Z[t + 3]
-        for i in range(0, q - 1, 2):
-            row0, row1 = M[i], M[i + 1]
-            a0, a1, a2, a3 = z0[i], z1[i], z2[i], z3[i]
-            b0, b1, b2, b3 = z0[i + 1], z1[i + 1], z2[i + 1], z3[i + 1]
-            for j in range(i, q):
-                row0[j] = row0[j] + a0 * z0[j] + a1 * z1[j] + a2 * z2[j] + a3 * z3[j]
-                row1[j] = row1[j] + b0 * z0[j] + b1 * z1[j] + b2 * z2[j] + b3 * z3[j]
-        if q % 2 == 1:
-            M[q - 1, q - 1] += z0[q - 1] ** 2 + z1[q - 1] ** 2 + z2[q - 1] ** 2 + z3[q - 1] ** 2
-        t += 4
-    while t < T:
-        for i in range(q):
-            for j in range(i, q):
-                M[i, j] += Z[t, i] * Z[t, j]
-        t += 1
-
-
 @parallel_kernel
-def accumulate_moments(M, d, h, parents, readers, signal, tile):
-    """M_u += sum_t [z_u; d_u][z_u; d_u]', upper triangle. M : (N, p + m, p + m) float64. Cost O(T N (p + m)^2 / 2)."""
-    T, m, N = d.shape
-    q = M.shape[1]
-    for u in prange(N):
-        Z = np.empty((tile, q), d.dtype)
-        part = np.empty((q, q), d.dtype)
-        for first in range(0, T, tile):
-            count = min(tile, T - first)
-            for t in range(count):
-                observe(Z[t], d, h, first + t, parents[u], readers[u], signal)
-                for c in range(m):
-                    Z[t, q - m + c] = d[first + t, c, u]
-            part[:] = 0
-            add_outer_products(part, Z[:count])
-            for i in range(q):
-                for j in range(i, q):
-                    M[u, i, j] += part[i, j]
+def present(Z, d, h, parents, readers, signal, unit):
+    """Z[v, t] = [z_u; d_u] for unit u = unit + v and presentation t: what its second moments are made of.
+
+    Z : (V, T, p + m). Cost O(V T (p + m)).
+    """
+    T, m = d.shape[0], d.shape[1]
+    for v in prange(Z.shape[0]):
+        u = unit + v
+        for t in range(T):
+            observe(Z[v, t], d, h, t, parents[u], readers[u], signal)
+            for c in range(m):
+                Z[v, t, Z.shape[2] - m + c] = d[t, c, u]
 
 
 @kernel
@@ -85,7 +55,7 @@ def predict(e, W, z, d, t, u):
 
 @kernel
 def track(W_mean, R, power, e, W, z, d, t, u, weight):
-    """Move the averaged weights, the residual second moment and the unit's own power by `weight` towards the present."""
+    """Move the averaged weights, the residual second moment and the unit's own power by `weight` to the present."""
     m, p = W.shape
     for i in range(m):
         mean, row = W_mean[i], W[i]

@@ -1,4 +1,4 @@
-"""Whitened innovations: what a unit's neighbourhood does not explain, in units of its own noise. No sweep: all units at once."""
+"""Whitened innovations: what a unit's neighbourhood does not explain, in units of its own noise. No sweep."""
 
 import numpy as np
 from numba import prange

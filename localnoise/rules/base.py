@@ -4,8 +4,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
+from localnoise.validate import check_positive as check_positive
 
 State = dict[str, Any]
 
@@ -25,27 +27,38 @@ class Rule(Protocol):
         """Write the weights that the state implies into `field`."""
 
 
-def residual_factor(residual: Floats, ridge: float) -> Floats:
+def residual_factor(residual: Floats, power: Floats, ridge: float, dtype: Any) -> Floats:
     """Lower Cholesky factor S_u of each unit's residual second moment + ridge I. (N, m, m), cost O(N m^3).
+
+    power : (N, m), the channels' own second moments;  dtype : the precision in which the moments were taken.
 
     Raises
     ------
     ArgumentError
-        If a unit's residual is singular: a channel never moves, or moves exactly as its neighbours say.
+        If the moments overflow, or a unit's residual is singular: a channel never moves, or moves exactly as its
+        neighbours say, to within the rounding of `dtype`.
     """
+    refuse_overflow(residual, dtype)
     symmetric = (residual + residual.transpose(0, 2, 1)) / 2 + ridge * np.eye(residual.shape[1])
     try:
-        return np.linalg.cholesky(symmetric)
+        S = np.linalg.cholesky(symmetric)
     except np.linalg.LinAlgError:
+        S = None
+    if S is None or (ridge == 0 and (np.diagonal(S, axis1=1, axis2=2) ** 2 <= tolerance(dtype) * power).any()):
         smallest = np.linalg.eigvalsh(symmetric)[:, 0]
         unit = int(np.argmin(smallest))
         raise ArgumentError(
-            f"ridge={ridge:g}: the second moment of unit {unit} is singular (smallest eigenvalue {smallest[unit]:.3g}); "
-            f"expected a positive definite residual; use a larger ridge, such as {max(1e-4, 10 * ridge):g}, or more samples"
-        ) from None
+            f"ridge={ridge:g}: the second moment of unit {unit} (in row order) is singular (smallest eigenvalue "
+            f"{smallest[unit]:.3g}); expected a positive definite residual; use a larger ridge, such as "
+            f"{max(1e-4, 10 * ridge):g}, or more samples"
+        )
+    return S
 
 
-def check_positive(argument: str, value: float, *, zero: bool = False) -> None:
-    """Raise an ArgumentError unless value > 0 (or >= 0 with `zero`) and finite."""
-    if not np.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise ArgumentError(f"{argument}={value!r}: expected a finite number {'>= 0' if zero else '> 0'}")
+def refuse_overflow(moments: Floats, dtype: Any) -> None:
+    """Raise an ArgumentError if a second moment has left the range of `dtype`."""
+    if not np.isfinite(moments).all():
+        raise ArgumentError(
+            f"d: its squares overflow {np.dtype(dtype)}: expected displacements and activations below "
+            f"{np.sqrt(np.finfo(dtype).max):.0e}; rescale them"
+        )

@@ -37,7 +37,8 @@ class LMS:
     ridge: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < 2:
+        check_positive("rate", self.rate)
+        if self.rate >= 2:
             raise ArgumentError(f"rate={self.rate!r}: expected a number in (0, 2), where normalised LMS is stable")
         check_positive("floor", self.floor)
         check_positive("memory", self.memory, zero=True)
@@ -58,7 +59,7 @@ class LMS:
 
     def settle(self, field: Field, state: State) -> None:
         """Take over the averaged weights."""
-        field.assign(state["W_mean"], residual_factor(state["residual"].astype(np.float64), self.ridge))
+        settle_average(field, state, self.ridge)
 
 
 def averaging_state(field: Field) -> State:
@@ -67,3 +68,9 @@ def averaging_state(field: Field) -> State:
     W = field.weights
     zeros = np.zeros((units, m, m), W.dtype)
     return {"seen": 0, "W": W, "W_mean": W.copy(), "residual": zeros, "power": zeros[:, 0].copy()}
+
+
+def settle_average(field: Field, state: State, ridge: float) -> None:
+    """Write the averaged weights, and the factor of their residual, into the field."""
+    residual, power = state["residual"].astype(np.float64), state["power"].astype(np.float64)
+    field.assign(state["W_mean"], residual_factor(residual, power, ridge, state["W"].dtype))

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from localnoise.field import Field, Floats
-from localnoise.rules.base import State, check_positive, residual_factor
-from localnoise.rules.lms import averaging_state
+from localnoise.rules.base import State, check_positive
+from localnoise.rules.lms import averaging_state, settle_average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,4 +56,4 @@ class SignLMS:
 
     def settle(self, field: Field, state: State) -> None:
         """Take over the averaged weights."""
-        field.assign(state["W_mean"], residual_factor(state["residual"].astype(np.float64), self.ridge))
+        settle_average(field, state, self.ridge)

@@ -71,7 +71,7 @@ def causes(name: str, seed: int, count: int) -> npt.NDArray[np.int64]:
     if words not in (1, 2):
         return np.zeros(count, np.int64)
     parts = np.floor(uniform(draw(name, int(as_seed(seed)), 0, count, words)) * (4 if words == 1 else 2))
-    return (parts @ np.array([2, 1])[-words:]).astype(np.int64)
+    return np.asarray(parts @ np.array([2, 1])[-words:], dtype=np.int64)
 
 
 def _check_images(images: Tensor) -> None:

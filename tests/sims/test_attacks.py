@@ -23,7 +23,8 @@ def linear(seed: int = 0) -> nn.Module:
 def test_stays_in_the_ball_and_in_the_image_range(images: torch.Tensor) -> None:
     attacked = PGD(eps=0.07, steps=5)(linear(), images, torch.zeros(20, dtype=torch.long))
     assert (attacked - images).abs().max() <= 0.07 + 1e-6
-    assert attacked.min() >= 0 and attacked.max() <= 1
+    assert attacked.min() >= 0
+    assert attacked.max() <= 1
     assert not torch.equal(attacked, images)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localnoise.errors import ArgumentError
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.modifications import MODIFICATIONS, apply, draws, figure, motion_blur, obstruction, rotate
+from localnoise.sims.modifications import MODIFICATIONS, apply, causes, draws, figure, motion_blur, obstruction, rotate
 
 NAMES = list(MODIFICATIONS)
 RANDOM = [name for name in NAMES if MODIFICATIONS[name].words]
@@ -359,3 +359,25 @@ def test_to_tensor_divides_by_255():
     assert tensor.dtype == torch.float32
     assert tensor.shape == (10, 1, 28, 28)
     np.testing.assert_array_equal(tensor[:, 0].numpy(), dataset.test_images[:10].astype(np.float32) / np.float32(255))
+
+
+@pytest.mark.parametrize(("name", "count"), [("rotate", 4), ("obstruction", 4), ("motion_blur", 4), ("brightness", 1)])
+def test_causes_cut_the_draws_evenly(name: str, count: int) -> None:
+    cause = causes(name, 3, 8000)
+    share = np.bincount(cause) / 8000
+    assert len(share) == count
+    assert np.abs(share - 1 / count).max() < 4 * np.sqrt(0.25 * 0.75 / 8000)  # four standard errors
+
+
+def test_causes_are_those_of_apply() -> None:
+    """A quarter of the angles each: image by image, the rotation found is in the quarter that the cause says."""
+    pointer = torch.zeros(200, 1, 28, 28)
+    pointer[:, :, 2:6, 12:16] = 1  # near the top: its centre of mass turns with the image
+    moved = apply("rotate", pointer, 1.0, seed=5)
+    y, x = (torch.arange(28.0) - 13.5).view(28, 1), (torch.arange(28.0) - 13.5).view(1, 28)
+    weight = moved[:, 0] / moved[:, 0].sum(dim=(1, 2), keepdim=True)
+    angle = torch.rad2deg(torch.atan2((weight * x).sum(dim=(1, 2)), -(weight * y).sum(dim=(1, 2))))
+    quarter = torch.floor((angle.abs() * torch.sign(angle) + 60) / 30).clamp(0, 3).numpy().astype(int)
+    cause = causes("rotate", 5, 200)
+    agree = max((quarter == cause).mean(), (3 - quarter == cause).mean())  # either sense of rotation
+    assert agree > 0.95  # angles at a quarter's edge may fall on either side

@@ -47,7 +47,7 @@ def test_foreign_files_are_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "r.h5"
     with h5py.File(path, "w") as file:
         file["mine"] = 1
-    with pytest.raises(FileFormatError, match="choose another output file"):
+    with pytest.raises(FileFormatError, match="name another output file"):
         RecordFile(path).append({}, {}, 0.0)
     with h5py.File(path) as file:
         assert file["mine"][()] == 1

@@ -1,0 +1,100 @@
+"""The command line as a user meets it: help, whole commands on a few hundred images, errors in one sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from localnoise import UnitGrid, load
+from localnoise.sims.cli import COMMANDS
+
+PNG = b"\x89PNG"
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "localnoise.sims.cli", *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=300)
+
+
+def test_help_lists_every_command_without_torch() -> None:
+    code = "import sys; sys.argv = ['localnoise', '--help']\nfrom localnoise.sims.cli import main\n"
+    code += "try:\n    main()\nfinally:\n    print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert all(name in done.stdout for name in COMMANDS)
+    assert done.stdout.rstrip().endswith("False")
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_help_of_each_command_has_examples(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "Examples" in done.stdout
+    assert f"localnoise {command}" in done.stdout
+
+
+def test_fit_then_inspect(small_dir: Path, tmp_path: Path) -> None:
+    common = ("--data", "full", "--data-dir", small_dir, "--epochs", 1, "--cache", tmp_path / "cache")
+    done = run("fit", "--source", "rotate", "--parents", 4, "-o", tmp_path / "g.h5", *common)
+    assert done.returncode == 0, done.stderr
+    grid = load(tmp_path / "g.h5")
+    assert abs(grid.variance().mean() - 0.5) < 1e-3
+    assert grid.provenance["source"] == "rotate"
+    done = run("fit", "--rule", "lms", "--signal", "local", "--parents", 4, "-o", tmp_path / "s.h5", *common)
+    assert done.returncode == 0, done.stderr
+    for name in ("g", "s"):
+        done = run("inspect", tmp_path / f"{name}.h5", "--unit", "3,4")
+        assert done.returncode == 0, done.stderr
+        assert "participation ratio" in done.stdout
+        assert "multiscale" in done.stdout
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == PNG
+
+
+def test_data_draws_its_sheets(small_dir: Path, tmp_path: Path) -> None:
+    done = run("data", "--data-dir", small_dir, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Ankle boot" in done.stdout
+    assert "400" in done.stdout
+    assert {path.name for path in tmp_path.glob("*.png")} == {"classes.png", "modifications.png"}
+
+
+def test_each_module_is_a_script_too(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    UnitGrid((3, 4), 2).save(tmp_path / "g.h5")
+    command = [sys.executable, root / "sims" / "inspection.py", tmp_path / "g.h5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "3 x 4" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("inspect", "missing.h5"), 1, "no such file"),
+        (("fit", "--source", "rotat"), 1, "did you mean 'rotate'"),
+        (("fit", "--rule", "moment"), 1, "did you mean 'moments'"),
+        (("fit", "--trace", "-1"), 1, "trace=-1.0: expected"),
+        (("fit", "--parents", "0"), 1, "parents=0: expected"),
+        (("data", "--data-dir", "nowhere"), 1, "nowhere"),
+        (("retention", "--arms", "none,ful"), 1, "did you mean 'full'"),
+        (("demmo",), 2, "demo"),
+        (("inspect",), 2, "GRID.H5"),
+        (("fit", "--parents", "many"), 2, "--parents"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_code(
+    arguments: tuple[str, ...], code: int, message: str, tmp_path: Path
+) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = run("--debug", "inspect", "missing.h5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

@@ -1,0 +1,143 @@
+"""Whole experiments on a few hundred real images: laws of the runner, resuming, and what the tables say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from localnoise import UnitGrid, load
+from localnoise.errors import ArgumentError
+from localnoise.sims import data, pool, tables
+from localnoise.sims.arms import ARMS
+from localnoise.sims.attacks import PGD
+from localnoise.sims.demo import keep_grid
+from localnoise.sims.experiment import Runner
+from localnoise.sims.records import RecordFile
+from localnoise.sims.settings import Cell, Settings, Source, cells
+from localnoise.sims.summary import MIXED, summarise
+
+
+@pytest.fixture(scope="module")
+def settings(small_dir: Path) -> Settings:
+    return Settings(
+        data="full",
+        fingerprint=data.load("full", small_dir).fingerprint,
+        seeds=(0, 1),
+        sources=(Source.default("rotate"), Source.default("pgd")),
+        arms=("none", "full", "raster-1", "bank-8", "augmentation"),
+        mixed_arms=("augmentation",),
+        base_epochs=1,
+        epochs=1,
+        attack=PGD(steps=2, draws=2),
+        attacked_train=50,
+        attacked_test=20,
+    )
+
+
+@pytest.fixture(scope="module")
+def runner(settings: Settings, small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    torch.set_num_threads(1)
+    return Runner(settings, data.load("full", small_dir), tmp_path_factory.mktemp("networks"))
+
+
+def test_every_combination_is_a_cell_once(settings: Settings) -> None:
+    everything = cells(settings)
+    assert len(everything) == len(set(everything)) == 2 * (5 + 4 + 1)  # no bank for pgd: it has one cause
+    assert {cell.seed for cell in everything} == {0, 1}
+
+
+@pytest.mark.parametrize("arm", sorted(ARMS))
+def test_a_cell_gives_the_same_result_twice(runner: Runner, arm: str) -> None:
+    cell = Cell(seed=0, sources=(Source.default("obstruction"),), arm=arm)
+    first, again = runner.run(cell), runner.run(cell)
+    for name, value in first.values.items():
+        assert np.array_equal(value, again.values[name]), name
+    assert first.values["accuracy.obstruction"] == first.values["correct.obstruction"].mean()
+    assert len(first.values["correct.clean"]) == 100
+
+
+def test_the_front_stays_frozen_and_test_modifications_are_shared(runner: Runner) -> None:
+    bench = runner.bench(0)
+    before = [p.clone() for p in bench.network.front.parameters()]
+    runner.run(Cell(seed=0, sources=(Source.default("rotate"),), arm="identity"))
+    assert all(torch.equal(p, q) for p, q in zip(before, bench.network.front.parameters(), strict=True))
+    assert torch.equal(bench.modified_test("rotate", 1.6), bench.modified_test("rotate", 1.6))
+    first = bench.modified_train("rotate", 1.6)
+    assert not torch.equal(first[:100], bench.modified_test("rotate", 1.6))
+    assert not torch.equal(first, bench.modified_train("rotate", 1.6, draw=1))
+
+
+def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
+    noise = runner.run(Cell(seed=0, sources=(Source.default("rotate"),), arm="bank-8")).noise
+    assert len(noise.members) == 4
+    counts = np.bincount(runner.bench(0).causes("rotate", 400))
+    assert [member.state["seen"] for member in noise.members] == counts.tolist()
+
+
+def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
+    records = RecordFile(tmp_path / "record.h5")
+    few = replace(settings, seeds=(0,))
+    keep = _keep(tmp_path)
+    half = replace(few, sources=few.sources[:1], mixed_arms=())
+    assert pool.run(half, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
+    assert pool.run(few, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(cells(few)) - 5
+    assert pool.run(few, records, tmp_path, data_dir=small_dir, keep=keep, jobs=1) == 0
+    assert len(list(records)) == len(records.done()) == len(cells(few))
+    grid = load(tmp_path / "grid-rotate-raster-1-seed0.h5")
+    assert isinstance(grid, UnitGrid)
+    assert grid.provenance["arm"] == "raster-1"
+    summary = summarise(records.of(few))
+    assert summary.sources == ["rotate", "pgd"]
+    entry = summary.entries["full", "rotate", "rotate"]
+    assert entry.retention is not None
+    assert entry.retention.mean in (1.0, pytest.approx(np.nan, nan_ok=True))
+    assert ("augmentation", MIXED, "rotate") in summary.entries
+    text = tables.markdown(summary, lambda found: found.accuracy)
+    assert text.count("\n") == 1 + 5 + 1
+    assert "one net for all" in text
+    assert "n = 100" in tables.footnote(summary)
+    assert "n = 20" in tables.footnote(summary)
+
+
+def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
+    settings: Settings, small_dir: Path, tmp_path: Path
+) -> None:
+    records = RecordFile(tmp_path / "record.h5")
+    few = replace(settings, seeds=(0,), sources=settings.sources[:1], arms=("none", "raster-1"), mixed_arms=())
+    with pytest.raises(ArgumentError, match="told to fail"):
+        pool.run(few, records, tmp_path, data_dir=small_dir, keep=_fail, jobs=1)
+    assert [record.config["arm"] for record in records] == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arms": ("ful",)}, "did you mean 'full'"),
+        ({"seeds": ()}, "seeds is empty"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"data": "fashion"}, "expected one of 'embedded', 'full'"),
+    ],
+)
+def test_bad_settings_are_named(settings: Settings, change: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        replace(settings, **change)  # type: ignore[arg-type]
+
+
+def test_bad_sources_are_named() -> None:
+    with pytest.raises(ArgumentError, match="did you mean 'rotate'"):
+        Source.default("rotat")
+    with pytest.raises(ArgumentError, match="level"):
+        Source(name="rotate", level=9.0, trace=0.5)
+
+
+def _keep(folder: Path) -> pool.Keep:
+    from functools import partial
+
+    return partial(keep_grid, folder)
+
+
+def _fail(cell: Cell, noise: object) -> None:
+    if cell.arm == "raster-1":
+        raise ArgumentError("told to fail")

@@ -1,0 +1,44 @@
+"""The README's Python runs as it stands, its commands exist, and its files are there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+COMMANDS = re.findall(r"^localnoise ([a-z]+)(.*)$", README, flags=re.M)
+
+
+def test_there_is_something_to_test():
+    assert PYTHON
+    assert COMMANDS
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_python_runs_in_an_empty_folder(code, tmp_path):
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("command", "arguments"), COMMANDS, ids=lambda text: text.strip())
+def test_commands_take_their_options(command, arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "localnoise.sims.cli", command, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for option in re.findall(r"(?<!\S)(--[a-z-]+)", arguments):
+        assert option in done.stdout
+
+
+def test_first_two_commands_are_make_demo_and_make_test():
+    commands = re.findall(r"```sh\n(.*?)```", README, flags=re.S)[0].splitlines()
+    assert [line.split("#")[0].strip() for line in commands] == ["make demo", "make test"]
+
+
+def test_links_and_pictures_are_there():
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -169,9 +169,8 @@ def _position(text: str, grid: UnitGrid) -> tuple[int, int]:
     height, width = grid.config.shape
     if not text:  # of the units with the most parents, the one nearest to the centre
         most = np.flatnonzero((grid.field.parents >= 0).sum(1) == (grid.field.parents >= 0).sum(1).max())
-        y, x = np.divmod(most, width)
-        best = most[np.argmin(np.hypot(y - height / 2, x - width / 2))]
-        return int(best) // width, int(best) % width
+        best = int(most[np.argmin(np.hypot(most // width - height / 2, most % width - width / 2))])
+        return divmod(best, width)
     try:
         y, x = (int(part) for part in text.split(","))
     except ValueError:

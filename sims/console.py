@@ -26,4 +26,4 @@ def progress() -> Progress:
 def show(table: Table) -> None:
     """Print a table at its own width, however narrow the terminal: numbers are never cut."""
     natural = Measurement.get(console, console.options.update(width=1000), table).maximum
-    console.print(table, width=max(natural, console.width), crop=False, soft_wrap=True)
+    Console(highlight=False, width=max(natural, console.width)).print(table, crop=False)

@@ -135,7 +135,7 @@ class Runner:
                     self._moved_tests[bench.seed, source] = bench.modified_test(source.name, source.level)
                 moved = self._moved_tests[bench.seed, source]
                 outcome[source.name] = training.correct_from(predictor, moved, bench.test[1])
-        values: dict[str, Any] = {f"accuracy.{name}": float(hit.float().mean()) for name, hit in outcome.items()}
+        values: dict[str, Any] = {f"accuracy.{name}": float(hit.double().mean()) for name, hit in outcome.items()}
         return values | {f"correct.{name}": hit.numpy() for name, hit in outcome.items()}
 
     def _attacked(self, bench: Workbench, predictor: Predictor) -> Tensor:

@@ -124,5 +124,6 @@ def cells(settings: Settings) -> list[Cell]:
         for source in settings.sources:
             arms = [arm for arm in settings.arms if source.name != "pgd" or not ARMS[arm].by_cause]
             out += [Cell(seed=seed, sources=(source,), arm=arm) for arm in arms]
-        out += [Cell(seed=seed, sources=settings.modifications, arm=arm) for arm in settings.mixed_arms]
+        if len(settings.modifications) > 1:
+            out += [Cell(seed=seed, sources=settings.modifications, arm=arm) for arm in settings.mixed_arms]
     return out

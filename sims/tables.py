@@ -14,9 +14,7 @@ _BROKEN = {"obstruction": "obstruc-\ntion", "brightness": "bright-\nness"}
 
 def terminal(summary: Summary, title: str) -> Table:
     """Accuracy, retention, parameters and bytes per unit, one row an arm; 80 columns with three sources."""
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=0)
     table.add_column("arm", no_wrap=True)
     sources = [_BROKEN.get(source, words(source).replace(" ", "\n")) for source in summary.sources]
     for column in ("clean", *sources, "reten-\ntion", "para-\nmeters", "bytes/\nunit"):

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-COMMANDS = re.findall(r"^localnoise ([a-z]+)(.*)$", README, flags=re.M)
+FENCED = "".join(re.findall(r"```\n(.*?)```", README, flags=re.S))
+COMMANDS = re.findall(r"^localnoise ([a-z]+)(.*)$", FENCED, flags=re.M)
 
 
 def test_there_is_something_to_test():

@@ -25,7 +25,7 @@ def settings(small_dir: Path) -> Settings:
         data="full",
         fingerprint=data.load("full", small_dir).fingerprint,
         seeds=(0, 1),
-        sources=(Source.default("rotate"), Source.default("pgd")),
+        sources=tuple(Source.default(name) for name in ("rotate", "brightness", "pgd")),
         arms=("none", "full", "raster-1", "bank-8", "augmentation"),
         mixed_arms=("augmentation",),
         base_epochs=1,
@@ -44,7 +44,7 @@ def runner(settings: Settings, small_dir: Path, tmp_path_factory: pytest.TempPat
 
 def test_every_combination_is_a_cell_once(settings: Settings) -> None:
     everything = cells(settings)
-    assert len(everything) == len(set(everything)) == 2 * (5 + 4 + 1)  # no bank for pgd: it has one cause
+    assert len(everything) == len(set(everything)) == 2 * (5 + 5 + 4 + 1)  # no bank for pgd: it has one cause
     assert {cell.seed for cell in everything} == {0, 1}
 
 
@@ -89,7 +89,7 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
     assert isinstance(grid, UnitGrid)
     assert grid.provenance["arm"] == "raster-1"
     summary = summarise(records.of(few))
-    assert summary.sources == ["rotate", "pgd"]
+    assert summary.sources == ["rotate", "brightness", "pgd"]
     entry = summary.entries["full", "rotate", "rotate"]
     assert entry.retention is not None
     assert entry.retention.mean in (1.0, pytest.approx(np.nan, nan_ok=True))

@@ -67,7 +67,7 @@ def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path
                 while pending:
                     finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
                     drain()
-                    for future in finished:
+                    for future in sorted(finished, key=lambda done: training.get(done, -1)):
                         future.result()
                         seed = training.get(future)
                         pending |= {pool.submit(_work, group) for (own, _), group in groups.items() if own == seed}

@@ -9,9 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-FENCED = "".join(re.findall(r"```\n(.*?)```", README, flags=re.S))
-COMMANDS = re.findall(r"^localnoise ([a-z]+)(.*)$", FENCED, flags=re.M)
+FENCED = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.S | re.M)
+PYTHON = [text for language, text in FENCED if language == "python"]
+SHELL = [text for language, text in FENCED if language == "sh"]
+COMMANDS = re.findall(r"^localnoise ([a-z]+)(.*)$", "\n".join(text for _, text in FENCED), flags=re.M)
 
 
 def test_there_is_something_to_test():
@@ -36,8 +37,7 @@ def test_commands_take_their_options(command, arguments):
 
 
 def test_first_two_commands_are_make_demo_and_make_test():
-    commands = re.findall(r"```sh\n(.*?)```", README, flags=re.S)[0].splitlines()
-    assert [line.split("#")[0].strip() for line in commands] == ["make demo", "make test"]
+    assert [line.split("#")[0].strip() for line in SHELL[0].splitlines()] == ["make demo", "make test"]
 
 
 def test_links_and_pictures_are_there():

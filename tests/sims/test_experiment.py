@@ -1,6 +1,7 @@
 """Whole experiments on a few hundred real images: laws of the runner, resuming, and what the tables say."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     records = RecordFile(tmp_path / "record.h5")
     few = replace(settings, seeds=(0,))
-    keep = _keep(tmp_path)
+    keep = partial(keep_grid, tmp_path)
     half = replace(few, sources=few.sources[:1], mixed_arms=())
     assert pool.run(half, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
     assert pool.run(few, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(cells(few)) - 5
@@ -106,8 +107,10 @@ def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
 ) -> None:
     records = RecordFile(tmp_path / "record.h5")
     few = replace(settings, seeds=(0,), sources=settings.sources[:1], arms=("none", "raster-1"), mixed_arms=())
-    with pytest.raises(ArgumentError, match="told to fail"):
-        pool.run(few, records, tmp_path, data_dir=small_dir, keep=_fail, jobs=1)
+    blocked = tmp_path / "a file where the folder of grids should be"
+    blocked.touch()
+    with pytest.raises(OSError, match="a file where"):
+        pool.run(few, records, tmp_path, data_dir=small_dir, keep=partial(keep_grid, blocked), jobs=1)
     assert [record.config["arm"] for record in records] == ["none"]
 
 
@@ -130,14 +133,3 @@ def test_bad_sources_are_named() -> None:
         Source.default("rotat")
     with pytest.raises(ArgumentError, match="level"):
         Source(name="rotate", level=9.0, trace=0.5)
-
-
-def _keep(folder: Path) -> pool.Keep:
-    from functools import partial
-
-    return partial(keep_grid, folder)
-
-
-def _fail(cell: Cell, noise: object) -> None:
-    if cell.arm == "raster-1":
-        raise ArgumentError("told to fail")

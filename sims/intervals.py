@@ -42,7 +42,8 @@ def over_seeds(values: npt.ArrayLike, images: int) -> Estimate:
         return Estimate(mean, mean - half, mean + half, len(x), images)
     centre = (mean + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
     half = _Z / (1 + _Z**2 / images) * np.sqrt(mean * (1 - mean) / images + _Z**2 / (4 * images**2))
-    return Estimate(mean, centre - half, centre + half, 1, images)
+    low, high = min(centre - half, mean), max(centre + half, mean)  # equal at 0 and at 1, but for rounding
+    return Estimate(mean, max(low, 0.0), min(high, 1.0), 1, images)
 
 
 def retention(local: npt.ArrayLike, none: npt.ArrayLike, full: npt.ArrayLike, images: int) -> Estimate:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from localnoise.sims import tables
+from localnoise.sims.records import RecordFile
+from localnoise.sims.summary import summarise
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FENCED = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.S | re.M)
@@ -43,3 +47,13 @@ def test_first_two_commands_are_make_demo_and_make_test():
 def test_links_and_pictures_are_there():
     for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("value", ["accuracy", "clean", "retention"])
+def test_tables_are_those_of_the_published_record(value):
+    """Every number of the full data set stands in the record, and nowhere else."""
+    first_seed = [r for r in RecordFile(ROOT / "sims" / "published" / "retention.h5") if r.config["seed"] == 0]
+    digits = 2 if value == "retention" else 3
+    table = tables.markdown(summarise(first_seed), lambda entry: getattr(entry, value), digits)
+    assert table.count("\n") > 10
+    assert table in README

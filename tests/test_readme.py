@@ -52,7 +52,7 @@ def test_links_and_pictures_are_there():
 @pytest.mark.parametrize("value", ["accuracy", "clean", "retention"])
 def test_tables_are_those_of_the_published_record(value):
     """Every number of the full data set stands in the record, and nowhere else."""
-    first_seed = [r for r in RecordFile(ROOT / "sims" / "published" / "retention.h5") if r.config["seed"] == 0]
+    first_seed = [r for r in RecordFile(ROOT / "benchmarks" / "published" / "retention.h5") if r.config["seed"] == 0]
     digits = 2 if value == "retention" else 3
     table = tables.markdown(summarise(first_seed), lambda entry: getattr(entry, value), digits)
     assert table.count("\n") > 10

@@ -132,7 +132,7 @@ def _nearest(unit: int, earlier: Ints, height: int, width: int, wanted: int, per
     if periodic:
         dy = (dy + height // 2) % height - height // 2
         dx = (dx + width // 2) % width - width // 2
-    return earlier[np.lexsort((dx, dy, abs(dy) + abs(dx), dy * dy + dx * dx))[:wanted]]
+    return np.asarray(earlier[np.lexsort((dx, dy, abs(dy) + abs(dx), dy * dy + dx * dx))[:wanted]])
 
 
 def _offsets(radius: int) -> list[tuple[int, int]]:

@@ -60,9 +60,9 @@ def demo(
     figures.accuracies(summary, out / "accuracy.png", f"Embedded subset, seed {seed}")
     saved = sorted(path.name for path in out.glob("grid-*.h5"))
     console.print(f"record {records.path}, figure {out / 'accuracy.png'}, {len(saved)} grids {out / 'grid-*.h5'}")
-    console.print(
-        f"{fresh} cells run in {perf_counter() - began:.0f} s; look at a grid with: localnoise inspect {out / saved[0]}"
-    )
+    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s")
+    if saved:  # none where the record is complete but its grids were deleted
+        console.print(f"look at a grid with: localnoise inspect {out / saved[0]}")
 
 
 def keep_grid(out: Path, cell: Cell, noise: Any) -> None:

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from localnoise import UnitGrid
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import choose
 from localnoise.rules import RULES
 from localnoise.sims.attacks import PGD
 from localnoise.sims.console import console, progress
 from localnoise.sims.data import load
 from localnoise.sims.settings import Source
 from localnoise.sims.workbench import Workbench
+from localnoise.validate import as_trace
 
-_CHUNK = 2000
+_CHUNK = 5000  # displacements between two steps of the progress bar: each call of learn solves all units anew
 
 
 def fit(
@@ -62,8 +63,8 @@ def fit(
     )
     wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(14, 14), channels=16, **wiring)
-    if trace is not None and not trace > 0:
-        raise ArgumentError(f"trace={trace!r}: expected a number > 0")
+    if trace is not None:
+        as_trace(trace)  # before the long part
     with progress() as bars:
         bar = bars.add_task(f"train {network}", total=epochs * len(bench.data.train_images))
         bench.train_base(lambda n: bars.advance(bar, n))

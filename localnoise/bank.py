@@ -49,9 +49,11 @@ class Bank:
         At least one, of one layout.
     clean : float
         Share of presentations without noise, in [0, 1).
+    shares : sequence of float or None
+        How often each member's turn comes, relative to the others'; None: all alike.
     """
 
-    def __init__(self, members: Sequence[Any], clean: float = 0.0) -> None:
+    def __init__(self, members: Sequence[Any], clean: float = 0.0, shares: Sequence[float] | None = None) -> None:
         if not isinstance(members, Sequence):
             raise ArgumentError(f"members={members!r}: expected a sequence of grids or central noises; use [grid]")
         self.members = list(members)
@@ -68,7 +70,7 @@ class Bank:
         check_positive("clean", clean, zero=True, what=" and < 1, a share")
         if clean >= 1:
             raise ArgumentError(f"clean={clean!r}: expected a share in [0, 1)")
-        self.clean = clean
+        self.clean, self.shares = clean, _shares(shares, len(self.members))
         self.provenance: dict[str, Any] = {}
 
     @property
@@ -91,7 +93,7 @@ class Bank:
         for shift, odd in _ROUNDS:
             mixed = (mixed ^ (mixed >> shift)) * odd
         uniform = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
-        turn = np.floor((uniform - self.clean) / (1 - self.clean) * len(self.members)).astype(np.int64)
+        turn = np.searchsorted(np.cumsum(self.shares), (uniform - self.clean) / (1 - self.clean), side="right")
         return np.where(uniform < self.clean, -1, np.minimum(turn, len(self.members) - 1))
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
@@ -130,9 +132,9 @@ class Bank:
         return flat.reshape(-1, channels, *shape)
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """Mean over members and clean presentations."""
-        total = sum(member.mean(h) for member in self.members)
-        return np.asarray(total * ((1 - self.clean) / len(self.members)))
+        """Mean over members and clean presentations, by their shares."""
+        total = sum(share * member.mean(h) for share, member in zip(self.shares, self.members, strict=True))
+        return np.asarray(total * (1 - self.clean), self._dtype)
 
 
 def layout(noise: Any) -> tuple[int, int, int]:
@@ -142,3 +144,14 @@ def layout(noise: Any) -> tuple[int, int, int]:
     if not (hasattr(owner, "channels") and hasattr(owner, "shape") and hasattr(member, "perturb")):
         raise ArgumentError(f"noise={noise!r}: expected a UnitGrid, a CentralNoise or a Bank")
     return (owner.channels, *owner.shape)
+
+
+def _shares(given: Sequence[float] | None, count: int) -> npt.NDArray[np.float64]:
+    """Shares that sum to 1."""
+    try:
+        shares = np.ones(count) if given is None else np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        shares = np.empty(0)
+    if shares.shape != (count,) or not (np.isfinite(shares).all() and (shares > 0).all()):
+        raise ArgumentError(f"shares={given!r}: expected one number > 0 for each of the {count} members")
+    return np.asarray(shares / shares.sum())

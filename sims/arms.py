@@ -32,6 +32,8 @@ class Arm:
     by_cause : bool
         Whether each cause of a source (a quarter of the angles, say) has a field of its own: a bank, one drawn per
         presentation.
+    revision : int
+        Raised when what the arm does changes: records of an earlier revision no longer count as done.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Arm:
     when: str = "both"
     clean: float = 0.0
     by_cause: bool = False
+    revision: int = 1
 
 
 def _local(**wiring: Any) -> Build:
@@ -96,6 +99,14 @@ ARMS: dict[str, Arm] = {
             clean=0.2,
             by_cause=True,
         ),
-        Arm(name="augmentation", label="augmentation, central", build=None, central=True, when="never", clean=0.2),
+        Arm(
+            name="augmentation",
+            label="augmentation, central",
+            build=None,
+            central=True,
+            when="never",
+            clean=0.2,
+            revision=2,  # 1 began its optimiser anew with each epoch's modifications
+        ),
     )
 }

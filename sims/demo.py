@@ -17,7 +17,7 @@ from localnoise.sims.settings import Cell, Settings, Source
 from localnoise.sims.summary import summarise
 
 ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
-SOURCES = ("pgd", "motion_blur", "obstruction")  # the longest first, so that no process waits for it
+SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
 
 
 def settings(seed: int = 0) -> Settings:

@@ -84,16 +84,19 @@ class Runner:
 
     def _noise(self, cell: Cell, bench: Workbench, arm: Arm) -> Any:
         assert arm.build is not None
-        members = []
+        members: list[Any] = []
+        shares: list[float] = []
         for source in cell.sources:
             moved = self._displacement(bench, source)
             h = bench.h_train[: len(moved)]
             self.stage(f"learn: {arm.label}", 0, 0)
             causes = bench.causes(source.name, len(moved))
-            for cause in np.unique(causes) if arm.by_cause else [None]:
+            found = np.unique(causes) if arm.by_cause else [None]
+            for cause in found:
                 rows = slice(None) if cause is None else causes == cause
                 members.append(arm.build((moved - h).numpy()[rows], h.numpy()[rows], source.trace))
-        return members[0] if len(members) == 1 and not arm.clean else Bank(members, clean=arm.clean)
+                shares.append(1 / len(found))  # a source's turn comes as often as another's, whatever its causes
+        return members[0] if len(members) == 1 and not arm.clean else Bank(members, arm.clean, shares)
 
     def _displacement(self, bench: Workbench, source: Source) -> Tensor:
         """Modified activations of a source, kept while it is in use."""
@@ -107,7 +110,9 @@ class Runner:
     def _augment(self, cell: Cell, bench: Workbench, arm: Arm) -> Predictor:
         """Train the same layers on modified training images, drawn anew each epoch: matched information."""
         back, (_, labels), rng = v2_back(cell.seed), bench.train, np.random.default_rng(cell.seed)
-        for epoch in range(self.settings.epochs):
+        tick = self._ticker("retrain", self.settings.epochs * len(labels))
+
+        def mixture(epoch: int) -> Tensor:
             turn = torch.from_numpy(rng.integers(len(cell.sources), size=len(labels)))
             turn[torch.from_numpy(rng.random(len(labels)) < arm.clean)] = -1
             h = bench.h_train.clone()
@@ -118,8 +123,9 @@ class Runner:
                 else:
                     fresh = bench.modified_train(source.name, source.level, draw=epoch + 1)
                 h[: len(fresh)][turn[: len(fresh)] == index] = fresh[turn[: len(fresh)] == index]
-            tick = self._ticker(f"epoch {epoch + 1}", len(labels))
-            training.fit(back, h, labels, epochs=1, seed=cell.seed + 1000 * epoch, tick=tick)
+            return h
+
+        training.fit(back, mixture, labels, epochs=self.settings.epochs, seed=cell.seed, tick=tick)
         off = NoiseLayer(central.none(bench.h_train[:1].numpy()), when="never")
         return Predictor(bench.network.front, off, back, 1).eval()
 

@@ -21,7 +21,7 @@ _CHUNK = 5000  # displacements between two steps of the progress bar: each call 
 
 def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("grid.h5"),
-    source: Annotated[str, typer.Option(help="Modification, or pgd.")] = "motion_blur",
+    source: Annotated[str, typer.Option(help="Modification, or pgd.")] = "line_blur",
     level: Annotated[float | None, typer.Option(help="Level of the modification, or eps of the attack.")] = None,
     network: Annotated[str, typer.Option(help="Network.")] = "v2",
     layer: Annotated[str, typer.Option(help="Layer whose activation is displaced.")] = "conv2",
@@ -50,7 +50,7 @@ def fit(
 
         localnoise fit --source obstruction --order raster --radius 1 --rule lms -o lms.h5
 
-        localnoise fit --source motion_blur --signal local --parents 8 -o signal.h5
+        localnoise fit --source line_blur --signal local --parents 8 -o signal.h5
     """
     choose("network", network, ("v2",))
     choose("layer", layer, ("conv2",))

@@ -29,7 +29,7 @@ ARMS = (
     "bank-8",
     "augmentation",
 )
-SOURCES = ("rotate", "obstruction", "motion_blur", "brightness", "pgd")
+SOURCES = ("rotate", "obstruction", "line_blur", "brighten", "pgd")
 
 
 def retention(
@@ -41,7 +41,7 @@ def retention(
     arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(ARMS),
     mixed: Annotated[
         str, typer.Option(help="Arms also trained on all modifications at once.")
-    ] = "signal-8,augmentation",
+    ] = "signal-8,bank-8,augmentation",
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
 ) -> None:
     """Compare local with central noise on every source, with 95 % intervals over seeds; hours on the full set.

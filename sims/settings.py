@@ -110,7 +110,8 @@ class Cell:
         shared = asdict(settings)
         for name in ("seeds", "sources", "arms", "mixed_arms"):
             del shared[name]
-        return asdict(self) | shared
+        revision = ARMS[self.arm].revision
+        return asdict(self) | shared | ({"revision": revision} if revision > 1 else {})
 
     def provenance(self) -> dict[str, Any]:
         """What a grid's file says of where it was learned."""

@@ -9,7 +9,7 @@ from localnoise.sims.arms import ARMS
 from localnoise.sims.intervals import Estimate
 from localnoise.sims.summary import MIXED, Entry, Summary
 
-_BROKEN = {"obstruction": "obstruc-\ntion", "brightness": "bright-\nness"}
+_BROKEN = {"obstruction": "obstruc-\ntion", "brighten": "bright-\nen"}
 
 
 def terminal(summary: Summary, title: str) -> Table:

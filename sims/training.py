@@ -13,16 +13,28 @@ Tick = Callable[[int], None]
 BATCH, RATE = 64, 1e-3
 
 
-def fit(model: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None) -> None:
-    """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations."""
+def fit(
+    model: nn.Module,
+    inputs: Tensor | Callable[[int], Tensor],
+    labels: Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    tick: Tick | None = None,
+) -> None:
+    """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
+
+    inputs : one for each label, in every epoch the same, or a function of the epoch that gives them.
+    """
     model.train()
     optimiser = torch.optim.Adam(model.parameters(), RATE)
     rng = np.random.default_rng(seed)
-    for _ in range(epochs):
-        order = torch.from_numpy(rng.permutation(len(inputs)))
+    for epoch in range(epochs):
+        x = inputs(epoch) if callable(inputs) else inputs
+        order = torch.from_numpy(rng.permutation(len(labels)))
         for rows in order.split(BATCH):
             optimiser.zero_grad()
-            nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()
+            nn.functional.cross_entropy(model(x[rows]), labels[rows]).backward()
             optimiser.step()
             if tick is not None:
                 tick(len(rows))

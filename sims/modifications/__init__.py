@@ -1,4 +1,4 @@
-"""Modifications of images (rotation, obstruction, blur, brightness, noise), seeded image by image."""
+"""Modifications of images (rotation, obstruction, blur, brightening, noise), seeded image by image."""
 
 from localnoise.sims.modifications.modification import Modification as Modification
 from localnoise.sims.modifications.sheet import figure as figure

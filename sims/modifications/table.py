@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.modifications import brightness, gaussian_noise, motion_blur, obstruction, rotate
+from localnoise.sims.modifications import brighten, input_noise, line_blur, obstruction, rotate
 from localnoise.sims.modifications.draws import draw, uniform
 from localnoise.sims.modifications.modification import Modification
 from localnoise.validate import as_count, as_seed
 
 MODIFICATIONS: dict[str, Modification] = {
-    module.MODIFICATION.name: module.MODIFICATION
-    for module in (rotate, obstruction, motion_blur, brightness, gaussian_noise)
+    module.MODIFICATION.name: module.MODIFICATION for module in (rotate, obstruction, line_blur, brighten, input_noise)
 }
 _SHAPE = (1, 28, 28)
 _CHUNK = 1024  # images at a time: what the functions need in between stays in the cache

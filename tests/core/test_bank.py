@@ -45,6 +45,20 @@ def test_turns_have_their_shares(members, clean, count):
             assert abs(both - pair) <= 5 * math.sqrt(pair * (1 - pair) / draws)
 
 
+def test_shares_weigh_the_turns_and_the_mean(members, h):
+    bank, draws = ln.Bank(members, 0.2, shares=[1, 2, 5]), 100_000
+    counts = np.bincount(bank.turns(draws, seed=4) + 1, minlength=4) / draws
+    np.testing.assert_allclose(counts, [0.2, 0.1, 0.2, 0.5], atol=5 * np.sqrt(0.25 / draws))
+    expected = 0.8 * sum(share * member.mean(h) for share, member in zip((0.125, 0.25, 0.625), members, strict=True))
+    np.testing.assert_allclose(bank.mean(h), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shares", [[1, 2], [1, 1, 0], [1, 1, float("nan")], "abc", 3])
+def test_shares_are_one_positive_number_a_member(members, shares):
+    with pytest.raises(ArgumentError, match=r"shares=.*expected one number > 0 for each of the 3 members"):
+        ln.Bank(members, shares=shares)
+
+
 def test_other_seeds_take_other_turns(bank):
     turns = [bank.turns(1000, seed=seed) for seed in (0, 1, 2**64 - 1)]
     for i, first in enumerate(turns):

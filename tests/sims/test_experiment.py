@@ -26,7 +26,7 @@ def settings(small_dir: Path) -> Settings:
         data="full",
         fingerprint=data.load("full", small_dir).fingerprint,
         seeds=(0, 1),
-        sources=tuple(Source.default(name) for name in ("rotate", "brightness", "pgd")),
+        sources=tuple(Source.default(name) for name in ("rotate", "brighten", "pgd")),
         arms=("none", "full", "raster-1", "bank-8", "augmentation"),
         mixed_arms=("augmentation",),
         base_epochs=1,
@@ -90,7 +90,7 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
     assert isinstance(grid, UnitGrid)
     assert grid.provenance["arm"] == "raster-1"
     summary = summarise(records.of(few))
-    assert summary.sources == ["rotate", "brightness", "pgd"]
+    assert summary.sources == ["rotate", "brighten", "pgd"]
     entry = summary.entries["full", "rotate", "rotate"]
     assert entry.retention is not None
     assert entry.retention.mean in (1.0, pytest.approx(np.nan, nan_ok=True))

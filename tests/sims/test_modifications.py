@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localnoise.errors import ArgumentError
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.modifications import MODIFICATIONS, apply, causes, draws, figure, motion_blur, obstruction, rotate
+from localnoise.sims.modifications import MODIFICATIONS, apply, causes, draws, figure, line_blur, obstruction, rotate
 
 NAMES = list(MODIFICATIONS)
 RANDOM = [name for name in NAMES if MODIFICATIONS[name].words]
@@ -40,7 +40,7 @@ def images() -> torch.Tensor:
 
 
 def test_table_names_what_it_holds():
-    assert NAMES == ["rotate", "obstruction", "motion_blur", "brightness", "gaussian_noise"]
+    assert NAMES == ["rotate", "obstruction", "line_blur", "brighten", "input_noise"]
     for name, modification in MODIFICATIONS.items():
         assert modification.name == name
         assert modification.lowest <= modification.level <= modification.highest
@@ -177,8 +177,8 @@ def test_obstruction_falls_on_every_place_equally_often():
 
 @given(level=st.floats(0, 28), angle=st.floats(0, 180))
 @settings(max_examples=100, deadline=None)
-def test_motion_blur_kernel_is_an_average_symmetric_about_its_centre(level, angle):
-    kernel = motion_blur.kernels(level, torch.tensor([angle]))
+def test_line_blur_kernel_is_an_average_symmetric_about_its_centre(level, angle):
+    kernel = line_blur.kernels(level, torch.tensor([angle]))
     assert kernel.shape[1] == kernel.shape[2]
     assert kernel.shape[1] % 2 == 1
     assert kernel.min() >= 0
@@ -187,16 +187,16 @@ def test_motion_blur_kernel_is_an_average_symmetric_about_its_centre(level, angl
 
 
 @pytest.mark.parametrize("level", [3, 7, 13, 27])
-def test_motion_blur_kernel_of_an_odd_length_is_kornias(level):
+def test_line_blur_kernel_of_an_odd_length_is_kornias(level):
     angles = torch.linspace(0, 180, 37)
     reference = kornia.filters.get_motion_kernel2d(level, angles, torch.zeros(37), mode="bilinear")
-    torch.testing.assert_close(motion_blur.kernels(level, angles), reference, rtol=0, atol=FLOAT32)
+    torch.testing.assert_close(line_blur.kernels(level, angles), reference, rtol=0, atol=FLOAT32)
 
 
-def test_motion_blur_kernel_lies_along_its_direction():
+def test_line_blur_kernel_lies_along_its_direction():
     """Second moments: (L^2 - 1) / 12 along a line of L pixels, under a pixel's width across it."""
     angles = torch.linspace(0, 180, 37)
-    kernel = motion_blur.kernels(13, angles)
+    kernel = line_blur.kernels(13, angles)
     offset = torch.arange(-6.0, 7.0)
     radians = torch.deg2rad(angles)[:, None, None]
     along = offset[None, None, :] * torch.cos(radians) - offset[None, :, None] * torch.sin(radians)
@@ -205,9 +205,9 @@ def test_motion_blur_kernel_lies_along_its_direction():
     assert (kernel * across**2).sum(dim=(1, 2)).max() < 0.5
 
 
-def test_motion_blur_grows_with_a_real_length():
+def test_line_blur_grows_with_a_real_length():
     """Between whole odd lengths, the line's ends fade in."""
-    rows = [motion_blur.kernels(level, torch.zeros(1))[0] for level in (3.0, 4.0, 4.5, 5.0)]
+    rows = [line_blur.kernels(level, torch.zeros(1))[0] for level in (3.0, 4.0, 4.5, 5.0)]
     weights = [row[row.shape[0] // 2].tolist() for row in rows]
     assert weights[0] == pytest.approx([1 / 3] * 3)
     assert weights[1] == pytest.approx([0.125, 0.25, 0.25, 0.25, 0.125])
@@ -227,10 +227,10 @@ def naive_blur(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return result
 
 
-def test_motion_blur_is_the_average_under_its_kernel(images):
-    angles = torch.from_numpy(180 * draws.uniform(draws.draw("motion_blur", 8, 0, 3, 1))[:, 0]).float()
-    kernels = motion_blur.kernels(13, angles).numpy()
-    blurred = apply("motion_blur", images[:3], None, seed=8)[:, 0].numpy()
+def test_line_blur_is_the_average_under_its_kernel(images):
+    angles = torch.from_numpy(180 * draws.uniform(draws.draw("line_blur", 8, 0, 3, 1))[:, 0]).float()
+    kernels = line_blur.kernels(13, angles).numpy()
+    blurred = apply("line_blur", images[:3], None, seed=8)[:, 0].numpy()
     for image, kernel, result in zip(images[:3, 0].numpy(), kernels, blurred, strict=True):
         np.testing.assert_allclose(result, naive_blur(image, kernel), atol=FLOAT32)
 
@@ -238,12 +238,12 @@ def test_motion_blur_is_the_average_under_its_kernel(images):
 @pytest.mark.parametrize("level", [-1.0, -0.3, 0.5, 1.0])
 def test_brightness_shifts_and_clips(images, level):
     expected = np.clip(images.numpy() + np.float32(level), 0, 1)
-    np.testing.assert_array_equal(apply("brightness", images, level, seed=0).numpy(), expected)
+    np.testing.assert_array_equal(apply("brighten", images, level, seed=0).numpy(), expected)
 
 
-def test_gaussian_noise_has_its_standard_deviation():
+def test_input_noise_has_its_standard_deviation():
     grey = torch.full((300, 1, 28, 28), 0.5)
-    noise = (apply("gaussian_noise", grey, 0.05, seed=0) - 0.5).flatten() / 0.05  # 10 deviations from clipping
+    noise = (apply("input_noise", grey, 0.05, seed=0) - 0.5).flatten() / 0.05  # 10 deviations from clipping
     assert scipy.stats.kstest(noise.numpy(), "norm").pvalue > 1e-3
 
 
@@ -267,7 +267,7 @@ def test_draws_do_not_depend_on_the_level(images):
 
 
 def test_uniform_numbers_are_uniform():
-    numbers = draws.uniform(draws.draw("motion_blur", 0, 0, 100_000, 1))[:, 0]
+    numbers = draws.uniform(draws.draw("line_blur", 0, 0, 100_000, 1))[:, 0]
     assert 0 <= numbers.min() < numbers.max() < 1
     assert scipy.stats.kstest(numbers, "uniform").pvalue > 1e-3
     assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 4 / np.sqrt(100_000)
@@ -276,7 +276,7 @@ def test_uniform_numbers_are_uniform():
 
 
 def test_normal_numbers_are_normal_and_uncorrelated():
-    numbers = draws.normal(draws.draw("gaussian_noise", 0, 0, 20_000, 8))
+    numbers = draws.normal(draws.draw("input_noise", 0, 0, 20_000, 8))
     assert numbers.dtype == np.float32
     assert numbers.shape == (20_000, 16)
     assert scipy.stats.kstest(numbers.ravel(), "norm").pvalue > 1e-3
@@ -292,7 +292,7 @@ def test_normal_numbers_are_normal_and_uncorrelated():
 
 
 def test_unknown_name_suggests_the_nearest(images):
-    with pytest.raises(ArgumentError, match="did you mean 'motion_blur'"):
+    with pytest.raises(ArgumentError, match="did you mean 'line_blur'"):
         apply("motionblur", images, None, seed=0)
 
 
@@ -361,7 +361,7 @@ def test_to_tensor_divides_by_255():
     np.testing.assert_array_equal(tensor[:, 0].numpy(), dataset.test_images[:10].astype(np.float32) / np.float32(255))
 
 
-@pytest.mark.parametrize(("name", "count"), [("rotate", 4), ("obstruction", 4), ("motion_blur", 4), ("brightness", 1)])
+@pytest.mark.parametrize(("name", "count"), [("rotate", 4), ("obstruction", 4), ("line_blur", 4), ("brighten", 1)])
 def test_causes_cut_the_draws_evenly(name: str, count: int) -> None:
     cause = causes(name, 3, 8000)
     share = np.bincount(cause) / 8000

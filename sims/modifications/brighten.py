@@ -6,14 +6,14 @@ from localnoise.sims.modifications.draws import Words
 from localnoise.sims.modifications.modification import Modification
 
 
-def brightness(images: Tensor, level: float, words: Words) -> Tensor:
+def brighten(images: Tensor, level: float, words: Words) -> Tensor:
     """Add `level` to every pixel; nothing is random."""
     return images + level
 
 
 MODIFICATION = Modification(
-    name="brightness",
-    function=brightness,
+    name="brighten",
+    function=brighten,
     words=0,
     level=0.5,
     lowest=-1.0,

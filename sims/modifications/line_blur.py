@@ -26,7 +26,7 @@ def kernels(level: float, angles: Tensor) -> Tensor:
     return turned / turned.sum(dim=(1, 2), keepdim=True)
 
 
-def motion_blur(images: Tensor, level: float, words: Words) -> Tensor:
+def line_blur(images: Tensor, level: float, words: Words) -> Tensor:
     """Blur each image along its own direction, uniform in 0..180 degrees.
 
     Outside the frame lies black, as in `rotate`: the background of Fashion-MNIST.
@@ -36,8 +36,8 @@ def motion_blur(images: Tensor, level: float, words: Words) -> Tensor:
 
 
 MODIFICATION = Modification(
-    name="motion_blur",
-    function=motion_blur,
+    name="line_blur",
+    function=line_blur,
     words=1,
     level=13.0,
     lowest=0.0,

@@ -7,14 +7,14 @@ from localnoise.sims.modifications.draws import Words, normal
 from localnoise.sims.modifications.modification import Modification
 
 
-def gaussian_noise(images: Tensor, level: float, words: Words) -> Tensor:
+def input_noise(images: Tensor, level: float, words: Words) -> Tensor:
     """Add normal noise of standard deviation `level` to every pixel."""
     return images + level * torch.from_numpy(normal(words)).to(images).view(images.shape)
 
 
 MODIFICATION = Modification(
-    name="gaussian_noise",
-    function=gaussian_noise,
+    name="input_noise",
+    function=input_noise,
     words=28 * 28 // 2,
     level=0.25,
     lowest=0.0,

@@ -29,9 +29,9 @@ class Arm:
         When the noise is on: "both", "train" (tested without) or "never".
     clean : float
         Share of the training presentations that are left clean.
-    by_cause : bool
-        Whether each cause of a source (a quarter of the angles, say) has a field of its own: a bank, one drawn per
-        presentation.
+    causes : int
+        Into how many causes a source is cut (16 ranges of angle, say), each with a field of its own: a bank, one drawn
+        per presentation.
     revision : int
         Raised when what the arm does changes: records of an earlier revision no longer count as done.
     """
@@ -42,7 +42,7 @@ class Arm:
     central: bool
     when: str = "both"
     clean: float = 0.0
-    by_cause: bool = False
+    causes: int = 1
     revision: int = 1
 
 
@@ -92,12 +92,13 @@ ARMS: dict[str, Arm] = {
         ),
         Arm(
             name="bank-8",
-            label="signal-dependent K=8, bank",
+            label="signal-dependent K=8, bank of 16",
             build=_signal(parents=8),
             central=False,
             when="train",
             clean=0.2,
-            by_cause=True,
+            causes=16,
+            revision=2,  # 1 cut each source into four
         ),
         Arm(
             name="augmentation",

@@ -90,11 +90,12 @@ class Runner:
             moved = self._displacement(bench, source)
             h = bench.h_train[: len(moved)]
             self.stage(f"learn: {arm.label}", 0, 0)
-            causes = bench.causes(source.name, len(moved))
-            found = np.unique(causes) if arm.by_cause else [None]
+            causes = bench.causes(source.name, len(moved), arm.causes)
+            found = np.unique(causes)
             for cause in found:
-                rows = slice(None) if cause is None else causes == cause
+                rows = slice(None) if len(found) == 1 else causes == cause
                 members.append(arm.build((moved - h).numpy()[rows], h.numpy()[rows], source.trace))
+                members[-1].state = None  # the running statistics: 130 MB a field
                 shares.append(1 / len(found))  # a source's turn comes as often as another's, whatever its causes
         return members[0] if len(members) == 1 and not arm.clean else Bank(members, arm.clean, shares)
 

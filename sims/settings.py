@@ -123,7 +123,7 @@ def cells(settings: Settings) -> list[Cell]:
     out = []
     for seed in settings.seeds:
         for source in settings.sources:
-            arms = [arm for arm in settings.arms if source.name != "pgd" or not ARMS[arm].by_cause]
+            arms = [arm for arm in settings.arms if source.name != "pgd" or ARMS[arm].causes == 1]
             out += [Cell(seed=seed, sources=(source,), arm=arm) for arm in arms]
         if len(settings.modifications) > 1:
             out += [Cell(seed=seed, sources=settings.modifications, arm=arm) for arm in settings.mixed_arms]

@@ -99,11 +99,11 @@ class Workbench:
             return training.activations(self.network.front, attacked)
         return self._modified(source, images, level, self._stream(_TRAIN, draw))
 
-    def causes(self, source: str, count: int) -> npt.NDArray[np.int64]:
-        """Which cause moved each training image of draw 0, (count,); all one for "pgd"."""
+    def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
+        """Which of up to `parts` causes moved each training image of draw 0, (count,); all one for "pgd"."""
         if source == "pgd":
             return np.zeros(count, np.int64)
-        return modifications.causes(source, self._stream(_TRAIN), count)
+        return modifications.causes(source, self._stream(_TRAIN), count, parts)
 
     def modified_test(self, source: str, level: float) -> Tensor:
         """Activations of the modified test images: the same image gets the same modification in every arm."""

@@ -1,5 +1,6 @@
 """The table of modifications, and the one way to apply them."""
 
+import math
 from typing import SupportsFloat
 
 import numpy as np
@@ -60,17 +61,22 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     return torch.cat(results)
 
 
-def causes(name: str, seed: int, count: int) -> npt.NDArray[np.int64]:
-    """Which of up to four causes moved each of the first `count` images: its draw, coarsely, as `apply` makes it.
+def causes(name: str, seed: int, count: int, parts: int) -> npt.NDArray[np.int64]:
+    """Which of up to `parts` causes moved each of the first `count` images: its draw, coarsely, as `apply` makes it.
 
-    One number (an angle, a direction) is cut into quarters, two (a place) into halves each; otherwise there is one
-    cause. This is what a sensor knows of its own motion; it says nothing of the image or its label. (count,) in 0..3.
+    One number (an angle, a direction) is cut into `parts` pieces, two (a place) into sqrt(parts) each; otherwise there
+    is one cause. This is what a sensor knows of its own motion; it says nothing of the image or its label.
+    (count,) in 0..parts - 1.
     """
     words = MODIFICATIONS[choose("name", name, MODIFICATIONS)].words
+    side = math.isqrt(as_count("parts", parts, 1))
+    if words == 2 and side**2 != parts:
+        raise ArgumentError(f"parts={parts!r}: expected a square (1, 4, 9, 16, ...) for {name!r}, cut along two axes")
     if words not in (1, 2):
         return np.zeros(count, np.int64)
-    parts = np.floor(uniform(draw(name, int(as_seed(seed)), 0, count, words)) * (4 if words == 1 else 2))
-    return np.asarray(parts @ np.array([2, 1])[-words:], dtype=np.int64)
+    pieces = parts if words == 1 else side
+    number = np.floor(uniform(draw(name, int(as_seed(seed)), 0, count, words)) * pieces)
+    return np.asarray(number @ np.array([pieces, 1])[-words:], dtype=np.int64)
 
 
 def _check_images(images: Tensor) -> None:

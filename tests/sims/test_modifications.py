@@ -361,12 +361,24 @@ def test_to_tensor_divides_by_255():
     np.testing.assert_array_equal(tensor[:, 0].numpy(), dataset.test_images[:10].astype(np.float32) / np.float32(255))
 
 
-@pytest.mark.parametrize(("name", "count"), [("rotate", 4), ("obstruction", 4), ("line_blur", 4), ("brighten", 1)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("rotate", 4), ("rotate", 6), ("obstruction", 4), ("obstruction", 16), ("line_blur", 4)]
+)
 def test_causes_cut_the_draws_evenly(name: str, count: int) -> None:
-    cause = causes(name, 3, 8000)
+    cause = causes(name, 3, 8000, count)
     share = np.bincount(cause) / 8000
     assert len(share) == count
     assert np.abs(share - 1 / count).max() < 4 * np.sqrt(0.25 * 0.75 / 8000)  # four standard errors
+
+
+def test_what_draws_no_number_or_many_has_one_cause() -> None:
+    assert not causes("brighten", 0, 10, 4).any()
+    assert not causes("input_noise", 0, 10, 4).any()
+
+
+def test_two_axes_are_cut_alike() -> None:
+    with pytest.raises(ArgumentError, match=r"parts=8: expected a square .* for 'obstruction'"):
+        causes("obstruction", 0, 10, 8)
 
 
 def test_causes_are_those_of_apply() -> None:
@@ -378,6 +390,6 @@ def test_causes_are_those_of_apply() -> None:
     weight = moved[:, 0] / moved[:, 0].sum(dim=(1, 2), keepdim=True)
     angle = torch.rad2deg(torch.atan2((weight * x).sum(dim=(1, 2)), -(weight * y).sum(dim=(1, 2))))
     quarter = torch.floor((angle.abs() * torch.sign(angle) + 60) / 30).clamp(0, 3).numpy().astype(int)
-    cause = causes("rotate", 5, 200)
+    cause = causes("rotate", 5, 200, 4)
     agree = max((quarter == cause).mean(), (3 - quarter == cause).mean())  # either sense of rotation
     assert agree > 0.95  # angles at a quarter's edge may fall on either side

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from localnoise import Bank, UnitGrid
-from localnoise.sims import figures, tables
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
-from localnoise.sims.pool import run
-from localnoise.sims.records import RecordFile
-from localnoise.sims.settings import Cell, Settings, Source
-from localnoise.sims.summary import summarise
+from localnoise.sims.experiments.pool import run
+from localnoise.sims.experiments.settings import Cell, Settings, Source
+from localnoise.sims.reports import figures, tables
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.summary import summarise
 
 ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it

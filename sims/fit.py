@@ -12,8 +12,8 @@ from localnoise.rules import RULES
 from localnoise.sims.attacks import PGD
 from localnoise.sims.console import console, progress
 from localnoise.sims.data import load
-from localnoise.sims.settings import Source
-from localnoise.sims.workbench import Workbench
+from localnoise.sims.experiments.settings import Source
+from localnoise.sims.experiments.workbench import Workbench
 from localnoise.validate import as_trace
 
 _CHUNK = 5000  # displacements between two steps of the progress bar: each call of learn solves all units anew

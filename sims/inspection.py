@@ -13,7 +13,7 @@ from rich.table import Table
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
 from localnoise.sims.console import console
-from localnoise.sims.figures import drawn
+from localnoise.sims.reports.figures import drawn
 
 _DRAWS = 4096
 Doubles = npt.NDArray[np.float64]

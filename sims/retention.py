@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims import figures, tables
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
 from localnoise.sims.demo import keep_grid
-from localnoise.sims.pool import run
-from localnoise.sims.records import RecordFile
-from localnoise.sims.settings import Settings, Source
-from localnoise.sims.summary import summarise
+from localnoise.sims.experiments.pool import run
+from localnoise.sims.experiments.settings import Settings, Source
+from localnoise.sims.reports import figures, tables
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.summary import summarise
 
 ARMS = (
     "none",

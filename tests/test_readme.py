@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from localnoise.sims import tables
-from localnoise.sims.records import RecordFile
-from localnoise.sims.summary import summarise
+from localnoise.sims.reports import tables
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.summary import summarise
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

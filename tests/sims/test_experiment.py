@@ -10,14 +10,16 @@ import torch
 
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
-from localnoise.sims import data, pool, tables
+from localnoise.sims import data
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import PGD
 from localnoise.sims.demo import keep_grid
-from localnoise.sims.experiment import Runner
-from localnoise.sims.records import RecordFile
-from localnoise.sims.settings import Cell, Settings, Source, cells
-from localnoise.sims.summary import MIXED, summarise
+from localnoise.sims.experiments import pool
+from localnoise.sims.experiments.runner import Runner
+from localnoise.sims.experiments.settings import Cell, Settings, Source, cells
+from localnoise.sims.reports import tables
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.summary import MIXED, summarise
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from localnoise.errors import FileFormatError
-from localnoise.sims import records as module
-from localnoise.sims.records import RecordFile, key
+from localnoise.sims.reports import records as module
+from localnoise.sims.reports.records import RecordFile, key
 
 
 def test_what_is_appended_comes_back_in_order(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from rich import box
 from rich.table import Table
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.intervals import Estimate
-from localnoise.sims.summary import MIXED, Entry, Summary
+from localnoise.sims.reports.intervals import Estimate
+from localnoise.sims.reports.summary import MIXED, Entry, Summary
 
 _BROKEN = {"obstruction": "obstruc-\ntion", "brighten": "bright-\nen"}
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from localnoise import Bank, central
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims import training
 from localnoise.sims.arms import ARMS, Arm
 from localnoise.sims.data import Dataset
+from localnoise.sims.experiments import training
+from localnoise.sims.experiments.settings import Cell, Settings, Source
+from localnoise.sims.experiments.workbench import Workbench
 from localnoise.sims.networks import v2_back
-from localnoise.sims.settings import Cell, Settings, Source
-from localnoise.sims.workbench import Workbench
 
 Stage = Callable[[str, int, int], None]  # (what is being done, done, of)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.intervals import Estimate, over_seeds, retention
 from localnoise.sims.modifications import MODIFICATIONS
-from localnoise.sims.records import Record
+from localnoise.sims.reports.intervals import Estimate, over_seeds, retention
+from localnoise.sims.reports.records import Record
 
 MIXED = "all modifications"
 

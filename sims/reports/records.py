@@ -18,7 +18,7 @@ import numpy as np
 
 from localnoise.errors import FileFormatError
 from localnoise.files import written_aside
-from localnoise.sims.settings import Settings, cells
+from localnoise.sims.experiments.settings import Settings, cells
 from localnoise.storage import versions
 
 FORMAT, SCHEMA = "localnoise.records", 1

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from localnoise.files import written_aside
-from localnoise.sims import modifications, networks, training
+from localnoise.sims import modifications, networks
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import Dataset
 from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.experiments import training
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
 

@@ -14,8 +14,8 @@ from rich.progress import Progress, TaskID
 from localnoise.sims.arms import ARMS
 from localnoise.sims.console import errors, progress
 from localnoise.sims.data import load
-from localnoise.sims.records import RecordFile, key
-from localnoise.sims.settings import Cell, Settings, cells
+from localnoise.sims.experiments.settings import Cell, Settings, cells
+from localnoise.sims.reports.records import RecordFile, key
 
 Keep = Callable[[Cell, Any], None]
 _process: dict[str, Any] = {}  # what a worker process holds: set once by its initialiser
@@ -101,7 +101,7 @@ def _one_thread_each() -> Iterator[None]:
 def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: Any, stop: Any, keep: Keep) -> None:
     import torch
 
-    from localnoise.sims.experiment import Runner
+    from localnoise.sims.experiments.runner import Runner
 
     torch.set_num_threads(1)
     last = {"what": "", "percent": -1}

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from localnoise.files import written_aside
 from localnoise.sims.arms import ARMS
-from localnoise.sims.summary import Summary
-from localnoise.sims.tables import words
+from localnoise.sims.reports.summary import Summary
+from localnoise.sims.reports.tables import words
 
 STYLE: Any = {
     "font.size": 9,

@@ -1,0 +1,1 @@
+"""What an experiment says: records, and the intervals, tables and figures that are made from records alone."""

@@ -10,8 +10,10 @@ import typer
 from localnoise import Bank, UnitGrid
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
+from localnoise.sims.experiments.cells import Cell, crossed
 from localnoise.sims.experiments.pool import run
-from localnoise.sims.experiments.settings import Cell, Settings, Source
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import figures, tables
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -20,14 +22,11 @@ ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "sig
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
 
 
-def settings(seed: int = 0) -> Settings:
-    """Settings of the demonstration: the embedded images, three sources, seven arms, one seed."""
+def settings() -> Settings:
+    """How the demonstration trains and tests: the embedded images, few attacked ones."""
     return Settings(
         data="embedded",
         fingerprint=load("embedded").fingerprint,
-        seeds=(seed,),
-        sources=tuple(Source.default(name) for name in SOURCES),
-        arms=ARMS,
         base_epochs=10,
         epochs=4,
         attacked_train=4_000,
@@ -51,10 +50,10 @@ def demo(
         localnoise demo --out results/seed1 --seed 1
     """
     began = perf_counter()
-    chosen = settings(seed)
+    chosen, cells = settings(), crossed((seed,), tuple(map(Source.default, SOURCES)), ARMS)
     records = RecordFile(out / "record.h5")
-    fresh = run(chosen, records, out, data_dir=None, keep=partial(keep_grid, out), jobs=jobs)
-    summary = summarise(records.of(chosen))
+    fresh = run(cells, chosen, records, out, data_dir=None, keep=partial(keep_grid, out), jobs=jobs)
+    summary = summarise(records.of(cell.config(chosen) for cell in cells))
     show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, embedded subset, seed {seed}"))
     console.print(tables.footnote(summary))
     figures.accuracies(summary, out / "accuracy.png", f"Embedded subset, seed {seed}")

@@ -12,7 +12,7 @@ from localnoise.rules import RULES
 from localnoise.sims.attacks import PGD
 from localnoise.sims.console import console, progress
 from localnoise.sims.data import load
-from localnoise.sims.experiments.settings import Source
+from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
 from localnoise.validate import as_trace
 

@@ -10,8 +10,10 @@ import typer
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
 from localnoise.sims.demo import keep_grid
+from localnoise.sims.experiments.cells import crossed
 from localnoise.sims.experiments.pool import run
-from localnoise.sims.experiments.settings import Settings, Source
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import figures, tables
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -55,17 +57,16 @@ def retention(
         localnoise retention --data embedded --seeds 2 --sources rotate --arms none,full,multiscale-8
     """
     began = perf_counter()
-    chosen = Settings(
-        data=data,
-        fingerprint=load(data, data_dir).fingerprint,
-        seeds=tuple(range(seeds)),
-        sources=tuple(Source.default(name) for name in sources.split(",")),
-        arms=tuple(arms.split(",")),
-        mixed_arms=tuple(name for name in mixed.split(",") if name),
+    chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
+    cells = crossed(
+        range(seeds),
+        tuple(map(Source.default, sources.split(","))),
+        tuple(arms.split(",")),
+        tuple(filter(None, mixed.split(","))),
     )
     records = RecordFile(out / "record.h5")
-    fresh = run(chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
-    summary = summarise(records.of(chosen))
+    fresh = run(cells, chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
+    summary = summarise(records.of(cell.config(chosen) for cell in cells))
     show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, {data} set, {_count(seeds)}"))
     console.print(tables.footnote(summary))
     text = "\n\n".join(

@@ -1,1 +1,1 @@
-"""How an experiment runs: settings and cells, one seed's workbench, the runner of a cell, processes that resume."""
+"""How an experiment runs: sources, threats, settings, cells; a seed's workbench; the runner; processes that resume."""

@@ -14,14 +14,24 @@ from rich.progress import Progress, TaskID
 from localnoise.sims.arms import ARMS
 from localnoise.sims.console import errors, progress
 from localnoise.sims.data import load
-from localnoise.sims.experiments.settings import Cell, Settings, cells
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports.records import RecordFile, key
 
 Keep = Callable[[Cell, Any], None]
 _process: dict[str, Any] = {}  # what a worker process holds: set once by its initialiser
 
 
-def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path | None, keep: Keep, jobs: int) -> int:
+def run(
+    everything: list[Cell],
+    settings: Settings,
+    records: RecordFile,
+    folder: Path,
+    *,
+    data_dir: Path | None,
+    keep: Keep,
+    jobs: int,
+) -> int:
     """Run the cells that `records` lacks; returns how many were run.
 
     Each process has one thread. A seed's network is trained first; then each process takes the cells of one seed and
@@ -29,7 +39,7 @@ def run(settings: Settings, records: RecordFile, folder: Path, *, data_dir: Path
 
     keep : called in the worker with each cell and its noise, to save what the experiment wants saved.
     """
-    everything, done = cells(settings), records.done()
+    done = records.done()
     todo = [cell for cell in everything if key(cell.config(settings)) not in done]
     groups: dict[Any, list[Cell]] = {}
     for cell in todo:

@@ -15,7 +15,9 @@ from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.arms import ARMS, Arm
 from localnoise.sims.data import Dataset
 from localnoise.sims.experiments import training
-from localnoise.sims.experiments.settings import Cell, Settings, Source
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
 from localnoise.sims.networks import v2_back
 

@@ -7,7 +7,7 @@ Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,6 @@ import numpy as np
 
 from localnoise.errors import FileFormatError
 from localnoise.files import written_aside
-from localnoise.sims.experiments.settings import Settings, cells
 from localnoise.storage import versions
 
 FORMAT, SCHEMA = "localnoise.records", 1
@@ -57,9 +56,9 @@ class RecordFile:
         """Keys of the configurations that are done."""
         return {key(record.config) for record in self}
 
-    def of(self, settings: Settings) -> list[Record]:
-        """Return the records of the cells of these settings."""
-        wanted = {key(cell.config(settings)) for cell in cells(settings)}
+    def of(self, configs: Iterable[dict[str, Any]]) -> list[Record]:
+        """Return the records of these configurations."""
+        wanted = {key(config) for config in configs}
         return [record for record in self if key(record.config) in wanted]
 
     def append(self, config: dict[str, Any], results: dict[str, Any], seconds: float) -> None:

@@ -15,11 +15,16 @@ from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import PGD
 from localnoise.sims.demo import keep_grid
 from localnoise.sims.experiments import pool
+from localnoise.sims.experiments.cells import Cell, crossed
 from localnoise.sims.experiments.runner import Runner
-from localnoise.sims.experiments.settings import Cell, Settings, Source, cells
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import tables
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import MIXED, summarise
+
+SOURCES = tuple(Source.default(name) for name in ("rotate", "brighten", "pgd"))
+ARMS_TRIED = ("none", "full", "raster-1", "bank-8", "augmentation")
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +32,6 @@ def settings(small_dir: Path) -> Settings:
     return Settings(
         data="full",
         fingerprint=data.load("full", small_dir).fingerprint,
-        seeds=(0, 1),
-        sources=tuple(Source.default(name) for name in ("rotate", "brighten", "pgd")),
-        arms=("none", "full", "raster-1", "bank-8", "augmentation"),
-        mixed_arms=("augmentation",),
         base_epochs=1,
         epochs=1,
         attack=PGD(steps=2, draws=2),
@@ -45,8 +46,8 @@ def runner(settings: Settings, small_dir: Path, tmp_path_factory: pytest.TempPat
     return Runner(settings, data.load("full", small_dir), tmp_path_factory.mktemp("networks"))
 
 
-def test_every_combination_is_a_cell_once(settings: Settings) -> None:
-    everything = cells(settings)
+def test_every_combination_is_a_cell_once() -> None:
+    everything = crossed((0, 1), SOURCES, ARMS_TRIED, ("augmentation",))
     assert len(everything) == len(set(everything)) == 2 * (5 + 5 + 4 + 1)  # no bank for pgd: it has one cause
     assert {cell.seed for cell in everything} == {0, 1}
 
@@ -81,17 +82,17 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
 
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     records = RecordFile(tmp_path / "record.h5")
-    few = replace(settings, seeds=(0,))
+    few = crossed((0,), SOURCES, ARMS_TRIED, ("augmentation",))
     keep = partial(keep_grid, tmp_path)
-    half = replace(few, sources=few.sources[:1], mixed_arms=())
-    assert pool.run(half, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
-    assert pool.run(few, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(cells(few)) - 5
-    assert pool.run(few, records, tmp_path, data_dir=small_dir, keep=keep, jobs=1) == 0
-    assert len(list(records)) == len(records.done()) == len(cells(few))
+    half = crossed((0,), SOURCES[:1], ARMS_TRIED)
+    assert pool.run(half, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
+    assert pool.run(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(few) - 5
+    assert pool.run(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=1) == 0
+    assert len(list(records)) == len(records.done()) == len(few)
     grid = load(tmp_path / "grid-rotate-raster-1-seed0.h5")
     assert isinstance(grid, UnitGrid)
     assert grid.provenance["arm"] == "raster-1"
-    summary = summarise(records.of(few))
+    summary = summarise(records.of(cell.config(settings) for cell in few))
     assert summary.sources == ["rotate", "brighten", "pgd"]
     entry = summary.entries["full", "rotate", "rotate"]
     assert entry.retention is not None
@@ -108,19 +109,17 @@ def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
     settings: Settings, small_dir: Path, tmp_path: Path
 ) -> None:
     records = RecordFile(tmp_path / "record.h5")
-    few = replace(settings, seeds=(0,), sources=settings.sources[:1], arms=("none", "raster-1"), mixed_arms=())
+    few = crossed((0,), SOURCES[:1], ("none", "raster-1"))
     blocked = tmp_path / "a file where the folder of grids should be"
     blocked.touch()
     with pytest.raises(OSError, match="a file where"):
-        pool.run(few, records, tmp_path, data_dir=small_dir, keep=partial(keep_grid, blocked), jobs=1)
+        pool.run(few, settings, records, tmp_path, data_dir=small_dir, keep=partial(keep_grid, blocked), jobs=1)
     assert [record.config["arm"] for record in records] == ["none"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"arms": ("ful",)}, "did you mean 'full'"),
-        ({"seeds": ()}, "seeds is empty"),
         ({"epochs": 0}, "epochs=0"),
         ({"data": "fashion"}, "expected one of 'embedded', 'full'"),
     ],
@@ -128,6 +127,20 @@ def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
 def test_bad_settings_are_named(settings: Settings, change: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         replace(settings, **change)  # type: ignore[arg-type]
+
+
+def test_bad_cells_are_named() -> None:
+    with pytest.raises(ArgumentError, match="did you mean 'full'"):
+        crossed((0,), SOURCES, ("ful",))
+    with pytest.raises(ArgumentError, match="seeds is empty"):
+        crossed((), SOURCES, ("full",))
+
+
+def test_later_settings_leave_earlier_keys_alone(settings: Settings) -> None:
+    """Records written before a field existed stay valid where it is at its default."""
+    config = Cell(seed=0, sources=SOURCES[:1], arm="full").config(settings)
+    assert {"threats", "network"} & set(config) == set()
+    assert Cell(seed=0, sources=SOURCES[:1], arm="full").config(replace(settings, network="v1"))["network"] == "v1"
 
 
 def test_bad_sources_are_named() -> None:

@@ -19,7 +19,6 @@ from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
-from localnoise.sims.networks import v2_back
 
 Stage = Callable[[str, int, int], None]  # (what is being done, done, of)
 
@@ -112,7 +111,8 @@ class Runner:
 
     def _augment(self, cell: Cell, bench: Workbench, arm: Arm) -> Predictor:
         """Train the same layers on modified training images, drawn anew each epoch: matched information."""
-        back, (_, labels), rng = v2_back(cell.seed), bench.train, np.random.default_rng(cell.seed)
+        back, rng = bench.network.fresh_back(cell.seed), np.random.default_rng(cell.seed)
+        labels = bench.train[1]
         tick = self._ticker("retrain", self.settings.epochs * len(labels))
 
         def mixture(epoch: int) -> Tensor:

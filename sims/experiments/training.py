@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims.networks import Network, v2_back
+from localnoise.sims.networks import Network
 
 Tick = Callable[[int], None]
 BATCH, RATE = 64, 1e-3
@@ -64,7 +64,7 @@ def retrain(
 
     Returns the deployed predictor: the mean of `draws` noisy logits, or one pass where the noise is off at test.
     """
-    back = v2_back(seed)
+    back = network.fresh_back(seed)
     fit(nn.Sequential(noise, back), activations, labels, epochs=epochs, seed=seed, tick=tick)
     noise.eval()
     return Predictor(network.front, noise, back, draws).eval()

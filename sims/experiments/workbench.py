@@ -36,6 +36,8 @@ class Workbench:
         How many training and test images are attacked: the attack is the dearest step.
     folder : Path
         Where the trained network is kept.
+    name, activation, layer
+        The network and where it is cut, as `networks.build` takes them.
     """
 
     data: Dataset
@@ -45,6 +47,9 @@ class Workbench:
     attacked_train: int
     attacked_test: int
     folder: Path
+    name: str = "v2"
+    activation: str = "tanh"
+    layer: int = 2
 
     @cached_property
     def train(self) -> tuple[Tensor, Tensor]:
@@ -58,13 +63,14 @@ class Workbench:
 
     @property
     def base_path(self) -> Path:
-        """File of the trained network; its name holds what it depends on."""
-        return self.folder / f"v2-{self.data.fingerprint[:12]}-epochs{self.epochs}-seed{self.seed}.pt"
+        """File of the trained network; its name holds what it depends on, and the cut is no part of that."""
+        kind = self.name if self.activation == "tanh" else f"{self.name}-{self.activation}"
+        return self.folder / f"{kind}-{self.data.fingerprint[:12]}-epochs{self.epochs}-seed{self.seed}.pt"
 
     def train_base(self, tick: training.Tick | None = None) -> None:
         """Train the network and keep it, unless it is kept already."""
         if not self.base_path.exists():
-            network = networks.v2(self.seed)
+            network = self._fresh()
             training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
             with written_aside(self.base_path) as aside:
                 torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, aside)
@@ -73,13 +79,15 @@ class Workbench:
     def network(self) -> networks.Network:
         """The trained network, in evaluation mode, its front frozen."""
         self.train_base()
-        network = networks.v2(self.seed)
+        network = self._fresh()
         kept = torch.load(self.base_path, weights_only=True)
-        network.front.load_state_dict(kept["front"])
-        network.back.load_state_dict(kept["back"])
+        network.load([*kept["front"].values(), *kept["back"].values()])
         network.front.requires_grad_(False).eval()
         network.back.requires_grad_(False).eval()
         return network
+
+    def _fresh(self) -> networks.Network:
+        return networks.build(self.name, self.activation, self.layer, self.seed)
 
     @cached_property
     def h_train(self) -> Tensor:

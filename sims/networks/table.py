@@ -1,0 +1,72 @@
+"""What the networks v1, v2 and v3 of Preble et al. 2026 (arXiv 2606.13801) are made of, layer by layer."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+CLASSES, SIDE = 10, 28
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution `channels`@`kernel` x `kernel`, zero `padding`; a nonlinearity; a maximum over 2 x 2 if `pool`."""
+
+    channels: int
+    kernel: int
+    padding: int = 0
+    pool: bool = False
+
+    def side(self, before: int) -> int:
+        """Side of the activation, before pooling, from the side of the input."""
+        return before + 2 * self.padding - self.kernel + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Hidden layers in order; a dense layer of 10 logits ends every network.
+
+    Attributes
+    ----------
+    convolutions : tuple of Convolution
+    dense : tuple of int
+        Neurons of the hidden dense layers.
+    restart : int
+        The initial weights of layers 1 .. restart are drawn from one generator, those after it from another of the same
+        seed. v2 restarts after layer 2, as it was first published here: every record of v2 rests on these weights.
+        0: one generator for all layers.
+    """
+
+    convolutions: tuple[Convolution, ...]
+    dense: tuple[int, ...]
+    restart: int = 0
+
+    @property
+    def hidden(self) -> int:
+        """Hidden layers: those that can be cut."""
+        return len(self.convolutions) + len(self.dense)
+
+
+PLANS: dict[str, Plan] = {
+    "v1": Plan(
+        convolutions=(Convolution(channels=32, kernel=3, padding=1, pool=True),),
+        dense=(128, 64, 32, 16),
+    ),
+    "v2": Plan(
+        convolutions=(
+            Convolution(channels=6, kernel=5, padding=2, pool=True),
+            Convolution(channels=16, kernel=3, padding=1),
+            Convolution(channels=16, kernel=5, pool=True),
+        ),
+        dense=(32, 16),
+        restart=2,
+    ),
+    "v3": Plan(
+        convolutions=(
+            Convolution(channels=6, kernel=5, padding=2, pool=True),
+            Convolution(channels=16, kernel=5, pool=True),
+        ),
+        dense=(32, 16),
+    ),
+}
+NETWORKS: dict[str, int] = {name: plan.hidden for name, plan in PLANS.items()}  # name -> number of hidden layers

@@ -58,9 +58,7 @@ def fit(
     choose("scope", scope, ("global", "local"))
     chosen = Source.default(source)
     chosen = replace(chosen, level=chosen.level if level is None else level)
-    bench = Workbench(
-        load(data, data_dir), seed, epochs, PGD(eps=chosen.level if source == "pgd" else 0.1), 10_000, 1, cache
-    )
+    bench = Workbench(load(data, data_dir), seed, epochs, PGD(), 10_000, cache)
     wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(14, 14), channels=16, **wiring)
     if trace is not None:

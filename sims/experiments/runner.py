@@ -18,6 +18,7 @@ from localnoise.sims.experiments import training
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.testing import Examiner
 from localnoise.sims.experiments.workbench import Workbench
 
 Stage = Callable[[str, int, int], None]  # (what is being done, done, of)
@@ -52,34 +53,42 @@ class Runner:
     stage: Stage = lambda what, done, of: None
     _bench: Workbench | None = None
     _displaced: dict[tuple[int, Source], Tensor] = field(default_factory=dict)
-    _moved_tests: dict[tuple[int, Source], Tensor] = field(default_factory=dict)
+    _examiner: Examiner | None = None
+    _trained: tuple[Cell, Predictor, Any] | None = None
 
     def run(self, cell: Cell) -> Result:
-        """Learn, retrain and test one cell."""
+        """Learn, retrain and test one cell; cells that differ in their threats alone share the trained network."""
         began = perf_counter()
-        arm, bench = ARMS[cell.arm], self.bench(cell.seed)
-        if arm.build is None:
-            noise: Any = central.none(bench.h_train[:1].numpy())
-            predictor = self._augment(cell, bench, arm)
-        else:
-            noise = self._noise(cell, bench, arm)
-            layer = NoiseLayer(noise, when=arm.when, seed=cell.seed)
-            settings = {"epochs": self.settings.epochs, "seed": cell.seed, "draws": self.settings.draws}
-            tick = self._ticker("retrain", self.settings.epochs * len(bench.h_train))
-            predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **settings)
-        values = self._test(cell, bench, predictor)
+        bench = self.bench(cell.seed)
+        if self._trained is None or self._trained[0] != cell.trained:
+            self._trained = None  # a bank and the next may not fit into memory together
+            self._trained = (cell.trained, *self._train(cell, bench))
+        _, predictor, noise = self._trained
+        if self._examiner is None or self._examiner.bench is not bench:
+            self._examiner = Examiner(bench, self.settings, self._ticker)
+        values = self._examiner.examine(cell, predictor)
         values |= {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
         return Result(values, noise, perf_counter() - began)
+
+    def _train(self, cell: Cell, bench: Workbench) -> tuple[Predictor, Any]:
+        """Return the deployed predictor and its noise."""
+        arm = ARMS[cell.arm]
+        if arm.build is None:
+            return self._augment(cell, bench, arm), central.none(bench.h_train[:1].numpy())
+        noise = self._noise(cell, bench, arm)
+        layer = NoiseLayer(noise, when=arm.when, seed=cell.seed)
+        settings = {"epochs": self.settings.epochs, "seed": cell.seed, "draws": self.settings.draws}
+        tick = self._ticker("retrain", self.settings.epochs * len(bench.h_train))
+        predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **settings)
+        return predictor, noise
 
     def bench(self, seed: int) -> Workbench:
         """Return the seed's workbench, made when it is first needed."""
         if self._bench is None or self._bench.seed != seed:
             s = self.settings
             self._displaced.clear()
-            self._moved_tests.clear()
-            self._bench = Workbench(
-                self.data, seed, s.base_epochs, s.attack, s.attacked_train, s.attacked_test, self.folder
-            )
+            cut = (s.network, s.activation, s.layer)
+            self._bench = Workbench(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
             self._bench.train_base(self._ticker("train the network", s.base_epochs * len(self.data.train_images)))
         return self._bench
 
@@ -131,31 +140,6 @@ class Runner:
         training.fit(back, mixture, labels, epochs=self.settings.epochs, seed=cell.seed, tick=tick)
         off = NoiseLayer(central.none(bench.h_train[:1].numpy()), when="never")
         return Predictor(bench.network.front, off, back, 1).eval()
-
-    def _test(self, cell: Cell, bench: Workbench, predictor: Predictor) -> dict[str, Any]:
-        """Accuracy and per-image outcomes on clean test images and on each source."""
-        outcome = {"clean": training.correct_from(predictor, bench.h_test, bench.test[1])}
-        for source in cell.sources:
-            self.stage(f"test: {source.name}", 0, 0)
-            if source.name == "pgd":
-                outcome["pgd"] = self._attacked(bench, predictor)
-            else:
-                if (bench.seed, source) not in self._moved_tests:
-                    self._moved_tests[bench.seed, source] = bench.modified_test(source.name, source.level)
-                moved = self._moved_tests[bench.seed, source]
-                outcome[source.name] = training.correct_from(predictor, moved, bench.test[1])
-        values: dict[str, Any] = {f"accuracy.{name}": float(hit.double().mean()) for name, hit in outcome.items()}
-        return values | {f"correct.{name}": hit.numpy() for name, hit in outcome.items()}
-
-    def _attacked(self, bench: Workbench, predictor: Predictor) -> Tensor:
-        """Attack the deployed predictor, its noise known to the attacker; then let it vote on the result."""
-        few = slice(self.settings.attacked_test)
-        images, labels = bench.test[0][few], bench.test[1][few]
-        draws, predictor.draws = predictor.draws, self.settings.attack.draws
-        tick = self._ticker("test: attack", len(labels))
-        attacked = self.settings.attack(predictor, images, labels, seed=bench.seed, tick=tick)
-        predictor.draws = draws
-        return training.accuracy_per_image(predictor, attacked, labels)
 
     def _ticker(self, what: str, of: int) -> Callable[[int], None]:
         done = 0

@@ -1,6 +1,6 @@
 """What the arms of one seed share: the trained network, its activations, the displacements of each source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -32,8 +32,8 @@ class Workbench:
         Of training on clean images, all layers.
     attack : PGD
         The attack that the source "pgd" stands for.
-    attacked_train, attacked_test : int
-        How many training and test images are attacked: the attack is the dearest step.
+    attacked_train : int
+        How many training images are attacked: the attack is the dearest step.
     folder : Path
         Where the trained network is kept.
     name, activation, layer
@@ -45,7 +45,6 @@ class Workbench:
     epochs: int
     attack: PGD
     attacked_train: int
-    attacked_test: int
     folder: Path
     name: str = "v2"
     activation: str = "tanh"
@@ -104,9 +103,11 @@ class Workbench:
         images, labels = self.train
         if source == "pgd":
             few = slice(self.attacked_train)
-            attacked = self.attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
+            attack = replace(self.attack, eps=level)
+            attacked = attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
             return training.activations(self.network.front, attacked)
-        return self._modified(source, images, level, self._stream(_TRAIN, draw))
+        moved = modifications.apply(source, images, level, self._stream(_TRAIN, draw))
+        return training.activations(self.network.front, moved)
 
     def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
         """Which of up to `parts` causes moved each training image of draw 0, (count,); all one for "pgd"."""
@@ -116,7 +117,11 @@ class Workbench:
 
     def modified_test(self, source: str, level: float) -> Tensor:
         """Activations of the modified test images: the same image gets the same modification in every arm."""
-        return self._modified(source, self.test[0], level, self._stream(_TEST))
+        return training.activations(self.network.front, self.modified_images(source, level))
+
+    def modified_images(self, source: str, level: float) -> Tensor:
+        """Modified test images."""
+        return modifications.apply(source, self.test[0], level, self._stream(_TEST))
 
     def _modified(self, source: str, images: Tensor, level: float, seed: int) -> Tensor:
         return training.activations(self.network.front, modifications.apply(source, images, level, seed))

@@ -39,6 +39,7 @@ MODIFICATION = Modification(
     name="line_blur",
     function=line_blur,
     words=1,
+    numbers=1,
     level=13.0,
     lowest=0.0,
     highest=28.0,

@@ -32,6 +32,11 @@ class Modification:
         What a level of 1 means.
     description : str
         One sentence.
+    whole : bool
+        Levels are whole numbers.
+    numbers : int
+        How many uniform numbers, one to a word, say where the image was moved to, or what was moved over it; 0 where
+        the words are no such thing. See `causes`.
     """
 
     name: str
@@ -42,6 +47,8 @@ class Modification:
     highest: float
     unit: str
     description: str
+    whole: bool = False
+    numbers: int = 0
 
     def checked(self, level: SupportsFloat | None) -> float:
         """Return `level`, or the default level where it is None.
@@ -49,7 +56,7 @@ class Modification:
         Raises
         ------
         ArgumentError
-            The level is no finite number of the range.
+            The level is no finite number of the range, or no whole one where these are asked for.
         """
         if level is None:
             return self.level
@@ -57,9 +64,10 @@ class Modification:
             value = float(level)
         except (TypeError, ValueError, RuntimeError):
             value = math.nan
-        if not self.lowest <= value <= self.highest:
+        if not self.lowest <= value <= self.highest or (self.whole and not value.is_integer()):
+            kind = "whole number" if self.whole else "number"
             raise ArgumentError(
-                f"level={level!r}: expected a number from {self.lowest:g} to {self.highest:g} for {self.name!r} "
+                f"level={level!r}: expected a {kind} from {self.lowest:g} to {self.highest:g} for {self.name!r} "
                 f"(unit: {self.unit}; default {self.level:g})"
             )
         return value

@@ -29,6 +29,7 @@ MODIFICATION = Modification(
     name="obstruction",
     function=obstruction,
     words=2,
+    numbers=2,
     level=2.0,
     lowest=0.0,
     highest=2.5,

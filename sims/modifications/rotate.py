@@ -20,6 +20,7 @@ MODIFICATION = Modification(
     name="rotate",
     function=rotate,
     words=1,
+    numbers=1,
     level=1.6,
     lowest=0.0,
     highest=3.0,

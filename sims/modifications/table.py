@@ -9,14 +9,31 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.modifications import brighten, input_noise, line_blur, obstruction, rotate
+from localnoise.sims.modifications import brighten, elastic, input_noise, line_blur, obstruction, perspective, rotate
+from localnoise.sims.modifications.corruptions import CORRUPTIONS
 from localnoise.sims.modifications.draws import draw, uniform
 from localnoise.sims.modifications.modification import Modification
 from localnoise.validate import as_count, as_seed
 
+_MODULES = (rotate, obstruction, line_blur, brighten, input_noise, elastic, perspective)
 MODIFICATIONS: dict[str, Modification] = {
-    module.MODIFICATION.name: module.MODIFICATION for module in (rotate, obstruction, line_blur, brighten, input_noise)
+    one.name: one for one in (*(module.MODIFICATION for module in _MODULES), *CORRUPTIONS)
 }
+PAPER = (
+    "brightness",
+    "contrast",
+    "gaussian_noise",
+    "impulse_noise",
+    "motion_blur",
+    "snow",
+    "elastic",
+    "perspective",
+    "rotate",
+    "obstruction",
+)
+"""The ten modifications of Preble et al. 2026, Methods."""
+HELD_OUT = ("fog", "jpeg_compression", "pixelate", "shot_noise", "defocus_blur", "zoom_blur")
+"""Modifications that no field is fitted on: what robustness to the ten is worth elsewhere."""
 _SHAPE = (1, 28, 28)
 _CHUNK = 1024  # images at a time: what the functions need in between stays in the cache
 
@@ -46,6 +63,8 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     ------
     ArgumentError
         The name, the level, the seed or the start is none of these, or `images` are of another dtype, shape or range.
+    MissingDependencyError
+        The modification is a common corruption, and `imagecorruptions` is not installed.
     """
     modification = MODIFICATIONS[choose("name", name, MODIFICATIONS)]
     strength = modification.checked(level)
@@ -61,22 +80,34 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     return torch.cat(results)
 
 
-def causes(name: str, seed: int, count: int, parts: int) -> npt.NDArray[np.int64]:
+def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.int64]:
     """Which of up to `parts` causes moved each of the first `count` images: its draw, coarsely, as `apply` makes it.
 
-    One number (an angle, a direction) is cut into `parts` pieces, two (a place) into sqrt(parts) each; otherwise there
-    is one cause. This is what a sensor knows of its own motion; it says nothing of the image or its label.
-    (count,) in 0..parts - 1.
+    One number (the angle of `rotate`, the direction of `line_blur`) is cut into `parts` equal pieces, each of two (the
+    place of `obstruction`) into sqrt(parts); all else has one cause. This is what a sensor knows of its own motion; it
+    says nothing of the image or its label.
+
+    Returns
+    -------
+    ndarray of int64, (count,)
+        In 0 .. parts - 1.
+
+    Raises
+    ------
+    ArgumentError
+        `parts` is below 1, or no square number where there are two numbers to cut.
     """
-    words = MODIFICATIONS[choose("name", name, MODIFICATIONS)].words
-    side = math.isqrt(as_count("parts", parts, 1))
-    if words == 2 and side**2 != parts:
-        raise ArgumentError(f"parts={parts!r}: expected a square (1, 4, 9, 16, ...) for {name!r}, cut along two axes")
-    if words not in (1, 2):
+    modification, seed = MODIFICATIONS[choose("name", name, MODIFICATIONS)], int(as_seed(seed))
+    parts, numbers = as_count("parts", parts, 1), modification.numbers
+    if numbers == 0:
         return np.zeros(count, np.int64)
-    pieces = parts if words == 1 else side
-    number = np.floor(uniform(draw(name, int(as_seed(seed)), 0, count, words)) * pieces)
-    return np.asarray(number @ np.array([pieces, 1])[-words:], dtype=np.int64)
+    each = math.isqrt(parts) if numbers == 2 else parts
+    if each**numbers != parts:
+        raise ArgumentError(
+            f"parts={parts}: expected a square number for {name!r}, whose two numbers are cut alike; use {each**2}"
+        )
+    pieces = np.floor(uniform(draw(name, seed, 0, count, numbers)) * each)
+    return np.asarray(pieces @ each ** np.arange(numbers)[::-1], dtype=np.int64)
 
 
 def _check_images(images: Tensor) -> None:

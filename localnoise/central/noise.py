@@ -1,18 +1,13 @@
-"""Central baselines: covariances that need all pairs of neurons, or none, behind the grid's sampling interface.
-
-`full`, `diagonal`, `identity`, `none` take displacements d (T, C, H, W) and return a `CentralNoise`. Sigma is the
-second moment about zero, E[d d'] (+ ridge I), scaled to trace(Sigma) = trace n (Preble et al. 2026, arXiv 2606.13801,
-Methods); `centred=True` subtracts the mean displacement first.
-"""
+"""Zero-mean Gaussian noise behind the grid's sampling interface, whatever its covariance was made from."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.dense import log_density, permute, refuse_if_larger, tolerance
+from localnoise.dense import log_density, refuse_if_larger
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, as_trace, check_positive
+from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed
 
 _BLOCK = 512  # samples mixed at a time
 
@@ -22,6 +17,8 @@ class CentralNoise:
 
     Attributes
     ----------
+    kind : str
+        What it was made by: "full", "diagonal", "identity", "none", "mix", "shuffled", "spectrum-matched".
     factor : (n, n) lower triangular, (n,) standard deviations, or None for no noise.
     """
 
@@ -41,7 +38,7 @@ class CentralNoise:
     def parameters(self) -> int:
         """Numbers that the covariance needs: n (n + 1) / 2, n, 1 or 0."""
         n = self.neurons
-        return {"full": n * (n + 1) // 2, "diagonal": n, "identity": 1, "none": 0}[self.kind]
+        return {"diagonal": n, "identity": 1, "none": 0}.get(self.kind, n * (n + 1) // 2)
 
     @property
     def bytes_per_unit(self) -> float:
@@ -117,87 +114,3 @@ class CentralNoise:
 
     def __repr__(self) -> str:
         return f"CentralNoise({self.kind}, {self.channels} x {self.shape[0]} x {self.shape[1]}, {self.seen} seen)"
-
-
-def full(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0, *, centred: bool = False) -> CentralNoise:
-    """Full covariance E[d d'] + ridge I by a dense Cholesky factor. O(T n^2 + n^3) time, O(n^2) memory.
-
-    trace : variance per neuron on average after scaling; None keeps the natural scale.
-    """
-    flat, channels, shape = _flat(d)
-    check_positive("ridge", ridge, zero=True)
-    n = flat.shape[1]
-    C = np.zeros((n, n))
-    for first in range(0, len(flat), 4096):
-        part = flat[first : first + 4096]
-        with np.errstate(over="ignore", invalid="ignore"):
-            C += part.T @ part
-    C /= len(flat)
-    if centred:
-        mean = flat.mean(axis=0, dtype=np.float64)
-        C -= np.outer(mean, mean)
-    C[np.diag_indices(n)] += ridge
-    total = np.trace(C)
-    if not np.isfinite(total):
-        raise ArgumentError("d: its squares overflow float32: expected displacements below 2e+19; rescale them")
-    if trace is not None:
-        C *= as_trace(trace) * n / (total or 1.0)
-    try:
-        factor = np.linalg.cholesky(C)
-        if ridge == 0 and (np.diagonal(factor) ** 2 <= tolerance(np.float32) * np.diagonal(C)).any():
-            raise np.linalg.LinAlgError
-    except np.linalg.LinAlgError:
-        raise ArgumentError(
-            f"ridge={ridge:g}: the second moment of {len(flat)} displacements of {n} neurons is singular; "
-            "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
-        ) from None
-    return CentralNoise("full", factor.astype(np.float32), channels, shape, len(flat))
-
-
-def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0) -> CentralNoise:
-    """Each neuron's own variance, no correlation."""
-    flat, channels, shape = _flat(d)
-    check_positive("ridge", ridge, zero=True)
-    variance = np.square(flat, dtype=np.float64).mean(axis=0) + ridge
-    if not (variance > 0).all():
-        raise ArgumentError(
-            f"ridge={ridge:g}: some neuron never moves, so its variance is zero; expected a ridge > 0; use ridge=1e-4"
-        )
-    if trace is not None:
-        variance *= as_trace(trace) / variance.mean()
-    return CentralNoise("diagonal", np.sqrt(variance).astype(np.float32), channels, shape, len(flat))
-
-
-def identity(d: npt.ArrayLike, trace: float | None = 2.0) -> CentralNoise:
-    """Isotropic noise: every neuron alike, independent. trace=None: the displacements' mean variance."""
-    flat, channels, shape = _flat(d)
-    variance = float(np.square(flat, dtype=np.float64).mean()) if trace is None else as_trace(trace)
-    if not variance > 0:
-        raise ArgumentError(
-            "trace=None: nothing in d moves, so its variance is zero; expected a trace > 0, or use none(d)"
-        )
-    return CentralNoise("identity", np.full(flat.shape[1], np.sqrt(variance), np.float32), channels, shape, len(flat))
-
-
-def none(d: npt.ArrayLike) -> CentralNoise:
-    """No noise, for the layout of d."""
-    flat, channels, shape = _flat(d)
-    return CentralNoise("none", None, channels, shape, len(flat))
-
-
-def dense(grid: Any) -> CentralNoise:
-    """The dense counterpart of a grid: the same covariance, one Cholesky factor. An oracle for small grids."""
-    from localnoise.gain import factor
-
-    refuse_if_larger("dense(grid)", 3 * 8 * grid.config.neurons**2, 4 * 2**30, "the grid itself")
-    L = permute(factor(grid.field), grid.config.channels)
-    lower = np.linalg.cholesky(L @ L.T).astype(np.float32)
-    return CentralNoise("full", lower, grid.config.channels, grid.config.shape, 0)
-
-
-def _flat(d: npt.ArrayLike) -> tuple[Array, int, tuple[int, int]]:
-    array = np.asarray(d)
-    if array.ndim != 4 or len(array) == 0:
-        raise ArgumentError(f"d has shape {array.shape}: expected (T, C, H, W) with at least one displacement")
-    channels, shape = array.shape[1], (array.shape[2], array.shape[3])
-    return as_activity("d", array, channels, shape, np.float32).reshape(len(array), -1), channels, shape

@@ -1,0 +1,123 @@
+"""The paper's covariances: full, diagonal, identity, none, and mixtures of full and identity.
+
+Sigma is the second moment about zero, E[d d'] (+ ridge I), scaled to trace(Sigma) = trace n (Preble et al. 2026, arXiv
+2606.13801, Methods); `centred=True` subtracts the mean displacement first. d is (T, C, H, W) everywhere.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.central.moments import MAX_BYTES, factored, flattened, power, refuse_dense, second_moment
+from localnoise.central.noise import CentralNoise
+from localnoise.dense import permute, refuse_if_larger
+from localnoise.errors import ArgumentError
+from localnoise.validate import as_trace, check_positive
+
+
+def full(
+    d: npt.ArrayLike,
+    ridge: float = 1e-4,
+    trace: float | None = 2.0,
+    *,
+    centred: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> CentralNoise:
+    """Full covariance E[d d'] + ridge I by a dense Cholesky factor. O(T n^2 + n^3) time, 24 n^2 bytes of memory.
+
+    trace : variance per neuron on average after scaling; None keeps the natural scale.
+
+    Raises
+    ------
+    ArgumentError
+        A wrong shape, ridge or trace, or a singular second moment.
+    TooLargeError
+        It would take more than `max_bytes`; the message says how much.
+    """
+    flat, channels, shape = flattened(d)
+    refuse_dense("full(d)", flat.shape[1], 3, max_bytes)
+    return factored("full", second_moment(flat, ridge, trace, centred=centred), ridge, channels, shape, len(flat))
+
+
+def mix(
+    d: npt.ArrayLike,
+    alpha: float,
+    beta: float,
+    ridge: float = 1e-4,
+    trace: float | None = 2.0,
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> CentralNoise:
+    """Sigma = alpha Sigma_full + beta v I: structured and isotropic noise together (the paper's alpha-beta mixtures).
+
+    Both terms are scaled alike before they are weighed: Sigma_full as `full` gives it, and v = trace(Sigma_full) / n,
+    that is `trace`, or the displacements' own mean variance where trace is None. So trace(Sigma) = (alpha + beta) v n,
+    and weights that sum to 1 keep the trace. Cost and memory as `full`.
+
+    Parameters
+    ----------
+    d : (T, C, H, W)
+    alpha, beta : float
+        Weights >= 0 of the full and of the isotropic term, not both zero.
+    ridge, trace, max_bytes
+        As in `full`.
+
+    Raises
+    ------
+    ArgumentError, TooLargeError
+        As `full`; or a weight that is negative, or both zero.
+    """
+    for name, weight in (("alpha", alpha), ("beta", beta)):
+        check_positive(name, weight, zero=True, what=", a weight")
+    if alpha == beta == 0:
+        raise ArgumentError("alpha=0 and beta=0: expected at least one weight > 0; use none(d) for no noise")
+    flat, channels, shape = flattened(d)
+    n = flat.shape[1]
+    refuse_dense("mix(d)", n, 3, max_bytes)
+    C = second_moment(flat, ridge, trace)
+    isotropic = beta * np.trace(C) / n
+    C *= alpha
+    C[np.diag_indices(n)] += isotropic
+    return factored("mix", C, ridge, channels, shape, len(flat), regular=beta > 0)
+
+
+def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0) -> CentralNoise:
+    """Each neuron's own variance, no correlation."""
+    flat, channels, shape = flattened(d)
+    check_positive("ridge", ridge, zero=True)
+    variance = power(flat) + ridge
+    if not (variance > 0).all():
+        raise ArgumentError(
+            f"ridge={ridge:g}: some neuron never moves, so its variance is zero; expected a ridge > 0; use ridge=1e-4"
+        )
+    if trace is not None:
+        variance *= as_trace(trace) / variance.mean()
+    return CentralNoise("diagonal", np.sqrt(variance).astype(np.float32), channels, shape, len(flat))
+
+
+def identity(d: npt.ArrayLike, trace: float | None = 2.0) -> CentralNoise:
+    """Isotropic noise: every neuron alike, independent. trace=None: the displacements' mean variance."""
+    flat, channels, shape = flattened(d)
+    variance = float(power(flat).mean()) if trace is None else as_trace(trace)
+    if not variance > 0:
+        raise ArgumentError(
+            "trace=None: nothing in d moves, so its variance is zero; expected a trace > 0, or use none(d)"
+        )
+    return CentralNoise("identity", np.full(flat.shape[1], np.sqrt(variance), np.float32), channels, shape, len(flat))
+
+
+def none(d: npt.ArrayLike) -> CentralNoise:
+    """No noise, for the layout of d."""
+    flat, channels, shape = flattened(d)
+    return CentralNoise("none", None, channels, shape, len(flat))
+
+
+def dense(grid: Any) -> CentralNoise:
+    """The dense counterpart of a grid: the same covariance, one Cholesky factor. An oracle for small grids."""
+    from localnoise.gain import factor
+
+    refuse_if_larger("dense(grid)", 3 * 8 * grid.config.neurons**2, MAX_BYTES, "the grid itself")
+    L = permute(factor(grid.field), grid.config.channels)
+    lower = np.linalg.cholesky(L @ L.T).astype(np.float32)
+    return CentralNoise("full", lower, grid.config.channels, grid.config.shape, 0)

@@ -1,0 +1,93 @@
+"""What the dense baselines share: the displacements' second moment, its scale, its Cholesky factor."""
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.central.noise import CentralNoise
+from localnoise.dense import refuse_if_larger, tolerance
+from localnoise.errors import ArgumentError
+from localnoise.validate import Array, as_activity, as_trace, check_positive
+
+Matrix = npt.NDArray[np.float64]
+
+MAX_BYTES = 4 * 2**30
+CHUNK = 4096  # presentations whose products are summed in float32 before they join the float64 total
+
+
+def flattened(d: npt.ArrayLike, argument: str = "d") -> tuple[Array, int, tuple[int, int]]:
+    """Displacements as (T, n) float32, and (C, (H, W)). No copy where they are float32 and contiguous already."""
+    array = np.asarray(d)
+    if array.ndim != 4 or len(array) == 0:
+        raise ArgumentError(f"{argument} has shape {array.shape}: expected (T, C, H, W) with at least one displacement")
+    channels, shape = array.shape[1], (array.shape[2], array.shape[3])
+    return as_activity(argument, array, channels, shape, np.float32).reshape(len(array), -1), channels, shape
+
+
+def refuse_dense(what: str, neurons: int, matrices: int, max_bytes: int) -> None:
+    """Raise a TooLargeError if `matrices` float64 matrices of all pairs of neurons exceed `max_bytes`."""
+    refuse_if_larger(what, matrices * 8 * neurons**2, max_bytes, "diagonal(d) or a UnitGrid")
+
+
+def second_moment(flat: Array, ridge: float, trace: float | None, *, centred: bool = False) -> Matrix:
+    """E[d d'] + ridge I (less the mean's outer product if `centred`), scaled to trace n; (n, n). O(T n^2).
+
+    Raises
+    ------
+    ArgumentError
+        A ridge or trace that is none, or displacements whose squares overflow.
+    """
+    check_positive("ridge", ridge, zero=True)
+    n = flat.shape[1]
+    C = np.zeros((n, n))
+    for first in range(0, len(flat), CHUNK):
+        part = flat[first : first + CHUNK]
+        with np.errstate(over="ignore", invalid="ignore"):
+            C += part.T @ part
+    C /= len(flat)
+    if centred:
+        mean = flat.mean(axis=0, dtype=np.float64)
+        C -= np.outer(mean, mean)
+    C[np.diag_indices(n)] += ridge
+    total = np.trace(C)
+    refuse_overflow(total)
+    if trace is not None:
+        C *= as_trace(trace) * n / (total or 1.0)
+    return C
+
+
+def power(flat: Array) -> npt.NDArray[np.float64]:
+    """Each neuron's second moment, (n,): summed in float64, presentation by presentation, a chunk in memory."""
+    total = np.zeros(flat.shape[1])
+    for first in range(0, len(flat), CHUNK):
+        squares = np.square(flat[first : first + CHUNK], dtype=np.float64)
+        squares[0] += total
+        total = squares.sum(axis=0)
+    return np.asarray(total / len(flat))
+
+
+def refuse_overflow(total: float) -> None:
+    """Raise an ArgumentError if a sum of squares has left the range of float32."""
+    if not np.isfinite(total):
+        raise ArgumentError("d: its squares overflow float32: expected displacements below 2e+19; rescale them")
+
+
+def factored(
+    kind: str, C: Matrix, ridge: float, channels: int, shape: tuple[int, int], seen: int, *, regular: bool = False
+) -> CentralNoise:
+    """Noise of covariance C by its Cholesky factor, O(n^3). `regular`: C is positive definite even without a ridge.
+
+    Raises
+    ------
+    ArgumentError
+        C is singular, within the rounding of float32 where neither the ridge nor `regular` says otherwise.
+    """
+    try:
+        factor = np.linalg.cholesky(C)
+        if ridge == 0 and not regular and (np.diagonal(factor) ** 2 <= tolerance(np.float32) * np.diagonal(C)).any():
+            raise np.linalg.LinAlgError
+    except np.linalg.LinAlgError:
+        raise ArgumentError(
+            f"ridge={ridge:g}: the second moment of {seen} displacements of {len(C)} neurons is singular; "
+            "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
+        ) from None
+    return CentralNoise(kind, factor.astype(np.float32), channels, shape, seen)

@@ -1,0 +1,107 @@
+"""The signal-dependent field's central counterpart, by ridge least squares of the displacement on the activation."""
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.central.conditional import AffineNoise
+from localnoise.central.moments import MAX_BYTES, Matrix, factored, flattened, refuse_dense, refuse_overflow
+from localnoise.dense import tolerance
+from localnoise.errors import ArgumentError
+from localnoise.validate import Array, as_trace, check_positive
+
+_SUM = 1024  # presentations whose products are summed in float32, as the local rule sums them
+
+
+def affine(
+    d: npt.ArrayLike,
+    h: npt.ArrayLike,
+    ridge: float = 1e-4,
+    trace: float | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> AffineNoise:
+    """d = a + G h + e with e ~ N(0, Sigma): G = C_dh (C_hh + ridge I)^-1, a = E d - G E h, C the centred moments.
+
+    Sigma = C_dd + ridge I - G C_hd, the residual's full covariance. With the ridge on activations and displacements and
+    none on the constant, this is the conditional Gaussian of (d, h) whose covariance is C + ridge I: the field that
+    `Moments` learns at the same ridge when every unit reads all activations and all units before it are its parents.
+    Local and central then differ in locality alone. Where C_hh has no full rank (T <= n, or neurons that never move)
+    the ridge decides: directions in which h does not vary get no weight. In-sample moments flatter a map of n
+    regressors: without a ridge Sigma comes out too small by the factor 1 - n / T, so give T >> n.
+
+    Time O(T n^2 + n^3), memory 64 n^2 bytes (0.6 GiB for 3,136 neurons) and no float64 copy of the data.
+
+    Parameters
+    ----------
+    d, h : (T, C, H, W)
+        Displacements, and the activations that were displaced, in activation units.
+    ridge : float
+        In squared activation units.
+    trace : float or None
+        None keeps the natural scale; else mean and noise are scaled together, so that the noise has variance `trace`
+        per neuron on average, as `UnitGrid.normalise` does.
+    max_bytes : int
+
+    Raises
+    ------
+    ArgumentError
+        Wrong shapes, unequal lengths, NaN, a ridge or trace that is none, or singular moments without a ridge.
+    TooLargeError
+        It would take more than `max_bytes`; the message says how much.
+    """
+    moved, channels, shape = flattened(d)
+    signal, *layout = flattened(h, "h")
+    if (channels, shape) != tuple(layout) or len(moved) != len(signal):
+        raise ArgumentError(f"h has shape {np.shape(h)}, d has {np.shape(d)}: expected the same shape")
+    check_positive("ridge", ridge, zero=True)
+    scale = None if trace is None else as_trace(trace)
+    n = moved.shape[1]
+    refuse_dense("affine(d, h)", n, 8, max_bytes)
+    mean_d, mean_h = (x.mean(axis=0, dtype=np.float64) for x in (moved, signal))
+    A, C_hd, Sigma = _moments(moved, signal, mean_d, mean_h)
+    refuse_overflow(np.trace(A) + np.trace(Sigma))
+    A[np.diag_indices(n)] += ridge
+    G = _solved(A, C_hd, ridge, len(moved)).T
+    cross = G @ C_hd
+    Sigma -= cross  # C_dd - G C_hd at the optimum, but symmetric and never negative: (I, -G) C (I, -G)'
+    Sigma -= cross.T
+    Sigma += G @ A @ G.T
+    Sigma[np.diag_indices(n)] += ridge
+    a = mean_d - G @ mean_h
+    if scale is not None:
+        louder = scale * n / np.trace(Sigma)
+        Sigma *= louder
+        a, G = np.sqrt(louder) * a, np.sqrt(louder) * G
+    residual = factored("full", Sigma, ridge, channels, shape, len(moved))
+    return AffineNoise(a.astype(np.float32), np.ascontiguousarray(G, np.float32), residual)
+
+
+def _moments(d: Array, h: Array, mean_d: Array, mean_h: Array) -> tuple[Matrix, Matrix, Matrix]:
+    """Centred moments C_hh, C_hd, C_dd, each (n, n) float64."""
+    n = d.shape[1]
+    C_hh, C_hd, C_dd = (np.zeros((n, n)) for _ in range(3))
+    origin_d, origin_h = mean_d.astype(np.float32), mean_h.astype(np.float32)
+    for first in range(0, len(d), _SUM):
+        with np.errstate(over="ignore", invalid="ignore"):
+            x, y = h[first : first + _SUM] - origin_h, d[first : first + _SUM] - origin_d
+            C_hh += x.T @ x
+            C_hd += x.T @ y
+            C_dd += y.T @ y
+    for C in (C_hh, C_hd, C_dd):
+        C /= len(d)
+    return C_hh, C_hd, C_dd
+
+
+def _solved(A: Matrix, b: Matrix, ridge: float, seen: int) -> Matrix:
+    """A^-1 b, A positive definite."""
+    try:
+        if ridge == 0:
+            pivots = np.diagonal(np.linalg.cholesky(A)) ** 2
+            if (pivots <= tolerance(np.float32) * np.diagonal(A)).any():
+                raise np.linalg.LinAlgError
+        return np.asarray(np.linalg.solve(A, b))
+    except np.linalg.LinAlgError:
+        raise ArgumentError(
+            f"ridge={ridge:g}: the second moment of {seen} activations of {len(A)} neurons is singular; expected "
+            "positive definite; use a larger ridge, such as 1e-4, or more samples"
+        ) from None

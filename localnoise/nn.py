@@ -8,7 +8,7 @@ by the adjoint sweep. NumPy and torch share memory on the CPU: no copy of the dr
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from localnoise.bank import Bank, layout
 from localnoise.errors import ArgumentError, MissingDependencyError, choose
@@ -99,6 +99,27 @@ class NoiseLayer(nn.Module):
         return f"{self.noise!r}, when={self.when!r}, seed={self.seed}"
 
 
+class Noise(Protocol):
+    """What a predictor asks of the module that adds its noise: `NoiseLayer`, or noise learned by gradients.
+
+    Attributes
+    ----------
+    seed : int
+        The stream of draws; `reseed` restarts it.
+    active : bool
+        Whether noise is added in the module's present mode.
+    """
+
+    seed: int
+
+    @property
+    def active(self) -> bool: ...  # noqa: D102
+
+    def reseed(self, seed: int) -> None: ...  # noqa: D102
+
+    def __call__(self, h: Tensor) -> Tensor: ...  # noqa: D102
+
+
 class Predictor(nn.Module):
     """Mean of `draws` noisy logits: the deployed predictor of a noisy network.
 
@@ -107,12 +128,12 @@ class Predictor(nn.Module):
     Parameters
     ----------
     front, noise, back : Module
-        Layers before the noise, the noise layer, layers after it: logits = mean_k back(noise(front(x))).
+        Layers before the noise, the noise layer (`Noise`), layers after it: logits = mean_k back(noise(front(x))).
     draws : int
         K >= 1. One is enough where the noise is off.
     """
 
-    def __init__(self, front: nn.Module, noise: NoiseLayer, back: nn.Module, draws: int = 10) -> None:
+    def __init__(self, front: nn.Module, noise: Noise, back: nn.Module, draws: int = 10) -> None:
         super().__init__()
         self.front, self.noise, self.back, self.draws = front, noise, back, as_count("draws", draws, 1)
 

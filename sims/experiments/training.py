@@ -21,10 +21,14 @@ def fit(
     epochs: int,
     seed: int,
     tick: Tick | None = None,
+    shown: Callable[[Tensor, Tensor], Tensor] | None = None,
+    penalty: Callable[[], Tensor] | None = None,
 ) -> None:
     """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
 
     inputs : one for each label, in every epoch the same, or a function of the epoch that gives them.
+    shown : what the model gets for a batch (inputs, labels), at its present weights; None: the inputs.
+    penalty : a term added to the loss of every batch.
     """
     model.train()
     optimiser = torch.optim.Adam(model.parameters(), RATE)
@@ -33,8 +37,10 @@ def fit(
         x = inputs(epoch) if callable(inputs) else inputs
         order = torch.from_numpy(rng.permutation(len(labels)))
         for rows in order.split(BATCH):
+            batch = x[rows] if shown is None else shown(x[rows], labels[rows])
             optimiser.zero_grad()
-            nn.functional.cross_entropy(model(x[rows]), labels[rows]).backward()
+            loss = nn.functional.cross_entropy(model(batch), labels[rows])
+            (loss if penalty is None else loss + penalty()).backward()
             optimiser.step()
             if tick is not None:
                 tick(len(rows))

@@ -21,6 +21,7 @@ COMMANDS = {
     "fit": ("fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
+    "compare": ("compare:compare", "Compare any arms against any threats, under the paper's protocol or a reviewer's."),
     "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
 }
 

@@ -1,15 +1,47 @@
-"""Arms that train on more than clean images: augmentation with the same modification, matched information."""
+"""Central arms that train in their own way, on more than clean images: what noise is judged against."""
 
+from localnoise.nn import Predictor
+from localnoise.sims import defences
 from localnoise.sims.arms.arm import Arm
+from localnoise.sims.defences import Lesson
+
+
+def _adversarial(ratio: float, whole: bool) -> Arm:
+    def train(lesson: Lesson) -> Predictor:
+        return defences.adversarial(lesson, ratio=ratio, whole=whole)
+
+    share = f"{ratio:.0%} adversarial".replace("%", " %")
+    label = f"{share}, all layers" if whole else share
+    name = f"adversarial-{100 * ratio:.0f}" + ("-whole" if whole else "")
+    return Arm(name=name, label=label, train=train, central=True, learns=False, whole=whole)
+
 
 TRAINED = (
     Arm(
         name="augmentation",
         label="augmentation, central",
-        build=None,
+        train=defences.modified,
         central=True,
-        when="never",
-        clean=0.2,
-        revision=2,  # 1 began its optimiser anew with each epoch's modifications
+        revision=3,  # 1 began its optimiser anew with each epoch's modifications; 2 drew them from another stream
+    ),
+    Arm(
+        name="input-noise",
+        label="Gaussian input augmentation",
+        train=lambda lesson: defences.gaussian(lesson, sigma=0.25),
+        central=True,
+        learns=False,
+    ),
+    _adversarial(0.5, whole=False),
+    _adversarial(0.9, whole=False),
+    _adversarial(0.5, whole=True),
+    _adversarial(0.9, whole=True),
+    Arm(name="wca", label="WCA-Net", train=defences.wca, central=True, learns=False),
+    Arm(
+        name="wca-whole",
+        label="WCA-Net, all layers",
+        train=lambda lesson: defences.wca(lesson, whole=True),
+        central=True,
+        learns=False,
+        whole=True,
     ),
 )

@@ -10,6 +10,7 @@ from localnoise.sims.experiments.plain import LATER, plain
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
+from localnoise.sims.modifications import MODIFICATIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +63,13 @@ def crossed(
     for name, given in (("seeds", seeds), ("sources", sources), ("arms", arms)):
         if not given:
             raise ArgumentError(f"{name} is empty: expected at least one")
-    modifications = tuple(source for source in sources if source.name != "pgd")
+    modifications = tuple(source for source in sources if source.name in MODIFICATIONS)
     out = []
     for seed in seeds:
         for source in sources:
-            fitting = [arm for arm in arms if source.name != "pgd" or ARMS[choose("arm", arm, ARMS)].causes == 1]
+            fitting = [
+                arm for arm in arms if source.name in MODIFICATIONS or ARMS[choose("arm", arm, ARMS)].causes == 1
+            ]
             out += [Cell(seed=seed, sources=(source,), arm=arm) for arm in fitting]
         if len(modifications) > 1:
             out += [Cell(seed=seed, sources=modifications, arm=arm) for arm in mixed_arms]

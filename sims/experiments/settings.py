@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.attacks import PGD
+from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.experiments.plain import LATER
 
 
@@ -25,6 +25,8 @@ class Settings:
         The attack that the source and the threat "pgd" stand for; its eps is that of a cell's source or threat.
     attacked_train, attacked_test : int
         Images attacked to learn from, and to test.
+    adaptive : Adaptive
+        What the threat "adaptive" stands for; its eps is the threat's.
     network, activation, layer
         Which network, its nonlinearity, and after which layer the noise enters.
     """
@@ -40,6 +42,7 @@ class Settings:
     network: str = field(default="v2", metadata=LATER)
     activation: str = field(default="tanh", metadata=LATER)
     layer: int = field(default=2, metadata=LATER)
+    adaptive: Adaptive = field(default=Adaptive(), metadata=LATER)
 
     def __post_init__(self) -> None:
         choose("data", self.data, ("embedded", "full"))

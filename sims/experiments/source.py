@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from localnoise.errors import choose
+from localnoise.sims.attacks import ATTACKS, EPS
 from localnoise.sims.modifications import MODIFICATIONS
 
 
@@ -13,7 +14,7 @@ class Source:
     Attributes
     ----------
     name : str
-        A modification, or "pgd".
+        A modification or an attack.
     level : float
         The modification's level, or the attack's eps.
     trace : float
@@ -25,16 +26,14 @@ class Source:
     trace: float
 
     def __post_init__(self) -> None:
-        choose("source", self.name, (*MODIFICATIONS, "pgd"))
-        if self.name != "pgd":
+        choose("source", self.name, (*MODIFICATIONS, *ATTACKS))
+        if self.name in MODIFICATIONS:
             MODIFICATIONS[self.name].checked(self.level)
 
     @classmethod
-    def default(cls, name: str) -> "Source":
-        """The level and trace that the README's tables use."""
-        choose("source", name, (*MODIFICATIONS, "pgd"))
-        return (
-            cls(name="pgd", level=0.1, trace=2.0)
-            if name == "pgd"
-            else cls(name=name, level=MODIFICATIONS[name].level, trace=0.5)
-        )
+    def default(cls, name: str, level: float | None = None) -> "Source":
+        """The trace, and by default the level, that the README's tables use."""
+        choose("source", name, (*MODIFICATIONS, *ATTACKS))
+        if name in ATTACKS:
+            return cls(name=name, level=EPS if level is None else level, trace=2.0)
+        return cls(name=name, level=MODIFICATIONS[name].level if level is None else level, trace=0.5)

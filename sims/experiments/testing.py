@@ -1,37 +1,37 @@
 """Tests of a deployed predictor: clean images, modified ones, attacked ones; image by image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from localnoise.nn import Predictor
+from localnoise.sims.attacks import ATTACKS, Report
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.experiments.workbench import Workbench
-
-Ticker = Callable[[str, int], training.Tick]  # (what is being done, of how many) -> tick
 
 
 @dataclass
 class Examiner:
-    """Tests the networks of one seed, and keeps the modified test activations that they share.
+    """Tests the networks of one seed, and keeps the modified test images that they share.
 
     Attributes
     ----------
     bench : Workbench
     settings : Settings
-    ticker : callable
-        Makes the ticks of a progress bar.
+    stage : callable
+        Told what is being done, and how far it is.
     """
 
     bench: Workbench
     settings: Settings
-    ticker: Ticker
-    _moved: dict[tuple[str, float], Tensor] = field(default_factory=dict)
+    stage: Stage
+    _moved: dict[Threat, Tensor] = field(default_factory=dict)
 
     def examine(self, cell: Cell, predictor: Predictor) -> dict[str, Any]:
         """`accuracy.NAME` and `correct.NAME` (T,) uint8 for each threat; by default for clean and sources."""
@@ -48,31 +48,49 @@ class Examiner:
             name = threat.label if cell.threats else threat.name
             if cell.threats:
                 predictor.noise.reseed(cell.seed)  # a result depends on no earlier test
-            hit = self._correct(threat, predictor)
+            if threat.name == "adaptive":
+                report = self._adaptive(threat, predictor)
+                hit = report.verdict.robust.byte()
+                values |= {f"adaptive.{key}": value for key, value in evidence(report).items()}
+            else:
+                hit = self._correct(threat, predictor)
             values |= {f"accuracy.{name}": float(hit.double().mean()), f"correct.{name}": hit.numpy()}
         return values
 
+    def _adaptive(self, threat: Threat, predictor: Predictor) -> Report:
+        images, labels = (part[: threat.images] for part in self.bench.test)
+        attack = replace(self.settings.adaptive, eps=threat.level)
+        return attack(predictor, images, labels, twin=self.bench.network, seed=self.bench.seed, stage=self.stage)
+
     def _correct(self, threat: Threat, predictor: Predictor) -> Tensor:
         images, labels = (part[: threat.images] for part in self.bench.test)
-        tick = self.ticker(f"test: {threat.label}", len(labels))
-        if threat.name == "pgd":
-            return training.accuracy_per_image(predictor, self._attacked(threat, predictor, tick), labels)
-        if predictor.front is not self.bench.network.front:  # a defence that trained all layers
-            if threat.name != "clean":
-                images = self.bench.modified_images(threat.name, threat.level)[: threat.images]
+        tick = ticker(self.stage, f"test: {threat.label}", len(labels))
+        if threat.name in ATTACKS:
+            attack = ATTACKS[threat.name](self.settings.attack, threat.level)
+            draws, predictor.draws = predictor.draws, self.settings.attack.draws
+            images = attack(predictor, images, labels, seed=self.bench.seed, tick=tick)
+            predictor.draws = draws
             return training.accuracy_per_image(predictor, images, labels)
-        if threat.name == "clean":
-            return training.correct_from(predictor, self.bench.h_test[: threat.images], labels)
-        place = (threat.name, threat.level)
-        if place not in self._moved:
-            self._moved[place] = self.bench.modified_test(*place)
-        return training.correct_from(predictor, self._moved[place][: threat.images], labels)
+        return training.correct_from(predictor, self._activations(threat, predictor), labels)
 
-    def _attacked(self, threat: Threat, predictor: Predictor, tick: training.Tick) -> Tensor:
-        """Attack the deployed predictor, its noise known to the attacker."""
-        images, labels = (part[: threat.images] for part in self.bench.test)
-        draws, predictor.draws = predictor.draws, self.settings.attack.draws
-        attack = replace(self.settings.attack, eps=threat.level)
-        attacked = attack(predictor, images, labels, seed=self.bench.seed, tick=tick)
-        predictor.draws = draws
-        return attacked
+    def _activations(self, threat: Threat, predictor: Predictor) -> Tensor:
+        """Activations of the clean or modified test images, before the noise."""
+        clean, front = threat.name == "clean", predictor.front
+        if clean and front is self.bench.network.front:
+            return self.bench.h_test[: threat.images]
+        if not clean and threat not in self._moved:
+            self._moved[threat] = self.bench.modified_test(threat.name, threat.level, threat.images)
+        return training.activations(front, self.bench.test[0][: threat.images] if clean else self._moved[threat])
+
+
+def evidence(report: Report) -> dict[str, Any]:
+    """What a record keeps of an adaptive evaluation: the ladder of draws, who broke what, the checks, the ablation."""
+    broken = report.verdict.broken_by
+    return {
+        "unreliable": report.unreliable,
+        "draws": np.array([rung.draws for rung in report.rungs]),
+        "accuracy_by_draws": np.array([rung.robust_accuracy for rung in report.rungs]),
+        **{f"broken_by.{name}": broken.count(name) for name in report.verdict.wrong},
+        **{f"check.{check.name}": check.passed for check in report.checks},
+        **report.ablation,
+    }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.modifications import MODIFICATIONS
 
 
@@ -13,7 +14,7 @@ class Threat:
     Attributes
     ----------
     name : str
-        "clean", a modification, or an attack.
+        "clean", a modification, an attack, or "adaptive": the worst case over all attacks that know the noise.
     level : float
         The modification's level, or the attack's eps; 0 for "clean".
     images : int
@@ -25,7 +26,7 @@ class Threat:
     images: int
 
     def __post_init__(self) -> None:
-        choose("threat", self.name, ("clean", *MODIFICATIONS, "pgd"))
+        choose("threat", self.name, ("clean", *MODIFICATIONS, *ATTACKS, "adaptive"))
         if self.name in MODIFICATIONS:
             MODIFICATIONS[self.name].checked(self.level)
         if self.images < 1:

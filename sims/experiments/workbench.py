@@ -1,6 +1,6 @@
 """What the arms of one seed share: the trained network, its activations, the displacements of each source."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from localnoise.files import written_aside
 from localnoise.sims import modifications, networks
-from localnoise.sims.attacks import PGD
+from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.data import Dataset
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.experiments import training
+from localnoise.sims.experiments.source import Source
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
 
@@ -31,7 +32,7 @@ class Workbench:
     epochs : int
         Of training on clean images, all layers.
     attack : PGD
-        The attack that the source "pgd" stands for.
+        The attack that the source "pgd" stands for; its eps is the source's.
     attacked_train : int
         How many training images are attacked: the attack is the dearest step.
     folder : Path
@@ -98,33 +99,28 @@ class Workbench:
         """Activations of the clean test images."""
         return training.activations(self.network.front, self.test[0])
 
-    def modified_train(self, source: str, level: float, draw: int = 0, tick: training.Tick | None = None) -> Tensor:
-        """Activations of modified training images; another `draw` modifies each image anew. "pgd": the first few."""
+    def altered(self, source: Source, draw: int = 0, tick: training.Tick | None = None) -> Tensor:
+        """Training images that `source` modified; another `draw` modifies each anew. An attack: the first few, once."""
         images, labels = self.train
-        if source == "pgd":
+        if source.name in ATTACKS:
             few = slice(self.attacked_train)
-            attack = replace(self.attack, eps=level)
-            attacked = attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
-            return training.activations(self.network.front, attacked)
-        moved = modifications.apply(source, images, level, self._stream(_TRAIN, draw))
-        return training.activations(self.network.front, moved)
+            attack = ATTACKS[source.name](self.attack, source.level)
+            return attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
+        return modifications.apply(source.name, images, source.level, self._stream(_TRAIN, draw))
+
+    def displaced(self, source: Source, tick: training.Tick | None = None) -> Tensor:
+        """Activations of the images that `source` modified, from draw 0."""
+        return training.activations(self.network.front, self.altered(source, tick=tick))
 
     def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
-        """Which of up to `parts` causes moved each training image of draw 0, (count,); all one for "pgd"."""
-        if source == "pgd":
+        """Which of up to `parts` causes moved each training image of draw 0, (count,); all one for an attack."""
+        if source in ATTACKS:
             return np.zeros(count, np.int64)
         return modifications.causes(source, self._stream(_TRAIN), count, parts)
 
-    def modified_test(self, source: str, level: float) -> Tensor:
-        """Activations of the modified test images: the same image gets the same modification in every arm."""
-        return training.activations(self.network.front, self.modified_images(source, level))
-
-    def modified_images(self, source: str, level: float) -> Tensor:
-        """Modified test images."""
-        return modifications.apply(source, self.test[0], level, self._stream(_TEST))
-
-    def _modified(self, source: str, images: Tensor, level: float, seed: int) -> Tensor:
-        return training.activations(self.network.front, modifications.apply(source, images, level, seed))
+    def modified_test(self, name: str, level: float, count: int) -> Tensor:
+        """The first `count` test images, modified: the same image gets the same modification in every arm."""
+        return modifications.apply(name, self.test[0][:count], level, self._stream(_TEST))
 
     def _stream(self, part: int, draw: int = 0) -> int:
         return (self.seed << 32) + (draw << 8) + part

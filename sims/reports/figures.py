@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from localnoise.files import written_aside
 from localnoise.sims.arms import ARMS
+from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.summary import Summary
 from localnoise.sims.reports.tables import words
 
@@ -82,6 +83,40 @@ def _point(summary: Summary, arm: str, source: str) -> Any:
         return entry.accuracy if entry else None
     own = [e.clean for s in summary.sources if (e := summary.entries.get((arm, s, s)))]
     return sorted(own, key=lambda e: e.mean)[len(own) // 2] if own else None
+
+
+def threats(table: Comparison, path: Path, title: str) -> None:
+    """Accuracy against each threat, one marker an arm with its 95 % interval; hollow where a check failed."""
+    with drawn(path, (2.8 + 1.1 * len(table.threats), 3.8)) as figure:
+        axes = figure.subplots()
+        shift = np.linspace(-0.34, 0.34, len(table.arms)) if len(table.arms) > 1 else [0.0]
+        for index, (arm, dx) in enumerate(zip(table.arms, shift, strict=True)):
+            found = [(x + dx, e) for x, t in enumerate(table.threats) if (e := table.entry(arm, t))]
+            for x, entry in found:
+                own, sound = entry.accuracy, not any(entry.unreliable.values())
+                axes.errorbar(
+                    [x],
+                    [own.mean],
+                    yerr=[[own.mean - own.low], [own.high - own.mean]],
+                    fmt="s" if ARMS[arm].central else "o",
+                    markersize=5,
+                    color=colour(arm, index),
+                    markerfacecolor=colour(arm, index) if sound else "white",
+                    markeredgecolor="#333333",
+                    markeredgewidth=0.5,
+                    elinewidth=1.2,
+                    label=ARMS[arm].label if x == found[0][0] else None,
+                )
+        axes.set_xticks(range(len(table.threats)), [t.replace("_", " ").replace("@", "\n") for t in table.threats])
+        axes.grid(visible=False, axis="x")
+        axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
+        figure.legend(loc="outside right center", frameon=False, title="■ central   ● local")
+
+
+def colour(arm: str, index: int) -> str:
+    """The arm's colour; for one without its own, the next of the palette."""
+    palette = list(COLOURS.values())
+    return COLOURS.get(arm, palette[index % len(palette)])
 
 
 def retentions(summary: Summary, path: Path, title: str) -> None:

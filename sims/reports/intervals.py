@@ -46,6 +46,13 @@ def over_seeds(values: npt.ArrayLike, images: int) -> Estimate:
     return Estimate(mean, max(low, 0.0), min(high, 1.0), 1, images)
 
 
+def over_images(values: npt.ArrayLike) -> Estimate:
+    """Normal interval of a mean over images, such as of paired differences in -1, 0, 1 of one seed."""
+    x = np.asarray(values, dtype=np.float64)
+    half = _Z * float(x.std(ddof=1)) / np.sqrt(len(x)) if len(x) > 1 else float("nan")
+    return Estimate(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, 1, len(x))
+
+
 def retention(local: npt.ArrayLike, none: npt.ArrayLike, full: npt.ArrayLike, images: int) -> Estimate:
     """(acc_local - acc_none) / (acc_full - acc_none): the share of the central method's gain that is kept.
 

@@ -47,7 +47,7 @@ class RecordFile:
             for name in sorted(file):
                 group = file[name]
                 known = {"config", "provenance", "seconds"}
-                results = {key: value.item() for key, value in group.attrs.items() if key not in known}
+                results = {key: _plain(value) for key, value in group.attrs.items() if key not in known}
                 results |= {key: group[key][()] for key in group}
                 config, provenance = json.loads(group.attrs["config"]), json.loads(group.attrs["provenance"])
                 yield Record(config, results, provenance, float(group.attrs["seconds"]))
@@ -100,6 +100,10 @@ def code_version() -> str:
         for source in sorted(folder.rglob("*.py")):
             digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _opened(path: Path) -> Any:

@@ -29,8 +29,8 @@ def terminal(summary: Summary, title: str) -> Table:
         size = max(own.values(), key=lambda entry: entry.parameters)
         table.add_row(
             ARMS[arm].label,
-            _share(sum(entry.clean.mean for entry in own.values()) / len(own)),
-            *(_share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
+            share(sum(entry.clean.mean for entry in own.values()) / len(own)),
+            *(share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
             f"{kept:.0%}" if arm != "none" and (kept := summary.mean_retention(arm)) is not None else "",
             f"{size.parameters:,}",
             f"{size.bytes_per_unit:,.0f}",
@@ -48,7 +48,7 @@ def footnote(summary: Summary) -> str:
         )
         for name in summary.sources
     }
-    spread = ", ".join(f"{words(name)} ±{_share(e.half_width)} (n = {e.images:,})" for name, e in widest.items())
+    spread = ", ".join(f"{words(name)} ±{share(e.half_width)} (n = {e.images:,})" for name, e in widest.items())
     seeds = max(entry.accuracy.seeds for entry in entries)
     over = f"over {seeds} seeds" if seeds > 1 else "over images, one seed"
     return (
@@ -74,7 +74,8 @@ def words(name: str) -> str:
     return name.upper() if name == "pgd" else name.replace("_", " ")
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """Three decimals without the leading zero."""
     return f"{value:.3f}".removeprefix("0")
 
 

@@ -1,0 +1,43 @@
+"""What a trained defence is given: the layers that it may train, and its sources' images, drawn anew each epoch."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from localnoise.sims import networks
+from localnoise.sims.defences import Lesson
+from localnoise.sims.experiments import training
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.workbench import Workbench
+
+
+def lesson(cell: Cell, bench: Workbench, epochs: int, tick: training.Tick) -> Lesson:
+    """Lesson of a cell. With several sources each image meets one of them an epoch, all alike often."""
+    images, labels = bench.train
+    kept: dict[str, Tensor] = {}  # attacks on the undefended network: a new one would be nearly the same, and is dear
+
+    def modified(draw: int) -> Tensor:
+        turn = torch.from_numpy(np.random.default_rng((cell.seed, draw)).integers(len(cell.sources), size=len(images)))
+        out = images.clone()
+        for index, source in enumerate(cell.sources):
+            fresh = kept[source.name] if source.name in kept else bench.altered(source, draw)
+            if len(fresh) < len(images):
+                kept[source.name] = fresh
+            rows = turn[: len(fresh)] == index
+            out[: len(fresh)][rows] = fresh[rows]
+        return out
+
+    def fresh_front(seed: int) -> torch.nn.Module:
+        return networks.build(bench.name, bench.activation, bench.layer, seed).front
+
+    return Lesson(
+        front=bench.network.front,
+        back=bench.network.fresh_back,
+        images=images,
+        labels=labels,
+        epochs=epochs,
+        seed=cell.seed,
+        fresh_front=fresh_front,
+        modified=modified if cell.sources else None,
+        tick=tick,
+    )

@@ -1,0 +1,66 @@
+"""Cells of a comparison: arms x threats, each network trained on a threat's own source, or on given ones."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.sims.arms import ARMS
+from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.threat import Threat
+from localnoise.sims.modifications import MODIFICATIONS
+
+
+def named(text: str) -> tuple[str, float | None]:
+    """Split "rotate@2" into a name and a level; without a level it is None.
+
+    Raises
+    ------
+    ArgumentError
+        The level is no number.
+    """
+    name, _, level = text.strip().partition("@")
+    try:
+        return name, float(level) if level else None
+    except ValueError:
+        raise ArgumentError(f"{text!r}: expected NAME or NAME@LEVEL, such as rotate@1.6") from None
+
+
+def threat(text: str, images: int, attacked: int) -> Threat:
+    """Threat from "NAME" or "NAME@LEVEL", on `images` test images; `attacked` where each is dear."""
+    name, level = named(text)
+    choose("threat", name, ("clean", *MODIFICATIONS, *ATTACKS, "adaptive"))
+    if name in MODIFICATIONS or name == "clean":
+        standard = MODIFICATIONS[name].level if name in MODIFICATIONS else 0.0
+        return Threat(name=name, level=standard if level is None else level, images=images)
+    return Threat(name=name, level=0.1 if level is None else level, images=attacked if name == "adaptive" else images)
+
+
+def matched(seeds: Iterable[int], arms: Iterable[str], threats: Iterable[Threat], attack: str = "pgd") -> list[Cell]:
+    """Cells in which each network learned from what it is tested against; and each is tested clean.
+
+    attack : the source that stands for the threat "adaptive", which is many attacks.
+    """
+    wanted = list(threats)
+    out = []
+    for seed in seeds:
+        for one in wanted:
+            if one.name == "clean":
+                continue
+            source = Source.default(attack if one.name == "adaptive" else one.name, one.level)
+            out += trained_on(seed, (source,), arms, [replace(one, name="clean", level=0.0), one])
+    return list(dict.fromkeys(out))
+
+
+def trained_on(seed: int, sources: tuple[Source, ...], arms: Iterable[str], threats: Iterable[Threat]) -> list[Cell]:
+    """Cells of arms trained on all of `sources` together, one threat each; those that learn from none are shared."""
+    wanted, out = list(threats), []
+    for name in arms:
+        arm = ARMS[choose("arm", name, ARMS)]
+        if arm.causes > 1 and not all(source.name in MODIFICATIONS for source in sources):
+            continue
+        learned = sources if arm.learns else ()
+        trace = sources[0].trace if not arm.learns and arm.build is not None and arm.when != "never" else None
+        out += [Cell(seed=seed, sources=learned, arm=name, threats=(one,), trace=trace) for one in wanted]
+    return out

@@ -1,0 +1,79 @@
+"""From records of comparisons to estimates: one entry for each arm, what it learned from, and what it was tested on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.sims.reports.intervals import Estimate, over_images, over_seeds
+from localnoise.sims.reports.records import Record
+
+Place = tuple[str, str, str]  # (arm, learned from, tested on)
+
+
+@dataclass
+class Outcome:
+    """What the seeds of one place gave.
+
+    Attributes
+    ----------
+    correct : dict of int to ndarray of uint8, (T,)
+        Images that were right, by seed.
+    parameters : int
+        Numbers that the defence needs.
+    bytes_per_unit : float
+    unreliable : dict of int to str
+        Why a seed's evaluation failed its checks; empty if all held.
+    extra : dict of int to dict
+        Whatever else a record says, by seed.
+    """
+
+    parameters: int
+    bytes_per_unit: float
+    correct: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    unreliable: dict[int, str] = field(default_factory=dict)
+    extra: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Mean over seeds, 95 % interval."""
+        seeds = sorted(self.correct)
+        return over_seeds([float(self.correct[s].mean()) for s in seeds], len(self.correct[seeds[0]]))
+
+    def less(self, other: "Outcome") -> Estimate | None:
+        """This accuracy less the other's, paired: by seed, or by image where there is one seed; None: no seed in common."""
+        seeds = sorted(set(self.correct) & set(other.correct))
+        if not seeds:
+            return None
+        images = min(len(self.correct[seeds[0]]), len(other.correct[seeds[0]]))
+        differences = [self.correct[s][:images].astype(float) - other.correct[s][:images].astype(float) for s in seeds]
+        if len(seeds) == 1:
+            return over_images(differences[0])
+        return over_seeds([float(d.mean()) for d in differences], images)
+
+
+def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
+    """Group records of cells with one threat each. Of records that say the same, the last counts."""
+    found: dict[Place, Outcome] = {}
+    for record in records:
+        config, results = record.config, record.results
+        (one,) = config["threats"]
+        label = one["name"] if one["name"] == "clean" else f"{one['name']}@{one['level']:g}"
+        place = (config["arm"], learned(config), label)
+        size = (int(results["parameters"]), float(results["bytes_per_unit"]))
+        outcome = found.setdefault(place, Outcome(*size))
+        seed = config["seed"]
+        outcome.correct[seed] = results[f"correct.{label}"]
+        if reason := results.get("adaptive.unreliable"):
+            outcome.unreliable[seed] = reason
+        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith("adaptive.")}
+    return found
+
+
+def learned(config: dict[str, Any]) -> str:
+    """What a cell learned from: its sources with their levels; the trace, where it is set apart."""
+    sources = " + ".join(f"{source['name']}@{source['level']:g}" for source in config["sources"])
+    trace = config.get("trace")
+    return sources if trace is None else f"{sources} trace {trace:g}".strip()

@@ -6,11 +6,11 @@ from typing import Any
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.arms import ARMS
-from localnoise.sims.experiments.plain import LATER, plain
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import MODIFICATIONS
+from localnoise.sims.reports.plain import LATER, plain
 
 
 @dataclass(frozen=True, kw_only=True)

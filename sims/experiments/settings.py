@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks import PGD, Adaptive
-from localnoise.sims.experiments.plain import LATER
+from localnoise.sims.reports.plain import LATER
 
 
 @dataclass(frozen=True, kw_only=True)

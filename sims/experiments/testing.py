@@ -67,9 +67,7 @@ class Examiner:
         tick = ticker(self.stage, f"test: {threat.label}", len(labels))
         if threat.name in ATTACKS:
             attack = ATTACKS[threat.name](self.settings.attack, threat.level)
-            draws, predictor.draws = predictor.draws, self.settings.attack.draws
             images = attack(predictor, images, labels, seed=self.bench.seed, tick=tick)
-            predictor.draws = draws
             return training.accuracy_per_image(predictor, images, labels)
         return training.correct_from(predictor, self._activations(threat, predictor), labels)
 

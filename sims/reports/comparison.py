@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.sims.reports.intervals import Estimate, over_images, over_seeds
+from localnoise.sims.reports.intervals import Estimate, difference, over_seeds
 from localnoise.sims.reports.records import Record
 
 Place = tuple[str, str, str]  # (arm, learned from, tested on)
@@ -43,15 +43,15 @@ class Outcome:
         return over_seeds([float(self.correct[s].mean()) for s in seeds], len(self.correct[seeds[0]]))
 
     def less(self, other: "Outcome") -> Estimate | None:
-        """This accuracy less the other's, paired: by seed, or by image where there is one seed; None: no seed in common."""
+        """Own accuracy less the other's, paired: by seed, or by image if there is one; None: no seed in common."""
         seeds = sorted(set(self.correct) & set(other.correct))
         if not seeds:
             return None
         images = min(len(self.correct[seeds[0]]), len(other.correct[seeds[0]]))
-        differences = [self.correct[s][:images].astype(float) - other.correct[s][:images].astype(float) for s in seeds]
+        pairs = [(self.correct[s][:images] > 0, other.correct[s][:images] > 0) for s in seeds]
         if len(seeds) == 1:
-            return over_images(differences[0])
-        return over_seeds([float(d.mean()) for d in differences], images)
+            return difference(pairs[0][1], pairs[0][0])
+        return over_seeds([float(own.mean() - its.mean()) for own, its in pairs], images)
 
 
 def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:

@@ -46,11 +46,18 @@ def over_seeds(values: npt.ArrayLike, images: int) -> Estimate:
     return Estimate(mean, max(low, 0.0), min(high, 1.0), 1, images)
 
 
-def over_images(values: npt.ArrayLike) -> Estimate:
-    """Normal interval of a mean over images, such as of paired differences in -1, 0, 1 of one seed."""
-    x = np.asarray(values, dtype=np.float64)
-    half = _Z * float(x.std(ddof=1)) / np.sqrt(len(x)) if len(x) > 1 else float("nan")
-    return Estimate(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, 1, len(x))
+def difference(first: npt.ArrayLike, second: npt.ArrayLike) -> Estimate:
+    """Accuracy of `second` less that of `first`, two boolean outcomes (T,) on the same images of one seed.
+
+    Wald's interval after adding 1/2 to each cell of the 2 x 2 table, which never shrinks to nothing (Agresti and Min
+    2005, "Wald+2"): with b and c images that only one of them has right, m = n + 2 and d = (c - b) / m,
+    d +- 1.96 sqrt((b + c + 1) / m - d^2) / sqrt(m). The mean is (c - b) / n.
+    """
+    one, two = np.asarray(first, bool), np.asarray(second, bool)
+    n, lost, won = len(one), int((one & ~two).sum()), int((~one & two).sum())
+    centre = (won - lost) / (n + 2)
+    half = _Z * np.sqrt(((won + lost + 1) / (n + 2) - centre**2) / (n + 2))
+    return Estimate((won - lost) / max(n, 1), max(centre - half, -1.0), min(centre + half, 1.0), 1, n)
 
 
 def retention(local: npt.ArrayLike, none: npt.ArrayLike, full: npt.ArrayLike, images: int) -> Estimate:

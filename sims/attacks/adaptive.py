@@ -1,0 +1,195 @@
+"""The `adaptive` protocol: an attacker who knows the noise, every attack, the ladder of draws, and the checks."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from localnoise.errors import ArgumentError
+from localnoise.sims.attacks import checks, gradients
+from localnoise.sims.attacks.apgd import APGD
+from localnoise.sims.attacks.chance import RandomNoise
+from localnoise.sims.attacks.checks import Check
+from localnoise.sims.attacks.fgsm import FGSM
+from localnoise.sims.attacks.ladder import LADDER, Rung, escalate, plateau
+from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.protocol import Attack, Predict, check_options, noise_off, reseed, stream
+from localnoise.sims.attacks.square import Square
+from localnoise.sims.attacks.transfer import Transfer
+from localnoise.sims.attacks.verdict import Stage, Verdict, WorstCase
+from localnoise.validate import whole
+
+WHITE_BOX = ("apgd-ce", "apgd-dlr", "pgd", "fgsm")
+BLACK_BOX = ("transfer", "random", "square")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an adaptive evaluation found.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        Which attack broke which image, all images.
+    rungs : list of Rung
+        The ladder of draws per gradient, on the first images.
+    checks : list of Check
+    ablation : dict of str to float
+        "noise_off.clean" and "noise_off.robust": accuracies of the same network with its noise off at test.
+    """
+
+    verdict: Verdict
+    rungs: list[Rung]
+    checks: list[Check]
+    ablation: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def unreliable(self) -> str:
+        """Reasons of the checks that failed, one after the other; empty if all hold."""
+        return " ".join(f"{check.name}: {check.reason}" for check in self.checks if not check.passed)
+
+    def values(self) -> dict[str, Any]:
+        """Plain values for a record: accuracies, per-image outcomes, the ladder, the checks."""
+        verdict = self.verdict
+        return {
+            "accuracy.clean": verdict.right.double().mean().item(),
+            "accuracy.adaptive": verdict.robust_accuracy,
+            "correct.clean": verdict.right.byte().cpu().numpy(),
+            "correct.adaptive": verdict.robust.byte().cpu().numpy(),
+            "broken_by": verdict.broken_by,
+            "draws": [rung.draws for rung in self.rungs],
+            "accuracy.by_draws": [rung.robust_accuracy for rung in self.rungs],
+            "checks": {check.name: check.passed for check in self.checks},
+            "unreliable": self.unreliable,
+        } | self.ablation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptive:
+    """Evaluate a deployed noisy predictor as a reviewer of stochastic defences would.
+
+    Draws per gradient rise until robust accuracy no longer falls; then every attack runs, and the worst case over them
+    counts, image by image. On the first `checked` images every attack runs on every image, for the checks; on the
+    others only until an image is broken.
+
+    Parameters
+    ----------
+    eps : float
+        Largest change of a pixel, pixels in [0, 1].
+    steps, restarts : int
+        Of each iterative attack.
+    ladder : tuple of int
+        Draws per gradient, rising.
+    queries : int
+        Of the Square attack, per image.
+    tries : int
+        Of the random-noise attack, per image.
+    votes : int
+        Independent evaluations of each example, an odd number.
+    checked : int
+        Images that the ladder and the checks use.
+    """
+
+    eps: float = 0.1
+    steps: int = 100
+    restarts: int = 1
+    ladder: tuple[int, ...] = LADDER
+    queries: int = 5_000
+    tries: int = 100
+    votes: int = 5
+    checked: int = 200
+
+    def __post_init__(self) -> None:
+        check_options(self, "steps", "restarts", "queries", "tries", "votes", "checked")
+        rising = [whole(draws) or 0 for draws in self.ladder]
+        if not rising or rising[0] < 1 or rising != sorted(set(rising)):
+            raise ArgumentError(f"ladder={self.ladder!r}: expected rising whole numbers >= 1, as {LADDER}")
+
+    def attacks(self, draws: int, twin: Predict) -> dict[str, Attack]:
+        """Every attack by name, white-box first, with `draws` per gradient."""
+        eps, steps, restarts = self.eps, self.steps, self.restarts
+        return {
+            "apgd-ce": APGD(eps=eps, steps=steps, restarts=restarts, draws=draws),
+            "apgd-dlr": APGD(eps=eps, loss="dlr", steps=steps, restarts=restarts, draws=draws),
+            "pgd": PGD(eps=eps, steps=steps, restarts=restarts, draws=draws, keep="best"),
+            "fgsm": FGSM(eps=eps, draws=draws),
+            "transfer": Transfer(twin=twin, attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=1)),
+            "random": RandomNoise(eps=eps, tries=self.tries),
+            "square": Square(eps=eps, queries=self.queries),
+        }
+
+    def __call__(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        twin: Predict,
+        seed: int = 0,
+        batch: int = 250,
+        stage: Stage | None = None,
+    ) -> Report:
+        """Attack, judge and check.
+
+        Parameters
+        ----------
+        predictor : callable
+            The deployed predictor, images (T, 1, 28, 28) in [0, 1] to logits, as a rule a `localnoise.nn.Predictor`.
+        images, labels : Tensor
+            (T, 1, 28, 28) and (T,) int64.
+        twin : callable
+            The undefended network, whose adversarial examples are tried too.
+        stage : callable
+            Told what is being done, how many images are done, and of how many.
+        """
+        few = slice(self.checked)
+        known: dict[str, Any] = {"seed": seed, "batch": batch, "stage": stage}
+        rungs = escalate(
+            lambda draws: APGD(eps=self.eps, steps=self.steps, restarts=self.restarts, draws=draws),
+            predictor, images[few], labels[few], ladder=self.ladder, votes=self.votes, **known,
+        )  # fmt: skip
+        draws = plateau(rungs)
+        attacks = self.attacks(draws, twin)
+        every = WorstCase(attacks=attacks, cascade=False, votes=self.votes)
+        verdict = first = every(predictor, images[few], labels[few], **known)
+        if len(images) > self.checked:
+            cascade, others = WorstCase(attacks=attacks, votes=self.votes), slice(self.checked, None)
+            rest = cascade(predictor, images[others], labels[others], **known)
+            wrong = {name: torch.cat([first.wrong[name], rest.wrong[name]]) for name in attacks}
+            verdict = Verdict(torch.cat([first.clean, rest.clean]), wrong, self.votes)
+        found = self._check(predictor, images[few], labels[few], first, rungs, draws, known)
+        with noise_off(predictor):
+            plain = WorstCase(attacks={"noise off": APGD(eps=self.eps, steps=self.steps, draws=1)}, votes=1)
+            off = plain(predictor, images[few], labels[few], **known)
+        clean = off.right.double().mean().item()
+        ablation = {"noise_off.clean": clean, "noise_off.robust": off.robust_accuracy}
+        return Report(verdict, rungs, found, ablation)
+
+    def _check(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        first: Verdict,
+        rungs: list[Rung],
+        draws: int,
+        known: dict[str, Any],
+    ) -> list[Check]:
+        right = first.right
+        by_eps = {self.eps: first.survives("apgd-ce")}
+        for eps in {self.eps / 2, min(2 * self.eps, 1.0), 1.0} - {self.eps}:
+            wider: dict[str, Attack] = {f"eps {eps:g}": APGD(eps=eps, steps=self.steps, draws=draws)}
+            by_eps[eps] = WorstCase(attacks=wider, votes=self.votes)(predictor, images, labels, **known).robust
+        reseed(predictor, stream(known["seed"], "gradients"))
+        return [
+            gradients.gradient_exists(predictor, images[right], labels[right], draws),
+            gradients.gradient_points_uphill(
+                predictor, images[right], labels[right], eps=self.eps, draws=draws, seed=known["seed"]
+            ),
+            checks.iterative_at_least_single_step(first.survives("fgsm"), first.survives("pgd")),
+            checks.more_draws_never_help(rungs),
+            checks.unbounded_reaches_chance(by_eps[1.0]),
+            checks.falls_with_eps(by_eps),
+            checks.black_box_never_beats_white_box(first, list(BLACK_BOX), list(WHITE_BOX)),
+        ]

@@ -1,0 +1,115 @@
+"""Auto-PGD through a noisy network: a step size that adapts image by image (Croce and Hein 2020), with EOT."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from localnoise.errors import choose
+from localnoise.sims.attacks.keep import Best, strongest
+from localnoise.sims.attacks.losses import LOSSES, ascend
+from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+
+_MOMENTUM, _RISING = 0.75, 0.75  # alpha and rho of the paper
+
+
+def checkpoints(steps: int) -> list[int]:
+    """Steps after which the step size may be halved: w_j = ceil(p_j steps) (Croce and Hein 2020, section 3.2).
+
+    p_0 = 0, p_1 = .22, p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06), as long as p_j <= 1.
+    """
+    p = [0.0, 0.22]
+    while p[-1] <= 1:
+        p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
+    return [math.ceil(share * steps) for share in p[1:-1]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class APGD:
+    """Projected ascent with momentum whose step halves where it stalls (Croce and Hein 2020, algorithm 1).
+
+        z = P(x_k + eta sign(g)),  x_{k+1} = P(x_k + .75 (z - x_k) + .25 (x_k - x_{k-1})),  eta_0 = 2 eps
+
+    At each checkpoint an image's eta is halved, and it goes back to its point of the highest loss, if the loss rose in
+    fewer than .75 of the steps since the last one, or if eta was kept then and the highest loss has not risen since.
+    Loss and gradient are those of the logits averaged over `draws` draws. The iterate of the lowest margin is returned,
+    estimated by those same draws. Cost: restarts x (steps + 1) gradients.
+
+    Parameters
+    ----------
+    eps : float
+        Largest change of a pixel, pixels in [0, 1].
+    loss : str
+        "ce", cross-entropy, or "dlr", difference of logits ratio.
+    steps : int
+        Gradient steps.
+    draws : int
+        Noise draws per gradient (the `rand` version of AutoAttack: 20).
+    restarts : int
+        Runs from different uniform points of the ball; the strongest is returned, image by image.
+    """
+
+    eps: float = 0.1
+    loss: str = "ce"
+    steps: int = 100
+    draws: int = 20
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        check_options(self, "steps", "draws", "restarts")
+        choose("loss", self.loss, LOSSES)
+
+    def __call__(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        batch: int = 250,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Adversarial images of the same shape. `predictor` maps images to logits, with fresh draws each call."""
+        out = []
+        generator = torch.Generator().manual_seed(seed)
+        with drawing(predictor, self.draws):
+            for x0, y in batches(images, labels, batch, self.draws):
+                runs = [self._run(predictor, x0, y, generator) for _ in range(self.restarts)]
+                out.append(strongest(predictor, runs, y))
+                if tick is not None:
+                    tick(len(x0))
+        return torch.cat(out)
+
+    def _run(self, predictor: Predict, x0: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        low, high = (x0 - self.eps).clamp(min=0), (x0 + self.eps).clamp(max=1)
+        loss, turns = LOSSES[self.loss], checkpoints(self.steps)
+        x = (x0 + (2 * torch.rand(x0.shape, generator=generator).to(x0) - 1) * self.eps).clamp(0, 1)
+        previous = x
+        g, f, margins = ascend(predictor, x, y, loss)
+        found = Best(x, margins)
+        top_x, top_g, top_f = x, g, f  # where the loss is highest
+        eta = torch.full_like(f, 2 * self.eps)
+        rises, halved, top_before, last = torch.zeros_like(f), torch.zeros_like(f, dtype=torch.bool), f, 0
+        for k in range(1, self.steps + 1):
+            z = torch.clamp(x + _wide(eta) * g.sign(), low, high)
+            pull = 1.0 if k == 1 else _MOMENTUM
+            moved = torch.clamp(x + pull * (z - x) + (1 - pull) * (x - previous), low, high)
+            previous, x = x, moved
+            g, f_new, margins = ascend(predictor, x, y, loss)
+            found.offer(x, margins)
+            rises, f = rises + (f_new > f), f_new
+            higher = f > top_f
+            top_x, top_g = torch.where(_wide(higher), x, top_x), torch.where(_wide(higher), g, top_g)
+            top_f = torch.where(higher, f, top_f)
+            if k in turns:
+                stalled = (rises < _RISING * (k - last)) | (~halved & (top_f == top_before))
+                eta = torch.where(stalled, eta / 2, eta)
+                x, g = torch.where(_wide(stalled), top_x, x), torch.where(_wide(stalled), top_g, g)
+                f = torch.where(stalled, top_f, f)
+                rises, halved, top_before, last = torch.zeros_like(f), stalled, top_f, k
+        return found.x
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values[:, None, None, None]

@@ -1,0 +1,57 @@
+"""Random noise as an attack: the floor under every other attack."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from localnoise.sims.attacks.keep import Best
+from localnoise.sims.attacks.losses import margin
+from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomNoise:
+    """The best of many random points of the ball, corners and uniform points by turns (Carlini et al. 2019).
+
+    Parameters
+    ----------
+    eps : float
+        Largest change of a pixel, pixels in [0, 1].
+    tries : int
+        Points per image; that of the lowest margin is returned.
+    draws : int or None
+        Noise draws per try; None: those of the deployed predictor.
+    """
+
+    eps: float = 0.1
+    tries: int = 100
+    draws: int | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self, "tries", *(() if self.draws is None else ("draws",)))
+
+    def __call__(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        batch: int = 250,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Adversarial images of the same shape."""
+        out = []
+        generator = torch.Generator().manual_seed(seed)
+        with drawing(predictor, self.draws), torch.no_grad():
+            for x0, y in batches(images, labels, batch, getattr(predictor, "draws", 1)):
+                best = Best(x0, torch.full((len(x0),), torch.inf, device=x0.device))
+                for turn in range(self.tries):
+                    shift = 2 * torch.rand(x0.shape, generator=generator).to(x0) - 1
+                    x = (x0 + self.eps * (shift if turn % 2 else shift.sign())).clamp(0, 1)
+                    best.offer(x, margin(predictor(x), y))
+                out.append(best.x)
+                if tick is not None:
+                    tick(len(x0))
+        return torch.cat(out)

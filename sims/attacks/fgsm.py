@@ -1,0 +1,41 @@
+"""The fast gradient sign method through a noisy network, averaged over its own draws (EOT)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.protocol import Predict, Tick, check_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class FGSM:
+    """One full step along the gradient's sign: clip(x + eps sign(g)) (Goodfellow, Shlens and Szegedy 2015).
+
+    Parameters
+    ----------
+    eps : float
+        Largest change of a pixel, pixels in [0, 1].
+    draws : int
+        Noise draws that the gradient is averaged over.
+    """
+
+    eps: float = 0.1
+    draws: int = 20
+
+    def __post_init__(self) -> None:
+        check_options(self, "draws")
+
+    def __call__(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        batch: int = 250,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Adversarial images of the same shape; nothing is drawn but the defence's own noise."""
+        one = PGD(eps=self.eps, steps=1, step=self.eps, draws=self.draws, random_start=False)
+        return one(predictor, images, labels, seed=seed, batch=batch, tick=tick)

@@ -1,0 +1,86 @@
+"""How many draws an attacker needs: more per gradient until robust accuracy no longer falls."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from torch import Tensor
+
+from localnoise.sims.attacks.paired import difference
+from localnoise.sims.attacks.protocol import Attack, Predict
+from localnoise.sims.attacks.verdict import Stage, WorstCase
+from localnoise.sims.reports.intervals import Estimate
+
+LADDER = (1, 5, 20, 100)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One number of draws.
+
+    Attributes
+    ----------
+    draws : int
+        Noise draws per gradient.
+    survives : Tensor
+        Images (T,) that stay right, bool.
+    change : Estimate or None
+        Robust accuracy less that of the rung before, on the same images, with its 95 % interval.
+    seconds : float
+        What it took.
+    """
+
+    draws: int
+    survives: Tensor
+    change: Estimate | None
+    seconds: float
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Share of images that stay right."""
+        return self.survives.double().mean().item()
+
+
+def escalate(
+    attack: Callable[[int], Attack],
+    predictor: Predict,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    ladder: tuple[int, ...] = LADDER,
+    votes: int = 5,
+    seed: int = 0,
+    batch: int = 250,
+    stage: Stage | None = None,
+) -> list[Rung]:
+    """Run attack(draws) for each rung, until one is no stronger than the one before by more than chance.
+
+    A rung falls if the 95 % interval of the paired difference lies below zero. The last rung that was run is part of
+    the answer: it shows the plateau.
+
+    Parameters
+    ----------
+    attack : callable
+        Number of draws to an attack.
+    images, labels : Tensor
+        (T, 1, 28, 28) in [0, 1] and (T,).
+    ladder : tuple of int
+        Draws per gradient, rising.
+    """
+    rungs: list[Rung] = []
+    for draws in ladder:
+        began = perf_counter()
+        name = f"{draws} draws"
+        verdict = WorstCase(attacks={name: attack(draws)}, votes=votes)(
+            predictor, images, labels, seed=seed, batch=batch, stage=stage
+        )
+        change = difference(rungs[-1].survives, verdict.robust) if rungs else None
+        rungs.append(Rung(draws, verdict.robust, change, perf_counter() - began))
+        if change is not None and change.high >= 0:
+            break
+    return rungs
+
+
+def plateau(rungs: list[Rung]) -> int:
+    """Draws of the rung with the lowest robust accuracy; of equal ones the cheapest."""
+    return min(rungs, key=lambda rung: (rung.robust_accuracy, rung.draws)).draws

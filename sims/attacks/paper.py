@@ -1,0 +1,116 @@
+"""The `paper` protocol: ART's attacks with ART's default options, through one noise draw. Needs `art`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import MissingDependencyError, choose
+from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+
+# The paper's names, and the classes of the Adversarial Robustness Toolbox
+PAPER_ATTACKS = {
+    "fgm": "FastGradientMethod",
+    "pgd": "ProjectedGradientDescent",
+    "autopgd": "AutoProjectedGradientDescent",
+    "square": "SquareAttack",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperAttack:
+    """An attack of the Adversarial Robustness Toolbox, with its default options but for eps.
+
+    As the paper's public code does it (Preble et al. 2026): each gradient, and each prediction inside the attack, is of
+    one noise draw; the average over draws enters only when the examples are tested. The defaults are weak on purpose
+    of comparison: PGD steps by 0.1 without a random start, Square asks 100 times. For a verdict use `adaptive`.
+
+    Parameters
+    ----------
+    name : str
+        "fgm", "pgd", "autopgd" or "square".
+    eps : float
+        Largest change of a pixel, pixels in [0, 1].
+
+    Raises
+    ------
+    MissingDependencyError
+        When called without the Adversarial Robustness Toolbox.
+    """
+
+    name: str
+    eps: float = 0.1
+
+    def __post_init__(self) -> None:
+        choose("name", self.name, PAPER_ATTACKS)
+        check_options(self)
+
+    def __call__(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        batch: int = 250,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Adversarial images of the same shape. ART cuts `batch` images further, as its defaults say."""
+        if self.eps == 0:  # ART refuses it
+            return images.clone()
+        out = []
+        with _seeded(seed), drawing(predictor, 1):
+            for x0, y in batches(images, labels, batch):
+                attack = self._art(predictor, x0)
+                found = attack.generate(x=x0.cpu().numpy(), y=y.cpu().numpy())
+                out.append(torch.from_numpy(found).to(x0))
+                if tick is not None:
+                    tick(len(x0))
+        return torch.cat(out)
+
+    def _art(self, predictor: Predict, images: Tensor) -> Any:
+        try:
+            from art.attacks import evasion
+            from art.estimators.classification import PyTorchClassifier
+        except ImportError as error:
+            raise MissingDependencyError(
+                "the paper's attacks need the Adversarial Robustness Toolbox: pip install 'localnoise[robustness]'"
+            ) from error
+        with torch.no_grad():
+            classes = predictor(images[:1]).shape[1]
+        classifier = PyTorchClassifier(
+            model=_Plain(predictor),
+            loss=nn.CrossEntropyLoss(),
+            input_shape=tuple(images.shape[1:]),
+            nb_classes=classes,
+            clip_values=(0.0, 1.0),
+            device_type="gpu" if images.is_cuda else "cpu",
+        )
+        quiet = {} if self.name == "fgm" else {"verbose": False}  # no progress bars; FGM has none
+        return getattr(evasion, PAPER_ATTACKS[self.name])(classifier, eps=self.eps, **quiet)
+
+
+class _Plain(nn.Module):
+    """A predictor that ART may call, but not switch between training and evaluation."""
+
+    def __init__(self, predictor: Predict) -> None:
+        super().__init__()
+        self._call = (predictor,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._call[0](x)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """ART draws from NumPy's global stream only: lend it one, then put the user's back."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

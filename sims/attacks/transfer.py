@@ -1,0 +1,43 @@
+"""Adversarial examples made on another network: they need nothing from the one under attack."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from localnoise.sims.attacks.protocol import Attack, Predict, Tick
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Attack the defence's twin and hand over what was found (Carlini et al. 2019).
+
+    A defence that falls to its twin's examples, but not to its own gradients, hides its gradients.
+
+    Parameters
+    ----------
+    twin : callable
+        Images to logits; best the same network trained and run without noise.
+    attack : Attack
+        What is run on the twin.
+    """
+
+    twin: Predict
+    attack: Attack
+
+    @property
+    def eps(self) -> float:
+        """Radius of the attack's ball."""
+        return self.attack.eps
+
+    def __call__(
+        self,
+        predictor: Predict,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        batch: int = 250,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Adversarial images of the twin; `predictor` is not asked."""
+        return self.attack(self.twin, images, labels, seed=seed, batch=batch, tick=tick)

@@ -1,8 +1,10 @@
 """Common corruptions (Hendrycks and Dietterich 2019, arXiv 1903.12261), as the library `imagecorruptions` makes them.
 
 The library wants at least 32 x 32 pixels in colour. So an image is rounded to bytes, framed by 2 black pixels, tripled
-to RGB, corrupted, turned grey again by luma (ITU-R BT.601, Pillow's "L") and freed of its frame. Noise drawn for each
-colour is thereby averaged: its standard deviation falls to 0.67 of what the library states for one channel.
+to RGB and corrupted; of the result, one colour is kept and the frame cut off. The colours differ in `gaussian_noise`,
+`impulse_noise` and `shot_noise` alone. To keep one leaves the noise as strong as the library states it, and fits the
+paper: its undefended network keeps .84 and .41 under `gaussian_noise` of severity 2 and 5; three networks `v2` keep .84
+and .40 on average with one colour, but .86 and .48 with the luma of the three, which averages the noise.
 """
 
 import importlib
@@ -48,12 +50,10 @@ def corrupt(images: Tensor, level: float, words: Words, *, name: str) -> Tensor:
         for i, seed in enumerate(words[:, 0]):
             options = {"seed": int(seed)} if name in _OWN_GENERATOR else {}
             np.random.seed(seed.reshape(1).view(np.uint32))  # noqa: NPY002
-            one = Image.fromarray(inputs[i]) if name in _AS_PICTURE else inputs[i]
-            outputs[i] = function(one, int(level), **options)  # truncated to bytes, as by the library
-    if outputs.ndim == 4:
-        outputs = np.asarray(Image.fromarray(outputs.reshape(-1, *outputs.shape[2:])).convert("L"))
-    inner = slice(_FRAME, -_FRAME)
-    cropped = outputs.reshape(framed.shape)[:, inner, inner]
+            image = Image.fromarray(inputs[i]) if name in _AS_PICTURE else inputs[i]
+            outputs[i] = function(image, int(level), **options)  # truncated to bytes, as by the library
+    one_colour = outputs if outputs.ndim == 3 else outputs[..., 0]
+    cropped = one_colour[:, _FRAME:-_FRAME, _FRAME:-_FRAME]
     return torch.from_numpy(np.divide(cropped, 255, dtype=np.float32)[:, None]).to(images)
 
 

@@ -7,10 +7,14 @@ import typer
 from rich import box
 from rich.table import Table
 
+from localnoise.errors import MissingDependencyError
 from localnoise.sims import modifications
 from localnoise.sims.console import console
 from localnoise.sims.data import contact_sheet, describe, load
 from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.modifications import corruptions
+
+_SEED = 5  # of draws that show what the modifications do: no angle near zero, no square on the background alone
 
 
 def data(
@@ -48,8 +52,20 @@ def data(
     console.print(f"SHA-256 {description.fingerprint}")
     out.mkdir(parents=True, exist_ok=True)
     contact_sheet(dataset, out / "classes.png")
-    modifications.figure(to_tensor(dataset.test_images[:10]), out / "modifications.png")
+    leave_out = _cannot_be_drawn()
+    modifications.figure(to_tensor(dataset.test_images[:2]), out / "modifications.png", _SEED, leave_out)
     console.print(f"figures {out / 'classes.png'}, {out / 'modifications.png'}")
+
+
+def _cannot_be_drawn() -> list[str]:
+    """Name the modifications that ask for a library that is missing, and say so."""
+    try:
+        corruptions.library()
+    except MissingDependencyError as error:
+        names = [corruption.name for corruption in corruptions.CORRUPTIONS]
+        console.print(f"Without {', '.join(names)}: {error}", markup=False, soft_wrap=True)
+        return names
+    return []
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ def checkpoints(steps: int) -> list[int]:
 
     p_0 = 0, p_1 = .22, p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06), as long as p_j <= 1.
     """
-    p = [0.0, 0.22]
-    while p[-1] <= 1:
-        p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
-    return [math.ceil(share * steps) for share in p[1:-1]]
+    percent = [0, 22]  # whole numbers: 57.0000001 would round up
+    while percent[-1] <= 100:
+        percent.append(percent[-1] + max(percent[-1] - percent[-2] - 3, 6))
+    return [math.ceil(share * steps / 100) for share in percent[1:-1]]
 
 
 @dataclass(frozen=True, kw_only=True)

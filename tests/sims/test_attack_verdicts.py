@@ -1,0 +1,199 @@
+"""The worst case, the ladder, the checks; planted broken defences are caught, an honest one is not."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from localnoise import UnitGrid
+from localnoise.errors import ArgumentError
+from localnoise.nn import NoiseLayer, Predictor
+from localnoise.sims.attacks import APGD, FGSM, PGD, Adaptive, RandomNoise, Verdict, WorstCase, checks, escalate
+from localnoise.sims.attacks.ladder import Rung, plateau
+from localnoise.sims.attacks.paired import difference
+from localnoise.sims.attacks.verdict import wrong_votes
+
+Trained = tuple[nn.Sequential, Tensor, Tensor]
+
+
+def first(trained: Trained, count: int = 60) -> Trained:
+    return trained[0], trained[1][:count], trained[2][:count]
+
+
+ADAPTIVE = Adaptive(eps=0.1, steps=12, ladder=(1, 4), queries=200, tries=10, votes=3, checked=40)
+
+
+@pytest.fixture
+def defended(trained: Trained) -> Predictor:
+    grid = UnitGrid((14, 14), 1)
+    grid.field.S[:] *= 0.1
+    net = trained[0]
+    return Predictor(net[:1], NoiseLayer(grid, seed=1), net[1:], draws=4).eval()
+
+
+def outcome(*right: int) -> Tensor:
+    return torch.tensor(right, dtype=torch.bool)
+
+
+def test_the_worst_case_is_the_intersection_and_the_cascade_only_saves_work(
+    trained: Trained,
+) -> None:
+    net, images, labels = first(trained)
+    attacks = {"weak": RandomNoise(eps=0.1, tries=3), "strong": PGD(eps=0.1, steps=5, draws=1, random_start=False)}
+    every = WorstCase(attacks=attacks, cascade=False)(net, images, labels)
+    cascade = WorstCase(attacks=attacks)(net, images, labels)
+    assert torch.equal(every.right, net(images).argmax(1) == labels)
+    assert torch.equal(every.robust, every.survives("weak") & every.survives("strong"))
+    assert torch.equal(every.robust, cascade.robust)
+    assert 0 < every.robust_accuracy < every.right.double().mean().item()
+    assert (every.wrong["strong"][every.right] >= 0).all()
+    assert (cascade.wrong["strong"][~cascade.survives("weak")] == -1).all()
+    names = np.array(every.broken_by)
+    assert np.array_equal(names == "", every.robust.numpy())
+    assert np.array_equal(names == "clean", (~every.right).numpy())
+    assert set(names) <= {"", "clean", "weak", "strong"}
+
+
+def test_votes_are_fresh_and_fix_what_one_vote_would_blur(defended: Predictor, trained: Trained) -> None:
+    _, images, labels = first(trained)
+    found = wrong_votes(defended, images, labels, votes=9, seed=1)
+    assert torch.equal(found, wrong_votes(defended, images, labels, votes=9, seed=1))
+    assert not torch.equal(found, wrong_votes(defended, images, labels, votes=9, seed=2))
+    assert ((found > 0) & (found < 9)).any()  # some images hang on the draws
+
+
+def test_the_ladder_stops_at_the_plateau_and_goes_on_while_accuracy_falls(trained: Trained) -> None:
+    net, images, labels = first(trained)
+
+    def stronger(draws: int) -> PGD:
+        return PGD(eps=0.004 * draws, steps=3, draws=1, random_start=False)
+
+    falling = escalate(stronger, net, images, labels, ladder=(1, 10, 30))
+    assert [rung.draws for rung in falling] == [1, 10, 30]
+    assert falling[1].change is not None
+    assert falling[1].change.high < 0
+    assert plateau(falling) == 30
+    same = escalate(lambda draws: FGSM(eps=0.05, draws=draws), net, images, labels, ladder=(1, 5, 20))
+    assert [rung.draws for rung in same] == [1, 5]
+    assert plateau(same) == 1
+
+
+def test_the_paired_interval_covers() -> None:
+    """On simulated pairs the 95 % interval holds the true difference in 93 to 99 % of the cases."""
+    rng = torch.Generator().manual_seed(0)
+    inside = 0
+    for _ in range(1000):
+        u = torch.rand(80, generator=rng)
+        found = difference(u < 0.6, (u > 0.05) & (u < 0.55))  # the true difference is -.1
+        inside += found.low <= -0.1 <= found.high
+    assert 930 <= inside <= 990
+    none = difference(outcome(1, 0, 1), outcome(1, 0, 1))
+    assert none.mean == 0
+    assert none.low < 0 < none.high
+
+
+def test_each_check_can_fail() -> None:
+    good, bad = torch.ones(100, dtype=torch.bool), torch.zeros(100, dtype=torch.bool)
+    cases = [
+        (lambda a, b: checks.iterative_at_least_single_step(a, b), (good, bad), (bad, good)),
+        (
+            lambda a, b: checks.more_draws_never_help([Rung(1, a, None, 0), Rung(5, b, None, 0)]),
+            (good, bad),
+            (bad, good),
+        ),
+        (lambda a, b: checks.falls_with_eps({0.2: b, 0.1: a}), (good, bad), (bad, good)),
+        (lambda a, _: checks.unbounded_reaches_chance(a), (bad, bad), (good, good)),
+    ]
+    for check, holds, fails in cases:
+        assert check(*holds).passed
+        assert not check(*fails).passed
+        assert check(*fails).reason.endswith(".")
+
+
+def test_black_box_against_white_box_allows_for_the_votes_noise() -> None:
+    clean = torch.zeros(100, dtype=torch.int64)
+
+    def verdict(white: int, black: int) -> Verdict:
+        wrong = {"pgd": torch.zeros(100, dtype=torch.int64), "square": torch.zeros(100, dtype=torch.int64)}
+        wrong["pgd"][:5], wrong["square"][:5] = white, black
+        return Verdict(clean, wrong, 5)
+
+    assert checks.black_box_never_beats_white_box(verdict(2, 3), ["square"], ["pgd"]).passed
+    assert checks.black_box_never_beats_white_box(verdict(5, 5), ["square"], ["pgd"]).passed
+    failed = checks.black_box_never_beats_white_box(verdict(0, 5), ["square"], ["pgd"])
+    assert not failed.passed
+    assert "5 of 100" in failed.reason
+
+
+def test_an_honest_noisy_network_passes_every_check(defended: Predictor, trained: Trained) -> None:
+    net, images, labels = first(trained)
+    report = ADAPTIVE(defended, images, labels, twin=net, seed=3)
+    assert report.unreliable == ""
+    assert len(report.checks) == 7
+    values = report.values()
+    assert values["correct.adaptive"].shape == (60,)
+    assert values["accuracy.adaptive"] == values["correct.adaptive"].mean() < values["accuracy.clean"]
+    assert values["noise_off.robust"] < values["noise_off.clean"]
+    assert defended.draws == 4
+    assert defended.noise.when == "both"
+    again = ADAPTIVE(defended, images, labels, twin=net, seed=3)
+    assert again.verdict.broken_by == report.verdict.broken_by
+
+
+class Round(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * 8).round() / 8
+
+
+class Detach(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
+
+
+class Misleading(nn.Module):
+    """Right forwards, quantised by a rounding that leaks a gradient of random signs backwards."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        shuffled = x * torch.sign(torch.randn_like(x)) * 1e-3
+        return x.detach() + shuffled - shuffled.detach()
+
+
+@pytest.mark.parametrize(
+    ("planted", "caught_by"),
+    [(Round, "gradient_exists"), (Detach, "gradient_exists"), (Misleading, "gradient_points_uphill")],
+)
+def test_a_planted_broken_defence_is_flagged(
+    planted: Callable[[], nn.Module], caught_by: str, trained: Trained
+) -> None:
+    net, images, labels = first(trained)
+    broken = nn.Sequential(planted(), net)
+    report = ADAPTIVE(broken, images, labels, twin=net, seed=3)
+    failed = {check.name for check in report.checks if not check.passed}
+    assert {caught_by, "black_box_never_beats_white_box"} <= failed
+    assert caught_by in report.values()["unreliable"]
+
+
+def test_saturated_activations_are_flagged(trained: Trained) -> None:
+    net, images, labels = first(trained, 40)
+    weights = net[2].weight.clone()
+
+    class Saturated(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return net[4](torch.tanh(1e6 * nn.functional.linear(net[0](x).flatten(1), weights, net[2].bias)))
+
+    report = ADAPTIVE(Saturated(), images, labels, twin=net, seed=3)
+    assert "gradient_exists" in report.unreliable
+
+
+def test_bad_settings_are_named(trained: Trained) -> None:
+    net, images, labels = first(trained)
+    with pytest.raises(ArgumentError, match=r"votes=4: expected an odd number"):
+        WorstCase(attacks={"pgd": PGD()}, votes=4)
+    with pytest.raises(ArgumentError, match="attacks is empty"):
+        WorstCase()
+    with pytest.raises(ArgumentError, match=r"ladder=\(5, 1\): expected rising"):
+        Adaptive(ladder=(5, 1))
+    with pytest.raises(ArgumentError, match="divide by 255"):
+        WorstCase(attacks={"apgd": APGD(steps=1)})(net, images * 255, labels)

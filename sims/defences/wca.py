@@ -8,6 +8,10 @@ from localnoise.sims.defences.learned import LearnedNoise
 from localnoise.sims.defences.lesson import Lesson, teach
 from localnoise.validate import as_count, check_positive
 
+# `select` over 0, 0.003, 0.01, 0.03, 0.1 on 500 held-out images of the embedded training set (v2, layers after the
+# frozen front, 5 epochs, PGD of 10 steps with 8 draws): robust 0.170, 0.156, 0.158, 0.172, 0.186; clean 0.846, 0.848,
+# 0.846, 0.840, 0.794. The robust ones differ by less than two standard errors (0.017 each): no strength was found to
+# help a mean of logits against an attacker who averages too.
 STRENGTH = 0.03
 
 

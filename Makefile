@@ -57,7 +57,15 @@ $(VENV)/.sims: $(VENV)/.base pyproject.toml
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims]"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.sims
+# OpenCV's usual wheel needs the system's OpenGL, which a bare machine lacks; the headless one is the same without it.
+$(VENV)/.robustness: $(VENV)/.sims
+	@echo "==> Installing the common corruptions and the paper's attacks: about a minute the first time"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness]"
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { $(PIP) uninstall -y opencv-python && \
+	$(PIP) install -c constraints.txt --no-deps opencv-python-headless; }
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.robustness
 	@echo "==> Installing what tests and checks need: about a minute the first time"
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,dev]"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,dev]"
 	@touch $@

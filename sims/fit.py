@@ -67,15 +67,13 @@ def fit(
         bar = bars.add_task(f"train {network}", total=epochs * len(bench.data.train_images))
         bench.train_base(lambda n: bars.advance(bar, n))
         bars.update(bar, completed=epochs * len(bench.data.train_images))
-        h = bench.h_train
         bar = bars.add_task(f"displace {layer} by {source}", total=bench.attacked_train if source == "pgd" else None)
-        moved = bench.modified_train(source, chosen.level, tick=lambda n: bars.advance(bar, n))
-        bars.update(bar, total=len(moved), completed=len(moved))
-        bar = bars.add_task(f"learn by {rule}", total=len(moved))
-        for first in range(0, len(moved), _CHUNK):
-            rows = slice(first, min(first + _CHUNK, len(moved)))
-            d, activation = (moved[rows] - h[rows]).numpy(), h[rows].numpy()
-            grid.learn(d, activation if grid.field.signal else None, rule=rule)
+        d, h = bench.displacement(chosen, tick=lambda n: bars.advance(bar, n))
+        bars.update(bar, total=len(d), completed=len(d))
+        bar = bars.add_task(f"learn by {rule}", total=len(d))
+        for first in range(0, len(d), _CHUNK):
+            rows = slice(first, min(first + _CHUNK, len(d)))
+            grid.learn(d[rows].numpy(), h[rows].numpy() if grid.field.signal else None, rule=rule)
             bars.advance(bar, rows.stop - rows.start)
     if trace is not None or signal == "none":
         grid.normalise(chosen.trace if trace is None else trace, scope)

@@ -6,7 +6,7 @@ from localnoise.sims.arms.arm import Arm, Array, Build
 
 def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Build:
     def build(d: Array, h: Array, trace: float) -> UnitGrid:
-        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring)  # type: ignore[arg-type]
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring)
         return grid.learn(d, rule=rule).normalise(trace, scope)
 
     return build
@@ -14,7 +14,7 @@ def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Bu
 
 def _signal(**wiring: object) -> Build:
     def build(d: Array, h: Array, trace: float) -> UnitGrid:
-        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring)  # type: ignore[arg-type]
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring)
         return grid.learn(d, h)
 
     return build

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from localnoise.sims import modifications
 from localnoise.sims.displacements.drift import drift
-from localnoise.sims.training import activations
+from localnoise.sims.experiments.training import activations
 from localnoise.validate import as_count
 
 Moved = tuple[Tensor, Tensor]

@@ -1,7 +1,6 @@
 """Cells of a comparison: arms x threats, each network trained on a threat's own source, or on given ones."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.arms import ARMS
@@ -42,14 +41,12 @@ def matched(seeds: Iterable[int], arms: Iterable[str], threats: Iterable[Threat]
 
     attack : the source that stands for the threat "adaptive", which is many attacks.
     """
-    wanted = list(threats)
-    out = []
+    wanted, out = [one for one in threats if one.name != "clean"], []
+    clean = max((one.images for one in wanted), default=1)
     for seed in seeds:
         for one in wanted:
-            if one.name == "clean":
-                continue
             source = Source.default(attack if one.name == "adaptive" else one.name, one.level)
-            out += trained_on(seed, (source,), arms, [replace(one, name="clean", level=0.0), one])
+            out += trained_on(seed, (source,), arms, [Threat(name="clean", level=0.0, images=clean), one])
     return list(dict.fromkeys(out))
 
 
@@ -58,8 +55,8 @@ def trained_on(seed: int, sources: tuple[Source, ...], arms: Iterable[str], thre
     wanted, out = list(threats), []
     for name in arms:
         arm = ARMS[choose("arm", name, ARMS)]
-        if arm.causes > 1 and not all(source.name in MODIFICATIONS for source in sources):
-            continue
+        if arm.causes > 1 and not any(source.name in MODIFICATIONS for source in sources):
+            continue  # an attack has one cause
         learned = sources if arm.learns else ()
         trace = sources[0].trace if not arm.learns and arm.build is not None and arm.when != "never" else None
         out += [Cell(seed=seed, sources=learned, arm=name, threats=(one,), trace=trace) for one in wanted]

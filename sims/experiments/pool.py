@@ -43,7 +43,10 @@ def run(
     todo = [cell for cell in everything if key(cell.config(settings)) not in done]
     groups: dict[Any, list[Cell]] = {}
     for cell in todo:
-        groups.setdefault((cell.seed, cell.sources), []).append(cell)
+        groups.setdefault((cell.seed, cell.sources or (cell.arm, cell.trace)), []).append(cell)
+    for group in groups.values():  # the threats of one trained network together
+        order = {cell.trained: place for place, cell in reversed(list(enumerate(group)))}
+        group.sort(key=lambda cell: order[cell.trained])
     if not todo:
         return 0
     context = multiprocessing.get_context("spawn")
@@ -143,4 +146,5 @@ def _work(group: list[Cell]) -> None:
 
 def _describe(cell: Cell) -> str:
     names = " + ".join(source.name for source in cell.sources)
-    return f"seed {cell.seed}, {names}, {ARMS[cell.arm].label}"
+    tested = ", ".join(threat.label for threat in cell.threats)
+    return ", ".join(filter(None, (f"seed {cell.seed}", names, ARMS[cell.arm].label, tested)))

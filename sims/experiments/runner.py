@@ -52,7 +52,7 @@ class Runner:
     folder: Path
     stage: Stage = lambda what, done, of: None
     _bench: Workbench | None = None
-    _displaced: dict[tuple[int, Source], Tensor] = field(default_factory=dict)
+    _displaced: dict[tuple[int, Source], tuple[Tensor, Tensor]] = field(default_factory=dict)
     _examiner: Examiner | None = None
     _trained: tuple[Cell, Predictor, int, float] | None = None
 
@@ -101,14 +101,14 @@ class Runner:
         members: list[Any] = []
         shares: list[float] = []
         for source in cell.sources:
-            moved = self._displacement(bench, source)
-            h, trace = bench.h_train[: len(moved)], source.trace if cell.trace is None else cell.trace
+            d, h = self._displacement(bench, source)
+            trace = source.trace if cell.trace is None else cell.trace
             self.stage(f"learn: {arm.label}", 0, 0)
-            causes = bench.causes(source.name, len(moved), arm.causes)
+            causes = bench.causes(source.name, len(d), arm.causes)
             found = np.unique(causes)
             for cause in found:
                 rows = slice(None) if len(found) == 1 else causes == cause
-                members.append(arm.build((moved - h).numpy()[rows], h.numpy()[rows], trace))
+                members.append(arm.build(d.numpy()[rows], h.numpy()[rows], trace))
                 members[-1].state = None  # the running statistics: 130 MB a field
                 shares.append(1 / len(found))  # a source's turn comes as often as another's, whatever its causes
         if not cell.sources:
@@ -116,11 +116,11 @@ class Runner:
             members, shares = [arm.build(still, still, 1.0 if cell.trace is None else cell.trace)], [1.0]
         return members[0] if len(members) == 1 and not arm.clean else Bank(members, arm.clean, shares)
 
-    def _displacement(self, bench: Workbench, source: Source) -> Tensor:
-        """Modified activations of a source, kept while it is in use."""
+    def _displacement(self, bench: Workbench, source: Source) -> tuple[Tensor, Tensor]:
+        """Displacements of a source and the activations displaced, kept while they are in use."""
         if (bench.seed, source) not in self._displaced:
             self._displaced.clear()
             tick = ticker(self.stage, f"{source.name}: attack training images", bench.attacked_train)
             self.stage(f"{source.name}: modify", 0, 0)
-            self._displaced[bench.seed, source] = bench.displaced(source, tick)
+            self._displaced[bench.seed, source] = bench.displacement(source, tick)
         return self._displaced[bench.seed, source]

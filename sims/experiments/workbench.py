@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from localnoise.files import written_aside
-from localnoise.sims import modifications, networks
+from localnoise.sims import displacements, modifications, networks
 from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.data import Dataset
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.experiments import training
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.source import DRIFT, Source
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
 
@@ -106,15 +106,23 @@ class Workbench:
             few = slice(self.attacked_train)
             attack = ATTACKS[source.name](self.attack, source.level)
             return attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
-        return modifications.apply(source.name, images, source.level, self._stream(_TRAIN, draw))
+        seed = self._stream(_TRAIN, draw)
+        if source.name == DRIFT:
+            return displacements.drift(images, source.level, seed, frames=2)[:, 1]
+        return modifications.apply(source.name, images, source.level, seed)
 
-    def displaced(self, source: Source, tick: training.Tick | None = None) -> Tensor:
-        """Activations of the images that `source` modified, from draw 0."""
-        return training.activations(self.network.front, self.altered(source, tick=tick))
+    def displacement(self, source: Source, tick: training.Tick | None = None) -> tuple[Tensor, Tensor]:
+        """(d, h): how activations h moved under a source, draw 0; both (T, C, H, W)."""
+        if source.name == DRIFT:
+            seed = self._stream(_TRAIN)
+            return displacements.temporal(self.network.front, self.train[0], source.level, seed, frames=2)
+        d = training.activations(self.network.front, self.altered(source, tick=tick))
+        d -= self.h_train[: len(d)]
+        return d, self.h_train[: len(d)]
 
     def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
-        """Which of up to `parts` causes moved each training image of draw 0, (count,); all one for an attack."""
-        if source in ATTACKS:
+        """Which of up to `parts` causes moved each training image of draw 0, (count,); one but for modifications."""
+        if source not in modifications.MODIFICATIONS:
             return np.zeros(count, np.int64)
         return modifications.causes(source, self._stream(_TRAIN), count, parts)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
-from localnoise.sims import networks, training
+from localnoise.sims import networks
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
@@ -27,6 +27,7 @@ from localnoise.sims.defences import (
 )
 from localnoise.sims.defences.lesson import noiseless, teach
 from localnoise.sims.defences.wca import objective
+from localnoise.sims.experiments import training
 
 TRAIN, TEST = 1200, 200
 WEAK = PGD(eps=0.1, steps=2, step=0.07, draws=1)  # few steps: what is tested is the training, not the attack
@@ -50,12 +51,12 @@ def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 def lesson(data) -> Lesson:
     torch.set_num_threads(1)
     images, labels, _, _ = data
-    network = networks.v2(0)
+    network = networks.build(seed=0)
     training.train_base(network, images, labels, epochs=3, seed=0)
     return Lesson(
         front=network.front,
-        back=networks.v2_back,
-        fresh_front=lambda seed: networks.v2(seed).front,
+        back=lambda seed: networks.build(seed=seed).back,
+        fresh_front=lambda seed: networks.build(seed=seed).front,
         modified=lambda draw: images.roll(1, 3),
         images=images,
         labels=labels,
@@ -133,7 +134,7 @@ def test_ticks_count_every_presentation(short):
     [
         ({"epochs": 0}, "epochs=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"front": networks.v2(0).front}, "frozen"),
+        ({"front": networks.build(seed=0).front}, "frozen"),
         ({"images": torch.zeros(3, 28, 28)}, r"\(3, 28, 28\)"),
         ({"images": torch.full((100, 1, 28, 28), 255.0)}, "255"),
         ({"images": torch.full((100, 1, 28, 28), torch.nan)}, "nan"),

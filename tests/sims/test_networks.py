@@ -10,10 +10,11 @@ from torch import nn
 from localnoise import UnitGrid, central
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer
-from localnoise.sims import data, training
+from localnoise.sims import data
 from localnoise.sims.attacks import PGD
+from localnoise.sims.experiments import training
+from localnoise.sims.experiments.workbench import Workbench
 from localnoise.sims.networks import ACTIVATIONS, NETWORKS, build
-from localnoise.sims.workbench import Workbench
 
 CUTS = [(name, layer) for name, hidden in NETWORKS.items() for layer in range(1, hidden + 1)]
 

@@ -21,7 +21,9 @@ COMMANDS = {
     "fit": ("fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
+    "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
     "compare": ("compare:compare", "Compare any arms against any threats, under the paper's protocol or a reviewer's."),
+    "transfer": ("transfer:transfer", "Which source's noise helps against which threat: heat maps."),
     "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
 }
 

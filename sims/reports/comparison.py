@@ -73,7 +73,7 @@ def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
 
 
 def learned(config: dict[str, Any]) -> str:
-    """What a cell learned from: its sources with their levels; the trace, where it is set apart."""
+    """What a cell learned from: its sources with their levels, and the trace; "" for none of both."""
     sources = " + ".join(f"{source['name']}@{source['level']:g}" for source in config["sources"])
-    trace = config.get("trace")
+    trace = config.get("trace", config["sources"][0]["trace"] if sources else None)
     return sources if trace is None else f"{sources} trace {trace:g}".strip()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from localnoise.files import written_aside
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.comparing import Comparison
+from localnoise.sims.reports.side_by_side import Row
 from localnoise.sims.reports.summary import Summary
 from localnoise.sims.reports.tables import words
 
@@ -111,6 +112,37 @@ def threats(table: Comparison, path: Path, title: str) -> None:
         axes.grid(visible=False, axis="x")
         axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
         figure.legend(loc="outside right center", frameon=False, title="■ central   ● local")
+
+
+def strengths(rows: list[Row], path: Path, title: str) -> None:
+    """Accuracy against strength, a panel for each source, a line for each arm; hollow diamonds: the paper's values."""
+    sources = list(dict.fromkeys(row.source for row in rows))
+    wide = min(3, len(sources))
+    high = -(-len(sources) // wide)
+    with drawn(path, (2.6 * wide + 1.6, 2.2 * high + 0.6)) as figure:
+        panels = figure.subplots(high, wide, squeeze=False, sharey=True).flat
+        arms = list(dict.fromkeys(row.arm for row in rows))
+        for axes, source in zip(panels, sources, strict=False):
+            for index, arm in enumerate(arms):
+                for trace, line in ((2.0, "-"), (0.5, ":")):
+                    own = [r for r in rows if (r.source, r.arm, r.trace) == (source, arm, trace)]
+                    spread = [r.measured.half_width for r in own]
+                    place, label = [r.level for r in own], ARMS[arm].label if trace == 2 else None
+                    axes.errorbar(
+                        place, [r.measured.mean for r in own], spread, ls=line, c=colour(arm, index), label=label
+                    )
+                    told = [r for r in own if r.stated is not None]
+                    means = [r.stated.mean for r in told if r.stated]
+                    axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=colour(arm, index))
+            axes.set(title=words(source.removeprefix("art-")), ylim=(0, 1))
+        for axes in list(panels)[len(sources) :]:
+            axes.set_visible(False)
+        figure.supxlabel("strength (eps of an attack; severity or scale of a modification)", fontsize=9)
+        figure.supylabel("accuracy (share of images right)", fontsize=9)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside right center", frameon=False, title=f"{title}\n— trace 2  ··· 0.5\n◇ stated"
+        )
 
 
 def colour(arm: str, index: int) -> str:

@@ -113,7 +113,7 @@ def test_seed_fixes_everything_and_whole_trains_every_layer(short, name):
         front = first.front[0] if name == "wca" else first.front
         assert (front is short.front) is not whole
         if whole:
-            assert moved(networks.v2(short.seed).front, front)
+            assert moved(networks.build(seed=short.seed).front, front)
 
 
 @pytest.mark.parametrize("name", DEFENCES)

@@ -1,0 +1,113 @@
+"""The paper's table beside ours: one row for each source, strength and trace; misses are marked and counted."""
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.reports import stated
+from localnoise.sims.reports.comparison import Outcome, Place
+from localnoise.sims.reports.intervals import Estimate
+from localnoise.sims.reports.stated import Stated
+from localnoise.sims.reports.tables import share, words
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm at one source, strength and trace: measured, and stated where the paper has it."""
+
+    source: str
+    level: float
+    trace: float
+    arm: str
+    measured: Estimate
+    stated: Stated | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the two agree; None where the paper states nothing."""
+        return None if self.stated is None else self.stated.agrees(self.measured)
+
+
+def rows(found: dict[Place, Outcome], sources: list[str]) -> list[Row]:
+    """Rows in the order of the sources, then strength, trace, arm."""
+    wanted = {(row.source, row.level, row.arm): row for row in stated.table()}
+    placed = [(arm, learned, *tested.rpartition("@")[::2], own) for (arm, learned, tested), own in found.items()]
+    traces = sorted({float(learned.rpartition("trace ")[2]) for _, learned, *_ in placed if learned})
+    out = []
+    for arm, learned, source, level, own in placed:
+        if source in sources:
+            row = wanted.get((source, float(level), arm))
+            # an arm without a trace of its own, such as no noise, stands beside each trace
+            for trace in [float(learned.rpartition("trace ")[2])] if learned else traces:
+                out.append(Row(source, float(level), trace, arm, own.accuracy, row))
+    order = list(ARMS)
+    attack = {source for source in sources if source.startswith("art-")}
+    kept = [row for row in out if row.source not in attack or row.trace == 2]
+    return sorted(kept, key=lambda row: (sources.index(row.source), -row.trace, row.level, order.index(row.arm)))
+
+
+def terminal(table: list[Row], title: str) -> Table:
+    """Measured ± half width, the paper's value in brackets; `*` where they disagree."""
+    arms = list(dict.fromkeys(row.arm for row in table))
+    out = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
+    out.add_column("source", no_wrap=True)
+    for name in ("strength", "trace"):
+        out.add_column(name, justify="right")
+    for arm in arms:
+        out.add_column(ARMS[arm].label, justify="right", max_width=18)
+    before = None
+    for place, own in _grouped(table).items():
+        if before not in (None, place[0]):
+            out.add_section()
+        before = place[0]
+        out.add_row(_label(place[0]), f"{place[1]:g}", f"{place[2]:g}", *(_cell(own.get(arm)) for arm in arms))
+    return out
+
+
+def markdown(table: list[Row]) -> str:
+    """As `terminal`, in Markdown."""
+    arms = list(dict.fromkeys(row.arm for row in table))
+    lines = ["| source | strength | trace | " + " | ".join(ARMS[arm].label for arm in arms) + " |"]
+    lines.append("|---|---:|---:|" + "---:|" * len(arms))
+    for (source, level, trace), own in _grouped(table).items():
+        cells = " | ".join(_cell(own.get(arm)) for arm in arms)
+        lines.append(f"| {_label(source)} | {level:g} | {trace:g} | {cells} |")
+    return "\n".join(lines)
+
+
+def verdict(table: list[Row]) -> str:
+    """How many rows agree, by trace, and which do not."""
+    lines = []
+    for trace in sorted({row.trace for row in table}, reverse=True):
+        for kind, attack in (("attacks", True), ("modifications", False)):
+            judged = [
+                r for r in table if r.trace == trace and r.agrees is not None and r.source.startswith("art-") == attack
+            ]
+            if judged:
+                lines.append(f"trace {trace:g}, {kind}: {sum(r.agrees is True for r in judged)} of {len(judged)} agree")
+    lines.append("In brackets what the paper states; * differs by more than .03 and by more than both 95 % intervals.")
+    images = sorted({row.measured.images for row in table})
+    seeds = max((row.measured.seeds for row in table), default=0)
+    lines.append(f"{seeds} seed{'s' * (seeds != 1)}, n = {', '.join(f'{n:,}' for n in images)} images each.")
+    return "\n".join(lines)
+
+
+def _grouped(table: list[Row]) -> dict[tuple[str, float, float], dict[str, Row]]:
+    out: dict[tuple[str, float, float], dict[str, Row]] = {}
+    for row in table:
+        out.setdefault((row.source, row.level, row.trace), {})[row.arm] = row
+    return out
+
+
+def _label(source: str) -> str:
+    return words(source.removeprefix("art-")) if source.startswith("art-") else words(source)
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return ""
+    own = row.measured
+    text = f"{share(own.mean)} ±{share(own.half_width)}"
+    return text if row.stated is None else f"{text} ({share(row.stated.mean)[:3]}){'' if row.agrees else '*'}"

@@ -12,6 +12,7 @@ from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.attacks import APGD, FGSM, PGD, Attack, PaperAttack, RandomNoise, Square, Transfer, losses
 from localnoise.sims.attacks.apgd import checkpoints
+from localnoise.sims.settings import Cell, Settings, Source
 
 
 def linear(seed: int = 0, classes: int = 3) -> nn.Module:
@@ -107,6 +108,16 @@ def test_pgd_gives_what_published_records_rest_on(noisy: Predictor, images: Tens
     expected = pgd_of_version_0_1(noisy, images, labels, 0.1, 5, 7)
     noisy.noise.reseed(5)
     assert torch.equal(PGD(eps=0.1, steps=5, draws=2)(noisy, images, labels, seed=7), expected)
+
+
+def test_options_at_their_defaults_leave_the_keys_of_published_records_alone() -> None:
+    settings = Settings(data="embedded", fingerprint="f", seeds=(0,), sources=(Source.default("pgd"),), arms=("none",))
+    cell = Cell(seed=0, sources=settings.sources, arm="none")
+    assert cell.config(settings)["attack"] == {
+        "eps": 0.1, "steps": 20, "draws": 8, "step": None, "random_start": True
+    }  # fmt: skip
+    other = replace(settings, attack=PGD(keep="best", restarts=2))
+    assert cell.config(other)["attack"].items() >= {("keep", "best"), ("restarts", 2)}
 
 
 def test_the_attack_s_own_draws_are_used_and_put_back(images: Tensor) -> None:

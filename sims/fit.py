@@ -9,11 +9,12 @@ import typer
 from localnoise import UnitGrid
 from localnoise.errors import choose
 from localnoise.rules import RULES
-from localnoise.sims.attacks import PGD
+from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.console import console, progress
 from localnoise.sims.data import load
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
+from localnoise.sims.networks import NETWORKS, build
 from localnoise.validate import as_trace
 
 _CHUNK = 5000  # displacements between two steps of the progress bar: each call of learn solves all units anew
@@ -23,8 +24,9 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("grid.h5"),
     source: Annotated[str, typer.Option(help="Modification, or pgd.")] = "line_blur",
     level: Annotated[float | None, typer.Option(help="Level of the modification, or eps of the attack.")] = None,
-    network: Annotated[str, typer.Option(help="Network.")] = "v2",
-    layer: Annotated[str, typer.Option(help="Layer whose activation is displaced.")] = "conv2",
+    network: Annotated[str, typer.Option(help="Network: v1, v2 or v3.")] = "v2",
+    activation: Annotated[str, typer.Option(help="Its nonlinearity: tanh or relu.")] = "tanh",
+    layer: Annotated[int, typer.Option(help="Hidden layer whose activation is displaced, from 1 on.")] = 2,
     rule: Annotated[str, typer.Option(help="moments, lms or sign-lms.")] = "moments",
     order: Annotated[str, typer.Option(help="multiscale or raster.")] = "multiscale",
     parents: Annotated[int | None, typer.Option(help="Most parents per unit.")] = None,
@@ -51,23 +53,27 @@ def fit(
         localnoise fit --source obstruction --order raster --radius 1 --rule lms -o lms.h5
 
         localnoise fit --source line_blur --signal local --parents 8 -o signal.h5
+
+        localnoise fit --network v3 --activation relu --layer 3 -o dense.h5
     """
-    choose("network", network, ("v2",))
-    choose("layer", layer, ("conv2",))
+    choose("network", network, NETWORKS)
+    channels, *shape = build(network, activation, layer).layout
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))
     chosen = Source.default(source)
     chosen = replace(chosen, level=chosen.level if level is None else level)
-    bench = Workbench(load(data, data_dir), seed, epochs, PGD(), 10_000, cache)
+    cut = (network, activation, layer)
+    bench = Workbench(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, *cut)
     wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
-    grid = UnitGrid(shape=(14, 14), channels=16, **wiring)
+    grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
     if trace is not None:
         as_trace(trace)  # before the long part
     with progress() as bars:
         bar = bars.add_task(f"train {network}", total=epochs * len(bench.data.train_images))
         bench.train_base(lambda n: bars.advance(bar, n))
         bars.update(bar, completed=epochs * len(bench.data.train_images))
-        bar = bars.add_task(f"displace {layer} by {source}", total=bench.attacked_train if source == "pgd" else None)
+        attacked = bench.attacked_train if source in ATTACKS else None
+        bar = bars.add_task(f"displace layer {layer} by {source}", total=attacked)
         d, h = bench.displacement(chosen, tick=lambda n: bars.advance(bar, n))
         bars.update(bar, total=len(d), completed=len(d))
         bar = bars.add_task(f"learn by {rule}", total=len(d))
@@ -78,8 +84,8 @@ def fit(
     if trace is not None or signal == "none":
         grid.normalise(chosen.trace if trace is None else trace, scope)
     grid.provenance = {
-        "network": network, "layer": layer, "source": source, "level": chosen.level, "seed": seed, "epochs": epochs,
-        "data": bench.data.source, "fingerprint": bench.data.fingerprint,
+        "network": network, "activation": activation, "layer": layer, "source": source, "level": chosen.level,
+        "seed": seed, "epochs": epochs, "data": bench.data.source, "fingerprint": bench.data.fingerprint,
     }  # fmt: skip
     grid.save(output)
     size = output.stat().st_size / 2**20

@@ -18,16 +18,19 @@ def affine(
     ridge: float = 1e-4,
     trace: float | None = None,
     *,
+    signal_ridge: float | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> AffineNoise:
-    """d = a + G h + e with e ~ N(0, Sigma): G = C_dh (C_hh + ridge I)^-1, a = E d - G E h, C the centred moments.
+    """d = a + G h + e with e ~ N(0, Sigma): G = C_dh (C_hh + r I)^-1, a = E d - G E h, C the centred moments.
 
-    Sigma = C_dd + ridge I - G C_hd, the residual's full covariance. With the ridge on activations and displacements and
-    none on the constant, this is the conditional Gaussian of (d, h) whose covariance is C + ridge I: the field that
-    `Moments` learns at the same ridge when every unit reads all activations and all units before it are its parents.
-    Local and central then differ in locality alone. Where C_hh has no full rank (T <= n, or neurons that never move)
-    the ridge decides: directions in which h does not vary get no weight. In-sample moments flatter a map of n
-    regressors: without a ridge Sigma comes out too small by the factor 1 - n / T, so give T >> n.
+    Sigma = C_dd + ridge I - G C_hd, the residual's full covariance. With r = ridge this is the conditional Gaussian of
+    (d, h) whose covariance is C + ridge I: the field that `Moments` learns at the same ridge when every unit reads all
+    activations and all units before it are its parents. Local and central then differ in locality alone.
+
+    Where C_hh has no full rank (T <= n, or neurons that never move) r decides: directions in which h does not vary get
+    no weight. With few presentations a map of n regressors fits their chance too: at r = 0, Sigma comes out too small
+    by the factor 1 - n / T. So give T >> n, or choose a larger r (`signal_ridge`) on presentations held out; it
+    shrinks the map, and lets Sigma grow by what the map no longer explains, without more white noise.
 
     Time O(T n^2 + n^3), memory 56 n^2 bytes (0.5 GiB for 3,136 neurons) and no float64 copy of the data.
 
@@ -36,7 +39,9 @@ def affine(
     d, h : (T, C, H, W)
         Displacements, and the activations that were displaced, in activation units.
     ridge : float
-        In squared activation units.
+        Added to the variance of every displacement, in squared activation units; also r, unless that is given.
+    signal_ridge : float or None
+        r, added to the variance of every activation. None: `ridge`.
     trace : float or None
         None keeps the natural scale; else mean and noise are scaled together, so that the noise has variance `trace`
         per neuron on average, as `UnitGrid.normalise` does.
@@ -45,7 +50,7 @@ def affine(
     Raises
     ------
     ArgumentError
-        Wrong shapes, unequal lengths, NaN, a ridge or trace that is none, or singular moments without a ridge.
+        Wrong shapes, unequal lengths, NaN, a ridge < 0, a trace that is not > 0, or singular moments without a ridge.
     TooLargeError
         It would take more than `max_bytes`; the message says how much.
     """
@@ -53,15 +58,17 @@ def affine(
     signal, *layout = flattened(h, "h")
     if (channels, shape) != tuple(layout) or len(moved) != len(signal):
         raise ArgumentError(f"h has shape {np.shape(h)}, d has {np.shape(d)}: expected the same shape")
+    shrink = ridge if signal_ridge is None else signal_ridge
     check_positive("ridge", ridge, zero=True)
+    check_positive("signal_ridge", shrink, zero=True)
     scale = None if trace is None else as_trace(trace)
     n = moved.shape[1]
     refuse_dense("affine(d, h)", n, 7, max_bytes)
     mean_d, mean_h = (x.mean(axis=0, dtype=np.float64) for x in (moved, signal))
     A, C_hd, Sigma = _moments(moved, signal, mean_d, mean_h)
     refuse_overflow(np.trace(A) + np.trace(Sigma))
-    A[np.diag_indices(n)] += ridge
-    G = _solved(A, C_hd, ridge, len(moved)).T
+    A[np.diag_indices(n)] += shrink
+    G = _solved(A, C_hd, shrink, len(moved)).T
     Sigma -= G @ C_hd
     Sigma = (Sigma + Sigma.T) / 2
     Sigma[np.diag_indices(n)] += ridge
@@ -100,6 +107,6 @@ def _solved(A: Matrix, b: Matrix, ridge: float, seen: int) -> Matrix:
         return np.asarray(np.linalg.solve(A, b))
     except np.linalg.LinAlgError:
         raise ArgumentError(
-            f"ridge={ridge:g}: the second moment of {seen} activations of {len(A)} neurons is singular; expected "
-            "positive definite; use a larger ridge, such as 1e-4, or more samples"
+            f"signal_ridge={ridge:g}: the second moment of {seen} activations of {len(A)} neurons is singular; "
+            "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
         ) from None

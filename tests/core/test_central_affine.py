@@ -76,6 +76,22 @@ def test_a_grid_without_locality_has_the_same_law(data, ridge):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3)
 
 
+def test_few_presentations_need_a_ridge_on_the_signal():
+    """At T = 3 n the plain map fits chance; a shrunken one predicts better, and says more truly what it leaves."""
+    (d, h), _ = synthetic(3 * n)
+    (fresh, seen), _ = synthetic(T)
+    fresh, seen = fresh[3 * n :], seen[3 * n :]
+    plain, shrunk = central.affine(d, h), central.affine(d, h, signal_ridge=0.2)
+    left = [np.square(fresh - noise.mean(seen)).mean() for noise in (plain, shrunk)]
+    assert left[1] < left[0]
+    stated = [np.trace(noise.covariance()) / n for noise in (plain, shrunk)]
+    assert stated[0] < stated[1] < left[1]
+    a, b = map(flat, (h - h.mean(axis=0), d - d.mean(axis=0)))
+    G = (b.T @ a) @ np.linalg.inv(a.T @ a + 3 * n * 0.2 * np.eye(n))
+    np.testing.assert_allclose(shrunk.G, G, atol=SINGLE)
+    np.testing.assert_allclose(shrunk.covariance(), (b.T - G @ a.T) @ b / (3 * n) + 1e-4 * np.eye(n), atol=SINGLE)
+
+
 def test_a_reduced_trace_quietens_mean_and_noise_alike(data, noise):
     quiet = central.affine(*data, trace=0.5)
     assert np.trace(quiet.covariance()) == pytest.approx(0.5 * n, rel=1e-5)
@@ -162,7 +178,7 @@ def test_directions_without_variance_get_no_weight(data):
     found = central.affine(d, h)
     assert np.abs(found.G[:, 0]).max() == 0
     np.testing.assert_allclose(found.G[:, 10], found.G[:, 6], atol=1e-2)
-    with pytest.raises(ArgumentError, match=r"ridge=0: .* of 4000 activations of 12 neurons is singular"):
+    with pytest.raises(ArgumentError, match=r"signal_ridge=0: .* of 4000 activations of 12 neurons is sing"):
         central.affine(d, h, ridge=0)
     few = central.affine(d[:5], data[1][:5])
     assert np.linalg.eigvalsh(few.covariance())[0] > 0
@@ -180,8 +196,8 @@ def test_bad_input_is_named(data):
         central.affine(d, h.reshape(T, n))
     with pytest.raises(ArgumentError, match=r"h has 1 values that are NaN.*presentation 7"):
         central.affine(d, np.where(np.arange(h.size).reshape(h.shape) == 7 * n, np.nan, h))
-    for wrong in ({"ridge": -1}, {"trace": 0}):
-        with pytest.raises(ArgumentError, match=r"(ridge=-1|trace=0): expected a finite number"):
+    for wrong in ({"ridge": -1}, {"trace": 0}, {"signal_ridge": -1}):
+        with pytest.raises(ArgumentError, match=r"^(ridge=-1|trace=0|signal_ridge=-1): expected a finite number"):
             central.affine(d, h, **wrong)
     with pytest.raises(ArgumentError, match=r"squares overflow float32"):
         central.affine(1e25 * d, h)

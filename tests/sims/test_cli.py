@@ -52,6 +52,17 @@ def test_fit_then_inspect(small_dir: Path, tmp_path: Path) -> None:
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == PNG
 
 
+def test_fit_at_a_dense_layer_of_another_network(small_dir: Path, tmp_path: Path) -> None:
+    common = ("--data", "full", "--data-dir", small_dir, "--epochs", 1, "--cache", tmp_path / "cache")
+    done = run("fit", "--network", "v3", "--activation", "relu", "--layer", 3, "-o", tmp_path / "g.h5", *common)
+    assert done.returncode == 0, done.stderr
+    grid = load(tmp_path / "g.h5")
+    assert (grid.config.channels, grid.config.shape) == (1, (1, 32))
+    assert [grid.provenance[name] for name in ("network", "activation", "layer")] == ["v3", "relu", 3]
+    done = run("inspect", tmp_path / "g.h5", "--unit", "0,7")
+    assert done.returncode == 0, done.stderr
+
+
 def test_data_draws_its_sheets(small_dir: Path, tmp_path: Path) -> None:
     done = run("data", "--data-dir", small_dir, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -77,6 +88,8 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
         (("fit", "--rule", "moment"), 1, "did you mean 'moments'"),
         (("fit", "--trace", "-1"), 1, "trace=-1.0: expected"),
         (("fit", "--parents", "0"), 1, "parents=0: expected"),
+        (("fit", "--network", "v9"), 1, "network='v9': expected one of 'v1', 'v2', 'v3'"),
+        (("fit", "--layer", "6"), 1, "layer=6: expected one of 1, 2, 3, 4, 5"),
         (("data", "--data-dir", "nowhere"), 1, "nowhere"),
         (("retention", "--arms", "none,ful"), 1, "did you mean 'full'"),
         (("demmo",), 2, "demo"),

@@ -20,6 +20,10 @@ class FileFormatError(LocalnoiseError, OSError):
     """A file is not what localnoise writes: foreign, truncated, or of an unknown schema version."""
 
 
+class MixedRecordsError(LocalnoiseError, ValueError):
+    """A file of records would come to hold results of different data or code, which no table may compare."""
+
+
 class TooLargeError(LocalnoiseError, MemoryError):
     """A dense result would not fit: the message states the memory that it would take."""
 

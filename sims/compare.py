@@ -1,8 +1,6 @@
 """Any arms against any threats, under the paper's protocol or a reviewer's: one table, with paired differences."""
 
-from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import typer
@@ -11,16 +9,14 @@ from localnoise.errors import choose
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import EPS, PAPER_ATTACKS
 from localnoise.sims.console import console, show
-from localnoise.sims.demo import keep_grid
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import matched, named, threat, trained_on
-from localnoise.sims.experiments.pool import run
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.reports import comparing, figures
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import RecordFile
 
 PROTOCOLS = ("paper", "adaptive")
 
@@ -47,6 +43,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/compare"),
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
+    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
 ) -> None:
     """Compare arms against threats; each finished cell is kept, and the same command goes on after an interruption.
 
@@ -62,21 +59,19 @@ def compare(
         width = max(map(len, ARMS))
         console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in ARMS.items()))
         return
-    began = perf_counter()
     choose("protocol", protocol, PROTOCOLS)
     plan, names = budget(spend), [name.strip() for name in arms.split(",")]
     wanted = [threat(_attack(text, protocol), plan.images, plan.attacked_test) for text in threats.split(",")]
     cells = _cells(sources, names, wanted, plan.seeds)
     chosen = plan.settings(data_dir, network, activation, layer)
-    records = RecordFile(out / "record.h5")
-    fresh = run(cells, chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
-    found = outcomes(records.of(cell.config(chosen) for cell in cells))
+    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
+    found = outcomes(records)
     table = comparing.Comparison(found, names, [one.label for one in wanted if one.name != "clean"])
     show(comparing.terminal(table, f"Accuracy, {protocol} protocol, {spend} budget"))
     console.print(comparing.footnote(table))
     (out / "table.md").write_text(comparing.markdown(table, against if against in names else None))
     figures.threats(table, out / "accuracy.png", f"{protocol} protocol, {spend} budget".capitalize())
-    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s; {records.path}, table.md, accuracy.png")
+    console.print(f"{out}: table.md, accuracy.png")
 
 
 def _attack(text: str, protocol: str) -> str:

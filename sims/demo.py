@@ -1,21 +1,17 @@
 """The main job, end to end: train a network, let grids learn noise from neighbours, defend it, compare. One table."""
 
-from functools import partial
 from pathlib import Path
-from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from localnoise import Bank, UnitGrid
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
-from localnoise.sims.experiments.cells import Cell, crossed
-from localnoise.sims.experiments.pool import run
+from localnoise.sims.experiments.cells import crossed
+from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import figures, tables
-from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
 
 ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
@@ -49,30 +45,16 @@ def demo(
 
         localnoise demo --out results/seed1 --seed 1
     """
-    began = perf_counter()
     chosen, cells = settings(), crossed((seed,), tuple(map(Source.default, SOURCES)), ARMS)
-    records = RecordFile(out / "record.h5")
-    fresh = run(cells, chosen, records, out, data_dir=None, keep=partial(keep_grid, out), jobs=jobs)
-    summary = summarise(records.of(cell.config(chosen) for cell in cells))
+    records = conduct(cells, chosen, out, data_dir=None, jobs=jobs, grids=".")
+    summary = summarise(records)
     show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, embedded subset, seed {seed}"))
     console.print(tables.footnote(summary))
     figures.accuracies(summary, out / "accuracy.png", f"Embedded subset, seed {seed}")
     saved = sorted(path.name for path in out.glob("grid-*.h5"))
-    console.print(f"record {records.path}, figure {out / 'accuracy.png'}, {len(saved)} grids {out / 'grid-*.h5'}")
-    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s")
+    console.print(f"figure {out / 'accuracy.png'}, {len(saved)} grids {out / 'grid-*.h5'}")
     if saved:  # none where the record is complete but its grids were deleted
         console.print(f"look at a grid with: localnoise inspect {out / saved[0]}")
-
-
-def keep_grid(out: Path, cell: Cell, noise: Any) -> None:
-    """Save the grids that a cell learned, without their running statistics."""
-    members = noise.members if isinstance(noise, Bank) else [noise]
-    names = "+".join(source.name for source in cell.sources)
-    for index, member in enumerate(members):
-        if isinstance(member, UnitGrid):
-            turn = f"-{index}" if len(members) > 1 else ""
-            member.provenance = cell.provenance() | {"member": index}
-            member.save(out / f"grid-{names}-{cell.arm}{turn}-seed{cell.seed}.h5", state=False)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,21 @@
 """The paper's study, rerun: every source at several strengths, side by side with what the paper states."""
 
-from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import typer
 
 from localnoise.errors import choose
 from localnoise.sims.console import console, show
-from localnoise.sims.demo import keep_grid
 from localnoise.sims.experiments.budget import Budget, budget
 from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import trained_on
-from localnoise.sims.experiments.pool import run
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import MODIFICATIONS
 from localnoise.sims.reports import figures, side_by_side, stated
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import RecordFile
 
 SOURCES = (
     "art-autopgd",
@@ -46,6 +42,7 @@ def paper(
     out: Annotated[Path, typer.Option(help="Folder for the record, tables and figure.")] = Path("results/paper"),
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
+    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
 ) -> None:
     """Rerun the paper's table: a net for each source, strength and arm, tested on that source at that strength.
 
@@ -58,22 +55,20 @@ def paper(
 
         localnoise paper --budget standard --sources rotate,elastic --traces 0.5
     """
-    began = perf_counter()
     names, plan = [name.strip() for name in sources.split(",")], budget(spend)
     for name in names:
         choose("source", name, {row.source for row in stated.table()})
     variances = [float(text) for text in traces.split(",")]
     cells = _cells(plan, names, arms.split(","), variances)
     chosen = plan.settings(data_dir)
-    records = RecordFile(out / "record.h5")
-    fresh = run(cells, chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
-    found = outcomes(records.of(cell.config(chosen) for cell in cells))
+    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
+    found = outcomes(records)
     rows = side_by_side.rows(found, names)
     show(side_by_side.terminal(rows, f"Measured against the paper, {spend} budget"))
     console.print(side_by_side.verdict(rows))
     (out / "table.md").write_text(side_by_side.markdown(rows) + "\n\n" + side_by_side.verdict(rows) + "\n")
     figures.strengths(rows, out / "paper.png", f"{spend} budget".capitalize())
-    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s; {records.path}, table.md, paper.png")
+    console.print(f"{out}: table.md, paper.png")
 
 
 def _cells(plan: Budget, sources: list[str], arms: list[str], traces: list[float]) -> list[Cell]:

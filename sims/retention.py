@@ -1,21 +1,17 @@
 """How much of the central method's robustness the local rules keep: the README's table, on the full data set."""
 
-from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import typer
 
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
-from localnoise.sims.demo import keep_grid
 from localnoise.sims.experiments.cells import crossed
-from localnoise.sims.experiments.pool import run
+from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import figures, tables
-from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
 
 ARMS = (
@@ -45,6 +41,7 @@ def retention(
         str, typer.Option(help="Arms also trained on all modifications at once.")
     ] = "signal-8,bank-8,augmentation",
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
+    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
 ) -> None:
     """Compare local with central noise on every source, with 95 % intervals over seeds; hours on the full set.
 
@@ -56,7 +53,6 @@ def retention(
 
         localnoise retention --data embedded --seeds 2 --sources rotate --arms none,full,multiscale-8
     """
-    began = perf_counter()
     chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
     cells = crossed(
         range(seeds),
@@ -64,9 +60,8 @@ def retention(
         tuple(arms.split(",")),
         tuple(filter(None, mixed.split(","))),
     )
-    records = RecordFile(out / "record.h5")
-    fresh = run(cells, chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
-    summary = summarise(records.of(cell.config(chosen) for cell in cells))
+    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
+    summary = summarise(records)
     show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, {data} set, {_count(seeds)}"))
     console.print(tables.footnote(summary))
     text = "\n\n".join(
@@ -81,9 +76,7 @@ def retention(
     figures.accuracies(summary, out / "accuracy.png", f"{data} set, {_count(seeds)}".capitalize())
     if any(entry.retention for entry in summary.entries.values()):
         figures.retentions(summary, out / "retention.png", f"{data} set, {_count(seeds)}".capitalize())
-    console.print(
-        f"{fresh} cells run in {perf_counter() - began:.0f} s; {records.path}, {out / 'tables.md'} and figures"
-    )
+    console.print(f"{out / 'tables.md'} and figures")
 
 
 def _count(seeds: int) -> str:

@@ -1,22 +1,18 @@
 """Which source's noise helps against which threat: heat maps of source x threat, central and local side by side."""
 
-from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import typer
 
 from localnoise.sims.console import console
-from localnoise.sims.demo import keep_grid
 from localnoise.sims.experiments.budget import budget
+from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import named, threat, trained_on
-from localnoise.sims.experiments.pool import run
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.modifications import PAPER
 from localnoise.sims.reports import heat
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import RecordFile
 
 STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
@@ -34,6 +30,7 @@ def transfer(
     out: Annotated[Path, typer.Option(help="Folder for the record, tables and figure.")] = Path("results/transfer"),
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
+    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
 ) -> None:
     """Fill source x threat heat maps: each net learns from one source and is tested on every threat.
 
@@ -45,7 +42,6 @@ def transfer(
 
         localnoise transfer --sources rotate@2,elastic@2 --threats rotate@2,elastic@2,fog@5 --arms full,signal-8
     """
-    began = perf_counter()
     attacks = sources == "attacks"
     tested = threats or (ATTACKS if attacks else sources)
     given = f"{ATTACKS},input_noise@0.25" if attacks else sources
@@ -60,15 +56,14 @@ def transfer(
     ]
     cells = list(dict.fromkeys(cells))
     chosen = plan.settings(data_dir)
-    records = RecordFile(out / "record.h5")
-    fresh = run(cells, chosen, records, out, data_dir=data_dir, keep=partial(keep_grid, out / "grids"), jobs=jobs)
-    found = outcomes(records.of(cell.config(chosen) for cell in cells))
+    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
+    found = outcomes(records)
     maps = [heat.measured(found, arm, learned, wanted) for arm in names]
     (out / "table.md").write_text("\n\n".join(map(heat.markdown, maps)) + "\n")
     heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
     for one in maps:
         console.print(heat.summary(one))
-    console.print(f"{fresh} cells run in {perf_counter() - began:.0f} s; {records.path}, table.md, transfer.png")
+    console.print(f"{out}: table.md, transfer.png")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ CENTRAL = (
     Arm(
         name="affine",
         label="signal-dependent, dense",
-        build=lambda d, h, t: central.affine(d, h),
+        build=lambda d, h, t: central.affine(d, h, signal_ridge=1e-2),
         central=True,
         when="train",
         clean=0.2,

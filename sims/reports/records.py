@@ -16,11 +16,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import FileFormatError
+from localnoise.errors import MixedRecordsError
 from localnoise.files import written_aside
+from localnoise.sims.reports.hdf5 import FORMAT, SCHEMA, names, opened
 from localnoise.storage import versions
 
-FORMAT, SCHEMA = "localnoise.records", 1
+ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks")
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,32 @@ class Record:
 
 
 class RecordFile:
-    """A file of records. Appending copies the file aside and renames it: a crash leaves all finished records intact."""
+    """A file of records. Appending copies the file aside and renames it: a crash leaves all finished records intact.
+
+    Attributes
+    ----------
+    path : Path
+    damaged : list of str
+        Names of the records that could not be read the last time that the file was.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.damaged: list[str] = []
 
     def __iter__(self) -> Iterator[Record]:
-        """Yield the records in the order in which they were written; nothing if the file does not exist."""
+        """Yield the intact records in the order in which they were written; nothing if the file does not exist."""
+        self.damaged = []
         if not self.path.exists():
             return
-        with _opened(self.path) as file:
-            for name in sorted(file):
-                group = file[name]
-                known = {"config", "provenance", "seconds"}
-                results = {key: _plain(value) for key, value in group.attrs.items() if key not in known}
-                results |= {key: group[key][()] for key in group}
-                config, provenance = json.loads(group.attrs["config"]), json.loads(group.attrs["provenance"])
-                yield Record(config, results, provenance, float(group.attrs["seconds"]))
+        with opened(self.path) as file:
+            for name in names(file):
+                try:
+                    record = _read(file[name])
+                except (OSError, KeyError, ValueError, RuntimeError):  # what HDF5 and JSON say of damaged bytes
+                    self.damaged.append(name)
+                    continue
+                yield record
 
     def done(self) -> set[str]:
         """Keys of the configurations that are done."""
@@ -61,25 +71,69 @@ class RecordFile:
         wanted = {key(config) for config in configs}
         return [record for record in self if key(record.config) in wanted]
 
+    def refuse_to_mix(self, fingerprint: str) -> None:
+        """Raise a MixedRecordsError if the file holds records of other data, or that other code wrote."""
+        for record in self:
+            other = record.config.get("fingerprint", fingerprint)
+            if other != fingerprint:
+                raise MixedRecordsError(
+                    f"{self.path} holds records of data {other[:12]}, these images are {fingerprint[:12]}: "
+                    "name another --out folder"
+                )
+            code = record.provenance["code"]
+            if code != code_version():
+                raise MixedRecordsError(
+                    f"{self.path} holds records written by code {code}, this is {code_version()}: name another --out "
+                    "folder, or add --mix to go on all the same (each record says which code wrote it)"
+                )
+
     def append(self, config: dict[str, Any], results: dict[str, Any], seconds: float) -> None:
-        """Add one record; O(file size), for the sake of an atomic rename."""
-        existed = self.path.exists()
-        if existed:
-            _opened(self.path).close()
+        """Add one record; O(file size), for the sake of an atomic rename.
+
+        A damaged file is set aside as NAME.damaged, and its intact records go on in a new one.
+        """
+        kept = list(self) if self.path.exists() else []
         with written_aside(self.path) as aside:
-            if existed:
+            if kept and not self.damaged:
                 shutil.copyfile(self.path, aside)
-            with h5py.File(aside, "a" if existed else "w") as file:
+            with h5py.File(aside, "a" if kept and not self.damaged else "w") as file:
                 file.attrs.update({"format": FORMAT, "schema": SCHEMA})
-                group = file.create_group(f"{len(file):06d}")
-                group.attrs["config"] = json.dumps(config, sort_keys=True)
-                group.attrs["provenance"] = json.dumps(versions() | {"code": code_version()})
-                group.attrs["seconds"] = seconds
-                for name, value in results.items():
-                    if np.ndim(value):
-                        group.create_dataset(name, data=value, compression="gzip")
-                    else:
-                        group.attrs[name] = value
+                for record in kept if self.damaged else ():
+                    _write(file, record)
+                _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
+            if self.damaged:
+                shutil.copyfile(self.path, self.path.with_name(self.path.name + ".damaged"))
+
+
+def _write(file: h5py.File, record: Record) -> None:
+    group = file.create_group(f"{len(file):06d}")
+    config = json.dumps(record.config, sort_keys=True)
+    group.attrs["config"], group.attrs["provenance"] = config, json.dumps(record.provenance)
+    group.attrs["seconds"], group.attrs["checksum"] = record.seconds, _checksum(config, record.results)
+    for name, value in record.results.items():
+        if np.ndim(value):
+            group.create_dataset(name, data=value, compression="gzip")
+        else:
+            group.attrs[name] = value
+
+
+def _read(group: Any) -> Record:
+    own = {"config", "provenance", "seconds", "checksum"}
+    results = {key: _plain(value) for key, value in group.attrs.items() if key not in own}
+    results |= {key: group[key][()] for key in group}
+    config = group.attrs["config"]
+    if group.attrs.get("checksum", stated := _checksum(config, results)) != stated:
+        raise ValueError("checksum")
+    return Record(json.loads(config), results, json.loads(group.attrs["provenance"]), float(group.attrs["seconds"]))
+
+
+def _checksum(config: str, results: dict[str, Any]) -> str:
+    digest = hashlib.sha256(config.encode())
+    for name in sorted(results):
+        value = results[name]
+        digest.update(name.encode())
+        digest.update(value.encode() if isinstance(value, str) else np.asarray(value).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def key(config: dict[str, Any]) -> str:
@@ -89,34 +143,19 @@ def key(config: dict[str, Any]) -> str:
 
 @cache
 def code_version() -> str:
-    """Hash of the package's own source files, so that a record says which code made it; 12 hexadecimal digits."""
+    """Hash of the source files that a result depends on, so that a record says which code made it; 12 hex digits."""
     import localnoise
-    import localnoise.hardware
     import localnoise.sims
 
+    core, sims = Path(localnoise.__path__[0]), Path(localnoise.sims.__path__[0])
+    places = [core, *(sims / room for room in ROOMS)]
     digest = hashlib.sha256()
-    for package in (localnoise, localnoise.hardware, localnoise.sims):
-        folder = Path(package.__path__[0])
+    for folder in places:
         for source in sorted(folder.rglob("*.py")):
-            digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
+            if folder != core or sims not in source.parents:
+                digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _opened(path: Path) -> Any:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FileFormatError(
-            f"{path}: damaged or not HDF5 ({error}); move it away to start a new record file"
-        ) from error
-    found, schema = file.attrs.get("format"), file.attrs.get("schema")
-    if found != FORMAT or schema != SCHEMA:
-        file.close()
-        raise FileFormatError(
-            f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; name another output file"
-        )
-    return file

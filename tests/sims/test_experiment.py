@@ -13,9 +13,9 @@ from localnoise.errors import ArgumentError
 from localnoise.sims import data
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import PGD
-from localnoise.sims.demo import keep_grid
 from localnoise.sims.experiments import pool
 from localnoise.sims.experiments.cells import Cell, crossed
+from localnoise.sims.experiments.conduct import keep_grid
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source

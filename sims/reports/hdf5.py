@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from localnoise.errors import FileFormatError
 
@@ -31,13 +32,26 @@ def opened(path: Path) -> Iterator[Any]:
         except OSError as error:
             file = _filled_up(path, Path(folder) / path.name, error)
         with file:
-            found, schema = file.attrs.get("format"), file.attrs.get("schema")
+            found, schema = (_attribute(file, name) for name in ("format", "schema"))
             if found != FORMAT or schema != SCHEMA:
                 raise FileFormatError(
                     f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
                     "name another output file"
                 )
             yield file
+
+
+def plain_value(value: Any) -> Any:
+    """Numbers and texts as Python's own."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _attribute(file: Any, name: str) -> Any:
+    try:
+        return plain_value(file.attrs.get(name))
+    except (OSError, UnicodeDecodeError):
+        return "damaged"
 
 
 def names(file: Any) -> list[str]:

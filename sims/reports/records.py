@@ -18,7 +18,7 @@ import numpy as np
 
 from localnoise.errors import MixedRecordsError
 from localnoise.files import written_aside
-from localnoise.sims.reports.hdf5 import FORMAT, SCHEMA, names, opened
+from localnoise.sims.reports.hdf5 import FORMAT, SCHEMA, names, opened, plain_value
 from localnoise.storage import versions
 
 ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks")
@@ -97,7 +97,8 @@ class RecordFile:
             if kept and not self.damaged:
                 shutil.copyfile(self.path, aside)
             with h5py.File(aside, "a" if kept and not self.damaged else "w") as file:
-                file.attrs.update({"format": FORMAT, "schema": SCHEMA})
+                if "format" not in file.attrs:
+                    file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
                 for record in kept if self.damaged else ():
                     _write(file, record)
                 _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
@@ -108,23 +109,26 @@ class RecordFile:
 def _write(file: h5py.File, record: Record) -> None:
     group = file.create_group(f"{len(file):06d}")
     config = json.dumps(record.config, sort_keys=True)
-    group.attrs["config"], group.attrs["provenance"] = config, json.dumps(record.provenance)
-    group.attrs["seconds"], group.attrs["checksum"] = record.seconds, _checksum(config, record.results)
-    for name, value in record.results.items():
+    texts = {"config": config, "provenance": json.dumps(record.provenance)}
+    texts["checksum"] = _checksum(config, record.results)
+    group.attrs["seconds"] = record.seconds
+    for name, value in (texts | record.results).items():
         if np.ndim(value):
             group.create_dataset(name, data=value, compression="gzip")
-        else:
-            group.attrs[name] = value
+        else:  # texts of a fixed length lie within the record: those of variable length are kept elsewhere in the file
+            group.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) and value else value
 
 
 def _read(group: Any) -> Record:
     own = {"config", "provenance", "seconds", "checksum"}
-    results = {key: _plain(value) for key, value in group.attrs.items() if key not in own}
+    values = {key: plain_value(value) for key, value in group.attrs.items()}
+    results = {key: value for key, value in values.items() if key not in own}
     results |= {key: group[key][()] for key in group}
-    config = group.attrs["config"]
-    if group.attrs.get("checksum", stated := _checksum(config, results)) != stated:
+    config = values["config"]
+    stated = _checksum(config, results)
+    if values.get("checksum", stated) != stated:  # records written before there were checksums have none
         raise ValueError("checksum")
-    return Record(json.loads(config), results, json.loads(group.attrs["provenance"]), float(group.attrs["seconds"]))
+    return Record(json.loads(config), results, json.loads(values["provenance"]), float(values["seconds"]))
 
 
 def _checksum(config: str, results: dict[str, Any]) -> str:
@@ -155,7 +159,3 @@ def code_version() -> str:
             if folder != core or sims not in source.parents:
                 digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from localnoise.errors import FileFormatError
+from localnoise.errors import FileFormatError, MixedRecordsError
 from localnoise.sims.reports import records as module
 from localnoise.sims.reports.records import RecordFile, key
 
@@ -51,3 +51,47 @@ def test_foreign_files_are_refused_and_kept(tmp_path: Path) -> None:
         RecordFile(path).append({}, {}, 0.0)
     with h5py.File(path) as file:
         assert file["mine"][()] == 1
+
+
+def filled(path: Path, count: int) -> RecordFile:
+    file = RecordFile(path)
+    for index in range(count):
+        file.append({"seed": index, "fingerprint": "f" * 64}, {"x": float(index), "hits": np.arange(500) * index}, 0.1)
+    return file
+
+
+def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        raw["000002/hits"][3] = 77
+        raw["000001"].attrs["config"] = "{"
+    assert [record.config["seed"] for record in file] == [0, 3]
+    assert file.damaged == ["000001", "000002"]
+    before = file.path.read_bytes()
+    file.append({"seed": 9}, {"x": 1.0}, 0.1)
+    assert [record.config["seed"] for record in file] == [0, 3, 9]
+    assert file.damaged == []
+    assert (tmp_path / "r.h5.damaged").read_bytes() == before
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.6])
+def test_a_file_cut_short_gives_what_is_left(tmp_path: Path, kept: float) -> None:
+    file = filled(tmp_path / "r.h5", 6)
+    content = file.path.read_bytes()
+    file.path.write_bytes(content[: int(kept * len(content))])
+    found = [record.config["seed"] for record in file]
+    assert 0 < len(found) < 6
+    assert found == sorted(found)
+    assert len(found) + len(file.damaged) <= 6
+    file.append({"seed": 9}, {"x": 1.0}, 0.1)
+    assert [record.config["seed"] for record in file] == [*found, 9]
+
+
+def test_data_and_code_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = filled(tmp_path / "r.h5", 1)
+    file.refuse_to_mix("f" * 64)
+    with pytest.raises(MixedRecordsError, match=r"r\.h5 holds records of data ffffffffffff, these images are abc"):
+        file.refuse_to_mix("abc")
+    monkeypatch.setattr(module, "code_version", lambda: "another")
+    with pytest.raises(MixedRecordsError, match=r"written by code [0-9a-f]{12}, this is another: name another --out"):
+        file.refuse_to_mix("f" * 64)

@@ -1,0 +1,171 @@
+"""Comparisons: cells, what the tables say of records, and the commands on a few images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from localnoise.errors import ArgumentError
+from localnoise.sims import compare, paper, transfer
+from localnoise.sims.arms import ARMS
+from localnoise.sims.attacks import PGD, Adaptive
+from localnoise.sims.experiments import budget as budgets
+from localnoise.sims.experiments.matched import matched, named, threat, trained_on
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.reports import comparing, heat, side_by_side, stated
+from localnoise.sims.reports.comparison import Outcome, outcomes
+from localnoise.sims.reports.intervals import difference, over_seeds
+from localnoise.sims.reports.records import Record, RecordFile
+
+
+def record(arm: str, seed: int, hits: list[int], level: float = 2.0, trace: float | None = None) -> Record:
+    sources = [] if trace is not None or arm == "none" else [{"name": "rotate", "level": level, "trace": 0.5}]
+    config = {
+        "arm": arm,
+        "seed": seed,
+        "sources": sources,
+        "threats": [{"name": "rotate", "level": level, "images": 4}],
+    }
+    results = {f"correct.rotate@{level:g}": np.array(hits, np.uint8), "parameters": 7, "bytes_per_unit": 2.0}
+    return Record(config | ({} if trace is None else {"trace": trace}), results, {}, 0.0)
+
+
+def test_names_and_levels_are_read() -> None:
+    assert named("rotate@1.5") == ("rotate", 1.5)
+    assert named(" pgd ") == ("pgd", None)
+    with pytest.raises(ArgumentError, match=r"rotate@two.*NAME@LEVEL"):
+        named("rotate@two")
+    with pytest.raises(ArgumentError, match="did you mean 'rotate'"):
+        threat("rotat", 10, 5)
+    assert threat("adaptive", 10, 5).images == 5
+
+
+def test_arms_that_learn_nothing_are_trained_once() -> None:
+    wanted = [threat(name, 10, 5) for name in ("rotate", "obstruction", "art-pgd@0.1")]
+    cells = matched((0, 1), ["none", "identity", "full"], wanted)
+    assert len(cells) == len(set(cells))
+    nets = {cell.trained for cell in cells if cell.seed == 0}
+    assert sum(cell.arm == "none" for cell in nets) == 1
+    assert sum(cell.arm == "identity" for cell in nets) == 2  # traces 0.5 and 2
+    assert sum(cell.arm == "full" for cell in nets) == 3
+    assert {cell.threats[0].label for cell in cells if cell.arm == "none"} == {
+        "clean", "rotate@1.6", "obstruction@2", "art-pgd@0.1"
+    }  # fmt: skip
+    with pytest.raises(ArgumentError, match="did you mean 'full'"):
+        trained_on(0, (Source.default("rotate"),), ["ful"], wanted)
+
+
+def test_outcomes_pair_seeds_and_images() -> None:
+    found = outcomes([record("none", 0, [0, 0, 1, 0]), record("full", 0, [1, 1, 1, 0])])
+    full, none = found["full", "rotate@2 trace 0.5", "rotate@2"], found["none", "", "rotate@2"]
+    gap = full.less(none)
+    assert gap is not None
+    assert gap.mean == 0.5
+    assert gap == difference([0, 0, 1, 0], [1, 1, 1, 0])
+    two = outcomes(
+        [record("none", s, [0, 0, 1, s]) for s in (0, 1)] + [record("full", s, [1, 1, 1, s]) for s in (0, 1)]
+    )
+    own = two["full", "rotate@2 trace 0.5", "rotate@2"].less(two["none", "", "rotate@2"])
+    assert own == over_seeds([0.5, 0.5], 4)
+    assert full.less(Outcome(0, 0.0)) is None
+
+
+def test_unreliable_evaluations_are_marked_and_explained() -> None:
+    bad = record("full", 0, [1, 1, 1, 0])
+    bad.results["adaptive.unreliable"] = "gradient_exists: zero."
+    table = comparing.Comparison(outcomes([bad, record("none", 0, [0, 0, 1, 0])]), ["none", "full"], ["rotate@2"])
+    assert "full covariance, central, rotate@2, seed 0 is unreliable: gradient_exists: zero." in comparing.footnote(
+        table
+    )
+    assert comparing.markdown(table, "none").count("+0.500") == 1
+    assert "n = 4" in comparing.footnote(table)
+
+
+def test_what_the_paper_states_is_read() -> None:
+    rows = {(row.source, row.level, row.arm): row for row in stated.table()}
+    assert len(stated.table()) == 4 * 91
+    assert rows["art-autopgd", 0.2, "full"].mean == 0.17
+    assert stated.transfer()["rotate", "rotate"] == 0.57
+    assert stated.strengths("rotate", 4)[-1] == max(stated.strengths("rotate", 99))
+    assert len(stated.strengths("motion_blur", 4)) == 3
+    row = rows["rotate", 1.0, "full"] if ("rotate", 1.0, "full") in rows else rows["art-pgd", 0.2, "full"]
+    exact = over_seeds([row.mean] * 3, 100)
+    assert row.agrees(exact)
+    assert not row.agrees(over_seeds([row.mean + 0.2] * 3, 100))
+
+
+def test_a_measured_row_stands_beside_the_papers() -> None:
+    level = stated.strengths("rotate", 1)[0]
+    found = outcomes([record("none", 0, [1, 0, 0, 0], level), record("full", 0, [1, 1, 0, 0], level),
+                      record("identity", 0, [1, 1, 0, 0], level, trace=0.5)])  # fmt: skip
+    rows = side_by_side.rows(found, ["rotate"])
+    assert [(row.arm, row.trace) for row in rows] == [("none", 0.5), ("identity", 0.5), ("full", 0.5)]
+    assert all(row.stated is not None for row in rows)
+    assert side_by_side.markdown(rows).count("\n") == 2
+
+
+def test_heat_map_takes_each_place(tmp_path: Path) -> None:
+    sources, threats = [Source.default("rotate", 2.0)], [threat("rotate@2", 4, 4)]
+    found = outcomes([record("none", 0, [1, 0, 0, 0]), record("full", 0, [1, 1, 0, 0])])
+    one = heat.measured(found, "full", sources, threats)
+    assert one.accuracy.tolist() == [[0.25, 0.5]]
+    assert "+0.250" in heat.summary(one)
+    heat.figure([one, *heat.stated_beside([one])], tmp_path / "heat.png")
+    assert Image.open(tmp_path / "heat.png").width > 300
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget of seconds: two epochs on a few hundred images."""
+    adaptive = Adaptive(steps=2, ladder=(1, 2), queries=4, tries=2, votes=1, checked=6)
+    few = replace(
+        budgets.BUDGETS["quick"], data="full", base_epochs=1, epochs=1, images=40, attacked_train=50, attacked_test=8,
+        adaptive=adaptive, pgd=PGD(steps=2, draws=2),
+    )  # fmt: skip
+    monkeypatch.setitem(budgets.BUDGETS, "quick", few)
+
+
+def test_compare_writes_a_table_and_goes_on(
+    small_dir: Path, tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "spend": "quick"}
+    compare.compare(arms="none,raster-1", threats="obstruction,pgd", sources="matched", **DEFAULTS, **common)
+    text = capsys.readouterr().out
+    assert "raster r=1" in text
+    assert "n = 8, 40" in text
+    assert "7 of 7 cells run" in text  # no noise: one net, three tests; raster-1: two nets, two tests each
+    assert (tmp_path / "table.md").read_text().count("| raster r=1 |") == 1
+    assert Image.open(tmp_path / "accuracy.png").width > 300
+    kept = [r for r in RecordFile(tmp_path / "record.h5") if r.config["threats"][0]["name"] == "adaptive"]
+    assert all("adaptive.unreliable" in r.results for r in kept)
+    compare.compare(arms="none,raster-1", threats="obstruction,pgd", sources="matched", **DEFAULTS, **common)
+    assert "0 of 7 cells run" in capsys.readouterr().out
+
+
+DEFAULTS = {
+    "protocol": "adaptive", "against": "none", "network": "v2", "activation": "tanh", "layer": 2, "mix": False
+}  # fmt: skip
+
+
+def test_paper_and_transfer_write_their_tables(
+    small_dir: Path, tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("art")
+    common = {"data_dir": small_dir, "jobs": 1, "spend": "quick", "mix": False}
+    paper.paper(sources="art-fgm,elastic", arms="none,identity", traces="0.5", out=tmp_path / "p", **common)
+    text = (tmp_path / "p" / "table.md").read_text()
+    assert "trace 2, attacks: " in text
+    assert "trace 0.5, modifications: " in text
+    assert Image.open(tmp_path / "p" / "paper.png").width > 300
+    transfer.transfer(sources="rotate@2,obstruction@2", threats="", arms="raster-1", out=tmp_path / "t", **common)
+    assert "| rotate 2 |" in (tmp_path / "t" / "table.md").read_text()
+    assert "on others" in capsys.readouterr().out
+    assert Image.open(tmp_path / "t" / "transfer.png").width > 300
+
+
+def test_every_arm_is_listed_with_its_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    common = {"threats": "rotate", "sources": "matched", "spend": "quick", "out": tmp_path, "data_dir": None, "jobs": 1}
+    compare.compare(arms="list", **DEFAULTS, **common)
+    assert capsys.readouterr().out.count("\n") == len(ARMS)

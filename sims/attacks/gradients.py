@@ -5,7 +5,7 @@ from torch import Tensor
 
 from localnoise.sims.attacks.checks import Check
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Predict, drawing
+from localnoise.sims.attacks.protocol import Predict, drawing, reseed
 
 _DEAD = 0.01  # share of images that may have none
 
@@ -46,11 +46,12 @@ def gradient_points_uphill(
     with drawing(predictor, draws):
         slope = gradient_of_margin(predictor, images, labels).nan_to_num(0, 0, 0).sign()
         chance = (2 * torch.randint(2, images.shape, generator=generator) - 1).to(images)
-        with torch.no_grad():
-            along, beside = (
-                margin(predictor((images + eps / 4 * step).clamp(0, 1)), labels).double() for step in (-slope, chance)
-            )
-    gap = along - beside
+        margins = []
+        for step in (-slope, chance):
+            reseed(predictor, seed)  # both steps meet the same draws: the difference is the step's alone
+            with torch.no_grad():
+                margins.append(margin(predictor((images + eps / 4 * step).clamp(0, 1)), labels).double())
+    gap = margins[0] - margins[1]
     error = gap.std().item() / max(len(gap), 1) ** 0.5
     return Check(
         "gradient_points_uphill",

@@ -91,7 +91,8 @@ def threats(table: Comparison, path: Path, title: str) -> None:
     with drawn(path, (2.8 + 1.1 * len(table.threats), 3.8)) as figure:
         axes = figure.subplots()
         shift = np.linspace(-0.34, 0.34, len(table.arms)) if len(table.arms) > 1 else [0.0]
-        for index, (arm, dx) in enumerate(zip(table.arms, shift, strict=True)):
+        hues = colours(table.arms)
+        for arm, dx in zip(table.arms, shift, strict=True):
             found = [(x + dx, e) for x, t in enumerate(table.threats) if (e := table.entry(arm, t))]
             for x, entry in found:
                 own, sound = entry.accuracy, not any(entry.unreliable.values())
@@ -101,8 +102,8 @@ def threats(table: Comparison, path: Path, title: str) -> None:
                     yerr=[[own.mean - own.low], [own.high - own.mean]],
                     fmt="s" if ARMS[arm].central else "o",
                     markersize=5,
-                    color=colour(arm, index),
-                    markerfacecolor=colour(arm, index) if sound else "white",
+                    color=hues[arm],
+                    markerfacecolor=hues[arm] if sound else "white",
                     markeredgecolor="#333333",
                     markeredgewidth=0.5,
                     elinewidth=1.2,
@@ -122,18 +123,17 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
     with drawn(path, (2.6 * wide + 1.6, 2.2 * high + 0.6)) as figure:
         panels = figure.subplots(high, wide, squeeze=False, sharey=True).flat
         arms = list(dict.fromkeys(row.arm for row in rows))
+        hues = colours(arms)
         for axes, source in zip(panels, sources, strict=False):
-            for index, arm in enumerate(arms):
+            for arm in arms:
                 for trace, line in ((2.0, "-"), (0.5, ":")):
                     own = [r for r in rows if (r.source, r.arm, r.trace) == (source, arm, trace)]
                     spread = [r.measured.half_width for r in own]
                     place, label = [r.level for r in own], ARMS[arm].label if trace == 2 else None
-                    axes.errorbar(
-                        place, [r.measured.mean for r in own], spread, ls=line, c=colour(arm, index), label=label
-                    )
+                    axes.errorbar(place, [r.measured.mean for r in own], spread, ls=line, c=hues[arm], label=label)
                     told = [r for r in own if r.stated is not None]
                     means = [r.stated.mean for r in told if r.stated]
-                    axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=colour(arm, index))
+                    axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=hues[arm])
             axes.set(title=words(source.removeprefix("art-")), ylim=(0, 1))
         for axes in list(panels)[len(sources) :]:
             axes.set_visible(False)
@@ -145,10 +145,12 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
         )
 
 
-def colour(arm: str, index: int) -> str:
-    """The arm's colour; for one without its own, the next of the palette."""
-    palette = list(COLOURS.values())
-    return COLOURS.get(arm, palette[index % len(palette)])
+def colours(arms: list[str]) -> dict[str, str]:
+    """Each arm's own colour; those without one share out what the others leave."""
+    own = {arm: COLOURS[arm] for arm in arms if arm in COLOURS}
+    left = [hue for hue in dict.fromkeys(COLOURS.values()) if hue not in own.values()] or list(COLOURS.values())
+    others = [arm for arm in arms if arm not in COLOURS]
+    return own | {arm: left[index % len(left)] for index, arm in enumerate(others)}
 
 
 def retentions(summary: Summary, path: Path, title: str) -> None:

@@ -12,7 +12,9 @@ from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.attacks import APGD, FGSM, PGD, Attack, PaperAttack, RandomNoise, Square, Transfer, losses
 from localnoise.sims.attacks.apgd import checkpoints
-from localnoise.sims.settings import Cell, Settings, Source
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import Source
 
 
 def linear(seed: int = 0, classes: int = 3) -> nn.Module:
@@ -111,8 +113,8 @@ def test_pgd_gives_what_published_records_rest_on(noisy: Predictor, images: Tens
 
 
 def test_options_at_their_defaults_leave_the_keys_of_published_records_alone() -> None:
-    settings = Settings(data="embedded", fingerprint="f", seeds=(0,), sources=(Source.default("pgd"),), arms=("none",))
-    cell = Cell(seed=0, sources=settings.sources, arm="none")
+    settings = Settings(data="embedded", fingerprint="f")
+    cell = Cell(seed=0, sources=(Source.default("pgd"),), arm="none")
     assert cell.config(settings)["attack"] == {
         "eps": 0.1, "steps": 20, "draws": 8, "step": None, "random_start": True
     }  # fmt: skip

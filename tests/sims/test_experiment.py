@@ -69,10 +69,11 @@ def test_the_front_stays_frozen_and_test_modifications_are_shared(runner: Runner
     before = [p.clone() for p in bench.network.front.parameters()]
     runner.run(Cell(seed=0, sources=(Source.default("rotate"),), arm="identity"))
     assert all(torch.equal(p, q) for p, q in zip(before, bench.network.front.parameters(), strict=True))
-    assert torch.equal(bench.modified_test("rotate", 1.6), bench.modified_test("rotate", 1.6))
-    first = bench.modified_train("rotate", 1.6)
-    assert not torch.equal(first[:100], bench.modified_test("rotate", 1.6))
-    assert not torch.equal(first, bench.modified_train("rotate", 1.6, draw=1))
+    source, tested = Source.default("rotate"), bench.modified_test("rotate", 1.6, 100)
+    assert torch.equal(tested[:10], bench.modified_test("rotate", 1.6, 10))
+    first = bench.altered(source)
+    assert not torch.equal(first[:100], tested)
+    assert not torch.equal(first, bench.altered(source, draw=1))
 
 
 def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:

@@ -101,14 +101,14 @@ def test_training_does_not_depend_on_the_cut(small_dir: Path, tmp_path: Path) ->
     small = data.load("full", small_dir)
 
     def bench(layer: int, folder: Path) -> Workbench:
-        return Workbench(small, 1, 1, PGD(), 1, 1, folder, name="v3", activation="relu", layer=layer)
+        return Workbench(small, 1, 1, PGD(), 1, folder, name="v3", activation="relu", layer=layer)
 
     benches = [bench(1, tmp_path), bench(3, tmp_path), bench(3, tmp_path / "anew")]
     weights = [each.network.weights() for each in benches]
     assert equal(weights[0], weights[1])
     assert equal(weights[0], weights[2])
     assert len(list(tmp_path.glob("*.pt"))) == 1
-    assert Workbench(small, 1, 1, PGD(), 1, 1, tmp_path).base_path.name.startswith("v2-")
+    assert Workbench(small, 1, 1, PGD(), 1, tmp_path).base_path.name.startswith("v2-")
     assert benches[0].base_path.name.startswith("v3-relu-")
 
 

@@ -23,6 +23,10 @@ COMMANDS = {
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
     "compare": ("compare:compare", "Compare any arms against any threats, under the paper's protocol or a reviewer's."),
+    "tradeoff": (
+        "tradeoff:tradeoff",
+        "What robustness costs: clean against robust accuracy, by noise variance.",
+    ),
     "transfer": ("transfer:transfer", "Which source's noise helps against which threat: heat maps."),
     "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
 }

@@ -11,6 +11,7 @@ from localnoise.sims.attacks import ATTACKS, Report
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import DRIFT
 from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.experiments.workbench import Workbench
@@ -39,8 +40,9 @@ class Examiner:
         threats = cell.threats or (
             Threat(name="clean", level=0, images=images),
             *(
-                Threat(name=s.name, level=s.level, images=self.settings.attacked_test if s.name == "pgd" else images)
+                Threat(name=s.name, level=s.level, images=self.settings.attacked_test if s.name in ATTACKS else images)
                 for s in cell.sources
+                if s.name != DRIFT  # which is no threat
             ),
         )
         values: dict[str, Any] = {}

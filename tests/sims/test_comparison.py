@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from localnoise.errors import ArgumentError
-from localnoise.sims import compare, paper, transfer
+from localnoise.sims import compare, paper, tradeoff, transfer
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.experiments import budget as budgets
@@ -136,7 +136,7 @@ def test_compare_writes_a_table_and_goes_on(
     assert "raster r=1" in text
     assert "n = 8, 40" in text
     assert "7 of 7 cells run" in text  # no noise: one net, three tests; raster-1: two nets, two tests each
-    assert (tmp_path / "table.md").read_text().count("| raster r=1 |") == 1
+    assert (tmp_path / "table.md").read_text().count("| raster r=1 |") == 2  # accuracies, differences
     assert Image.open(tmp_path / "accuracy.png").width > 300
     kept = [r for r in RecordFile(tmp_path / "record.h5") if r.config["threats"][0]["name"] == "adaptive"]
     assert all("adaptive.unreliable" in r.results for r in kept)
@@ -159,6 +159,11 @@ def test_paper_and_transfer_write_their_tables(
     assert "trace 2, attacks: " in text
     assert "trace 0.5, modifications: " in text
     assert Image.open(tmp_path / "p" / "paper.png").width > 300
+    tradeoff.tradeoff(
+        source="obstruction@2", tested="", arms="none,raster-1", traces="0.5,2", out=tmp_path / "o", **common
+    )
+    assert (tmp_path / "o" / "table.md").read_text().count("| raster r=1 |") == 2
+    assert Image.open(tmp_path / "o" / "tradeoff.png").width > 300
     transfer.transfer(sources="rotate@2,obstruction@2", threats="", arms="raster-1", out=tmp_path / "t", **common)
     assert "| rotate 2 |" in (tmp_path / "t" / "table.md").read_text()
     assert "on others" in capsys.readouterr().out

@@ -1,0 +1,74 @@
+"""Clean against robust accuracy: one point for each arm and noise variance."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.reports.comparison import Outcome, Place
+from localnoise.sims.reports.figures import colours, drawn
+from localnoise.sims.reports.intervals import Estimate
+from localnoise.sims.reports.tables import share
+
+
+@dataclass(frozen=True)
+class Point:
+    """One net: its noise variance per neuron (None where it has none to set), accuracies, memory."""
+
+    trace: float | None
+    clean: Estimate
+    robust: Estimate
+    bytes_per_unit: float
+
+
+def lines(found: dict[Place, Outcome], arms: list[str], threat: str) -> dict[str, list[Point]]:
+    """Points of each arm by rising trace. An arm whose nets do not depend on it, such as no noise, has one."""
+    out: dict[str, list[Point]] = {arm: [] for arm in arms}
+    for (arm, learned, tested), own in found.items():
+        clean = found.get((arm, learned, "clean"))
+        if tested == threat and clean is not None and arm in out:
+            text = learned.rpartition("trace ")[2]
+            trace = float(text) if text else None
+            out[arm].append(Point(trace, clean.accuracy, own.accuracy, own.bytes_per_unit))
+    return {arm: sorted(points, key=lambda p: p.trace or 0.0) for arm, points in out.items() if points}
+
+
+def markdown(table: dict[str, list[Point]], threat: str) -> str:
+    """One row a point."""
+    rows = [f"| | trace | clean | {threat} | bytes/unit |", "|---|---:|---:|---:|---:|"]
+    for arm, points in table.items():
+        for p in points:
+            trace = "" if p.trace is None else f"{p.trace:g}"
+            accuracies = " | ".join(f"{share(e.mean)} ±{share(e.half_width)}" for e in (p.clean, p.robust))
+            rows.append(f"| {ARMS[arm].label} | {trace} | {accuracies} | {p.bytes_per_unit:,.0f} |")
+    images = sorted({e.images for points in table.values() for p in points for e in (p.clean, p.robust)})
+    seeds = max(p.robust.seeds for points in table.values() for p in points)
+    rows += ["", f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."]
+    return "\n".join(rows)
+
+
+def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
+    """Robust against clean accuracy, 95 % intervals, traces beside the points, area of a marker ~ bytes per unit."""
+    with drawn(path, (6.8, 4.2)) as page:
+        axes, hues = page.subplots(), colours(list(table))
+        for arm, points in table.items():
+            x, y = [p.clean.mean for p in points], [p.robust.mean for p in points]
+            spread = [[[e.mean - e.low for e in own], [e.high - e.mean for e in own]] for own in _both(points)]
+            axes.errorbar(x, y, yerr=spread[1], xerr=spread[0], color=hues[arm], lw=1, elinewidth=0.6)
+            area = [12 + p.bytes_per_unit / 500 for p in points]
+            mark = "s" if ARMS[arm].central else "o"
+            axes.scatter(x, y, area, color=hues[arm], marker=mark, edgecolors="#333333", lw=0.5, zorder=3,
+                         label=ARMS[arm].label)  # fmt: skip
+            for p in points:
+                if p.trace is not None:
+                    where = (p.clean.mean, p.robust.mean)
+                    axes.annotate(f"{p.trace:g}", where, xytext=(4, 4), textcoords="offset points", fontsize=7)
+        axes.set(xlabel="clean accuracy (share of images right)", ylabel=f"accuracy under {threat.replace('@', ' ')}")
+        key = "■ central   ● local\narea: bytes per unit"
+        legend = page.legend(loc="outside right center", frameon=False, title=key)
+        for handle in legend.legend_handles:
+            if isinstance(handle, PathCollection):
+                handle.set_sizes([24])
+
+
+def _both(points: list[Point]) -> tuple[list[Estimate], list[Estimate]]:
+    return [p.clean for p in points], [p.robust for p in points]

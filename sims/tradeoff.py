@@ -1,0 +1,60 @@
+"""What robustness costs: clean against robust accuracy over the noise's strength, arm by arm."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localnoise.sims.console import console
+from localnoise.sims.experiments.budget import budget
+from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.matched import named, threat, trained_on
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.reports import trading
+from localnoise.sims.reports.comparison import outcomes
+
+
+def tradeoff(
+    source: Annotated[str, typer.Option(help="NAME@LEVEL: what the noise is learned from, and tested on.")] = "pgd@0.1",
+    tested: Annotated[str, typer.Option("--threat", help="NAME@LEVEL; default: the source.")] = "",
+    arms: Annotated[str, typer.Option(help="Comma-separated.")] = (
+        "none,identity,diagonal,full,multiscale-4,multiscale-8,adversarial-90"
+    ),
+    traces: Annotated[str, typer.Option(help="Noise variances per neuron.")] = "0.25,0.5,1,2,4",
+    spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
+    out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/tradeoff"),
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
+    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
+) -> None:
+    """Sweep the noise variance: one line an arm, clean against robust accuracy, memory per unit as marker size.
+
+    Examples
+    --------
+        localnoise tradeoff --source pgd@0.1 --traces 0.5,2
+
+        localnoise tradeoff --source rotate@2 --arms none,full,multiscale-8,augmentation --budget standard
+
+        localnoise tradeoff --source pgd@0.1 --threat adaptive@0.1
+    """
+    plan = budget(spend)
+    wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
+    learned = Source.default(*named(source))
+    variances = [float(text) for text in traces.split(",")]
+    names = [name.strip() for name in arms.split(",")]
+    cells = [
+        cell
+        for seed in range(plan.seeds)
+        for trace in variances
+        for cell in trained_on(seed, (replace(learned, trace=trace),), names, wanted)
+    ]
+    records = conduct(list(dict.fromkeys(cells)), plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
+    lines = trading.lines(outcomes(records), names, wanted[1].label)
+    (out / "table.md").write_text(trading.markdown(lines, wanted[1].label) + "\n")
+    trading.figure(lines, wanted[1].label, out / "tradeoff.png")
+    console.print(f"{out}: table.md, tradeoff.png")
+
+
+if __name__ == "__main__":
+    typer.run(tradeoff)

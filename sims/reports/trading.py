@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.collections import PathCollection
+
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import colours, drawn

@@ -130,7 +130,8 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
                     own = [r for r in rows if (r.source, r.arm, r.trace) == (source, arm, trace)]
                     spread = [r.measured.half_width for r in own]
                     place, label = [r.level for r in own], ARMS[arm].label if trace == 2 else None
-                    axes.errorbar(place, [r.measured.mean for r in own], spread, ls=line, c=hues[arm], label=label)
+                    mean = [r.measured.mean for r in own]
+                    axes.errorbar(place, mean, spread, ls=line, marker="o", ms=4, c=hues[arm], label=label)
                     told = [r for r in own if r.stated is not None]
                     means = [r.stated.mean for r in told if r.stated]
                     axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=hues[arm])

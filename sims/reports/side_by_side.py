@@ -34,13 +34,15 @@ def rows(found: dict[Place, Outcome], sources: list[str]) -> list[Row]:
     """Rows in the order of the sources, then strength, trace, arm."""
     wanted = {(row.source, row.level, row.arm): row for row in stated.table()}
     placed = [(arm, learned, *tested.rpartition("@")[::2], own) for (arm, learned, tested), own in found.items()]
-    traces = sorted({float(learned.rpartition("trace ")[2]) for _, learned, *_ in placed if learned})
+    traces: dict[str, set[float]] = {}
+    for _, learned, source, _, _ in placed:
+        traces.setdefault(source, set()).update([float(learned.rpartition("trace ")[2])] if learned else [])
     out = []
     for arm, learned, source, level, own in placed:
         if source in sources:
             row = wanted.get((source, float(level), arm))
             # an arm without a trace of its own, such as no noise, stands beside each trace
-            for trace in [float(learned.rpartition("trace ")[2])] if learned else traces:
+            for trace in [float(learned.rpartition("trace ")[2])] if learned else sorted(traces[source]):
                 out.append(Row(source, float(level), trace, arm, own.accuracy, row))
     order = list(ARMS)
     attack = {source for source in sources if source.startswith("art-")}

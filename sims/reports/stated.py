@@ -26,7 +26,7 @@ class Stated:
     def agrees(self, measured: Estimate) -> bool:
         """Whether the two differ by at most .03, or by less than their intervals together."""
         spread = (self.high - self.low) / 2 + (measured.half_width if measured.half_width == measured.half_width else 0)
-        return abs(measured.mean - self.mean) <= max(TOLERANCE, spread)
+        return bool(abs(measured.mean - self.mean) <= max(TOLERANCE, spread))
 
 
 @cache

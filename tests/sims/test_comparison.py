@@ -94,6 +94,7 @@ def test_what_the_paper_states_is_read() -> None:
     exact = over_seeds([row.mean] * 3, 100)
     assert row.agrees(exact)
     assert not row.agrees(over_seeds([row.mean + 0.2] * 3, 100))
+    assert isinstance(row.agrees(exact), bool)
 
 
 def test_a_measured_row_stands_beside_the_papers() -> None:
@@ -158,6 +159,9 @@ def test_paper_and_transfer_write_their_tables(
     text = (tmp_path / "p" / "table.md").read_text()
     assert "trace 2, attacks: " in text
     assert "trace 0.5, modifications: " in text
+    (line,) = [line for line in text.splitlines() if "elastic" in line]
+    starred = line.count("*")
+    assert f"trace 0.5, modifications: {2 - starred} of 2 agree" in text
     assert Image.open(tmp_path / "p" / "paper.png").width > 300
     tradeoff.tradeoff(
         source="obstruction@2", tested="", arms="none,raster-1", traces="0.5,2", out=tmp_path / "o", **common

@@ -70,6 +70,8 @@ def retention(
             "Accuracy of the same nets on the clean test set:\n\n"
             + tables.markdown(summary, lambda entry: entry.clean),
             "Retention of the central gain:\n\n" + tables.markdown(summary, lambda entry: entry.retention),
+            "Accuracy less that of augmentation with the same sources, paired by seed:\n\n"
+            + tables.markdown(summary, lambda entry: entry.lead),
         )
     )
     (out / "tables.md").write_text(text + "\n")

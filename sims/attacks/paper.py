@@ -1,7 +1,5 @@
 """The `paper` protocol: ART's attacks with ART's default options, through one noise draw. Needs `art`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +9,7 @@ from torch import Tensor, nn
 
 from localnoise.errors import MissingDependencyError, choose
 from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+from localnoise.sims.modifications.draws import generator_kept
 
 # The paper's names, and the classes of the Adversarial Robustness Toolbox
 PAPER_ATTACKS = {
@@ -63,7 +62,8 @@ class PaperAttack:
         if self.eps == 0:  # ART refuses it
             return images.clone()
         out = []
-        with _seeded(seed), drawing(predictor, 1):
+        with generator_kept(), drawing(predictor, 1):
+            np.random.seed(seed % 2**32)  # noqa: NPY002  the only stream that ART draws from
             for x0, y in batches(images, labels, batch):
                 attack = self._art(predictor, x0)
                 found = attack.generate(x=x0.cpu().numpy(), y=y.cpu().numpy())
@@ -103,14 +103,3 @@ class _Plain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._call[0](x)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """ART draws from NumPy's global stream only: lend it one, then put the user's back."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002

@@ -8,8 +8,7 @@ and .40 on average with one colour, but .86 and .48 with the luma of the three, 
 """
 
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import MissingDependencyError
-from localnoise.sims.modifications.draws import Words
+from localnoise.sims.modifications.draws import Words, generator_kept
 from localnoise.sims.modifications.modification import Modification
 
 Bytes = npt.NDArray[np.uint8]
@@ -46,7 +45,7 @@ def corrupt(images: Tensor, level: float, words: Words, *, name: str) -> Tensor:
     framed = np.pad(grey, ((0, 0), (_FRAME, _FRAME), (_FRAME, _FRAME)))
     inputs = framed if name in _IN_GREY else np.repeat(framed[..., None], 3, axis=-1)
     outputs = np.empty_like(inputs)
-    with _generator_kept():
+    with generator_kept():
         for i, seed in enumerate(words[:, 0]):
             options = {"seed": int(seed)} if name in _OWN_GENERATOR else {}
             np.random.seed(seed.reshape(1).view(np.uint32))  # noqa: NPY002
@@ -76,16 +75,6 @@ def library() -> Any:
                 "the system is missing, apt-get install libgl1 libglib2.0-0 brings what OpenCV needs on Debian"
             )
         raise MissingDependencyError(f"imagecorruptions, which makes the common corruptions, {reason}") from error
-
-
-@contextmanager
-def _generator_kept() -> Iterator[None]:
-    """Leave NumPy's global generator as it was."""
-    before = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002
 
 
 def _listed(name: str, description: str) -> Modification:

@@ -7,6 +7,8 @@ images is drawn in one vectorised call, and the level is no part of the key: lev
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -44,3 +46,13 @@ def normal(words: Words) -> npt.NDArray[np.float32]:
     radius = np.sqrt(-2 * np.log((upper + np.float32(0.5)) * np.float32(2.0**-32)))
     angle = lower * np.float32(2 * math.pi * 2.0**-32)
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+@contextmanager
+def generator_kept() -> Iterator[None]:
+    """Leave NumPy's global generator as it was: some libraries draw from nothing else."""
+    before = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

@@ -14,11 +14,12 @@ MIXED = "all modifications"
 
 @dataclass(frozen=True)
 class Entry:
-    """One arm against one source: accuracy on it and on clean images, retention, size."""
+    """One arm against one source: accuracy on it and on clean images, retention, lead over augmentation, size."""
 
     accuracy: Estimate
     clean: Estimate
     retention: Estimate | None
+    lead: Estimate | None
     parameters: int
     bytes_per_unit: float
 
@@ -55,6 +56,7 @@ def summarise(records: list[Record]) -> Summary:
                     _accuracy(by_seed, tested),
                     _accuracy(by_seed, "clean"),
                     _retained(grouped, arm, learned, tested),
+                    _lead(grouped, arm, learned, tested),
                     int(first["parameters"]),
                     float(first["bytes_per_unit"]),
                 )
@@ -66,6 +68,17 @@ def summarise(records: list[Record]) -> Summary:
 def _accuracy(by_seed: dict[int, Record], tested: str) -> Estimate:
     results = [by_seed[seed].results for seed in sorted(by_seed)]
     return over_seeds([r[f"accuracy.{tested}"] for r in results], len(results[0][f"correct.{tested}"]))
+
+
+def _lead(grouped: dict[tuple[str, str], dict[int, Record]], arm: str, learned: str, tested: str) -> Estimate | None:
+    """Accuracy less that of augmentation with the same sources, paired by seed; None for fewer than two seeds."""
+    own, other = grouped[arm, learned], grouped.get(("augmentation", learned), {})
+    shared = sorted(set(own) & set(other))
+    name = f"accuracy.{tested}"
+    if arm == "augmentation" or len(shared) < 2:
+        return None
+    gaps = [own[seed].results[name] - other[seed].results[name] for seed in shared]
+    return over_seeds(gaps, len(own[shared[0]].results[f"correct.{tested}"]))
 
 
 def _retained(

@@ -64,7 +64,8 @@ def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits
         for learned, mark in ((None, ""), (MIXED, ", one net for all modifications")):
             found = [summary.entries.get((arm, learned or source, source)) for source in summary.sources]
             if any(found):
-                texts = (_markdown_cell(value(entry) if entry else None, digits) for entry in found)
+                texts = [_markdown_cell(value(entry) if entry else None, digits) for entry in found]
+            if any(found) and any(texts):
                 lines.append(f"| {ARMS[arm].label}{mark} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 

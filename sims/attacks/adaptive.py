@@ -17,7 +17,8 @@ from localnoise.sims.attacks.pgd import PGD
 from localnoise.sims.attacks.protocol import Attack, Predict, check_options, noise_off, reseed, stream
 from localnoise.sims.attacks.square import Square
 from localnoise.sims.attacks.transfer import Transfer
-from localnoise.sims.attacks.verdict import Stage, Verdict, WorstCase
+from localnoise.sims.attacks.verdict import Verdict, WorstCase
+from localnoise.sims.experiments.stage import Stage
 from localnoise.validate import whole
 
 WHITE_BOX = ("apgd-ce", "apgd-dlr", "pgd", "fgsm")

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from localnoise.sims.attacks.paired import difference
 from localnoise.sims.attacks.protocol import Attack, Predict
-from localnoise.sims.attacks.verdict import Stage, WorstCase
+from localnoise.sims.attacks.verdict import WorstCase
+from localnoise.sims.experiments.stage import Stage
 from localnoise.sims.reports.intervals import Estimate
 
 LADDER = (1, 5, 20, 100)

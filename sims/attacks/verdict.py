@@ -1,6 +1,6 @@
 """The per-example worst case over several attacks, judged by fresh votes of the deployed predictor."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -8,10 +8,10 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.attacks.protocol import Attack, Predict, batches, check_images, reseed, stream
+from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.validate import as_count
 
 NOT_RUN = -1
-Stage = Callable[[str, int, int], None]  # (what is being done, done, of)
 
 
 def wrong_votes(
@@ -132,21 +132,9 @@ class WorstCase:
             verdict.wrong[name] = torch.full_like(clean, NOT_RUN)
             if len(rows):
                 own = stream(seed, name)
-                tick = _ticker(stage, name, len(rows))
+                tick = None if stage is None else ticker(stage, name, len(rows))
                 reseed(predictor, own)
                 attacked = attack(predictor, images[rows], labels[rows], seed=own, batch=batch, tick=tick)
                 found = wrong_votes(predictor, attacked, labels[rows], votes=self.votes, seed=own, batch=batch)
                 verdict.wrong[name][rows] = found
         return verdict
-
-
-def _ticker(stage: Stage | None, what: str, of: int) -> Callable[[int], None] | None:
-    done = 0
-
-    def tick(n: int) -> None:
-        nonlocal done
-        done += n
-        if stage is not None:
-            stage(what, done, of)
-
-    return tick

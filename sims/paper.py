@@ -10,7 +10,7 @@ from localnoise.sims.console import console, show
 from localnoise.sims.experiments.budget import Budget, budget
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import trained_on
+from localnoise.sims.experiments.matched import trained_on, variances_of
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import MODIFICATIONS
@@ -58,7 +58,7 @@ def paper(
     names, plan = [name.strip() for name in sources.split(",")], budget(spend)
     for name in names:
         choose("source", name, {row.source for row in stated.table()})
-    variances = [float(text) for text in traces.split(",")]
+    variances = variances_of(traces)
     cells = _cells(plan, names, arms.split(","), variances)
     chosen = plan.settings(data_dir)
     records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)

@@ -9,7 +9,7 @@ import typer
 from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import named, threat, trained_on
+from localnoise.sims.experiments.matched import named, threat, trained_on, variances_of
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import trading
 from localnoise.sims.reports.comparison import outcomes
@@ -41,7 +41,7 @@ def tradeoff(
     plan = budget(spend)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
     learned = Source.default(*named(source))
-    variances = [float(text) for text in traces.split(",")]
+    variances = variances_of(traces)
     names = [name.strip() for name in arms.split(",")]
     cells = [
         cell

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,20 +51,17 @@ class Report:
         """Reasons of the checks that failed, one after the other; empty if all hold."""
         return " ".join(f"{check.name}: {check.reason}" for check in self.checks if not check.passed)
 
-    def values(self) -> dict[str, Any]:
-        """Plain values for a record: accuracies, per-image outcomes, the ladder, the checks."""
-        verdict = self.verdict
+    def evidence(self) -> dict[str, Any]:
+        """Plain values for a record: the ladder of draws, who broke what, the checks, the ablation."""
+        broken = self.verdict.broken_by
         return {
-            "accuracy.clean": verdict.right.double().mean().item(),
-            "accuracy.adaptive": verdict.robust_accuracy,
-            "correct.clean": verdict.right.byte().cpu().numpy(),
-            "correct.adaptive": verdict.robust.byte().cpu().numpy(),
-            "broken_by": verdict.broken_by,
-            "draws": [rung.draws for rung in self.rungs],
-            "accuracy.by_draws": [rung.robust_accuracy for rung in self.rungs],
-            "checks": {check.name: check.passed for check in self.checks},
             "unreliable": self.unreliable,
-        } | self.ablation
+            "draws": np.array([rung.draws for rung in self.rungs]),
+            "accuracy_by_draws": np.array([rung.robust_accuracy for rung in self.rungs]),
+            **{f"broken_by.{name}": broken.count(name) for name in self.verdict.wrong},
+            **{f"check.{check.name}": check.passed for check in self.checks},
+            **self.ablation,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import MODIFICATIONS
+from localnoise.validate import as_trace
 
 
 def named(text: str) -> tuple[str, float | None]:
@@ -24,6 +25,20 @@ def named(text: str) -> tuple[str, float | None]:
         return name, float(level) if level else None
     except ValueError:
         raise ArgumentError(f"{text!r}: expected NAME or NAME@LEVEL, such as rotate@1.6") from None
+
+
+def variances_of(text: str) -> list[float]:
+    """Noise variances from "2,0.5".
+
+    Raises
+    ------
+    ArgumentError
+        One of them is no number > 0.
+    """
+    try:
+        return [as_trace(float(part)) for part in text.split(",")]
+    except ValueError:
+        raise ArgumentError(f"traces={text!r}: expected numbers > 0, separated by commas, such as 2,0.5") from None
 
 
 def threat(text: str, images: int, attacked: int) -> Threat:

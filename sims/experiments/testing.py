@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from localnoise.nn import Predictor
@@ -53,7 +52,7 @@ class Examiner:
             if threat.name == "adaptive":
                 report = self._adaptive(threat, predictor)
                 hit = report.verdict.robust.byte()
-                values |= {f"adaptive.{key}": value for key, value in evidence(report).items()}
+                values |= {f"adaptive.{key}": value for key, value in report.evidence().items()}
             else:
                 hit = self._correct(threat, predictor)
             values |= {f"accuracy.{name}": float(hit.double().mean()), f"correct.{name}": hit.numpy()}
@@ -81,16 +80,3 @@ class Examiner:
         if not clean and threat not in self._moved:
             self._moved[threat] = self.bench.modified_test(threat.name, threat.level, threat.images)
         return training.activations(front, self.bench.test[0][: threat.images] if clean else self._moved[threat])
-
-
-def evidence(report: Report) -> dict[str, Any]:
-    """What a record keeps of an adaptive evaluation: the ladder of draws, who broke what, the checks, the ablation."""
-    broken = report.verdict.broken_by
-    return {
-        "unreliable": report.unreliable,
-        "draws": np.array([rung.draws for rung in report.rungs]),
-        "accuracy_by_draws": np.array([rung.robust_accuracy for rung in report.rungs]),
-        **{f"broken_by.{name}": broken.count(name) for name in report.verdict.wrong},
-        **{f"check.{check.name}": check.passed for check in report.checks},
-        **report.ablation,
-    }

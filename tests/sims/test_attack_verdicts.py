@@ -132,9 +132,12 @@ def test_an_honest_noisy_network_passes_every_check(defended: Predictor, trained
     report = ADAPTIVE(defended, images, labels, twin=net, seed=3)
     assert report.unreliable == ""
     assert len(report.checks) == 7
-    values = report.values()
-    assert values["correct.adaptive"].shape == (60,)
-    assert values["accuracy.adaptive"] == values["correct.adaptive"].mean() < values["accuracy.clean"]
+    values = report.evidence()
+    verdict = report.verdict
+    assert verdict.robust.shape == (60,)
+    assert verdict.robust_accuracy < verdict.right.double().mean().item()
+    assert len(values["draws"]) == len(values["accuracy_by_draws"]) == len(report.rungs)
+    assert all(values[f"check.{check.name}"] for check in report.checks)
     assert values["noise_off.robust"] < values["noise_off.clean"]
     assert defended.draws == 4
     assert defended.noise.when == "both"
@@ -172,7 +175,7 @@ def test_a_planted_broken_defence_is_flagged(
     report = ADAPTIVE(broken, images, labels, twin=net, seed=3)
     failed = {check.name for check in report.checks if not check.passed}
     assert {caught_by, "black_box_never_beats_white_box"} <= failed
-    assert caught_by in report.values()["unreliable"]
+    assert caught_by in report.evidence()["unreliable"]
 
 
 def test_saturated_activations_are_flagged(trained: Trained) -> None:

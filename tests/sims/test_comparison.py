@@ -12,7 +12,7 @@ from localnoise.sims import compare, paper, tradeoff, transfer
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.experiments import budget as budgets
-from localnoise.sims.experiments.matched import matched, named, threat, trained_on
+from localnoise.sims.experiments.matched import matched, named, threat, trained_on, variances_of
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import comparing, heat, side_by_side, stated
 from localnoise.sims.reports.comparison import Outcome, outcomes
@@ -37,6 +37,9 @@ def test_names_and_levels_are_read() -> None:
     assert named(" pgd ") == ("pgd", None)
     with pytest.raises(ArgumentError, match=r"rotate@two.*NAME@LEVEL"):
         named("rotate@two")
+    for bad in ("2,x", "-1", "nan"):
+        with pytest.raises(ArgumentError, match=r"traces=.*expected numbers > 0"):
+            variances_of(bad)
     with pytest.raises(ArgumentError, match="did you mean 'rotate'"):
         threat("rotat", 10, 5)
     assert threat("adaptive", 10, 5).images == 5

@@ -7,12 +7,14 @@ diag(gain): positive definite whatever the weights, as long as the diagonals of 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
+from localnoise.pairs import Pairs
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int32]
@@ -58,6 +60,28 @@ class Field:
             gain=np.ones(units, dtype),
         )
 
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The second moments that the wires need."""
+        return Pairs.of(self.parents, self.readers)
+
+    @cached_property
+    def ring(self) -> int:
+        """2^k - 1 where the units are in row order and no parent lies 2^k units back, 2^k < N; else -1."""
+        units = len(self.order)
+        back = np.where(self.parents >= 0, np.arange(units)[:, None] - self.parents, 0).max(initial=0)
+        held = 1 << max(6, int(back).bit_length())
+        return held - 1 if held < units and (np.diff(self.order) == 1).all() else -1
+
+    @cached_property
+    def fronts(self) -> tuple[Ints, npt.NDArray[np.int64]]:
+        """Units sorted by how many generations of parents they wait for, and where each generation begins."""
+        from localnoise.kernels.wavefront import depths
+
+        depth = np.empty(len(self.order), np.int32)
+        depths(depth, self.order, self.parents)
+        return np.argsort(depth, kind="stable").astype(np.int32), np.append(0, np.cumsum(np.bincount(depth)))
+
     @property
     def signal(self) -> bool:
         """Whether the units read the activation."""
@@ -72,6 +96,11 @@ class Field:
     def regressors(self) -> int:
         """Length p of z_u = [1; h_R(u); d_P(u)] (of d_P(u) alone without signal dependence)."""
         return int((1 + self.G.shape[2] if self.signal else 0) + self.B.shape[2])
+
+    @property
+    def whitening(self) -> Floats:
+        """S_u^-1 of every unit, (N, m, m), inverted in float64. Cost O(N m^3)."""
+        return np.asarray(np.linalg.inv(self.S.astype(np.float64)), self.S.dtype)
 
     @property
     def weights(self) -> Floats:

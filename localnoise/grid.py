@@ -23,6 +23,7 @@ from localnoise.validate import (
     Start,
     as_activity,
     as_count,
+    as_out,
     as_positions,
     as_presentations,
     as_seed,
@@ -30,6 +31,7 @@ from localnoise.validate import (
 )
 
 _LEARN_CHUNK = 2048  # presentations converted at a time, so that memory does not grow with T
+_FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
 
 
 class UnitGrid:
@@ -121,19 +123,23 @@ class UnitGrid:
 
     # Drawing
 
-    def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
+    def sample(self, count: int, seed: int = 0, start: Start = 0, out: Array | None = None) -> Array:
         """Draw `count` samples of the zero-mean noise, (count, C, H, W), covariance `covariance()`.
 
         Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw. An
-        array `start` (count,) names each sample's position in the stream.
+        array `start` (count,) names each sample's position in the stream. `out`, if given, is written and returned: new
+        memory can cost as much as the draw.
         """
-        eta = np.empty((as_count("count", count), self.config.channels, self.config.units), self.config.dtype)
+        eta = as_out(out, as_count("count", count), *self._layout)
         return self._draw(eta, eta, seed, start, signal=False, white=True)
 
-    def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
-        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`."""
+    def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0, out: Array | None = None) -> Array:
+        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`, so is `out`."""
         h3 = as_activity("h", h, *self._layout)
-        return self._draw(np.empty_like(h3), h3, seed, start, signal=self.field.signal, white=True)
+        eta = as_out(out, len(h3), *self._layout)
+        if np.shares_memory(eta, h3):
+            raise ArgumentError("out shares memory with h: expected an array of its own; use np.empty_like(h)")
+        return self._draw(eta, h3, seed, start, signal=self.field.signal, white=True)
 
     def mean(self, h: npt.ArrayLike) -> Array:
         """Mean of `perturb(h)`: diag(gain) (I - B)^-1 (a + G h), (T, C, H, W); zero without signal dependence."""
@@ -165,12 +171,15 @@ class UnitGrid:
         through_mean : take delta as a shift of the *activation*: the noisy network then sees delta plus the shift of
         the noise's mean, diag(gain) (I - B)^-1 G delta. The two are equal without signal dependence.
         """
+        from localnoise.kernels.score import squared_norms
+
         d3 = as_activity("delta", delta, *self._layout)
         if through_mean and self.field.signal:
             shift = self._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
-        e = self._whiten(d3, None, affine=False)
-        return np.asarray(np.square(e, dtype=np.float64).sum(axis=(1, 2, 3)))
+        out, f = np.empty(len(d3)), self.field
+        squared_norms(out, d3, f.parents, f.readers, f.a, f.G, f.B, f.whitening, f.gain, *self._shared(len(d3)))
+        return out
 
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
         """Log density of the field at eta, given h with signal dependence; (T,), natural logarithm."""
@@ -277,19 +286,29 @@ class UnitGrid:
         self, eta: Array, h: Array, seed: int, start: Start, *, signal: bool, white: bool, affine: bool = True
     ) -> Array:
         from localnoise.kernels.sweep import draw
+        from localnoise.kernels.wavefront import draw_fronts
 
         positions = as_positions(start, len(eta))
         key = as_seed(seed)
         workers = numba.get_num_threads()
-        share = -(-len(eta) // workers)
-        fits = 2**26 // (4 * self.config.neurons)
-        tile = int(np.clip(min(share, fits), 16, 128) + 15) // 16 * 16
         f = self.field
         a = f.a if affine else np.zeros_like(f.a)
+        if len(eta) < min(workers * 16, _FEW) and self.config.neurons >= _LARGE:
+            wires = (*f.fronts, f.parents, f.readers)
+            draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, positions, signal, white, workers)
+            return self._shaped(eta)
+        held = self.config.units if f.ring == -1 or signal else f.ring + 1
+        tile = self._tile(len(eta), held)
         weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
         positions = np.concatenate([positions, np.zeros(-len(eta) % tile, np.uint64)])
-        draw(eta, h, *weights, key, positions, signal, white, tile, workers)
+        draw(eta, h, *weights, key, positions, signal, white, tile, f.ring, workers)
         return self._shaped(eta)
+
+    def _tile(self, count: int, held: int) -> int:
+        """Presentations swept together: up to 256, as many for every thread, and a buffer of `held` units in 64 MB."""
+        most = min(max(2**26 // (4 * held * self.config.channels), 16), 256)
+        share = max(-(-count // numba.get_num_threads()), 1)
+        return -(-share // (-(-share // most) * 16)) * 16
 
     def _innovations(self, argument: str, d: npt.ArrayLike, h: npt.ArrayLike | None) -> Array:
         d3 = as_activity(argument, d, *self._layout)
@@ -302,8 +321,13 @@ class UnitGrid:
 
         e, f = np.empty_like(d), self.field
         signal = f.signal and h is not None
-        whiten(e, d, d if h is None else h, f.parents, f.readers, f.a, f.G, f.B, f.S, f.gain, signal, affine, 64)
+        weights = (f.parents, f.readers, f.a, f.G, f.B, f.whitening, f.gain)
+        whiten(e, d, d if h is None else h, *weights, signal, affine, *self._shared(len(d)))
         return self._shaped(e)
+
+    def _shared(self, count: int) -> tuple[int, int]:
+        """Tile and threads of a kernel that holds all units."""
+        return self._tile(count, self.config.units), numba.get_num_threads()
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(len(flat), self.config.channels, *self.config.shape)

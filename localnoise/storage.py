@@ -1,6 +1,6 @@
 """A grid as one HDF5 file: configuration, topology, weights, gain, the rule and its state, provenance.
 
-Layout (schema 1): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON); datasets `order`,
+Layout (schema 2): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON); datasets `order`,
 `parents`, `readers`, `a`, `G`, `B`, `S`, `gain`; group `rule` with attributes `name`, `options` (JSON), `seen` and one
 dataset a statistic. Metadata and packed data carry checksums, so that a damaged byte is found.
 """
@@ -26,7 +26,7 @@ from localnoise.validate import as_count
 if TYPE_CHECKING:
     from localnoise.grid import UnitGrid
 
-FORMAT, SCHEMA = "localnoise.grid", 1
+FORMAT, SCHEMA = "localnoise.grid", 2
 _ARRAYS = tuple(field.name for field in fields(Field))
 _CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 

@@ -66,10 +66,11 @@ class ProcessingUnit:
 
     @property
     def statistics(self) -> State:
-        """The unit's rows of its rule's state (running moments, residual), and `seen`, the presentations so far."""
-        if self.grid.state is None:
+        """What the unit's rule keeps of it (running moments, residual), and `seen`, the presentations so far."""
+        grid = self.grid
+        if grid.rule is None or grid.state is None:
             return {"seen": 0}
-        return {name: value if name == "seen" else value[self.index] for name, value in self.grid.state.items()}
+        return grid.rule.statistics(grid.field, grid.state, self.index)
 
     def __repr__(self) -> str:
         m = self.grid.config.channels

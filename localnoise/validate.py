@@ -60,7 +60,8 @@ def as_activity(
     array = as_presentations(argument, value, channels, shape)
     with np.errstate(over="ignore", invalid="ignore"):
         flat: Array = np.ascontiguousarray(array, dtype=dtype).reshape(len(array), channels, shape[0] * shape[1])
-        suspicious = finite and not np.isfinite(flat.sum(dtype=np.float64))
+        line = flat.reshape(-1)
+        suspicious = finite and not np.isfinite(np.dot(line, line))  # far faster than to ask each; overflow asks them
     if suspicious:
         where = np.argwhere(~np.isfinite(flat))
         if len(where):
@@ -82,6 +83,27 @@ def whole(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return count if count is not None and count == value else None
+
+
+def as_out(out: Any, count: int, channels: int, shape: tuple[int, int], dtype: Any) -> Array:
+    """Memory for a result, (count, m, N): new, or `out` of shape (count, C, H, W) seen so.
+
+    Raises
+    ------
+    ArgumentError
+        `out` is no array of this shape and dtype that can be written in one piece.
+    """
+    units, wanted = shape[0] * shape[1], (count, channels, *shape)
+    if out is None:
+        return np.empty((count, channels, units), dtype)
+    fits = isinstance(out, np.ndarray) and out.shape == wanted and out.dtype == dtype
+    if not (fits and out.flags.c_contiguous and out.flags.writeable):
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ArgumentError(
+            f"out is {found}: expected a contiguous, writeable {np.dtype(dtype)} array of shape {wanted}; "
+            f"use np.empty({wanted}, {np.dtype(dtype).name!r})"
+        )
+    return np.asarray(out.reshape(count, channels, units))
 
 
 def as_count(argument: str, value: Any, least: int = 0) -> int:

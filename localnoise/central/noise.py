@@ -10,6 +10,7 @@ from localnoise.errors import ArgumentError
 from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed
 
 _BLOCK = 512  # samples mixed at a time
+_BAND = 392  # rows of a triangular factor multiplied at a time: what lies right of the diagonal is never read
 
 
 class CentralNoise:
@@ -68,7 +69,7 @@ class CentralNoise:
             white = np.empty((4 * ((self.neurons + 3) // 4), _BLOCK), np.float32)
             fill_normals(white, np.uint64(seed), positions)
             xi, factor = white[: self.neurons], np.asarray(self.factor)
-            mixed = factor @ xi if factor.ndim == 2 else factor[:, None] * xi
+            mixed = _lower_times(factor, xi) if factor.ndim == 2 else factor[:, None] * xi
             self._kept = ((seed, block), np.ascontiguousarray(mixed.T))
         return self._kept[1]
 
@@ -114,3 +115,12 @@ class CentralNoise:
 
     def __repr__(self) -> str:
         return f"CentralNoise({self.kind}, {self.channels} x {self.shape[0]} x {self.shape[1]}, {self.seen} seen)"
+
+
+def _lower_times(factor: Array, xi: Array) -> Array:
+    """Product of a lower triangular factor (n, n) and (n, T), at little more than half the cost of a square one."""
+    out = np.empty((len(factor), xi.shape[1]), np.float32)
+    for first in range(0, len(factor), _BAND):
+        last = first + _BAND
+        np.matmul(factor[first:last, :last], xi[:last], out=out[first:last])
+    return out

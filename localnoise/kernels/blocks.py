@@ -1,77 +1,87 @@
-"""Dense block times tile, the inner loop of every sweep: samples innermost, so that it vectorises unreordered."""
+"""Dense block times tile, the inner loop of every sweep: samples innermost, so that it vectorises unreordered.
+
+Rows are named by indices, not by views: a view costs as much as a vector loop over a short tile.
+"""
 
 from localnoise.kernels.flags import kernel
 
 
 @kernel
-def add_product(out, row, W, column, x, first, width):
-    """out[row + i, :] += sum_j W[i, column + j] x[first + j, :] for all rows i of W and j < width. Cost O(m width T).
+def add_rows(out, row, W, i, column, x, first, width):
+    """out[row + i + r, :] += sum_j W[i + r, column + j] x[first + j, :] for r < 4, j < width.
 
-    Two output rows by four inputs at a time: eight fused multiply-adds for six loads and two stores.
+    Four rows by four inputs at a time: sixteen fused multiply-adds for eight loads and four stores.
     """
-    m, tile = W.shape[0], out.shape[1]
-    for i in range(0, m - 1, 2):
-        y0, y1 = out[row + i], out[row + i + 1]
-        w0, w1 = W[i], W[i + 1]
-        j = 0
-        while j + 4 <= width:
-            k = column + j
-            x0, x1, x2, x3 = x[first + j], x[first + j + 1], x[first + j + 2], x[first + j + 3]
-            a0, a1, a2, a3 = w0[k], w0[k + 1], w0[k + 2], w0[k + 3]
-            b0, b1, b2, b3 = w1[k], w1[k + 1], w1[k + 2], w1[k + 3]
-            for t in range(tile):
-                y0[t] = y0[t] + a0 * x0[t] + a1 * x1[t] + a2 * x2[t] + a3 * x3[t]
-                y1[t] = y1[t] + b0 * x0[t] + b1 * x1[t] + b2 * x2[t] + b3 * x3[t]
-            j += 4
-        while j < width:
-            xj, aj, bj = x[first + j], w0[column + j], w1[column + j]
-            for t in range(tile):
-                y0[t] += aj * xj[t]
-                y1[t] += bj * xj[t]
-            j += 1
-    if m % 2 == 1:
-        y = out[row + m - 1]
-        for j in range(width):
-            xj, wj = x[first + j], W[m - 1, column + j]
-            for t in range(tile):
-                y[t] += wj * xj[t]
+    r, j = row + i, 0
+    while j + 4 <= width:
+        k, s = column + j, first + j
+        a0, a1, a2, a3 = W[i, k], W[i, k + 1], W[i, k + 2], W[i, k + 3]
+        b0, b1, b2, b3 = W[i + 1, k], W[i + 1, k + 1], W[i + 1, k + 2], W[i + 1, k + 3]
+        c0, c1, c2, c3 = W[i + 2, k], W[i + 2, k + 1], W[i + 2, k + 2], W[i + 2, k + 3]
+        d0, d1, d2, d3 = W[i + 3, k], W[i + 3, k + 1], W[i + 3, k + 2], W[i + 3, k + 3]
+        for t in range(out.shape[1]):
+            x0, x1, x2, x3 = x[s, t], x[s + 1, t], x[s + 2, t], x[s + 3, t]
+            out[r, t] = out[r, t] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+            out[r + 1, t] = out[r + 1, t] + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+            out[r + 2, t] = out[r + 2, t] + c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
+            out[r + 3, t] = out[r + 3, t] + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
+        j += 4
+    while j < width:
+        a, b, c, d = W[i, column + j], W[i + 1, column + j], W[i + 2, column + j], W[i + 3, column + j]
+        for t in range(out.shape[1]):
+            xj = x[first + j, t]
+            out[r, t] += a * xj
+            out[r + 1, t] += b * xj
+            out[r + 2, t] += c * xj
+            out[r + 3, t] += d * xj
+        j += 1
 
 
 @kernel
-def multiply_lower(out, S, x, first):
-    """out[i, :] = sum_{j <= i} S[i, j] x[first + j, :]: the unit's private noise through its triangular factor."""
-    tile = out.shape[1]
-    for i in range(S.shape[0]):
-        y, s, x0 = out[i], S[i, 0], x[first]
-        for t in range(tile):
-            y[t] = s * x0[t]
-        for j in range(1, i + 1):
-            s, xj = S[i, j], x[first + j]
-            for t in range(tile):
-                y[t] += s * xj[t]
+def add_row(out, row, W, i, column, x, first, width):
+    """As `add_rows`, of row i alone."""
+    r, j = row + i, 0
+    while j + 4 <= width:
+        k, s = column + j, first + j
+        a0, a1, a2, a3 = W[i, k], W[i, k + 1], W[i, k + 2], W[i, k + 3]
+        for t in range(out.shape[1]):
+            out[r, t] = out[r, t] + a0 * x[s, t] + a1 * x[s + 1, t] + a2 * x[s + 2, t] + a3 * x[s + 3, t]
+        j += 4
+    while j < width:
+        a = W[i, column + j]
+        for t in range(out.shape[1]):
+            out[r, t] += a * x[first + j, t]
+        j += 1
 
 
 @kernel
-def gather_tile(buffer, activity, first, count):
-    """Transpose activity[first : first + count] of shape (C, N) each to buffer[u C + c, t]; the rest becomes zero."""
-    channels, units = activity.shape[1], activity.shape[2]
-    for u in range(units):
-        for c in range(channels):
-            row = buffer[u * channels + c]
-            for t in range(count):
-                row[t] = activity[first + t, c, u]
-            for t in range(count, buffer.shape[1]):
-                row[t] = 0
+def add_product(out, row, W, column, x, first, width):
+    """out[row + i, :] += sum_j W[i, column + j] x[first + j, :] for all rows i of W, j < width. Cost O(m width T)."""
+    m = W.shape[0]
+    for i in range(0, m - 3, 4):
+        add_rows(out, row, W, i, column, x, first, width)
+    for i in range(m - m % 4, m):
+        add_row(out, row, W, i, column, x, first, width)
 
 
 @kernel
-def scatter_tile(activity, first, count, buffer, gain):
-    """activity[first + t, c, u] = gain[u] buffer[u C + c, t] for t < count, the inverse of `gather_tile`."""
-    channels, units = activity.shape[1], activity.shape[2]
-    for t0 in range(0, count, 16):
-        t1 = min(t0 + 16, count)
-        for c in range(channels):
-            for u in range(units):
-                row, g = buffer[u * channels + c], gain[u]
-                for t in range(t0, t1):
-                    activity[first + t, c, u] = g * row[t]
+def multiply_lower(out, row, S, x, first):
+    """out[row + i, :] = sum_{j <= i} S[i, j] x[first + j, :]: private noise through its triangular factor."""
+    m = S.shape[0]
+    for i in range(0, m - 3, 4):  # the four rows' own triangle, then what lies left of it
+        r, s = row + i, first + i
+        s00, s10, s11 = S[i, i], S[i + 1, i], S[i + 1, i + 1]
+        s20, s21, s22 = S[i + 2, i], S[i + 2, i + 1], S[i + 2, i + 2]
+        s30, s31, s32, s33 = S[i + 3, i], S[i + 3, i + 1], S[i + 3, i + 2], S[i + 3, i + 3]
+        for t in range(out.shape[1]):
+            x0, x1, x2, x3 = x[s, t], x[s + 1, t], x[s + 2, t], x[s + 3, t]
+            out[r, t] = s00 * x0
+            out[r + 1, t] = s10 * x0 + s11 * x1
+            out[r + 2, t] = s20 * x0 + s21 * x1 + s22 * x2
+            out[r + 3, t] = s30 * x0 + s31 * x1 + s32 * x2 + s33 * x3
+        add_rows(out, row, S, i, 0, x, first, i)
+    for i in range(m - m % 4, m):
+        s = S[i, i]
+        for t in range(out.shape[1]):
+            out[row + i, t] = s * x[first + i, t]
+        add_row(out, row, S, i, 0, x, first, i)

@@ -1,115 +1,192 @@
-"""What a unit does with one presentation, for each local rule. A unit reads d_u, d_P(u), h_R(u) and nothing else.
+"""What units do with one presentation, for each local rule. A unit reads d_u, d_P(u), h_R(u) and nothing else.
 
 z_u = [1; h_R(u); d_P(u)] with the activation, z_u = d_P(u) without; p = len(z_u). A missing neighbour reads as zero.
 d, h : (T, m, N);  W : (N, m, p), the unit's [a_u G_u B_u].
+
+Units learn in groups side by side, as lanes of the same loops: no number passes from lane to lane. A group holds its
+weights as V (m, p, g), V[i, j, l] that of unit l, so that every inner loop is one of vectors whatever m and p are.
 """
 
 import numpy as np
 from numba import prange
 
 from localnoise.kernels.flags import kernel, parallel_kernel
+from localnoise.kernels.tiles import aligned
+
+_CACHE = 2**20  # bytes of weights and averages that a group may hold: a second-level cache
 
 
 @kernel
-def observe(z, d, h, t, parents, readers, signal):
-    """Write one presentation's z_u into z. parents (K,), readers (R,): the unit's own rows."""
-    m = d.shape[1]
-    at = 0
-    if signal:
-        z[0] = 1
-        at = 1
-        for r in range(readers.shape[0]):
-            for c in range(m):
-                z[at + c] = h[t, c, readers[r]] if readers[r] >= 0 else 0
+def observe(z, d, h, t, first, parents, readers, signal):
+    """Write one presentation's z_u into z[:, l] for units u = first + l. z : (p, g); lanes beyond the last unit: 0."""
+    m, units = d.shape[1], parents.shape[0]
+    z[:] = 0
+    for lane in range(min(z.shape[1], units - first)):
+        u, at = first + lane, 0
+        if signal:
+            z[0, lane] = 1
+            at = 1
+            for r in range(readers.shape[1]):
+                if readers[u, r] >= 0:
+                    for c in range(m):
+                        z[at + c, lane] = h[t, c, readers[u, r]]
+                at += m
+        for k in range(parents.shape[1]):
+            if parents[u, k] >= 0:
+                for c in range(m):
+                    z[at + c, lane] = d[t, c, parents[u, k]]
             at += m
-    for k in range(parents.shape[0]):
-        for c in range(m):
-            z[at + c] = d[t, c, parents[k]] if parents[k] >= 0 else 0
-        at += m
-
-
-@parallel_kernel
-def present(Z, d, h, parents, readers, signal, unit):
-    """Z[v, t] = [z_u; d_u] for unit u = unit + v and presentation t: what its second moments are made of.
-
-    Z : (V, T, p + m). Cost O(V T (p + m)).
-    """
-    T, m = d.shape[0], d.shape[1]
-    for v in prange(Z.shape[0]):
-        u = unit + v
-        for t in range(T):
-            observe(Z[v, t], d, h, t, parents[u], readers[u], signal)
-            for c in range(m):
-                Z[v, t, Z.shape[2] - m + c] = d[t, c, u]
 
 
 @kernel
-def predict(e, W, z, d, t, u):
-    """e = d_u - W z, the innovation of unit u at presentation t."""
+def own(y, d, t, first):
+    """y[i, l] = d_u of channel i, unit first + l; 0 beyond the last unit."""
+    y[:] = 0
+    for i in range(y.shape[0]):
+        for lane in range(min(y.shape[1], d.shape[2] - first)):
+            y[i, lane] = d[t, i, first + lane]
+
+
+@kernel
+def predict(e, y, V, z):
+    """e[i] = y[i] - sum_j V[i, j] z[j], the innovations of a group, lane by lane; four regressors at a time."""
+    p = z.shape[0]
     for i in range(e.shape[0]):
-        total, row = d[t, i, u], W[i]
-        for j in range(z.shape[0]):
-            total -= row[j] * z[j]
-        e[i] = total
+        out, rows = e[i], V[i]
+        out[:] = y[i]
+        for j in range(0, p - 3, 4):
+            a, b, c, d = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
+            za, zb, zc, zd = z[j], z[j + 1], z[j + 2], z[j + 3]
+            for k in range(out.shape[0]):
+                out[k] = out[k] - a[k] * za[k] - b[k] * zb[k] - c[k] * zc[k] - d[k] * zd[k]
+        for j in range(p - p % 4, p):
+            a, za = rows[j], z[j]
+            for k in range(out.shape[0]):
+                out[k] -= a[k] * za[k]
 
 
 @kernel
-def track(W_mean, R, power, e, W, z, d, t, u, weight):
-    """Move the averaged weights, the residual second moment and the unit's own power by `weight` to the present."""
-    m, p = W.shape
-    for i in range(m):
-        mean, row = W_mean[i], W[i]
-        for j in range(p):
-            mean[j] += weight * (row[j] - mean[j])
-    predict(e, W_mean, z, d, t, u)
-    for i in range(m):
-        power[i] += weight * (d[t, i, u] ** 2 - power[i])
-        for j in range(m):
-            R[i, j] += weight * (e[i] * e[j] - R[i, j])
+def track(R, power, e, y, weight):
+    """Move the residual second moment R (m, m, g) and the units' own power (m, 1, g) by `weight` to the present."""
+    for i in range(e.shape[0]):
+        mine, square, at = e[i], power[i, 0], y[i]
+        for k in range(mine.shape[0]):
+            square[k] += weight * (at[k] * at[k] - square[k])
+        for j in range(i + 1):
+            moment, other = R[i, j], e[j]
+            for k in range(mine.shape[0]):
+                moment[k] += weight * (mine[k] * other[k] - moment[k])
+            R[j, i] = moment
+
+
+@kernel
+def group_size(units, m, p, itemsize, workers):
+    """Lanes of a group, a multiple of 16: as many as the cache holds, but so that all workers have work."""
+    most = min(max(_CACHE // (2 * itemsize * m * p), 16), 256)
+    rounds = (units + most * workers - 1) // (most * workers)
+    return (units + rounds * workers * 16 - 1) // (rounds * workers * 16) * 16
+
+
+@kernel
+def lanes(wide, rows, first):
+    """Spread units' rows (N, I, J) over the lanes of their group: wide[i, j, l] = rows[first + l, i, j]."""
+    wide[:] = 0
+    for lane in range(min(wide.shape[2], rows.shape[0] - first)):
+        for i in range(rows.shape[1]):
+            for j in range(rows.shape[2]):
+                wide[i, j, lane] = rows[first + lane, i, j]
+
+
+@kernel
+def unlanes(rows, wide, first):
+    """Give each unit its rows back, the inverse of `lanes`."""
+    for lane in range(min(wide.shape[2], rows.shape[0] - first)):
+        for i in range(rows.shape[1]):
+            for j in range(rows.shape[2]):
+                rows[first + lane, i, j] = wide[i, j, lane]
 
 
 @parallel_kernel
-def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, memory):
+def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, memory, workers):
     """Normalised least mean squares: W_u += rate e_u z_u' / (floor + |z_u|^2); W_mean is the Polyak average.
 
     `seen` presentations came before; the average weighs presentation s by (memory + 1) / (s + memory), so that the
     first ones fade as s^-memory. Cost O(T N m p), state: the weights, their average, the residual.
     """
-    T, m, N = d.shape
-    for u in prange(N):
-        z = np.empty(W.shape[2], W.dtype)
-        e = np.empty(m, W.dtype)
+    (T, m, N), p, dtype = d.shape, W.shape[2], W.dtype
+    g = group_size(N, m, p, W.itemsize, workers)
+    for group in prange((N + g - 1) // g):
+        first = group * g
+        V, V_mean = np.empty((m, p, g), dtype), np.empty((m, p, g), dtype)
+        residual, squares = np.empty((m, m, g), dtype), np.empty((m, 1, g), dtype)
+        z, y, e, norm = aligned(p, g, W), aligned(m, g, W), aligned(m, g, W), np.empty(g, dtype)
+        lanes(V, W, first)
+        lanes(V_mean, W_mean, first)
+        lanes(residual, R, first)
+        lanes(squares, power.reshape(N, m, 1), first)
         for t in range(T):
-            observe(z, d, h, t, parents[u], readers[u], signal)
-            predict(e, W[u], z, d, t, u)
-            norm = floor
-            for j in range(z.shape[0]):
-                norm += z[j] * z[j]
+            observe(z, d, h, t, first, parents, readers, signal)
+            own(y, d, t, first)
+            predict(e, y, V, z)
+            norm[:] = floor
+            for j in range(p):
+                row = z[j]
+                for lane in range(g):
+                    norm[lane] += row[lane] * row[lane]
+            weight = dtype.type((memory + 1) / (seen + t + 1 + memory))
             for i in range(m):
-                step, row = W.dtype.type(rate * e[i] / norm), W[u, i]
-                for j in range(z.shape[0]):
-                    row[j] += step * z[j]
-            weight = W.dtype.type((memory + 1) / (seen + t + 1 + memory))
-            track(W_mean[u], R[u], power[u], e, W[u], z, d, t, u, weight)
+                step, mine = e[i].copy(), e[i]
+                for lane in range(g):
+                    step[lane] *= dtype.type(rate) / norm[lane]
+                mine[:] = y[i]  # from here on e is the innovation of the averaged weights
+                for j in range(p):
+                    for lane in range(g):
+                        new = V[i, j, lane] + step[lane] * z[j, lane]
+                        mean = V_mean[i, j, lane] + weight * (new - V_mean[i, j, lane])
+                        V[i, j, lane], V_mean[i, j, lane] = new, mean
+                        e[i, lane] -= mean * z[j, lane]
+            track(residual, squares, e, y, weight)
+        unlanes(W, V, first)
+        unlanes(W_mean, V_mean, first)
+        unlanes(R, residual, first)
+        unlanes(power.reshape(N, m, 1), squares, first)
 
 
 @parallel_kernel
-def sign_lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, halving, limit, memory):
+def sign_lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, halving, limit, memory, workers):
     """Sign-sign LMS: W_u += step sign(e_u) sign(z_u)', saturating at +-limit; no multiplier in the update.
 
     step = rate 2^-k, k = floor(log2(1 + s / halving)) after s presentations: it halves each time s doubles, a shift.
     """
-    T, m, N = d.shape
-    for u in prange(N):
-        z = np.empty(W.shape[2], W.dtype)
-        e = np.empty(m, W.dtype)
+    (T, m, N), p, dtype = d.shape, W.shape[2], W.dtype
+    g = group_size(N, m, p, W.itemsize, workers)
+    for group in prange((N + g - 1) // g):
+        first = group * g
+        V, V_mean = np.empty((m, p, g), dtype), np.empty((m, p, g), dtype)
+        residual, squares = np.empty((m, m, g), dtype), np.empty((m, 1, g), dtype)
+        z, y, e, signs = aligned(p, g, W), aligned(m, g, W), aligned(m, g, W), aligned(p, g, W)
+        lanes(V, W, first)
+        lanes(V_mean, W_mean, first)
+        lanes(residual, R, first)
+        lanes(squares, power.reshape(N, m, 1), first)
         for t in range(T):
-            observe(z, d, h, t, parents[u], readers[u], signal)
-            predict(e, W[u], z, d, t, u)
-            step = W.dtype.type(rate * 2.0 ** -np.floor(np.log2(1 + (seen + t) / halving)))
+            observe(z, d, h, t, first, parents, readers, signal)
+            own(y, d, t, first)
+            predict(e, y, V, z)
+            signs[:] = np.sign(z)
+            size = dtype.type(rate * 2.0 ** -np.floor(np.log2(1 + (seen + t) / halving)))
+            weight = dtype.type((memory + 1) / (seen + t + 1 + memory))
             for i in range(m):
-                signed, row = step * np.sign(e[i]), W[u, i]
-                for j in range(z.shape[0]):
-                    row[j] = min(max(row[j] + signed * np.sign(z[j]), -limit), limit)
-            weight = W.dtype.type((memory + 1) / (seen + t + 1 + memory))
-            track(W_mean[u], R[u], power[u], e, W[u], z, d, t, u, weight)
+                step, mine = size * np.sign(e[i]), e[i]
+                mine[:] = y[i]  # from here on e is the innovation of the averaged weights
+                for j in range(p):
+                    for lane in range(g):
+                        new = min(max(V[i, j, lane] + step[lane] * signs[j, lane], -limit), limit)
+                        mean = V_mean[i, j, lane] + weight * (new - V_mean[i, j, lane])
+                        V[i, j, lane], V_mean[i, j, lane] = new, mean
+                        e[i, lane] -= mean * z[j, lane]
+            track(residual, squares, e, y, weight)
+        unlanes(W, V, first)
+        unlanes(W_mean, V_mean, first)
+        unlanes(R, residual, first)
+        unlanes(power.reshape(N, m, 1), squares, first)

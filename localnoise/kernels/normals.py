@@ -40,7 +40,8 @@ def log_unit(word):
     """Natural logarithm of the uniform (word + 1/2) / 2^32, in float32."""
     u = (np.float32(word) + np.float32(0.5)) * np.float32(2.0**-32)
     bits = np.float32(u).view(np.int32)
-    exponent = (bits - np.int32(0x3F3504F3)) >> np.int32(23)  # mantissa in [sqrt(1/2), sqrt(2))
+    # mantissa in [sqrt(1/2), sqrt(2)); every step back to 32 bits, or the loop runs on half as many lanes
+    exponent = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
     x = np.int32(bits - (exponent << np.int32(23))).view(np.float32) - np.float32(1)
     q = np.float32(0.08654275)
     q = q * x + np.float32(-0.14254476)
@@ -76,17 +77,36 @@ def box_muller(word_radius, word_angle):
 
 
 @kernel
+def fill_block(out, row, block, words, positions, k0, k1):
+    """Write N(0, 1) into the four rows out[row : row + 4], neurons 4 block .. 4 block + 3; words : (4, T) scratch.
+
+    Three loops instead of one: of more than a few arrays the compiler cannot show that they do not overlap.
+    """
+    first, second, third, fourth = words[0], words[1], words[2], words[3]
+    c2, zero = np.uint32(block), np.uint32(0)
+    for t in range(positions.shape[0]):
+        low, high = np.uint32(positions[t] & _LOW), np.uint32(positions[t] >> _SHIFT)
+        first[t], second[t], third[t], fourth[t] = philox4x32(low, high, c2, zero, k0, k1)
+    row0, row1, row2, row3 = out[row], out[row + 1], out[row + 2], out[row + 3]
+    for t in range(positions.shape[0]):
+        row0[t], row1[t] = box_muller(first[t], second[t])
+    for t in range(positions.shape[0]):
+        row2[t], row3[t] = box_muller(third[t], fourth[t])
+
+
+@inlined
+def key(seed):
+    """Two words of a uint64 seed: the Philox key."""
+    return np.uint32(seed & _LOW), np.uint32(seed >> _SHIFT)
+
+
+@kernel
 def fill_normals(out, seed, positions):
-    """Write N(0, 1) into out[i, t] for neuron i and sample positions[t]. Cost O(rows x samples), no allocation.
+    """Write N(0, 1) into out[i, t] for neuron i and sample positions[t]. Cost O(rows x samples).
 
     out : (4 ceil(n / 4), T) floating, contiguous;  seed : uint64;  positions : (T,) uint64
     """
-    k0, k1 = np.uint32(seed & _LOW), np.uint32(seed >> _SHIFT)
+    k0, k1 = key(seed)
+    words = np.empty((4, positions.shape[0]), np.uint32)
     for block in range(out.shape[0] // 4):
-        row0, row1, row2, row3 = out[4 * block], out[4 * block + 1], out[4 * block + 2], out[4 * block + 3]
-        c2 = np.uint32(block)
-        for t in range(out.shape[1]):
-            sample = positions[t]
-            w0, w1, w2, w3 = philox4x32(np.uint32(sample & _LOW), np.uint32(sample >> _SHIFT), c2, np.uint32(0), k0, k1)
-            row0[t], row1[t] = box_muller(w0, w1)
-            row2[t], row3[t] = box_muller(w2, w3)
+        fill_block(out, 4 * block, block, words, positions, k0, k1)

@@ -3,48 +3,90 @@
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.blocks import add_product, gather_tile
-from localnoise.kernels.flags import parallel_kernel
+from localnoise.kernels.blocks import add_product, multiply_lower
+from localnoise.kernels.flags import kernel, parallel_kernel
+from localnoise.kernels.tiles import aligned, gather_tile
+
+
+@kernel
+def whiten_unit(e, rest, u, scaled, activation, parents, readers, a, G, B, inverse, signal, affine):
+    """e = S_u^-1 (d_u / g_u - B_u d_P / g_P - [a_u] - [G_u h_R]).
+
+    e, rest : (m, tile), rest is scratch;  scaled : d / g, activation : h;  inverse : (N, m, m), S^-1.
+    """
+    m = e.shape[0]
+    for i in range(m):
+        for t in range(e.shape[1]):
+            e[i, t] = a[u, i] if affine else 0
+    for k in range(parents.shape[1]):
+        if parents[u, k] >= 0:
+            add_product(e, 0, B[u], k * m, scaled, parents[u, k] * m, m)
+    if signal:
+        for r in range(readers.shape[1]):
+            if readers[u, r] >= 0:
+                add_product(e, 0, G[u], r * m, activation, readers[u, r] * m, m)
+    for i in range(m):
+        for t in range(e.shape[1]):
+            rest[i, t] = scaled[u * m + i, t] - e[i, t]
+    multiply_lower(e, 0, inverse[u], rest, 0)
+
+
+@kernel
+def divide_by_gain(scaled, gain, m):
+    """scaled[u m + c] /= gain[u]."""
+    for u in range(gain.shape[0]):
+        g = 1 / gain[u]
+        for i in range(u * m, u * m + m):
+            for t in range(scaled.shape[1]):
+                scaled[i, t] *= g
 
 
 @parallel_kernel
-def whiten(e, d, h, parents, readers, a, G, B, S, gain, signal, affine, tile):
-    """e_u = S_u^-1 (d_u / g_u - B_u d_P / g_P - [a_u] - [G_u h_R]), so that delta' Sigma^-1 delta = sum_u |e_u|^2.
+def whiten(e, d, h, parents, readers, a, G, B, inverse, gain, signal, affine, tile, workers):
+    """Whitened innovations of all units: delta' Sigma^-1 delta = sum_u |e_u|^2.
 
     e, d, h : (T, m, N). `signal` subtracts G h, `affine` subtracts a. Cost O(T N m (m K + m R)).
     """
     T, m, N = d.shape
-    for index in prange((T + tile - 1) // tile):
-        first = index * tile
-        count = min(tile, T - first)
-        scaled = np.empty((N * m, tile), d.dtype)
-        activation = np.empty((N * m if signal else 0, tile), d.dtype)
-        mean = np.empty((m, tile), d.dtype)
-        gather_tile(scaled, d, first, count)
-        for u in range(N):
-            for i in range(u * m, u * m + m):
-                for t in range(tile):
-                    scaled[i, t] /= gain[u]
-        if signal:
-            gather_tile(activation, h, first, count)
-        for u in range(N):
-            for i in range(m):
-                for t in range(tile):
-                    mean[i, t] = a[u, i] if affine else 0
-            for k in range(parents.shape[1]):
-                if parents[u, k] >= 0:
-                    add_product(mean, 0, B[u], k * m, scaled, parents[u, k] * m, m)
+    tiles = (T + tile - 1) // tile
+    for worker in prange(workers):
+        scaled, own, rest = aligned(N * m, tile, d), aligned(m, tile, d), aligned(m, tile, d)
+        activation = aligned(N * m if signal else 0, tile, d)
+        for index in range(worker, tiles, workers):
+            first = index * tile
+            count = min(tile, T - first)
+            gather_tile(scaled, d, first, count)
+            divide_by_gain(scaled, gain, m)
             if signal:
-                for r in range(readers.shape[1]):
-                    if readers[u, r] >= 0:
-                        add_product(mean, 0, G[u], r * m, activation, readers[u, r] * m, m)
-            for i in range(m):  # forward substitution: `mean` becomes the whitened innovation row by row
-                for t in range(tile):
-                    mean[i, t] = scaled[u * m + i, t] - mean[i, t]
-                for j in range(i):
+                gather_tile(activation, h, first, count)
+            for u in range(N):
+                whiten_unit(own, rest, u, scaled, activation, parents, readers, a, G, B, inverse, signal, affine)
+                for i in range(m):
+                    for t in range(count):
+                        e[first + t, i, u] = own[i, t]
+
+
+@parallel_kernel
+def squared_norms(out, d, parents, readers, a, G, B, inverse, gain, tile, workers):
+    """out[t] = sum_u |e_u|^2 of a displacement, in float64: nothing of the grid's size is written. out : (T,)."""
+    T, m, N = d.shape
+    tiles = (T + tile - 1) // tile
+    for worker in prange(workers):
+        scaled, own, rest = aligned(N * m, tile, d), aligned(m, tile, d), aligned(m, tile, d)
+        unit, total = aligned(1, tile, d)[0], np.empty(tile)
+        for index in range(worker, tiles, workers):
+            first = index * tile
+            count = min(tile, T - first)
+            gather_tile(scaled, d, first, count)
+            divide_by_gain(scaled, gain, m)
+            total[:] = 0
+            for u in range(N):
+                whiten_unit(own, rest, u, scaled, scaled, parents, readers, a, G, B, inverse, False, False)
+                unit[:] = 0
+                for i in range(m):
                     for t in range(tile):
-                        mean[i, t] -= S[u, i, j] * mean[j, t]
+                        unit[t] += own[i, t] * own[i, t]
                 for t in range(tile):
-                    mean[i, t] /= S[u, i, i]
-                for t in range(count):
-                    e[first + t, i, u] = mean[i, t]
+                    total[t] += unit[t]
+            for t in range(count):
+                out[first + t] = total[t]

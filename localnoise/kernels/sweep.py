@@ -8,61 +8,103 @@ Activity is (T, m, N), the reshaped (T, C, H, W). Inside a sweep it lies as (N m
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.blocks import add_product, gather_tile, multiply_lower, scatter_tile
+from localnoise.kernels.blocks import add_product, multiply_lower
 from localnoise.kernels.flags import kernel, parallel_kernel
-from localnoise.kernels.normals import fill_normals
+from localnoise.kernels.normals import fill_block, key
+from localnoise.kernels.tiles import RING, aligned, gather_tile, scatter_tile, scatter_units
 
 
 @kernel
-def sweep(buffer, scratch, h, order, parents, readers, a, G, B, S, signal, white):
+def sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, white):
     """eta_u = [a_u + G_u h_R(u)] + B_u eta_P(u) + [S_u xi_u], in place: `buffer` holds xi and becomes eta.
 
-    signal : include the bracket that reads the activation;  white : include the private noise.
+    own : (m, tile) scratch or larger;  signal : include the bracket that reads the activation;  white : include the
+    private noise.
     """
-    m, tile = S.shape[1], buffer.shape[1]
+    m = S.shape[1]
     for v in range(order.shape[0]):
         u = order[v]
         if white:
-            multiply_lower(scratch, S[u], buffer, u * m)
+            for i in range(m):
+                own[i, :] = buffer[u * m + i, :]
+            multiply_lower(buffer, u * m, S[u], own, 0)
+        else:
+            buffer[u * m : u * m + m, :] = 0
+        add_neighbours(buffer, -1, u, h, parents, readers, a, G, B, signal)
+
+
+@kernel
+def add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal):
+    """eta_u += [a_u + G_u h_R(u)] + B_u eta_P(u). Unit u lies in the rows (u & ring) m of `buffer`."""
+    m = a.shape[1]
+    row = (u & ring) * m
+    if signal:
         for i in range(m):
-            out, mixed, mean = buffer[u * m + i], scratch[i], a[u, i]
-            for t in range(tile):
-                out[t] = mixed[t] if white else 0
-            if signal:
-                for t in range(tile):
-                    out[t] += mean
-        for k in range(parents.shape[1]):
-            if parents[u, k] >= 0:
-                add_product(buffer, u * m, B[u], k * m, buffer, parents[u, k] * m, m)
-        if signal:
-            for r in range(readers.shape[1]):
-                if readers[u, r] >= 0:
-                    add_product(buffer, u * m, G[u], r * m, h, readers[u, r] * m, m)
+            for t in range(buffer.shape[1]):
+                buffer[row + i, t] += a[u, i]
+    for k in range(parents.shape[1]):
+        if parents[u, k] >= 0:
+            add_product(buffer, row, B[u], k * m, buffer, (parents[u, k] & ring) * m, m)
+    if signal:
+        for r in range(readers.shape[1]):
+            if readers[u, r] >= 0:
+                add_product(buffer, row, G[u], r * m, h, readers[u, r] * m, m)
+
+
+@kernel
+def drawing_sweep(
+    eta, first, count, buffer, ring, own, words, h, order, parents, readers, a, G, B, S, gain, signal, seed, positions
+):
+    """As `sweep` with the private noise drawn when a unit's turn comes, and written to eta[first : first + count].
+
+    A ring buffer holds the last units only, as many as any parent lies back: neither xi nor a large grid's field ever
+    leaves the cache. It needs units in row order; else ring = -1, and the buffer holds all units.
+    own : (4 ceil(m / 4) + 4, tile) scratch, whole blocks of four neurons; those of the unit before are used again.
+    """
+    m = S.shape[1]
+    k0, k1 = key(seed)
+    held, last = -1, -1
+    for v in range(order.shape[0]):
+        u = order[v]
+        if held != u * m // 4 or last != (u * m + m - 1) // 4:
+            held, last = u * m // 4, (u * m + m - 1) // 4
+            for block in range(held, last + 1):
+                fill_block(own, 4 * (block - held), block, words, positions, k0, k1)
+        multiply_lower(buffer, (u & ring) * m, S[u], own, u * m - 4 * held)
+        add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal)
+        if ring != -1 and (u % RING == RING - 1 or v == order.shape[0] - 1):
+            scatter_units(eta, first, count, buffer, ring, gain, u - u % RING, u + 1)
+    if ring == -1:
+        scatter_tile(eta, first, count, buffer, gain)
 
 
 @parallel_kernel
-def draw(eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile, workers):
+def draw(eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile, ring, workers):
     """Write one draw (or mean) per presentation into eta (T, m, N); presentation t is sample positions[t] of `seed`.
 
     Cost O(T N m (m K + m R)), memory O(workers x N m x tile). h (T, m, N) is read only with `signal`.
     positions : (T rounded up to whole tiles,) uint64.
+    ring : -1, or 2^k - 1 where the units are in row order and no parent lies 2^k units back: O(workers x 2^k m x tile).
     """
     T, m, N = eta.shape
-    rows = 4 * ((N * m + 3) // 4)
     tiles = (T + tile - 1) // tile
     for worker in prange(workers):
-        buffer = np.empty((rows, tile), eta.dtype)
-        scratch = np.empty((m, tile), eta.dtype)
-        activation = np.empty((rows if signal else 0, tile), eta.dtype)
+        buffer = aligned((N if ring == -1 or not white else ring + 1) * m, tile, eta)
+        own = aligned(4 * ((m + 3) // 4) + 4, tile, eta)
+        words = aligned(4, tile, np.empty(0, np.uint32))
+        activation = aligned(N * m if signal else 0, tile, eta)
         for index in range(worker, tiles, workers):
             first = index * tile
             count = min(tile, T - first)
-            if white:
-                fill_normals(buffer, seed, positions[first : first + tile])
+            places = positions[first : first + tile]
             if signal:
                 gather_tile(activation, h, first, count)
-            sweep(buffer, scratch, activation, order, parents, readers, a, G, B, S, signal, white)
-            scatter_tile(eta, first, count, buffer, gain)
+            if white:
+                noise = (order, parents, readers, a, G, B, S, gain, signal, seed, places)
+                drawing_sweep(eta, first, count, buffer, ring, own, words, activation, *noise)
+            else:
+                sweep(buffer, own, activation, order, parents, readers, a, G, B, S, signal, False)
+                scatter_tile(eta, first, count, buffer, gain)
 
 
 @parallel_kernel
@@ -75,11 +117,12 @@ def factor_columns(L, order, parents, a, G, B, S, gain, tile):
     for index in prange((n + tile - 1) // tile):
         first = index * tile
         count = min(tile, n - first)
-        buffer = np.zeros((n, tile), L.dtype)
-        scratch = np.empty((m, tile), L.dtype)
+        buffer = aligned(n, tile, L)
+        buffer[:] = 0
+        own = aligned(m, tile, L)
         for t in range(count):
             buffer[first + t, t] = 1
-        sweep(buffer, scratch, buffer, order, parents, parents, a, G, B, S, False, True)
+        sweep(buffer, own, buffer, order, parents, parents, a, G, B, S, False, True)
         for i in range(n):
             for t in range(count):
                 L[i, first + t] = gain[i // m] * buffer[i, t]

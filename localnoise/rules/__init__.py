@@ -17,7 +17,9 @@ def make_rule(rule: str | Rule, **options: Any) -> Rule:
     if not isinstance(rule, str):
         if options:
             raise ArgumentError(f"{next(iter(options))}: options belong to a rule's name; this rule is already built")
-        if isinstance(rule, type) or not all(hasattr(rule, part) for part in ("name", "start", "observe", "settle")):
+        if isinstance(rule, type) or not all(
+            hasattr(rule, part) for part in ("name", "start", "observe", "settle", "statistics")
+        ):
             names = ", ".join(map(repr, RULES))
             raise ArgumentError(f"rule={rule!r}: expected one of {names}, or a rule that is built, Moments(ridge=1e-4)")
         return rule

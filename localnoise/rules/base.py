@@ -13,7 +13,7 @@ State = dict[str, Any]
 
 
 class Rule(Protocol):
-    """A rule is a frozen configuration; its state is a dict of arrays with one row a unit, plus `seen`, the count."""
+    """A rule is a frozen configuration; its state is a dict of arrays, plus `seen`, the count."""
 
     name: ClassVar[str]
 
@@ -25,6 +25,9 @@ class Rule(Protocol):
 
     def settle(self, field: Field, state: State) -> None:
         """Write the weights that the state implies into `field`."""
+
+    def statistics(self, field: Field, state: State, unit: int) -> State:
+        """What the state holds of one unit."""
 
 
 def residual_factor(residual: Floats, power: Floats, ridge: float, dtype: Any) -> Floats:

@@ -50,12 +50,18 @@ class LMS:
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
         """One step a presentation, in the order given."""
+        from numba import get_num_threads
+
         from localnoise.kernels.learning import lms
 
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
         topology = (field.parents, field.readers, field.signal)
-        lms(*arrays, d, h, *topology, state["seen"], self.rate, self.floor, self.memory)
+        lms(*arrays, d, h, *topology, state["seen"], self.rate, self.floor, self.memory, get_num_threads())
         state["seen"] += len(d)
+
+    def statistics(self, field: Field, state: State, unit: int) -> State:
+        """The unit's rows."""
+        return unit_rows(state, unit)
 
     def settle(self, field: Field, state: State) -> None:
         """Take over the averaged weights."""
@@ -68,6 +74,11 @@ def averaging_state(field: Field) -> State:
     W = field.weights
     zeros = np.zeros((units, m, m), W.dtype)
     return {"seen": 0, "W": W, "W_mean": W.copy(), "residual": zeros, "power": zeros[:, 0].copy()}
+
+
+def unit_rows(state: State, unit: int) -> State:
+    """One unit's rows of such a state, views."""
+    return {name: value if name == "seen" else value[unit] for name, value in state.items()}
 
 
 def settle_average(field: Field, state: State, ridge: float) -> None:

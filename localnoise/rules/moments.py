@@ -11,7 +11,6 @@ from localnoise.field import Field, Floats
 from localnoise.rules.base import State, check_positive, refuse_overflow, residual_factor
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
-_GATHER = 2**23  # numbers gathered at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +19,8 @@ class Moments:
 
     This is the Kullback-Leibler optimal field of the second moment C + lambda I for the given parents: with
     lambda = the central ridge, local and central factor the same matrix (Schafer, Katzfuss, Owhadi 2021, theorem 2.1).
-    Cost O((p + m)^2) a presentation and unit, O(p^3) a unit to settle; state (p + m)^2 float64 a unit.
+    Cost: at most (p + m)^2 / 2 products a presentation and unit, less what neighbours share (`Pairs`); O(p^3) a unit to
+    settle. State: the moments of the pairs, float64.
 
     Parameters
     ----------
@@ -36,24 +36,41 @@ class Moments:
         check_positive("ridge", self.ridge, zero=True)
 
     def start(self, field: Field) -> State:
-        """Zero moments."""
-        side = field.regressors + field.channels
-        return {"seen": 0, "moments": np.zeros((len(field.order), side, side))}
+        """Zero moments: those of pairs of neighbours, and the sums that the constant 1 needs."""
+        m, pairs = field.channels, field.pairs
+        items = len(pairs.first) - 1
+        return {"seen": 0, "pairs": np.zeros((len(pairs.other), m, m)), "sums": np.zeros((items, m))}
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
-        """Add the presentations' outer products: a gather in Numba, then the BLAS (syrk), in float32 sums of 1,024."""
-        from localnoise.kernels.learning import present
+        """Add the presentations' outer products, in sums of 1,024 in the field's dtype."""
+        from localnoise.kernels.moments import add_pairs, channels_innermost
 
-        moments, side = state["moments"], field.regressors + field.channels
-        block = max(1, _GATHER // (_SUM * side))
+        units, m = field.a.shape
+        memory = np.empty((min(_SUM, len(d)), len(state["sums"]), m), d.dtype)
         for first in range(0, len(d), _SUM):
-            part, activation = d[first : first + _SUM], h[first : first + _SUM]
-            for unit in range(0, len(moments), block):
-                Z = np.empty((min(block, len(moments) - unit), len(part), side), d.dtype)
-                present(Z, part, activation, field.parents, field.readers, field.signal, unit)
-                with np.errstate(over="ignore", invalid="ignore"):  # settle refuses what overflows
-                    moments[unit : unit + block] += Z.transpose(0, 2, 1) @ Z
+            part = d[first : first + _SUM]
+            x = memory[: len(part)]
+            channels_innermost(x, part, 0)
+            if field.signal:
+                channels_innermost(x, h[first : first + _SUM], units)
+                state["sums"] += x.sum(axis=0, dtype=np.float64)
+            add_pairs(state["pairs"], x, field.pairs.first, field.pairs.other)
         state["seen"] += len(d)
+
+    def moments(self, field: Field, state: State, rows: slice) -> Floats:
+        """Sums of [z_u; d_u] [z_u; d_u]' of some units, (units, p + m, p + m) float64."""
+        between = field.pairs.assembled(state["pairs"], rows)
+        if not field.signal:
+            return between
+        items = field.pairs.items[rows]
+        own = np.where((items >= 0)[:, :, None], state["sums"][items], 0).reshape(len(items), -1)
+        out = np.empty((len(items), own.shape[1] + 1, own.shape[1] + 1))
+        out[:, 0, 0], out[:, 0, 1:], out[:, 1:, 0], out[:, 1:, 1:] = state["seen"], own, own, between
+        return out
+
+    def statistics(self, field: Field, state: State, unit: int) -> State:
+        """The unit's own sums, `moments`, as `moments` gives them."""
+        return {"seen": state["seen"], "moments": self.moments(field, state, slice(unit, unit + 1))[0]}
 
     def settle(self, field: Field, state: State) -> None:
         """Solve each unit's normal equations. A missing neighbour gets weight zero."""
@@ -72,8 +89,8 @@ class Moments:
         own = np.empty((len(field.order), m))
         for first in range(0, len(W), step):
             rows = slice(first, first + step)
-            refuse_overflow(state["moments"][rows], field.S.dtype)
-            M = state["moments"][rows] / state["seen"]
+            M = self.moments(field, state, rows) / state["seen"]
+            refuse_overflow(M, field.S.dtype)
             A, b, power = M[:, :p, :p], M[:, :p, p:], M[:, p:, p:]
             own[rows] = np.diagonal(power, axis1=1, axis2=2)
             silent = np.diagonal(A, axis1=1, axis2=2) + penalty == 0

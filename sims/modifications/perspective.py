@@ -33,7 +33,8 @@ def perspective(images: Tensor, level: float, words: Words) -> Tensor:
     goals = corners(level, words)
     starts = torch.from_numpy(_CORNERS).expand_as(goals)
     homography = get_perspective_transform(starts - 0.5, goals - 0.5)
-    return warp_perspective(images, homography.to(images), (28, 28), mode="bilinear", padding_mode="zeros")
+    warped = warp_perspective(images, homography.to(images), (28, 28), mode="bilinear", padding_mode="zeros")
+    return warped.nan_to_num(nan=0.0)  # a pixel on the horizon looks infinitely far outside the frame
 
 
 MODIFICATION = Modification(

@@ -154,6 +154,31 @@ def test_the_presentation_is_numbered_in_the_whole_recording():
     refuses("the first in presentation 4500, channel 0, unit \\(0, 1\\)", lambda: plain().learn(long))
 
 
+OUT = {
+    "a list": ("out is list", lambda: [0.0]),
+    "another length": (
+        "expected a contiguous, writeable float32 array of shape",
+        lambda: np.empty((4, CHANNELS, *SHAPE), "f"),
+    ),
+    "another dtype": ("out is float64", lambda: np.empty((5, CHANNELS, *SHAPE))),
+    "not in one piece": ("contiguous", lambda: np.empty((5, CHANNELS, *SHAPE, 2), "f")[..., 0]),
+    "read only": ("writeable", lambda: np.broadcast_to(np.float32(0), (5, CHANNELS, *SHAPE))),
+}
+
+
+@pytest.mark.parametrize("case", OUT)
+@pytest.mark.parametrize("draw", ["sample", "perturb"])
+def test_memory_that_a_draw_cannot_use(case, draw):
+    message, memory = OUT[case]
+    given = 5 if draw == "sample" else d[:5]
+    refuses(message, lambda: getattr(plain(), draw)(given, out=memory()))
+
+
+def test_a_draw_does_not_overwrite_what_it_reads():
+    h = d[:5].astype(np.float32)
+    refuses("out shares memory with h", lambda: plain().perturb(h, out=h))
+
+
 # Learning
 
 dead, twin, doubled = d.copy(), d.copy(), d.copy()

@@ -58,6 +58,39 @@ def test_thread_counts_do_not_matter(build, white, threads, wiring, count, dtype
         np.testing.assert_array_equal(one, two)
 
 
+@two_threads
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_a_few_samples_are_drawn_unit_by_unit_on_all_cores(build, white, threads, wiring, monkeypatch, count, channels):
+    """Front after front of units whose parents are done, instead of sample by sample: the same bits."""
+    grid = build((6, 7), channels, **wiring)
+    h = white(grid, count)
+    expected = [grid.sample(count, start=5), grid.perturb(h), grid.mean(h)]
+    units, starts = grid.field.fronts
+    generation = np.empty(42, int)
+    generation[units] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    for u, parents in enumerate(grid.field.parents):
+        assert all(generation[p] < generation[u] for p in parents if p >= 0)
+    monkeypatch.setattr("localnoise.grid._LARGE", 1)
+    for workers in (1, 2):
+        threads(workers)
+        for drawn, tiled in zip([grid.sample(count, start=5), grid.perturb(h), grid.mean(h)], expected, strict=True):
+            np.testing.assert_array_equal(drawn, tiled)
+
+
+@pytest.mark.parametrize("boundary", ["clipped", "periodic"])
+@pytest.mark.parametrize("signal", ["none", "local"])
+def test_a_ring_of_the_last_units_gives_the_same_draw(build, white, boundary, signal):
+    """A raster of 30 x 9 units looks 10 units back and holds 64 of 270; on a torus, 269 back, it holds all."""
+    grid = build((30, 9), 3, order="raster", radius=1, boundary=boundary, signal=signal)
+    h = white(grid, 20)
+    assert grid.field.ring == (63 if boundary == "clipped" else -1)
+    short = [grid.sample(20), grid.perturb(h)]
+    vars(grid.field)["ring"] = -1
+    for ring, whole in zip(short, [grid.sample(20), grid.perturb(h)], strict=True):
+        np.testing.assert_array_equal(ring, whole)
+
+
 def test_another_process_draws_the_same(grid, stream, tmp_path):
     """And with another number of threads at its start."""
     grid.save(tmp_path / "grid.h5")
@@ -115,6 +148,15 @@ def test_far_positions_are_reached_directly(grid):
 @pytest.mark.parametrize("seed", [0, np.uint64(5), 2**64 - 1])
 def test_seeds_of_any_integer_type(grid, seed):
     np.testing.assert_array_equal(grid.sample(2, seed=seed), grid.sample(2, seed=int(seed)))
+
+
+def test_a_draw_is_written_where_the_caller_says(grid, stream):
+    memory = np.full((40, 3, 3, 4), np.nan, np.float32)
+    assert grid.sample(40, seed=8, out=memory) is not None
+    np.testing.assert_array_equal(memory, stream["sample"][:40])
+    drawn = grid.perturb(stream["h"][:40], seed=8, out=memory)
+    assert np.shares_memory(drawn, memory)
+    np.testing.assert_array_equal(memory, stream["perturb"][:40])
 
 
 def test_a_grid_is_not_changed_by_drawing(grid, stream):

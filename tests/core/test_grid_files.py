@@ -229,7 +229,7 @@ def test_a_changed_byte_is_recognised_or_harmless(saved, data):
     assert content(loaded) == content(ln.load(saved))
 
 
-@pytest.mark.parametrize("name", ["order", "parents", "readers", "a", "G", "B", "S", "gain", "rule/moments"])
+@pytest.mark.parametrize("name", ["order", "parents", "readers", "a", "G", "B", "S", "gain", "rule/pairs"])
 def test_every_flipped_bit_of_the_data_is_recognised(copy, name):
     """In the middle of each array as it lies in the file."""
     with h5py.File(copy) as file:
@@ -317,7 +317,7 @@ TAMPERED = {
         attribute("format", "localnoise.record"),
         "format 'localnoise.record', expected 'localnoise.grid'",
     ),
-    "a later schema": (attribute("schema", 2), "schema 2, this version reads 1; use the version that wrote it"),
+    "a later schema": (attribute("schema", 9), "schema 9, this version reads 2; use the version that wrote it"),
     "no schema": (lambda file: file.attrs.__delitem__("schema"), "schema None"),
     "no configuration": (lambda file: file.attrs.__delitem__("config"), "damaged"),
     "a configuration that is no JSON": (attribute("config", np.bytes_("{shape")), "damaged"),
@@ -357,9 +357,9 @@ TAMPERED = {
     "an impossible option of the rule": (attribute("options", np.bytes_('{"ridge": -1}'), "rule"), "ridge=-1"),
     "a negative count": (attribute("seen", -3, "rule"), "seen=-3"),
     "no count": (lambda file: file["rule"].attrs.__delitem__("seen"), "damaged"),
-    "NaN in the moments": (edit("rule/moments", with_value(np.nan)), "moments holds NaN"),
-    "another shape of moments": (edit("rule/moments", lambda a: a[:1]), "moments is float64 .*, expected float64"),
-    "another dtype of moments": (edit("rule/moments", lambda a: a.astype(np.float32)), "moments is float32"),
+    "NaN in the pairs": (edit("rule/pairs", with_value(np.nan)), "pairs holds NaN"),
+    "another shape of pairs": (edit("rule/pairs", lambda a: a[:1]), "pairs is float64 .*, expected float64"),
+    "another dtype of pairs": (edit("rule/pairs", lambda a: a.astype(np.float32)), "pairs is float32"),
     "another rule's name": (attribute("name", np.bytes_("lms"), "rule"), "damaged"),
 }
 

@@ -6,12 +6,13 @@ import pytest
 
 import localnoise as ln
 from localnoise.gain import factor
-from localnoise.kernels.blocks import add_product, gather_tile, multiply_lower, scatter_tile
-from localnoise.kernels.learning import lms, observe, present, sign_lms
+from localnoise.kernels.blocks import add_product, multiply_lower
+from localnoise.kernels.learning import group_size, lms, observe, sign_lms
+from localnoise.kernels.tiles import gather_tile, scatter_tile
 from localnoise.rules import LMS, Moments, SignLMS
 
 DTYPES = ["float32", "float64"]
-CHANNELS = [1, 2, 3, 5]  # alone, one pair, a pair and one over, two pairs and one over
+CHANNELS = [1, 3, 4, 9]  # alone, three alone, four together, twice four and one alone
 
 
 @pytest.fixture(params=DTYPES)
@@ -41,9 +42,10 @@ def test_add_product(close, channels, width, dtype):
 def test_multiply_lower_reads_the_lower_triangle(close, channels, dtype):
     rng = np.random.default_rng(0)
     S, x = rng.normal(size=(channels, channels)).astype(dtype), rng.normal(size=(channels + 2, 16)).astype(dtype)
-    out = np.full((channels, 16), np.nan, dtype)
-    multiply_lower(out, S, x, 2)
-    close(out, np.tril(S).astype(np.float64) @ x[2:], dtype)
+    out = np.full((channels + 1, 16), np.nan, dtype)
+    multiply_lower(out, 1, S, x, 2)
+    close(out[1:], np.tril(S).astype(np.float64) @ x[2:], dtype)
+    assert np.isnan(out[0]).all()
 
 
 @pytest.mark.parametrize("count", [1, 15, 16])
@@ -140,36 +142,50 @@ def test_observe_reads_neighbours_and_zeros_for_missing_ones(build, wiring, chan
     grid = build(channels=channels, dtype="float64", **wiring)
     d, h = rows(grid, 3)
     f = grid.field
-    for u in range(grid.config.units):
-        z = np.full(f.regressors, np.nan)
-        observe(z, d, h, 2, f.parents[u], f.readers[u], f.signal)
-        np.testing.assert_array_equal(z, naive.regressors(f, u, d, h)[2])
+    z = np.full((f.regressors, 8), np.nan)  # the group reaches beyond the last unit
+    first = grid.config.units - 5
+    observe(z, d, h, 2, first, f.parents, f.readers, f.signal)
+    for lane in range(5):
+        np.testing.assert_array_equal(z[:, lane], naive.regressors(f, first + lane, d, h)[2])
+    assert (z[:, 5:] == 0).all()
 
 
-def test_present_gathers_what_moments_are_made_of(build, wiring, channels):
-    grid = build(channels=channels, dtype="float64", **wiring)
-    d, h = rows(grid, 6)
-    f = grid.field
-    Z = np.full((5, 6, f.regressors + channels), np.nan)
-    present(Z, d, h, f.parents, f.readers, f.signal, 4)  # units 4 to 8
-    for v in range(5):
-        expected = np.concatenate([naive.regressors(f, 4 + v, d, h), d[:, :, 4 + v]], axis=1)
-        np.testing.assert_array_equal(Z[v], expected)
-
-
-@pytest.mark.parametrize("count", [1, 21])
+@pytest.mark.parametrize("count", [1, 21, 70])  # packed by 64
 def test_moments_accumulate_outer_products(build, close, monkeypatch, wiring, channels, dtype, count):
-    """In parts of 8 presentations and of a few units, on top of what was there."""
+    """In parts of 68 presentations, on top of what was there."""
     grid = build(channels=channels, dtype=dtype, **wiring)
     f, (d, h) = grid.field, rows(grid, count)
-    monkeypatch.setattr("localnoise.rules.moments._SUM", 8)
-    monkeypatch.setattr("localnoise.rules.moments._GATHER", 8 * 5 * (f.regressors + channels))
+    monkeypatch.setattr("localnoise.rules.moments._SUM", 68)
     rule, state = Moments(), Moments().start(f)
     rule.observe(f, state, d, h)
     rule.observe(f, state, d, h)
     assert state["seen"] == 2 * count
     for u in range(grid.config.units):
-        close(state["moments"][u], 2 * naive.second_moment(f, u, d.astype(np.float64), h.astype(np.float64)), dtype)
+        own = rule.moments(f, state, slice(u, u + 1))[0]
+        close(own, 2 * naive.second_moment(f, u, d.astype(np.float64), h.astype(np.float64)), dtype)
+
+
+@pytest.mark.parametrize("units", [1, 15, 16, 17, 196, 5000])
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_groups_are_whole_vectors_and_give_every_worker_some(units, workers):
+    g = group_size(units, 16, 64, 4, workers)
+    assert g % 16 == 0
+    groups = -(-units // g)
+    assert groups >= min(workers, -(-units // 16))
+
+
+def test_every_pair_that_units_read_is_kept_once(build, wiring):
+    f = build(**wiring).field
+    pairs, units = f.pairs, len(f.order)
+    kept = {
+        (int(i), int(j)) for i in range(len(pairs.first) - 1) for j in pairs.other[pairs.first[i] : pairs.first[i + 1]]
+    }
+    assert len(kept) == len(pairs.other)
+    read = set()
+    for u in range(units):
+        items = [*(r + units for r in f.readers[u] if r >= 0), *(p for p in f.parents[u] if p >= 0), u]
+        read |= {(int(max(a, b)), int(min(a, b))) for a in items for b in items}
+    assert kept == read
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
@@ -197,7 +213,7 @@ def run(kernel, oracle, rule, grid, close, **options):
     for seen, count in ((0, 11), (11, 8)):
         d, h = rows(grid, count, seed=seen)
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
-        kernel(*arrays, d, h, f.parents, f.readers, f.signal, seen, *options.values())
+        kernel(*arrays, d, h, f.parents, f.readers, f.signal, seen, *options.values(), 2)
         d64, h64 = d.astype(np.float64), h.astype(np.float64)
         for u in range(grid.config.units):
             oracle(slow[u], naive.regressors(f, u, d64, h64), d64[:, :, u], seen, *options.values())

@@ -31,8 +31,11 @@ def learned(wiring, rule, d, h):
     for part in (slice(0, 5), slice(5, None)):
         grid.learn(d[part], h[part] if wiring["signal"] == "local" else None, rule=rule)
     f = grid.field
-    rows = {"a": f.a, "G": f.G, "B": f.B, "S": f.S, "gain": f.gain, **grid.state}
-    del rows["seen"]
+    rows = {"a": f.a, "G": f.G, "B": f.B, "S": f.S, "gain": f.gain}
+    if rule == "moments":  # neighbours share what they sum; a unit reads its own part
+        rows["moments"] = grid.rule.moments(f, grid.state, slice(None))
+    else:
+        rows |= {name: value for name, value in grid.state.items() if name != "seen"}
     return grid, [{name: value[u].tobytes() for name, value in rows.items()} for u in range(grid.config.units)]
 
 

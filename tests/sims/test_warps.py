@@ -82,6 +82,20 @@ def test_perspective_is_the_homography_of_its_corners(images, level):
         np.testing.assert_allclose(found, sample(image, *place), atol=2 * SAMPLED)
 
 
+def test_perspective_is_black_on_the_horizon(images):
+    """This draw puts three pixels exactly on the line that the homography sends to infinity."""
+    seed, index = (1 << 32) + 1, 52976
+    result = apply("perspective", images[:1], 2.0, seed=seed, start=index)
+    goals = perspective.corners(2.0, draws.draw("perspective", seed, index, 1, 8))
+    starts = torch.from_numpy(perspective._CORNERS)[None]
+    back = perspective.get_perspective_transform(goals - 0.5, starts - 0.5)[0].numpy()
+    y, x = np.mgrid[:28, :28]
+    horizon = np.abs(back[2, 0] * x + back[2, 1] * y + back[2, 2]) < 1e-7
+    assert horizon.any()
+    assert (result[0, 0].numpy()[horizon] == 0).all()
+    assert torch.isfinite(result).all()
+
+
 @pytest.mark.parametrize("name", ["elastic", "perspective"])
 def test_distortion_grows_with_the_level(images, name):
     distances = [(apply(name, images, level, 0) - images).pow(2).mean().item() for level in LEVELS]

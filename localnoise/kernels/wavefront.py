@@ -1,0 +1,54 @@
+"""A few samples of a large grid on all cores: units whose parents are done are swept side by side, front by front."""
+
+import numpy as np
+from numba import prange
+
+from localnoise.kernels.blocks import multiply_lower
+from localnoise.kernels.flags import kernel, parallel_kernel
+from localnoise.kernels.normals import fill_block, key
+from localnoise.kernels.sweep import add_neighbours
+from localnoise.kernels.tiles import gather_tile, scatter_tile
+
+
+@kernel
+def depths(out, order, parents):
+    """out[u] = 0 for a unit without parents, else 1 + the largest depth among them: the front that it belongs to."""
+    for v in range(order.shape[0]):
+        u = order[v]
+        deepest = -1
+        for k in range(parents.shape[1]):
+            if parents[u, k] >= 0:
+                deepest = max(deepest, out[parents[u, k]])
+        out[u] = deepest + 1
+
+
+@parallel_kernel
+def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed, positions, signal, white, workers):
+    """As `sweep.draw`, parallel over the units of a front instead of over samples; the same numbers to the last bit.
+
+    units (N,) sorted by front, front f is units[starts[f] : starts[f + 1]]. positions : (T,) uint64.
+    """
+    T, m, N = eta.shape
+    k0, k1 = key(seed)
+    buffer = np.empty(((N * m + 3) // 4 * 4, T), eta.dtype)
+    activation = np.empty((N * m if signal else 0, T), eta.dtype)
+    if signal:
+        gather_tile(activation, h, 0, T)
+    blocks = buffer.shape[0] // 4 if white else 0
+    for worker in prange(workers):
+        words = np.empty((4, T), np.uint32)
+        for block in range(blocks * worker // workers, blocks * (worker + 1) // workers):
+            fill_block(buffer, 4 * block, block, words, positions, k0, k1)
+    for front in range(starts.shape[0] - 1):
+        low, many = starts[front], starts[front + 1] - starts[front]
+        for worker in prange(workers):
+            own = np.empty((m, T), eta.dtype)
+            for v in range(low + many * worker // workers, low + many * (worker + 1) // workers):
+                u = units[v]
+                if white:
+                    own[:] = buffer[u * m : u * m + m]
+                    multiply_lower(buffer, u * m, S[u], own, 0)
+                else:
+                    buffer[u * m : u * m + m] = 0
+                add_neighbours(buffer, -1, u, activation, parents, readers, a, G, B, signal)
+    scatter_tile(eta, 0, T, buffer, gain)

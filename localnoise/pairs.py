@@ -1,0 +1,69 @@
+"""Which second moments a grid's units need: each pair of neighbours once, however many units read it.
+
+A unit's regressors are activities of *items*: item u is unit u's displacement, item N + u its activation h_u. Two items
+that one unit reads together make a pair; neighbouring units read mostly the same pairs, so that the pairs of a grid are
+half or less of what the units would sum on their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Unordered pairs (item, other) with other <= item, sorted by item, and where each unit finds its own.
+
+    Attributes
+    ----------
+    first : (I + 1,) int64
+        The pairs of item i are first[i] .. first[i + 1] - 1.
+    other : (P,) int32
+    items : (N, q) int32
+        What each unit reads, in the order of its regressors: activations, parents, and last itself; -1 where missing.
+    where : (N, q, q) int32
+        Which pair holds the moment of two of a unit's items; -1 where one is missing.
+    """
+
+    first: npt.NDArray[np.int64]
+    other: Ints
+    items: Ints
+    where: Ints
+
+    @classmethod
+    def of(cls, parents: Ints, readers: Ints) -> "Pairs":
+        """Pairs that these wires need. Cost O(N q^2 log(N q^2)), q = K + R + 1 items a unit."""
+        units = len(parents)
+        own = np.arange(units, dtype=np.int32)[:, None]
+        count = 2 * units if readers.shape[1] else units
+        items = np.concatenate([np.where(readers >= 0, readers + units, -1), parents, own], axis=1)
+        row, column = np.tril_indices(items.shape[1])
+        low, high = np.sort(np.stack([items[:, row], items[:, column]]), axis=0).astype(np.int64)
+        keys, found = np.unique(np.where(low >= 0, high * count + low, -1), return_inverse=True)
+        missing = int(keys[0] == -1)
+        where = np.empty((units, items.shape[1], items.shape[1]), np.int32)
+        where[:, row, column] = where[:, column, row] = found.reshape(low.shape) - missing
+        keys = keys[missing:]
+        first = np.searchsorted(keys, np.arange(count + 1) * count)
+        return cls(first=first, other=(keys % count).astype(np.int32), items=items, where=where)
+
+    def assembled(self, blocks: npt.NDArray[np.float64], rows: slice) -> npt.NDArray[np.float64]:
+        """Moments of all that each of some units reads, (units, q m, q m), from the pairs' blocks (P, m, m).
+
+        A block is E[item other']: where the unit has the two in the other order, it is transposed.
+        """
+        items, where = self.items[rows], self.where[rows]
+        units, q = items.shape
+        m = blocks.shape[1]
+        out = np.zeros((units, q, m, q, m))
+        for i in range(q):
+            for j in range(i + 1):
+                there = np.flatnonzero(where[:, i, j] >= 0)
+                block = blocks[where[there, i, j]]
+                turned = items[there, i] < items[there, j]
+                block[turned] = block[turned].transpose(0, 2, 1)
+                out[there, i, :, j], out[there, j, :, i] = block, block.transpose(0, 2, 1)
+        return out.reshape(units, q * m, q * m)

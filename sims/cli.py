@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 an error, told in one sentence; 2 a wrong option or argume
 """
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -49,6 +50,7 @@ def build(arguments: list[str]) -> typer.Typer:
 def main() -> None:
     """Run the command line; errors become one sentence unless --debug is given."""
     arguments = sys.argv[1:]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends workers as Ctrl-C does
     try:
         build(arguments)()
     except (LocalnoiseError, OSError, MemoryError) as error:

@@ -37,6 +37,8 @@ def compare(
     ] = "adaptive",
     against: Annotated[str, typer.Option(help="Arm that differences are taken from.")] = "full",
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
+    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
     network: Annotated[str, typer.Option(help="v1, v2 or v3.")] = "v2",
     activation: Annotated[str, typer.Option(help="tanh or relu.")] = "tanh",
     layer: Annotated[int, typer.Option(help="Hidden layer after which the noise enters.")] = 2,
@@ -60,13 +62,14 @@ def compare(
         console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in ARMS.items()))
         return
     choose("protocol", protocol, PROTOCOLS)
-    plan, names = budget(spend), [name.strip() for name in arms.split(",")]
+    plan, names = budget(spend, seeds=seeds, epochs=epochs), [name.strip() for name in arms.split(",")]
     wanted = [threat(_attack(text, protocol), plan.images, plan.attacked_test) for text in threats.split(",")]
     cells = _cells(sources, names, wanted, plan.seeds)
     chosen = plan.settings(data_dir, network, activation, layer)
     records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
     found = outcomes(records)
-    table = comparing.Comparison(found, names, [one.label for one in wanted if one.name != "clean"])
+    labels = [one.label for one in wanted if one.name != "clean"]
+    table = comparing.Comparison(found, names, labels, _groups(sources, labels))
     show(comparing.terminal(table, f"Accuracy, {protocol} protocol, {spend} budget"))
     console.print(comparing.footnote(table))
     (out / "table.md").write_text(comparing.markdown(table, against if against in names else None))
@@ -83,10 +86,24 @@ def _attack(text: str, protocol: str) -> str:
     return f"art-{name}@{strength:g}" if protocol == "paper" else f"adaptive@{strength:g}"
 
 
+def _groups(sources: str, threats: list[str]) -> dict[str, list[str]]:
+    """Means of one net: over the threats that it learned from, and over the others, where there are several of each."""
+    if sources == "matched":
+        return {}
+    learned = {f"{one.name}@{one.level:g}" for one in _sources(sources)}
+    own, others = [one for one in threats if one in learned], [one for one in threats if one not in learned]
+    groups = {f"mean of the {len(own)} learned from": own, f"mean of the {len(others)} others": others}
+    return {name: group for name, group in groups.items() if len(group) > 1}
+
+
+def _sources(text: str) -> tuple[Source, ...]:
+    return tuple(Source.default(*named(part)) for part in text.split(","))
+
+
 def _cells(sources: str, arms: list[str], threats: list[Threat], seeds: int) -> list[Cell]:
     if sources == "matched":
         return matched(range(seeds), arms, threats)
-    own = tuple(Source.default(*named(text)) for text in sources.split(","))
+    own = _sources(sources)
     clean = Threat(name="clean", level=0.0, images=max(one.images for one in threats))
     wanted = list(dict.fromkeys([clean, *threats]))
     return [cell for seed in range(seeds) for cell in trained_on(seed, own, arms, wanted)]

@@ -32,13 +32,15 @@ SOURCES = (
 
 def paper(
     sources: Annotated[str, typer.Option(help="Comma-separated rows of the paper's table.")] = ",".join(SOURCES),
-    arms: Annotated[str, typer.Option(help="Comma-separated; the paper has the first four.")] = (
-        "none,identity,diagonal,full,multiscale-8"
-    ),
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated; the paper has diagonal, too. A grid: multiscale-8.")
+    ] = "none,identity,full",
     traces: Annotated[
         str, typer.Option(help="Noise variance per neuron of the modifications: 2 by its table, 0.5 by its scripts.")
     ] = "2,0.5",
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
+    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the record, tables and figure.")] = Path("results/paper"),
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
@@ -55,7 +57,7 @@ def paper(
 
         localnoise paper --budget standard --sources rotate,elastic --traces 0.5
     """
-    names, plan = [name.strip() for name in sources.split(",")], budget(spend)
+    names, plan = [name.strip() for name in sources.split(",")], budget(spend, seeds=seeds, epochs=epochs)
     for name in names:
         choose("source", name, {row.source for row in stated.table()})
     variances = variances_of(traces)
@@ -80,7 +82,8 @@ def _cells(plan: Budget, sources: list[str], arms: list[str], traces: list[float
             for level in stated.strengths(name, plan.strengths):
                 one = Threat(name=name, level=level, images=plan.images)
                 for trace in [2.0] if attack else traces:
-                    out += trained_on(seed, (Source(name=name, level=level, trace=trace),), arms, [one])
+                    source = Source(name=name, level=level, trace=trace).of(plan.displaced)
+                    out += trained_on(seed, (source,), arms, [one])
     return list(dict.fromkeys(out))
 
 

@@ -23,6 +23,8 @@ def tradeoff(
     ),
     traces: Annotated[str, typer.Option(help="Noise variances per neuron.")] = "0.25,0.5,1,2,4",
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
+    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/tradeoff"),
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
@@ -38,7 +40,7 @@ def tradeoff(
 
         localnoise tradeoff --source pgd@0.1 --threat adaptive@0.1
     """
-    plan = budget(spend)
+    plan = budget(spend, seeds=seeds, epochs=epochs)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
     learned = Source.default(*named(source))
     variances = variances_of(traces)

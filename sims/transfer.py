@@ -10,6 +10,7 @@ from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import named, threat, trained_on
 from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import PAPER
 from localnoise.sims.reports import heat
 from localnoise.sims.reports.comparison import outcomes
@@ -18,15 +19,26 @@ STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
 )
 ATTACKS = "art-autopgd@0.1,art-pgd@0.1,art-fgm@0.1,art-square@0.1"
+GROUPS = {
+    "modifications": STRONGEST,
+    "attacks": f"{ATTACKS},input_noise@0.25",
+    "all": f"{STRONGEST},{ATTACKS}",
+}
+"""What one word stands for: the paper's ten; its four and Gaussian input noise; its fourteen sources."""
 
 
 def transfer(
     sources: Annotated[
-        str, typer.Option(help="NAME@LEVEL,...; `attacks`: the paper's four attacks and Gaussian input noise.")
-    ] = STRONGEST,
-    threats: Annotated[str, typer.Option(help="NAME@LEVEL,...; default: the sources.")] = "",
+        str,
+        typer.Option(help="NAME@LEVEL,... or modifications (the paper's ten), attacks (its four, input noise), all."),
+    ] = "modifications",
+    threats: Annotated[
+        str, typer.Option(help="NAME@LEVEL,..., the words of --sources, or `own`: what each source does itself.")
+    ] = "",
     arms: Annotated[str, typer.Option(help="Arms, one heat map each.")] = "full,multiscale-8",
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
+    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the record, tables and figure.")] = Path("results/transfer"),
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
@@ -41,29 +53,39 @@ def transfer(
         localnoise transfer --sources attacks --budget standard
 
         localnoise transfer --sources rotate@2,elastic@2 --threats rotate@2,elastic@2,fog@5 --arms full,signal-8
+
+        localnoise transfer --sources all --threats own,adaptive@0.04
     """
-    attacks = sources == "attacks"
-    tested = threats or (ATTACKS if attacks else sources)
-    given = f"{ATTACKS},input_noise@0.25" if attacks else sources
-    plan, names = budget(spend), [name.strip() for name in arms.split(",")]
-    learned = [Source.default(*named(text)) for text in given.split(",")]
-    wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", *tested.split(","))]
-    cells = [
-        cell
-        for seed in range(plan.seeds)
-        for source in learned
-        for cell in (*trained_on(seed, (source,), names, wanted), *trained_on(seed, (source,), ["none"], wanted))
-    ]
-    cells = list(dict.fromkeys(cells))
+    plan, names = budget(spend, seeds=seeds, epochs=epochs), [name.strip() for name in arms.split(",")]
+    learned = [Source.default(*named(text)).of(plan.displaced) for text in _spelled(sources)]
+    rows = ["clean", *_spelled(threats or sources)]
+    if not threats and sources == "attacks":
+        rows.remove("input_noise@0.25")
+    wanted = {text: threat(text, plan.images, plan.attacked_test) for text in rows if text != heat.OWN}
+    cells = []
+    for seed in range(plan.seeds):
+        for source in learned:
+            own = Threat(name=source.name, level=source.level, images=plan.images)
+            against = [wanted.get(text, own) for text in rows]
+            for arm in (*names, "none"):
+                cells += trained_on(seed, (source,), [arm], against)
     chosen = plan.settings(data_dir)
-    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
+    records = conduct(list(dict.fromkeys(cells)), chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
     found = outcomes(records)
-    maps = [heat.measured(found, arm, learned, wanted) for arm in names]
-    (out / "table.md").write_text("\n\n".join(map(heat.markdown, maps)) + "\n")
+    labels = [wanted[text].label if text in wanted else heat.OWN for text in rows]
+    maps = [heat.measured(found, arm, learned, labels) for arm in names]
+    kept = [heat.retention(found, arm, learned, labels) for arm in names if "full" in names and arm != "full"]
+    (out / "table.md").write_text("\n\n".join([*map(heat.markdown, maps), *kept]) + "\n")
     heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
     for one in maps:
         console.print(heat.summary(one))
     console.print(f"{out}: table.md, transfer.png")
+
+
+def _spelled(text: str) -> list[str]:
+    """Words that stand for several names, written out; each name once."""
+    parts = [part.strip() for part in text.split(",")]
+    return list(dict.fromkeys(",".join(GROUPS.get(part, part) for part in parts).split(",")))
 
 
 if __name__ == "__main__":

@@ -12,17 +12,17 @@ def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Bu
     return build
 
 
-def _signal(**wiring: object) -> Build:
+def _signal(amplified: bool = False, **wiring: object) -> Build:
     def build(d: Array, h: Array, trace: float) -> UnitGrid:
-        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring)
-        return grid.learn(d, h)
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring).learn(d, h)
+        return grid.normalise(trace) if amplified else grid
 
     return build
 
 
-def _quiet(name: str, label: str, parents: int, **more: object) -> Arm:
-    """Return a signal-dependent arm at its natural scale, tested without noise."""
-    build = _signal(parents=parents)
+def _quiet(name: str, label: str, parents: int, amplified: bool = False, **more: object) -> Arm:
+    """Return a signal-dependent arm, tested without noise, at its natural scale or amplified to the source's trace."""
+    build = _signal(amplified, parents=parents)
     return Arm(name=name, label=label, build=build, central=False, clean=0.2, **({"when": "train"} | more))  # type: ignore[arg-type]
 
 
@@ -41,5 +41,7 @@ LOCAL = (
     _quiet("signal-4", "signal-dependent K=4", 4),
     _quiet("signal-8", "signal-dependent K=8", 8),
     _quiet("signal-on-8", "signal-dependent K=8, on at test", 8, when="both"),
+    _quiet("signal-amplified-8", "signal-dependent K=8, amplified", 8, amplified=True),
+    _quiet("signal-amplified-on-8", "signal-dependent K=8, amplified, on at test", 8, amplified=True, when="both"),
     _quiet("bank-8", "signal-dependent K=8, bank of 16", 8, causes=16, revision=2),  # 1 cut each source into four
 )

@@ -58,7 +58,10 @@ class PaperAttack:
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the same shape. ART cuts `batch` images further, as its defaults say."""
+        """Adversarial images of the same shape.
+
+        `batch` sets the speed; ART treats images one by one, but for Square, whose batch shares its random squares.
+        """
         if self.eps == 0:  # ART refuses it
             return images.clone()
         out = []
@@ -91,7 +94,7 @@ class PaperAttack:
             device_type="gpu" if images.is_cuda else "cpu",
         )
         quiet = {} if self.name == "fgm" else {"verbose": False}  # no progress bars; FGM has none
-        return getattr(evasion, PAPER_ATTACKS[self.name])(classifier, eps=self.eps, **quiet)
+        return getattr(evasion, PAPER_ATTACKS[self.name])(classifier, eps=self.eps, batch_size=len(images), **quiet)
 
 
 class _Plain(nn.Module):

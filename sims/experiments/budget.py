@@ -1,12 +1,13 @@
 """How much to spend: `quick` looks, `standard` measures, `full` leaves nothing out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localnoise.errors import choose
 from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.data import load
 from localnoise.sims.experiments.settings import Settings
+from localnoise.validate import as_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class Budget:
         Of training all layers, and of retraining those after the noise (the paper: 10 and 10).
     images : int
         Test images, the first of the test set.
+    displaced : int
+        Training images modified to learn a covariance from, in `paper` and `transfer`.
     attacked_train, attacked_test : int
         Training images attacked to learn from; test images under the `adaptive` protocol.
     strengths : int
@@ -36,6 +39,7 @@ class Budget:
     base_epochs: int
     epochs: int
     images: int
+    displaced: int
     attacked_train: int
     attacked_test: int
     strengths: int
@@ -68,6 +72,7 @@ BUDGETS = {
         base_epochs=5,
         epochs=2,
         images=300,
+        displaced=10_000,
         attacked_train=500,
         attacked_test=60,
         strengths=1,
@@ -80,10 +85,11 @@ BUDGETS = {
         base_epochs=10,
         epochs=3,
         images=1_000,
-        attacked_train=5_000,
-        attacked_test=200,
+        displaced=20_000,
+        attacked_train=3_000,
+        attacked_test=100,
         strengths=4,
-        adaptive=Adaptive(steps=40, ladder=(1, 5, 20), queries=1_000, checked=100),
+        adaptive=Adaptive(steps=40, ladder=(1, 5, 20), queries=500, tries=50, checked=50),
         pgd=PGD(),
     ),
     "full": Budget(
@@ -92,6 +98,7 @@ BUDGETS = {
         base_epochs=10,
         epochs=10,
         images=10_000,
+        displaced=60_000,
         attacked_train=20_000,
         attacked_test=1_000,
         strengths=9,
@@ -101,6 +108,17 @@ BUDGETS = {
 }
 
 
-def budget(name: str) -> Budget:
-    """Return the budget of this name; the near name is suggested for an unknown one."""
-    return BUDGETS[choose("budget", name, BUDGETS)]
+def budget(name: str, *, seeds: int | None = None, epochs: int | None = None) -> Budget:
+    """Return the budget of this name, with other seeds or epochs of retraining where they are given.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown name (the near one is suggested), or less than one seed or epoch.
+    """
+    chosen = BUDGETS[choose("budget", name, BUDGETS)]
+    return replace(
+        chosen,
+        seeds=chosen.seeds if seeds is None else as_count("seeds", seeds, 1),
+        epochs=chosen.epochs if epochs is None else as_count("epochs", epochs, 1),
+    )

@@ -3,10 +3,14 @@
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing import connection
+from multiprocessing.managers import SyncManager
 from pathlib import Path
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -49,14 +53,17 @@ def run(
     todo = [cell for cell in everything if key(cell.config(settings)) not in done]
     groups: dict[Any, list[Cell]] = {}
     for cell in todo:
-        groups.setdefault((cell.seed, cell.sources or (cell.arm, cell.trace)), []).append(cell)
+        shared = tuple(source.moved for source in cell.sources) or (cell.arm, cell.trace)
+        groups.setdefault((cell.seed, shared), []).append(cell)
     for group in groups.values():  # the threats of one trained network together
         order = {cell.trained: place for place, cell in reversed(list(enumerate(group)))}
         group.sort(key=lambda cell: order[cell.trained])
     if not todo:
         return 0
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, progress() as bars, _one_thread_each():
+    manager = SyncManager(ctx=context)
+    manager.start(_end_with_parent)
+    with manager, progress() as bars, _one_thread_each():
         messages, stop = manager.Queue(), manager.Event()
         total = bars.add_task("[bold]all cells", total=len(everything), completed=len(everything) - len(todo))
         shown: dict[int, TaskID] = {}
@@ -79,11 +86,13 @@ def run(
                         )
 
         start = (settings, folder, data_dir, messages, stop, keep)
-        with ProcessPoolExecutor(jobs, context, _prepare, start) as pool:
+        with _asked_to_stop() as asked, ProcessPoolExecutor(jobs, context, _prepare, start) as pool:
             training = {pool.submit(_train, seed): seed for seed in sorted({cell.seed for cell in todo})}
             pending: set[Future[None]] = set(training)
             try:
-                while pending:
+                while pending or asked:
+                    if asked:
+                        raise KeyboardInterrupt
                     finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
                     drain()
                     for future in sorted(finished, key=lambda done: training.get(done, -1)):
@@ -117,12 +126,51 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
+@contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """Signals that ask to stop are noted, not raised: raised inside a finaliser, Python would drop the exception.
+
+    A second one is taken at once, as before.
+    """
+    asked: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if current_thread() is not main_thread():  # only the main thread may set handlers, and only it gets signals
+        yield asked
+        return
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, even killed: a pool's workers would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        connection.wait([sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: Any, stop: Any, keep: Keep) -> None:
     import torch
 
     from localnoise.sims.experiments.runner import Runner
 
     torch.set_num_threads(1)
+    _end_with_parent()
     last = {"what": "", "percent": -1}
 
     def stage(what: str, done: int, of: int) -> None:

@@ -52,7 +52,7 @@ class Runner:
     folder: Path
     stage: Stage = lambda what, done, of: None
     _bench: Workbench | None = None
-    _displaced: dict[tuple[int, Source], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    _displaced: dict[tuple[str, float, int | None], tuple[Tensor, Tensor]] = field(default_factory=dict)
     _examiner: Examiner | None = None
     _trained: tuple[Cell, Predictor, int, float] | None = None
 
@@ -118,9 +118,9 @@ class Runner:
 
     def _displacement(self, bench: Workbench, source: Source) -> tuple[Tensor, Tensor]:
         """Displacements of a source and the activations displaced, kept while they are in use."""
-        if (bench.seed, source) not in self._displaced:
+        if source.moved not in self._displaced:
             self._displaced.clear()
             tick = ticker(self.stage, f"{source.name}: attack training images", bench.attacked_train)
             self.stage(f"{source.name}: modify", 0, 0)
-            self._displaced[bench.seed, source] = bench.displacement(source, tick)
-        return self._displaced[bench.seed, source]
+            self._displaced[source.moved] = bench.displacement(source, tick)
+        return self._displaced[source.moved]

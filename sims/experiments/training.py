@@ -11,6 +11,7 @@ from localnoise.sims.networks import Network
 
 Tick = Callable[[int], None]
 BATCH, RATE = 64, 1e-3
+AHEAD = 32  # batches whose noise is drawn at once: a bank's members each draw several samples, not one
 
 
 def fit(
@@ -22,28 +23,32 @@ def fit(
     seed: int,
     tick: Tick | None = None,
     shown: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ahead: Callable[[Tensor], Tensor] | None = None,
     penalty: Callable[[], Tensor] | None = None,
 ) -> None:
     """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
 
     inputs : one for each label, in every epoch the same, or a function of the epoch that gives them.
     shown : what the model gets for a batch (inputs, labels), at its present weights; None: the inputs.
+    ahead : what becomes of inputs, whatever the model's weights; called on `AHEAD` batches at once, without gradients.
     penalty : a term added to the loss of every batch.
     """
     model.train()
-    optimiser = torch.optim.Adam(model.parameters(), RATE)
+    optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True)
     rng = np.random.default_rng(seed)
     for epoch in range(epochs):
         x = inputs(epoch) if callable(inputs) else inputs
         order = torch.from_numpy(rng.permutation(len(labels)))
-        for rows in order.split(BATCH):
-            batch = x[rows] if shown is None else shown(x[rows], labels[rows])
-            optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(model(batch), labels[rows])
-            (loss if penalty is None else loss + penalty()).backward()
-            optimiser.step()
-            if tick is not None:
-                tick(len(rows))
+        for several in order.split(BATCH * AHEAD):
+            with torch.no_grad():
+                drawn = x[several] if ahead is None else ahead(x[several])
+            for batch, y in _pairs(drawn, labels[several], BATCH):
+                optimiser.zero_grad()
+                loss = nn.functional.cross_entropy(model(batch if shown is None else shown(batch, y)), y)
+                (loss if penalty is None else loss + penalty()).backward()
+                optimiser.step()
+                if tick is not None:
+                    tick(len(y))
     model.eval()
 
 
@@ -71,7 +76,7 @@ def retrain(
     Returns the deployed predictor: the mean of `draws` noisy logits, or one pass where the noise is off at test.
     """
     back = network.fresh_back(seed)
-    fit(nn.Sequential(noise, back), activations, labels, epochs=epochs, seed=seed, tick=tick)
+    fit(back, activations, labels, epochs=epochs, seed=seed, tick=tick, ahead=noise.train())
     noise.eval()
     return Predictor(network.front, noise, back, draws).eval()
 

@@ -99,8 +99,13 @@ class Workbench:
         """Activations of the clean test images."""
         return training.activations(self.network.front, self.test[0])
 
-    def altered(self, source: Source, draw: int = 0, tick: training.Tick | None = None) -> Tensor:
-        """Training images that `source` modified; another `draw` modifies each anew. An attack: the first few, once."""
+    def altered(
+        self, source: Source, draw: int = 0, tick: training.Tick | None = None, count: int | None = None
+    ) -> Tensor:
+        """Training images that `source` modified, all or the first `count`; another `draw` modifies each anew.
+
+        An attack: those that the settings say, once.
+        """
         images, labels = self.train
         if source.name in ATTACKS:
             few = slice(self.attacked_train)
@@ -109,14 +114,14 @@ class Workbench:
         seed = self._stream(_TRAIN, draw)
         if source.name == DRIFT:
             return displacements.drift(images, source.level, seed, frames=2)[:, 1]
-        return modifications.apply(source.name, images, source.level, seed)
+        return modifications.apply(source.name, images[:count], source.level, seed)
 
     def displacement(self, source: Source, tick: training.Tick | None = None) -> tuple[Tensor, Tensor]:
         """(d, h): how activations h moved under a source, draw 0; both (T, C, H, W)."""
         if source.name == DRIFT:
             seed = self._stream(_TRAIN)
             return displacements.temporal(self.network.front, self.train[0], source.level, seed, frames=2)
-        d = training.activations(self.network.front, self.altered(source, tick=tick))
+        d = training.activations(self.network.front, self.altered(source, tick=tick, count=source.images))
         d -= self.h_train[: len(d)]
         return d, self.h_train[: len(d)]
 

@@ -1,16 +1,18 @@
 """Tables of a comparison: rows = arms, columns = threats; differences from a reference arm, paired."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
 from rich import box
 from rich.table import Table
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.intervals import Estimate
+from localnoise.sims.reports import retained
+from localnoise.sims.reports.comparison import Outcome, Place, seed_means
+from localnoise.sims.reports.intervals import Estimate, over_seeds
 from localnoise.sims.reports.tables import share
+
+_MANY = 6  # threats, beyond which each has a row instead of a column
 
 
 @dataclass(frozen=True)
@@ -22,51 +24,87 @@ class Comparison:
     outcomes : dict
         By (arm, learned from, tested on); no arm has two nets for one threat.
     arms, threats : list of str
+    groups : dict of str to list of str
+        Threats whose mean is shown, too, by the name of the mean.
     """
 
     outcomes: dict[Place, Outcome]
     arms: list[str]
     threats: list[str]
+    groups: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[str]:
+        """What is shown of each arm, in order: clean accuracy where it is known, threats, means."""
+        clean = any(tested == "clean" for _, _, tested in self.outcomes)
+        return [*(["clean"] if clean else []), *self.threats, *self.groups]
+
+    def estimate(self, arm: str, row: str) -> Estimate | None:
+        """What one of `rows` says of an arm. Clean: the mean over its nets, if each threat has its own."""
+        several = self._several(arm, row)
+        if len(several) == 1:
+            return None if several[0] is None else several[0].accuracy
+        means = seed_means(several)
+        images = max((one.accuracy.images for one in several if one is not None), default=0)  # the same in each place
+        return None if means is None else over_seeds(list(means.values()), images)
+
+    def less(self, arm: str, row: str, against: str) -> Estimate | None:
+        """What `estimate` says of an arm less what it says of `against`, paired."""
+        own, other = self._several(arm, row), self._several(against, row)
+        if len(own) == len(other) == 1:
+            return None if own[0] is None or other[0] is None else own[0].less(other[0])
+        ours, theirs = seed_means(own), seed_means(other)
+        if ours is None or theirs is None or len(shared := sorted(set(ours) & set(theirs))) < 2:
+            return None
+        images = max(one.accuracy.images for one in own if one is not None)
+        return over_seeds([ours[seed] - theirs[seed] for seed in shared], images)
+
+    def _several(self, arm: str, row: str) -> list[Outcome | None]:
+        if row == "clean":
+            return [own for (name, _, tested), own in self.outcomes.items() if (name, tested) == (arm, "clean")]
+        return [self.entry(arm, threat) for threat in self.groups.get(row, [row])]
 
     def entry(self, arm: str, threat: str) -> Outcome | None:
         """Outcome of an arm against a threat."""
         return next((own for (name, _, tested), own in self.outcomes.items() if (name, tested) == (arm, threat)), None)
 
-    def clean(self, arm: str) -> float | None:
-        """Clean accuracy, mean over the arm's nets."""
-        found = [
-            own.accuracy.mean for (name, _, tested), own in self.outcomes.items() if (name, tested) == (arm, "clean")
-        ]
-        return float(np.mean(found)) if found else None
-
 
 def terminal(table: Comparison, title: str) -> Table:
-    """Accuracy with its half width, one row an arm; `!` marks evaluations that failed a check."""
+    """Accuracy with its half width; `!` marks evaluations that failed a check. Arms are the shorter side's columns."""
     out = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
+    if len(table.threats) > _MANY:
+        out.add_column("", no_wrap=True)
+        for arm in table.arms:
+            out.add_column(ARMS[arm].label, justify="right", max_width=18)
+        for row in table.rows:
+            if row in list(table.groups)[:1]:
+                out.add_section()
+            out.add_row(row, *(_cell(table, arm, row) for arm in table.arms))
+        return out
     out.add_column("arm", no_wrap=True)
-    for column in ("clean", *(threat.replace("@", "\n") for threat in table.threats), "para-\nmeters", "bytes/\nunit"):
+    for column in (*(row.replace("@", "\n") for row in table.rows), "para-\nmeters", "bytes/\nunit"):
         out.add_column(column, justify="right", no_wrap=True)
     before = None
     for arm in table.arms:
         own = [entry for threat in table.threats if (entry := table.entry(arm, threat))]
         if before is not None and ARMS[arm].central != before:
             out.add_section()
-        before, clean = ARMS[arm].central, table.clean(arm)
+        before = ARMS[arm].central
         out.add_row(
             ARMS[arm].label,
-            "" if clean is None else share(clean),
-            *(_cell(table.entry(arm, threat)) for threat in table.threats),
+            *(_cell(table, arm, row) for row in table.rows),
             f"{max(entry.parameters for entry in own):,}" if own else "",
             f"{max(entry.bytes_per_unit for entry in own):,.0f}" if own else "",
         )
     return out
 
 
-def _cell(entry: Outcome | None) -> str:
-    if entry is None:
+def _cell(table: Comparison, arm: str, row: str) -> str:
+    accuracy, entry = table.estimate(arm, row), table.entry(arm, row)
+    if accuracy is None:
         return ""
-    accuracy = entry.accuracy
-    return f"{share(accuracy.mean)} ±{share(accuracy.half_width)}" + ("!" if any(entry.unreliable.values()) else "")
+    failed = entry is not None and any(entry.unreliable.values())
+    return f"{share(accuracy.mean)} ±{share(accuracy.half_width)}" + "!" * failed
 
 
 def footnote(table: Comparison) -> str:
@@ -85,27 +123,40 @@ def footnote(table: Comparison) -> str:
 
 
 def markdown(table: Comparison, against: str | None) -> str:
-    """The table in Markdown, and below it the paired differences from the arm `against`."""
-    blocks = [_rows(table, lambda arm, threat: _estimate(e.accuracy) if (e := table.entry(arm, threat)) else "")]
+    """The table in Markdown; below it the paired differences from the arm `against`, and retention."""
+    blocks = [_grid(table, lambda arm, row: _estimate(table.estimate(arm, row)))]
     if against is not None:
         blocks.append(
-            f"Less {ARMS[against].label}, paired:\n\n" + _rows(table, lambda a, t: _less(table, a, t, against))
+            f"Less {ARMS[against].label}, paired:\n\n" + _grid(table, lambda a, row: _less(table, a, row, against))
         )
+    if {"none", "full"} <= set(table.arms):
+        blocks.append("Retention of the central gain:\n\n" + _retained(table))
     return "\n\n".join([*blocks, footnote(table)]) + "\n"
 
 
-def _rows(table: Comparison, text: Callable[[str, str], str]) -> str:
-    lines = ["| | " + " | ".join(table.threats) + " |", "|---" * (len(table.threats) + 1) + "|"]
-    for arm in table.arms:
-        lines.append(f"| {ARMS[arm].label} | " + " | ".join(text(arm, threat) for threat in table.threats) + " |")
-    return "\n".join(lines)
+def _retained(table: Comparison) -> str:
+    arms = [arm for arm in table.arms if arm not in ("none", "full")]
+
+    def find(i: int, j: int) -> retained.Kept | None:
+        return retained.kept(*(table.entry(arm, table.threats[j]) for arm in (arms[i], "none", "full")))
+
+    return retained.markdown([ARMS[arm].label for arm in arms], table.threats, find)
 
 
-def _less(table: Comparison, arm: str, threat: str, against: str) -> str:
-    own, other = table.entry(arm, threat), table.entry(against, threat)
-    difference = own.less(other) if own and other else None
-    return _estimate(difference, "+") if difference else ""
+def _grid(table: Comparison, text: Callable[[str, str], str]) -> str:
+    arms = [ARMS[arm].label for arm in table.arms]
+    if len(table.threats) > _MANY:
+        head, body = arms, [[row, *(text(arm, row) for arm in table.arms)] for row in table.rows]
+    else:
+        head = table.rows
+        body = [[name, *(text(arm, row) for row in head)] for name, arm in zip(arms, table.arms, strict=True)]
+    lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
 
 
-def _estimate(estimate: Estimate, sign: str = "") -> str:
-    return f"{estimate.mean:{sign}.3f} ± {estimate.half_width:.3f}"
+def _less(table: Comparison, arm: str, row: str, against: str) -> str:
+    return _estimate(table.less(arm, row, against), "+")
+
+
+def _estimate(estimate: Estimate | None, sign: str = "") -> str:
+    return "" if estimate is None else f"{estimate.mean:{sign}.3f} ± {estimate.half_width:.3f}"

@@ -54,6 +54,20 @@ class Outcome:
         return over_seeds([float(own.mean() - its.mean()) for own, its in pairs], images)
 
 
+def seed_means(several: Iterable[Outcome | None]) -> dict[int, float] | None:
+    """Mean accuracy over several places, by seed; None if a place is missing or has other seeds."""
+    found: list[Outcome] = []
+    for one in several:
+        if one is None or one.correct.keys() != (found or [one])[0].correct.keys():
+            return None
+        found.append(one)
+    return (
+        {seed: float(np.mean([one.correct[seed].mean() for one in found])) for seed in found[0].correct}
+        if found
+        else None
+    )
+
+
 def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
     """Group records of cells with one threat each. Of records that say the same, the last counts."""
     found: dict[Place, Outcome] = {}

@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from localnoise.sims.arms import ARMS
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.reports import stated
+from localnoise.sims.reports import retained, stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import drawn
 from localnoise.sims.reports.tables import share, words
+
+OWN = "own"  # the threat that is each source itself
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class HeatMap:
         nan where nothing was measured.
     half_width : ndarray or None
         Of the 95 % intervals.
+    undefended : ndarray or None
+        Accuracy without noise in each cell's place.
     note : str
         n and seeds.
     """
@@ -37,30 +40,57 @@ class HeatMap:
     sources: list[str]
     accuracy: npt.NDArray[np.float64]
     half_width: npt.NDArray[np.float64] | None = None
+    undefended: npt.NDArray[np.float64] | None = None
     note: str = ""
 
 
-def measured(found: dict[Place, Outcome], arm: str, sources: list[Source], threats: list[Threat]) -> HeatMap:
-    """One arm's heat map, no noise in its first column."""
-    none = {tested: own for (name, _, tested), own in found.items() if name == "none"}
-    own = {
-        (learned.partition(" trace")[0], tested): outcome
-        for (name, learned, tested), outcome in found.items()
-        if name == arm
-    }
+def measured(found: dict[Place, Outcome], arm: str, sources: list[Source], threats: list[str]) -> HeatMap:
+    """One arm's heat map, no noise in its first column; the threat `OWN` is what each source does itself."""
     shape = (len(threats), len(sources) + 1)
-    accuracy, half = np.full(shape, np.nan), np.full(shape, np.nan)
-    seeds, images = 0, 0
+    accuracy, half, undefended = (np.full(shape, np.nan) for _ in range(3))
+    seeds, images = 0, set()
     for i, threat in enumerate(threats):
-        columns = [none.get(threat.label), *(own.get((f"{s.name}@{s.level:g}", threat.label)) for s in sources)]
-        for j, outcome in enumerate(columns):
+        for j, source in enumerate([None, *sources]):
+            if source is None and threat == OWN:
+                continue
+            none = tested(found, "none", source, threat)
+            undefended[i, j] = np.nan if none is None else none.accuracy.mean
+            outcome = none if source is None else tested(found, arm, source, threat)
             if outcome is not None:
                 estimate = outcome.accuracy
                 accuracy[i, j], half[i, j] = estimate.mean, estimate.half_width
-                seeds, images = estimate.seeds, estimate.images
-    note = f"{seeds} seed{'s' * (seeds != 1)}, n = {images:,}"
-    labels = [threat.label for threat in threats], ["no noise", *(f"{s.name}@{s.level:g}" for s in sources)]
-    return HeatMap(ARMS[arm].label, *labels, accuracy, half, note)
+                seeds = estimate.seeds
+                images.add(estimate.images)
+    note = f"{seeds} seed{'s' * (seeds != 1)}, n = {', '.join(f'{n:,}' for n in sorted(images))}"
+    columns = ["no noise", *map(label, sources)]
+    return HeatMap(ARMS[arm].label, threats, columns, accuracy, half, undefended, note)
+
+
+def tested(found: dict[Place, Outcome], arm: str, source: Source | None, threat: str) -> Outcome | None:
+    """Outcome of an arm's net that learned from `source`, None: from any, against a threat or `OWN`."""
+    name = label(source) if source is not None and threat == OWN else threat
+    for (own, learned, against), outcome in found.items():
+        from_it = source is None or arm == "none" or learned.partition(" trace")[0] == label(source)
+        if (own, against) == (arm, name) and from_it:
+            return outcome
+    return None
+
+
+def retention(found: dict[Place, Outcome], arm: str, sources: list[Source], threats: list[str]) -> str:
+    """Share of the central gain that an arm keeps, source by source, against each threat but "clean"."""
+    rows = [threat for threat in threats if threat != "clean"]
+
+    def find(i: int, j: int) -> retained.Kept | None:
+        own, none, full = (tested(found, name, sources[j], rows[i]) for name in (arm, "none", "full"))
+        return retained.kept(own, none, full)
+
+    table = retained.markdown([_words(row) for row in rows], [_words(label(source)) for source in sources], find)
+    return f"Retention of the central gain, {ARMS[arm].label}: rows tested, columns learned from\n\n{table}"
+
+
+def label(source: Source) -> str:
+    """Name and level of a source, as a column says it."""
+    return f"{source.name}@{source.level:g}"
 
 
 def stated_beside(maps: list[HeatMap]) -> list[HeatMap]:
@@ -90,11 +120,12 @@ def summary(one: HeatMap) -> str:
     """How much of its matched gain a source brings to other threats: mean over the cells off the diagonal."""
     own: list[float] = []
     others: list[float] = []
+    gains = np.full(one.accuracy.shape, np.nan) if one.undefended is None else one.accuracy - one.undefended
     for i, threat in enumerate(one.threats):
         for j, source in enumerate(one.sources):
-            gain = one.accuracy[i, j] - one.accuracy[i, 0]
+            gain = gains[i, j]
             if j and threat != "clean" and not np.isnan(gain):
-                (own if source == threat else others).append(gain)
+                (own if threat in (source, OWN) else others).append(gain)
     mean = [f"{np.mean(part):+.3f}" if part else "-" for part in (own, others)]
     return f"{one.title}: gain over no noise {mean[0]} on a source's own threat, {mean[1]} on others ({one.note})"
 

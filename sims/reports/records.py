@@ -141,8 +141,13 @@ def _checksum(config: str, results: dict[str, Any]) -> str:
 
 
 def key(config: dict[str, Any]) -> str:
-    """Identity of a configuration: its canonical JSON, hashed."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    """Identity of a configuration: the canonical JSON, hashed, of all in it that its result depends on."""
+    threats = config.get("threats", ())
+    idle = {"attacked_test"} if threats else set()  # each threat says how many images
+    if threats and not any(threat["name"] == "adaptive" for threat in threats):
+        idle.add("adaptive")
+    said = {name: value for name, value in config.items() if name not in idle}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 @cache

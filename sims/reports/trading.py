@@ -49,7 +49,7 @@ def markdown(table: dict[str, list[Point]], threat: str) -> str:
 
 
 def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
-    """Robust against clean accuracy, 95 % intervals, traces beside the points, area of a marker ~ bytes per unit."""
+    """Robust against clean accuracy, 95 % intervals, traces at the ends, area of a marker ~ bytes per unit."""
     with drawn(path, (6.8, 4.2)) as page:
         axes, hues = page.subplots(), colours(list(table))
         for arm, points in table.items():
@@ -60,7 +60,7 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
             mark = "s" if ARMS[arm].central else "o"
             axes.scatter(x, y, area, color=hues[arm], marker=mark, edgecolors="#333333", lw=0.5, zorder=3,
                          label=ARMS[arm].label)  # fmt: skip
-            for p in points:
+            for p in {points[0], points[-1]}:  # the ends of a line: labels between them would overlap
                 if p.trace is not None:
                     where = (p.clean.mean, p.robust.mean)
                     axes.annotate(f"{p.trace:g}", where, xytext=(4, 4), textcoords="offset points", fontsize=7)

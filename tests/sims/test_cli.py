@@ -1,14 +1,18 @@
 """The command line as a user meets it: help, whole commands on a few hundred images, errors in one sentence."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from localnoise import UnitGrid, load
 from localnoise.sims.cli import COMMANDS
+from localnoise.sims.reports.records import RecordFile
 
 PNG = b"\x89PNG"
 
@@ -111,3 +115,38 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = run("--debug", "inspect", "missing.h5", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
+def test_a_stopped_experiment_leaves_no_process_and_goes_on(stop: signal.Signals, tmp_path: Path) -> None:
+    """Only the main process is signalled: its workers must find out."""
+    words = ["compare", "--arms", "none,identity", "--threats", "rotate,obstruction,brighten"]
+    words += ["--out", str(tmp_path / "out"), "--jobs", "2"]
+    command = [sys.executable, "-m", "localnoise.sims.cli", *words]
+    log = tmp_path / "log"
+    with log.open("w") as sink:
+        running = subprocess.Popen(command, stdout=sink, stderr=sink, start_new_session=True)
+        patience = time.monotonic() + 200
+        while " of 8: " not in log.read_text():  # the first cell is recorded
+            assert running.poll() is None, log.read_text()
+            assert time.monotonic() < patience
+            time.sleep(0.05)
+        running.send_signal(stop)
+        assert running.wait(30) == (130 if stop != signal.SIGKILL else -signal.SIGKILL)
+        patience = time.monotonic() + 60
+        while _alive(running.pid):
+            assert time.monotonic() < patience, "a worker outlived its parent"
+            time.sleep(0.1)
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    (fresh,) = re.findall(r"(\d+) of 8 cells run", done.stdout)
+    assert int(fresh) < 8
+    assert len(list(RecordFile(tmp_path / "out" / "record.h5"))) == 8
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

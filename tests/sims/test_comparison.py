@@ -14,7 +14,7 @@ from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.experiments import budget as budgets
 from localnoise.sims.experiments.matched import matched, named, threat, trained_on, variances_of
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.reports import comparing, heat, side_by_side, stated
+from localnoise.sims.reports import comparing, heat, retained, side_by_side, stated
 from localnoise.sims.reports.comparison import Outcome, outcomes
 from localnoise.sims.reports.intervals import difference, over_seeds
 from localnoise.sims.reports.records import Record, RecordFile
@@ -37,6 +37,9 @@ def test_names_and_levels_are_read() -> None:
     assert named(" pgd ") == ("pgd", None)
     with pytest.raises(ArgumentError, match=r"rotate@two.*NAME@LEVEL"):
         named("rotate@two")
+    with pytest.raises(ArgumentError, match=r"epochs=0: expected a whole number >= 1"):
+        budgets.budget("quick", epochs=0)
+    assert budgets.budget("quick", seeds=7).seeds == 7
     for bad in ("2,x", "-1", "nan"):
         with pytest.raises(ArgumentError, match=r"traces=.*expected numbers > 0"):
             variances_of(bad)
@@ -86,6 +89,27 @@ def test_unreliable_evaluations_are_marked_and_explained() -> None:
     assert "n = 4" in comparing.footnote(table)
 
 
+def test_many_threats_have_a_row_each_and_their_means() -> None:
+    levels = [0.2 * i for i in range(1, 9)]
+    names = [f"rotate@{level:g}" for level in levels]
+    hits = {"none": 0, "full": 2}
+    found = outcomes(
+        record(arm, seed, [1] * (more + seed) + [0] * (4 - more - seed), level)
+        for arm, more in hits.items() for seed in (0, 1) for level in levels
+    )  # fmt: skip
+    for arm in hits:  # each strength its own net: one net for all, as `compare --sources` trains it
+        found |= {(arm, "all", tested): own for (name, _, tested), own in list(found.items()) if name == arm}
+    one = {place: own for place, own in found.items() if place[1] == "all"}
+    table = comparing.Comparison(one, list(hits), names, {"mean of the first two": names[:2]})
+    text = comparing.markdown(table, "none")
+    assert "| rotate@0.2 | 0.125 ± " in text
+    assert "| mean of the first two | 0.125 ± 1.588 | 0.625 ± 1.588 |" in text
+    assert "| mean of the first two | +0.000 ± 0.000 | +0.500 ± 0.000 |" in text
+    assert text.splitlines()[0] == "| | no noise | full covariance, central |"
+    lone = comparing.Comparison(one, list(hits), names, {"mean": [*names, "elastic@2"]})
+    assert lone.estimate("none", "mean") is None  # one of them is not measured
+
+
 def test_what_the_paper_states_is_read() -> None:
     rows = {(row.source, row.level, row.arm): row for row in stated.table()}
     assert len(stated.table()) == 4 * 91
@@ -111,13 +135,42 @@ def test_a_measured_row_stands_beside_the_papers() -> None:
 
 
 def test_heat_map_takes_each_place(tmp_path: Path) -> None:
-    sources, threats = [Source.default("rotate", 2.0)], [threat("rotate@2", 4, 4)]
+    sources = [Source.default("rotate", 2.0)]
     found = outcomes([record("none", 0, [1, 0, 0, 0]), record("full", 0, [1, 1, 0, 0])])
-    one = heat.measured(found, "full", sources, threats)
+    one = heat.measured(found, "full", sources, ["rotate@2"])
     assert one.accuracy.tolist() == [[0.25, 0.5]]
     assert "+0.250" in heat.summary(one)
+    own = heat.measured(found, "full", sources, [heat.OWN])
+    assert np.isnan(own.accuracy[0, 0])
+    assert own.accuracy[0, 1] == 0.5
+    assert "+0.250" in heat.summary(own)
     heat.figure([one, *heat.stated_beside([one])], tmp_path / "heat.png")
     assert Image.open(tmp_path / "heat.png").width > 300
+
+
+def test_retention_is_of_a_sure_gain_only() -> None:
+    def seeds(arm: str, right: int, of: int = 100) -> list[Record]:
+        return [record(arm, s, [1] * (right + s) + [0] * (of - right - s)) for s in (0, 1, 2)]
+
+    found = outcomes([*seeds("none", 20), *seeds("full", 60), *seeds("multiscale-8", 50), *seeds("identity", 20)])
+    sources = [Source.default("rotate", 2.0)]
+    none, full, local, same = (
+        heat.tested(found, arm, sources[0], heat.OWN) for arm in ("none", "full", "multiscale-8", "identity")
+    )
+    share = retained.kept(local, none, full)
+    assert share is not None
+    assert share.share is not None
+    assert share.share.mean == pytest.approx(0.75)
+    assert share.gain.mean == pytest.approx(0.4)
+    nothing = retained.kept(local, none, same)  # a central method that gains nothing has no share to keep
+    assert nothing is not None
+    assert nothing.share is None
+    assert retained.kept(local, None, full) is None
+    text = heat.retention(found, "multiscale-8", sources, ["clean", heat.OWN])
+    assert "| own | 0.75 ± 0.00 | 0.75 | 0.75 |" in text
+    assert "clean" not in text
+    table = comparing.Comparison(found, ["none", "full", "multiscale-8"], ["rotate@2"])
+    assert "| multiscale K=8 | 0.75 ± 0.00 | 0.75 | 0.75 |" in comparing.markdown(table, None)
 
 
 @pytest.fixture
@@ -175,6 +228,10 @@ def test_paper_and_transfer_write_their_tables(
     assert "| rotate 2 |" in (tmp_path / "t" / "table.md").read_text()
     assert "on others" in capsys.readouterr().out
     assert Image.open(tmp_path / "t" / "transfer.png").width > 300
+    transfer.transfer(sources="rotate@2,brighten", threats="own", arms="full,raster-1", out=tmp_path / "w", **common)
+    text = (tmp_path / "w" / "table.md").read_text()
+    assert text.count("| own |") == 3  # two maps, and what of the central gain is kept
+    assert "Retention of the central gain, raster r=1" in text
 
 
 def test_every_arm_is_listed_with_its_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -95,3 +95,14 @@ def test_data_and_code_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "code_version", lambda: "another")
     with pytest.raises(MixedRecordsError, match=r"written by code [0-9a-f]{12}, this is another: name another --out"):
         file.refuse_to_mix("f" * 64)
+
+
+def test_a_key_holds_what_a_result_depends_on_alone() -> None:
+    """Another adaptive protocol leaves the records of all other threats done."""
+    rotate = {"arm": "full", "threats": [{"name": "rotate", "level": 2.0, "images": 9}], "attacked_test": 9}
+    assert key(rotate) == key(rotate | {"attacked_test": 8, "adaptive": {"steps": 7}})
+    assert key(rotate) != key(rotate | {"arm": "none"})
+    adaptive = rotate | {"threats": [{"name": "adaptive", "level": 0.1, "images": 9}]}
+    assert key(adaptive | {"adaptive": {"steps": 7}}) != key(adaptive)
+    own = {"arm": "full", "attacked_test": 9}  # no threats: the sources themselves, as many images as the settings say
+    assert key(own) != key(own | {"attacked_test": 8})

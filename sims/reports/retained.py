@@ -1,0 +1,63 @@
+"""How much of the central method's gain an arm keeps, place by place, with the mean and the least of a row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from localnoise.sims.reports.comparison import Outcome
+from localnoise.sims.reports.intervals import Estimate, retention
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One arm at one place.
+
+    Attributes
+    ----------
+    gain : Estimate
+        Of the full central covariance over no noise, paired.
+    share : Estimate or None
+        The arm's gain over the central one. None where the interval of the central gain reaches 0: there is nothing
+        sure to keep.
+    """
+
+    gain: Estimate
+    share: Estimate | None
+
+
+def kept(own: Outcome | None, none: Outcome | None, full: Outcome | None) -> Kept | None:
+    """From the seeds that the three share; None if one is missing or they share none."""
+    if own is None or none is None or full is None:
+        return None
+    seeds = sorted(set(own.correct) & set(none.correct) & set(full.correct))
+    gain = full.less(none)
+    if not seeds or gain is None:
+        return None
+    local, zero, best = ([float(one.correct[seed].mean()) for seed in seeds] for one in (own, none, full))
+    images = len(own.correct[seeds[0]])
+    return Kept(gain, retention(local, zero, best, images) if gain.low > 0 else None)
+
+
+def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, int], Kept | None]) -> str:
+    """A table of shares, `find(row, column)` each; in brackets the central gain where it is not surely above 0."""
+    lines = ["| | " + " | ".join((*columns, "mean", "least")) + " |", "|---|" + "---:|" * (len(columns) + 2)]
+    for i, row in enumerate(rows):
+        found = [find(i, j) for j in range(len(columns))]
+        cells = [_cell(one) for one in found]
+        lines.append(f"| {row} | " + " | ".join((*cells, *_ends(found))) + " |")
+    lines += ["", "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."]
+    return "\n".join(lines)
+
+
+def _cell(one: Kept | None) -> str:
+    if one is None:
+        return ""
+    if one.share is None:
+        return f"({one.gain.mean:+.3f} ± {one.gain.half_width:.3f})"
+    return f"{one.share.mean:.2f} ± {one.share.half_width:.2f}"
+
+
+def _ends(found: list[Kept | None]) -> tuple[str, str]:
+    shares = [one.share.mean for one in found if one is not None and one.share is not None]
+    return (f"{np.mean(shares):.2f}", f"{min(shares):.2f}") if shares else ("", "")

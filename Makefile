@@ -12,10 +12,10 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports installed clean
+.PHONY: help demo test bench bench-check lint format types imports installed clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run the demonstration
 	@$(BIN)/localnoise demo
@@ -23,6 +23,12 @@ demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run t
 test: $(VENV)/.dev  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
 	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
 	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.sims  ## time the grid beside what one would use instead: ratios, with their targets
+	@$(BIN)/python -m benchmarks
+
+bench-check: $(VENV)/.sims  ## as bench; fails where a published ratio is missed by 20 %
+	@$(BIN)/python -m benchmarks --check
 
 lint: $(VENV)/.dev  ## check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,49 @@
+"""Times of several functions, interleaved: what disturbs one disturbs the others, so that ratios hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any
+
+Job = Callable[[], Any]
+
+_REST = 0.02  # seconds before each call: a thread pool spins for a while after its work, and would disturb the next
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one function.
+
+    Attributes
+    ----------
+    first : float
+        The first call: what compiling and warming up cost, and the call itself.
+    steady : float
+        Median of the later ones.
+    repeats : int
+    """
+
+    first: float
+    steady: float
+    repeats: int
+
+
+def interleaved(jobs: dict[str, Job], seconds: float = 6.0, least: int = 5) -> dict[str, Timing]:
+    """Time all jobs in turn, again and again, for about `seconds` in all, each at least `least` times."""
+    first = {name: _once(job) for name, job in jobs.items()}
+    for job in jobs.values():  # caches and clocks settle
+        _once(job)
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    began = perf_counter()
+    while perf_counter() - began < seconds or len(next(iter(times.values()))) < least:
+        for name, job in jobs.items():
+            times[name].append(_once(job))
+    return {name: Timing(first[name], median(own), len(own)) for name, own in times.items()}
+
+
+def _once(job: Job) -> float:
+    sleep(_REST)
+    began = perf_counter()
+    job()
+    return perf_counter() - began

@@ -151,8 +151,10 @@ class UnitGrid:
         from localnoise.kernels.sweep import pull_back
 
         g = as_activity("gradient", gradient, *self._layout, finite=False)
-        out = np.empty_like(g)
         f = self.field
+        if not f.signal:  # the mean does not depend on h
+            return self._shaped(np.zeros_like(g))
+        out = np.empty_like(g)
         pull_back(out, g, f.order, f.parents, f.readers, f.G, f.B, f.gain)
         return self._shaped(out)
 

@@ -1,6 +1,7 @@
 """The grid of processing units: owns the arrays, validates, and calls the kernels."""
 
 import operator
+from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from localnoise.field import Field
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.rules import Rule, make_rule
 from localnoise.rules.base import State
+from localnoise.streams import Progress, chunk_size, fill, presentations, told
 from localnoise.unit import ProcessingUnit
 from localnoise.validate import (
     Array,
@@ -28,9 +30,10 @@ from localnoise.validate import (
     as_presentations,
     as_seed,
     as_trace,
+    is_iterator,
+    is_stored,
 )
 
-_LEARN_CHUNK = 2048  # presentations converted at a time, so that memory does not grow with T
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
 
 
@@ -71,21 +74,31 @@ class UnitGrid:
     # Learning
 
     def learn(
-        self, d: npt.ArrayLike, h: npt.ArrayLike | None = None, rule: str | Rule = "moments", **options: Any
+        self,
+        d: Any,
+        h: Any = None,
+        rule: str | Rule = "moments",
+        *,
+        progress: Progress | None = None,
+        **options: Any,
     ) -> Self:
         """Learn from displacements; call again to go on learning. The gain returns to 1: normalise afterwards.
 
-        All or nothing: a call that raises leaves weights, statistics and rule as they were.
+        All or nothing: a call that raises leaves weights, statistics and rule as they were. The displacements need not
+        fit into memory: a chunk of at most 2,048 of them, or 256 MiB, is held at a time.
 
         Parameters
         ----------
-        d : (T, C, H, W)
-            Displacements of the activation, in activation units.
+        d : (T, C, H, W), or an iterator
+            Displacements of the activation, in activation units: an array, an HDF5 data set, or an iterator of arrays
+            (t, C, H, W), of pairs (d, h) with signal="local". How they are cut changes nothing.
         h : (T, C, H, W), with signal="local"
-            The activations that were displaced.
+            The activations that were displaced, an array or an HDF5 data set.
         rule : str or Rule
             "moments", "lms" or "sign-lms"; `options` are the rule's. Another rule than before starts from the weights
             that the grid has now, with fresh statistics.
+        progress : callable
+            Told (presentations learned, all of them or None where it is not known).
 
         Raises
         ------
@@ -93,22 +106,18 @@ class UnitGrid:
             Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
         """
         chosen = make_rule(rule, **options)
-        source = as_presentations("d", d, *self._layout[:2])
-        activation = self._activation(h, source)
-        if len(source) == 0:
-            raise ArgumentError("d has 0 samples: expected at least 1 displacement")
-        for first in range(0, len(source), _LEARN_CHUNK):  # all of it is checked before any of it is learned
-            self._chunk("d", source, first)
-            if activation is not None:
-                self._chunk("h", activation, first)
+        total = None
+        if not is_iterator(d):
+            d = as_presentations("d", d, *self._layout[:2])
+            h, total = self._activation(h, d), len(d)
+        signal, size = self.field.signal, chunk_size(*self._layout)
+        chunks = presentations(d, h, *self._layout, signal=signal, size=size)
         if self.rule is None or self.state is None or self.rule.name != chosen.name:
             state = chosen.start(self.field)
         else:
             state = {name: copy(value) for name, value in self.state.items()}
-        for first in range(0, len(source), _LEARN_CHUNK):
-            part = self._chunk("d", source, first)
-            h_part = part[:, :, :0] if activation is None else self._chunk("h", activation, first)
-            chosen.observe(self.field, state, part, h_part)
+        for part, activation in told(chunks, total, progress):
+            chosen.observe(self.field, state, part, part[:, :, :0] if activation is None else activation)
         chosen.settle(self.field, state)
         self.rule, self.state = chosen, state
         return self
@@ -123,23 +132,47 @@ class UnitGrid:
 
     # Drawing
 
-    def sample(self, count: int, seed: int = 0, start: Start = 0, out: Array | None = None) -> Array:
+    def sample(
+        self, count: int, seed: int = 0, start: Start = 0, out: Any = None, progress: Progress | None = None
+    ) -> Any:
         """Draw `count` samples of the zero-mean noise, (count, C, H, W), covariance `covariance()`.
 
         Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw. An
-        array `start` (count,) names each sample's position in the stream. `out`, if given, is written and returned: new
-        memory can cost as much as the draw.
+        array `start` (count,) names each sample's position in the stream. `out`, if given, is written and returned: an
+        array, since new memory can cost as much as the draw, or an HDF5 data set, filled chunk by chunk while
+        `progress` is told (samples drawn, count).
         """
-        eta = as_out(out, as_count("count", count), *self._layout)
+        count = as_count("count", count)
+        if is_stored(out):
+            as_presentations("out", out, *self._layout[:2])
+            positions, size = as_positions(start, count), chunk_size(*self._layout)
+            cuts = (positions[first : first + size] for first in range(0, count, size))
+            return fill(out, (self.sample(len(cut), seed, cut) for cut in cuts), count, progress)
+        eta = as_out(out, count, *self._layout)
         return self._draw(eta, eta, seed, start, signal=False, white=True)
 
-    def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0, out: Array | None = None) -> Array:
-        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`, so is `out`."""
+    def perturb(
+        self, h: Any, seed: int = 0, start: Start = 0, out: Any = None, progress: Progress | None = None
+    ) -> Any:
+        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`.
+
+        With an HDF5 data set as `out`, h may be one, too, or an iterator of arrays; `start` is then a whole number.
+        """
+        if is_stored(out):
+            as_presentations("out", out, *self._layout[:2])
+            first = int(as_positions(start, 1)[0])
+            parts = presentations(h, None, *self._layout, signal=False, size=chunk_size(*self._layout))
+            return fill(out, self._perturbed(parts, seed, first), None if is_iterator(h) else len(h), progress)
         h3 = as_activity("h", h, *self._layout)
         eta = as_out(out, len(h3), *self._layout)
         if np.shares_memory(eta, h3):
             raise ArgumentError("out shares memory with h: expected an array of its own; use np.empty_like(h)")
         return self._draw(eta, h3, seed, start, signal=self.field.signal, white=True)
+
+    def _perturbed(self, parts: Iterator[tuple[Array, Array | None]], seed: int, start: int) -> Iterator[Array]:
+        for part, _ in parts:
+            yield self.perturb(self._shaped(part), seed, start)
+            start += len(part)
 
     def mean(self, h: npt.ArrayLike) -> Array:
         """Mean of `perturb(h)`: diag(gain) (I - B)^-1 (a + G h), (T, C, H, W); zero without signal dependence."""
@@ -264,9 +297,6 @@ class UnitGrid:
     @property
     def _layout(self) -> tuple[int, tuple[int, int], str]:
         return self.config.channels, self.config.shape, self.config.dtype
-
-    def _chunk(self, argument: str, source: npt.NDArray[Any], first: int) -> Array:
-        return as_activity(argument, source[first : first + _LEARN_CHUNK], *self._layout, first=first)
 
     def _activation(self, h: npt.ArrayLike | None, d: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         if not self.field.signal:

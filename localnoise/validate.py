@@ -11,8 +11,20 @@ Array = npt.NDArray[np.floating[Any]]
 Start = int | npt.NDArray[np.integer[Any]]
 
 
+def is_stored(value: Any) -> bool:
+    """Whether `value` is kept elsewhere and read by slices, as an HDF5 data set is; a NumPy memory map is an array."""
+    return not isinstance(value, np.ndarray) and all(hasattr(value, part) for part in ("shape", "dtype", "__setitem__"))
+
+
+def is_iterator(value: Any) -> bool:
+    """Whether `value` yields parts one after the other, such as a generator; a list is an array."""
+    return hasattr(value, "__next__")
+
+
 def as_presentations(argument: str, value: Any, channels: int, shape: tuple[int, int]) -> npt.NDArray[Any]:
     """Return `value` as an array of shape (T, C, H, W) and real dtype; nothing is copied, no number is looked at.
+
+    A stored data set is returned as it is, unread.
 
     Raises
     ------
@@ -20,7 +32,7 @@ def as_presentations(argument: str, value: Any, channels: int, shape: tuple[int,
         For a wrong shape, or a dtype that is not real.
     """
     try:
-        array = np.asarray(value)
+        array = value if is_stored(value) else np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ArgumentError(f"{argument} is no regular array ({error}): expected shape (T, C, H, W)") from None
     sizes = ", ".join(map(str, (channels, *shape)))

@@ -413,7 +413,7 @@ def test_learning_beyond_the_internal_chunk(monkeypatch):
     """learn converts 2,048 presentations at a time; half as many give the same."""
     d = np.random.default_rng(0).normal(size=(2500, CHANNELS, *SHAPE)).cumsum(axis=3)
     whole = {rule: ln.UnitGrid(SHAPE, CHANNELS).learn(d, rule=rule).field for rule in RULES}
-    monkeypatch.setattr("localnoise.grid._LEARN_CHUNK", 1024)
+    monkeypatch.setattr("localnoise.streams._MOST", 1024)
     for rule, field in whole.items():
         chunked = ln.UnitGrid(SHAPE, CHANNELS).learn(d, rule=rule).field
         np.testing.assert_array_equal(chunked.B, field.B)

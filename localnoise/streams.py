@@ -1,0 +1,129 @@
+"""Presentations that need not fit into memory: arrays, HDF5 data sets and iterators, taken a chunk at a time.
+
+How a stream is cut never changes a result: an iterator's parts are joined and cut again into the chunks that an array of
+all of them would have.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError
+from localnoise.validate import Array, as_activity, as_presentations, is_iterator, is_stored
+
+Progress = Callable[[int, int | None], None]
+Part = tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
+_MOST, _BYTES = 2048, 2**28  # presentations and bytes of a chunk
+
+
+def chunk_size(channels: int, shape: tuple[int, int], dtype: Any) -> int:
+    """Presentations of a chunk: at most 2,048 and, if one is not larger, 256 MiB."""
+    return int(np.clip(_BYTES // (channels * shape[0] * shape[1] * np.dtype(dtype).itemsize), 1, _MOST))
+
+
+def told(chunks: Iterator[Part], total: int | None, progress: Progress | None) -> Iterator[Part]:
+    """The same chunks; `progress(done, total)` when each is done with, total None where it is not known."""
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk[0])
+        if progress is not None:
+            progress(done, total)
+
+
+def presentations(
+    d: Any, h: Any, channels: int, shape: tuple[int, int], dtype: Any, *, signal: bool, size: int
+) -> Iterator[tuple[Array, Array | None]]:
+    """Chunks (d, h) of `size` presentations, (t, m, N) each; h is None without `signal`. Checked as they come.
+
+    Raises
+    ------
+    ArgumentError
+        From the first chunk on that is not as expected: shape, dtype, NaN, d and h that do not belong together.
+    """
+    layout = (channels, shape)
+    if is_iterator(d):
+        if h is not None:
+            raise ArgumentError("h was given, but d is an iterator: expected it to yield pairs (d, h); use zip(d, h)")
+        parts = _regular(_parts(d, *layout, signal), size)
+    else:
+        parts = _slices(as_presentations("d", d, *layout), None if h is None else as_presentations("h", h, *layout), size)
+    first = 0
+    for own, other in parts:
+        flat = as_activity("d", own, *layout, dtype, first=first)
+        activation = None if other is None else as_activity("h", other, *layout, dtype, first=first)
+        first += len(flat)
+        yield flat, activation
+    if not first:
+        raise ArgumentError("d has 0 samples: expected at least 1 displacement")
+
+
+def fill(out: Any, chunks: Iterator[Array], count: int | None, progress: Progress | None = None) -> Any:
+    """Write chunks (t, C, H, W) one after the other into `out`, a stored data set of floating numbers, from row 0 on.
+
+    count : how many presentations there will be, None: not known. `progress` is told (written, count).
+    """
+    if not np.issubdtype(out.dtype, np.floating):
+        raise ArgumentError(f"out has dtype {out.dtype}: expected a floating one; create the data set with dtype='float32'")
+    first = 0
+    for chunk in chunks:
+        if first + len(chunk) > len(out):
+            raise ArgumentError(
+                f"out holds {len(out)} presentations: expected room for at least {first + len(chunk)}; make it larger"
+            )
+        out[first : first + len(chunk)] = chunk
+        first += len(chunk)
+        if progress is not None:
+            progress(first, count)
+    return out
+
+
+def _slices(d: npt.NDArray[Any], h: npt.NDArray[Any] | None, size: int) -> Iterator[Part]:
+    for first in range(0, len(d), size):
+        rows = slice(first, first + size)
+        yield np.asarray(d[rows]), None if h is None else np.asarray(h[rows])
+
+
+def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal: bool) -> Iterator[Part]:
+    """What an iterator yields, each checked in shape: d, or (d, h) with `signal`."""
+    for index, part in enumerate(source):
+        pair = isinstance(part, tuple) and len(part) == 2
+        if pair != signal:
+            wanted = "a pair (d, h), as signal='local' reads the activation" if signal else "displacements alone"
+            found = "a pair" if pair else f"no pair but {type(part).__name__}"
+            raise ArgumentError(f"part {index} of d is {found}: expected {wanted}")
+        own, other = part if pair else (part, None)
+        own = as_presentations(f"d, part {index}", own, channels, shape)
+        if other is not None:
+            other = as_presentations(f"h, part {index}", other, channels, shape)
+            if len(other) != len(own):
+                raise ArgumentError(
+                    f"part {index} has {len(own)} displacements and {len(other)} activations: expected as many of each"
+                )
+        yield own, other
+
+
+def _regular(parts: Iterator[Part], size: int) -> Iterator[Part]:
+    """The same presentations in parts of `size`, the last one shorter."""
+    held: list[Part] = []
+    count = 0
+    for own, other in chain.from_iterable(_slices(*part, size) for part in parts):
+        held.append((own, other))
+        count += len(own)
+        while count >= size:
+            joined = _joined(held)
+            yield joined[0][:size], None if joined[1] is None else joined[1][:size]
+            rest = joined[0][size:], None if joined[1] is None else joined[1][size:]
+            held, count = ([rest] if len(rest[0]) else []), count - size
+    if count:
+        yield _joined(held)
+
+
+def _joined(held: list[Part]) -> Part:
+    if len(held) == 1:
+        return held[0]
+    activations = [other for _, other in held if other is not None]
+    return np.concatenate([own for own, _ in held]), np.concatenate(activations) if activations else None

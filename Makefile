@@ -24,10 +24,10 @@ test: $(VENV)/.dev  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
 	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
 	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(PYTEST_ARGS)
 
-bench: $(VENV)/.sims  ## time the grid beside what one would use instead: ratios, with their targets
+bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratios, with their targets
 	@$(BIN)/python -m benchmarks
 
-bench-check: $(VENV)/.sims  ## as bench; fails where a published ratio is missed by 20 %
+bench-check: $(VENV)/.bench  ## as bench; fails where a published ratio is missed by 20 %
 	@$(BIN)/python -m benchmarks --check
 
 lint: $(VENV)/.dev  ## check style and format
@@ -69,6 +69,11 @@ $(VENV)/.robustness: $(VENV)/.sims
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness]"
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { $(PIP) uninstall -y opencv-python && \
 	$(PIP) install -c constraints.txt --no-deps opencv-python-headless; }
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.sims
+	@echo "==> Installing the peers of the benchmarks: a minute or two the first time"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,spiking,bench]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.robustness

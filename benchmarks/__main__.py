@@ -1,31 +1,38 @@
 """`python -m benchmarks`: the table of ratios, with their targets; records; exit 1 if `--check` finds one worse."""
 
 import argparse
+import importlib
 import sys
+from pathlib import Path
 
-from benchmarks import drawing, learning, report, sizes, training
+from benchmarks import report, scaling
 from benchmarks.row import Result, run
 
-SUBJECTS = {"drawing": drawing, "sizes": sizes, "learning": learning, "training": training}
+SUBJECTS = ("drawing", "sizes", "learning", "training", "brian", "samplers", "scaling")
 
 
 def main() -> None:
     """Run the subjects asked for, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", help=f"of {', '.join(SUBJECTS)}; default: all")
-    parser.add_argument("--out", default="results/bench", help="folder for the record")
+    parser.add_argument("--out", default="results/bench", help="folder for the record and the figure")
     parser.add_argument("--check", action="store_true", help="compare with the recorded ratios: 20 %% worse fails")
     chosen = parser.parse_args()
     unknown = set(chosen.subjects) - set(SUBJECTS)
     if unknown:
         parser.error(f"subject {unknown.pop()!r}: expected some of {', '.join(SUBJECTS)}")
     results: list[Result] = []
-    for name in chosen.subjects or SUBJECTS:
-        for row in SUBJECTS[name].rows():
-            print(f"{row.name} ...", end="", flush=True, file=sys.stderr)
+    wanted = chosen.subjects or SUBJECTS
+    for place, name in enumerate(wanted, 1):
+        print(f"{name} ({place} of {len(wanted)}) ...", file=sys.stderr)
+        for row in importlib.import_module(f"benchmarks.{name}").rows():
+            print(f"  {row.name} ...", end="", flush=True, file=sys.stderr)
             results.append(run(row))
             print(f" {results[-1].ratio:.2f}", file=sys.stderr)
     print(report.table(results))
+    if "scaling" in wanted:
+        scaling.figure(Path(chosen.out) / "scaling.png")
+        print(f"figure {chosen.out}/scaling.png")
     sys.exit(report.keep(results, chosen.out, check=chosen.check))
 
 

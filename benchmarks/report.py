@@ -18,11 +18,12 @@ def table(results: list[Result]) -> str:
     """Aligned text: ratio, target, aim, times; `!` where the target is missed."""
     head = ("what", "against", "ratio", "target", "aim", "ours", "peer", "first call")
     lines = [head]
-    for result in results:
-        row, sign = result.row, ">=" if result.row.faster else "<="
+    for one in results:
+        sign = ">=" if one.faster else "<="
         lines.append((
-            row.name, row.peer_name, f"{result.ratio:.2f}{'' if result.met else ' !'}", f"{sign} {row.bound:g}",
-            f"{sign} {row.aim:g}", _time(result.ours.steady), _time(result.peer.steady), _time(result.ours.first),
+            one.name, one.peer_name, f"{one.ratio:.2f}{'' if one.met else ' !'}", f"{sign} {one.bound:g}",
+            f"{sign} {one.aim:g}", _size(one.ours, one.unit), _size(one.peer, one.unit),
+            "" if one.first is None else _size(one.first, "s"),
         ))  # fmt: skip
     wide = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = [
@@ -36,21 +37,20 @@ def keep(results: list[Result], out: str, *, check: bool) -> int:
     """Append the ratios to OUT/speed.h5; with `check`, return 1 if one is unpublished or 20 % worse."""
     file, known = RecordFile(Path(out) / "speed.h5"), _published()
     status = 0
-    unknown = [result.row.name for result in results if result.row.name not in known]
+    unknown = [one.name for one in results if one.name not in known]
     if check and unknown:
         print(f"no ratio is published in {PUBLISHED} for: {', '.join(unknown)}; copy a run's speed.h5 there")
         status = 1
-    for result in results:
-        row = result.row
-        values = {"ratio": result.ratio, "ours": result.ours.steady, "peer": result.peer.steady,
-                  "first": result.ours.first, "repeats": result.ours.repeats, "checked": result.checked}  # fmt: skip
-        file.append({"row": row.name, "peer": row.peer_name, "machine": _machine()}, values, result.ours.first)
-        before = known.get(row.name)
+    for one in results:
+        values = {"ratio": one.ratio, "ours": one.ours, "peer": one.peer, "unit": one.unit, "repeats": one.repeats,
+                  "first": one.first or 0.0, "checked": one.checked}  # fmt: skip
+        file.append({"row": one.name, "peer": one.peer_name, "machine": _machine()}, values, one.first or 0.0)
+        before = known.get(one.name)
         if not check or before is None:
             continue
-        worse = before / result.ratio if row.faster else result.ratio / before
+        worse = before / one.ratio if one.faster else one.ratio / before
         if worse > _SLACK:
-            print(f"slower: {row.name}: ratio {result.ratio:.2f}, published {before:.2f}")
+            print(f"worse: {one.name}: ratio {one.ratio:.2f}, published {before:.2f}")
             status = 1
     return status
 
@@ -59,8 +59,10 @@ def _published() -> dict[str, float]:
     return {str(record.config["row"]): float(record.results["ratio"]) for record in RecordFile(PUBLISHED)}
 
 
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+def _size(value: float, unit: str) -> str:
+    if unit == "B":
+        return f"{value / 2**20:,.0f} MiB"
+    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
 def _machine() -> str:

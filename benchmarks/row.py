@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.clock import Job, Timing, interleaved
+from benchmarks.clock import Job, interleaved
 
 Check = Callable[[], str]
 
@@ -36,29 +36,49 @@ class Row:
     least: int = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a row gave."""
+    """What a row gave: seconds, or bytes where memory is compared.
 
-    row: Row
-    ours: Timing
-    peer: Timing
+    Attributes
+    ----------
+    first : float or None
+        Seconds of the first call: what compiling costs, and the call itself.
+    repeats : int
+        Of which ours and peer are the medians.
+    """
+
+    name: str
+    peer_name: str
+    ours: float
+    peer: float
+    faster: bool = True
+    bound: float
+    aim: float
+    first: float | None = None
+    repeats: int = 1
+    unit: str = "s"
     checked: str = ""
 
     @property
     def ratio(self) -> float:
         """As the row defines it."""
-        ours, peer = self.ours.steady, self.peer.steady
-        return peer / ours if self.row.faster else ours / peer
+        return self.peer / self.ours if self.faster else self.ours / self.peer
 
     @property
     def met(self) -> bool:
         """Whether the ratio is within the bound."""
-        return self.ratio >= self.row.bound if self.row.faster else self.ratio <= self.row.bound
+        return self.ratio >= self.bound if self.faster else self.ratio <= self.bound
 
 
-def run(row: Row) -> Result:
-    """Check, then time."""
+def run(row: Row | Result) -> Result:
+    """Check, then time; what has been measured already is given back."""
+    if isinstance(row, Result):
+        return row
     checked = row.check() if row.check is not None else ""
     times = interleaved({"ours": row.ours, "peer": row.peer}, row.seconds, row.least)
-    return Result(row, times["ours"], times["peer"], checked)
+    ours = times["ours"]
+    return Result(
+        name=row.name, peer_name=row.peer_name, ours=ours.steady, peer=times["peer"].steady, faster=row.faster,
+        bound=row.bound, aim=row.aim, first=ours.first, repeats=ours.repeats, checked=checked,
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """Presentations that need not fit into memory: arrays, HDF5 data sets and iterators, taken a chunk at a time.
 
-How a stream is cut never changes a result: an iterator's parts are joined and cut again into the chunks that an array of
-all of them would have.
+How a stream is cut never changes a result: an iterator's parts are joined and cut again into the chunks that an array
+of all of them would have.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_activity, as_presentations, is_iterator, is_stored
+from localnoise.validate import Array, as_activity, as_presentations, is_iterator
 
 Progress = Callable[[int, int | None], None]
 Part = tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
@@ -50,7 +50,8 @@ def presentations(
             raise ArgumentError("h was given, but d is an iterator: expected it to yield pairs (d, h); use zip(d, h)")
         parts = _regular(_parts(d, *layout, signal), size)
     else:
-        parts = _slices(as_presentations("d", d, *layout), None if h is None else as_presentations("h", h, *layout), size)
+        activations = None if h is None else as_presentations("h", h, *layout)
+        parts = _slices(as_presentations("d", d, *layout), activations, size)
     first = 0
     for own, other in parts:
         flat = as_activity("d", own, *layout, dtype, first=first)
@@ -67,7 +68,7 @@ def fill(out: Any, chunks: Iterator[Array], count: int | None, progress: Progres
     count : how many presentations there will be, None: not known. `progress` is told (written, count).
     """
     if not np.issubdtype(out.dtype, np.floating):
-        raise ArgumentError(f"out has dtype {out.dtype}: expected a floating one; create the data set with dtype='float32'")
+        raise ArgumentError(f"out has dtype {out.dtype}: expected a floating one; create it with dtype='float32'")
     first = 0
     for chunk in chunks:
         if first + len(chunk) > len(out):

@@ -20,6 +20,8 @@ from localnoise.sims.console import console, errors
 COMMANDS = {
     "demo": ("demo:demo", "Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores."),
     "fit": ("fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
+    "learn": ("learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
+    "sample": ("sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),

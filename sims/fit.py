@@ -15,24 +15,25 @@ from localnoise.sims.data import load
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
 from localnoise.sims.networks import NETWORKS, build
+from localnoise.sims.options import Order, Output, Parents, Radius, Rule, SignalRadius
 from localnoise.validate import as_trace
 
 _CHUNK = 5000  # displacements between two steps of the progress bar: each call of learn solves all units anew
 
 
 def fit(
-    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("grid.h5"),
+    output: Output = Path("grid.h5"),
     source: Annotated[str, typer.Option(help="Modification, or pgd.")] = "line_blur",
     level: Annotated[float | None, typer.Option(help="Level of the modification, or eps of the attack.")] = None,
     network: Annotated[str, typer.Option(help="Network: v1, v2 or v3.")] = "v2",
     activation: Annotated[str, typer.Option(help="Its nonlinearity: tanh or relu.")] = "tanh",
     layer: Annotated[int, typer.Option(help="Hidden layer whose activation is displaced, from 1 on.")] = 2,
-    rule: Annotated[str, typer.Option(help="moments, lms or sign-lms.")] = "moments",
-    order: Annotated[str, typer.Option(help="multiscale or raster.")] = "multiscale",
-    parents: Annotated[int | None, typer.Option(help="Most parents per unit.")] = None,
-    radius: Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")] = None,
+    rule: Rule = "moments",
+    order: Order = "multiscale",
+    parents: Parents = None,
+    radius: Radius = None,
     signal: Annotated[str, typer.Option(help="none, or local: signal-dependent.")] = "none",
-    signal_radius: Annotated[int, typer.Option(help="Radius of the activations read.")] = 1,
+    signal_radius: SignalRadius = 1,
     trace: Annotated[
         float | None,
         typer.Option(help="Noise variance per neuron. Default: 0.5 (pgd: 2); natural with --signal local."),

@@ -11,15 +11,22 @@ import numpy as np
 # White noise
 
 
-def philox4x32(counter, key):
-    """Philox4x32-10 on Python integers (Salmon et al. 2011, section 3.3). Four words from four words and two."""
+# Multipliers and key increments of Philox4x32 and Philox4x64 (Salmon et al. 2011, tables 2 and 4)
+PHILOX = {
+    32: (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85),
+    64: (0xD2E7470EE14C6C93, 0xCA5A826395121157, 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B),
+}
+
+
+def philox4x32(counter, key, bits=32):
+    """Philox4x32-10, or 4x64-10, on Python integers (Salmon et al. 2011, section 3.3): four words from four and two."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
-    word = 2**32
+    word, (m0, m1, w0, w1) = 2**bits, PHILOX[bits]
     for _ in range(10):
-        left, right = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        left, right = m0 * c0, m1 * c2
         c0, c1, c2, c3 = right // word ^ c1 ^ k0, right % word, left // word ^ c3 ^ k1, left % word
-        k0, k1 = (k0 + 0x9E3779B9) % word, (k1 + 0xBB67AE85) % word
+        k0, k1 = (k0 + w0) % word, (k1 + w1) % word
     return c0, c1, c2, c3
 
 

@@ -9,6 +9,10 @@ from typing import Any, TypeVar
 
 from numba import njit
 
+from localnoise.kernels.compiling import announce
+
+announce()
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FLAGS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": True}

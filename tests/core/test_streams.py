@@ -1,5 +1,6 @@
 """Displacements larger than memory: data sets and iterators give what arrays give, to the last bit."""
 
+import itertools
 import tracemalloc
 
 import h5py
@@ -51,7 +52,7 @@ def test_a_data_set_is_learned_as_the_array_is(rule, file, small_chunks):
 def test_how_an_iterator_is_cut_changes_no_bit(cuts, rule, signal):
     wiring = {"signal": "local" if signal else "none"}
     edges = [0, *sorted(min(c * 2, 300) for c in cuts), 300]
-    parts = [(d[a:b], h[a:b]) if signal else d[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [(d[a:b], h[a:b]) if signal else d[a:b] for a, b in itertools.pairwise(edges)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("localnoise.streams._MOST", 64)
         whole = grid(**wiring).learn(d, h if signal else None, rule=rule)

@@ -1,0 +1,81 @@
+"""From two hundred units to four million: time and memory, local against dense, until dense no longer fits."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from benchmarks.row import Result
+
+matplotlib.use("Agg")
+
+SIDES = {
+    "local": (14, 28, 56, 112, 224, 512, 1024, 2048),
+    "multiscale": (14, 56, 224, 1024),
+    "dense": (14, 28, 56, 112),
+}
+LABELS = {"local": "raster r=1", "multiscale": "multiscale K=4", "dense": "dense factor (torch)"}
+_LOOK = {"local": ("#0072B2", "o"), "multiscale": ("#009E73", "s"), "dense": ("#D55E00", "^")}  # Okabe and Ito 2008
+
+
+@cache
+def point(kind: str, side: int) -> dict[str, Any]:
+    """What `benchmarks.point` measures, in a process of its own; 256 MiB of draws, at most 4,096."""
+    count = max(16, min(4096, 2**26 // side**2)) if kind != "dense" else 1024
+    command = [sys.executable, "-m", "benchmarks.point", kind, str(side), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    return json.loads(done.stdout) | {"count": count}
+
+
+def rows() -> Iterator[Result]:
+    """Memory of a million units while drawing, and of four million while learning and drawing."""
+    for kind in ("local", "multiscale"):
+        million = point(kind, 1024)
+        yield Result(
+            name=f"memory of a draw less the batch, 1,048,576 units, {LABELS[kind]}", peer_name="the parameters' own",
+            ours=million["peak"]["draw"] - million["batch"], peer=million["parameters"], faster=False, bound=3, aim=3,
+            unit="B",
+        )  # fmt: skip
+    four = point("local", 2048)
+    yield Result(
+        name="4,194,304 units fit, learn and draw", peer_name="8 GB", ours=max(four["peak"].values()), peer=8e9,
+        faster=False, bound=1, aim=1, unit="B",
+    )  # fmt: skip
+
+
+def figure(path: Path) -> None:
+    """Time a sample and peak memory by number of units, both axes logarithmic."""
+    from matplotlib import pyplot as plt
+
+    memory = 1024 * int(Path("/proc/meminfo").read_text().split()[1])
+    page, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    for kind, sides in SIDES.items():
+        found = [point(kind, side) for side in sides]
+        units, (colour, mark) = [side**2 for side in sides], _LOOK[kind]
+        times = [one["seconds"]["draw"] / one["count"] * 1e6 for one in found]
+        left.loglog(units, times, color=colour, marker=mark, label=LABELS[kind])
+        bytes_ = [(max(one["peak"].values()) - one["batch"]) / 2**20 for one in found]
+        right.loglog(units, bytes_, color=colour, marker=mark, label=LABELS[kind])
+    edge = (memory / 4) ** 0.5
+    wide = [SIDES["dense"][-1] ** 2, edge]
+    right.loglog(
+        wide, [4 * n**2 / 2**20 for n in wide], color=_LOOK["dense"][0], ls="--", label="its factor alone, 4 n²"
+    )
+    right.axhline(memory / 2**20, color="#555555", lw=0.8)
+    right.annotate(f"memory of this machine; dense ends at {edge:,.0f} units", (200, memory / 2**20), va="bottom",
+                   fontsize=8, xytext=(0, 2), textcoords="offset points")  # fmt: skip
+    left.set(xlabel="units (one channel)", ylabel="time of one sample / µs")
+    right.set(xlabel="units (one channel)", ylabel="peak memory, learning or drawing, less the batch / MiB")
+    for axes in (left, right):
+        axes.grid(alpha=0.3, which="major")
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = right.get_legend_handles_labels()
+    page.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.savefig(path, dpi=160)
+    plt.close(page)

@@ -1,0 +1,51 @@
+"""Tell a waiting user what the first call of a kernel does: Numba compiles it for this machine, once, and keeps it.
+
+Numba's events say when it compiles; what its cache holds causes none. A line goes to standard error, if that is a
+terminal, a second after compiling began, so that short compilations stay silent.
+"""
+
+import multiprocessing
+import sys
+from threading import Lock, Timer
+
+from numba.core import event
+
+_WORDS = "localnoise: compiling for this machine, once; a first call can take half a minute ...\n"
+
+
+class Announcer(event.Listener):
+    """Writes one line, once, when kernels of this package have been compiling for `patience` seconds."""
+
+    def __init__(self, patience=1.0):
+        self.patience, self.said = patience, False
+        self._depth, self._timer, self._lock = 0, None, Lock()
+
+    def on_start(self, event):
+        """Begin to wait, unless a kernel that calls this one does."""
+        if self.said or not event.data["dispatcher"].py_func.__module__.startswith("localnoise.kernels"):
+            return
+        with self._lock:
+            self._depth += 1
+            if self._timer is None:
+                self._timer = Timer(self.patience, self._say)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def on_end(self, event):
+        """Wait no longer when the outermost kernel is done."""
+        with self._lock:
+            self._depth = max(self._depth - 1, 0)
+            if self._depth == 0 and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _say(self):
+        self.said = True
+        sys.stderr.write(_WORDS)
+        sys.stderr.flush()
+
+
+def announce():
+    """Listen to Numba, if this process has a terminal of its own; workers share their parent's and stay silent."""
+    if sys.stderr is not None and sys.stderr.isatty() and multiprocessing.parent_process() is None:
+        event.register("numba:compile", Announcer())

@@ -1,0 +1,41 @@
+"""Who waits for a first call is told why: on a terminal, once, and only where Numba really compiles."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import localnoise as ln
+from localnoise.kernels import compiling
+grid = ln.UnitGrid((4, 4), 2)
+grid.sample(3)
+grid.learn(grid.sample(300), rule="lms")
+"""
+
+
+def said(cache: Path) -> str:
+    """What the program writes to its standard error, a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-c", PROGRAM]
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+        subprocess.run(command, check=True, stderr=theirs, env=environment, timeout=300)
+        os.write(theirs, b"end")
+        return os.read(ours, 4096).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_compiling_is_announced_once_and_a_cached_kernel_is_not(tmp_path: Path) -> None:
+    assert said(tmp_path).count("localnoise: compiling for this machine, once") == 1
+    assert said(tmp_path) == "end"
+
+
+def test_nothing_is_said_where_nobody_reads(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment, timeout=300)
+    assert done.stderr == b""

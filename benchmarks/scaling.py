@@ -70,7 +70,7 @@ def figure(path: Path) -> None:
     right.annotate(f"memory of this machine; dense ends at {edge:,.0f} units", (200, memory / 2**20), va="bottom",
                    fontsize=8, xytext=(0, 2), textcoords="offset points")  # fmt: skip
     left.set(xlabel="units (one channel)", ylabel="time of one sample / µs")
-    right.set(xlabel="units (one channel)", ylabel="peak memory, learning or drawing, less the batch / MiB")
+    right.set(xlabel="units (one channel)", ylabel="peak memory less the batch / MiB")
     for axes in (left, right):
         axes.grid(alpha=0.3, which="major")
         axes.spines[["top", "right"]].set_visible(False)

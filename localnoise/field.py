@@ -100,7 +100,11 @@ class Field:
     @property
     def whitening(self) -> Floats:
         """S_u^-1 of every unit, (N, m, m), inverted in float64. Cost O(N m^3)."""
-        return np.asarray(np.linalg.inv(self.S.astype(np.float64)), self.S.dtype)
+        from localnoise.kernels.score import invert_lower
+
+        out = np.empty_like(self.S)
+        invert_lower(out, self.S)
+        return out
 
     @property
     def weights(self) -> Floats:

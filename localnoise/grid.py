@@ -208,12 +208,14 @@ class UnitGrid:
         """
         from localnoise.kernels.score import squared_norms
 
-        d3 = as_activity("delta", delta, *self._layout)
+        d3 = as_activity("delta", delta, *self._layout, finite=False)
         if through_mean and self.field.signal:
             shift = self._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), self.field
         squared_norms(out, d3, f.parents, f.readers, f.a, f.G, f.B, f.whitening, f.gain, *self._shared(len(d3)))
+        if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
+            as_activity("delta", delta, *self._layout)
         return out
 
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:

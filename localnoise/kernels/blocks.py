@@ -65,6 +65,29 @@ def add_product(out, row, W, column, x, first, width):
 
 
 @kernel
+def add_scalars(out, row, w, x, rows, ring):
+    """out[row, :] += sum_k w[k] x[rows[k] & ring, :], the product where every block is one number; -1: missing, last.
+
+    Four neighbours at a time, one pass over the tile; the sum's order is that of `add_row`.
+    """
+    many = 0
+    while many < rows.shape[0] and rows[many] >= 0:
+        many += 1
+    k = 0
+    while k + 4 <= many:
+        p, q, r, s = rows[k] & ring, rows[k + 1] & ring, rows[k + 2] & ring, rows[k + 3] & ring
+        a, b, c, d = w[k], w[k + 1], w[k + 2], w[k + 3]
+        for t in range(out.shape[1]):
+            out[row, t] = out[row, t] + a * x[p, t] + b * x[q, t] + c * x[r, t] + d * x[s, t]
+        k += 4
+    while k < many:
+        p, a = rows[k] & ring, w[k]
+        for t in range(out.shape[1]):
+            out[row, t] += a * x[p, t]
+        k += 1
+
+
+@kernel
 def multiply_lower(out, row, S, x, first):
     """out[row + i, :] = sum_{j <= i} S[i, j] x[first + j, :]: private noise through its triangular factor."""
     m = S.shape[0]

@@ -31,6 +31,22 @@ def whiten_unit(e, rest, u, scaled, activation, parents, readers, a, G, B, inver
     multiply_lower(e, 0, inverse[u], rest, 0)
 
 
+@parallel_kernel
+def invert_lower(out, S):
+    """out[u] = S[u]^-1 of lower triangular S (N, m, m), in float64, column by column. Cost O(N m^3 / 6)."""
+    m = S.shape[1]
+    for u in prange(S.shape[0]):
+        inverse = np.zeros((m, m))
+        for j in range(m):
+            inverse[j, j] = 1 / S[u, j, j]
+            for i in range(j + 1, m):
+                total = 0.0
+                for k in range(j, i):
+                    total += S[u, i, k] * inverse[k, j]
+                inverse[i, j] = -total / S[u, i, i]
+        out[u] = inverse
+
+
 @kernel
 def divide_by_gain(scaled, gain, m):
     """scaled[u m + c] /= gain[u]."""

@@ -8,7 +8,7 @@ Activity is (T, m, N), the reshaped (T, C, H, W). Inside a sweep it lies as (N m
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.blocks import add_product, multiply_lower
+from localnoise.kernels.blocks import add_product, add_scalars, multiply_lower
 from localnoise.kernels.flags import kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.tiles import RING, aligned, gather_tile, scatter_tile, scatter_units
@@ -42,9 +42,12 @@ def add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal):
         for i in range(m):
             for t in range(buffer.shape[1]):
                 buffer[row + i, t] += a[u, i]
-    for k in range(parents.shape[1]):
-        if parents[u, k] >= 0:
-            add_product(buffer, row, B[u], k * m, buffer, (parents[u, k] & ring) * m, m)
+    if m == 1:
+        add_scalars(buffer, row, B[u, 0], buffer, parents[u], ring)
+    else:
+        for k in range(parents.shape[1]):
+            if parents[u, k] >= 0:
+                add_product(buffer, row, B[u], k * m, buffer, (parents[u, k] & ring) * m, m)
     if signal:
         for r in range(readers.shape[1]):
             if readers[u, r] >= 0:
@@ -58,12 +61,21 @@ def drawing_sweep(
     """As `sweep` with the private noise drawn when a unit's turn comes, and written to eta[first : first + count].
 
     A ring buffer holds the last units only, as many as any parent lies back: neither xi nor a large grid's field ever
-    leaves the cache. It needs units in row order; else ring = -1, and the buffer holds all units.
+    leaves the cache. It needs units in row order; else ring = -1, and the buffer holds all units. Where units out of
+    row order share blocks of four normals, all normals are drawn first: each block once.
     own : (4 ceil(m / 4) + 4, tile) scratch, whole blocks of four neurons; those of the unit before are used again.
     """
     m = S.shape[1]
     k0, k1 = key(seed)
     held, last = -1, -1
+    if ring == -1 and m % 4 != 0:
+        for block in range((buffer.shape[0] + 3) // 4):
+            fill_block(own, 0, block, words, positions, k0, k1)
+            for i in range(min(4, buffer.shape[0] - 4 * block)):
+                buffer[4 * block + i, :] = own[i, :]
+        sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, True)
+        scatter_tile(eta, first, count, buffer, gain)
+        return
     for v in range(order.shape[0]):
         u = order[v]
         if held != u * m // 4 or last != (u * m + m - 1) // 4:

@@ -63,4 +63,6 @@ def scatter_units(activity, first, count, buffer, ring, gain, low, high):
 @kernel
 def scatter_tile(activity, first, count, buffer, gain):
     """activity[first + t, c, u] = gain[u] buffer[u C + c, t] for t < count, the inverse of `gather_tile`."""
-    scatter_units(activity, first, count, buffer, -1, gain, 0, activity.shape[2])
+    units = activity.shape[2]
+    for low in range(0, units, RING):  # a few cache lines of every sample: long rows of a large grid would alias
+        scatter_units(activity, first, count, buffer, -1, gain, low, min(low + RING, units))

@@ -25,7 +25,8 @@ test: $(VENV)/.dev  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
 	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratios, with their targets
-	@$(BIN)/python -m benchmarks
+	@# A fresh cache, so that first calls show what compiling costs.
+	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/python -m benchmarks
 
 bench-check: $(VENV)/.bench  ## as bench; fails where a published ratio is missed by 20 %
 	@$(BIN)/python -m benchmarks --check

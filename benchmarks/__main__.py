@@ -17,7 +17,11 @@ def main() -> None:
     parser.add_argument("subjects", nargs="*", help=f"of {', '.join(SUBJECTS)}; default: all")
     parser.add_argument("--out", default="results/bench", help="folder for the record and the figure")
     parser.add_argument("--check", action="store_true", help="compare with the recorded ratios: 20 %% worse fails")
+    parser.add_argument("--published", action="store_true", help="print the recorded ratios as Markdown, run nothing")
     chosen = parser.parse_args()
+    if chosen.published:
+        print(report.published())
+        return
     unknown = set(chosen.subjects) - set(SUBJECTS)
     if unknown:
         parser.error(f"subject {unknown.pop()!r}: expected some of {', '.join(SUBJECTS)}")

@@ -55,6 +55,19 @@ def keep(results: list[Result], out: str, *, check: bool) -> int:
     return status
 
 
+def published() -> str:
+    """The recorded ratios as Markdown: times as fast as the peer, or its time or memory in multiples of the peer's."""
+    lines = ["| what | against | ratio |", "|---|---|---:|"]
+    for record in RecordFile(PUBLISHED):
+        found = record.results
+        ratio = float(found["ratio"])
+        faster = abs(ratio * float(found["ours"]) / float(found["peer"]) - 1) < 1e-6
+        what = "as fast" if faster else ("its bytes" if found["unit"] == "B" else "its time")
+        number = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2g}" if ratio < 1 else f"{ratio:.1f}"
+        lines.append(f"| {record.config['row']} | {record.config['peer']} | {number} × {what} |")
+    return "\n".join(lines)
+
+
 def _published() -> dict[str, float]:
     return {str(record.config["row"]): float(record.results["ratio"]) for record in RecordFile(PUBLISHED)}
 

@@ -12,7 +12,7 @@ from localnoise.sims.experiments.matched import named, threat, trained_on
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import PAPER
-from localnoise.sims.reports import heat
+from localnoise.sims.reports import heat, own
 from localnoise.sims.reports.comparison import outcomes
 
 STRONGEST = ",".join(
@@ -57,16 +57,16 @@ def transfer(
         localnoise transfer --sources all --threats own,adaptive@0.04
     """
     plan, names = budget(spend, seeds=seeds, epochs=epochs), [name.strip() for name in arms.split(",")]
-    learned = [Source.default(*named(text)).of(plan.displaced) for text in _spelled(sources)]
-    rows = ["clean", *_spelled(threats or sources)]
+    learned = [Source.default(*named(text)).of(plan.displaced) for text in spelled(sources)]
+    rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":
         rows.remove("input_noise@0.25")
     wanted = {text: threat(text, plan.images, plan.attacked_test) for text in rows if text != heat.OWN}
     cells = []
     for seed in range(plan.seeds):
         for source in learned:
-            own = Threat(name=source.name, level=source.level, images=plan.images)
-            against = [wanted.get(text, own) for text in rows]
+            itself = Threat(name=source.name, level=source.level, images=plan.images)
+            against = [wanted.get(text, itself) for text in rows]
             for arm in (*names, "none"):
                 cells += trained_on(seed, (source,), [arm], against)
     chosen = plan.settings(data_dir)
@@ -75,14 +75,15 @@ def transfer(
     labels = [wanted[text].label if text in wanted else heat.OWN for text in rows]
     maps = [heat.measured(found, arm, learned, labels) for arm in names]
     kept = [heat.retention(found, arm, learned, labels) for arm in names if "full" in names and arm != "full"]
-    (out / "table.md").write_text("\n\n".join([*map(heat.markdown, maps), *kept]) + "\n")
+    matched = ["Each source against itself:\n\n" + own.markdown(found, names, learned)] if heat.OWN in rows else []
+    (out / "table.md").write_text("\n\n".join([*matched, *map(heat.markdown, maps), *kept]) + "\n")
     heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
     for one in maps:
         console.print(heat.summary(one))
     console.print(f"{out}: table.md, transfer.png")
 
 
-def _spelled(text: str) -> list[str]:
+def spelled(text: str) -> list[str]:
     """Words that stand for several names, written out; each name once."""
     parts = [part.strip() for part in text.split(",")]
     return list(dict.fromkeys(",".join(GROUPS.get(part, part) for part in parts).split(",")))

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from localnoise.sims.reports import tables
+from localnoise.sims.reports import comparing, tables
+from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
+from localnoise.sims.transfer import spelled
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -57,3 +59,24 @@ def test_tables_are_those_of_the_published_record(value):
     table = tables.markdown(summarise(list(published)), lambda entry: getattr(entry, value), digits)
     assert table.count("\n") > 10
     assert table in README
+
+
+PUBLISHED = ROOT / "benchmarks" / "published"
+TEN = spelled("modifications")
+SIX = [f"{name}@5" for name in ("fog", "jpeg_compression", "pixelate", "shot_noise", "defocus_blur", "zoom_blur")]
+
+
+def test_the_one_net_is_that_of_its_record():
+    arms = ["none", "bank-8", "signal-8", "multiscale-8", "augmentation"]
+    groups = {"mean of the 10 learned from": TEN, "mean of the 6 others": SIX}
+    table = comparing.Comparison(outcomes(RecordFile(PUBLISHED / "one-net.h5")), arms, [*TEN, *SIX], groups)
+    text = comparing.markdown(table, None).partition("\n\n")[0]
+    assert text.count("\n") == 20
+    assert text in README
+
+
+def test_speeds_are_those_of_their_record():
+    command = [sys.executable, "-m", "benchmarks", "--published"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") > 15
+    assert done.stdout.strip() in README

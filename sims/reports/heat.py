@@ -13,6 +13,7 @@ from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import drawn
 from localnoise.sims.reports.tables import share, words
 
+_WIDE = 12  # columns, from which on maps lie below one another
 OWN = "own"  # the threat that is each source itself
 
 
@@ -96,10 +97,10 @@ def label(source: Source) -> str:
 def stated_beside(maps: list[HeatMap]) -> list[HeatMap]:
     """The paper's heat map in the order of the first of `maps`, if it has any of its cells."""
     first, values = maps[0], stated.transfer()
-    accuracy = np.array(
-        [[values.get((_name(t), _name(s)), np.nan) for s in first.sources] for t in first.threats], np.float64
-    )
-    return [] if np.isnan(accuracy).all() else [HeatMap("stated by the paper", first.threats, first.sources, accuracy)]
+    threats = [threat for threat in first.threats if any(_name(threat) == applied for applied, _ in values)]
+    sources = [source for source in first.sources if any(_name(source) == learned for _, learned in values)]
+    accuracy = np.array([[values[_name(t), _name(s)] for s in sources] for t in threats], np.float64)
+    return [HeatMap("stated by the paper", threats, sources, accuracy)] if accuracy.size else []
 
 
 def markdown(one: HeatMap) -> str:
@@ -131,22 +132,27 @@ def summary(one: HeatMap) -> str:
 
 
 def figure(maps: list[HeatMap], path: Path) -> None:
-    """Heat maps side by side, one colour scale, each cell with its number."""
+    """Heat maps side by side, or below one another where they are wide; one colour scale, each cell with its number."""
     rows, columns = maps[0].accuracy.shape
-    with drawn(path, (1.6 + 0.42 * columns * len(maps) + 0.4 * len(maps), 1.9 + 0.36 * rows)) as figure:
-        all_axes = figure.subplots(1, len(maps), sharey=True, squeeze=False)[0]
+    wide, count = columns > _WIDE, len(maps)
+    width, height = 1.6 + 0.46 * columns, 1.9 + 0.36 * rows
+    size = (width + 0.8, (height - 0.3) * count) if wide else (width * count, height)
+    with drawn(path, size) as figure:
+        all_axes = figure.subplots(count if wide else 1, 1 if wide else count, squeeze=False).ravel()
         for axes, one in zip(all_axes, maps, strict=True):
             image = axes.imshow(one.accuracy, vmin=0, vmax=1, cmap="cividis", aspect="auto")
             for (i, j), value in np.ndenumerate(one.accuracy):
                 if not np.isnan(value):
                     shade = "black" if value > 0.55 else "white"
-                    axes.text(j, i, share(value)[:3], ha="center", va="center", fontsize=6.5, color=shade)
-            axes.set_xticks(range(columns), list(map(_words, one.sources)), rotation=90)
-            axes.set_yticks(range(rows), list(map(_words, one.threats)))
+                    text = f"{value:.2f}".removeprefix("0")
+                    axes.text(j, i, text, ha="center", va="center", fontsize=7, color=shade)
+            axes.set_xticks(range(len(one.sources)), list(map(_words, one.sources)), rotation=90)
+            axes.set_yticks(range(len(one.threats)), list(map(_words, one.threats)))
             axes.grid(visible=False)
-            axes.set(xlabel="noise learned from", title=f"{one.title}\n{one.note}")
-        all_axes[0].set(ylabel="tested on")
-        figure.colorbar(image, ax=list(all_axes), label="accuracy (share of images right)", fraction=0.03)
+            axes.set(
+                xlabel="noise learned from", ylabel="tested on", title=", ".join(filter(None, (one.title, one.note)))
+            )
+        figure.colorbar(image, ax=list(all_axes), label="accuracy (share of images right)", fraction=0.03, aspect=40)
 
 
 def _name(label: str) -> str:

@@ -44,13 +44,14 @@ def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, i
     lines = ["| | " + " | ".join((*columns, "mean", "least")) + " |", "|---|" + "---:|" * (len(columns) + 2)]
     for i, row in enumerate(rows):
         found = [find(i, j) for j in range(len(columns))]
-        cells = [_cell(one) for one in found]
+        cells = [cell(one) for one in found]
         lines.append(f"| {row} | " + " | ".join((*cells, *_ends(found))) + " |")
     lines += ["", "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."]
     return "\n".join(lines)
 
 
-def _cell(one: Kept | None) -> str:
+def cell(one: Kept | None) -> str:
+    """A share with its interval; in brackets the central gain where it is not surely above 0."""
     if one is None:
         return ""
     if one.share is None:

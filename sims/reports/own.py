@@ -1,0 +1,40 @@
+"""Every source against itself: arms side by side, one row a source, what each keeps of the central gain at the end."""
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.reports import heat, retained
+from localnoise.sims.reports.comparison import Outcome, Place
+from localnoise.sims.reports.tables import share, words
+
+
+def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]) -> str:
+    """Accuracy ± half of the 95 % interval of nets that learned from a source, tested on it; no noise first.
+
+    The last columns, one for each arm that is not central: its share of the central gain. Below: mean and least share.
+    """
+    names = list(dict.fromkeys(["none", *arms]))
+    local = [name for name in names if not ARMS[name].central] if "full" in names else []
+    head = [
+        *(ARMS[name].label for name in names),
+        *(f"{ARMS[name].label}: share of the central gain" for name in local),
+    ]
+    lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
+    kept: dict[str, list[float]] = {name: [] for name in local}
+    for source in sources:
+        own = {name: heat.tested(found, name, source, heat.OWN) for name in names}
+        shares = []
+        for name in local:
+            part = retained.kept(own[name], own["none"], own["full"])
+            if part is not None and part.share is not None:
+                kept[name].append(part.share.mean)
+            shares.append(retained.cell(part))
+        label = f"{words(source.name.removeprefix('art-'))} {source.level:g}"
+        lines.append(f"| {label} | " + " | ".join([*(_cell(own[name]) for name in names), *shares]) + " |")
+    ends = [f"{sum(own) / len(own):.2f}, least {min(own):.2f}" if own else "" for own in kept.values()]
+    if any(ends):
+        lines.append("| mean | " + " | ".join([""] * len(names) + ends) + " |")
+    return "\n".join(lines)
+
+
+def _cell(outcome: Outcome | None) -> str:
+    return "" if outcome is None else f"{share(outcome.accuracy.mean)} ±{share(outcome.accuracy.half_width)}"

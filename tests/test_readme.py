@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from localnoise.sims.reports import comparing, tables
+from localnoise.sims.experiments.matched import named
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.reports import comparing, own, tables
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -73,6 +75,26 @@ def test_the_one_net_is_that_of_its_record():
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 20
     assert text in README
+
+
+def test_sources_against_themselves_are_those_of_their_record():
+    sources = [Source.default(*named(text)) for text in spelled("all,input_noise@0.25")]
+    arms = ["full", "multiscale-8", "signal-8", "augmentation"]
+    text = own.markdown(outcomes(RecordFile(PUBLISHED / "transfer.h5")), arms, sources)
+    assert text.count("\n") == 17
+    assert text in README
+
+
+def test_the_adaptive_evaluation_is_that_of_its_record():
+    arms = ["none", "identity", "full", "multiscale-8", "signal-8", "signal-on-8", "signal-amplified-8"]
+    arms += ["signal-amplified-on-8", "adversarial-90", "input-noise", "wca"]
+    threats = ["adaptive@0.1", "adaptive@0.04"]
+    found = outcomes(RecordFile(PUBLISHED / "adaptive.h5"))
+    table = comparing.Comparison(found, arms, threats, {"mean of the 2 others": threats})
+    text = comparing.markdown(table, None).partition("\n\n")[0]
+    assert text.count("\n") == 12
+    assert text in README
+    assert not any(one.unreliable for one in found.values())
 
 
 def test_speeds_are_those_of_their_record():

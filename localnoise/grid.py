@@ -327,7 +327,7 @@ class UnitGrid:
         workers = numba.get_num_threads()
         f = self.field
         a = f.a if affine else np.zeros_like(f.a)
-        if len(eta) < min(workers * 16, _FEW) and self.config.neurons >= _LARGE:
+        if len(eta) < _FEW and self.config.neurons >= _LARGE:
             wires = (*f.fronts, f.parents, f.readers)
             draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, positions, signal, white, workers)
             return self._shaped(eta)

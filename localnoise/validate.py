@@ -13,7 +13,8 @@ Start = int | npt.NDArray[np.integer[Any]]
 
 def is_stored(value: Any) -> bool:
     """Whether `value` is kept elsewhere and read by slices, as an HDF5 data set is; a NumPy memory map is an array."""
-    return not isinstance(value, np.ndarray) and all(hasattr(value, part) for part in ("shape", "dtype", "__setitem__"))
+    sliced = hasattr(value, "shape") and hasattr(value, "__setitem__") and not isinstance(value, np.ndarray)
+    return sliced and isinstance(getattr(value, "dtype", None), np.dtype)  # a torch tensor's is torch's own
 
 
 def is_iterator(value: Any) -> bool:

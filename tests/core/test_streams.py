@@ -6,6 +6,7 @@ import tracemalloc
 import h5py
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,12 @@ def test_how_an_iterator_is_cut_changes_no_bit(cuts, rule, signal):
 def test_a_memory_map_is_an_array(tmp_path):
     np.save(tmp_path / "d.npy", d)
     same(grid().learn(np.load(tmp_path / "d.npy", mmap_mode="r")), grid().learn(d))
+
+
+def test_a_tensor_is_an_array():
+    tensors = torch.from_numpy(d), torch.from_numpy(h)
+    same(grid(signal="local").learn(*tensors), grid(signal="local").learn(d, h))
+    np.testing.assert_array_equal(grid().perturb(tensors[1]), grid().perturb(h))
 
 
 def test_draws_fill_a_data_set(file, small_chunks):

@@ -17,32 +17,29 @@ class Timing:
 
     Attributes
     ----------
-    first : float
-        The first call: what compiling and warming up cost, and the call itself.
     steady : float
-        Median of the later ones.
+        Median.
     repeats : int
     """
 
-    first: float
     steady: float
     repeats: int
 
 
 def interleaved(jobs: dict[str, Job], seconds: float = 6.0, least: int = 5) -> dict[str, Timing]:
     """Time all jobs in turn, again and again, for about `seconds` in all, each at least `least` times."""
-    first = {name: _once(job) for name, job in jobs.items()}
-    for job in jobs.values():  # caches and clocks settle
-        _once(job)
+    for job in 2 * list(jobs.values()):  # caches and clocks settle
+        once(job)
     times: dict[str, list[float]] = {name: [] for name in jobs}
     began = perf_counter()
     while perf_counter() - began < seconds or len(next(iter(times.values()))) < least:
         for name, job in jobs.items():
-            times[name].append(_once(job))
-    return {name: Timing(first[name], median(own), len(own)) for name, own in times.items()}
+            times[name].append(once(job))
+    return {name: Timing(median(own), len(own)) for name, own in times.items()}
 
 
-def _once(job: Job) -> float:
+def once(job: Job) -> float:
+    """Seconds of one call, after a short rest."""
     sleep(_REST)
     began = perf_counter()
     job()

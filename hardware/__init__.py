@@ -1,1 +1,11 @@
-"""Hardware: fixed point, random numbers, chip profiles, fit, cost, emulation and export of a learned grid."""
+"""Hardware: fixed point, random numbers, chip profiles, fit, cost, emulation and export of a learned grid.
+
+Start with `quantise`, which turns a learned `UnitGrid` into a `ChipGrid`: integers, emulated to the bit.
+"""
+
+from localnoise.hardware.emulator import ChipGrid as ChipGrid
+from localnoise.hardware.formats import Formats as Formats
+from localnoise.hardware.learning import OnChip as OnChip
+from localnoise.hardware.quantiser import quantise as quantise
+from localnoise.hardware.quantiser import report as report
+from localnoise.hardware.storage import load_chip as load_chip

@@ -7,7 +7,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,8 @@ COMMANDS = {
     "fit": ("fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
     "learn": ("learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
     "sample": ("sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
+    "quantise": ("quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
+    "chip": ("chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
@@ -42,10 +44,13 @@ def build(arguments: list[str]) -> typer.Typer:
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, (place, summary) in COMMANDS.items():
         module, function = place.split(":")
-        command = _listed(summary)
+        command: Any = _listed(summary)
         if name == named:
             command = getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
-        app.command(name)(command)
+        if isinstance(command, typer.Typer):  # a group of commands
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

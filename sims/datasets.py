@@ -51,6 +51,6 @@ def given(place: str) -> Iterator[Any]:
         return
     path, colon, name = place.rpartition(":")
     if not colon:
-        raise ArgumentError(f"activations={place!r}: expected FILE:NAME, such as run.h5:h")
+        raise ArgumentError(f"{place!r}: expected FILE:NAME, such as run.h5:h")
     with opened(Path(path)) as file:
         yield presentations(file, name)

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import h5py
 import typer
 
 from localnoise import UnitGrid
 from localnoise.errors import choose
+from localnoise.files import written_aside
 from localnoise.rules import RULES
 from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.console import console, progress
@@ -18,6 +20,7 @@ from localnoise.sims.networks import NETWORKS, build
 from localnoise.sims.options import Order, Output, Parents, Radius, Rule, SignalRadius
 from localnoise.validate import as_trace
 
+_KEPT = 4096  # displacements that --keep writes: what a chip is calibrated on
 _CHUNK = 5000  # displacements between two steps of the progress bar: each call of learn solves all units anew
 
 
@@ -43,6 +46,9 @@ def fit(
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files.")] = None,
     epochs: Annotated[int, typer.Option(help="Epochs of training the network.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    keep: Annotated[
+        Path | None, typer.Option(help="HDF5 file to write the displacements d and activations h to, 4,096 of each.")
+    ] = None,
     cache: Annotated[Path, typer.Option(help="Folder where trained networks are kept.")] = Path("results/networks"),
 ) -> None:
     """Learn a grid from the displacements that a modification causes in a layer, and write it.
@@ -54,6 +60,8 @@ def fit(
         localnoise fit --source obstruction --order raster --radius 1 --rule lms -o lms.h5
 
         localnoise fit --source line_blur --signal local --parents 8 -o signal.h5
+
+        localnoise fit --source rotate --signal local --parents 8 -o signal.h5 --keep run.h5
 
         localnoise fit --network v3 --activation relu --layer 3 -o dense.h5
     """
@@ -82,6 +90,8 @@ def fit(
             rows = slice(first, min(first + _CHUNK, len(d)))
             grid.learn(d[rows].numpy(), h[rows].numpy() if grid.field.signal else None, rule=rule)
             bars.advance(bar, rows.stop - rows.start)
+    if keep is not None:
+        _keep(keep, d=d[:_KEPT].numpy(), h=h[:_KEPT].numpy())
     if trace is not None or signal == "none":
         grid.normalise(chosen.trace if trace is None else trace, scope)
     grid.provenance = {
@@ -94,6 +104,12 @@ def fit(
         f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB"
     )
     console.print(f"Look at it with: localnoise inspect {output}")
+
+
+def _keep(path: Path, **arrays: Any) -> None:
+    with written_aside(path) as aside, h5py.File(aside, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, compression="gzip", compression_opts=1, shuffle=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def gather_tile(buffer, activity, first, count):
 def scatter_units(activity, first, count, buffer, ring, gain, low, high):
     """activity[first + t, c, u] = gain[u] buffer[(u & ring) C + c, t] for t < count and units low <= u < high."""
     channels = activity.shape[1]
-    square = np.empty((SIDE, SIDE), buffer.dtype)
+    square = np.empty((SIDE, SIDE), activity.dtype)
     for t0 in range(0, count, SIDE):
         some = min(SIDE, count - t0)
         for c in range(channels):

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from localnoise import Bank, UnitGrid
+from localnoise.hardware import ChipGrid
 from localnoise.sims.console import console
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.pool import run
@@ -39,7 +40,7 @@ def keep_grid(folder: Path, cell: Cell, noise: Any) -> None:
     members = noise.members if isinstance(noise, Bank) else [noise]
     names = "+".join(source.name for source in cell.sources)
     for index, member in enumerate(members):
-        if isinstance(member, UnitGrid):
+        if isinstance(member, (UnitGrid, ChipGrid)):
             turn = f"-{index}" if len(members) > 1 else ""
             member.provenance = cell.provenance() | {"member": index}
             member.save(folder / f"grid-{names}-{cell.arm}{turn}-seed{cell.seed}.h5", state=False)

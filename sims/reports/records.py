@@ -154,13 +154,14 @@ def key(config: dict[str, Any]) -> str:
 def code_version() -> str:
     """Hash of the source files that a result depends on, so that a record says which code made it; 12 hex digits."""
     import localnoise
+    import localnoise.hardware
     import localnoise.sims
 
-    core, sims = Path(localnoise.__path__[0]), Path(localnoise.sims.__path__[0])
-    places = [core, *(sims / room for room in ROOMS)]
+    core, hardware, sims = (Path(part.__path__[0]) for part in (localnoise, localnoise.hardware, localnoise.sims))
+    places = [core, hardware, *(sims / room for room in ROOMS)]
     digest = hashlib.sha256()
     for folder in places:
         for source in sorted(folder.rglob("*.py")):
-            if folder != core or sims not in source.parents:
+            if folder != core or not {hardware, sims} & set(source.parents):
                 digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:12]

@@ -150,3 +150,44 @@ def _alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_quantise_then_fit_a_chip(small_dir: Path, tmp_path: Path) -> None:
+    common = ("--data", "full", "--data-dir", small_dir, "--epochs", 1, "--cache", tmp_path / "cache")
+    run("fit", "--source", "rotate", "--parents", 2, "--signal", "local", "--keep", "run.h5", *common, cwd=tmp_path)
+    done = run("quantise", "grid.h5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "--activations is missing" in done.stderr
+    done = run("quantise", "grid.h5", "--activations", "run.h5:h", "--figure", "errors.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "covariance error" in done.stdout
+    assert "mean error, relative" in done.stdout
+    assert (tmp_path / "errors.png").read_bytes()[:4] == PNG
+    done = run("chip", "fit", "chip.h5", "--chip", "stm32f407", "--learner", "lms", cwd=tmp_path)
+    assert done.returncode == 1  # the learner's state exceeds the RAM
+    assert "exceeds" in done.stdout
+    assert "one draw, dense covariance" in done.stdout
+    done = run("chip", "fit", "chip.h5", "--chip", "stm32h747", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "fits what is published" in done.stdout
+    done = run("quantise", "grid.h5", "--activations", "run.h5:h", "--chip", "xylo_audio2", "-o", "x.h5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "expected at most" in done.stderr
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_chips_are_listed_and_shown() -> None:
+    listed = run("chip", "list").stdout
+    assert all(name in listed for name in ("loihi1", "ice40up5k", "stm32f407", "ideal"))
+    shown = run("chip", "show", "loihi2").stdout
+    assert "not published" in shown
+    done = run("chip", "show", "loihi3")
+    assert done.returncode == 1
+    assert "did you mean 'loihi" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "show", "fit"])
+def test_help_of_each_chip_command_has_examples(command: str) -> None:
+    done = run("chip", command, "--help")
+    assert "Examples" in done.stdout
+    assert f"localnoise chip {command}" in done.stdout

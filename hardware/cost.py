@@ -1,0 +1,140 @@
+"""Operations of a draw and of a learning step, counted; of the dense form too, to compare.
+
+A draw, per unit with w weights, l links and m channels (the arithmetic is `hardware.fixedpoint`'s):
+
+    multiplies    w                               every weight once
+    adds          w + m                           products onto the bias; rounding
+    shifts        m (groups + 1)                  the lift of each partial sum (private, near, read); rounding
+    reads         weights, biases, shifts, topology and generator once; l m words
+    writes        m words, the generator's state
+    random bytes  k m, and 4 m with stochastic rounding; the additions that make words of them go with them
+    messages      words that cross cores, once to each other core (`Placement.multicast`)
+
+A learning step (`hardware.learning`), v = w - m weights but the noise's, z the l m words that the unit reads:
+
+    multiplies    2 v + m; "lms" v + l m more     predictions by masters and by means, powers; e z, and |z|^2
+    adds          5 v + 4 m; "lms" l m more       predictions, steps, two for a running mean; rounding, powers
+    shifts        2 v + 4 m; "lms" v more         running means, rounding, powers; the step
+    reads, writes the learner's state; weights are not read; l m + m words read
+    random bytes  4 m                             steps are rounded stochastically
+    messages      as of a draw: displacements cross as words do
+
+With signal dependence a channel's bias is learned, too: one more of v, read as a weight whose input is 1.
+
+The dense form draws eta = L xi: n (n + 1) / 2 weights, each read, multiplied and added once, n Gaussian words.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+from localnoise.errors import choose
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.memory import LEARNERS, dense_bits, map_of
+from localnoise.hardware.placement import Placement
+from localnoise.hardware.wiring import Wiring
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """Counts, of the whole grid.
+
+    Attributes
+    ----------
+    multiplies, adds, shifts : int
+    read_bits, write_bits : int
+    random_bytes, random_words : int
+        Bytes used, and Gaussian or rounding words made of them.
+    generator_steps : int
+    messages, hops : int or None
+        None where the placement is unknown.
+    neurons : int
+        Neurons updated.
+    """
+
+    multiplies: int
+    adds: int
+    shifts: int
+    read_bits: int
+    write_bits: int
+    random_bytes: int
+    random_words: int
+    generator_steps: int
+    messages: int | None
+    hops: int | None
+    neurons: int
+
+
+def draw_operations(wiring: Wiring, formats: Formats, placement: Placement | None) -> Operations:
+    """Count one draw of the field. Cost O(N K)."""
+    m, memory = wiring.channels, map_of(wiring, formats)
+    weights, neurons = int(wiring.weights.sum()), wiring.neurons
+    parents, readers = int((wiring.parents >= 0).sum()), int((wiring.readers >= 0).sum())
+    words = parents * m * formats.word_bits + readers * m * formats.activation_bits
+    groups = 3 if wiring.signal else 2
+    fixed = memory.weights + memory.biases + memory.shifts + memory.topology + memory.generator
+    return Operations(
+        multiplies=weights,
+        adds=weights + neurons,
+        shifts=neurons * (groups + 1),
+        read_bits=fixed + words,
+        write_bits=neurons * formats.word_bits + memory.generator,
+        **_random(neurons, formats),
+        messages=None if placement is None else placement.multicast,
+        hops=None if placement is None else placement.hops,
+        neurons=neurons,
+    )
+
+
+def learning_operations(
+    wiring: Wiring, formats: Formats, placement: Placement | None, learner: str = "sign-lms"
+) -> Operations:
+    """Count one learning step, from one displacement; `learner`: "lms" or "sign-lms". Cost O(N K)."""
+    choose("learner", learner, LEARNERS[1:])
+    m, memory, neurons = wiring.channels, map_of(wiring, formats, learner=learner), wiring.neurons
+    learned = int(wiring.weights.sum()) - (0 if wiring.signal else neurons)
+    parents, readers = int((wiring.parents >= 0).sum()), int((wiring.readers >= 0).sum())
+    words = (parents * m + neurons) * formats.word_bits + readers * m * formats.activation_bits
+    norm, step = ((parents + readers) * m, learned) if learner == "lms" else (0, 0)
+    state = memory.learner + memory.biases + memory.generator
+    return Operations(
+        multiplies=2 * learned + neurons + norm + step,
+        adds=5 * learned + 4 * neurons + norm,
+        shifts=2 * learned + 4 * neurons + step,
+        read_bits=state + words + memory.shifts + memory.topology,
+        write_bits=state,
+        random_bytes=4 * neurons,
+        random_words=neurons,
+        generator_steps=neurons * GENERATORS[formats.generator].steps(4),
+        messages=None if placement is None else placement.multicast,
+        hops=None if placement is None else placement.hops,
+        neurons=neurons,
+    )
+
+
+def dense_operations(neurons: int, formats: Formats) -> Operations:
+    """Count one draw of the dense form in one memory: nothing is sent."""
+    weights, state = neurons * (neurons + 1) // 2, GENERATORS[formats.generator].width
+    return Operations(
+        multiplies=weights,
+        adds=weights + neurons,
+        shifts=neurons,
+        read_bits=dense_bits(neurons, formats.weight_bits) + state,
+        write_bits=neurons * formats.word_bits + state,
+        **_random(neurons, formats),
+        messages=0,
+        hops=0,
+        neurons=neurons,
+    )
+
+
+def _random(neurons: int, formats: Formats) -> dict[str, int]:
+    """Random numbers of one draw: Gaussian words, and rounding words with stochastic rounding."""
+    generator, stochastic = GENERATORS[formats.generator], formats.rounding == "stochastic"
+    steps = generator.steps(formats.normal_bytes) + (generator.steps(4) if stochastic else 0)
+    return {
+        "random_bytes": neurons * formats.random_bytes,
+        "random_words": neurons * (2 if stochastic else 1),
+        "generator_steps": neurons * steps,
+    }

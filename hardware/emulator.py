@@ -1,0 +1,223 @@
+"""The chip, emulated to the bit, behind the interface of `UnitGrid`: what the torch layer and experiments take."""
+
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from localnoise import UnitGrid
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError
+from localnoise.hardware.fixedpoint import to_words
+from localnoise.hardware.formats import NORMALS, ROUNDINGS, Formats
+from localnoise.hardware.generators import GENERATORS, states
+from localnoise.hardware.generators.seeding import leaps
+from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
+from localnoise.hardware.realised import realised
+from localnoise.hardware.words import IntegerField
+from localnoise.validate import Array, Start, as_activity, as_count, as_out, as_positions, as_seed
+
+_TILE = 64  # draws swept together
+
+
+class ChipGrid:
+    """A quantised grid: integers, their formats, and the arithmetic of `hardware.fixedpoint`.
+
+    Values are words 2^-scale, in activation units: float32, exactly. Made by `quantise` or read by `load_chip`.
+
+    Parameters
+    ----------
+    config : GridConfig
+        Of the float grid.
+    formats : Formats
+        Widths, rounding, generator.
+    field : IntegerField
+        The integers.
+    """
+
+    def __init__(self, config: GridConfig, formats: Formats, field: IntegerField) -> None:
+        self.config, self.formats, self.field = config, formats, field
+        self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
+        self.rule: OnChip | None = None
+        self.state: State | None = None
+        self.provenance: dict[str, Any] = {}
+
+    # Learning
+
+    def learn(self, d: Any, h: Any = None, rule: str = "lms", **options: Any) -> Self:
+        """Learn on the chip, in integers, from displacements d (T, C, H, W), and activations h with signal dependence.
+
+        Call again to go on, with the same rule and options. All or nothing, as `UnitGrid.learn`. Displacements become
+        words at the units' scales: quantise with d=..., so that they fit.
+
+        Parameters
+        ----------
+        rule : str
+            "lms" or "sign-lms"; `options` are those of `hardware.learning.OnChip`.
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape, h missing or superfluous, or weights that learning may reach could overflow an accumulator.
+        """
+        chosen = OnChip(rule=rule, **options)
+        refuse_overflow(self.field, self.formats, self.config.shape[1])
+        d3 = as_activity("d", d, *self._layout)
+        if self.field.signal == (h is None):
+            raise ArgumentError(
+                f"h is {'missing' if h is None else 'given'}, but the chip grid has signal={self.config.signal!r}: "
+                f"expected {'the activations that were displaced' if h is None else 'displacements alone'}"
+            )
+        h3 = d3[:, :, :0] if h is None else as_activity("h", h, *self._layout)
+        f, formats = self.field, self.formats
+        activation = to_words(h3, f.activation_scale, formats.activation_bits)
+        going_on = self.rule == chosen and self.state is not None
+        state = {k: copy(v) for k, v in self.state.items()} if going_on and self.state else start(f, formats, chosen)
+        observe(f, formats, chosen, state, to_words(d3, f.scale, formats.word_bits), activation)
+        self.field, self.rule, self.state = settle(f, formats, chosen, state), chosen, state
+        for cached in ("realised", "_integers"):
+            self.__dict__.pop(cached, None)
+        return self
+
+    # Drawing
+
+    def sample(self, count: int, seed: int = 0, start: Start = 0, out: Any = None) -> Array:
+        """Draw `count` samples of the noise, (count, C, H, W) float32; of a signal-dependent field at mean zero.
+
+        Sample t depends on (seed, start + t) alone. Each unit's generator begins at its place of one common sequence
+        (`generators.seeding`), which `seed` shifts; draw t uses its steps t S to (t + 1) S.
+        """
+        eta = as_out(out, as_count("count", count), *self._layout)
+        return self._shaped(self._draw(eta, None, seed, start, signal=False))
+
+    def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0, out: Any = None) -> Array:
+        """One draw for each activation h (T, C, H, W), which becomes activation words first: mean(h) + noise."""
+        h3 = as_activity("h", h, *self._layout)
+        eta = as_out(out, len(h3), *self._layout)
+        return self._shaped(self._draw(eta, h3, seed, start, signal=self.field.signal))
+
+    def mean(self, h: npt.ArrayLike) -> Array:
+        """Return the field without private noise, (T, C, H, W): rounding and overflow included."""
+        h3 = as_activity("h", h, *self._layout)
+        return self._shaped(self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, noisy=False))
+
+    def pull_back(self, gradient: npt.ArrayLike) -> Array:
+        """Adjoint of the linear part of `realised`'s mean: rounding and overflow count as the identity."""
+        return self.realised.pull_back(gradient)
+
+    def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
+        """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
+        out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
+        h3 = None if h is None else np.ascontiguousarray(h, np.int32).reshape(out.shape)
+        return self._shaped(self._draw(out, h3, seed, start, signal=h is not None))
+
+    def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""
+        return to_words(h, self.field.activation_scale, self.formats.activation_bits)
+
+    # What the integers say
+
+    @cached_property
+    def realised(self) -> UnitGrid:
+        """The float grid, float32, whose weights are the integers' values: exact law but for rounding and overflow."""
+        grid = UnitGrid(**{name: getattr(self.config, name) for name in GridConfig.__dataclass_fields__})
+        grid.field = realised(self.field, self.formats).astype(grid.config.dtype)
+        return grid
+
+    def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
+        """Sigma of `realised`, (n, n): without rounding noise and overflow."""
+        return self.realised.covariance(max_bytes)
+
+    # Size
+
+    @property
+    def parameters(self) -> int:
+        """Integers that the units store: weights, biases of signal-dependent units."""
+        return int(self.field.weights.sum()) + (self.config.neurons if self.field.signal else 0)
+
+    @property
+    def bytes_per_unit(self) -> float:
+        """Mean bytes of weights and biases per unit, densely packed."""
+        bits = self.field.weights.sum() * self.formats.weight_bits
+        bits += self.config.neurons * self.formats.accumulator_bits * self.field.signal
+        return float(bits / 8 / self.config.units)
+
+    @property
+    def wire_length(self) -> int:
+        """As `UnitGrid.wire_length`."""
+        return self.realised.wire_length
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the chip grid to HDF5, aside and renamed. Without `state` it is small, but learning begins anew."""
+        from localnoise.hardware.storage import save
+
+        return save(self, path, state=state)
+
+    def __repr__(self) -> str:
+        c, f = self.config, self.formats
+        return (
+            f"ChipGrid({c.shape[0]}x{c.shape[1]} units x {c.channels}, {c.order}, signal {c.signal}; weights "
+            f"{f.weight_bits} bit, words {f.word_bits} bit, {f.generator})"
+        )
+
+    # Inner parts
+
+    @property
+    def steps_per_draw(self) -> int:
+        """Steps of a unit's generator per draw."""
+        f, generator = self.formats, GENERATORS[self.formats.generator]
+        more = generator.steps(4) if f.rounding == "stochastic" else 0
+        return self.config.channels * (generator.steps(f.normal_bytes) + more)
+
+    @property
+    def _layout(self) -> tuple[int, tuple[int, int], str]:
+        return self.config.channels, self.config.shape, "float32"
+
+    @cached_property
+    def _integers(self) -> tuple[Any, ...]:
+        """The arrays in the order and dtype in which the kernels take them."""
+        f, dtype = self.field, np.int64 if self.formats.wide else np.int32
+        G, B, L = (w.astype(dtype) for w in (f.G, f.B, f.L))
+        return (f.order, f.parents, f.readers, f.bias, G, B, L, f.s, f.lift, f.fraction)
+
+    def _draw(self, out: Any, h: Any, seed: int, start: Start, *, signal: bool, noisy: bool = True) -> Any:
+        from localnoise.hardware.kernels.sweep import draw
+
+        f, formats = self.field, self.formats
+        positions, key = as_positions(start, len(out)), int(as_seed(seed))
+        together = min(_TILE, -(-max(len(out), 1) // (16 * numba.get_num_threads())) * 16)
+        apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
+        integers, words = self._integers, np.empty((0, *out.shape[1:]), np.int32)
+        if signal:
+            words = h if h.dtype == np.int32 else to_words(h, f.activation_scale, formats.activation_bits)
+        else:  # no unit reads
+            integers = (*integers[:2], f.readers[:, :0], np.zeros_like(f.bias), *integers[4:])
+        rules = (ROUNDINGS.index(formats.rounding), np.int64(formats.word_limit + 1), formats.overflow == "saturate")
+        generator = GENERATORS[formats.generator]
+        source = (generator.kind, formats.normal_bytes, NORMALS.index(formats.normal))
+        gain = np.ones(len(f.scale), np.int64) if out.dtype == np.int32 else np.ldexp(1.0, -f.scale).astype(np.float32)
+        seeds = self._seeds(key)
+        for rows in _runs(len(out), apart):  # a draw by itself where positions are not consecutive
+            tiles = -(-len(out[rows]) // together)
+            steps = self.steps_per_draw
+            begin = leaps(generator, seeds, int(positions[rows][0]) * steps, together * steps, tiles)
+            part = words[rows] if signal else words
+            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, numba.get_num_threads())
+        return out
+
+    def _seeds(self, seed: int) -> npt.NDArray[np.uint32]:
+        """Return the units' states at the start of the stream; the last seed's are kept."""
+        if self._kept is None or self._kept[0] != seed:
+            self._kept = (seed, states(GENERATORS[self.formats.generator], self.field.units, seed))
+        return self._kept[1]
+
+    def _shaped(self, flat: Any) -> Any:
+        return flat.reshape(len(flat), self.config.channels, *self.config.shape)
+
+
+def _runs(count: int, apart: Any) -> list[slice]:
+    return [slice(t, t + 1) for t in range(count)] if apart else [slice(0, count)] if count else []

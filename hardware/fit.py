@@ -1,0 +1,153 @@
+"""Whether a grid fits a chip: every limit with what is used of it, what exceeds, and what would fit instead."""
+
+from dataclasses import dataclass
+from typing import final
+
+from localnoise.errors import ArgumentError
+from localnoise.hardware.cost import Operations, dense_operations, draw_operations, learning_operations
+from localnoise.hardware.energy import Energy, energy_of
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.latency import Latency, latency_of
+from localnoise.hardware.limits import EXCEEDS, UNKNOWN, Demand, Excess, Row, excesses_of, rows_of
+from localnoise.hardware.memory import MemoryMap, dense_bits, map_of
+from localnoise.hardware.placement import capacity, place
+from localnoise.hardware.profile import Profile, load_profile
+from localnoise.hardware.suggest import Change, suggestions
+from localnoise.hardware.wiring import Chip, Wiring
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A grid held against a profile.
+
+    Attributes
+    ----------
+    profile : Profile
+    rows : tuple of Row
+        Every limit of the profile; `table` has them as texts.
+    excesses : tuple of Excess
+        Units and links that use more than is allowed.
+    suggestions : tuple of dict
+        Alternatives that would fit, computed (`hardware.suggest`).
+    demand : Demand
+        Wiring, formats, placement (None where it is unknown) and memory map.
+    operations : Operations
+        Of one draw.
+    energy, dense_energy : Energy
+        Of one draw of the grid, and of the dense form in one memory, in pJ.
+    learning_energy : Energy or None
+        Of one learning step, where the units learn.
+    latency : Latency
+    """
+
+    profile: Profile
+    rows: tuple[Row, ...]
+    excesses: tuple[Excess, ...]
+    suggestions: tuple[Change, ...]
+    demand: Demand
+    operations: Operations
+    energy: Energy
+    dense_energy: Energy
+    learning_energy: Energy | None
+    latency: Latency
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing that is published is exceeded; `unknown` says what is not published."""
+        return all(row.verdict != EXCEEDS for row in self.rows)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Limits of which nothing can be said."""
+        return tuple(row.limit for row in self.rows if row.verdict == UNKNOWN)
+
+    @property
+    def table(self) -> list[tuple[str, str, str, str, str]]:
+        """(limit, used, available, per cent, verdict) as texts, a row a limit."""
+        return [row.cells for row in self.rows]
+
+    @property
+    def memory(self) -> MemoryMap:
+        """The memory map."""
+        return self.demand.memory
+
+
+def fit(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
+    """Hold a grid on a chip against a profile.
+
+    Parameters
+    ----------
+    chip : Chip
+        With `config`, `formats`, `field`: a `ChipGrid`.
+    profile : Profile or str
+        Or its name, or the path of its file.
+    learner : str
+        "none", "lms" or "sign-lms": whether the units learn on the chip.
+    units_per_core : int, optional
+        Units that a core is to hold, instead of what the profile implies; needed for a placement where it is silent.
+
+    Raises
+    ------
+    ArgumentError, FileFormatError
+        Unknown profile or learner; a profile's file that breaks the schema.
+    """
+    chosen = load_profile(profile) if isinstance(profile, str) else profile
+    wiring, formats = Wiring.of(chip), chip.formats
+
+    def demand_of(some: Wiring, widths: Formats) -> Demand:
+        room = units_per_core or capacity(some, widths, chosen, learner)
+        placement = place(some, room) if room else None
+        whole = chosen.kind == "microcontroller"
+        memory = map_of(some, widths, learner=learner, whole_bytes=whole)
+        return Demand(wiring=some, formats=widths, learner=learner, placement=placement, memory=memory)
+
+    def exceeds_nothing(some: Wiring, widths: Formats) -> bool:
+        return all(row.verdict != EXCEEDS for row in rows_of(demand_of(some, widths), chosen))
+
+    demand = demand_of(wiring, formats)
+    rows = rows_of(demand, chosen)
+    bad = any(row.verdict == EXCEEDS for row in rows)
+    operations = draw_operations(wiring, formats, demand.placement)
+    held = demand.memory.bytes if demand.placement is None else demand.core_bytes
+    learning = None if learner == "none" else learning_operations(wiring, formats, demand.placement, learner)
+    dense_held = -(-dense_bits(wiring.neurons, formats.weight_bits) // 8)
+    return Fit(
+        profile=chosen,
+        rows=rows,
+        excesses=excesses_of(demand, chosen),
+        suggestions=suggestions(wiring, formats, chosen, exceeds_nothing) if bad else (),
+        demand=demand,
+        operations=operations,
+        energy=energy_of(operations, formats, chosen, held),
+        dense_energy=energy_of(dense_operations(wiring.neurons, formats), formats, chosen, dense_held),
+        learning_energy=None if learning is None else energy_of(learning, formats, chosen, held),
+        latency=latency_of(wiring, formats, chosen),
+    )
+
+
+def check_fits(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
+    """As `fit`, for what must fit.
+
+    Raises
+    ------
+    ArgumentError
+        A published limit is exceeded: the unit (y, x) where it is a unit's, the limit, used and allowed, and the fix.
+    """
+    found = fit(chip, profile, learner=learner, units_per_core=units_per_core)
+    if found.fits:
+        return found
+    bad = [row for row in found.rows if row.verdict == EXCEEDS]
+    first = bad[0]
+    unit = next((excess for excess in found.excesses if excess.limit == first.limit), None)
+    where = f"unit {unit.unit}" if unit else "the grid"
+    if unit and unit.parent:
+        where += f", parent {unit.parent}"
+    used = unit.used if unit else first.used
+    more = f" (also: {', '.join(row.limit for row in bad[1:])})" if bad[1:] else ""
+    fixes = " or ".join(", ".join(f"{name}={value}" for name, value in change.items()) for change in found.suggestions)
+    fix = f"use {fixes}" if fixes else "no smaller grid of this shape fits; choose another chip or a smaller shape"
+    raise ArgumentError(
+        f"profile={found.profile.name!r}: {where} needs {first.limit}={used}: expected at most "
+        f"{first.available.value} {first.available.unit}{more}; {fix}"
+    )

@@ -1,0 +1,62 @@
+"""The one integer semantics that emulator, C and Verilog obey to the bit.
+
+Words
+    A word of w bits is a two's-complement integer in [-2^(w-1), 2^(w-1) - 1]; in Q format with f fraction bits it has
+    the value word 2^-f. Weights are symmetric, in [-(2^(b-1) - 1), 2^(b-1) - 1].
+Products and sums
+    Products are exact, sums are exact, in an accumulator of `accumulator_bits`. The quantiser bounds every unit's
+    largest possible accumulator, and refuses or shortens weights that could exceed it: no accumulator ever overflows,
+    so the order of a sum changes nothing. It is: bias; activations, by reader and channel; parents, by parent and
+    channel; own earlier channels; private noise.
+Partial sums
+    Each of the groups G h, B eta + L eta, s xi is shifted left by the unit's `lift` before it joins: exact.
+Rounding, of an accumulator by f bits, f >= 0 (f = 0: nothing to round); >> is arithmetic, towards minus infinity
+    half-up      (acc + 2^(f-1)) >> f
+    half-even    as half-up, but a tie goes to the even word
+    stochastic   (acc + r) >> f, r the low f bits of a 32-bit random word
+Overflow, of a rounded accumulator to w bits
+    saturate     to the nearest word
+    wrap         the low w bits, sign extended
+Randomness
+    Per unit and draw: first `normal_bytes` bytes for the Gaussian word of each channel in turn, then, with stochastic
+    rounding, four bytes (low byte first) for each channel in turn.
+Signal-dependent units read activation words: saturate(round half up(h 2^activation_scale)).
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int32]
+
+
+def to_words(values: npt.ArrayLike, scale: Any, bits: int) -> Integers:
+    """Return saturate(floor(values 2^scale + 1/2)) in `bits` bits; `scale` broadcasts. Values are real numbers."""
+    top = float(2 ** (bits - 1))
+    scaled = np.floor(np.ldexp(np.asarray(values, np.float64), scale) + 0.5)
+    return np.clip(scaled, -top, top - 1).astype(np.int32)
+
+
+def to_values(words: npt.ArrayLike, scale: Any, dtype: Any = np.float32) -> Any:
+    """Return words 2^-scale, exact in float32 for words of up to 24 bits."""
+    return np.ldexp(np.asarray(words, dtype), -np.asarray(scale)).astype(dtype, copy=False)
+
+
+def round_shift(acc: int, bits: int, rounding: str, random: int = 0) -> int:
+    """Round the integer `acc` by `bits` bits, as the module states. Unbounded integers."""
+    if bits == 0:
+        return acc
+    if rounding == "stochastic":
+        return (acc + (random & ((1 << bits) - 1))) >> bits
+    rounded = (acc + (1 << (bits - 1))) >> bits
+    tie = acc & ((1 << bits) - 1) == 1 << (bits - 1)
+    return rounded & ~1 if rounding == "half-even" and tie else rounded
+
+
+def fit_word(value: int, bits: int, overflow: str) -> int:
+    """Bring the integer `value` into `bits` bits, as the module states. Unbounded integers."""
+    top = 1 << (bits - 1)
+    if overflow == "wrap":
+        return (value + top) % (2 * top) - top
+    return min(max(value, -top), top - 1)

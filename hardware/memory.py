@@ -1,0 +1,140 @@
+"""Where the bits of a grid go: weights, biases, shifts, topology, generators, words, learner; and of a dense form.
+
+Per unit with l links, m channels, K parent and R reader slots, weights of b bits, accumulators of A bits:
+
+    weights     (l m^2 + m (m - 1) / 2 + m) b      existing links, own earlier channels, private noise
+    biases      m A with signal dependence         zero without, and not stored
+    shifts      4 ceil(log2 A)                     `lift` and `fraction`
+    topology    (K + R) ceil(log2(N + 1))          an address or "none" a slot; and ceil(log2 N): its place in the order
+    generator   its state
+    words       m (word bits), and m (activation bits) with signal dependence
+    learner     none; or, of "lms" and "sign-lms" as `hardware.learning` keeps them with 8 further bits, a master of
+                b + 8 and a mean of b + 16 bits for each weight but the noise's, m powers of 2 (word bits) + 8 bits,
+                and with signal dependence m means of biases of A + 8 bits
+
+A microcontroller keeps whole bytes: each width is rounded up to 8, 16, 32 or 64 bits. Programs, scratch and stack are
+not counted.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from localnoise.errors import choose
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.wiring import Chip, Ints, Wiring
+
+LEARNERS = ("none", "lms", "sign-lms")
+EXTRA, MEAN, POWER = 8, 8, 8  # further bits of masters, means and powers
+REGIONS = ("weights", "biases", "shifts", "topology", "generator", "words", "learner")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MemoryMap:
+    """Bits by region, of all units together.
+
+    Attributes
+    ----------
+    weights, biases, shifts, topology, generator, words, learner : int
+        Bits.
+    largest_unit : int
+        Bits of the unit that takes most.
+    """
+
+    weights: int
+    biases: int
+    shifts: int
+    topology: int
+    generator: int
+    words: int
+    learner: int
+    largest_unit: int
+
+    @property
+    def regions(self) -> dict[str, int]:
+        """Bits by region, in order."""
+        return {name: getattr(self, name) for name in REGIONS}
+
+    @property
+    def bits(self) -> int:
+        """Sum over the regions."""
+        return sum(self.regions.values())
+
+    @property
+    def bytes(self) -> int:
+        """Bits in bytes, rounded up."""
+        return -(-self.bits // 8)
+
+    @property
+    def ram(self) -> int:
+        """Bytes that change: generators, words, and, where the grid learns, the learner and its weights and biases."""
+        changing = self.generator + self.words + self.learner
+        learned = self.weights + self.biases if self.learner else 0
+        return -(-(changing + learned) // 8)
+
+    @property
+    def flash(self) -> int:
+        """Bytes that do not change; those of a learning grid's weights lie in RAM, their start values here too."""
+        return -(-(self.weights + self.biases + self.shifts + self.topology) // 8)
+
+    def in_blocks(self, single_port: int) -> tuple[int, int]:
+        """Bits in an FPGA's (single-port RAM, block RAM): weights go to the former as far as it goes, all else follows.
+
+        single_port : bits of it; 0 where the chip has none.
+        """
+        held = min(self.weights, single_port)
+        return held, self.bits - held
+
+
+def memory_map(chip: Chip, learner: str = "none", *, whole_bytes: bool = False) -> MemoryMap:
+    """Return the map of a grid on a chip; `whole_bytes` as a C program stores it. Cost O(N K)."""
+    return map_of(Wiring.of(chip), chip.formats, learner=learner, whole_bytes=whole_bytes)
+
+
+def map_of(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_bytes: bool = False) -> MemoryMap:
+    """As `memory_map`, of a wiring in some formats."""
+    regions = _regions(wiring, formats, learner, whole_bytes)
+    sums = {name: int(bits.sum()) for name, bits in regions.items()}
+    return MemoryMap(**sums, largest_unit=int(np.add.reduce(list(regions.values())).max()))
+
+
+def unit_bits(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_bytes: bool = False) -> Ints:
+    """Bits that each unit takes, (N,)."""
+    return np.asarray(np.add.reduce(list(_regions(wiring, formats, learner, whole_bytes).values())))
+
+
+def dense_bits(neurons: int, weight_bits: int, *, square: bool = False) -> int:
+    """Bits of a dense factor of the covariance: n (n + 1) / 2 weights, or n^2 as full matrices are stored."""
+    return (neurons * neurons if square else neurons * (neurons + 1) // 2) * weight_bits
+
+
+def stored_width(bits: int, whole_bytes: bool) -> int:
+    """Width of a stored number: as it is, or the C type that holds it."""
+    return next((width for width in (8, 16, 32, 64) if width >= bits), bits) if whole_bytes else bits
+
+
+def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) -> dict[str, Ints]:
+    choose("learner", learner, LEARNERS)
+    m, units = wiring.channels, wiring.units
+
+    def each(count: int, bits: int) -> Ints:
+        return np.full(units, count * stored_width(bits, whole_bytes), np.int64)
+
+    A, master = formats.accumulator_bits, formats.weight_bits + EXTRA
+    numbers = stored_width(master, whole_bytes) + stored_width(master + MEAN, whole_bytes)
+    learned = (wiring.weights - m) * numbers + each(m, 2 * formats.word_bits + POWER)
+    learned = learned + each(m if wiring.signal else 0, A + MEAN)
+    slots = wiring.parents.shape[1] + wiring.readers.shape[1]
+    place = max((units - 1).bit_length(), 1)
+    return {
+        "weights": wiring.weights * stored_width(formats.weight_bits, whole_bytes),
+        "biases": each(m if wiring.signal else 0, A),
+        "shifts": each(4, (A - 1).bit_length()),
+        "topology": each(slots, units.bit_length()) + each(1, place),
+        "generator": each(1, GENERATORS[formats.generator].width),
+        "words": each(m, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
+        "learner": learned if learner != "none" else each(0, A),
+    }

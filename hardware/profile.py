@@ -1,0 +1,119 @@
+"""Chip profiles: what is published of a chip, each figure with its source and standing. What is not, stays unknown."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from localnoise.errors import FileFormatError, choose
+from localnoise.hardware.profile_schema import (
+    ENERGIES,
+    KINDS,
+    LIMITS,
+    Figure,
+    check_keys,
+    fail,
+    read_figure,
+    table_of,
+    text_of,
+)
+
+_FOLDER = Path(__file__).parent / "profiles"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What a chip offers to a grid.
+
+    Attributes
+    ----------
+    name, title, note : str
+        The file's name without its ending; the chip's; what to know about its figures.
+    kind : str
+        "neuromorphic" (cores that exchange messages), "microcontroller" or "fpga" (one memory), or "ideal".
+    limits : dict of Figure
+        Every limit of the kind, `profile_schema.LIMITS`. Neurons are channels: a unit of m channels takes m. Programs
+        and logic have no fan-in, no cores' axons: their memory and blocks are what limits a grid.
+    clock : Figure
+        Hz.
+    energy : dict of Figure
+        pJ, those that are published: "synapse" (a weight read, multiplied, added), "update" and "access" (of a neuron
+        and its state), "message" (a word sent), "hop" (a word, one core further), "random" (one random number).
+    facts : dict of Figure
+        What else is published, for the reader.
+    """
+
+    name: str
+    title: str
+    note: str
+    kind: str
+    limits: Mapping[str, Figure]
+    clock: Figure
+    energy: Mapping[str, Figure]
+    facts: Mapping[str, Figure]
+
+    def limit(self, name: str) -> float | None:
+        """Return the limit's number: infinity where there is none, None where it is unknown or not of this kind."""
+        figure = self.limits.get(name)
+        return None if figure is None else figure.number
+
+    @property
+    def one_memory(self) -> bool:
+        """Whether all units share one memory, so that no word is sent."""
+        return self.kind in ("microcontroller", "fpga")
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that ship with the package, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Return a shipped profile by name, or your own by its path (a Path, or a text that ends in .toml).
+
+    Raises
+    ------
+    ArgumentError
+        No profile has this name; the message suggests the nearest.
+    FileFormatError
+        The file is missing, is not TOML, or breaks the schema: one sentence that names file and field.
+    """
+    named = isinstance(name_or_path, str) and not name_or_path.endswith(".toml") and os.sep not in name_or_path
+    if named or not isinstance(name_or_path, (str, Path)):
+        return _read(_FOLDER / f"{choose('profile', name_or_path, profile_names())}.toml")
+    return _read(Path(name_or_path))
+
+
+def _read(path: Path) -> Profile:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror}): expected a chip profile in TOML") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path}: is not TOML ({error}): expected a chip profile") from None
+    check_keys(path, "", raw, ("title", "kind", "note", "clock", "limits", "energy", "facts"), required=False)
+    check_keys(path, "", {key: raw[key] for key in _REQUIRED if key in raw}, _REQUIRED, required=True)
+    kind = raw["kind"]
+    if kind not in KINDS:
+        raise fail(path, "kind", f"is {kind!r}", f"one of {', '.join(KINDS)}")
+    limits, energy = table_of(path, "limits", raw["limits"]), table_of(path, "energy", raw.get("energy", {}))
+    facts = table_of(path, "facts", raw.get("facts", {}))
+    units = LIMITS[kind]
+    check_keys(path, "limits", limits, units, required=True)
+    check_keys(path, "energy", energy, ENERGIES, required=False)
+    return Profile(
+        name=path.stem,
+        title=text_of(path, "title", raw["title"]),
+        note=text_of(path, "note", raw.get("note", "-")),
+        kind=kind,
+        limits={key: read_figure(path, f"limits.{key}", limits[key], units[key]) for key in units if key in limits},
+        clock=read_figure(path, "clock", raw["clock"], "Hz"),
+        energy={key: read_figure(path, f"energy.{key}", value, "pJ") for key, value in energy.items()},
+        facts={key: read_figure(path, f"facts.{key}", value, None) for key, value in facts.items()},
+    )
+
+
+_REQUIRED = ("title", "kind", "clock", "limits")

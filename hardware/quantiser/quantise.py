@@ -1,0 +1,120 @@
+"""Quantise a grid: scales first, then unit by unit in sweep order, each compensating what its parents became."""
+
+from typing import Any
+
+import numpy as np
+
+from localnoise import UnitGrid
+from localnoise.errors import ArgumentError
+from localnoise.field import Field
+from localnoise.gain import marginal_variance
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.fixedpoint import to_words
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.quantiser.realised import Covariance, Means, Unfed
+from localnoise.hardware.quantiser.scales import fractions
+from localnoise.hardware.quantiser.target import Floats, Target, target
+from localnoise.hardware.words import NEAR, OWN, READ, IntegerField
+from localnoise.streams import Progress
+from localnoise.validate import as_activity
+
+FEEDBACK_NEURONS = 8192  # the realised covariance of more is not kept: 512 MB
+
+
+def quantise(
+    grid: UnitGrid,
+    formats: Formats | None = None,
+    *,
+    h: Any = None,
+    d: Any = None,
+    feedback: bool = True,
+    progress: Progress | None = None,
+) -> ChipGrid:
+    """Return `grid` in integers, to be emulated, fitted onto a chip and exported.
+
+    With feedback, unit by unit in sweep order: the best weights for the parents *as they were realised* are
+    w = Sigma_uP C_PP^-1 (Sigma: the grid's covariance, C: the realised one, rounding noise included); they are rounded
+    with feedback among themselves, and the private noise supplies the variance that is then missing, at least half of
+    its own. The mean of a signal-dependent field is fitted likewise, on the calibration activations. This is offline
+    and central: it holds the covariance of all units, O(n^2) memory, O(n^2 m K) time. Without feedback, or with more
+    than 8,192 neurons, weights are rounded to the nearest.
+
+    Parameters
+    ----------
+    grid : UnitGrid
+        Learned and normalised.
+    formats : Formats
+        Default: 8-bit weights, 12-bit words.
+    h : (T, C, H, W)
+        Activations to calibrate on; needed with signal dependence, and only there. A thousand or more.
+    d : (T, C, H, W)
+        Displacements that the chip is to learn from: words are then scaled to hold them, too.
+    progress : callable
+        Told (units quantised, all units).
+
+    Raises
+    ------
+    ArgumentError
+        A unit without variance, or formats too narrow for one: named in the message.
+    """
+    formats = Formats() if formats is None else formats
+    layout = (grid.config.channels, grid.config.shape, np.float32)
+    if grid.field.signal == (h is None):
+        raise ArgumentError(
+            f"h is {'missing' if h is None else 'given'}, but the grid has signal={grid.config.signal!r}: expected "
+            f"{'the activations to calibrate on' if h is None else 'none'}; use quantise(grid{', h=h' * (h is None)})"
+        )
+    h3 = None if h is None else as_activity("h", h, *layout)
+    d3 = None if d is None else as_activity("d", d, *layout)
+    t = _target(grid, formats, h3, d3)
+    bits = fractions(t, formats, learning=d is not None)
+    neurons = grid.config.neurons
+    units: Any = Covariance(grid.field, t, formats) if feedback and neurons <= FEEDBACK_NEURONS else Unfed(t, formats)
+    means = None if h3 is None else Means(grid, t, to_words(h3, t.activation_scale, formats.activation_bits))
+    words = _empty(grid.field, t, bits)
+    for done, u in enumerate(grid.field.order, 1):
+        words.B[u], words.L[u], words.s[u] = units.round(u, bits[u])
+        if means is not None:
+            realised = (words.B[u] * 0.5 ** bits[u, NEAR], words.L[u] * 0.5 ** bits[u, NEAR])
+            words.G[u], bias = means.round(u, *realised, int(bits[u, READ]), formats.weight_limit, feedback)
+            words.bias[u] = np.floor(np.ldexp(bias, int(words.fraction[u])) + 0.5)
+        if progress is not None and (done % 16 == 0 or done == len(t.scale)):
+            progress(done, len(t.scale))
+    chip = ChipGrid(grid.config, formats, words)
+    chip.provenance = dict(grid.provenance)
+    return chip
+
+
+def _target(grid: UnitGrid, formats: Formats, h: Any, d: Any) -> Target:
+    power = marginal_variance(grid.field)
+    if h is not None:
+        shaped = h.reshape(len(h), grid.config.channels, *grid.config.shape)
+        power = power + _power(grid.mean(shaped).reshape(h.shape))
+    if d is not None:
+        power = np.maximum(power, _power(d))
+    loudest = 0.0 if h is None else max(float(np.abs(h).max()), np.finfo(np.float32).tiny)
+    return target(grid.field, formats, np.sqrt(power.max(axis=1)), loudest, grid.config.shape[1])
+
+
+def _power(activity: Any) -> Floats:
+    """Mean square of each neuron, (N, m), from (T, m, N)."""
+    return np.asarray(np.square(activity, dtype=np.float64).mean(axis=0).T)
+
+
+def _empty(field: Field, t: Target, bits: Any) -> IntegerField:
+    fraction = bits.max(axis=1, initial=0)
+    m = t.s.shape[1]
+    return IntegerField(
+        order=field.order,
+        parents=field.parents,
+        readers=field.readers,
+        bias=np.zeros(t.a.shape, np.int64),
+        G=np.zeros(t.G.shape, np.int32),
+        B=np.zeros(t.B.shape, np.int32),
+        L=np.zeros((len(t.scale), m, m), np.int32),
+        s=np.zeros(t.s.shape, np.int32),
+        lift=(fraction[:, None] - bits[:, [READ, NEAR, OWN]]).astype(np.int32),
+        fraction=fraction.astype(np.int32),
+        scale=t.scale,
+        activation_scale=t.activation_scale,
+    )

@@ -1,0 +1,86 @@
+"""A noise field in integers, as a chip holds it: one row a unit.
+
+With words of scale 2^-scale[u] (unit u's output is word 2^-scale[u], its gain included) a draw is, channel by channel,
+
+    acc      = bias[u, i] + (G h_R(u))_i 2^lift[u, 0]
+               + ((B eta_P(u))_i + sum_{j < i} L[i, j] eta_uj) 2^lift[u, 1] + s_i xi_i 2^lift[u, 2]
+    eta_ui   = word(round(acc 2^-fraction[u]))
+
+The private factor S_u = T diag(s), T unit lower triangular, is applied as T^-1 = I - L from the left: a unit's own
+earlier channels act as parents. Sigma is that of the float field, without a triangular product of noise, and every
+weight of the unit can be learned as a prediction (Pourahmadi 1999, Biometrika 86: the modified Cholesky factors).
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.int32]
+READ, NEAR, OWN = 0, 1, 2  # columns of `lift`: what the partial sum multiplies
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerField:
+    """Integers of N units with m channels, K parents and R readable activations each.
+
+    Attributes
+    ----------
+    order, parents, readers : int32
+        (N,), (N, K), (N, R); -1 where there is none.
+    bias : (N, m) int64
+        At the accumulator's fraction.
+    G, B, L : int32
+        (N, m, R m), (N, m, K m), (N, m, m) strictly lower triangular.
+    s : (N, m) int32
+        Of the private noise, positive.
+    lift : (N, 3) int32
+        Left shifts of the partial sums.
+    fraction : (N,) int32
+        Bits of the accumulator below a word.
+    scale : (N,) int32
+        A word's fraction bits, may be negative: value = word 2^-scale.
+    activation_scale : int
+        An activation word's fraction bits.
+    """
+
+    order: Words
+    parents: Words
+    readers: Words
+    bias: npt.NDArray[np.int64]
+    G: Words
+    B: Words
+    L: Words
+    s: Words
+    lift: Words
+    fraction: Words
+    scale: Words
+    activation_scale: int
+
+    @property
+    def units(self) -> int:
+        """N."""
+        return len(self.order)
+
+    @property
+    def channels(self) -> int:
+        """Channels per unit, m."""
+        return int(self.s.shape[1])
+
+    @property
+    def signal(self) -> bool:
+        """Whether the units read the activation."""
+        return bool(self.readers.shape[1] > 0)
+
+    @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays by name, in the order of the attributes."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "activation_scale"}
+
+    @property
+    def weights(self) -> npt.NDArray[np.int64]:
+        """Weights that each unit stores, (N,): of existing links, of own earlier channels, of its noise."""
+        m = self.channels
+        links = (self.parents >= 0).sum(1) + (self.readers >= 0).sum(1)
+        return np.asarray(links * m * m + m * (m - 1) // 2 + m, np.int64)

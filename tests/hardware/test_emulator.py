@@ -1,0 +1,145 @@
+"""The emulator draws what Python's integers draw, however the stream is cut, in every format."""
+
+import naive_chip as naive
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import localnoise as ln
+from localnoise.errors import ArgumentError
+from localnoise.hardware import ChipGrid, Formats, quantise
+from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
+
+
+def learned(shape=(3, 4), channels=3, seed=0, signal="none", **wiring):
+    rng = np.random.default_rng(seed)
+    h = np.tanh(rng.normal(size=(400, channels, *shape))).astype(np.float32)
+    d = 0.3 * rng.normal(size=h.shape) + 0.4 * np.roll(h, 1, 3) * (signal == "local")
+    d = (d + np.roll(d, 1, 2) + np.roll(d, 1, 1)).astype(np.float32)
+    grid = ln.UnitGrid(shape=shape, channels=channels, signal=signal, **wiring)
+    return (grid.learn(d, h), h) if signal == "local" else (grid.learn(d), None)
+
+
+def made(formats, **options):
+    grid, h = learned(**options)
+    return quantise(grid, formats, h=h)
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("overflow", OVERFLOWS)
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("normal", NORMALS)
+def test_words_equal_pythons_integers(rounding, overflow, generator, normal):
+    formats = Formats(rounding=rounding, overflow=overflow, generator=generator, normal=normal)
+    chip = made(formats, shape=(2, 3), channels=2)
+    assert np.array_equal(chip.words(3, seed=5).reshape(3, 2, 6), naive.words(chip, 3, seed=5))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    channels=st.integers(1, 5),
+    parents=st.integers(1, 6),
+    order=st.sampled_from(["raster", "multiscale"]),
+    weight_bits=st.integers(2, 16),
+    word_bits=st.integers(4, 16),
+    k=st.integers(1, 16),
+    signal=st.sampled_from(["none", "local"]),
+    seed=st.integers(0, 2**64 - 1),
+)
+def test_any_small_grid(shape, channels, parents, order, weight_bits, word_bits, k, signal, seed):
+    formats = Formats(weight_bits=weight_bits, word_bits=word_bits, normal_bytes=k, accumulator_bits=48)
+    grid, h = learned(shape, channels, signal=signal, order=order, parents=parents)
+    chip = quantise(grid, formats, h=h)
+    inputs = None if h is None else chip.activation_words(h[:2])
+    flat = None if h is None else inputs.reshape(2, channels, -1)
+    found = chip.words(2, seed=seed, h=inputs).reshape(2, channels, -1)
+    assert np.array_equal(found, naive.words(chip, 2, seed, flat))
+
+
+def test_an_overflowing_word_wraps_or_saturates():
+    grid, _ = learned()
+    for overflow in OVERFLOWS:
+        chip = quantise(grid, Formats(overflow=overflow))
+        loud = ChipGrid(chip.config, chip.formats, chip.field)
+        loud.field.lift[:, 2] += 3  # eight times the private noise: words leave their range
+        found = loud.words(4, seed=1).reshape(4, 3, 12)
+        assert np.array_equal(found, naive.words(loud, 4, seed=1))
+        assert (found == 2047).any() == (overflow == "saturate")
+
+
+@pytest.mark.parametrize("signal", ["none", "local"])
+def test_how_a_stream_is_cut_changes_no_bit(signal):
+    grid, h = learned(shape=(5, 6), channels=2, signal=signal, parents=4)
+    chip = quantise(grid, Formats(rounding="stochastic"), h=h)
+    h = np.resize(h if h is not None else np.zeros(1, np.float32), (150, 2, 5, 6))
+    whole = chip.perturb(h, seed=9)
+    parts = [chip.perturb(h[a:b], seed=9, start=a) for a, b in ((0, 1), (1, 70), (70, 150))]
+    assert np.array_equal(whole, np.concatenate(parts))
+    places = np.array([7, 3, 149, 3])
+    assert np.array_equal(chip.perturb(h[places], seed=9, start=places), whole[places])
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        assert np.array_equal(chip.perturb(h, seed=9), whole)
+    finally:
+        numba.set_num_threads(threads)
+    assert not np.array_equal(chip.perturb(h, seed=10), whole)
+
+
+def test_values_are_words_times_their_scale():
+    chip = made(Formats(), parents=4)
+    scale = np.ldexp(1.0, -chip.field.scale).reshape(3, 4)
+    assert np.array_equal(chip.sample(70, seed=2), (chip.words(70, seed=2) * scale).astype(np.float32))
+
+
+def test_draws_have_the_realised_covariance():
+    chip = made(Formats(word_bits=14), parents=4)
+    x = chip.sample(100_000, seed=3).reshape(100_000, -1)
+    Sigma = chip.covariance()
+    error = np.cov(x.T) - Sigma
+    deviation = np.sqrt((np.outer(np.diag(Sigma), np.diag(Sigma)) + Sigma**2) / len(x))
+    assert (abs(error) / deviation).max() < 6  # 666 entries, rounding noise far below sampling error
+
+
+def test_mean_and_its_adjoint():
+    grid, h = learned(signal="local", parents=4)
+    chip = quantise(grid, Formats(weight_bits=12, word_bits=16, activation_bits=12), h=h)
+    linear, zero = chip.mean(h[:50]), chip.mean(np.zeros_like(h[:1]))
+    scale = abs(linear).max()
+    assert abs(linear - grid.mean(h[:50])).max() < 0.02 * scale
+    g = np.random.default_rng(1).normal(size=h[:50].shape).astype(np.float32)
+    assert np.allclose((g * (linear - zero)).sum(), (chip.pull_back(g) * h[:50]).sum(), rtol=0.02)
+
+
+def test_torch_layer_takes_it():
+    torch = pytest.importorskip("torch")
+    from localnoise.nn import NoiseLayer
+
+    grid, h = learned(signal="local", parents=4)
+    chip = quantise(grid, h=h)
+    x = torch.from_numpy(h[:9]).requires_grad_()
+    y = NoiseLayer(chip, seed=4)(x)
+    assert np.array_equal((y - x).detach().numpy(), (h[:9] + chip.perturb(h[:9], seed=4)) - h[:9])
+    y.sum().backward()
+    assert np.allclose(x.grad.numpy(), 1 + chip.pull_back(np.ones_like(h[:9])))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight_bits": 1}, "weight_bits=1: expected a whole number of 2 to 16"),
+        ({"word_bits": 12.5}, "word_bits=12.5"),
+        ({"rounding": "half-evn"}, "did you mean 'half-even'"),
+        ({"overflow": "clip"}, "overflow='clip'"),
+        ({"generator": "lfsr31"}, "did you mean 'lfsr"),
+        ({"normal": "sums"}, "did you mean 'sum'"),
+        ({"normal_bytes": 0}, "normal_bytes=0"),
+        ({"accumulator_bits": 65}, "accumulator_bits=65"),
+    ],
+)
+def test_wrong_formats_get_one_sentence(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        Formats(**options)

@@ -92,18 +92,19 @@ class ChipGrid:
         (`generators.seeding`), which `seed` shifts; draw t uses its steps t S to (t + 1) S.
         """
         eta = as_out(out, as_count("count", count), *self._layout)
-        return self._shaped(self._draw(eta, None, seed, start, signal=False))
+        return np.asarray(self._shaped(self._draw(eta, None, seed, start, signal=False)))
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0, out: Any = None) -> Array:
         """One draw for each activation h (T, C, H, W), which becomes activation words first: mean(h) + noise."""
         h3 = as_activity("h", h, *self._layout)
         eta = as_out(out, len(h3), *self._layout)
-        return self._shaped(self._draw(eta, h3, seed, start, signal=self.field.signal))
+        return np.asarray(self._shaped(self._draw(eta, h3, seed, start, signal=self.field.signal)))
 
     def mean(self, h: npt.ArrayLike) -> Array:
         """Return the field without private noise, (T, C, H, W): rounding and overflow included."""
         h3 = as_activity("h", h, *self._layout)
-        return self._shaped(self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, noisy=False))
+        drawn = self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, noisy=False)
+        return np.asarray(self._shaped(drawn))
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
         """Adjoint of the linear part of `realised`'s mean: rounding and overflow count as the identity."""
@@ -113,7 +114,7 @@ class ChipGrid:
         """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
         out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
         h3 = None if h is None else np.ascontiguousarray(h, np.int32).reshape(out.shape)
-        return self._shaped(self._draw(out, h3, seed, start, signal=h is not None))
+        return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
 
     def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""

@@ -35,7 +35,7 @@ def to_words(values: npt.ArrayLike, scale: Any, bits: int) -> Integers:
     """Return saturate(floor(values 2^scale + 1/2)) in `bits` bits; `scale` broadcasts. Values are real numbers."""
     top = float(2 ** (bits - 1))
     scaled = np.floor(np.ldexp(np.asarray(values, np.float64), scale) + 0.5)
-    return np.clip(scaled, -top, top - 1).astype(np.int32)
+    return np.asarray(np.clip(scaled, -top, top - 1), np.int32)
 
 
 def to_values(words: npt.ArrayLike, scale: Any, dtype: Any = np.float32) -> Any:

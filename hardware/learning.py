@@ -100,7 +100,7 @@ def observe(field: IntegerField, formats: Formats, rule: OnChip, state: State, d
 
     numbers = (formats.weight_limit, formats.word_limit, rule.extra, GENERATORS[formats.generator].kind)
     options = (rule.rate, rule.halving, rule.memory)
-    arrays = tuple(state[name] for name in ("V", "bias", "mean", "mean_bias", "power", "states"))
+    arrays: Any = tuple(state[name] for name in ("V", "bias", "mean", "mean_bias", "power", "states"))
     topology = (field.parents, field.readers, field.lift, field.fraction)
     whole = tuple(np.int64(number) for number in numbers), (*(np.int64(n) for n in options), rule.stochastic)
     learn(*arrays, d, h, *topology, np.int64(state["seen"]), RULES.index(rule.rule), *whole)

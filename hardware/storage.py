@@ -1,7 +1,8 @@
 """A chip grid as one HDF5 file: configuration, formats, integers, provenance.
 
 Layout (schema 1): root attributes `format`, `schema`, `config`, `formats`, `provenance` (JSON), `activation_scale`;
-one dataset an array of `IntegerField`; group `learner`, where the chip has learned: `options` (JSON), `seen`, state. Metadata and packed data carry checksums, so that a damaged byte is found.
+one dataset an array of `IntegerField`; group `learner`, where the chip has learned, with attributes `options` (JSON),
+`seen` and one dataset an array of its state. Metadata and packed data carry checksums: a damaged byte is found.
 """
 
 import json

@@ -10,7 +10,7 @@ The *draw of a byte* is eight ticks, then the low eight bits of the state. Eight
 Taps lie above bit 8, so that the low byte is eight successive bits a(n) .. a(n + 7) of the output. With a tap below,
 as in XAPP052's (32, 22, 2, 1), bits above it are sums such as a(n) + a(n + 1), which are the same sequence from
 *elsewhere* on the cycle: high bits of one unit then meet low bits of another although their states never do
-(measured for (16, 15, 13, 4) and 196 units: |r| = 0.14).
+(measured for (16, 15, 13, 4), 196 units, popcount: |r| = 0.14).
 
 Source of the taps: 24 from Xilinx XAPP052 (Alfke 1996), table 3; 16 and 32 from Ward and Molteno, "Table of linear
 feedback shift registers", University of Otago, 2007. Tables give them for the Fibonacci form; the Galois form may have

@@ -46,7 +46,7 @@ def apply(matrix: Words, states: Any) -> Words:
     array of the shape of `states`, uint64
     """
     states = np.asarray(states, np.uint64)
-    out = np.zeros_like(states)
+    out: Words = np.zeros_like(states)
     for j, column in enumerate(matrix):
         out ^= (states >> np.uint64(j) & _ONE) * column
     return out

@@ -92,7 +92,7 @@ def _target(grid: UnitGrid, formats: Formats, h: Any, d: Any) -> Target:
         power = power + _power(grid.mean(shaped).reshape(h.shape))
     if d is not None:
         power = np.maximum(power, _power(d))
-    loudest = 0.0 if h is None else max(float(np.abs(h).max()), np.finfo(np.float32).tiny)
+    loudest = 0.0 if h is None else max(float(np.abs(h).max()), float(np.finfo(np.float32).tiny))
     return target(grid.field, formats, np.sqrt(power.max(axis=1)), loudest, grid.config.shape[1])
 
 

@@ -10,6 +10,7 @@ from threading import Lock, Timer
 
 from numba.core import event
 
+_OURS = ("localnoise.kernels", "localnoise.hardware")
 _WORDS = "localnoise: compiling for this machine, once; a first call can take half a minute ...\n"
 
 
@@ -22,7 +23,7 @@ class Announcer(event.Listener):
 
     def on_start(self, event):
         """Begin to wait, unless a kernel that calls this one does."""
-        if self.said or not event.data["dispatcher"].py_func.__module__.startswith("localnoise.kernels"):
+        if self.said or not event.data["dispatcher"].py_func.__module__.startswith(_OURS):
             return
         with self._lock:
             self._depth += 1

@@ -6,6 +6,7 @@ Start with `quantise`, which turns a learned `UnitGrid` into a `ChipGrid`: integ
 from localnoise.hardware.emulator import ChipGrid as ChipGrid
 from localnoise.hardware.formats import Formats as Formats
 from localnoise.hardware.learning import OnChip as OnChip
+from localnoise.hardware.quantiser import Report as Report
 from localnoise.hardware.quantiser import quantise as quantise
 from localnoise.hardware.quantiser import report as report
 from localnoise.hardware.storage import load_chip as load_chip

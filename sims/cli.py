@@ -33,6 +33,8 @@ COMMANDS = {
         "What robustness costs: clean against robust accuracy, by noise variance.",
     ),
     "transfer": ("transfer:transfer", "Which source's noise helps against which threat: heat maps."),
+    "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
+    "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
     "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
 }
 

@@ -1,4 +1,4 @@
-"""Options that commands which learn grids share."""
+"""Options that commands share: those that learn grids, and those that run experiments."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,3 +11,9 @@ Order = Annotated[str, typer.Option(help="multiscale or raster.")]
 Parents = Annotated[int | None, typer.Option(help="Most parents per unit.")]
 Radius = Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")]
 SignalRadius = Annotated[int, typer.Option(help="Radius of the activations read.")]
+Budget = Annotated[str, typer.Option("--budget", help="quick, standard or full.")]
+Seeds = Annotated[int | None, typer.Option(help="How many; default: the budget's.")]
+Epochs = Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")]
+Jobs = Annotated[int, typer.Option(help="Processes.")]
+Mix = Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.experiments.budget import Budget
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
@@ -63,6 +64,19 @@ def matched(seeds: Iterable[int], arms: Iterable[str], threats: Iterable[Threat]
             source = Source.default(attack if one.name == "adaptive" else one.name, one.level)
             out += trained_on(seed, (source,), arms, [Threat(name="clean", level=0.0, images=clean), one])
     return list(dict.fromkeys(out))
+
+
+def own_threats(sources: str, arms: Iterable[str], plan: Budget) -> tuple[list[Cell], list[Source]]:
+    """Cells of each source's nets, clean and against what the source itself does; and the sources."""
+    names, cells, learned = list(arms), [], []
+    for text in sources.split(","):
+        source = Source.default(*named(text)).of(plan.displaced)
+        learned.append(source)
+        own = Threat(name=source.name, level=source.level, images=plan.images)
+        against = [Threat(name="clean", level=0.0, images=plan.images), own]
+        for seed in range(plan.seeds):
+            cells += trained_on(seed, (source,), names, against)
+    return sorted(dict.fromkeys(cells), key=lambda cell: cell.seed), learned
 
 
 def trained_on(seed: int, sources: tuple[Source, ...], arms: Iterable[str], threats: Iterable[Threat]) -> list[Cell]:

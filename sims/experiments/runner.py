@@ -16,6 +16,7 @@ from localnoise.sims.data import Dataset
 from localnoise.sims.defences import added_parameters
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.facts import facts
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
@@ -54,7 +55,7 @@ class Runner:
     _bench: Workbench | None = None
     _displaced: dict[tuple[str, float, int | None], tuple[Tensor, Tensor]] = field(default_factory=dict)
     _examiner: Examiner | None = None
-    _trained: tuple[Cell, Predictor, int, float] | None = None
+    _trained: tuple[Cell, Predictor, dict[str, float]] | None = None
 
     def run(self, cell: Cell) -> Result:
         """Learn, retrain and test one cell; cells that differ in their threats alone share the trained network."""
@@ -63,27 +64,28 @@ class Runner:
         if self._trained is None or self._trained[0] != cell.trained:
             self._trained = None  # a bank and the next may not fit into memory together
             self._trained = (cell.trained, *self._train(cell, bench))
-        _, predictor, parameters, size = self._trained
+        _, predictor, size = self._trained
         if self._examiner is None or self._examiner.bench is not bench:
             self._examiner = Examiner(bench, self.settings, self.stage)
         values = self._examiner.examine(cell, predictor)
-        values |= {"parameters": parameters, "bytes_per_unit": size}
+        values |= size
         return Result(values, getattr(predictor.noise, "noise", None), perf_counter() - began)
 
-    def _train(self, cell: Cell, bench: Workbench) -> tuple[Predictor, int, float]:
-        """Return the deployed predictor, its noise's numbers and its bytes per unit."""
+    def _train(self, cell: Cell, bench: Workbench) -> tuple[Predictor, dict[str, float]]:
+        """Return the deployed predictor, and the size and `facts` of its noise."""
         arm, s = ARMS[cell.arm], self.settings
         epochs = s.base_epochs if arm.whole else s.epochs
         tick = ticker(self.stage, "retrain", epochs * len(bench.h_train))
         if arm.train is not None:
             predictor = arm.train(lesson(cell, bench, epochs, tick))
             added = added_parameters(predictor)
-            return predictor, added, added * 4 / math.prod(bench.network.layout[1:])
+            return predictor, {"parameters": added, "bytes_per_unit": added * 4 / math.prod(bench.network.layout[1:])}
         noise = self._noise(cell, bench, arm)
         layer = NoiseLayer(noise, when=arm.when, seed=cell.seed)
         own = {"epochs": epochs, "seed": cell.seed, "draws": s.draws}
         predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **own)
-        return predictor, noise.parameters, float(noise.bytes_per_unit)
+        size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
+        return predictor, size | facts(noise)
 
     def bench(self, seed: int) -> Workbench:
         """Return the seed's workbench, made when it is first needed."""

@@ -1,12 +1,19 @@
-"""Figures of quantised grids: errors unit by unit."""
+"""Figures of chip grids: errors unit by unit; robustness against bits; robustness against wires and bytes."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from localnoise.hardware import ChipGrid
-from localnoise.hardware.quantiser import Report
+from localnoise.hardware import ChipGrid, Report
+from localnoise.hardware.profile import Profile
+from localnoise.sims.reports.deployed import Row
 from localnoise.sims.reports.figures import drawn
+
+_HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKS = "osD^vP"
+Table = dict[tuple[str, str], Row]
 
 
 def quantised_figure(found: Report, chip: ChipGrid, path: Path) -> None:
@@ -29,3 +36,72 @@ def quantised_figure(found: Report, chip: ChipGrid, path: Path) -> None:
             axes.yaxis.get_major_locator().set_params(integer=True)
         f = chip.formats
         figure.suptitle(f"{f.weight_bits}-bit weights, {f.word_bits}-bit words, {f.generator}", fontsize=9)
+
+
+def bits_figure(table: Table, by_weight: dict[int, str], by_word: dict[int, str], path: Path) -> None:
+    """Accuracy less float against weight bits and word bits, a line a source; divergence against weight bits."""
+    sources = list(dict.fromkeys(source for _, source in table))
+    with drawn(path, (9.6, 3.2)) as figure:
+        left, middle, right = figure.subplots(1, 3)
+        for axes, arms, name in ((left, by_weight, "weight"), (middle, by_word, "word")):
+            for index, source in enumerate(sources):
+                found = [(n, row.less) for n, arm in arms.items() if (row := table.get((arm, source))) and row.less]
+                bits, gaps = [n for n, _ in found], [gap for _, gap in found]
+                spread = [[g.mean - g.low for g in gaps], [g.high - g.mean for g in gaps]]
+                style = {"color": _HUES[index % 7], "marker": _MARKS[index % 6], "ms": 4, "lw": 1}
+                axes.errorbar(bits, [g.mean for g in gaps], spread, label=source.replace("@", " "), **style)
+            axes.axhspan(-0.01, 0.01, color="#999999", alpha=0.25, lw=0)
+            axes.set(xlabel=f"{name} bits", ylabel="accuracy less float (share of images)")
+        for index, source in enumerate(sources):
+            found = [(n, row.facts) for n, arm in by_weight.items() if (row := table.get((arm, source))) and row.facts]
+            bits, nats = [n for n, _ in found], [facts["divergence"] for _, facts in found]
+            right.semilogy(bits, nats, marker=_MARKS[index % 6], ms=4, lw=1, color=_HUES[index % 7])
+        right.set(xlabel="weight bits", ylabel="KL divergence (nats per unit)")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside right center", frameon=False,
+                      title="■ within 1 point")  # fmt: skip
+
+
+def wires_figure(table: Table, arms: dict[str, Sequence[str]], chips: dict[str, float], path: Path) -> None:
+    """Mean retention over the sources against links, wire length and bytes per unit, a line an order.
+
+    arms : arms of each order, by fan-in;  chips : bytes per unit that each chip has room for.
+    """
+    sources = list(dict.fromkeys(source for _, source in table))
+    with drawn(path, (10.2, 3.4)) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        places = (("links", "links"), ("wire length (units' pitch)", "wire_length"), ("bytes per unit", ""))
+        for axes, (label, fact) in zip(panels, places, strict=True):
+            for index, (order, names) in enumerate(arms.items()):
+                points = [point for arm in names if (point := _mean(table, arm, sources, fact))]
+                x, y = [point[0] for point in points], [point[1] for point in points]  # none without a central gain
+                axes.plot(x, y, marker=_MARKS[index], ms=4, lw=1, color=_HUES[index], label=order)
+            axes.axhline(1, color="#333333", lw=0.8, ls="--")
+            axes.set(xlabel=label, xscale="log")
+        most = 4 * max(row.bytes_per_unit for row in table.values() if "links" in row.facts)
+        shown = {name: room for name, room in chips.items() if room < most}  # far beyond, a chip sets no limit here
+        for index, (name, room) in enumerate(shown.items()):
+            panels[2].axvline(room, color=_HUES[2 + index % 5], lw=1, ls=":", label=name)
+        panels[0].set_ylabel(f"retention, mean of {len(sources)} sources")
+        figure.legend(*panels[2].get_legend_handles_labels(), loc="outside right center", frameon=False)
+
+
+def _mean(table: Table, arm: str, sources: Sequence[str], fact: str) -> tuple[float, float] | None:
+    own = [table[arm, source] for source in sources if (arm, source) in table]
+    shares = [row.kept.share.mean for row in own if row.kept and row.kept.share]
+    if not shares:
+        return None
+    return own[0].facts[fact] if fact else own[0].bytes_per_unit, float(np.mean(shares))
+
+
+def room(profile: Profile, units: int, weight_bits: int = 8) -> float | None:
+    """Bytes per unit that a chip's memory has room for, of `units`; None where it is not published, or not limited."""
+    limits: dict[str, Any] = {name: profile.limit(name) for name in profile.limits}
+    bits = [limits.get(name) for name in ("block_ram", "single_port_ram")]
+    known = [
+        limits.get("flash"),
+        limits.get("memory"),
+        None if limits.get("weights") is None else limits["weights"] * weight_bits / 8,
+        sum(b for b in bits if b) / 8 if any(bits) else None,
+    ]
+    found = [value for value in known if value is not None and np.isfinite(value)]
+    return min(found) / units if found else None

@@ -82,7 +82,7 @@ def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
         outcome.correct[seed] = results[f"correct.{label}"]
         if reason := results.get("adaptive.unreliable"):
             outcome.unreliable[seed] = reason
-        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith("adaptive.")}
+        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(("adaptive.", "noise."))}
     return found
 
 

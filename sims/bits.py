@@ -1,0 +1,57 @@
+"""How many bits robustness needs: the local field in integers, beside floating point, over weight and word bits."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localnoise.sims.arms import ARMS
+from localnoise.sims.arms.chips import BITS, WEIGHT_BITS, WORD_BITS
+from localnoise.sims.console import console
+from localnoise.sims.experiments.budget import budget
+from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.matched import own_threats
+from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
+from localnoise.sims.reports import chips, deployed
+from localnoise.sims.reports.comparison import outcomes
+
+SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
+
+
+def bits(
+    sources: Annotated[str, typer.Option(help="NAME@LEVEL,...: learned from, and tested on.")] = SOURCES,
+    weight_bits: Annotated[str, typer.Option(help="With 12-bit words; of 2, 3, 4, 5, 6, 8, 12, 16.")] = "2,3,4,6,8,16",
+    word_bits: Annotated[str, typer.Option(help="With 8-bit weights; of 4, 6, 8, 10, 16.")] = "4,6,8,10,16",
+    spend: Budget = "quick",
+    seeds: Seeds = None,
+    epochs: Epochs = None,
+    out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/bits"),
+    data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    mix: Mix = False,
+) -> None:
+    """Sweep the bits of weights and words: networks trained and tested with the noise that the chip would draw.
+
+    Examples
+    --------
+        localnoise bits --sources rotate@2 --weight-bits 4,8 --word-bits 8
+
+        localnoise bits --budget standard
+    """
+    plan = budget(spend, seeds=seeds, epochs=epochs)
+    by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}
+    by_word = {n: f"chip-w8-d{n}" for n in deployed.numbers("word_bits", word_bits, WORD_BITS)}
+    names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
+    cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
+    records = conduct(cells, plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
+    labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *names)}
+    table = deployed.rows(outcomes(records), [*labels], learned)
+    columns = ("divergence", "covariance_error", "saturated")
+    (out / "table.md").write_text(deployed.markdown(table, labels, columns) + "\n")
+    by_word |= {12: by_weight[8]} if 8 in by_weight else {}
+    chips.bits_figure(table, by_weight, dict(sorted(by_word.items())), out / "bits.png")
+    console.print(f"{out}: table.md, bits.png")
+
+
+if __name__ == "__main__":
+    typer.run(bits)

@@ -103,7 +103,8 @@ def observe(field: IntegerField, formats: Formats, rule: OnChip, state: State, d
     arrays: Any = tuple(state[name] for name in ("V", "bias", "mean", "mean_bias", "power", "states"))
     topology = (field.parents, field.readers, field.lift, field.fraction)
     whole = tuple(np.int64(number) for number in numbers), (*(np.int64(n) for n in options), rule.stochastic)
-    learn(*arrays, d, h, *topology, np.int64(state["seen"]), RULES.index(rule.rule), *whole)
+    everything: Any = (*arrays, d, h, *topology, np.int64(state["seen"]), RULES.index(rule.rule), *whole)
+    learn(*everything)
     state["seen"] += len(d)
 
 

@@ -30,8 +30,8 @@ def _chip(order: str = "multiscale", fan_in: int = 8, signal: str = "none", **fo
 
 def _bits(weight_bits: int, word_bits: int) -> Arm:
     """Return K=8 at these widths: `chip-w8-d12` has 8-bit weights and 12-bit words."""
-    widths = {"weight_bits": weight_bits, "word_bits": word_bits}
-    build = _chip(**widths, accumulator_bits=48 if max(widths.values()) > 12 else 32)
+    accumulator = 48 if max(weight_bits, word_bits) > 12 else 32
+    build = _chip(weight_bits=weight_bits, word_bits=word_bits, accumulator_bits=accumulator)
     label = f"K=8 on chip, {weight_bits}-bit weights, {word_bits}-bit words"
     return Arm(name=f"chip-w{weight_bits}-d{word_bits}", label=label, build=build, central=False)
 

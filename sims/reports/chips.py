@@ -1,6 +1,6 @@
 """Figures of chip grids: errors unit by unit; robustness against bits; robustness against wires and bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +53,15 @@ def bits_figure(table: Table, by_weight: dict[int, str], by_word: dict[int, str]
             axes.axhspan(-0.01, 0.01, color="#999999", alpha=0.25, lw=0)
             axes.set(xlabel=f"{name} bits", ylabel="accuracy less float (share of images)")
         for index, source in enumerate(sources):
-            found = [(n, row.facts) for n, arm in by_weight.items() if (row := table.get((arm, source))) and row.facts]
-            bits, nats = [n for n, _ in found], [facts["divergence"] for _, facts in found]
+            said = [(n, row.facts) for n, arm in by_weight.items() if (row := table.get((arm, source))) and row.facts]
+            bits, nats = [n for n, _ in said], [facts["divergence"] for _, facts in said]
             right.semilogy(bits, nats, marker=_MARKS[index % 6], ms=4, lw=1, color=_HUES[index % 7])
         right.set(xlabel="weight bits", ylabel="KL divergence (nats per unit)")
         figure.legend(*left.get_legend_handles_labels(), loc="outside right center", frameon=False,
                       title="■ within 1 point")  # fmt: skip
 
 
-def wires_figure(table: Table, arms: dict[str, Sequence[str]], chips: dict[str, float], path: Path) -> None:
+def wires_figure(table: Table, arms: Mapping[str, Sequence[str]], chips: Mapping[str, float], path: Path) -> None:
     """Mean retention over the sources against links, wire length and bytes per unit, a line an order.
 
     arms : arms of each order, by fan-in;  chips : bytes per unit that each chip has room for.
@@ -76,7 +76,7 @@ def wires_figure(table: Table, arms: dict[str, Sequence[str]], chips: dict[str, 
                 x, y = [point[0] for point in points], [point[1] for point in points]  # none without a central gain
                 axes.plot(x, y, marker=_MARKS[index], ms=4, lw=1, color=_HUES[index], label=order)
             axes.axhline(1, color="#333333", lw=0.8, ls="--")
-            axes.set(xlabel=label, xscale="log")
+            axes.set(xlabel=label, xscale="log" if axes.dataLim.width > 0 else "linear")
         most = 4 * max(row.bytes_per_unit for row in table.values() if "links" in row.facts)
         shown = {name: room for name, room in chips.items() if room < most}  # far beyond, a chip sets no limit here
         for index, (name, room) in enumerate(shown.items()):

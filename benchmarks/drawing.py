@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import fields
 from benchmarks.row import Row
+from localnoise.hardware import quantise
 
 _BATCH = 2048
 
@@ -19,6 +20,8 @@ def rows() -> Iterator[Row]:
     yield from _dense((28, 28), 16, bound=40, aim=80, order="raster", radius=1, least=3)
     yield from _white()
     yield from _signal()
+    yield from _chip("raster r=1", order="raster", radius=1)
+    yield from _chip("multiscale K=8", parents=8)
 
 
 def _dense(
@@ -74,4 +77,18 @@ def _signal() -> Iterator[Row]:
         name="perturb, signal-dependent", ours=lambda: grid.perturb(h, seed=1, out=memory),
         peer=lambda: grid.sample(_BATCH, seed=1, out=memory), peer_name="sample of the same grid",
         faster=False, bound=3, aim=2,
+    )  # fmt: skip
+
+
+def _chip(kind: str, **wiring: object) -> Iterator[Row]:
+    grid = fields.grid((14, 14), 16, **wiring)
+    chip, memory = quantise(grid), np.empty((_BATCH, 16, 14, 14), np.float32)
+
+    def check() -> str:
+        return fields.same_law(fields.unit_major(chip.sample(_BATCH, seed=1)), fields.lower(grid), "chip")
+
+    yield Row(
+        name=f"draw of an emulated chip, {kind}", ours=lambda: chip.sample(_BATCH, seed=1, out=memory),
+        peer=lambda: grid.sample(_BATCH, seed=1, out=memory), peer_name="sample of the float grid",
+        faster=False, bound=2, aim=1, check=check,
     )  # fmt: skip

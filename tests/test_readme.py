@@ -9,7 +9,7 @@ import pytest
 
 from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.reports import comparing, own, tables
+from localnoise.sims.reports import comparing, fitting, own, tables
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -102,3 +102,7 @@ def test_speeds_are_those_of_their_record():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") > 15
     assert done.stdout.strip() in README
+
+
+def test_fits_are_those_of_the_profiles():
+    assert fitting.markdown() in README

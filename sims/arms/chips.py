@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from localnoise import UnitGrid
 from localnoise.hardware import Formats, quantise, report
 from localnoise.hardware.pruning import prune
@@ -24,6 +26,18 @@ def _chip(order: str = "multiscale", fan_in: int = 8, signal: str = "none", **fo
             grid.normalise(trace)
         chip = quantise(grid, Formats(**formats), h=calibration)
         return reported(chip, report(grid, chip, h=calibration))
+
+    return build
+
+
+def _taught(rule: str) -> Build:
+    """Return a grid that learned on the chip, in integers, from displacements at the wanted trace: it has no gain."""
+
+    def build(d: Array, h: Array, trace: float) -> Any:
+        scaled = d * np.sqrt(trace / np.square(d, dtype=np.float64).mean()).astype(d.dtype)
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], parents=8)
+        chip = quantise(grid, d=scaled[:_CALIBRATION], feedback=False).learn(scaled, rule=rule)
+        return reported(chip, report(grid.learn(scaled), chip))
 
     return build
 
@@ -55,6 +69,8 @@ CHIPS = (
         clean=0.2,
         when="train",
     ),
+    Arm(name="chip-lms-8", label="K=8, lms learned on chip", build=_taught("lms"), central=False),
+    Arm(name="chip-sign-lms-8", label="K=8, sign-lms learned on chip", build=_taught("sign-lms"), central=False),
     Arm(name="chip-lfsr32", label="K=8 on chip, 32-bit LFSRs", build=_chip(generator="lfsr32"), central=False),
     Arm(name="chip-lfsr16", label="K=8 on chip, 16-bit LFSRs", build=_chip(generator="lfsr16"), central=False),
     Arm(

@@ -1,0 +1,55 @@
+"""The paper's layer on each chip, as a table: fit, memory, energy and time of a draw, beside the dense covariance."""
+
+from collections.abc import Sequence
+
+from localnoise import UnitGrid
+from localnoise.hardware import Formats, quantise
+from localnoise.hardware.fit import Fit, fit
+from localnoise.hardware.limits import EXCEEDS
+
+LAYER = {"shape": (14, 14), "channels": 16}
+WIRINGS: dict[str, dict[str, object]] = {
+    "K=8": {"parents": 8},
+    "K=4": {"parents": 4},
+    "K=2": {"parents": 2},
+    "raster r=1": {"order": "raster", "radius": 1},
+}
+CASES = (
+    ("stm32f407", "K=8", 8), ("stm32f407", "K=4", 8), ("stm32h747", "K=8", 8), ("xc7a35t", "raster r=1", 8),
+    ("xc7a35t", "K=4", 7), ("ice40up5k", "K=8", 8), ("ice40up5k", "K=8", 2), ("ice40up5k", "K=4", 4),
+    ("ice40up5k", "K=2", 8), ("ice40up5k", "raster r=1", 5),
+)  # fmt: skip
+
+
+def held(chip: str, wiring: str, weight_bits: int) -> Fit:
+    """Hold the paper's layer, in 12-bit words, against a chip: what the wiring alone decides, whatever was learned."""
+    grid = UnitGrid(**LAYER, **WIRINGS[wiring])  # type: ignore[arg-type]
+    return fit(quantise(grid, Formats(weight_bits=weight_bits), feedback=False), chip)
+
+
+def markdown(cases: Sequence[tuple[str, str, int]] = CASES) -> str:
+    """One row a case."""
+    head = (
+        "chip",
+        "parents",
+        "weight bits",
+        "bytes",
+        "fullest memory",
+        "fits",
+        "a draw, µJ",
+        "dense, µJ",
+        "a draw, ms",
+    )
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * 3 + "---|" + "---:|" * 3]
+    for chip, wiring, bits in cases:
+        found = held(chip, wiring, bits)
+        percent, limit = max((row.percent or 0, row.limit) for row in found.rows if row.limit not in ("cores",))
+        over = [row.limit for row in found.rows if row.verdict == EXCEEDS]
+        verdict = "no" if over else "yes, logic unknown" if found.unknown else "yes"
+        seconds = found.latency.serial_seconds
+        lines.append(
+            f"| {chip} | {wiring} | {bits} | {found.memory.bytes:,} | {limit.replace('_', ' ')} {percent:,.0f} % "
+            f"| {verdict} | {found.energy.total / 1e6:.2f} | {found.dense_energy.total / 1e6:,.0f} "
+            f"| {'' if seconds is None else f'{seconds * 1e3:.2f}'} |"
+        )
+    return "\n".join(lines)

@@ -8,10 +8,10 @@ from rich import box
 from rich.table import Table
 
 from localnoise.hardware import load_chip
-from localnoise.hardware.fit import Fit
-from localnoise.hardware.fit import fit as hold_against
-from localnoise.hardware.profile import load_profile, profile_names
-from localnoise.hardware.profile_schema import Figure
+from localnoise.hardware.chips.profile import load_profile, profile_names
+from localnoise.hardware.chips.profile_schema import Figure
+from localnoise.hardware.fitting.fit import Fit
+from localnoise.hardware.fitting.fit import fit as hold_against
 from localnoise.sims.console import console, show
 
 _PARTS = ("arithmetic", "memory", "random", "messages")

@@ -14,8 +14,8 @@ from localnoise import load
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
-from localnoise.hardware.fit import check_fits
-from localnoise.hardware.profile import Profile, load_profile
+from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware.fitting.fit import check_fits
 from localnoise.hardware.quantiser import Report
 from localnoise.sims import datasets
 from localnoise.sims.console import console, progress, show

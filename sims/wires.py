@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from localnoise.hardware.profile import load_profile, profile_names
+from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import FAN_IN, ORDERS
 from localnoise.sims.console import console

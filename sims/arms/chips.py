@@ -6,7 +6,7 @@ import numpy as np
 
 from localnoise import UnitGrid
 from localnoise.hardware import Formats, quantise, report
-from localnoise.hardware.pruning import prune
+from localnoise.hardware.fitting.pruning import prune
 from localnoise.sims.arms.arm import Arm, Array, Build
 from localnoise.sims.experiments.facts import reported
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.hardware import ChipGrid, Report
-from localnoise.hardware.profile import Profile
+from localnoise.hardware.chips.profile import Profile
 from localnoise.sims.reports.deployed import Row
 from localnoise.sims.reports.figures import drawn
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from localnoise import UnitGrid
 from localnoise.hardware import Formats, quantise
-from localnoise.hardware.fit import Fit, fit
-from localnoise.hardware.limits import EXCEEDS
+from localnoise.hardware.fitting.fit import Fit, fit
+from localnoise.hardware.fitting.limits import EXCEEDS
 
 LAYER = {"shape": (14, 14), "channels": 16}
 WIRINGS: dict[str, dict[str, object]] = {

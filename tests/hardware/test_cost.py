@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.hardware import table_45nm
-from localnoise.hardware.cost import dense_operations, draw_operations, learning_operations
-from localnoise.hardware.energy import energy_of
+from localnoise.hardware.chips.profile import load_profile
+from localnoise.hardware.fitting import table_45nm
+from localnoise.hardware.fitting.cost import dense_operations, draw_operations, learning_operations
+from localnoise.hardware.fitting.energy import energy_of
+from localnoise.hardware.fitting.latency import latency_of
+from localnoise.hardware.fitting.placement import place
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.latency import latency_of
-from localnoise.hardware.placement import place
-from localnoise.hardware.profile import load_profile
-from localnoise.hardware.wiring import Wiring
 
 FORMATS = Formats()
 IDEAL, LOIHI = load_profile("ideal"), load_profile("loihi1")

@@ -8,11 +8,11 @@ import pytest
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
-from localnoise.hardware.fit import check_fits, fit
+from localnoise.hardware.chips.profile import load_profile, profile_names
+from localnoise.hardware.chips.profile_schema import Figure
+from localnoise.hardware.fitting.fit import check_fits, fit
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.profile import load_profile, profile_names
-from localnoise.hardware.profile_schema import Figure
-from localnoise.hardware.wiring import Wiring
 from localnoise.hardware.words import IntegerField
 
 IDEAL, LOIHI = load_profile("ideal"), load_profile("loihi1")

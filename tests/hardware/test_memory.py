@@ -7,9 +7,9 @@ import pytest
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
+from localnoise.hardware.fitting.memory import dense_bits, memory_map, unit_bits
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.memory import dense_bits, memory_map, unit_bits
-from localnoise.hardware.wiring import Wiring
 from localnoise.hardware.words import IntegerField
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import localnoise as ln
+from localnoise.hardware.chips.profile import load_profile
+from localnoise.hardware.fitting.placement import capacity, distances, place
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.placement import capacity, distances, place
-from localnoise.hardware.profile import load_profile
-from localnoise.hardware.wiring import Wiring
 
 
 def wiring_of(shape, channels=1, **wires):

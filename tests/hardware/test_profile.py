@@ -5,9 +5,9 @@ import re
 import pytest
 
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.hardware import table_45nm
-from localnoise.hardware.profile import load_profile, profile_names
-from localnoise.hardware.profile_schema import LIMITS, OPTIONAL, PUBLISHED
+from localnoise.hardware.chips.profile import load_profile, profile_names
+from localnoise.hardware.chips.profile_schema import LIMITS, OPTIONAL, PUBLISHED
+from localnoise.hardware.fitting import table_45nm
 
 GOOD = """
 title = "mine"

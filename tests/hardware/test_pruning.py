@@ -9,9 +9,9 @@ import pytest
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
-from localnoise.hardware.placement import distances, place
-from localnoise.hardware.pruning import prune
-from localnoise.hardware.wiring import Wiring
+from localnoise.hardware.fitting.placement import distances, place
+from localnoise.hardware.fitting.pruning import prune
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.rules import Moments
 
 SHAPE, M = (4, 5), 2

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware.profile import load_profile
+from localnoise.hardware.chips.profile import load_profile
 from localnoise.sims import bits, wires
 from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.experiments import budget as budgets

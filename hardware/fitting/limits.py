@@ -6,12 +6,12 @@ from typing import final
 
 import numpy as np
 
+from localnoise.hardware.chips.profile import Profile
+from localnoise.hardware.chips.profile_schema import Figure
+from localnoise.hardware.fitting.memory import MemoryMap, unit_bits
+from localnoise.hardware.fitting.placement import Placement, distances
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.memory import MemoryMap, unit_bits
-from localnoise.hardware.placement import Placement, distances
-from localnoise.hardware.profile import Profile
-from localnoise.hardware.profile_schema import Figure
-from localnoise.hardware.wiring import Wiring
 
 FITS, EXCEEDS, UNKNOWN = "fits", "exceeds", "unknown"
 Used = float | str | None

@@ -9,9 +9,9 @@ from typing import final
 
 import numpy as np
 
+from localnoise.hardware.chips.profile import Profile
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.profile import Profile
-from localnoise.hardware.wiring import Wiring
 
 
 @final

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from localnoise.errors import ArgumentError
+from localnoise.hardware.chips.profile import Profile
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.profile import Profile
-from localnoise.hardware.wiring import Wiring
 
 Change = dict[str, int]
 Fits = Callable[[Wiring, Formats], bool]

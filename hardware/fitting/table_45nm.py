@@ -10,7 +10,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from localnoise.hardware.profile_schema import Figure, read_figure
+from localnoise.hardware.chips.profile_schema import Figure, read_figure
 
 FILE = Path(__file__).parent / "energy_45nm.toml"
 

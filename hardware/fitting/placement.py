@@ -14,10 +14,10 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.hardware.chips.profile import Profile
+from localnoise.hardware.fitting.memory import unit_bits
+from localnoise.hardware.fitting.wiring import Ints, Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.memory import unit_bits
-from localnoise.hardware.profile import Profile
-from localnoise.hardware.wiring import Ints, Wiring
 from localnoise.validate import as_count
 
 

@@ -16,11 +16,11 @@ times over: compare forms of noise by it, not chips.
 from dataclasses import dataclass
 from typing import final
 
-from localnoise.hardware import table_45nm
-from localnoise.hardware.cost import Operations
+from localnoise.hardware.chips.profile import Profile
+from localnoise.hardware.fitting import table_45nm
+from localnoise.hardware.fitting.cost import Operations
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
-from localnoise.hardware.profile import Profile
 
 OWN, TABLE, UNKNOWN, NONE = "profile", "45 nm table", "not published", "none sent"
 

@@ -22,9 +22,9 @@ from typing import final
 import numpy as np
 
 from localnoise.errors import choose
+from localnoise.hardware.fitting.wiring import Chip, Ints, Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
-from localnoise.hardware.wiring import Chip, Ints, Wiring
 
 LEARNERS = ("none", "lms", "sign-lms")
 EXTRA, MEAN, POWER = 8, 8, 8  # further bits of masters, means and powers

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from localnoise.errors import FileFormatError, choose
-from localnoise.hardware.profile_schema import (
+from localnoise.hardware.chips.profile_schema import (
     ENERGIES,
     KINDS,
     LIMITS,

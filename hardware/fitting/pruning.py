@@ -15,9 +15,9 @@ import numpy.typing as npt
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
-from localnoise.hardware.contribution import Predictor
-from localnoise.hardware.placement import Placement, distances
-from localnoise.hardware.wiring import Ints, Wiring
+from localnoise.hardware.fitting.contribution import Predictor
+from localnoise.hardware.fitting.placement import Placement, distances
+from localnoise.hardware.fitting.wiring import Ints, Wiring
 from localnoise.rules import Moments
 from localnoise.rules.base import State
 from localnoise.validate import as_count

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from typing import final
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware.cost import Operations, dense_operations, draw_operations, learning_operations
-from localnoise.hardware.energy import Energy, energy_of
+from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware.fitting.cost import Operations, dense_operations, draw_operations, learning_operations
+from localnoise.hardware.fitting.energy import Energy, energy_of
+from localnoise.hardware.fitting.latency import Latency, latency_of
+from localnoise.hardware.fitting.limits import EXCEEDS, UNKNOWN, Demand, Excess, Row, excesses_of, rows_of
+from localnoise.hardware.fitting.memory import MemoryMap, dense_bits, map_of
+from localnoise.hardware.fitting.placement import capacity, place
+from localnoise.hardware.fitting.suggest import Change, suggestions
+from localnoise.hardware.fitting.wiring import Chip, Wiring
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.latency import Latency, latency_of
-from localnoise.hardware.limits import EXCEEDS, UNKNOWN, Demand, Excess, Row, excesses_of, rows_of
-from localnoise.hardware.memory import MemoryMap, dense_bits, map_of
-from localnoise.hardware.placement import capacity, place
-from localnoise.hardware.profile import Profile, load_profile
-from localnoise.hardware.suggest import Change, suggestions
-from localnoise.hardware.wiring import Chip, Wiring
 
 
 @final
@@ -29,7 +29,7 @@ class Fit:
     excesses : tuple of Excess
         Units and links that use more than is allowed.
     suggestions : tuple of dict
-        Alternatives that would fit, computed (`hardware.suggest`).
+        Alternatives that would fit, computed (`hardware.fitting.suggest`).
     demand : Demand
         Wiring, formats, placement (None where it is unknown) and memory map.
     operations : Operations

@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from typing import final
 
 from localnoise.errors import choose
+from localnoise.hardware.fitting.memory import LEARNERS, dense_bits, map_of
+from localnoise.hardware.fitting.placement import Placement
+from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
-from localnoise.hardware.memory import LEARNERS, dense_bits, map_of
-from localnoise.hardware.placement import Placement
-from localnoise.hardware.wiring import Wiring
 
 
 @final

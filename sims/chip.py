@@ -13,6 +13,7 @@ from localnoise.hardware.chips.profile_schema import Figure
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
 from localnoise.sims.console import console, show
+from localnoise.sims.randomness import random
 
 _PARTS = ("arithmetic", "memory", "random", "messages")
 
@@ -28,6 +29,8 @@ Examples
     localnoise chip show ice40up5k
 
     localnoise chip fit chip.h5 --chip stm32f407
+
+    localnoise chip random --generator lfsr32
 """,
 )
 
@@ -104,6 +107,9 @@ def fit_chip(
     console.print(("fits what is published" if found.fits else "does not fit") + f" of {found.profile.title}{unknown}")
     if not found.fits:
         raise typer.Exit(1)
+
+
+chip.command("random")(random)
 
 
 def _value(figure: Figure) -> str:

@@ -186,7 +186,18 @@ def test_chips_are_listed_and_shown() -> None:
     assert "did you mean 'loihi" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["list", "show", "fit"])
+def test_generators_are_measured(tmp_path: Path) -> None:
+    small = ("--units", 12, "--draws", 3000, "--figure", tmp_path / "seeding.png")
+    done = run("chip", "random", "--generator", "lfsr32,xorshift32", *small)
+    assert done.returncode == 0, done.stderr
+    assert "draws without overlap" in done.stdout
+    assert (tmp_path / "seeding.png").read_bytes()[:4] == PNG
+    done = run("chip", "random", "--generator", "lfsr33")
+    assert done.returncode == 1
+    assert "did you mean 'lfsr" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "show", "fit", "random"])
 def test_help_of_each_chip_command_has_examples(command: str) -> None:
     done = run("chip", command, "--help")
     assert "Examples" in done.stdout

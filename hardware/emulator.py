@@ -37,9 +37,21 @@ class ChipGrid:
         Widths, rounding, generator.
     field : IntegerField
         The integers.
+
+    Raises
+    ------
+    ArgumentError
+        A unit's accumulator could overflow.
     """
 
     def __init__(self, config: GridConfig, formats: Formats, field: IntegerField) -> None:
+        largest = field.largest_accumulators(formats)
+        unit = int(largest.argmax())
+        if largest[unit] >= 2.0 ** (formats.accumulator_bits - 1):
+            raise ArgumentError(
+                f"unit {divmod(unit, config.shape[1])}: its accumulator can reach {np.log2(largest[unit]) + 1:.1f} "
+                f"bits, accumulator_bits={formats.accumulator_bits}: quantise with more of them, or with fewer word_bits"
+            )
         self.config, self.formats, self.field = config, formats, field
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
         self.rule: OnChip | None = None

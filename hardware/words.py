@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.hardware.formats import Formats
+
 Words = npt.NDArray[np.int32]
 READ, NEAR, OWN = 0, 1, 2  # columns of `lift`: what the partial sum multiplies
 
@@ -77,6 +79,15 @@ class IntegerField:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by name, in the order of the attributes."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "activation_scale"}
+
+    def largest_accumulators(self, formats: Formats) -> npt.NDArray[np.float64]:
+        """Largest magnitude that each unit's accumulator can reach, (N,), whatever words and activations come."""
+        lift = np.ldexp(1.0, self.lift)
+        G, B, L = (np.abs(w.astype(np.float64)).sum(2) for w in (self.G, self.B, self.L))
+        rows = np.abs(self.bias) + G * 2 ** (formats.activation_bits - 1) * lift[:, READ, None]
+        rows = rows + (B + L) * 2 ** (formats.word_bits - 1) * lift[:, NEAR, None]
+        rows += self.s * formats.normal_limit * lift[:, OWN, None]
+        return np.asarray(rows.max(1) + np.ldexp(1.0, self.fraction))
 
     @property
     def weights(self) -> npt.NDArray[np.int64]:

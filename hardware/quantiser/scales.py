@@ -1,7 +1,5 @@
 """Power-of-two scales of a unit's weights, and the bound that keeps its accumulator from overflowing."""
 
-from typing import Any
-
 import numpy as np
 
 from localnoise.errors import ArgumentError
@@ -72,16 +70,6 @@ def bound_learning(t: Target, formats: Formats, f: Floats) -> Floats:
     most = {READ: 2 ** (formats.activation_bits - 1), NEAR: 2 ** (formats.word_bits - 1), OWN: formats.normal_limit}
     rows = sum(inputs[g] * most[g] * formats.weight_limit * 0.5 ** f[:, g] for g in inputs)
     return np.asarray((rows + 2.0**formats.word_bits + 1) * 2.0 ** f.max(1, initial=0))
-
-
-def largest_accumulators(field: Any, formats: Formats) -> Floats:
-    """Largest magnitude that each unit's accumulator can reach with these integers, (N,), exact: for `ChipGrid`."""
-    lift = np.ldexp(1.0, field.lift)
-    G, B, L = (np.abs(w.astype(np.float64)).sum(2) for w in (field.G, field.B, field.L))
-    rows = np.abs(field.bias) + G * 2 ** (formats.activation_bits - 1) * lift[:, READ, None]
-    rows = rows + (B + L) * 2 ** (formats.word_bits - 1) * lift[:, NEAR, None]
-    rows += field.s * formats.normal_limit * lift[:, OWN, None]
-    return np.asarray(rows.max(1) + np.ldexp(1.0, field.fraction))
 
 
 def _largest(weights: Floats) -> Floats:

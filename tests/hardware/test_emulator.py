@@ -1,5 +1,7 @@
 """The emulator draws what Python's integers draw, however the stream is cut, in every format."""
 
+from dataclasses import replace
+
 import naive_chip as naive
 import numba
 import numpy as np
@@ -63,8 +65,8 @@ def test_an_overflowing_word_wraps_or_saturates():
     grid, _ = learned()
     for overflow in OVERFLOWS:
         chip = quantise(grid, Formats(overflow=overflow))
-        loud = ChipGrid(chip.config, chip.formats, chip.field)
-        loud.field.lift[:, 2] += 3  # eight times the private noise: words leave their range
+        lift = chip.field.lift + np.array([0, 0, 3], np.int32)  # eight times the private noise: words leave their range
+        loud = ChipGrid(chip.config, chip.formats, replace(chip.field, lift=lift))
         found = loud.words(4, seed=1).reshape(4, 3, 12)
         assert np.array_equal(found, naive.words(loud, 4, seed=1))
         assert (found == 2047).any() == (overflow == "saturate")
@@ -87,6 +89,12 @@ def test_how_a_stream_is_cut_changes_no_bit(signal):
     finally:
         numba.set_num_threads(threads)
     assert not np.array_equal(chip.perturb(h, seed=10), whole)
+
+
+def test_an_accumulator_that_could_overflow_is_refused():
+    chip = made(Formats(), parents=4)
+    with pytest.raises(ArgumentError, match=r"unit \(\d, \d\): its accumulator can reach .* accumulator_bits=32"):
+        ChipGrid(chip.config, chip.formats, replace(chip.field, bias=chip.field.bias + 2**31))
 
 
 def test_values_are_words_times_their_scale():

@@ -13,7 +13,6 @@ import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import Formats, quantise, report
 from localnoise.hardware.quantiser.feedback import factors_of, round_row
-from localnoise.hardware.quantiser.scales import largest_accumulators
 from localnoise.hardware.quantiser.target import target
 from localnoise.hardware.realised import realised
 
@@ -107,7 +106,7 @@ def test_no_accumulator_can_overflow(channels, parents, weight_bits, word_bits, 
         refused = str(error)
         assert re.search(r"unit \(\d, \d\).*accumulator_bits", refused)
         return
-    assert (largest_accumulators(chip.field, formats) < 2.0 ** (accumulator_bits - 1)).all()
+    assert (chip.field.largest_accumulators(formats) < 2.0 ** (accumulator_bits - 1)).all()
     for name in ("B", "L", "s"):
         assert abs(getattr(chip.field, name)).max(initial=0) <= formats.weight_limit
 

@@ -50,7 +50,7 @@ class ChipGrid:
         if largest[unit] >= 2.0 ** (formats.accumulator_bits - 1):
             raise ArgumentError(
                 f"unit {divmod(unit, config.shape[1])}: its accumulator can reach {np.log2(largest[unit]) + 1:.1f} "
-                f"bits, accumulator_bits={formats.accumulator_bits}: quantise with more of them, or with fewer word_bits"
+                f"bits, accumulator_bits={formats.accumulator_bits}: quantise with more, or fewer word_bits"
             )
         self.config, self.formats, self.field = config, formats, field
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None

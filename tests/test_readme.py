@@ -9,7 +9,8 @@ import pytest
 
 from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.reports import comparing, fitting, own, tables
+from localnoise.sims.paper import SOURCES
+from localnoise.sims.reports import comparing, fitting, own, side_by_side, tables
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -75,6 +76,15 @@ def test_the_one_net_is_that_of_its_record():
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 20
     assert text in README
+
+
+def test_the_papers_table_is_that_of_its_record():
+    table = side_by_side.rows(outcomes(RecordFile(PUBLISHED / "paper.h5")), list(SOURCES))
+    verdict = side_by_side.verdict(table)
+    assert (PUBLISHED / "paper.md").read_text() == f"{side_by_side.markdown(table)}\n\n{verdict}\n"
+    assert "\n".join(verdict.splitlines()[:3]) in README
+    missed = [row for row in table if row.trace == 2 and row.agrees is False]
+    assert all(f"{row.measured.mean:.3f}".lstrip("0") in README for row in missed)
 
 
 def test_sources_against_themselves_are_those_of_their_record():

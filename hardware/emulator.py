@@ -132,6 +132,27 @@ class ChipGrid:
         """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""
         return to_words(h, self.field.activation_scale, self.formats.activation_bits)
 
+    def innovation_words(self, d: npt.NDArray[Any], h: npt.NDArray[Any] | None = None) -> npt.NDArray[np.int32]:
+        """Return saturate(d - prediction) of displacement words d (T, m, N), and activation words h; (T, m, N) int32.
+
+        The prediction is that of a draw, of the words d themselves, without private noise; rounded half up, saturating.
+        """
+        f, top = self.field, self.formats.word_limit
+        out = np.empty(d.shape, np.int32)
+        words = np.asarray(d, np.int64)
+        for u in range(f.units):
+            near, read = (slots[u][slots[u] >= 0] for slots in (f.parents, f.readers))
+            own = np.einsum("ij,tj->ti", f.L[u].astype(np.int64), words[:, :, u])
+            acc = (_rows(f.B[u], f.parents[u] >= 0, words[:, :, near]) + own) << int(f.lift[u, 1])
+            if h is not None:
+                acc += f.bias[u] + (
+                    _rows(f.G[u], f.readers[u] >= 0, np.asarray(h, np.int64)[:, :, read]) << int(f.lift[u, 0])
+                )
+            bits = int(f.fraction[u])
+            guess = np.clip((acc + (1 << bits >> 1)) >> bits, -top - 1, top)
+            out[:, :, u] = np.clip(words[:, :, u] - guess, -top - 1, top)
+        return out
+
     # What the integers say
 
     @cached_property
@@ -234,3 +255,9 @@ class ChipGrid:
 
 def _runs(count: int, apart: Any) -> list[slice]:
     return [slice(t, t + 1) for t in range(count)] if apart else [slice(0, count)] if count else []
+
+
+def _rows(weights: npt.NDArray[Any], there: npt.NDArray[np.bool_], words: npt.NDArray[np.int64]) -> Any:
+    """Products (T, m) of a unit's weights (m, k m) with the words (T, m, l) of its l existing neighbours."""
+    kept = weights[:, np.repeat(there, weights.shape[0])].astype(np.int64)
+    return np.einsum("ij,tj->ti", kept, words.transpose(0, 2, 1).reshape(len(words), kept.shape[1]))

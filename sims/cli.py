@@ -24,6 +24,8 @@ COMMANDS = {
     "sample": ("sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
     "quantise": ("quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
     "chip": ("chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
+    "export": ("export:export", "Export a chip grid as C99, with what is needed to check it."),
+    "verify": ("verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),

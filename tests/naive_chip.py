@@ -2,7 +2,17 @@
 
 import numpy as np
 
+import localnoise as ln
 from localnoise.hardware.generators import GENERATORS, states
+
+
+def learned(shape=(3, 4), channels=3, seed=0, signal="none", **wiring):
+    rng = np.random.default_rng(seed)
+    h = np.tanh(rng.normal(size=(400, channels, *shape))).astype(np.float32)
+    d = 0.3 * rng.normal(size=h.shape) + 0.4 * np.roll(h, 1, 3) * (signal == "local")
+    d = (d + np.roll(d, 1, 2) + np.roll(d, 1, 1)).astype(np.float32)
+    grid = ln.UnitGrid(shape=shape, channels=channels, signal=signal, **wiring)
+    return (grid.learn(d, h), h) if signal == "local" else (grid.learn(d), None)
 
 
 def round_shift(acc, bits, rounding, random=0):

@@ -87,6 +87,13 @@ def test_the_papers_table_is_that_of_its_record():
     assert all(f"{row.measured.mean:.3f}".lstrip("0") in README for row in missed)
 
 
+def test_ten_epochs_close_the_gap():
+    found = outcomes(RecordFile(PUBLISHED / "paper-10.h5"))
+    assert len(found) == 8
+    for (_, _, tested), one in found.items():
+        assert tested == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in README
+
+
 def test_sources_against_themselves_are_those_of_their_record():
     sources = [Source.default(*named(text)) for text in spelled("all,input_noise@0.25")]
     arms = ["full", "multiscale-8", "signal-8", "augmentation"]

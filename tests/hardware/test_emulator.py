@@ -9,23 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, Formats, quantise
 from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
 
 
-def learned(shape=(3, 4), channels=3, seed=0, signal="none", **wiring):
-    rng = np.random.default_rng(seed)
-    h = np.tanh(rng.normal(size=(400, channels, *shape))).astype(np.float32)
-    d = 0.3 * rng.normal(size=h.shape) + 0.4 * np.roll(h, 1, 3) * (signal == "local")
-    d = (d + np.roll(d, 1, 2) + np.roll(d, 1, 1)).astype(np.float32)
-    grid = ln.UnitGrid(shape=shape, channels=channels, signal=signal, **wiring)
-    return (grid.learn(d, h), h) if signal == "local" else (grid.learn(d), None)
-
-
 def made(formats, **options):
-    grid, h = learned(**options)
+    grid, h = naive.learned(**options)
     return quantise(grid, formats, h=h)
 
 
@@ -53,7 +43,7 @@ def test_words_equal_pythons_integers(rounding, overflow, generator, normal):
 )
 def test_any_small_grid(shape, channels, parents, order, weight_bits, word_bits, k, signal, seed):
     formats = Formats(weight_bits=weight_bits, word_bits=word_bits, normal_bytes=k, accumulator_bits=48)
-    grid, h = learned(shape, channels, signal=signal, order=order, parents=parents)
+    grid, h = naive.learned(shape, channels, signal=signal, order=order, parents=parents)
     chip = quantise(grid, formats, h=h)
     inputs = None if h is None else chip.activation_words(h[:2])
     flat = None if h is None else inputs.reshape(2, channels, -1)
@@ -62,7 +52,7 @@ def test_any_small_grid(shape, channels, parents, order, weight_bits, word_bits,
 
 
 def test_an_overflowing_word_wraps_or_saturates():
-    grid, _ = learned()
+    grid, _ = naive.learned()
     for overflow in OVERFLOWS:
         chip = quantise(grid, Formats(overflow=overflow))
         lift = chip.field.lift + np.array([0, 0, 3], np.int32)  # eight times the private noise: words leave their range
@@ -74,7 +64,7 @@ def test_an_overflowing_word_wraps_or_saturates():
 
 @pytest.mark.parametrize("signal", ["none", "local"])
 def test_how_a_stream_is_cut_changes_no_bit(signal):
-    grid, h = learned(shape=(5, 6), channels=2, signal=signal, parents=4)
+    grid, h = naive.learned(shape=(5, 6), channels=2, signal=signal, parents=4)
     chip = quantise(grid, Formats(rounding="stochastic"), h=h)
     h = np.resize(h if h is not None else np.zeros(1, np.float32), (150, 2, 5, 6))
     whole = chip.perturb(h, seed=9)
@@ -113,7 +103,7 @@ def test_draws_have_the_realised_covariance():
 
 
 def test_mean_and_its_adjoint():
-    grid, h = learned(signal="local", parents=4)
+    grid, h = naive.learned(signal="local", parents=4)
     chip = quantise(grid, Formats(weight_bits=12, word_bits=16, activation_bits=12), h=h)
     linear, zero = chip.mean(h[:50]), chip.mean(np.zeros_like(h[:1]))
     scale = abs(linear).max()
@@ -126,7 +116,7 @@ def test_torch_layer_takes_it():
     torch = pytest.importorskip("torch")
     from localnoise.nn import NoiseLayer
 
-    grid, h = learned(signal="local", parents=4)
+    grid, h = naive.learned(signal="local", parents=4)
     chip = quantise(grid, h=h)
     x = torch.from_numpy(h[:9]).requires_grad_()
     y = NoiseLayer(chip, seed=4)(x)

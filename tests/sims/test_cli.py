@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from localnoise import UnitGrid, load
@@ -202,3 +203,22 @@ def test_help_of_each_chip_command_has_examples(command: str) -> None:
     done = run("chip", command, "--help")
     assert "Examples" in done.stdout
     assert f"localnoise chip {command}" in done.stdout
+
+
+def test_quantise_export_verify(tmp_path: Path) -> None:
+    grid = UnitGrid(shape=(4, 4), channels=2, parents=3)
+    d = np.random.default_rng(0).normal(size=(300, 2, 4, 4))
+    grid.learn(d).save(tmp_path / "grid.h5")
+    assert run("quantise", "grid.h5", "--chip", "stm32f407", cwd=tmp_path).returncode == 0
+    done = run("export", "chip.h5", "--chip", "stm32f407", "--learner", "sign-lms", "--rate", 3, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("verify", "build", "--words", 2000, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("equal to the bit") == 4
+    done = run("export", "chip.h5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "use --force" in done.stderr
+    (tmp_path / "build" / "localnoise.c").write_text("int x;")
+    done = run("verify", "build", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "localnoise.c: edited since it was exported" in done.stderr

@@ -1,0 +1,209 @@
+/* The runtime: one grid, its tables in flash. See localnoise.h. */
+#include "localnoise.h"
+
+#include "localnoise_random.h"
+
+#define LN_TOP ((int64_t)1 << (LN_WORD_BITS - 1))
+
+/* floor(value / 2^bits): the shift of a negative number is the compiler's choice, this is not. */
+static ln_acc ln_down(ln_acc value, unsigned bits)
+{
+    return (value >= 0) ? (ln_acc)(value >> bits) : (ln_acc)(~((~value) >> bits));
+}
+
+static ln_acc ln_up(ln_acc value, unsigned bits)
+{
+    return (ln_acc)(value * (ln_acc)((ln_acc)1 << bits));
+}
+
+static uint32_t ln_ones(uint32_t x)
+{
+    x = x - ((x >> 1) & 0x55555555U);
+    x = (x & 0x33333333U) + ((x >> 2) & 0x33333333U);
+    x = (x + (x >> 4)) & 0x0F0F0F0FU;
+    return (uint32_t)(x * 0x01010101U) >> 24;
+}
+
+/* A Gaussian word of LN_NORMAL_BYTES bytes: 2 sum - 255 k, or 2 ones - 8 k. */
+static int32_t ln_normal(uint32_t *state)
+{
+    int32_t total = 0;
+    unsigned left = LN_NORMAL_BYTES;
+    while (left > 0U) {
+        unsigned some;
+        uint32_t bytes;
+        *state = ln_step(*state);
+#if LN_TAPS == 0
+        some = (left < 4U) ? left : 4U;
+        bytes = *state & (uint32_t)(0xFFFFFFFFU >> (32U - (8U * some)));
+#else
+        some = 1U;
+        bytes = *state & 0xFFU;
+#endif
+#if LN_POPCOUNT
+        total += (int32_t)ln_ones(bytes);
+#else
+        total += (int32_t)((bytes & 0xFFU) + ((bytes >> 8) & 0xFFU) + ((bytes >> 16) & 0xFFU) + (bytes >> 24));
+#endif
+        left -= some;
+    }
+#if LN_POPCOUNT
+    return (2 * total) - (8 * LN_NORMAL_BYTES);
+#else
+    (void)ln_ones;
+    return (2 * total) - (255 * LN_NORMAL_BYTES);
+#endif
+}
+
+/* word(round(acc 2^-bits)) */
+static ln_word ln_round(ln_acc acc, unsigned bits, uint32_t random)
+{
+    int64_t value = acc;
+#if LN_ROUNDING == 2
+    if (bits > 0U) {
+        acc = (ln_acc)(acc + (ln_acc)(random & (uint32_t)(((uint64_t)1 << bits) - 1U)));
+    }
+    value = ln_down(acc, bits);
+#else
+    (void)random;
+    if (bits > 0U) {
+        const ln_acc half = (ln_acc)((ln_acc)1 << (bits - 1U));
+        value = ln_down((ln_acc)(acc + half), bits);
+#if LN_ROUNDING == 1
+        if (acc - ln_up(ln_down(acc, bits), bits) == half) {
+            value -= value & 1; /* a tie goes to the even word */
+        }
+#endif
+    }
+#endif
+#if LN_WRAP
+    value = (int64_t)(((uint64_t)value + (uint64_t)LN_TOP) & (uint64_t)((2 * LN_TOP) - 1)) - LN_TOP;
+#else
+    value = (value < -LN_TOP) ? -LN_TOP : ((value >= LN_TOP) ? (LN_TOP - 1) : value);
+#endif
+    return (ln_word)value;
+}
+
+/* bias + G h + B x_P + L x_u of unit u and channel i, at the accumulator's fraction; *row is left at the noise's weight. */
+static ln_acc ln_predict(unsigned u, unsigned i, const ln_weight **row, const ln_acc *biases, const ln_word *h,
+                         const ln_word *x, int signal)
+{
+    const ln_weight *w = *row;
+    ln_acc read = 0;
+    ln_acc near = 0;
+    ln_acc bias = 0;
+    unsigned k;
+    unsigned c;
+#if LN_READERS > 0
+    for (k = 0U; k < LN_READERS; k++) {
+        const ln_index from = ln_readers[(u * LN_READERS) + k];
+        if (from != LN_NO_UNIT) {
+            for (c = 0U; (c < LN_CHANNELS) && (signal != 0); c++) {
+                read = (ln_acc)(read + ((ln_acc)w[c] * (ln_acc)h[((unsigned)from * LN_CHANNELS) + c]));
+            }
+            w += LN_CHANNELS;
+        }
+    }
+    bias = (signal != 0) ? biases[(u * LN_CHANNELS) + i] : 0;
+#else
+    (void)biases;
+    (void)h;
+    (void)signal;
+#endif
+    for (k = 0U; k < LN_PARENTS; k++) {
+        const ln_index from = ln_parents[(u * LN_PARENTS) + k];
+        if (from == LN_NO_UNIT) {
+            break; /* missing parents come last */
+        }
+        for (c = 0U; c < LN_CHANNELS; c++) {
+            near = (ln_acc)(near + ((ln_acc)w[c] * (ln_acc)x[((unsigned)from * LN_CHANNELS) + c]));
+        }
+        w += LN_CHANNELS;
+    }
+    for (c = 0U; c < i; c++) {
+        near = (ln_acc)(near + ((ln_acc)w[c] * (ln_acc)x[(u * LN_CHANNELS) + c]));
+    }
+    *row = w + i;
+    return (ln_acc)(bias + ln_up(read, ln_lift[3U * u]) + ln_up(near, ln_lift[(3U * u) + 1U]));
+}
+
+static void ln_sweep(const ln_noise *noise, uint32_t *state, const ln_word *h, ln_word *eta, int signal)
+{
+    unsigned v;
+    for (v = 0U; v < LN_UNITS; v++) {
+        const unsigned u = ln_order[v];
+        const ln_weight *row = &noise->weights[ln_first[u]];
+        int32_t xi[LN_CHANNELS];
+        uint32_t random[LN_CHANNELS];
+        unsigned i;
+        for (i = 0U; i < LN_CHANNELS; i++) {
+            xi[i] = (state != 0) ? ln_normal(&state[u]) : 0;
+            random[i] = 0U;
+        }
+#if LN_ROUNDING == 2
+        for (i = 0U; (i < LN_CHANNELS) && (state != 0); i++) {
+            random[i] = ln_random(&state[u]);
+        }
+#endif
+        for (i = 0U; i < LN_CHANNELS; i++) {
+            ln_acc acc = ln_predict(u, i, &row, noise->bias, h, eta, signal);
+            acc = (ln_acc)(acc + ln_up((ln_acc)((ln_acc)*row * (ln_acc)xi[i]), ln_lift[(3U * u) + 2U]));
+            row++;
+            eta[(u * LN_CHANNELS) + i] = ln_round(acc, ln_fraction[u], random[i]);
+        }
+    }
+}
+
+void ln_init(ln_noise *noise)
+{
+    unsigned u;
+    for (u = 0U; u < LN_UNITS; u++) {
+        noise->random[u] = ln_seed[u];
+    }
+    noise->weights = ln_weights;
+    noise->bias = ln_bias;
+}
+
+void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS])
+{
+    noise->weights = weights;
+    noise->bias = bias;
+}
+
+void ln_draw(ln_noise *noise, ln_word eta[LN_NEURONS])
+{
+    ln_sweep(noise, noise->random, 0, eta, 0);
+}
+
+void ln_perturb(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS])
+{
+    ln_sweep(noise, noise->random, h, eta, LN_READERS > 0);
+}
+
+#if LN_ROUNDING != 2
+void ln_mean(const ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS])
+{
+    ln_sweep(noise, 0, h, eta, LN_READERS > 0);
+}
+#endif
+
+void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_word h[LN_NEURONS],
+                   ln_word e[LN_NEURONS])
+{
+    unsigned u;
+    for (u = 0U; u < LN_UNITS; u++) {
+        const ln_weight *row = &noise->weights[ln_first[u]];
+        unsigned i;
+        for (i = 0U; i < LN_CHANNELS; i++) {
+            const ln_acc acc = ln_predict(u, i, &row, noise->bias, h, d, LN_READERS > 0);
+            const unsigned bits = ln_fraction[u];
+            const ln_acc half = (bits > 0U) ? (ln_acc)((ln_acc)1 << (bits - 1U)) : 0;
+            int64_t rest = ln_down((ln_acc)(acc + half), bits);
+            rest = (rest < -LN_TOP) ? -LN_TOP : ((rest >= LN_TOP) ? (LN_TOP - 1) : rest);
+            rest = (int64_t)d[(u * LN_CHANNELS) + i] - rest;
+            rest = (rest < -LN_TOP) ? -LN_TOP : ((rest >= LN_TOP) ? (LN_TOP - 1) : rest);
+            e[(u * LN_CHANNELS) + i] = (ln_word)rest;
+            row++;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+"""The C99 artefact on this computer: compiled by its compiler without a warning, called through ctypes."""
+
+import ctypes
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.hardware.emulator import ChipGrid
+
+FLAGS = (
+    "-std=c99",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-pedantic",
+    "-Werror",
+    "-ffreestanding",
+    "-fPIC",
+    "-shared",
+)
+Words = npt.NDArray[np.int16]
+
+
+def compiler() -> list[str]:
+    """Return the command of a C compiler: gcc, clang or cc, else that of the package ziglang.
+
+    Raises
+    ------
+    MissingDependencyError
+        There is none.
+    """
+    for name in ("gcc", "clang", "cc"):
+        if found := shutil.which(name):
+            return [found]
+    if importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise MissingDependencyError("no C compiler: pip install 'localnoise[hardware]' brings one, or install gcc")
+
+
+class Host:
+    """The artefact in `folder`, compiled into `build`; its generators begin at the start of the exported stream."""
+
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+        self.neurons, self.m = chip.config.neurons, chip.config.channels
+        library = build / "localnoise.so"
+        sources = sorted(map(str, folder.glob("*.c")))
+        command = [*compiler(), *FLAGS, "-I", str(folder), *sources, "-o", str(library)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
+        self._library = ctypes.CDLL(str(library))
+        self._units, self._weights = chip.config.units, int(chip.field.weights.sum())
+        wide = ctypes.c_int32 if chip.formats.accumulator_bits <= 32 else ctypes.c_int64
+        self._weight = (ctypes.c_int8 if chip.formats.weight_bits <= 8 else ctypes.c_int16) * self._weights
+        self._bias = wide * self.neurons
+        self._noise = (ctypes.c_uint64 * (self._units // 2 + 4))()  # the generators and two pointers
+        self._library.ln_init(self._noise)
+
+    def draw(self, count: int) -> Words:
+        """The next `count` draws, (count, m, N)."""
+        return self._each(count, lambda t, eta: self._library.ln_draw(self._noise, eta))
+
+    def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
+        """The next draw for each of the activation words h (T, m, N)."""
+        unit_major = self._unit_major(h)
+        return self._each(len(h), lambda t, eta: self._library.ln_perturb(self._noise, _at(unit_major[t]), eta))
+
+    def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
+        """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
+        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        return self._each(len(d), lambda t, e: self._library.ln_innovation(self._noise, _at(own[t]), _at(read[t]), e))
+
+    def learn(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> tuple[Any, Any]:
+        """Learn from d (T, m, N) in order, settle; draw so from then on. Return weights, packed, and biases (N, m)."""
+        m, n, w = self.m, self.neurons, self._weights
+        learner = (ctypes.c_uint64 * (w + 3 * n + -(-w // 2) + self._units + 8))()
+        self._library.ln_learn_init(learner)
+        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        for t in range(len(d)):
+            self._library.ln_learn(learner, _at(own[t]), _at(read[t]))
+        self._learned = (self._weight(), self._bias())
+        self._library.ln_settle(learner, *self._learned)
+        self._library.ln_use(self._noise, *self._learned)
+        weights, bias = (np.array(part, np.int64) for part in self._learned)
+        return weights, bias.reshape(self._units, m)
+
+    def _each(self, count: int, act: Any) -> Words:
+        out = np.empty((count, self.neurons), np.int16)
+        for t in range(count):
+            act(t, _at(out[t]))
+        return np.ascontiguousarray(out.reshape(count, -1, self.m).transpose(0, 2, 1))
+
+    def _unit_major(self, words: npt.NDArray[np.integer[Any]]) -> Words:
+        return np.ascontiguousarray(words.transpose(0, 2, 1).reshape(len(words), -1), np.int16)
+
+
+def _at(words: Words) -> Any:
+    return words.ctypes.data_as(ctypes.POINTER(ctypes.c_int16))

@@ -1,0 +1,141 @@
+"""Run an artefact and compare every word with the emulator's."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export import manifest
+from localnoise.hardware.export.host import Host
+from localnoise.hardware.export.tables import packed
+from localnoise.hardware.fixedpoint import to_values
+from localnoise.hardware.learning import OnChip
+from localnoise.hardware.storage import load_chip
+from localnoise.streams import Progress
+from localnoise.validate import as_count
+
+_AT_ONCE = 256  # draws compared together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One function of the artefact against the emulator's.
+
+    Attributes
+    ----------
+    name : str
+    words : int
+        Compared, up to the first that differs.
+    mismatch : str
+        "" if all are equal; else unit, channel, step, expected and got.
+    """
+
+    name: str
+    words: int
+    mismatch: str
+
+
+def verify(folder: str | Path, words: int = 100_000, progress: Progress | None = None) -> list[Check]:
+    """Compile the artefact, draw, perturb and score with it, and compare at least `words` words of each, to the bit.
+
+    Raises
+    ------
+    FileFormatError
+        The folder holds no artefact, or a file of it was edited.
+    MissingDependencyError
+        No compiler.
+    """
+    place = Path(folder)
+    said = manifest.read(place)
+    chip = load_chip(place / "chip.h5")
+    draws = -(-as_count("words", words, 1) // chip.config.neurons)
+    with tempfile.TemporaryDirectory() as build:
+        checks = []
+        parts = list(_parts(place, Path(build), chip, said, draws))
+        for index, (name, pairs) in enumerate(parts):
+            checks.append(_compare(name, pairs))
+            if progress is not None:
+                progress(index + 1, len(parts))
+        return checks
+
+
+def _parts(folder: Path, build: Path, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
+    """Name, and an iterator of pairs (expected, got) of each function."""
+    host, seed = Host(folder, build, chip), int(said["seed"])
+    rng = np.random.default_rng(seed)
+    shape = (chip.config.channels, chip.config.units)
+    cuts = [(first, min(_AT_ONCE, draws - first)) for first in range(0, draws, _AT_ONCE)]
+    yield "draw", ((chip.words(n, seed, first).reshape(n, *shape), host.draw(n)) for first, n in cuts)
+    limit, top = chip.formats.activation_limit, chip.formats.word_limit
+    if chip.field.signal:
+        h = rng.integers(-limit - 1, limit + 1, (draws, *shape))
+        after = [(first, n, h[first : first + n]) for first, n in cuts]
+        yield (
+            "perturb",
+            (
+                (chip.words(n, seed, draws + first, part).reshape(n, *shape), host.perturb(part))
+                for first, n, part in after
+            ),
+        )
+    few = min(draws, _AT_ONCE)
+    d = rng.integers(-top - 1, top + 1, (few, *shape))
+    read = rng.integers(-limit - 1, limit + 1, (few, *shape)) if chip.field.signal else None
+    yield "innovation", ((chip.innovation_words(d, read), host.innovation(d, read)) for _ in range(1))
+    if said["learner"] is not None:
+        taught = load_chip(folder / "chip.h5")
+        yield "learn", (_learned(host, taught, OnChip(**said["learner"]), d, read) for _ in range(1))
+        seen = draws * (1 + chip.field.signal)
+        again = None if read is None else read[:1]
+        yield (
+            "draw, learned",
+            ((_drawn(taught, n, seed, seen + k, again), _ran(host, n, again)) for k, n in cuts),
+        )
+
+
+def _drawn(chip: ChipGrid, count: int, seed: int, start: int, h: Any) -> Any:
+    words = chip.words(count, seed, start, None if h is None else np.repeat(h, count, axis=0))
+    return words.reshape(count, chip.config.channels, chip.config.units)
+
+
+def _ran(host: Host, count: int, h: Any) -> Any:
+    return host.draw(count) if h is None else host.perturb(np.repeat(h, count, axis=0))
+
+
+def _learned(host: Host, chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> tuple[Any, Any]:
+    """Weights and biases, (1, m, N, row), that the emulator and the artefact learn from the same words."""
+    shape = (len(d), chip.config.channels, *chip.config.shape)
+    values = to_values(d, chip.field.scale, np.float64).reshape(shape)
+    activation = None if h is None else to_values(h, chip.field.activation_scale, np.float64).reshape(shape)
+    chip.learn(values, activation, **asdict(rule))
+    return _by_row(chip, packed(chip)[0], chip.field.bias), _by_row(chip, *host.learn(d, h))
+
+
+def _by_row(chip: ChipGrid, weights: Any, bias: Any) -> Any:
+    """(1, m, N, longest row + 1): packed weights and the bias of each channel, zeros behind."""
+    f, m = chip.field, chip.field.channels
+    links = ((f.readers >= 0).sum(1) + (f.parents >= 0).sum(1)) * m
+    out = np.zeros((1, m, f.units, int(links.max()) + m + 1), np.int64)
+    at = 0
+    for u in range(f.units):
+        for i in range(m):
+            size = int(links[u]) + i + 1
+            out[0, i, u, :size], out[0, i, u, -1] = weights[at : at + size], bias[u, i]
+            at += size
+    return out
+
+
+def _compare(name: str, pairs: Iterator[tuple[Any, Any]]) -> Check:
+    seen, step = 0, 0
+    for expected, got in pairs:
+        wrong = np.argwhere(expected != got)
+        if len(wrong):
+            t, channel, unit = wrong[0][:3]
+            found = f"expected {expected[tuple(wrong[0])]}, got {got[tuple(wrong[0])]}"
+            where = f"unit {unit}, channel {channel}, step {step + t}"
+            return Check(name=name, words=seen + int(t) * expected[0].size, mismatch=f"{where}: {found}")
+        seen, step = seen + expected.size, step + len(expected)
+    return Check(name=name, words=seen, mismatch="")

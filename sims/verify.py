@@ -1,0 +1,44 @@
+"""Verify an artefact: build it, run it, and compare every word with the emulator's."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise.hardware.export import verify as run
+from localnoise.sims.console import console, progress, show
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote.")],
+    words: Annotated[int, typer.Option(help="Words to compare of each function, at least.")] = 100_000,
+) -> None:
+    """Compile an artefact without a warning, run it, and compare with the emulator to the bit.
+
+    Exits with 1 at the first word that differs, and names unit, channel, step, expected and got.
+
+    Examples
+    --------
+        localnoise verify build
+
+        localnoise verify build --words 1000000
+    """
+    with progress() as bars:
+        bar = bars.add_task("run and compare", total=None)
+        checks = run(folder, words, lambda done, total: bars.update(bar, completed=done, total=total))
+    table = Table(box=box.SIMPLE_HEAD, title=f"{folder} against the emulator")
+    table.add_column("function")
+    table.add_column("words compared", justify="right")
+    table.add_column("verdict")
+    for check in checks:
+        table.add_row(check.name, f"{check.words:,}", check.mismatch or "equal to the bit")
+    show(table)
+    if any(check.mismatch for check in checks):
+        console.print("The artefact does not do what the emulator does.")
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(verify)

@@ -1,0 +1,162 @@
+"""Exported artefacts do what the emulator does, to the bit; what was edited or planted is found."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_chip import learned
+
+from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError
+from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware.export import export, manifest, verify
+from localnoise.hardware.export.host import FLAGS, compiler
+from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
+
+
+def exported(folder, formats=None, learner=None, seed=5, **options):
+    grid, h = learned(**options)
+    d = np.random.default_rng(1).normal(size=(200, grid.config.channels, *grid.config.shape)) if learner else None
+    chip = quantise(grid, formats, h=h, d=d)
+    return export(chip, folder, seed=seed, learner=learner, force=True)
+
+
+def equal(folder, words=3000):
+    checks = verify(folder, words)
+    assert all(check.mismatch == "" for check in checks), checks
+    return {check.name: check.words for check in checks}
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_c_draws_what_the_emulator_draws(tmp_path, generator, rounding):
+    compared = equal(exported(tmp_path / "a", Formats(generator=generator, rounding=rounding), signal="local"))
+    assert set(compared) == {"draw", "perturb", "innovation"}
+    assert min(compared.values()) >= 3000
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    channels=st.integers(1, 4),
+    parents=st.integers(1, 6),
+    order=st.sampled_from(["raster", "multiscale"]),
+    signal=st.sampled_from(["none", "local"]),
+    weight_bits=st.integers(3, 16),
+    word_bits=st.integers(4, 16),
+    k=st.integers(1, 16),
+    generator=st.sampled_from(GENERATORS),
+    normal=st.sampled_from(NORMALS),
+    rounding=st.sampled_from(ROUNDINGS),
+    overflow=st.sampled_from(OVERFLOWS),
+    seed=st.integers(0, 2**64 - 1),
+    rule=st.sampled_from(["lms", "sign-lms"]),
+    stochastic=st.booleans(),
+    rate=st.integers(0, 12),
+    extra=st.integers(1, 12),
+)
+def test_any_small_grid_learns_and_draws(tmp_path_factory, **drawn):
+    names = ("weight_bits", "word_bits", "generator", "normal", "rounding", "overflow")
+    formats = Formats(**{n: drawn[n] for n in names}, normal_bytes=drawn["k"], accumulator_bits=56)
+    rule = OnChip(rule=drawn["rule"], stochastic=drawn["stochastic"], rate=drawn["rate"], extra=drawn["extra"])
+    wiring = {name: drawn[name] for name in ("shape", "channels", "parents", "order", "signal")}
+    folder = exported(tmp_path_factory.mktemp("x") / "a", formats, rule, drawn["seed"], **wiring)
+    assert "learn" in equal(folder, 500)
+
+
+def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):
+    grid, _ = learned()
+    d = np.random.default_rng(2).normal(size=(300, 3, 3, 4))
+    chip = quantise(grid, d=d).learn(d, rule="lms")
+    folder = export(chip, tmp_path / "a", learner=OnChip(rule="lms"))
+    assert "#define LN_SEEN0 300U" in (folder / "localnoise_learner.h").read_text()
+    equal(folder)
+
+
+def replaced(folder, name, old, new):
+    """Edit a file of the artefact and sign it again: what only running it can find."""
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+    manifest.write(folder, "c99", 5, {"learner": None})
+
+
+@pytest.mark.parametrize(
+    ("table", "function"), [("weights", "draw"), ("seed", "draw"), ("lift", "draw"), ("fraction", "draw")]
+)
+def test_one_planted_bit_in_a_table_is_found(tmp_path, table, function):
+    folder = exported(tmp_path / "a")
+    text = (folder / "localnoise_tables.h").read_text()
+    start = text.index(f"ln_{table}[")
+    number = re.search(r"[{,] *(-?\d+)", text[text.index("{", start) :])
+    place = text.index("{", start) + number.start(1)
+    value = int(number.group(1))
+    replaced(
+        folder, "localnoise_tables.h", text[start : place + len(number.group(1))], text[start:place] + str(value ^ 1)
+    )
+    checks = {check.name: check.mismatch for check in verify(folder, 3000)}
+    assert re.fullmatch(r"unit \d+, channel \d+, step \d+: expected -?\d+, got -?\d+", checks[function])
+
+
+def test_planted_rounding_is_found(tmp_path):
+    folder = exported(tmp_path / "a")
+    replaced(folder, "localnoise.c", "(ln_acc)((ln_acc)1 << (bits - 1U));", "(ln_acc)((ln_acc)1 << (bits - 2U));")
+    assert any(check.mismatch for check in verify(folder, 3000))
+
+
+def test_an_edited_file_is_named(tmp_path):
+    folder = exported(tmp_path / "a")
+    path = folder / "localnoise_tables.h"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(FileFormatError, match=r"localnoise_tables\.h: edited since it was exported"):
+        verify(folder)
+    path.unlink()
+    with pytest.raises(FileFormatError, match=r"localnoise_tables\.h: missing"):
+        verify(folder)
+    with pytest.raises(FileFormatError, match="expected a folder that `localnoise export` wrote"):
+        verify(tmp_path)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(FileFormatError, match="damaged"):
+        verify(folder)
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
+    grid, _ = learned()
+    chip = quantise(grid)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "thesis.tex").write_text("years of work")
+    for force in (False, True):
+        with pytest.raises(ArgumentError, match=r"not empty|holds no artefact"):
+            export(chip, tmp_path / "own", force=force)
+    assert (tmp_path / "own" / "thesis.tex").exists()
+    export(chip, tmp_path / "a")
+    with pytest.raises(ArgumentError, match="use --force"):
+        export(chip, tmp_path / "a")
+    export(chip, tmp_path / "a", seed=9, force=True)
+    assert manifest.read(tmp_path / "a")["seed"] == 9
+    with pytest.raises(ArgumentError, match=r"format='c98'.*did you mean 'c99'"):
+        export(chip, tmp_path / "b", "c98")
+
+
+def test_code_that_does_not_compile_is_told(tmp_path):
+    folder = exported(tmp_path / "a")
+    replaced(folder, "localnoise.c", "void ln_init", "int unused; void ln_init(")
+    with pytest.raises(LocalnoiseError, match="does not compile"):
+        verify(folder)
+
+
+def test_undefined_behaviour_is_trapped_nowhere(tmp_path):
+    """Built with the sanitizer that traps on signed overflow, bad shifts and indices, it runs through."""
+    if "gcc" not in compiler()[0] and "cc" not in compiler()[0]:
+        pytest.skip("this compiler has no such option")
+    formats = Formats(rounding="stochastic", word_bits=16, weight_bits=12, accumulator_bits=50, generator="lfsr24")
+    folder = exported(tmp_path / "a", formats, OnChip(rule="sign-lms", extra=12), signal="local")
+    traps = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+    code = "from localnoise.hardware.export import host, verify\n"
+    code += f"host.FLAGS = {(*FLAGS, *traps)!r}\n"
+    code += f"assert all(c.mismatch == '' for c in verify({str(folder)!r}, 3000))\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

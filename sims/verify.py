@@ -1,10 +1,12 @@
 """Verify an artefact: build it, run it, and compare every word with the emulator's."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich import box
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from localnoise.hardware.export import verify as run
@@ -14,8 +16,9 @@ from localnoise.sims.console import console, progress, show
 def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote.")],
     words: Annotated[int, typer.Option(help="Words to compare of each function, at least.")] = 100_000,
+    on: Annotated[str, typer.Option(help="host, cortex-m (emulated), or both.")] = "host,cortex-m",
 ) -> None:
-    """Compile an artefact without a warning, run it, and compare with the emulator to the bit.
+    """Compile an artefact without a warning, run it here and on an emulated Cortex-M4, and compare to the bit.
 
     Exits with 1 at the first word that differs, and names unit, channel, step, expected and got.
 
@@ -23,21 +26,29 @@ def verify(
     --------
         localnoise verify build
 
-        localnoise verify build --words 1000000
+        localnoise verify build --on host --words 1000000
     """
     with progress() as bars:
         bar = bars.add_task("run and compare", total=None)
-        checks = run(folder, words, lambda done, total: bars.update(bar, completed=done, total=total))
+        step = partial(_advance, bars, bar)
+        checks, costs = run(folder, words, [name.strip() for name in on.split(",")], step)
     table = Table(box=box.SIMPLE_HEAD, title=f"{folder} against the emulator")
+    table.add_column("back end")
     table.add_column("function")
     table.add_column("words compared", justify="right")
     table.add_column("verdict")
     for check in checks:
-        table.add_row(check.name, f"{check.words:,}", check.mismatch or "equal to the bit")
+        table.add_row(check.backend, check.name, f"{check.words:,}", check.mismatch or "equal to the bit")
     show(table)
+    for backend, cost in costs.items():
+        console.print(f"{backend}: {cost}")
     if any(check.mismatch for check in checks):
         console.print("The artefact does not do what the emulator does.")
         raise typer.Exit(1)
+
+
+def _advance(bars: Progress, bar: TaskID, done: int, total: int | None) -> None:
+    bars.update(bar, completed=done, total=total)
 
 
 if __name__ == "__main__":

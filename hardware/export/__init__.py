@@ -1,4 +1,4 @@
 """Export: a chip grid as artefacts that are run, and compared with the emulator to the bit."""
 
 from localnoise.hardware.export.artefact import export as export
-from localnoise.hardware.export.verify import verify as verify
+from localnoise.hardware.export.comparison import verify as verify

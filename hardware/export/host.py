@@ -64,6 +64,10 @@ class Host:
         self._noise = (ctypes.c_uint64 * (self._units // 2 + 4))()  # the generators and two pointers
         self._library.ln_init(self._noise)
 
+    def cost(self) -> str:
+        """Return nothing to tell: a computer is not what the artefact is for."""
+        return ""
+
     def draw(self, count: int) -> Words:
         """The next `count` draws, (count, m, N)."""
         return self._each(count, lambda t, eta: self._library.ln_draw(self._noise, eta))

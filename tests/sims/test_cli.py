@@ -214,7 +214,8 @@ def test_quantise_export_verify(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     done = run("verify", "build", "--words", 2000, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("equal to the bit") == 4
+    assert done.stdout.count("equal to the bit") == 8  # host and Cortex-M4: draw, innovation, learn, draw again
+    assert "instructions a draw" in done.stdout
     done = run("export", "chip.h5", cwd=tmp_path)
     assert done.returncode == 1
     assert "use --force" in done.stderr

@@ -284,6 +284,9 @@ void ln_settle(const ln_learner *learner, ln_weight weights[LN_WEIGHTS], ln_acc 
             uint64_t product = ln_root((uint64_t)ln_clip(learner->power[n], 0, INT64_MAX / 512) << 8) * LN_RECIPROCAL;
             unsigned j;
             unsigned k;
+            for (j = 0U; j < LN_CHANNELS; j++) {
+                lost[j] = 0;
+            }
             at[i] = next;
             next += columns + i + 1U;
             for (j = 0U; j < i; j++) { /* L first: the other weights need it */
@@ -296,7 +299,7 @@ void ln_settle(const ln_learner *learner, ln_weight weights[LN_WEIGHTS], ln_acc 
                 for (j = 0U; j < i; j++) {
                     wanted += (int64_t)weights[at[i] + columns + j] * learner->mean[at[j] + k];
                 }
-                if ((k == 0U) || (k == read)) {
+                if (k == read) {
                     for (j = 0U; j < LN_CHANNELS; j++) {
                         lost[j] = 0;
                     }

@@ -1,15 +1,17 @@
 """Run an artefact and compare every word with the emulator's."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from localnoise.errors import choose
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
+from localnoise.hardware.export.cortex import CortexM
 from localnoise.hardware.export.host import Host
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.fixedpoint import to_values
@@ -21,51 +23,73 @@ from localnoise.validate import as_count
 _AT_ONCE = 256  # draws compared together
 
 
+BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One function of the artefact against the emulator's.
+    """One function of the artefact, on one back end, against the emulator's.
 
     Attributes
     ----------
-    name : str
+    backend, name : str
     words : int
         Compared, up to the first that differs.
     mismatch : str
         "" if all are equal; else unit, channel, step, expected and got.
     """
 
+    backend: str
     name: str
     words: int
     mismatch: str
 
 
-def verify(folder: str | Path, words: int = 100_000, progress: Progress | None = None) -> list[Check]:
-    """Compile the artefact, draw, perturb and score with it, and compare at least `words` words of each, to the bit.
+def verify(
+    folder: str | Path, words: int = 100_000, backends: Sequence[str] = ("host",), progress: Progress | None = None
+) -> tuple[list[Check], dict[str, str]]:
+    """Build the artefact, draw, perturb, score and learn with it, and compare at least `words` words of each function.
+
+    Parameters
+    ----------
+    backends : sequence of str
+        "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn.
+
+    Returns
+    -------
+    checks : list of Check
+    costs : dict of str
+        What a back end says of the program's size and a draw's instructions, where it does.
 
     Raises
     ------
+    ArgumentError
+        Unknown back end.
     FileFormatError
         The folder holds no artefact, or a file of it was edited.
     MissingDependencyError
-        No compiler.
+        No compiler, or a package that the back end needs is missing.
     """
-    place = Path(folder)
-    said = manifest.read(place)
+    place, said = Path(folder), manifest.read(Path(folder))
     chip = load_chip(place / "chip.h5")
     draws = -(-as_count("words", words, 1) // chip.config.neurons)
-    with tempfile.TemporaryDirectory() as build:
-        checks = []
-        parts = list(_parts(place, Path(build), chip, said, draws))
-        for index, (name, pairs) in enumerate(parts):
-            checks.append(_compare(name, pairs))
-            if progress is not None:
-                progress(index + 1, len(parts))
-        return checks
+    checks, costs = [], {}
+    for backend in backends:
+        made = BACKENDS[choose("on", backend, BACKENDS)]
+        with tempfile.TemporaryDirectory() as build:
+            machine = made(place, Path(build), chip)
+            parts = list(_parts(place, machine, chip, said, draws))
+            for name, pairs in parts:
+                checks.append(_compare(backend, name, pairs))
+                if progress is not None:
+                    progress(len(checks), len(parts) * len(backends))
+            costs[backend] = machine.cost()
+    return checks, {name: cost for name, cost in costs.items() if cost}
 
 
-def _parts(folder: Path, build: Path, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
+def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
     """Name, and an iterator of pairs (expected, got) of each function."""
-    host, seed = Host(folder, build, chip), int(said["seed"])
+    seed = int(said["seed"])
     rng = np.random.default_rng(seed)
     shape = (chip.config.channels, chip.config.units)
     cuts = [(first, min(_AT_ONCE, draws - first)) for first in range(0, draws, _AT_ONCE)]
@@ -101,11 +125,11 @@ def _drawn(chip: ChipGrid, count: int, seed: int, start: int, h: Any) -> Any:
     return words.reshape(count, chip.config.channels, chip.config.units)
 
 
-def _ran(host: Host, count: int, h: Any) -> Any:
+def _ran(host: Any, count: int, h: Any) -> Any:
     return host.draw(count) if h is None else host.perturb(np.repeat(h, count, axis=0))
 
 
-def _learned(host: Host, chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> tuple[Any, Any]:
+def _learned(host: Any, chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> tuple[Any, Any]:
     """Weights and biases, (1, m, N, row), that the emulator and the artefact learn from the same words."""
     shape = (len(d), chip.config.channels, *chip.config.shape)
     values = to_values(d, chip.field.scale, np.float64).reshape(shape)
@@ -128,7 +152,7 @@ def _by_row(chip: ChipGrid, weights: Any, bias: Any) -> Any:
     return out
 
 
-def _compare(name: str, pairs: Iterator[tuple[Any, Any]]) -> Check:
+def _compare(backend: str, name: str, pairs: Iterator[tuple[Any, Any]]) -> Check:
     seen, step = 0, 0
     for expected, got in pairs:
         wrong = np.argwhere(expected != got)
@@ -136,6 +160,8 @@ def _compare(name: str, pairs: Iterator[tuple[Any, Any]]) -> Check:
             t, channel, unit = wrong[0][:3]
             found = f"expected {expected[tuple(wrong[0])]}, got {got[tuple(wrong[0])]}"
             where = f"unit {unit}, channel {channel}, step {step + t}"
-            return Check(name=name, words=seen + int(t) * expected[0].size, mismatch=f"{where}: {found}")
+            return Check(
+                backend=backend, name=name, words=seen + int(t) * expected[0].size, mismatch=f"{where}: {found}"
+            )
         seen, step = seen + expected.size, step + len(expected)
-    return Check(name=name, words=seen, mismatch="")
+    return Check(backend=backend, name=name, words=seen, mismatch="")

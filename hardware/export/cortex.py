@@ -1,0 +1,180 @@
+"""The C99 artefact on a Cortex-M4: cross-compiled by zig, run by the Unicorn emulator, instruction by instruction.
+
+The program lies in flash at 0x08000000, words and state in RAM at 0x20000000, the stack at its end, as on an STM32. A
+function is called as the ARM procedure call standard has it: arguments in r0 to r3, return to an address that
+ends the emulation.
+"""
+
+import importlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.hardware.emulator import ChipGrid
+
+FLAGS = (
+    "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion",
+    "-pedantic", "-Werror", "-ffreestanding", "-nostdlib", "-Wl,--image-base=0x08000000", "-Wl,-e,ln_draw",
+    "-Wl,--no-gc-sections",
+)  # fmt: skip
+FLASH, RAM, STOP = 0x08000000, 0x20000000, 0x0FFFFFF0
+Words = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What the program takes, in bytes: code and tables in flash; state and one set of words in RAM; less the stack."""
+
+    code: int
+    tables: int
+    state: int
+    words: int
+
+
+def tool(name: str) -> Any:
+    """Import a Python package of the extra `hardware`, or say how to install it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise MissingDependencyError(f"{name} is missing: pip install 'localnoise[hardware]'") from None
+
+
+class CortexM:
+    """The artefact in `folder`, compiled into `build` and loaded; the same calls as `Host`.
+
+    Attributes
+    ----------
+    footprint : Footprint
+    instructions : int
+        Of the last call, where it was counted.
+    """
+
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+        for name in ("ziglang", "unicorn", "elftools"):
+            tool(name)
+        self.m, self.neurons, self._units = chip.config.channels, chip.config.neurons, chip.config.units
+        self._weights = int(chip.field.weights.sum())
+        self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
+        program = build / "localnoise.elf"
+        sources = sorted(map(str, folder.glob("*.c")))
+        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-I", str(folder), *sources, "-o", str(program)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
+        self._load(program)
+        self._noise, at = RAM, RAM + 4 * self._units + 16
+        self._eta, self._d, self._h = (at + 2 * self.neurons * k + 8 for k in range(3))
+        self._free = -(-(self._h + 2 * self.neurons) // 16) * 16
+        self.call("ln_init", self._noise)
+
+    def _load(self, program: Path) -> None:
+        unicorn, arm = tool("unicorn"), tool("unicorn.arm_const")
+        elf = tool("elftools.elf.elffile").ELFFile(BytesIO(program.read_bytes()))
+        self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+        uc.mem_map(FLASH, 16 * 2**20)
+        self._top = RAM + 64 * 2**20  # as much as the emulator likes: `footprint` says what is used
+        uc.mem_map(RAM, 64 * 2**20)
+        loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]
+        for segment in loads:
+            uc.mem_write(segment["p_vaddr"], segment.data())
+        symbols = elf.get_section_by_name(".symtab")
+        self._at = {symbol.name: symbol["st_value"] for symbol in symbols.iter_symbols()}
+        code = sum(segment["p_memsz"] for segment in loads if segment["p_flags"] & 1)
+        tables = sum(segment["p_memsz"] for segment in loads if not segment["p_flags"] & 1)
+        state = 4 * self._units + 8
+        self.footprint = Footprint(code=code, tables=tables, state=state, words=2 * self.neurons)
+        self._registers = [getattr(arm, f"UC_ARM_REG_{name}") for name in ("R0", "R1", "R2", "R3")]
+        self._sp, self._lr = arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR
+        self._code_hook = unicorn.UC_HOOK_CODE
+        self.instructions = 0
+
+    def call(self, name: str, *arguments: int, counted: bool = False) -> None:
+        """Run one function to its end; count its instructions if asked, which takes a second a million."""
+        uc = self._uc
+        for register, value in zip(self._registers, arguments, strict=False):
+            uc.reg_write(register, value)
+        uc.reg_write(self._sp, self._top - 64)
+        uc.reg_write(self._lr, STOP | 1)
+        hook = None
+        if counted:
+            self.instructions = 0
+            uc.ctl_flush_tb()  # code translated without the hook would not call it
+            hook = uc.hook_add(self._code_hook, self._count)
+        uc.emu_start(self._at[name] | 1, STOP)
+        if hook is not None:
+            uc.hook_del(hook)
+            uc.ctl_flush_tb()
+
+    def _count(self, uc: Any, address: int, size: int, data: Any) -> None:
+        self.instructions += 1
+
+    def cost(self) -> str:
+        """Run one draw, and say what it and the program take."""
+        self.call("ln_draw", self._noise, self._eta, counted=True)
+        f = self.footprint
+        return (
+            f"{f.code:,} bytes of code, {f.tables:,} of tables in flash; {f.state:,} of state, {f.words:,} of words in "
+            f"RAM; {self.instructions:,} instructions a draw"
+        )
+
+    def draw(self, count: int) -> Words:
+        """The next `count` draws, (count, m, N)."""
+        return self._each(count, lambda t: self.call("ln_draw", self._noise, self._eta))
+
+    def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
+        """The next draw for each of the activation words h (T, m, N)."""
+        read = self._unit_major(h)
+        return self._each(len(h), lambda t: self._with(self._h, read[t], "ln_perturb", self._noise, self._h, self._eta))
+
+    def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
+        """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
+        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+
+        def act(t: int) -> None:
+            self._uc.mem_write(self._d, own[t].tobytes())
+            self._with(self._h, read[t], "ln_innovation", self._noise, self._d, self._h, self._eta)
+
+        return self._each(len(d), act)
+
+    def learn(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> tuple[Any, Any]:
+        """Learn from d (T, m, N) in order, settle; draw so from then on. Return weights, packed, and biases (N, m)."""
+        n, w = self.neurons, self._weights
+        weights = self._free
+        bias = weights + -(-w * (1 if self._narrow else 2) // 8) * 8
+        learner = bias + n * (8 if self._wide else 4) + 8
+        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        self.call("ln_learn_init", learner)
+        for t in range(len(d)):
+            self._uc.mem_write(self._d, own[t].tobytes())
+            self._with(self._h, read[t], "ln_learn", learner, self._d, self._h)
+        self.call("ln_settle", learner, weights, bias)
+        self.call("ln_use", self._noise, weights, bias)
+        kinds = (np.int8 if self._narrow else np.int16, np.int64 if self._wide else np.int32)
+        sizes = (w, n)
+        found = [
+            np.frombuffer(self._uc.mem_read(at, size * np.dtype(kind).itemsize), kind).astype(np.int64)
+            for at, size, kind in zip((weights, bias), sizes, kinds, strict=True)
+        ]
+        return found[0], found[1].reshape(self._units, self.m)
+
+    def _with(self, at: int, words: Words, name: str, *arguments: int) -> None:
+        self._uc.mem_write(at, words.tobytes())
+        self.call(name, *arguments)
+
+    def _each(self, count: int, act: Any) -> Words:
+        out = np.empty((count, self.neurons), np.int16)
+        for t in range(count):
+            act(t)
+            out[t] = np.frombuffer(self._uc.mem_read(self._eta, 2 * self.neurons), np.int16)
+        return np.ascontiguousarray(out.reshape(count, -1, self.m).transpose(0, 2, 1))
+
+    def _unit_major(self, words: npt.NDArray[np.integer[Any]]) -> Words:
+        return np.ascontiguousarray(words.transpose(0, 2, 1).reshape(len(words), -1), np.int16)

@@ -104,7 +104,7 @@ def fit_chip(
     show(_costs(found, draws))
     console.print(_latency(found))
     unknown = f"; not published: {', '.join(found.unknown).replace('_', ' ')}" if found.unknown else ""
-    console.print(("fits what is published" if found.fits else "does not fit") + f" of {found.profile.title}{unknown}")
+    console.print(("fits what is published of " if found.fits else "does not fit ") + found.profile.title + unknown)
     if not found.fits:
         raise typer.Exit(1)
 

@@ -114,6 +114,15 @@ def test_the_adaptive_evaluation_is_that_of_its_record():
     assert not any(one.unreliable for one in found.values())
 
 
+def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
+    found = outcomes(RecordFile(PUBLISHED / "transfer-adaptive.h5"))
+    sources = [Source.default(*named(text)) for text in spelled("all")]
+    text = own.markdown(found, ["full", "multiscale-8"], sources, "adaptive@0.04")
+    assert text.count("\n") == 16
+    assert text in README
+    assert not any(one.unreliable for one in found.values())
+
+
 def test_speeds_are_those_of_their_record():
     command = [sys.executable, "-m", "benchmarks", "--published"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

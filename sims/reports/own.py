@@ -7,10 +7,10 @@ from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.tables import share, words
 
 
-def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]) -> str:
-    """Accuracy ± half of the 95 % interval of nets that learned from a source, tested on it; no noise first.
+def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source], tested: str = heat.OWN) -> str:
+    """Accuracy ± half of the 95 % interval of nets that learned from a source, tested on it or on `tested`.
 
-    The last columns, one for each arm that is not central: its share of the central gain. Below: mean and least share.
+    No noise comes first. The last columns, one for each arm that is not central: its share of the central gain. Below: mean and least share.
     """
     names = list(dict.fromkeys(["none", *arms]))
     local = [name for name in names if not ARMS[name].central] if "full" in names else []
@@ -21,7 +21,7 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]
     lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
     kept: dict[str, list[float]] = {name: [] for name in local}
     for source in sources:
-        own = {name: heat.tested(found, name, source, heat.OWN) for name in names}
+        own = {name: heat.tested(found, name, source, tested) for name in names}
         shares = []
         for name in local:
             part = retained.kept(own[name], own["none"], own["full"])

@@ -56,6 +56,8 @@ def cell(one: Kept | None) -> str:
         return ""
     if one.share is None:
         return f"({one.gain.mean:+.3f} ± {one.gain.half_width:.3f})"
+    if one.share.seeds == 1:  # no interval
+        return f"{one.share.mean:.2f}"
     return f"{one.share.mean:.2f} ± {one.share.half_width:.2f}"
 
 

@@ -10,7 +10,8 @@ from localnoise.sims.reports.tables import share, words
 def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source], tested: str = heat.OWN) -> str:
     """Accuracy ± half of the 95 % interval of nets that learned from a source, tested on it or on `tested`.
 
-    No noise comes first. The last columns, one for each arm that is not central: its share of the central gain. Below: mean and least share.
+    No noise comes first. The last columns, one for each arm that is not central: its share of the central gain. Below:
+    mean and least share.
     """
     names = list(dict.fromkeys(["none", *arms]))
     local = [name for name in names if not ARMS[name].central] if "full" in names else []

@@ -44,13 +44,13 @@ def presentations(file: Any, name: str) -> Any:
 
 
 @contextmanager
-def given(place: str) -> Iterator[Any]:
+def given(place: str, argument: str = "activations") -> Iterator[Any]:
     """The data set at "FILE:NAME", or None for an empty text."""
     if not place:
         yield None
         return
     path, colon, name = place.rpartition(":")
     if not colon:
-        raise ArgumentError(f"{place!r}: expected FILE:NAME, such as run.h5:h")
+        raise ArgumentError(f"{argument}={place!r}: expected FILE:NAME, such as run.h5:h")
     with opened(Path(path)) as file:
         yield presentations(file, name)

@@ -70,7 +70,7 @@ def quantise(
         normal=normal,
         normal_bytes=normal_bytes,
     )
-    h, d = _read(activations), _read(displacements)
+    h, d = _read(activations, "activations"), _read(displacements, "displacements")
     if source.field.signal and h is None:
         raise ArgumentError(
             "--activations is missing, but the grid is signal-dependent: expected FILE:NAME of activations to "
@@ -104,8 +104,8 @@ def _advance(bars: Progress, bar: TaskID, done: int, total: int | None) -> None:
     bars.update(bar, completed=done)
 
 
-def _read(place: str) -> Any:
-    with datasets.given(place) as stored:
+def _read(place: str, argument: str) -> Any:
+    with datasets.given(place, argument) as stored:
         return None if stored is None else np.asarray(stored[:_CALIBRATION], np.float32)
 
 

@@ -91,13 +91,13 @@ class Means:
         centred = h - h.mean(axis=1, keepdims=True)
         H = centred @ centred.T / h.shape[1]
         ridge = _KEEP * np.trace(H) / len(H) * np.eye(len(H))
-        factors = factors_of(H)
+        factors, inverse = factors_of(H), np.linalg.inv(H + ridge)
         G, a, own = np.zeros(self.t.G[u].shape), np.zeros(m), slice(u * m, u * m + m)
         for i in range(m):
             known = B[i, : len(z)] @ self.realised[z] + L[i, :i] @ self.realised[own][:i]
             y, g = self.wanted[u * m + i] - known, self.t.G[u, i, columns]
             if feedback:
-                g = np.linalg.solve(H + ridge, centred @ y / h.shape[1] + ridge @ g)
+                g = inverse @ (centred @ y / h.shape[1] + ridge @ g)
             whole = round_row(g * fine, H, limit, factors if feedback else [])
             explained = (whole / fine) @ h
             a[i] = (y - explained).mean()

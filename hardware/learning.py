@@ -159,8 +159,14 @@ def private(power: int, reciprocal: int, bits: int, limit: int) -> int:
 
 
 def refuse_overflow(field: IntegerField, formats: Formats, width: int) -> None:
-    """Raise an ArgumentError if some weights that learning may reach could overflow a unit's accumulator."""
+    """Raise an ArgumentError if weights could come to overflow an accumulator, or are too coarse to learn."""
     m = field.channels
+    coarse = np.flatnonzero(field.fraction < field.lift[:, NEAR])
+    if coarse.size:
+        raise ArgumentError(
+            f"unit {divmod(int(coarse[0]), width)}: weight_bits={formats.weight_bits} hold its weights in steps "
+            "larger than 1, too coarse to learn: quantise with more weight_bits"
+        )
     counts = np.array([field.G.shape[2], field.B.shape[2] + m, 1])
     most = np.array([2 ** (formats.activation_bits - 1), 2 ** (formats.word_bits - 1), formats.normal_limit])
     sums = np.ldexp((counts * most * formats.weight_limit).astype(np.float64), field.lift).sum(1)

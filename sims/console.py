@@ -1,8 +1,10 @@
 """The one console: tables and messages to standard output, progress to standard error."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 console = Console(highlight=False)
@@ -21,6 +23,15 @@ def progress() -> Progress:
         console=errors,
         expand=True,
     )
+
+
+def follow(bars: Progress, bar: TaskID) -> Callable[[int, int | None], None]:
+    """Return what a long call may tell (done, all of it): the bar follows."""
+
+    def advance(done: int, total: int | None) -> None:
+        bars.update(bar, completed=done, total=total)
+
+    return advance
 
 
 def show(table: Table) -> None:

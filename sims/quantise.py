@@ -1,13 +1,11 @@
 """Quantise a fitted grid for a chip: integers that the emulator, and every export, draws to the bit."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich import box
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from localnoise import load
@@ -18,7 +16,7 @@ from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.fitting.fit import check_fits
 from localnoise.hardware.quantiser import Report
 from localnoise.sims import datasets
-from localnoise.sims.console import console, progress, show
+from localnoise.sims.console import console, follow, progress, show
 from localnoise.sims.reports.chips import quantised_figure
 
 _CALIBRATION = 4096  # presentations to calibrate on
@@ -78,8 +76,7 @@ def quantise(
         )
     with progress() as bars:
         bar = bars.add_task("quantise", total=source.config.units)
-        step = partial(_advance, bars, bar)
-        made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=step)
+        made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
         check_fits(made, profile, learner="none" if d is None else "lms")
         bar = bars.add_task("compare with the grid", total=None)
@@ -98,10 +95,6 @@ def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:
     """What was asked for; else the usual width, or what the chip has, if that is less."""
     most = profile.limit(name)
     return asked if asked is not None else usual if most is None else int(min(usual, most))
-
-
-def _advance(bars: Progress, bar: TaskID, done: int, total: int | None) -> None:
-    bars.update(bar, completed=done)
 
 
 def _read(place: str, argument: str) -> Any:

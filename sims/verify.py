@@ -1,16 +1,14 @@
 """Verify an artefact: build it, run it, and compare every word with the emulator's."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich import box
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from localnoise.hardware.export import verify as run
-from localnoise.sims.console import console, progress, show
+from localnoise.sims.console import console, follow, progress, show
 
 
 def verify(
@@ -30,8 +28,7 @@ def verify(
     """
     with progress() as bars:
         bar = bars.add_task("run and compare", total=None)
-        step = partial(_advance, bars, bar)
-        checks, costs = run(folder, words, [name.strip() for name in on.split(",")], step)
+        checks, costs = run(folder, words, [name.strip() for name in on.split(",")], follow(bars, bar))
     table = Table(box=box.SIMPLE_HEAD, title=f"{folder} against the emulator")
     table.add_column("back end")
     table.add_column("function")
@@ -45,10 +42,6 @@ def verify(
     if any(check.mismatch for check in checks):
         console.print("The artefact does not do what the emulator does.")
         raise typer.Exit(1)
-
-
-def _advance(bars: Progress, bar: TaskID, done: int, total: int | None) -> None:
-    bars.update(bar, completed=done, total=total)
 
 
 if __name__ == "__main__":

@@ -47,9 +47,8 @@ def export(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         if not force:
             raise ArgumentError(f"{target}: not empty; expected a new or an empty folder; use --force to replace it")
-        if target.is_dir() and not (target / manifest.NAME).is_file():
+        if not (target / manifest.NAME).is_file():
             raise ArgumentError(f"{target}: holds no artefact, so it is not removed; expected a new or an empty folder")
-        shutil.rmtree(target)
     aside = target.with_name(f".{target.name}-writing")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -63,8 +62,8 @@ def export(
         chip.save(aside / "chip.h5")
         more = {"learner": None if learner is None else asdict(learner), "provenance": chip.provenance}
         manifest.write(aside, kind, int(seed), more)
-        if target.exists():
-            target.rmdir()
+        if target.exists():  # only now: a failure before this leaves the old artefact
+            shutil.rmtree(target)
         aside.rename(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

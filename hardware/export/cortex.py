@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.layout import Words, channel_major, unit_major
 
 FLAGS = (
     "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion",
@@ -25,7 +26,6 @@ FLAGS = (
     "-Wl,--no-gc-sections",
 )  # fmt: skip
 FLASH, RAM, STOP = 0x08000000, 0x20000000, 0x0FFFFFF0
-Words = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +131,12 @@ class CortexM:
 
     def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
         """The next draw for each of the activation words h (T, m, N)."""
-        read = self._unit_major(h)
+        read = unit_major(h)
         return self._each(len(h), lambda t: self._with(self._h, read[t], "ln_perturb", self._noise, self._h, self._eta))
 
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
-        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        own, read = unit_major(d), unit_major(d if h is None else h)
 
         def act(t: int) -> None:
             self._uc.mem_write(self._d, own[t].tobytes())
@@ -150,7 +150,7 @@ class CortexM:
         weights = self._free
         bias = weights + -(-w * (1 if self._narrow else 2) // 8) * 8
         learner = bias + n * (8 if self._wide else 4) + 8
-        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        own, read = unit_major(d), unit_major(d if h is None else h)
         self.call("ln_learn_init", learner)
         for t in range(len(d)):
             self._uc.mem_write(self._d, own[t].tobytes())
@@ -174,7 +174,4 @@ class CortexM:
         for t in range(count):
             act(t)
             out[t] = np.frombuffer(self._uc.mem_read(self._eta, 2 * self.neurons), np.int16)
-        return np.ascontiguousarray(out.reshape(count, -1, self.m).transpose(0, 2, 1))
-
-    def _unit_major(self, words: npt.NDArray[np.integer[Any]]) -> Words:
-        return np.ascontiguousarray(words.transpose(0, 2, 1).reshape(len(words), -1), np.int16)
+        return channel_major(out, self.m)

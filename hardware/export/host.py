@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.layout import Words, channel_major, unit_major
 
 FLAGS = (
     "-std=c99",
@@ -26,7 +27,6 @@ FLAGS = (
     "-fPIC",
     "-shared",
 )
-Words = npt.NDArray[np.int16]
 
 
 def compiler() -> list[str]:
@@ -74,12 +74,12 @@ class Host:
 
     def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
         """The next draw for each of the activation words h (T, m, N)."""
-        unit_major = self._unit_major(h)
-        return self._each(len(h), lambda t, eta: self._library.ln_perturb(self._noise, _at(unit_major[t]), eta))
+        read = unit_major(h)
+        return self._each(len(h), lambda t, eta: self._library.ln_perturb(self._noise, _at(read[t]), eta))
 
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
-        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        own, read = unit_major(d), unit_major(d if h is None else h)
         return self._each(len(d), lambda t, e: self._library.ln_innovation(self._noise, _at(own[t]), _at(read[t]), e))
 
     def learn(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> tuple[Any, Any]:
@@ -87,7 +87,7 @@ class Host:
         m, n, w = self.m, self.neurons, self._weights
         learner = (ctypes.c_uint64 * (w + 3 * n + -(-w // 2) + self._units + 8))()
         self._library.ln_learn_init(learner)
-        own, read = self._unit_major(d), self._unit_major(d if h is None else h)
+        own, read = unit_major(d), unit_major(d if h is None else h)
         for t in range(len(d)):
             self._library.ln_learn(learner, _at(own[t]), _at(read[t]))
         self._learned = (self._weight(), self._bias())
@@ -100,10 +100,7 @@ class Host:
         out = np.empty((count, self.neurons), np.int16)
         for t in range(count):
             act(t, _at(out[t]))
-        return np.ascontiguousarray(out.reshape(count, -1, self.m).transpose(0, 2, 1))
-
-    def _unit_major(self, words: npt.NDArray[np.integer[Any]]) -> Words:
-        return np.ascontiguousarray(words.transpose(0, 2, 1).reshape(len(words), -1), np.int16)
+        return channel_major(out, self.m)
 
 
 def _at(words: Words) -> Any:

@@ -99,7 +99,7 @@ def header(chip: ChipGrid, seed: int) -> str:
         _table("uint32_t", "first", first),
         _table("uint8_t", "lift", f.lift),
         _table("uint8_t", "fraction", f.fraction),
-        _table("int8_t", "scale", f.scale),
+        _table("int16_t", "scale", f.scale),
         _table("ln_weight", "weights", weights),
         _table("uint32_t", "seed", states(generator, f.units, seed), "U"),
     ]

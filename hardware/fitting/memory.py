@@ -12,8 +12,9 @@ Per unit with l links, m channels, K parent and R reader slots, weights of b bit
                 b + 8 and a mean of b + 16 bits for each weight but the noise's, m powers of 2 (word bits) + 8 bits,
                 and with signal dependence m means of biases of A + 8 bits
 
-A microcontroller keeps whole bytes: each width is rounded up to 8, 16, 32 or 64 bits. Programs, scratch and stack are
-not counted.
+A microcontroller keeps what the exported C does (`hardware.export`): widths of C types, 16 or 32 bits an address and 64
+more a unit, for where its weights begin and its seed; of the learner 96 bits a weight, 192 a neuron and a generator a
+unit. Programs, scratch and stack are not counted.
 """
 
 from dataclasses import dataclass
@@ -77,8 +78,8 @@ class MemoryMap:
 
     @property
     def flash(self) -> int:
-        """Bytes that do not change; those of a learning grid's weights lie in RAM, their start values here too."""
-        return -(-(self.weights + self.biases + self.shifts + self.topology) // 8)
+        """Bytes that do not change, and the values from which a learning grid's weights and learner start."""
+        return -(-(self.weights + self.biases + self.shifts + self.topology + self.learner) // 8)
 
     def in_blocks(self, single_port: int) -> tuple[int, int]:
         """Bits in an FPGA's (single-port RAM, block RAM): weights go to the former as far as it goes, all else follows.
@@ -124,16 +125,20 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
         return np.full(units, count * stored_width(bits, whole_bytes), np.int64)
 
     A, master = formats.accumulator_bits, formats.weight_bits + EXTRA
-    numbers = stored_width(master, whole_bytes) + stored_width(master + MEAN, whole_bytes)
-    learned = (wiring.weights - m) * numbers + each(m, 2 * formats.word_bits + POWER)
+    numbers = 2 * master + MEAN
+    learned: Ints = (wiring.weights - m) * numbers + each(m, 2 * formats.word_bits + POWER)
     learned = learned + each(m if wiring.signal else 0, A + MEAN)
     slots = wiring.parents.shape[1] + wiring.readers.shape[1]
-    place = max((units - 1).bit_length(), 1)
+    address, place = units.bit_length(), max((units - 1).bit_length(), 1)
+    if whole_bytes:  # int32 masters, int64 means; biases, their means and powers int64
+        learned = np.asarray(wiring.weights * 96 + m * 192 + 32)
+        address = 16 if units < 2**16 else 32
+        place = address + 64
     return {
         "weights": wiring.weights * stored_width(formats.weight_bits, whole_bytes),
         "biases": each(m if wiring.signal else 0, A),
         "shifts": each(4, (A - 1).bit_length()),
-        "topology": each(slots, units.bit_length()) + each(1, place),
+        "topology": each(slots, address) + place,
         "generator": each(1, GENERATORS[formats.generator].width),
         "words": each(m, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
         "learner": learned if learner != "none" else each(0, A),

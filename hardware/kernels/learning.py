@@ -9,8 +9,7 @@ import numpy as np
 from numba import prange
 
 from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
-from localnoise.hardware.generators.lfsr import next_byte
-from localnoise.hardware.generators.xorshift import KIND, next_state
+from localnoise.hardware.kernels.random import random_word
 
 LMS, SIGN_LMS = 0, 1
 
@@ -23,19 +22,6 @@ def bit_length(value):
         value >>= np.int64(1)
         bits += np.int64(1)
     return bits
-
-
-@integer_kernel
-def random_word(state, kind):
-    """Return (next state, 32 random bits): four bytes, low byte first."""
-    if np.uint32(kind) == KIND:
-        state = next_state(state)
-        return state, np.int64(state)
-    word = np.int64(0)
-    for place in range(4):
-        state = next_byte(state, np.uint32(kind))
-        word |= np.int64(np.uint32(state & np.uint32(255))) << np.int64(8 * place)
-    return state, word
 
 
 @integer_kernel
@@ -153,7 +139,8 @@ def learn(
             for i in range(m):
                 random = np.int64(-1)
                 if stochastic:
-                    state, random = random_word(state, generator)
+                    state, word = random_word(state, generator)
+                    random = np.int64(word)
                 step = sign_step(extra - rate - rounds, random)
                 error = innovation(d[t, i, u], V[u, i], bias[u, i], wires, lifts, F, extra, limit, top)
                 correct(V[u, i], mean[u, i], error, wires, fine, shift, step, random, kind, most, settled)

@@ -9,29 +9,11 @@ from numba import prange
 
 from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
 from localnoise.hardware.generators.gaussian import normals
-from localnoise.hardware.generators.lfsr import next_byte
-from localnoise.hardware.generators.xorshift import KIND, next_state
+from localnoise.hardware.kernels.random import random_words
 from localnoise.kernels.blocks import add_product, add_row
 from localnoise.kernels.tiles import aligned, gather_tile, scatter_tile
 
 HALF_UP, HALF_EVEN, STOCHASTIC = 0, 1, 2
-
-
-@integer_kernel
-def random_words(out, states, kind):
-    """Four bytes, low byte first, for every row and unit; `states` go on in place. out : (m, N) uint32."""
-    for i in range(out.shape[0]):
-        if np.uint32(kind) == KIND:
-            for u in range(states.shape[0]):
-                states[u] = next_state(states[u])
-                out[i, u] = states[u]
-        else:
-            for u in range(states.shape[0]):
-                word = np.uint32(0)
-                for place in range(4):
-                    states[u] = next_byte(states[u], np.uint32(kind))
-                    word = np.uint32(word | np.uint32(np.uint32(states[u] & np.uint32(255)) << np.uint32(8 * place)))
-                out[i, u] = word
 
 
 @integer_kernel

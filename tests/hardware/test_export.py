@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from naive_chip import learned
 
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError
-from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware import Formats, OnChip, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.comparison import BACKENDS
 from localnoise.hardware.export.host import FLAGS, compiler
+from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
 
 
@@ -150,10 +151,28 @@ def test_code_that_does_not_compile_is_told(tmp_path):
         verify(folder)
 
 
+@pytest.mark.parametrize("signal", ["none", "local"])
+def test_the_memory_model_counts_what_the_program_keeps(tmp_path, signal):
+    """sizeof, as the C compiler has it, against the map that a microcontroller's fit rests on."""
+    folder = exported(tmp_path / "a", learner=OnChip(), signal=signal, parents=4)
+    tables = ("order", "parents", "first", "lift", "fraction", "weights", "seed")
+    tables += ("readers", "bias") if signal == "local" else ()
+    sizes = " + ".join(f"sizeof ln_{name}" for name in tables)
+    program = '#include "localnoise_learn.h"\n#include <stdio.h>\nint main(void) { printf("%lu %lu", '
+    program += f"(unsigned long)(sizeof(ln_learner)), (unsigned long)({sizes})); return 0; }}\n"
+    (tmp_path / "size.c").write_text(program)
+    command = [*compiler(), "-w", "-I", str(folder), str(tmp_path / "size.c"), "-o", str(tmp_path / "size")]
+    subprocess.run(command, check=True)
+    done = subprocess.run([tmp_path / "size"], capture_output=True, text=True, check=True)
+    learner, flash = map(int, done.stdout.split())
+    chip = load_chip(folder / "chip.h5")
+    found, still = (memory_map(chip, name, whole_bytes=True) for name in ("lms", "none"))
+    assert 0 <= learner - found.learner / 8 <= 8  # the count of presentations, and padding
+    assert flash == still.flash
+
+
 def test_undefined_behaviour_is_trapped_nowhere(tmp_path):
     """Built with the sanitizer that traps on signed overflow, bad shifts and indices, it runs through."""
-    if "gcc" not in compiler()[0] and "cc" not in compiler()[0]:
-        pytest.skip("this compiler has no such option")
     formats = Formats(rounding="stochastic", word_bits=16, weight_bits=12, accumulator_bits=50, generator="lfsr24")
     folder = exported(tmp_path / "a", formats, OnChip(rule="sign-lms", extra=12), signal="local")
     traps = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")

@@ -133,6 +133,12 @@ def test_weights_that_could_overflow_an_accumulator_are_refused():
         chip.learn(smooth(5, 2, 3, 3))
 
 
+def test_weights_in_steps_larger_than_one_are_refused():
+    chip = untaught((3, 3), 2, smooth(50, 2, 3, 3), Formats(weight_bits=2), parents=3)
+    with pytest.raises(ArgumentError, match=r"unit \(0, 0\): weight_bits=2 .* more weight_bits"):
+        chip.learn(smooth(5, 2, 3, 3))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -74,8 +74,10 @@ def verify(
     chip = load_chip(place / "chip.h5")
     draws = -(-as_count("words", words, 1) // chip.config.neurons)
     checks, costs = [], {}
-    for backend in backends:
-        made = BACKENDS[choose("on", backend, BACKENDS)]
+    machines = {backend: BACKENDS[choose("on", backend, BACKENDS)] for backend in backends}
+    for made in machines.values():  # all of them before the first runs
+        made.require()
+    for backend, made in machines.items():
         with tempfile.TemporaryDirectory() as build:
             machine = made(place, Path(build), chip)
             parts = list(_parts(place, machine, chip, said, draws))

@@ -43,7 +43,9 @@ def tool(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise MissingDependencyError(f"{name} is missing: pip install 'localnoise[hardware]'") from None
+        raise MissingDependencyError(
+            f"cortex-m needs {name}: pip install 'localnoise[hardware]', or verify on the host alone"
+        ) from None
 
 
 class CortexM:
@@ -56,9 +58,13 @@ class CortexM:
         Of the last call, where it was counted.
     """
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+    @staticmethod
+    def require() -> None:
+        """Raise a MissingDependencyError unless all that it needs is there."""
         for name in ("ziglang", "unicorn", "elftools"):
             tool(name)
+
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
         self.m, self.neurons, self._units = chip.config.channels, chip.config.neurons, chip.config.units
         self._weights = int(chip.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32

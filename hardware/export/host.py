@@ -48,6 +48,11 @@ def compiler() -> list[str]:
 class Host:
     """The artefact in `folder`, compiled into `build`; its generators begin at the start of the exported stream."""
 
+    @staticmethod
+    def require() -> None:
+        """Raise a MissingDependencyError unless there is a compiler."""
+        compiler()
+
     def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
         self.neurons, self.m = chip.config.neurons, chip.config.channels
         library = build / "localnoise.so"

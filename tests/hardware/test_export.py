@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_chip import learned
 
-from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError
+from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, MissingDependencyError
 from localnoise.hardware import Formats, OnChip, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.comparison import BACKENDS
@@ -108,6 +108,16 @@ def test_planted_rounding_is_found(tmp_path):
     folder = exported(tmp_path / "a")
     replaced(folder, "localnoise.c", "(ln_acc)((ln_acc)1 << (bits - 1U));", "(ln_acc)((ln_acc)1 << (bits - 2U));")
     assert all(any(c.mismatch for c in verify(folder, 3000, [on])[0]) for on in BACKENDS)
+
+
+def test_a_missing_tool_is_told_before_anything_runs(tmp_path, monkeypatch):
+    folder, told = exported(tmp_path / "a"), []
+    monkeypatch.setitem(sys.modules, "unicorn", None)  # as if it were not installed
+    with pytest.raises(MissingDependencyError, match=r"needs unicorn: pip install 'localnoise\[hardware\]'"):
+        verify(folder, 100, ("host", "cortex-m"), lambda done, total: told.append(done))
+    assert not told
+    with pytest.raises(ArgumentError, match="on='cortex': expected one of 'host', 'cortex-m'; did you mean"):
+        verify(folder, 100, ("cortex",))
 
 
 def test_an_edited_file_is_named(tmp_path):

@@ -69,8 +69,8 @@ class CentralNoise:
             white = np.empty((4 * ((self.neurons + 3) // 4), _BLOCK), np.float32)
             fill_normals(white, np.uint64(seed), positions)
             xi, factor = white[: self.neurons], np.asarray(self.factor)
-            mixed = _lower_times(factor, xi) if factor.ndim == 2 else factor[:, None] * xi
-            self._kept = ((seed, block), np.ascontiguousarray(mixed.T))
+            mixed = _times_lower(xi.T, factor) if factor.ndim == 2 else np.ascontiguousarray((factor[:, None] * xi).T)
+            self._kept = ((seed, block), mixed)
         return self._kept[1]
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
@@ -117,10 +117,10 @@ class CentralNoise:
         return f"CentralNoise({self.kind}, {self.channels} x {self.shape[0]} x {self.shape[1]}, {self.seen} seen)"
 
 
-def _lower_times(factor: Array, xi: Array) -> Array:
-    """Product of a lower triangular factor (n, n) and (n, T), at little more than half the cost of a square one."""
-    out = np.empty((len(factor), xi.shape[1]), np.float32)
+def _times_lower(xi: Array, factor: Array) -> Array:
+    """White samples (T, n) times the transpose of a lower triangular factor (n, n): little over half a square's cost."""
+    out = np.empty((len(xi), len(factor)), np.float32)
     for first in range(0, len(factor), _BAND):
         last = first + _BAND
-        np.matmul(factor[first:last, :last], xi[:last], out=out[first:last])
+        np.matmul(xi[:, :last], factor[first:last, :last].T, out=out[:, first:last])
     return out

@@ -10,6 +10,8 @@ from rich.table import Table
 from localnoise.hardware import load_chip
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.hardware.chips.profile_schema import Figure
+from localnoise.hardware.export.verilog.placed import Placed, place_chip
+from localnoise.hardware.export.verilog.plan import clocks
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
 from localnoise.sims.console import console, show
@@ -86,6 +88,7 @@ def fit_chip(
     learner: Annotated[str, typer.Option(help="Whether units learn on the chip: none, lms or sign-lms.")] = "none",
     units_per_core: Annotated[int | None, typer.Option(help="Units a core is to hold. Default: what it can.")] = None,
     draws: Annotated[int, typer.Option(help="Draws averaged per inference.")] = 10,
+    placed: Annotated[bool, typer.Option("--place", help="Synthesise, place and route it (ice40up5k).")] = False,
 ) -> None:
     """Hold a quantised grid against a chip: every limit, what exceeds it, what would fit; memory, energy, latency.
 
@@ -93,16 +96,19 @@ def fit_chip(
 
     Examples
     --------
-        localnoise chip fit chip.h5 --chip ice40up5k
+        localnoise chip fit chip.h5 --chip ice40up5k --place
 
         localnoise chip fit chip.h5 --chip loihi1 --learner sign-lms --units-per-core 16
     """
-    found = hold_against(load_chip(file), name, learner=learner, units_per_core=units_per_core)
+    grid = load_chip(file)
+    found = hold_against(grid, name, learner=learner, units_per_core=units_per_core)
     show(_limits(found))
     _excesses(found)
     show(_memory(found))
     show(_costs(found, draws))
     console.print(_latency(found))
+    if placed:
+        show(_placed(found, place_chip(grid, name), clocks(grid)))
     unknown = f"; not published: {', '.join(found.unknown).replace('_', ' ')}" if found.unknown else ""
     console.print(("fits what is published of " if found.fits else "does not fit ") + found.profile.title + unknown)
     if not found.fits:
@@ -167,6 +173,27 @@ def _costs(found: Fit, draws: int) -> Table:
         texts = ["not published" if cell is None else f"{cell * times / 1000:,.1f}" for cell in cells]
         table.add_row(name, *texts, f"{energy.total * times / 1000:,.1f}")
     table.add_row("price from", *(found.energy.sources[part] for part in _PARTS), "")
+    return table
+
+
+def _placed(found: Fit, placed: Placed, clocks_a_draw: int) -> Table:
+    """The estimate before synthesis beside what the tools placed."""
+    table = Table(box=box.SIMPLE_HEAD, title="synthesised by Yosys, placed and routed by nextpnr")
+    table.add_column("of")
+    for column in ("estimated", "placed", "available"):
+        table.add_column(column, justify="right")
+    used = {row.limit: row.used for row in found.rows}
+    single, block = (used[name] for name in ("single_port_ram", "block_ram"))
+    if placed.used["single_port_rams"] == 0:  # all of it lies in block RAM
+        single, block = 0, float(single or 0) + float(block or 0)  # type: ignore[arg-type]
+    estimates = {"logic_cells": "", "multipliers": "1", "pins": ""}
+    for name, bits, size in (("ram_blocks", block, 4096), ("single_port_rams", single, 262_144)):
+        estimates[name] = f"{-(-int(bits or 0) // size)}"
+    for name, number in placed.used.items():
+        table.add_row(name.replace("_", " "), estimates[name], f"{number:,}", f"{placed.available[name]:,}")
+    table.add_row("clock, MHz", "", f"{placed.clock / 1e6:.1f}", "")
+    table.add_row("clocks a draw", f"{found.latency.serial_cycles:,}", f"{clocks_a_draw:,}", "")
+    table.add_row("a draw, ms", "", f"{clocks_a_draw / placed.clock * 1e3:.2f}", "")
     return table
 
 

@@ -1,0 +1,1 @@
+"""Verilog: written (`write`), simulated by Verilator (`simulated`), synthesised and placed (`placed`)."""

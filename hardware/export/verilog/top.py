@@ -1,0 +1,107 @@
+"""The top module `localnoise`: a grid's engines, and the bus between them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.verilog.plan import Ints
+from localnoise.hardware.formats import NORMALS, ROUNDINGS
+from localnoise.hardware.generators import GENERATORS
+
+
+def top_of(chip: ChipGrid, plans: Sequence[tuple[Ints, Ints]], sizes: Sequence[dict[str, int]]) -> str:
+    """Return `localnoise.v`: the engines and the bus between them."""
+    f, formats = chip.field, chip.formats
+    generator = GENERATORS[formats.generator]
+    shared = {
+        "CHANNELS": f.channels,
+        "WEIGHT_BITS": formats.weight_bits,
+        "WORD_BITS": formats.word_bits,
+        "ACTIVATION_BITS": formats.activation_bits,
+        "ACC_BITS": formats.accumulator_bits,
+        "STATE_BITS": generator.width,
+        "NORMAL_BYTES": formats.normal_bytes,
+        "POPCOUNT": NORMALS.index(formats.normal),
+        "ROUNDING": ROUNDINGS.index(formats.rounding),
+        "WRAP": int(formats.overflow == "wrap"),
+        "SIGNAL": int(f.signal),
+        "LOADED": int("SLOT_LOG" in sizes[0]),
+        "TAPS": f"32'h{generator.kind:x}",
+    }
+    tables = ("units", "links", "weights", "seed", *(["bias"] if f.signal else []))
+    engines = []
+    for number, ((units, _), own) in enumerate(zip(plans, sizes, strict=True)):
+        files = {f"{name.upper()}_FILE": f'"{name}{number}.mem"' for name in tables}
+        parameters = {**shared, **own, "LAST_RECORD": len(units) - 1, **files}
+        given = ",\n".join(f"        .{name}({value})" for name, value in parameters.items())
+        engines.append(_ENGINE.format(number=number, parameters=given))
+    index, neurons = sizes[0]["INDEX_BITS"], f.units * f.channels
+    ports = {"h": formats.activation_bits, "index": index, "word": formats.word_bits}
+    ranges = {name: f"[{bits - 1}:0]" for name, bits in ports.items()}
+    numbers: dict[str, Any] = {"engines": len(plans), "neurons": neurons, "last": len(plans) - 1}
+    port, tie = (_LOAD, "") if shared["LOADED"] else ("", _NO_LOAD)
+    numbers |= {"load": port, "no_load": tie}
+    return _TOP.format(**ranges, **numbers, **{f"{n}_bits": b for n, b in ports.items()}, instances="\n".join(engines))
+
+
+_ENGINE = """    localnoise_engine #(
+{parameters}
+    ) engine{number} (
+        .clk(clk), .rst(rst), .load(load_valid && load_ready), .load_data(load_data), .start(start),
+        .perturb(go_perturb), .idle(idle[{number}]), .waiting(waiting[{number}]), .go_on(go_on),
+        .h_write(h_write), .h_index(h_index), .h_data(h_data), .bus_write(bus_write), .bus_index(eta_index),
+        .bus_data(eta_data), .word_valid(valid[{number}]), .word_ready(ready[{number}]),
+        .word_index(indices[{number}*INDEX_BITS+:INDEX_BITS]),
+        .word_data(words[{number}*WORD_BITS+:WORD_BITS])
+    );
+"""
+
+_TOP = """// One grid's noise, written by localnoise. Do not edit: the manifest holds its checksum.
+//
+// go starts a draw; with go_perturb, for the activation that came last: all its words by index, unit * channels +
+// channel, while no draw runs. The draw's words leave in the order of the sweep, each with its index, the last one
+// marked. Where there is a load port, the words of weights0.mem come through it once, in order, while no draw runs. A
+// transfer takes place in a clock in which valid and ready are both high. rst starts the stream again.
+module localnoise (
+    input  wire       clk,
+    input  wire       rst,
+    input  wire       go_valid,
+    output wire       go_ready,
+    input  wire       go_perturb,
+{load}    input  wire       h_valid,
+    output wire       h_ready,
+    input  wire {h} h_data,
+    output wire       eta_valid,
+    input  wire       eta_ready,
+    output wire {index} eta_index,
+    output wire {word} eta_data,
+    output wire       eta_last
+);
+    localparam INDEX_BITS = {index_bits}, WORD_BITS = {word_bits};
+
+{no_load}    wire start, go_on, h_write, bus_write;
+    wire {index} h_index;
+    wire [{last}:0] idle, waiting, valid, ready;
+    wire [{engines}*INDEX_BITS-1:0] indices;
+    wire [{engines}*WORD_BITS-1:0] words;
+
+    assign load_ready = go_ready && !go_valid;
+
+    localnoise_bus #(
+        .ENGINES({engines}), .NEURONS({neurons}), .INDEX_BITS(INDEX_BITS), .WORD_BITS(WORD_BITS)
+    ) bus (
+        .clk(clk), .rst(rst), .go_valid(go_valid), .go_ready(go_ready), .start(start), .h_valid(h_valid),
+        .h_ready(h_ready), .h_write(h_write), .h_index(h_index), .idle(idle), .waiting(waiting), .go_on(go_on),
+        .word_valid(valid), .word_ready(ready), .word_index(indices), .word_data(words), .eta_valid(eta_valid),
+        .eta_ready(eta_ready), .eta_index(eta_index), .eta_data(eta_data), .eta_last(eta_last), .bus_write(bus_write)
+    );
+{instances}endmodule
+"""
+
+_LOAD = """    input  wire       load_valid,
+    output wire       load_ready,
+    input  wire [15:0] load_data,
+"""
+_NO_LOAD = """    wire load_valid = 1'b0, load_ready;
+    wire [15:0] load_data = 16'd0;
+"""

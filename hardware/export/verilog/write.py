@@ -1,0 +1,40 @@
+"""A chip grid as Verilog: tables for `$readmemh`, and a top module that joins the engines which walk them.
+
+The engines' sources (`sources/*.v`) are the same for every grid. An engine holds the records, links, weights and seeds
+of its own units in the order in which it walks them, so that the weights are read one after the other. With several
+engines the order is cut into levels, units whose parents all lie in earlier levels; a level's units are dealt to the
+engines in turn, and the engines wait for each other at its end.
+"""
+
+from pathlib import Path
+
+from localnoise.errors import ArgumentError
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.verilog.memories import hexadecimal, sizes_of, tables_of
+from localnoise.hardware.export.verilog.plan import plan
+from localnoise.hardware.export.verilog.top import top_of
+from localnoise.validate import as_count
+
+SOURCES = Path(__file__).parent / "sources"
+
+
+def write(chip: ChipGrid, folder: Path, seed: int, engines: int = 1, loaded: bool = False) -> None:
+    """Write the sources, the tables of each engine and the top module `localnoise` into `folder`.
+
+    loaded : weights come in through a port, 16 bits at a time, before the first draw: they then lie in single-port
+    memory, which FPGAs cannot initialise; else they are part of the design. One engine only.
+    """
+    if loaded and engines != 1:
+        raise ArgumentError(
+            f"engines={engines}: weights are loaded into one engine; expected 1, or weights in the design"
+        )
+    for path in sorted(SOURCES.glob("*.v")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    plans = plan(chip, as_count("engines", engines, 1))
+    parameters = []
+    for number, (units, stops) in enumerate(plans):
+        sizes = sizes_of(chip, units, loaded)
+        for name, (values, bits) in tables_of(chip, units, stops, seed, sizes).items():
+            (folder / f"{name}{number}.mem").write_text(hexadecimal(values, bits), encoding="ascii")
+        parameters.append(sizes)
+    (folder / "localnoise.v").write_text(top_of(chip, plans, parameters), encoding="ascii")

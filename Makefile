@@ -12,13 +12,16 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-check lint format types imports installed clean
+.PHONY: help demo demo-chip test bench bench-check lint format types imports installed clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run the demonstration
 	@$(BIN)/localnoise demo
+
+demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and an FPGA, and prove it to the bit
+	@$(BIN)/localnoise demo-chip
 
 test: $(VENV)/.dev  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
 	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
@@ -70,6 +73,11 @@ $(VENV)/.robustness: $(VENV)/.sims
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness]"
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { $(PIP) uninstall -y opencv-python && \
 	$(PIP) install -c constraints.txt --no-deps opencv-python-headless; }
+	@touch $@
+
+$(VENV)/.hardware: $(VENV)/.sims
+	@echo "==> Installing compilers, simulators and placers of chips: a minute or two the first time"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,hardware]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.sims

@@ -26,6 +26,10 @@ COMMANDS = {
     "chip": ("chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
     "export": ("export:export", "Export a chip grid as C99, with what is needed to check it."),
     "verify": ("verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
+    "demo-chip": (
+        "demochip:demo_chip",
+        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: 4 minutes.",
+    ),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),

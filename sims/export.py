@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from localnoise.errors import ArgumentError
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
 from localnoise.hardware.fitting import check_fits
@@ -14,27 +15,36 @@ from localnoise.sims.console import console
 def export(
     file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write: new, or empty.")] = Path("build"),
-    kind: Annotated[str, typer.Option("--format", help="c99.")] = "c99",
+    kind: Annotated[str, typer.Option("--format", help="c99 or verilog.")] = "c99",
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
     ] = "ideal",
     seed: Annotated[int, typer.Option(help="Stream of the generators.")] = 0,
     learner: Annotated[str, typer.Option(help="Add learning on the chip: lms or sign-lms.")] = "",
     rate: Annotated[int, typer.Option(help="The learner's first step, 2^-rate.")] = 1,
+    engines: Annotated[int, typer.Option(help="Verilog: units that are drawn at the same time.")] = 1,
+    load_weights: Annotated[
+        bool, typer.Option("--load-weights", help="Verilog: weights come in through a port, for single-port RAM.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an artefact that is there.")] = False,
 ) -> None:
-    """Export a chip grid as C99: tables for flash, and a freestanding runtime that draws, learns and scores.
+    """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
     Examples
     --------
         localnoise export chip.h5 --chip stm32f407 -o build
 
         localnoise export chip.h5 --learner sign-lms --seed 7 -o build --force
+
+        localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights -o rtl
     """
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     check_fits(grid, chip, learner=learner or "none")
-    folder = write(grid, output, kind, seed=seed, learner=rule, force=force)
+    if kind != "verilog" and (engines != 1 or load_weights):
+        raise ArgumentError(f"format={kind!r}: --engines and --load-weights are of Verilog; expected --format verilog")
+    options = {"engines": engines, "loaded": load_weights} if kind == "verilog" else {}
+    folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")
     console.print(f"Prove it with: localnoise verify {folder}")

@@ -1,18 +1,19 @@
 """Write a chip grid as an artefact: a folder with all that is needed to build it, to run it and to check it."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export import manifest
-from localnoise.hardware.export.tables import header, learner_header
-from localnoise.hardware.learning import OnChip, refuse_overflow
+from localnoise.hardware.export import c99, manifest
+from localnoise.hardware.export.verilog import write as verilog
+from localnoise.hardware.learning import OnChip
 from localnoise.validate import as_seed
 
-KINDS, _LEARN = ("c99",), ("localnoise_learn.h", "localnoise_learn.c")
-_C99 = Path(__file__).parent / "c99"
+WRITERS: dict[str, Callable[..., None]] = {"c99": c99.write, "verilog": verilog.write}  # (chip, folder, seed, learner)
 
 
 def export(
@@ -23,26 +24,29 @@ def export(
     seed: int = 0,
     learner: OnChip | None = None,
     force: bool = False,
+    **options: Any,
 ) -> Path:
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
 
     Parameters
     ----------
     kind : str
-        "c99": tables, a freestanding runtime, and its header.
+        "c99": tables, a freestanding runtime, and its header. "verilog": tables, engines, and their top module.
     seed : int
         Of the generators: the stream that the artefact draws.
     learner : OnChip
         Adds learning on the chip by this rule, going on from where the chip grid is if it learned by the same one.
     force : bool
         Write into a folder that is not empty; what it holds is removed.
+    options
+        Of one kind alone: `engines` and `loaded` of Verilog (`hardware.export.verilog.write`).
 
     Raises
     ------
     ArgumentError
-        Unknown kind, or a folder that is not empty.
+        Unknown kind, a folder that is not empty, or a learner where the kind has none.
     """
-    choose("format", kind, KINDS)
+    choose("format", kind, WRITERS)
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         if not force:
@@ -53,12 +57,7 @@ def export(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        for name in ("localnoise.h", "localnoise.c", "localnoise_random.h", *(_LEARN if learner else ())):
-            shutil.copyfile(_C99 / name, aside / name)
-        (aside / "localnoise_tables.h").write_text(header(chip, int(as_seed(seed))), encoding="ascii")
-        if learner is not None:
-            refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
-            (aside / "localnoise_learner.h").write_text(learner_header(chip, learner), encoding="ascii")
+        WRITERS[kind](chip, aside, int(as_seed(seed)), learner, **options)
         chip.save(aside / "chip.h5")
         more = {"learner": None if learner is None else asdict(learner), "provenance": chip.provenance}
         manifest.write(aside, kind, int(seed), more)

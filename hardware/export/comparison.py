@@ -2,18 +2,20 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from localnoise.errors import choose
+from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
 from localnoise.hardware.export.cortex import CortexM
 from localnoise.hardware.export.host import Host
 from localnoise.hardware.export.tables import packed
+from localnoise.hardware.export.verilog.simulated import Verilated
 from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.storage import load_chip
@@ -23,7 +25,8 @@ from localnoise.validate import as_count
 _AT_ONCE = 256  # draws compared together
 
 
-BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM}
+BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM, "verilator": Verilated}
+OF_KIND = {"c99": ("host", "cortex-m"), "verilog": ("verilator",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +49,15 @@ class Check:
 
 
 def verify(
-    folder: str | Path, words: int = 100_000, backends: Sequence[str] = ("host",), progress: Progress | None = None
+    folder: str | Path, words: int = 100_000, backends: Sequence[str] = (), progress: Progress | None = None
 ) -> tuple[list[Check], dict[str, str]]:
     """Build the artefact, draw, perturb, score and learn with it, and compare at least `words` words of each function.
 
     Parameters
     ----------
     backends : sequence of str
-        "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn.
+        "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock. By default
+        all that run this kind of artefact.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def verify(
     Raises
     ------
     ArgumentError
-        Unknown back end.
+        Unknown back end, or one that does not run this kind of artefact.
     FileFormatError
         The folder holds no artefact, or a file of it was edited.
     MissingDependencyError
@@ -74,17 +78,20 @@ def verify(
     chip = load_chip(place / "chip.h5")
     draws = -(-as_count("words", words, 1) // chip.config.neurons)
     checks, costs = [], {}
-    machines = {backend: BACKENDS[choose("on", backend, BACKENDS)] for backend in backends}
+    able = OF_KIND[said["kind"]]
+    for backend in backends:
+        if choose("on", backend, BACKENDS) not in able:
+            raise ArgumentError(f"on={backend!r}: does not run {said['kind']}; expected {' or '.join(able)}")
+    machines = {backend: BACKENDS[backend] for backend in backends or able}
     for made in machines.values():  # all of them before the first runs
         made.require()
     for backend, made in machines.items():
-        with tempfile.TemporaryDirectory() as build:
-            machine = made(place, Path(build), chip)
+        with tempfile.TemporaryDirectory() as build, closing(made(place, Path(build), chip)) as machine:
             parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:
                 checks.append(_compare(backend, name, pairs))
                 if progress is not None:
-                    progress(len(checks), len(parts) * len(backends))
+                    progress(len(checks), len(parts) * len(machines))
             costs[backend] = machine.cost()
     return checks, {name: cost for name, cost in costs.items() if cost}
 
@@ -107,6 +114,9 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
                 for first, n, part in after
             ),
         )
+    if isinstance(host, Verilated):
+        yield from _hardships(host, chip, seed, draws * (1 + chip.field.signal), min(draws, 8))
+        return
     few = min(draws, _AT_ONCE)
     d = rng.integers(-top - 1, top + 1, (few, *shape))
     read = rng.integers(-limit - 1, limit + 1, (few, *shape)) if chip.field.signal else None
@@ -120,6 +130,17 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
             "draw, learned",
             ((_drawn(taught, n, seed, seen + k, again), _ran(host, n, again)) for k, n in cuts),
         )
+
+
+def _hardships(design: Verilated, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
+    """What only a circuit knows: a reader that makes it wait, and a reset in the middle of a draw."""
+
+    def drawn(start: int, before: Any) -> Iterator[tuple[Any, Any]]:
+        before()
+        yield _drawn(chip, draws, seed, start, None), design.draw(draws)
+
+    yield "draw, slow reader", drawn(seen, lambda: design.press(3))
+    yield "draw after a reset", drawn(0, lambda: (design.reset_after(design.clocks // 7), design.press(0)))
 
 
 def _drawn(chip: ChipGrid, count: int, seed: int, start: int, h: Any) -> Any:

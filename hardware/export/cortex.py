@@ -122,6 +122,9 @@ class CortexM:
     def _count(self, uc: Any, address: int, size: int, data: Any) -> None:
         self.instructions += 1
 
+    def close(self) -> None:
+        """Nothing to end."""
+
     def cost(self) -> str:
         """Run one draw, and say what it and the program take."""
         self.call("ln_draw", self._noise, self._eta, counted=True)

@@ -69,6 +69,9 @@ class Host:
         self._noise = (ctypes.c_uint64 * (self._units // 2 + 4))()  # the generators and two pointers
         self._library.ln_init(self._noise)
 
+    def close(self) -> None:
+        """Nothing to end."""
+
     def cost(self) -> str:
         """Return nothing to tell: a computer is not what the artefact is for."""
         return ""

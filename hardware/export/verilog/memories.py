@@ -22,11 +22,12 @@ def sizes_of(chip: ChipGrid, units: Ints, loaded: bool) -> dict[str, int]:
         "LIFT_BITS": _bits(int(f.lift.max())),
         "FRACTION_BITS": _bits(int(f.fraction.max())),
     }
+    slots = 16 >> (chip.formats.weight_bits - 1).bit_length() if loaded else 1  # weights in a word of the store
     memories = {
         "NEURONS": ("INDEX_BITS", f.units * m, channel + 1),
         "RECORDS": ("RECORD_BITS", len(units), 1),
         "LINKS": ("LINK_BITS", int(links[own].sum()), count + 1),
-        "WEIGHTS": ("WEIGHT_INDEX", int(f.weights[own].sum()), 1),
+        "WEIGHTS": ("WEIGHT_INDEX", int(f.weights[own].sum()), slots.bit_length()),
         "BIASES": ("BIAS_BITS", len(own) * m, 1),
     }
     for name, (index, depth, least) in memories.items():  # an index must be of the width that its memory needs

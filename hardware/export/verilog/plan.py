@@ -50,11 +50,11 @@ def plan(chip: ChipGrid, engines: int) -> list[tuple[Ints, Ints]]:
 def clocks(chip: ChipGrid) -> int:
     """Clocks of a draw of one engine whose reader is always ready, from go to the last word.
 
-    One to begin and one for each weight; 8 for each word, to fill and empty the pipeline, round and hand over; 4 for
+    One for each weight; 8 for each word, to fill and empty the pipeline, round and hand over; 4 for
     each unit and one for each step of its generator.
     """
     f, formats = chip.field, chip.formats
     a_byte = GENERATORS[formats.generator].kind != 0
     steps = formats.normal_bytes if a_byte else -(-formats.normal_bytes // 4)
     steps += (4 if a_byte else 1) * (formats.rounding == "stochastic")
-    return 1 + int(f.weights.sum()) + 8 * f.units * f.channels + f.units * (4 + f.channels * steps)
+    return int(f.weights.sum()) + 8 * f.units * f.channels + f.units * (4 + f.channels * steps)

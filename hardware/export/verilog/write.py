@@ -13,17 +13,25 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.verilog.memories import hexadecimal, sizes_of, tables_of
 from localnoise.hardware.export.verilog.plan import plan
 from localnoise.hardware.export.verilog.top import top_of
+from localnoise.hardware.learning import OnChip
 from localnoise.validate import as_count
 
 SOURCES = Path(__file__).parent / "sources"
 
 
-def write(chip: ChipGrid, folder: Path, seed: int, engines: int = 1, loaded: bool = False) -> None:
+def write(
+    chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None = None, *, engines: int = 1, loaded: bool = False
+) -> None:
     """Write the sources, the tables of each engine and the top module `localnoise` into `folder`.
 
     loaded : weights come in through a port, 16 bits at a time, before the first draw: they then lie in single-port
     memory, which FPGAs cannot initialise; else they are part of the design. One engine only.
     """
+    if learner is not None:
+        raise ArgumentError(
+            f"learner={learner.rule!r}: Verilog draws and does not learn; expected none, or format c99; weights "
+            "learned elsewhere can be loaded (loaded=True)"
+        )
     if loaded and engines != 1:
         raise ArgumentError(
             f"engines={engines}: weights are loaded into one engine; expected 1, or weights in the design"

@@ -34,6 +34,7 @@ module localnoise_store #(
 
     generate
         if (SUB == 0) begin : whole
+            wire unused = &{1'b0, data};
             assign weight = data[WEIGHT_BITS-1:0];
         end else begin : part
             reg  [ SUB-1:0] slot;

@@ -111,11 +111,12 @@ def observe(field: IntegerField, formats: Formats, rule: OnChip, state: State, d
 def settle(field: IntegerField, formats: Formats, rule: OnChip, state: State) -> IntegerField:
     """Return the field with the weights that `state` stands for."""
     limit, R, K = formats.weight_limit, field.G.shape[2], field.B.shape[2]
-    low, m = rule.extra + MEAN_BITS, field.channels
-    W, L = state["mean"][:, :, : R + K], np.tril(rounded(state["mean"][:, :, R + K :], low, limit, m), -1)
+    low, itself = rule.extra + MEAN_BITS, np.ones((field.units, 1), bool)
+    W, L = state["mean"][:, :, : R + K], np.tril(rounded(state["mean"][:, :, R + K :], low, limit, itself), -1)
     near = (field.fraction - field.lift[:, NEAR])[:, None, None]
     W = W - (np.einsum("uij,ujk->uik", L.astype(np.int64), W) >> near)
-    G, B = (rounded(part, low, limit, m) for part in np.split(W, (R,), axis=2))
+    slots = (field.readers >= 0, field.parents >= 0)
+    G, B = (rounded(part, low, limit, there) for part, there in zip(np.split(W, (R,), axis=2), slots, strict=True))
     bias = state["mean_bias"] - (np.einsum("uij,uj->ui", L.astype(np.int64), state["mean_bias"]) >> near[:, 0])
     own = field.fraction - field.lift[:, OWN]
     reciprocal = round(2**RECIPROCAL_BITS / formats.normal_deviation)
@@ -136,16 +137,18 @@ def settle(field: IntegerField, formats: Formats, rule: OnChip, state: State) ->
     )
 
 
-def rounded(mean: Any, low: int, limit: int, channels: int) -> Any:
+def rounded(mean: Any, low: int, limit: int, there: Any) -> Any:
     """Round means (N, m, k m) by `low` bits, what is lost to be added to the next neighbour's weight of that channel.
 
-    Neighbours move alike: their weights' sum matters most, and is kept to half a unit (error diffusion).
+    Neighbours move alike: their weights' sum matters most, and is kept to half a unit (error diffusion). What is lost
+    passes by empty slots; there : (N, k) bool, which of the k neighbours exist.
     """
-    out, lost = np.zeros(mean.shape, np.int32), np.zeros((*mean.shape[:2], channels), np.int64)
-    for first in range(0, mean.shape[2], channels):
-        block = slice(first, first + channels)
+    m = mean.shape[1]
+    out, lost = np.zeros(mean.shape, np.int32), np.zeros((len(mean), m, m), np.int64)
+    for slot in range(there.shape[1]):
+        block = slice(slot * m, (slot + 1) * m)
         wanted = mean[:, :, block] + lost
-        whole = np.clip((wanted + (1 << (low - 1))) >> low, -limit, limit)
+        whole = np.clip((wanted + (1 << (low - 1))) >> low, -limit, limit) * there[:, slot, None, None]
         out[:, :, block], lost = whole, wanted - (whole << low)
     return out
 

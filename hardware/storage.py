@@ -24,27 +24,27 @@ from localnoise.storage import versions
 from localnoise.validate import as_count
 
 FORMAT, SCHEMA = "localnoise.chip", 1
-_CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
+CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 _WEIGHTS = ("G", "B", "L", "s")
 
 
 def save(chip: ChipGrid, path: str | Path, *, state: bool = True) -> Path:
     """Write `chip` to `path`; see `ChipGrid.save`."""
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=_CHECKSUMMED) as file:
+    with written_aside(path) as aside, h5py.File(aside, "w", libver=CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
         for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
             file.attrs[name] = np.bytes_(json.dumps(value))
         file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))
         file.attrs["activation_scale"] = chip.field.activation_scale
         for name, array in chip.field.arrays.items():
-            _write(file, name, array)
+            write_packed(file, name, array)
         if state and chip.rule is not None and chip.state is not None:
             group = file.create_group("learner")
             group.attrs["options"] = np.bytes_(json.dumps(asdict(chip.rule)))
             group.attrs["seen"] = chip.state["seen"]
             for name, value in chip.state.items():
                 if name != "seen":
-                    _write(group, name, value)
+                    write_packed(group, name, value)
     return Path(path)
 
 
@@ -83,24 +83,11 @@ def load_chip(path: str | Path) -> ChipGrid:
 def _read(source: Path, file: Any) -> ChipGrid:
     config = GridConfig(**json.loads(file.attrs["config"]))
     formats = Formats(**json.loads(file.attrs["formats"]))
-    units, m = config.units, config.channels
-    parents, readers = file["parents"].shape[-1], file["readers"].shape[-1]
-    shapes = {"order": (units,), "parents": (units, parents), "readers": (units, readers), "bias": (units, m)}
-    shapes |= {"G": (units, m, readers * m), "B": (units, m, parents * m), "L": (units, m, m), "s": (units, m)}
-    shapes |= {"lift": (units, 3), "fraction": (units,), "scale": (units,)}
-    arrays: dict[str, Any] = {}
-    for name, shape in shapes.items():
-        arrays[name] = _stored(source, file, name, shape, np.dtype(np.int64 if name == "bias" else np.int32))
-    _check_topology(source, **{name: arrays[name] for name in ("order", "parents", "readers")})
-    for name in _WEIGHTS:
-        if np.abs(arrays[name]).max(initial=0) > formats.weight_limit:
-            raise FileFormatError(
-                f"{source}: {name} holds {np.abs(arrays[name]).max()}, more than weight_bits={formats.weight_bits} "
-                f"allow ({formats.weight_limit}); the file was edited or damaged"
-            )
-    if (arrays["s"] < 1).any() or (arrays["lift"] < 0).any() or (arrays["fraction"] < 0).any():
-        raise FileFormatError(f"{source}: s, lift or fraction is negative or zero; the file was edited or damaged")
-    field = IntegerField(**arrays, activation_scale=int(file.attrs["activation_scale"]))
+    arrays = {
+        name: stored(source, file, name, shape, dtype)
+        for name, (shape, dtype) in layout(config, file["parents"].shape[-1], file["readers"].shape[-1]).items()
+    }
+    field = checked_field(source, formats, arrays, int(file.attrs["activation_scale"]))
     chip = ChipGrid(config, formats, field)
     chip.provenance = dict(json.loads(file.attrs["provenance"]))
     if "learner" in file:
@@ -110,23 +97,54 @@ def _read(source: Path, file: Any) -> ChipGrid:
         chip.state = {"seen": as_count("seen", group.attrs["seen"].item())}
         for name, expected in fresh.items():
             if name != "seen":
-                chip.state[name] = _stored(source, group, name, expected.shape, expected.dtype)
+                chip.state[name] = stored(source, group, name, expected.shape, expected.dtype)
     return chip
 
 
-def _write(group: Any, name: str, array: Any) -> None:
+def layout(config: GridConfig, parents: int, readers: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of each array of a field with so many slots for parents and readers."""
+    N, m = config.units, config.channels
+    shapes = {"order": (N,), "parents": (N, parents), "readers": (N, readers), "bias": (N, m)}
+    shapes |= {"G": (N, m, readers * m), "B": (N, m, parents * m), "L": (N, m, m), "s": (N, m)}
+    shapes |= {"lift": (N, 3), "fraction": (N,), "scale": (N,)}
+    return {name: (shape, np.dtype(np.int64 if name == "bias" else np.int32)) for name, shape in shapes.items()}
+
+
+def checked_field(source: Path, formats: Formats, arrays: dict[str, Any], activation_scale: int) -> IntegerField:
+    """Return the field of arrays of the right shapes that a file holds.
+
+    Raises
+    ------
+    FileFormatError
+        No sweep could run, or an integer is out of its range: the file was edited or damaged.
+    """
+    _check_topology(source, **{name: arrays[name] for name in ("order", "parents", "readers")})
+    for name in _WEIGHTS:
+        if np.abs(arrays[name]).max(initial=0) > formats.weight_limit:
+            raise FileFormatError(
+                f"{source}: {name} holds {np.abs(arrays[name]).max()}, more than weight_bits={formats.weight_bits} "
+                f"allow ({formats.weight_limit}); the file was edited or damaged"
+            )
+    if (arrays["s"] < 1).any() or (arrays["lift"] < 0).any() or (arrays["fraction"] < 0).any():
+        raise FileFormatError(f"{source}: s, lift or fraction is negative or zero; the file was edited or damaged")
+    return IntegerField(**arrays, activation_scale=activation_scale)
+
+
+def write_packed(group: Any, name: str, array: Any) -> None:
+    """Write an array, compressed, with a checksum."""
     packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
     group.create_dataset(name, data=array, **packed)
 
 
-def _stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    stored = group[name]
-    if stored.shape != shape or stored.dtype != dtype:
+def stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Read an array that must have this shape and type; a FileFormatError says what else it has."""
+    found = group[name]
+    if found.shape != shape or found.dtype != dtype:
         raise FileFormatError(
-            f"{source}: {name} is {stored.dtype} {stored.shape}, expected {dtype} {shape} for its configuration; "
+            f"{source}: {name} is {found.dtype} {found.shape}, expected {dtype} {shape} for its configuration; "
             "the file was edited or damaged"
         )
-    return stored[()]
+    return found[()]
 
 
 def _check_topology(source: Path, order: Any, parents: Any, readers: Any) -> None:

@@ -1,7 +1,7 @@
 """Export a chip grid: a folder with all that is needed to build it, to run it, and to check it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from localnoise.sims.console import console
 def export(
     file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write: new, or empty.")] = Path("build"),
-    kind: Annotated[str, typer.Option("--format", help="c99 or verilog.")] = "c99",
+    kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
     ] = "ideal",
@@ -30,6 +30,8 @@ def export(
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
+    For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
+
     Examples
     --------
         localnoise export chip.h5 --chip stm32f407 -o build
@@ -37,13 +39,16 @@ def export(
         localnoise export chip.h5 --learner sign-lms --seed 7 -o build --force
 
         localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights -o rtl
+
+        localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     check_fits(grid, chip, learner=learner or "none")
     if kind != "verilog" and (engines != 1 or load_weights):
         raise ArgumentError(f"format={kind!r}: --engines and --load-weights are of Verilog; expected --format verilog")
-    options = {"engines": engines, "loaded": load_weights} if kind == "verilog" else {}
+    options: dict[str, Any] = {"engines": engines, "loaded": load_weights} if kind == "verilog" else {}
+    options |= {"target": chip} if kind in ("json", "hdf5", "nir") else {}
     folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")

@@ -15,7 +15,10 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote.")],
     words: Annotated[int, typer.Option(help="Words to compare of each function, at least.")] = 100_000,
     on: Annotated[
-        str, typer.Option(help="host, cortex-m (emulated), verilator (simulated). Default: all that run the artefact.")
+        str,
+        typer.Option(
+            help="host, cortex-m (emulated), verilator (simulated), file. Default: all that run the artefact."
+        ),
     ] = "",
 ) -> None:
     """Build an artefact without a warning, run it, and compare every word with the emulator's.

@@ -9,11 +9,16 @@ from typing import Any
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import c99, manifest
+from localnoise.hardware.export.configured import writer
 from localnoise.hardware.export.verilog import write as verilog
 from localnoise.hardware.learning import OnChip
 from localnoise.validate import as_seed
 
-WRITERS: dict[str, Callable[..., None]] = {"c99": c99.write, "verilog": verilog.write}  # (chip, folder, seed, learner)
+WRITERS: dict[str, Callable[..., None]] = {  # (chip, folder, seed, learner, options of its own)
+    "c99": c99.write,
+    "verilog": verilog.write,
+    **{kind: writer(kind) for kind in ("json", "hdf5", "nir")},
+}
 
 
 def export(
@@ -32,6 +37,7 @@ def export(
     ----------
     kind : str
         "c99": tables, a freestanding runtime, and its header. "verilog": tables, engines, and their top module.
+        "json", "hdf5", "nir": the configuration, unit by unit (`hardware.configuration`).
     seed : int
         Of the generators: the stream that the artefact draws.
     learner : OnChip
@@ -39,7 +45,8 @@ def export(
     force : bool
         Write into a folder that is not empty; what it holds is removed.
     options
-        Of one kind alone: `engines` and `loaded` of Verilog (`hardware.export.verilog.write`).
+        Of one kind alone: `engines` and `loaded` of Verilog (`hardware.export.verilog.write`); `target`, a chip
+        profile, of configurations.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ import numpy as np
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
+from localnoise.hardware.export.configured import Configured, learn_words
 from localnoise.hardware.export.cortex import CortexM
 from localnoise.hardware.export.host import Host
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.export.verilog.simulated import Verilated
-from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.storage import load_chip
 from localnoise.streams import Progress
@@ -25,8 +25,8 @@ from localnoise.validate import as_count
 _AT_ONCE = 256  # draws compared together
 
 
-BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM, "verilator": Verilated}
-OF_KIND = {"c99": ("host", "cortex-m"), "verilog": ("verilator",)}
+BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM, "verilator": Verilated, "file": Configured}
+OF_KIND = {"c99": ("host", "cortex-m"), "verilog": ("verilator",)} | dict.fromkeys(("json", "hdf5", "nir"), ("file",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,8 @@ def verify(
     Parameters
     ----------
     backends : sequence of str
-        "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock. By default
-        all that run this kind of artefact.
+        "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock; "file": the
+        emulator, of the configuration read back. By default all that run this kind of artefact.
 
     Returns
     -------
@@ -154,10 +154,7 @@ def _ran(host: Any, count: int, h: Any) -> Any:
 
 def _learned(host: Any, chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> tuple[Any, Any]:
     """Weights and biases, (1, m, N, row), that the emulator and the artefact learn from the same words."""
-    shape = (len(d), chip.config.channels, *chip.config.shape)
-    values = to_values(d, chip.field.scale, np.float64).reshape(shape)
-    activation = None if h is None else to_values(h, chip.field.activation_scale, np.float64).reshape(shape)
-    chip.learn(values, activation, **asdict(rule))
+    learn_words(chip, rule, d, h)
     return _by_row(chip, packed(chip)[0], chip.field.bias), _by_row(chip, *host.learn(d, h))
 
 

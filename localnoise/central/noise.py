@@ -118,7 +118,7 @@ class CentralNoise:
 
 
 def _times_lower(xi: Array, factor: Array) -> Array:
-    """White samples (T, n) times the transpose of a lower triangular factor (n, n): little over half a square's cost."""
+    """White samples (T, n) times a lower triangular factor (n, n), transposed: little over half a square's cost."""
     out = np.empty((len(xi), len(factor)), np.float32)
     for first in range(0, len(factor), _BAND):
         last = first + _BAND

@@ -13,7 +13,7 @@ from naive_chip import learned
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, MissingDependencyError
 from localnoise.hardware import Formats, OnChip, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
-from localnoise.hardware.export.comparison import BACKENDS
+from localnoise.hardware.export.comparison import OF_KIND
 from localnoise.hardware.export.host import FLAGS, compiler
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
@@ -41,7 +41,7 @@ def test_c_draws_what_the_emulator_draws(tmp_path, generator, rounding):
     assert min(compared.values()) >= 3000
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     channels=st.integers(1, 4),
@@ -67,7 +67,10 @@ def test_any_small_grid_learns_and_draws(tmp_path_factory, **drawn):
     rule = OnChip(rule=drawn["rule"], stochastic=drawn["stochastic"], rate=drawn["rate"], extra=drawn["extra"])
     wiring = {name: drawn[name] for name in ("shape", "channels", "parents", "order", "signal")}
     folder = exported(tmp_path_factory.mktemp("x") / "a", formats, rule, drawn["seed"], **wiring)
-    assert "learn" in equal(folder, 500)
+    backends = ("host", "cortex-m") if drawn["seed"] % 8 == 0 else ("host",)  # the latter compiles ten times faster
+    checks, _ = verify(folder, 500, backends)
+    assert all(check.mismatch == "" for check in checks), checks
+    assert "learn" in {check.name for check in checks}
 
 
 def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):
@@ -107,7 +110,7 @@ def test_one_planted_bit_in_a_table_is_found(tmp_path, table, function):
 def test_planted_rounding_is_found(tmp_path):
     folder = exported(tmp_path / "a")
     replaced(folder, "localnoise.c", "(ln_acc)((ln_acc)1 << (bits - 1U));", "(ln_acc)((ln_acc)1 << (bits - 2U));")
-    assert all(any(c.mismatch for c in verify(folder, 3000, [on])[0]) for on in BACKENDS)
+    assert all(any(c.mismatch for c in verify(folder, 3000, [on])[0]) for on in OF_KIND["c99"])
 
 
 def test_a_missing_tool_is_told_before_anything_runs(tmp_path, monkeypatch):
@@ -116,7 +119,7 @@ def test_a_missing_tool_is_told_before_anything_runs(tmp_path, monkeypatch):
     with pytest.raises(MissingDependencyError, match=r"needs unicorn: pip install 'localnoise\[hardware\]'"):
         verify(folder, 100, ("host", "cortex-m"), lambda done, total: told.append(done))
     assert not told
-    with pytest.raises(ArgumentError, match="on='cortex': expected one of 'host', 'cortex-m'; did you mean"):
+    with pytest.raises(ArgumentError, match=r"on='cortex': expected one of .*; did you mean 'cortex-m'"):
         verify(folder, 100, ("cortex",))
 
 

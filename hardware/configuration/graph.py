@@ -1,0 +1,115 @@
+"""The configuration as a graph of NIR, the neuromorphic intermediate representation, that `nir` writes and reads back.
+
+Source of NIR: Pedersen et al. 2024, Nature Communications 15, 8122.
+
+Per unit u: an Input `noise_u` of m Gaussian words; a Scale `private_u` by s; a Linear `parent_u_p` by B for each parent
+p; with signal dependence an Input `activation_u` and a Linear `reader_u_r` by G for each reader r; a `unit_u`, Linear
+or Affine, that sums what reaches it and applies (I - L)^-1; an Output `eta_u`. All in activation units, float64:
+weights are integers times powers of two, exact but for (I - L)^-1.
+
+What NIR has no primitive for, and `metadata["localnoise"]` holds, as the JSON of `document`: the integers and their Q
+formats; generators and seeds; rounding and overflow of words; the order of the sweep (NIR's edges imply only which
+parents come first); own earlier channels as parents (here folded into one matrix); learning.
+"""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from localnoise.errors import FileFormatError, MissingDependencyError
+from localnoise.files import written_aside
+from localnoise.hardware.configuration.document import document, parse
+from localnoise.hardware.configuration.model import Configuration, Unit
+
+KEY = "localnoise"
+
+
+def graph_of(configuration: Configuration) -> Any:
+    """Return the `nir.NIRGraph`. Cost O(weights)."""
+    nir, nodes, edges = _nir(), {}, []
+    f = configuration.chip.field
+    m, scale = f.channels, f.scale
+    shape = np.array([m])
+    for unit in configuration:
+        u = unit.id
+        nodes[f"noise_{u}"] = nir.Input(input_type={"input": shape})
+        nodes[f"private_{u}"] = nir.Scale(scale=np.ldexp(unit.s.astype(float), _exponent(unit, 2)))
+        nodes[f"unit_{u}"] = _own(nir, unit, f.signal)
+        nodes[f"eta_{u}"] = nir.Output(output_type={"output": shape})
+        edges += [(f"noise_{u}", f"private_{u}"), (f"private_{u}", f"unit_{u}"), (f"unit_{u}", f"eta_{u}")]
+        for k, p in enumerate(unit.parents):
+            name = f"parent_{u}_{p}"
+            weight = unit.B[:, k * m : (k + 1) * m].astype(float)
+            nodes[name] = nir.Linear(weight=np.ldexp(weight, _exponent(unit, 1) + int(scale[p])))
+            edges += [(f"unit_{p}", name), (name, f"unit_{u}")]
+        if f.signal:
+            nodes[f"activation_{u}"] = nir.Input(input_type={"input": shape})
+        for k, r in enumerate(reader for reader in unit.readers if reader >= 0):
+            name = f"reader_{u}_{r}"
+            weight = unit.G[:, k * m : (k + 1) * m].astype(float)
+            nodes[name] = nir.Linear(weight=np.ldexp(weight, _exponent(unit, 0) + f.activation_scale))
+            edges += [(f"activation_{r}", name), (name, f"unit_{u}")]
+    metadata = {KEY: json.dumps(document(configuration))}
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
+
+
+def write_nir(configuration: Configuration, path: str | Path) -> Path:
+    """Write the graph; raises a MissingDependencyError where `nir` is missing."""
+    with written_aside(path) as aside:
+        _nir().write(aside, graph_of(configuration))
+    return Path(path)
+
+
+def read_nir(path: str | Path) -> Configuration:
+    """Read what `write_nir` wrote: the same chip grid, to the bit.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, no graph, or a graph whose nodes are not those of its configuration: the first that differs.
+    MissingDependencyError
+        The package nir is missing.
+    """
+    source, nir = Path(path), _nir()
+    if not source.is_file():
+        raise FileFormatError(f"{source}: no such file; expected a graph that `localnoise export` wrote")
+    try:
+        graph = nir.read(source)
+        text = graph.metadata[KEY]
+    except Exception as error:  # whatever a damaged file makes HDF5 or nir say
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{source}: no graph that `localnoise export` wrote ({line}); export again") from error
+    found = parse(json.loads(text), source)
+    expected = graph_of(found)
+    if set(graph.edges) != set(expected.edges) or graph.nodes.keys() != expected.nodes.keys():
+        raise FileFormatError(f"{source}: its nodes and edges are not those of its configuration; export again")
+    for name, node in expected.nodes.items():
+        for quantity in ("weight", "bias", "scale"):
+            if not np.array_equal(getattr(graph.nodes[name], quantity, 0), getattr(node, quantity, 0)):
+                raise FileFormatError(
+                    f"{source}: {quantity} of node {name} is not that of its configuration; export again"
+                )
+    return found
+
+
+def _exponent(unit: Unit, group: int) -> int:
+    return int(unit.lift[group]) - unit.fraction - unit.scale
+
+
+def _own(nir: Any, unit: Unit, signal: bool) -> Any:
+    """The node that sums: its own earlier channels act as parents, which makes (I - L)^-1 of the sum."""
+    lower = np.ldexp(unit.L.astype(float), int(unit.lift[1]) - unit.fraction)
+    weight = np.linalg.inv(np.eye(len(lower)) - lower)
+    if not signal:
+        return nir.Linear(weight=weight)
+    return nir.Affine(weight=weight, bias=weight @ np.ldexp(unit.bias.astype(float), -unit.fraction - unit.scale))
+
+
+def _nir() -> Any:
+    try:
+        return importlib.import_module("nir")
+    except ImportError:
+        raise MissingDependencyError("nir is missing: pip install 'localnoise[hardware]'") from None

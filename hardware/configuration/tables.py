@@ -1,0 +1,93 @@
+"""The configuration as HDF5: one table a quantity, a row a unit.
+
+Root attributes `format`, `version`, and `head` (JSON: all that is not of one unit); group `units` with the quantities
+of `model.Unit` (`core` -1 where it is not known; empty slots -1, their weights 0), group `learned` where units learn.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.files import written_aside
+from localnoise.hardware.configuration.document import assemble, head_of
+from localnoise.hardware.configuration.model import PER_UNIT, VERSION, Configuration
+from localnoise.hardware.generators import GENERATORS, states
+from localnoise.hardware.storage import CHECKSUMMED, stored, write_packed
+
+FORMAT = "localnoise.configuration"
+
+
+def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
+    """Write a configuration; cost O(weights)."""
+    chip = configuration.chip
+    with written_aside(path) as aside, h5py.File(aside, "w", libver=CHECKSUMMED) as file:
+        head = json.dumps(head_of(configuration))
+        file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(head)})
+        units = file.create_group("units")
+        for name, array in (chip.field.arrays | _named(configuration)).items():
+            write_packed(units, name, array)
+        if chip.state is not None:
+            learned = file.create_group("learned")
+            for name in PER_UNIT:
+                write_packed(learned, name, chip.state[name])
+    return Path(path)
+
+
+def _named(configuration: Configuration) -> dict[str, Any]:
+    """What a chip grid's own file need not hold: who, where, and with which generator."""
+    chip, units = configuration.chip, np.arange(len(configuration))
+    place = np.empty(len(units), np.int64)
+    place[chip.field.order] = units
+    return {
+        "id": units,
+        "position": np.stack(np.divmod(units, chip.config.shape[1]), axis=1),
+        "place": place,
+        "core": np.full(len(units), -1) if configuration.core is None else configuration.core.astype(np.int64),
+        "generator": states(GENERATORS[chip.formats.generator], len(units), configuration.seed),
+    }
+
+
+def read_hdf5(path: str | Path) -> Configuration:
+    """Read what `write_hdf5` wrote: the same chip grid, to the bit.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, another format or version, or damaged: the message says which.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise FileFormatError(f"{source}: no such file; expected a configuration that `localnoise export` wrote")
+    try:
+        with h5py.File(source, "r") as file:
+            found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
+            if found != np.bytes_(FORMAT) or version != VERSION:
+                raise FileFormatError(
+                    f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, version {VERSION}"
+                )
+            return _read(source, file)
+    except (FileFormatError, ArgumentError):
+        raise
+    except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{source}: damaged or not HDF5 ({line}); export again") from error
+
+
+def _read(source: Path, file: Any) -> Configuration:
+    said = json.loads(file.attrs["head"])
+
+    def array(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        return stored(source, file["units"], name, shape, np.dtype(dtype))
+
+    def state(fresh: dict[str, Any]) -> dict[str, Any]:
+        return {name: stored(source, file["learned"], name, fresh[name].shape, fresh[name].dtype) for name in PER_UNIT}
+
+    found = assemble(said, source, array, state)
+    for name, expected in _named(found).items():
+        if name != "core" and not np.array_equal(array(name, expected.shape, expected.dtype), expected):
+            raise FileFormatError(f"{source}: units/{name} is not what order and seed say; it was edited; export again")
+    return found

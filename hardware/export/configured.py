@@ -1,0 +1,83 @@
+"""A configuration as an artefact, and what reads it back in the place of a machine: the emulator, from that file."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from localnoise.hardware.configuration import Configuration, configure, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.hardware.configuration.graph import read_nir, write_nir
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.layout import Words
+from localnoise.hardware.export.tables import packed
+from localnoise.hardware.fixedpoint import to_values
+from localnoise.hardware.learning import OnChip
+
+_FILES: dict[str, tuple[str, Callable[[Any, Path], Path], Callable[[Path], Configuration]]] = {
+    "json": ("configuration.json", write_json, read_json),
+    "hdf5": ("configuration.h5", write_hdf5, read_hdf5),
+    "nir": ("graph.nir", write_nir, read_nir),
+}
+
+
+def writer(kind: str) -> Callable[..., None]:
+    """Return what writes a chip grid as json, hdf5 or nir."""
+
+    def write(chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal") -> None:
+        name, written, _ = _FILES[kind]
+        written(configure(chip, seed=seed, target=target, learner=learner), folder / name)
+
+    return write
+
+
+def learn_words(chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> None:
+    """Let `chip` learn from displacement words d (T, m, N), and activation words h."""
+    shape = (len(d), chip.config.channels, *chip.config.shape)
+    values = to_values(d, chip.field.scale, np.float64).reshape(shape)
+    activation = None if h is None else to_values(h, chip.field.activation_scale, np.float64).reshape(shape)
+    chip.learn(values, activation, **asdict(rule))
+
+
+class Configured:
+    """The configuration in `folder`, read back, and drawn from by the emulator; the same calls as `Host`."""
+
+    @staticmethod
+    def require() -> None:
+        """Nothing: reading says what is missing."""
+
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+        name, _, read = next(entry for entry in _FILES.values() if (folder / entry[0]).is_file())
+        self._read = read(folder / name)
+        self._chip, self._drawn = self._read.chip, 0
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def cost(self) -> str:
+        """Say how much was read."""
+        return f"{len(self._read)} units, for {self._read.target}, read back"
+
+    def draw(self, count: int) -> Words:
+        """The next `count` draws, (count, m, N)."""
+        return self._words(count, None)
+
+    def perturb(self, h: Any) -> Words:
+        """The next draw for each of the activation words h (T, m, N)."""
+        return self._words(len(h), h)
+
+    def innovation(self, d: Any, h: Any) -> Words:
+        """Innovation words of displacement words d, activation words h with signal dependence."""
+        return self._chip.innovation_words(d, h)
+
+    def learn(self, d: Any, h: Any) -> tuple[Any, Any]:
+        """Learn from words d (T, m, N) in order, settle; draw so from then on. Return weights, packed, and biases."""
+        assert self._chip.rule is not None
+        learn_words(self._chip, self._chip.rule, d, h)
+        return packed(self._chip)[0], self._chip.field.bias
+
+    def _words(self, count: int, h: Any) -> Any:
+        words = self._chip.words(count, self._read.seed, self._drawn, h)
+        self._drawn += count
+        return words.reshape(count, self._chip.config.channels, -1)

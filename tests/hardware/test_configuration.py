@@ -1,0 +1,204 @@
+"""Configurations, unit by unit: written, read back and written again they are the same, and the same noise."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_chip import learned
+
+from localnoise import UnitGrid
+from localnoise.errors import ArgumentError, FileFormatError, MissingDependencyError
+from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware.configuration import configure, document, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.hardware.configuration.graph import graph_of, read_nir, write_nir
+from localnoise.hardware.export import export, manifest, verify
+from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
+
+KINDS = {"json": (write_json, read_json), "hdf5": (write_hdf5, read_hdf5), "nir": (write_nir, read_nir)}
+
+
+def made(formats=None, learner=None, seed=5, target="loihi1", **wiring):
+    grid, h = learned(**wiring)
+    d = np.random.default_rng(1).normal(size=(200, grid.config.channels, *grid.config.shape)) if learner else None
+    chip = quantise(grid, formats, h=h, d=d)
+    return configure(chip, seed=seed, target=target, learner=learner)
+
+
+def same(one, other):
+    assert document.document(one) == document.document(other)
+    assert (one.chip.rule, one.seed, one.target) == (other.chip.rule, other.seed, other.target)
+    for name, array in one.chip.field.arrays.items():
+        np.testing.assert_array_equal(array, other.chip.field.arrays[name], strict=True)
+    for name, array in (one.chip.state or {}).items():
+        np.testing.assert_array_equal(array, other.chip.state[name])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    channels=st.integers(1, 3),
+    parents=st.integers(1, 6),
+    order=st.sampled_from(["raster", "multiscale"]),
+    signal=st.sampled_from(["none", "local"]),
+    generator=st.sampled_from(GENERATORS),
+    normal=st.sampled_from(NORMALS),
+    rounding=st.sampled_from(ROUNDINGS),
+    overflow=st.sampled_from(OVERFLOWS),
+    seed=st.integers(0, 2**64 - 1),
+    rule=st.sampled_from([None, "lms", "sign-lms"]),
+    target=st.sampled_from(["ideal", "loihi1", "stm32f407"]),
+)
+def test_what_is_written_is_read_and_written_again(tmp_path_factory, kind, seed, rule, target, **drawn):
+    names = ("generator", "normal", "rounding", "overflow")
+    formats = Formats(**{name: drawn.pop(name) for name in names}, accumulator_bits=56)
+    first = made(formats, OnChip(rule=rule) if rule else None, seed, target, **drawn)
+    write, read = KINDS[kind]
+    place = tmp_path_factory.mktemp("x")
+    second = read(write(first, place / "a"))
+    same(first, second)
+    same(second, read(write(second, place / "b")))
+    if kind == "json":
+        assert (place / "a").read_bytes() == (place / "b").read_bytes()
+
+
+def test_a_unit_holds_its_share():
+    configuration = made(shape=(3, 4), signal="local", learner=OnChip())
+    chip, units = configuration.chip, list(configuration)
+    assert [unit.id for unit in units] == list(range(12))
+    assert len(configuration) == 12
+    for unit in units:
+        m, parents = chip.field.channels, [p for p in chip.field.parents[unit.id].tolist() if p >= 0]
+        assert unit.parents == tuple(parents)
+        assert unit.position == divmod(unit.id, 4)
+        assert chip.field.order[unit.place] == unit.id
+        assert all(units[parent].place < unit.place for parent in unit.parents)
+        assert unit.B.shape == (m, m * len(parents))
+        assert unit.learned["V"].shape[1] == unit.G.shape[1] + unit.B.shape[1] + m
+    assert {limit["limit"] for limit in configuration.limits} >= {"fan_in", "weights"}
+    assert {unit.core for unit in units} == {0}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_verify_reads_it_back_and_finds_a_planted_bit(tmp_path, kind):
+    grid, h = learned(signal="local")
+    chip = quantise(grid, h=h, d=np.random.default_rng(1).normal(size=(200, 3, 3, 4)))
+    folder = export(chip, tmp_path / "a", kind, seed=7, learner=OnChip(rule="sign-lms"))
+    checks, costs = verify(folder, 2000)
+    assert [check.name for check in checks] == ["draw", "perturb", "innovation", "learn", "draw, learned"]
+    assert all(not check.mismatch for check in checks)
+    assert "12 units" in costs["file"]
+    planted = configure(chip, seed=7, learner=OnChip(rule="sign-lms"))
+    planted.chip.field.B[5, 0, 0] ^= 1
+    name = {"json": "configuration.json", "hdf5": "configuration.h5", "nir": "graph.nir"}[kind]
+    KINDS[kind][0](planted, folder / name)
+    with pytest.raises(FileFormatError, match=f"{name}: edited since it was exported"):
+        verify(folder)
+    manifest.write(folder, kind, 7, {"learner": {"rule": "sign-lms"}})
+    assert verify(folder, 2000)[0][0].mismatch.startswith("unit 5, channel 0, step 0: expected ")
+    with pytest.raises(ArgumentError, match=f"on='host': does not run {kind}; expected file"):
+        verify(folder, 2000, ("host",))
+
+
+def edited(tmp_path, change):
+    path = write_json(made(learner=OnChip()), tmp_path / "a.json")
+    said = json.loads(path.read_text())
+    change(said)
+    path.write_text(json.dumps(said))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda said: said.update(version=2), "version 2, this version of localnoise reads 1"),
+        (lambda said: said["units"][3].update(scale="4"), r"\$\.units\[3\]\.scale: '4' is not of type 'integer'"),
+        (lambda said: said["units"][3].pop("lift"), r"\$\.units\[3\]: 'lift' is a required property"),
+        (lambda said: said["formats"].update(rounding="down"), r"\$\.formats\.rounding: 'down' is not one of"),
+        (lambda said: said["units"][0]["s"].__setitem__(0, 9999), "s holds 9999, more than weight_bits=8 allow"),
+        (lambda said: said["units"][0].update(place=1), "order is no permutation"),
+        (lambda said: said["units"].pop(), "units are not those of a grid of 12"),
+        (lambda said: said["units"][2]["B"][0].append(1), "inconsistent"),
+        (lambda said: said["units"][2].update(generator=1), "generators are not those of seed 5"),
+        (lambda said: said.clear(), r"\$: 'format' is a required property"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, change, message):
+    with pytest.raises(FileFormatError, match=message):
+        read_json(edited(tmp_path, change))
+
+
+def test_files_that_are_none_are_told(tmp_path, monkeypatch):
+    for kind, (write, read) in KINDS.items():
+        with pytest.raises(FileFormatError, match="no such file"):
+            read(tmp_path / "none")
+        (tmp_path / kind).write_text("{")
+        with pytest.raises(FileFormatError, match=r"not JSON|damaged or not HDF5|no graph"):
+            read(tmp_path / kind)
+        path = write(made(), tmp_path / "good")
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 16
+        path.write_bytes(data)
+        try:
+            found = read(path)
+        except FileFormatError:
+            continue
+        same(found, made())  # a byte that means nothing
+    monkeypatch.setitem(sys.modules, "nir", None)
+    with pytest.raises(MissingDependencyError, match=r"nir is missing: pip install 'localnoise\[hardware\]'"):
+        write_nir(made(), tmp_path / "x")
+
+
+@pytest.mark.parametrize("signal", ["none", "local"])
+def test_the_graph_says_what_the_integers_say(tmp_path, signal):
+    """Run node by node in float64, without rounding, it draws the field that the integers stand for."""
+    import nir
+
+    configuration = made(shape=(3, 3), signal=signal)
+    chip, m = configuration.chip, configuration.chip.config.channels
+    write_nir(configuration, tmp_path / "a")
+    graph = nir.read(tmp_path / "a")
+    rng = np.random.default_rng(0)
+    xi, h = rng.integers(-500, 500, (9, m)), rng.normal(size=(9, m))
+    value = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.Input):
+            value[name] = (xi if name.startswith("noise") else h)[int(name.split("_")[1])]
+    into = {}
+    for source, target in graph.edges:
+        into.setdefault(target, []).append(source)
+
+    def run(name):
+        if name not in value:
+            node, total = graph.nodes[name], sum(run(source) for source in into[name])
+            if isinstance(node, nir.Scale):
+                total = node.scale * total
+            elif not isinstance(node, nir.Output):
+                total = node.weight @ total + getattr(node, "bias", 0)
+            value[name] = total
+        return value[name]
+
+    f = chip.field
+    eta = np.zeros((9, m))  # words, not rounded
+    for u in f.order:
+        for i in range(m):
+            acc = float(f.bias[u, i]) + np.ldexp(f.s[u, i] * xi[u, i], f.lift[u, 2])
+            for k, p in enumerate(f.parents[u]):
+                acc += np.ldexp(f.B[u, i, k * m : (k + 1) * m] @ eta[p], f.lift[u, 1]) if p >= 0 else 0
+            for k, r in enumerate(f.readers[u]):
+                words = np.ldexp(h[r], f.activation_scale)
+                acc += np.ldexp(f.G[u, i, k * m : (k + 1) * m] @ words, f.lift[u, 0]) if r >= 0 else 0
+            acc += np.ldexp(f.L[u, i, :i] @ eta[u, :i], f.lift[u, 1])
+            eta[u, i] = np.ldexp(acc, -f.fraction[u])
+    values = np.array([np.ldexp(eta[u], -int(f.scale[u])) for u in range(9)])
+    np.testing.assert_allclose([run(f"eta_{u}") for u in range(9)], values, rtol=1e-10, atol=1e-10)
+
+
+def test_the_papers_layer_as_a_graph(tmp_path):
+    chip = quantise(UnitGrid(shape=(14, 14), channels=16, parents=8), feedback=False)
+    first = configure(chip)
+    assert len(graph_of(first).nodes) > 2000
+    same(first, read_nir(write_nir(first, tmp_path / "a")))

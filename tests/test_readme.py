@@ -10,7 +10,7 @@ import pytest
 from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.paper import SOURCES
-from localnoise.sims.reports import comparing, fitting, own, side_by_side, tables
+from localnoise.sims.reports import comparing, fitting, heat, own, side_by_side, tables, trading
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -124,6 +124,25 @@ def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
     assert again.split("|")[-2].strip() == "0.99, least 0.92"
     failed = [(key, seeds) for key, one in found.items() if (seeds := list(one.unreliable))]
     assert failed == [(("multiscale-8", "art-square@0.1 trace 2", "adaptive@0.04"), [2])]
+
+
+def test_transfer_between_attacks_is_that_of_its_record():
+    found = outcomes(RecordFile(PUBLISHED / "transfer-attacks.h5"))
+    sources = [Source.default(*named(text)) for text in spelled("attacks")]
+    rows = ["clean", *dict.fromkeys(key[2] for key in found if key[2].startswith("art-"))]
+    for arm in ("full", "multiscale-8"):
+        assert heat.markdown(heat.measured(found, arm, sources, rows)).split("\n\n", 1)[1] in README
+    assert not any(one.unreliable for one in found.values())
+
+
+def test_the_price_of_robustness_is_that_of_its_record():
+    lines = trading.lines(
+        outcomes(RecordFile(PUBLISHED / "tradeoff.h5")), ["none", "full", "multiscale-8", "adversarial-90"], "pgd@0.1"
+    )
+    text = trading.markdown(lines, "pgd@0.1")
+    assert "| full covariance, central | 2 | .741 ±.062 | .388 ±.058 |" in text
+    assert "| full covariance, central | 4 | .712 ±.076 | .393 ±.060 |" in text
+    assert "| 90 % adversarial |  | .733 ±.009 | .579 ±.004 |" in text
 
 
 def test_speeds_are_those_of_their_record():

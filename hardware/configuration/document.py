@@ -119,7 +119,9 @@ def assemble(said: dict[str, Any], source: Path, array: Any, state: Any) -> Conf
 
     array : (name, shape, dtype) -> array of that name, a row a unit; state : fresh state -> the learner's, by name.
     """
-    grid = {key: tuple(value) if isinstance(value, list) else value for key, value in said["grid"].items()}
+    grid: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in said["grid"].items()
+    }
     config, formats = GridConfig(**grid), Formats(**said["formats"])
     slots = layout(config, said["slots"]["parents"], said["slots"]["readers"])
     arrays = {name: array(name, shape, dtype) for name, (shape, dtype) in slots.items()}

@@ -135,12 +135,14 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
 def _hardships(design: Verilated, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
     """What only a circuit knows: a reader that makes it wait, and a reset in the middle of a draw."""
 
-    def drawn(start: int, before: Any) -> Iterator[tuple[Any, Any]]:
-        before()
+    def drawn(start: int) -> Iterator[tuple[Any, Any]]:
+        if start == 0:
+            design.reset_after(design.clocks // 7)
+        design.press(3 if start else 0)
         yield _drawn(chip, draws, seed, start, None), design.draw(draws)
 
-    yield "draw, slow reader", drawn(seen, lambda: design.press(3))
-    yield "draw after a reset", drawn(0, lambda: (design.reset_after(design.clocks // 7), design.press(0)))
+    yield "draw, slow reader", drawn(seen)
+    yield "draw after a reset", drawn(0)
 
 
 def _drawn(chip: ChipGrid, count: int, seed: int, start: int, h: Any) -> Any:

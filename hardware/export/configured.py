@@ -10,7 +10,6 @@ import numpy as np
 from localnoise.hardware.configuration import Configuration, configure, read_hdf5, read_json, write_hdf5, write_json
 from localnoise.hardware.configuration.graph import read_nir, write_nir
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export.layout import Words
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.learning import OnChip
@@ -59,15 +58,15 @@ class Configured:
         """Say how much was read."""
         return f"{len(self._read)} units, for {self._read.target}, read back"
 
-    def draw(self, count: int) -> Words:
+    def draw(self, count: int) -> Any:
         """The next `count` draws, (count, m, N)."""
         return self._words(count, None)
 
-    def perturb(self, h: Any) -> Words:
+    def perturb(self, h: Any) -> Any:
         """The next draw for each of the activation words h (T, m, N)."""
         return self._words(len(h), h)
 
-    def innovation(self, d: Any, h: Any) -> Words:
+    def innovation(self, d: Any, h: Any) -> Any:
         """Innovation words of displacement words d, activation words h with signal dependence."""
         return self._chip.innovation_words(d, h)
 

@@ -38,9 +38,8 @@ def plan(chip: ChipGrid, engines: int) -> list[tuple[Ints, Ints]]:
     stops: list[list[int]] = [[] for _ in range(engines)]
     for level, members in enumerate(levels):
         rounds = -(-len(members) // engines)
-        dealt = np.full(rounds * engines, NOBODY)
-        dealt[: len(members)] = members
-        dealt = dealt.reshape(rounds, engines)
+        dealt = np.full((rounds, engines), NOBODY)
+        dealt.reshape(-1)[: len(members)] = members
         for engine in range(engines):
             units[engine] += dealt[:, engine].tolist()
             stops[engine] += [0] * (rounds - 1) + [int(level + 1 < len(levels))]

@@ -109,7 +109,8 @@ def fit_chip(
     console.print(_latency(found))
     if placed:
         show(_placed(found, place_chip(grid, name), clocks(grid)))
-    unknown = f"; not published: {', '.join(found.unknown).replace('_', ' ')}" if found.unknown else ""
+    silent = [limit for limit in found.unknown if not (placed and limit == "logic_cells")]
+    unknown = f"; not published: {', '.join(silent).replace('_', ' ')}" if silent else ""
     console.print(("fits what is published of " if found.fits else "does not fit ") + found.profile.title + unknown)
     if not found.fits:
         raise typer.Exit(1)

@@ -8,8 +8,12 @@ import typer
 from localnoise.errors import ArgumentError
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
+from localnoise.hardware.export.artefact import OPTIONS
+from localnoise.hardware.export.verilog.placed import must_load
 from localnoise.hardware.fitting import check_fits
 from localnoise.sims.console import console
+
+_USUAL = {"engines": 1, "loaded": False}
 
 
 def export(
@@ -45,10 +49,15 @@ def export(
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     check_fits(grid, chip, learner=learner or "none")
-    if kind != "verilog" and (engines != 1 or load_weights):
-        raise ArgumentError(f"format={kind!r}: --engines and --load-weights are of Verilog; expected --format verilog")
-    options: dict[str, Any] = {"engines": engines, "loaded": load_weights} if kind == "verilog" else {}
-    options |= {"target": chip} if kind in ("json", "hdf5", "nir") else {}
+    asked = {"engines": engines, "loaded": load_weights}
+    options: dict[str, Any] = {name: value for name, value in asked.items() if value != _USUAL[name]}
+    if "target" in OPTIONS.get(kind, ()):
+        options["target"] = chip
+    if kind == "verilog" and not load_weights and must_load(grid, chip):
+        raise ArgumentError(
+            f"chip={chip!r}: its block RAM has no room for this grid's weights; expected --load-weights, which puts "
+            "them into single-port RAM"
+        )
     folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")

@@ -13,10 +13,9 @@ import numpy as np
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, FileFormatError, MissingDependencyError
 from localnoise.files import written_aside
-from localnoise.hardware.configuration.model import PER_UNIT, VERSION, Configuration, Unit
+from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, Configuration, Unit, columns
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.storage import checked_field, layout
 
@@ -73,7 +72,7 @@ def parse(said: Any, source: Path) -> Configuration:
         )
     try:
         return _configuration(said, source)
-    except (ArgumentError, ValueError, IndexError, KeyError) as error:
+    except (ArgumentError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise FileFormatError(f"{source}: inconsistent ({error}); it was edited; export again") from error
 
 
@@ -93,7 +92,7 @@ def head_of(configuration: Configuration) -> dict[str, Any]:
     if chip.rule is not None and chip.state is not None:
         learner = asdict(chip.rule) | {"seen": int(chip.state["seen"])}
     return {
-        "format": "localnoise.configuration",
+        "format": FORMAT,
         "version": VERSION,
         "target": configuration.target,
         "seed": configuration.seed,
@@ -117,7 +116,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
 def assemble(said: dict[str, Any], source: Path, array: Any, state: Any) -> Configuration:
     """Return the configuration of a head, and of what is of each unit.
 
-    array : (name, shape, dtype) -> array of that name, a row a unit; state : fresh state -> the learner's, by name.
+    array : (name, shape, dtype) -> array of that name, a row a unit; state : (field, fresh state) -> the learner's.
     """
     grid: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in said["grid"].items()
@@ -131,7 +130,7 @@ def assemble(said: dict[str, Any], source: Path, array: Any, state: Any) -> Conf
         options = dict(said["learner"])
         seen = options.pop("seen")
         chip.rule = OnChip(**options)
-        chip.state = {"seen": seen, **state(start(chip.field, formats, chip.rule))}
+        chip.state = {"seen": seen, **state(chip.field, start(chip.field, formats, chip.rule))}
     core = array("core", (config.units,), np.dtype(np.int64))
     limits, known = tuple(said["limits"]), bool((core >= 0).all())
     return Configuration(
@@ -148,8 +147,6 @@ def _configuration(said: dict[str, Any], source: Path) -> Configuration:
     for u, unit in enumerate(units):
         parents[u, : len(unit["parents"])] = unit["parents"]
     readers = np.array([unit["readers"] for unit in units], np.int32).reshape(N, -1)
-    there = np.repeat(np.concatenate([readers, parents], axis=1) >= 0, m, axis=1)
-    there = np.concatenate([there, np.ones((N, m), bool)], axis=1)
 
     def packed(name: str, unit: dict[str, Any], row: Any, linked: Any) -> None:
         row[:, linked] = np.array(unit[name], np.int64).reshape(m, -1)
@@ -168,18 +165,17 @@ def _configuration(said: dict[str, Any], source: Path) -> Configuration:
                 out[u] = -1 if unit[name] is None else unit[name]
         return out
 
-    def state(fresh: dict[str, Any]) -> dict[str, Any]:
+    def state(field: Any, fresh: dict[str, Any]) -> dict[str, Any]:
         out = {name: np.zeros_like(fresh[name]) for name in PER_UNIT}
         for u, unit in enumerate(units):
             for name in PER_UNIT:
                 if name in ("V", "mean"):
-                    packed(name, unit["learned"], out[name][u], there[u])
+                    packed(name, unit["learned"], out[name][u], columns(field, u))
                 else:
                     out[name][u] = unit["learned"][name]
         return out
 
     found = assemble(said, source, array, state)
-    expected = states(GENERATORS[found.chip.formats.generator], N, found.seed)
-    if [unit["generator"] for unit in units] != expected.tolist():
+    if [unit["generator"] for unit in units] != found.generators.tolist():
         raise ValueError(f"generators are not those of seed {found.seed}")
     return found

@@ -11,6 +11,7 @@ in the weights and the scale. A weight's value is its integer times 2^(lift - fr
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -22,7 +23,7 @@ from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.learning import OnChip, refuse_overflow, start
 from localnoise.validate import as_seed
 
-VERSION = 1
+FORMAT, VERSION = "localnoise.configuration", 1
 Ints = npt.NDArray[np.integer[Any]]
 PER_UNIT = ("V", "mean", "bias", "mean_bias", "power", "states")  # a learner's state
 
@@ -102,11 +103,20 @@ class Configuration:
     def __len__(self) -> int:
         return self.chip.config.units
 
+    @cached_property
+    def places(self) -> Ints:
+        """Each unit's place in the order of the sweep, (N,)."""
+        out = np.empty(len(self), np.int64)
+        out[self.chip.field.order] = np.arange(len(self))
+        return out
+
+    @cached_property
+    def generators(self) -> Ints:
+        """Each unit's generator before the first draw, (N,) uint32."""
+        return states(GENERATORS[self.chip.formats.generator], len(self), self.seed)
+
     def __iter__(self) -> Iterator[Unit]:
         chip, f = self.chip, self.chip.field
-        generators = states(GENERATORS[chip.formats.generator], f.units, self.seed)
-        place = np.empty(f.units, np.int64)
-        place[f.order] = np.arange(f.units)
         for u in range(f.units):
             readers, parents = f.readers[u], f.parents[u][f.parents[u] >= 0]
             there = columns(f, u)
@@ -116,12 +126,12 @@ class Configuration:
                 learned = {name: chip.state[name][u] for name in PER_UNIT}
                 learned |= {name: learned[name][:, there] for name in ("V", "mean")}
             yield Unit(
-                id=u, position=divmod(u, chip.config.shape[1]), place=int(place[u]),
+                id=u, position=divmod(u, chip.config.shape[1]), place=int(self.places[u]),
                 core=None if self.core is None else int(self.core[u]),
                 parents=tuple(parents.tolist()), readers=tuple(readers.tolist()),
                 G=f.G[u][:, there[there < R]], B=f.B[u][:, : len(parents) * f.channels], L=f.L[u], s=f.s[u],
                 bias=f.bias[u], lift=f.lift[u], fraction=int(f.fraction[u]), scale=int(f.scale[u]),
-                generator=int(generators[u]), learned=learned,
+                generator=int(self.generators[u]), learned=learned,
             )  # fmt: skip
 
 

@@ -11,14 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.errors import FileFormatError
 from localnoise.files import written_aside
 from localnoise.hardware.configuration.document import assemble, head_of
-from localnoise.hardware.configuration.model import PER_UNIT, VERSION, Configuration
-from localnoise.hardware.generators import GENERATORS, states
+from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, Configuration
 from localnoise.hardware.storage import CHECKSUMMED, stored, write_packed
-
-FORMAT = "localnoise.configuration"
 
 
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
@@ -39,15 +36,13 @@ def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
 
 def _named(configuration: Configuration) -> dict[str, Any]:
     """What a chip grid's own file need not hold: who, where, and with which generator."""
-    chip, units = configuration.chip, np.arange(len(configuration))
-    place = np.empty(len(units), np.int64)
-    place[chip.field.order] = units
+    units = np.arange(len(configuration))
     return {
         "id": units,
-        "position": np.stack(np.divmod(units, chip.config.shape[1]), axis=1),
-        "place": place,
+        "position": np.stack(np.divmod(units, configuration.chip.config.shape[1]), axis=1),
+        "place": configuration.places,
         "core": np.full(len(units), -1) if configuration.core is None else configuration.core.astype(np.int64),
-        "generator": states(GENERATORS[chip.formats.generator], len(units), configuration.seed),
+        "generator": configuration.generators,
     }
 
 
@@ -70,7 +65,7 @@ def read_hdf5(path: str | Path) -> Configuration:
                     f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, version {VERSION}"
                 )
             return _read(source, file)
-    except (FileFormatError, ArgumentError):
+    except FileFormatError:
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         line = (str(error).splitlines() or [type(error).__name__])[0]
@@ -83,7 +78,7 @@ def _read(source: Path, file: Any) -> Configuration:
     def array(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         return stored(source, file["units"], name, shape, np.dtype(dtype))
 
-    def state(fresh: dict[str, Any]) -> dict[str, Any]:
+    def state(field: Any, fresh: dict[str, Any]) -> dict[str, Any]:
         return {name: stored(source, file["learned"], name, fresh[name].shape, fresh[name].dtype) for name in PER_UNIT}
 
     found = assemble(said, source, array, state)

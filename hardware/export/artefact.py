@@ -19,6 +19,7 @@ WRITERS: dict[str, Callable[..., None]] = {  # (chip, folder, seed, learner, opt
     "verilog": verilog.write,
     **{kind: writer(kind) for kind in ("json", "hdf5", "nir")},
 }
+OPTIONS = {"verilog": ("engines", "loaded"), **dict.fromkeys(("json", "hdf5", "nir"), ("target",))}
 
 
 def export(
@@ -54,6 +55,11 @@ def export(
         Unknown kind, a folder that is not empty, or a learner where the kind has none.
     """
     choose("format", kind, WRITERS)
+    for name in options.keys() - set(OPTIONS.get(kind, ())):
+        owners = [other for other, names in OPTIONS.items() if name in names]
+        raise ArgumentError(
+            f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
+        )
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         if not force:

@@ -78,7 +78,7 @@ def verify(
     chip = load_chip(place / "chip.h5")
     draws = -(-as_count("words", words, 1) // chip.config.neurons)
     checks, costs = [], {}
-    able = OF_KIND[said["kind"]]
+    able = OF_KIND[choose("kind", said["kind"], OF_KIND)]
     for backend in backends:
         if choose("on", backend, BACKENDS) not in able:
             raise ArgumentError(f"on={backend!r}: does not run {said['kind']}; expected {' or '.join(able)}")

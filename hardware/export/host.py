@@ -29,20 +29,24 @@ FLAGS = (
 )
 
 
-def compiler() -> list[str]:
-    """Return the command of a C compiler: gcc, clang or cc, else that of the package ziglang.
+_COMPILERS = {"cc": ("gcc", "clang", "cc"), "c++": ("g++", "clang++")}
+
+
+def compiler(language: str = "cc") -> list[str]:
+    """Return the command of a compiler of C ("cc") or "c++": one that is installed, else that of the package ziglang.
 
     Raises
     ------
     MissingDependencyError
         There is none.
     """
-    for name in ("gcc", "clang", "cc"):
+    for name in _COMPILERS[language]:
         if found := shutil.which(name):
             return [found]
     if importlib.util.find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "cc"]
-    raise MissingDependencyError("no C compiler: pip install 'localnoise[hardware]' brings one, or install gcc")
+        return [sys.executable, "-m", "ziglang", language]
+    wanted = _COMPILERS[language][0]
+    raise MissingDependencyError(f"no {wanted}: pip install 'localnoise[hardware]' brings a compiler, or install one")
 
 
 class Host:

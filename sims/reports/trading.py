@@ -1,5 +1,6 @@
 """Clean against robust accuracy: one point for each arm and noise variance."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
     """Robust against clean accuracy, 95 % intervals, traces at the ends, area of a marker ~ bytes per unit."""
     with drawn(path, (6.8, 4.2)) as page:
         axes, hues = page.subplots(), colours(list(table))
+        labelled: list[tuple[float, float]] = []
         for arm, points in table.items():
             x, y = [p.clean.mean for p in points], [p.robust.mean for p in points]
             spread = [[[e.mean - e.low for e in own], [e.high - e.mean for e in own]] for own in _both(points)]
@@ -60,12 +62,15 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
             mark = "s" if ARMS[arm].central else "o"
             axes.scatter(x, y, area, color=hues[arm], marker=mark, edgecolors="#333333", lw=0.5, zorder=3,
                          label=ARMS[arm].label)  # fmt: skip
-            for p in {points[0], points[-1]}:  # the ends of a line: labels between them would overlap
-                if p.trace is not None:
-                    where = (p.clean.mean, p.robust.mean)
+            for p in dict.fromkeys(
+                (points[0], points[-1])
+            ):  # the ends of a line, where no other arm's label stands already
+                where = (p.clean.mean, p.robust.mean)
+                if p.trace is not None and all(math.dist(where, other) > 0.03 for other in labelled):
+                    labelled.append(where)
                     axes.annotate(f"{p.trace:g}", where, xytext=(4, 4), textcoords="offset points", fontsize=7)
         axes.set(xlabel="clean accuracy (share of images right)", ylabel=f"accuracy under {threat.replace('@', ' ')}")
-        key = "■ central   ● local\narea: bytes per unit"
+        key = "■ central   ● local\narea: bytes per unit\nnumbers: trace"
         legend = page.legend(loc="outside right center", frameon=False, title=key)
         for handle in legend.legend_handles:
             if isinstance(handle, PathCollection):

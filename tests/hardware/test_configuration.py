@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_chip import learned
+from small_grids import SEED, WIRING, formats
 
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError, FileFormatError, MissingDependencyError
-from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware import OnChip, quantise
 from localnoise.hardware.configuration import configure, document, read_hdf5, read_json, write_hdf5, write_json
 from localnoise.hardware.configuration.graph import graph_of, read_nir, write_nir
 from localnoise.hardware.export import export, manifest, verify
-from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
 
 KINDS = {"json": (write_json, read_json), "hdf5": (write_hdf5, read_hdf5), "nir": (write_nir, read_nir)}
 
@@ -36,26 +36,17 @@ def same(one, other):
         np.testing.assert_array_equal(array, other.chip.state[name])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
-    shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    channels=st.integers(1, 3),
-    parents=st.integers(1, 6),
-    order=st.sampled_from(["raster", "multiscale"]),
-    signal=st.sampled_from(["none", "local"]),
-    generator=st.sampled_from(GENERATORS),
-    normal=st.sampled_from(NORMALS),
-    rounding=st.sampled_from(ROUNDINGS),
-    overflow=st.sampled_from(OVERFLOWS),
-    seed=st.integers(0, 2**64 - 1),
+    wiring=WIRING,
+    formats=formats(3, (56,)),
+    seed=SEED,
     rule=st.sampled_from([None, "lms", "sign-lms"]),
     target=st.sampled_from(["ideal", "loihi1", "stm32f407"]),
 )
-def test_what_is_written_is_read_and_written_again(tmp_path_factory, kind, seed, rule, target, **drawn):
-    names = ("generator", "normal", "rounding", "overflow")
-    formats = Formats(**{name: drawn.pop(name) for name in names}, accumulator_bits=56)
-    first = made(formats, OnChip(rule=rule) if rule else None, seed, target, **drawn)
+def test_what_is_written_is_read_and_written_again(tmp_path_factory, kind, wiring, formats, seed, rule, target):
+    first = made(formats, OnChip(rule=rule) if rule else None, seed, target, **wiring)
     write, read = KINDS[kind]
     place = tmp_path_factory.mktemp("x")
     second = read(write(first, place / "a"))
@@ -123,6 +114,9 @@ def edited(tmp_path, change):
         (lambda said: said["units"].pop(), "units are not those of a grid of 12"),
         (lambda said: said["units"][2]["B"][0].append(1), "inconsistent"),
         (lambda said: said["units"][2].update(generator=1), "generators are not those of seed 5"),
+        (lambda said: said["units"][2].update(learned=None), "inconsistent"),
+        (lambda said: said["units"][2]["B"][0].__setitem__(0, 2**80), "inconsistent"),
+        (lambda said: said["units"][2]["parents"].append(-1), "-1 is less than the minimum of 0"),
         (lambda said: said.clear(), r"\$: 'format' is a required property"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_chip import learned
+from small_grids import SEED, WIRING, formats
 
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, MissingDependencyError
 from localnoise.hardware import Formats, OnChip, load_chip, quantise
@@ -16,7 +17,7 @@ from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.comparison import OF_KIND
 from localnoise.hardware.export.host import FLAGS, compiler
 from localnoise.hardware.fitting.memory import memory_map
-from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
+from localnoise.hardware.formats import GENERATORS, ROUNDINGS
 
 
 def exported(folder, formats=None, learner=None, seed=5, **options):
@@ -41,33 +42,20 @@ def test_c_draws_what_the_emulator_draws(tmp_path, generator, rounding):
     assert min(compared.values()) >= 3000
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    channels=st.integers(1, 4),
-    parents=st.integers(1, 6),
-    order=st.sampled_from(["raster", "multiscale"]),
-    signal=st.sampled_from(["none", "local"]),
-    weight_bits=st.integers(3, 16),
-    word_bits=st.integers(4, 16),
-    k=st.integers(1, 16),
-    generator=st.sampled_from(GENERATORS),
-    normal=st.sampled_from(NORMALS),
-    rounding=st.sampled_from(ROUNDINGS),
-    overflow=st.sampled_from(OVERFLOWS),
-    seed=st.integers(0, 2**64 - 1),
+RULES = st.builds(
+    OnChip,
     rule=st.sampled_from(["lms", "sign-lms"]),
     stochastic=st.booleans(),
     rate=st.integers(0, 12),
     extra=st.integers(1, 12),
 )
-def test_any_small_grid_learns_and_draws(tmp_path_factory, **drawn):
-    names = ("weight_bits", "word_bits", "generator", "normal", "rounding", "overflow")
-    formats = Formats(**{n: drawn[n] for n in names}, normal_bytes=drawn["k"], accumulator_bits=56)
-    rule = OnChip(rule=drawn["rule"], stochastic=drawn["stochastic"], rate=drawn["rate"], extra=drawn["extra"])
-    wiring = {name: drawn[name] for name in ("shape", "channels", "parents", "order", "signal")}
-    folder = exported(tmp_path_factory.mktemp("x") / "a", formats, rule, drawn["seed"], **wiring)
-    backends = ("host", "cortex-m") if drawn["seed"] % 8 == 0 else ("host",)  # the latter compiles ten times faster
+
+
+@settings(max_examples=200, deadline=None)
+@given(wiring=WIRING, formats=formats(3, (56,)), seed=SEED, rule=RULES)  # 2 bits are too coarse to learn
+def test_any_small_grid_learns_and_draws(tmp_path_factory, wiring, formats, seed, rule):
+    folder = exported(tmp_path_factory.mktemp("x") / "a", formats, rule, seed, **wiring)
+    backends = ("host", "cortex-m") if seed % 8 == 0 else ("host",)  # the latter compiles ten times faster
     checks, _ = verify(folder, 500, backends)
     assert all(check.mismatch == "" for check in checks), checks
     assert "learn" in {check.name for check in checks}
@@ -155,6 +143,8 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     assert manifest.read(tmp_path / "a")["seed"] == 9
     with pytest.raises(ArgumentError, match=r"format='c98'.*did you mean 'c99'"):
         export(chip, tmp_path / "b", "c98")
+    with pytest.raises(ArgumentError, match="engines=2: not of format c99; expected with verilog"):
+        export(chip, tmp_path / "b", engines=2)
 
 
 def test_code_that_does_not_compile_is_told(tmp_path):

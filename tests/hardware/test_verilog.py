@@ -1,19 +1,21 @@
 """Exported Verilog, simulated by Verilator, does what the emulator does; placed, it is of the size that is said."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from naive_chip import learned
+from small_grids import SEED, WIRING, formats
 
 from localnoise import UnitGrid
-from localnoise.errors import ArgumentError, LocalnoiseError
+from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError
 from localnoise.hardware import Formats, quantise
-from localnoise.hardware.export import export
+from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.verilog.placed import place
 from localnoise.hardware.export.verilog.plan import clocks, plan
 from localnoise.hardware.export.verilog.simulated import Verilated
-from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
 
 
 def simulated(folder, chip, seed=5, **options):
@@ -45,28 +47,9 @@ def check(design, chip, seed=5, draws=12):
 
 
 @settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
-@given(
-    shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    channels=st.integers(1, 4),
-    parents=st.integers(1, 6),
-    order=st.sampled_from(["raster", "multiscale"]),
-    signal=st.sampled_from(["none", "local"]),
-    weight_bits=st.integers(2, 16),
-    word_bits=st.integers(4, 16),
-    k=st.integers(1, 16),
-    generator=st.sampled_from(GENERATORS),
-    normal=st.sampled_from(NORMALS),
-    rounding=st.sampled_from(ROUNDINGS),
-    overflow=st.sampled_from(OVERFLOWS),
-    accumulator_bits=st.sampled_from([40, 56, 64]),
-    seed=st.integers(0, 2**64 - 1),
-    engines=st.integers(1, 3),
-    loaded=st.booleans(),
-)
-def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, engines, loaded, seed, k, **drawn):
-    names = ("weight_bits", "word_bits", "generator", "normal", "rounding", "overflow", "accumulator_bits")
-    formats = Formats(**{name: drawn[name] for name in names}, normal_bytes=k)
-    grid, h = learned(**{name: drawn[name] for name in ("shape", "channels", "parents", "order", "signal")})
+@given(wiring=WIRING, formats=formats(), seed=SEED, engines=st.integers(1, 3), loaded=st.booleans())
+def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats, seed, engines, loaded):
+    grid, h = learned(**wiring)
     chip = quantise(grid, formats, h=h)
     try:
         plan(chip, engines)
@@ -77,10 +60,35 @@ def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, engines,
     design.close()
 
 
+def one_bit(line):
+    return f"{int(line, 16) ^ 1:0{len(line)}x}"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("weights0.mem", lambda text: one_bit(text[: text.index("\n")]) + text[text.index("\n") :]),
+        ("seed0.mem", lambda text: one_bit(text[: text.index("\n")]) + text[text.index("\n") :]),
+        ("localnoise_round.v", lambda text: text.replace("half = one >> 1;", "half = one >> 2;")),
+    ],
+)
+def test_one_planted_bit_is_found(tmp_path, name, change):
+    folder = export(quantise(learned()[0]), tmp_path / "a", "verilog", seed=5)
+    text = (folder / name).read_text()
+    (folder / name).write_text(change(text))
+    assert (folder / name).read_text() != text
+    with pytest.raises(FileFormatError, match=f"{name}: edited since it was exported"):
+        verify(folder)
+    manifest.write(folder, "verilog", 5, {"learner": None})
+    found = verify(folder, 3000)[0][0]
+    assert found.name == "draw"
+    assert re.fullmatch(r"unit \d+, channel \d+, step \d+: expected -?\d+, got -?\d+", found.mismatch)
+
+
 def test_a_draw_takes_the_clocks_that_are_said(tmp_path):
-    for number, formats in enumerate([Formats(), Formats(generator="lfsr16", rounding="stochastic", normal_bytes=5)]):
+    for number, some in enumerate([Formats(), Formats(generator="lfsr16", rounding="stochastic", normal_bytes=5)]):
         grid, h = learned(signal="local", parents=4)
-        chip = quantise(grid, formats, h=h)
+        chip = quantise(grid, some, h=h)
         (tmp_path / str(number)).mkdir()
         design = simulated(tmp_path / str(number), chip)
         design.draw(2)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from localnoise import UnitGrid, load
+from localnoise.hardware import quantise
 from localnoise.sims.cli import COMMANDS
 from localnoise.sims.reports.records import RecordFile
 
@@ -228,3 +229,29 @@ def test_quantise_export_verify(tmp_path: Path) -> None:
     done = run("verify", "build", cwd=tmp_path)
     assert done.returncode == 1
     assert "localnoise.c: edited since it was exported" in done.stderr
+
+
+def test_verilog_is_exported_placed_and_verified(tmp_path: Path) -> None:
+    quantise(UnitGrid(shape=(3, 3), channels=2, parents=2), feedback=False).save(tmp_path / "chip.h5")
+    options = ("export", "chip.h5", "--chip", "ice40up5k", "--format", "verilog", "-o", "rtl", "--engines", 2)
+    done = run(*options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("verify", "rtl", "--words", 200, cwd=tmp_path)
+    assert done.stdout.count("equal to the bit") == 3, done.stdout + done.stderr
+    done = run("chip", "fit", "chip.h5", "--chip", "ice40up5k", "--place", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "clock, MHz" in done.stdout
+    assert "not published" not in done.stdout.splitlines()[-1]
+    done = run("chip", "fit", "chip.h5", "--chip", "stm32f407", "--place", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "chip='stm32f407': expected one of 'ice40up5k'" in done.stderr
+    done = run("export", "chip.h5", "--engines", 2, "-o", "c", cwd=tmp_path)
+    assert "engines=2: not of format c99; expected with verilog" in done.stderr
+
+
+def test_weights_that_block_ram_cannot_hold_must_be_loaded(tmp_path: Path) -> None:
+    quantise(UnitGrid(shape=(10, 10), channels=8, parents=4), feedback=False).save(tmp_path / "chip.h5")
+    done = run("export", "chip.h5", "--chip", "ice40up5k", "--format", "verilog", "-o", "rtl", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "expected --load-weights" in done.stderr
+    assert not (tmp_path / "rtl").exists()

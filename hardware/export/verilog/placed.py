@@ -100,16 +100,21 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
     )
 
 
+def must_load(chip: ChipGrid, device: str) -> bool:
+    """Whether the chip has single-port RAM, and less block RAM than the grid needs; cost O(N K)."""
+    profile = load_profile(device)
+    room = profile.limit("block_ram")
+    return bool(room and profile.limit("single_port_ram") and map_of(Wiring.of(chip), chip.formats).bits > room)
+
+
 def place_chip(chip: ChipGrid, device: str = "ice40up5k", seed: int = 1) -> Placed:
     """As `place`, of a chip grid: with its weights in the design, or loaded where block RAM has no room for them.
 
     Cost: seconds to minutes. Raises as `place` does.
     """
-    wiring = Wiring.of(chip)
-    room = load_profile(device).limit("block_ram") or 0
-    loaded = map_of(wiring, chip.formats).bits > room
+    choose("chip", device, DEVICES)
     with TemporaryDirectory(prefix="localnoise-rtl-") as scratch:
-        write(chip, Path(scratch), 0, loaded=loaded)
+        write(chip, Path(scratch), 0, loaded=must_load(chip, device))
         manifest.write(Path(scratch), "verilog", 0, {"learner": None})
         return place(scratch, device, seed)
 

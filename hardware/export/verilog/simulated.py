@@ -2,9 +2,7 @@
 
 import importlib.util
 import os
-import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,21 +13,12 @@ import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.host import compiler
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 
 STRICT = ("-Wall", "--language", "1364-2005")
 _DRIVER = Path(__file__).parent / "sources" / "simulate.cpp"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-
-
-def compiler() -> list[str]:
-    """Return the command of a C++ compiler: g++ or clang++, else that of the package ziglang."""
-    for name in ("g++", "clang++"):
-        if found := shutil.which(name):
-            return [found]
-    if importlib.util.find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "c++"]
-    raise MissingDependencyError("no C++ compiler: pip install 'localnoise[hardware]' brings one, or install g++")
 
 
 def verilator(folder: Path, *arguments: str) -> None:
@@ -55,7 +44,7 @@ def _root() -> Path:
 
 
 def _compile(*arguments: str) -> None:
-    command = [*compiler(), "-std=c++17", "-O1", "-pthread", *arguments]
+    command = [*compiler("c++"), "-std=c++17", "-O1", "-pthread", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LocalnoiseError(f"the simulation does not compile: {done.stderr.strip()[:2000]}")
@@ -87,7 +76,7 @@ class Verilated:
     def require() -> None:
         """Raise a MissingDependencyError unless all that it needs is there."""
         _root()
-        compiler()
+        compiler("c++")
 
     def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
         self.m, self.neurons, self.clocks = chip.config.channels, chip.config.neurons, 0

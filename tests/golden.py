@@ -1,25 +1,21 @@
-"""Write the golden vectors beside this file, by the oracles in Python's integers: python tests/hardware/golden/make.py.
+"""Write the golden vectors in `hardware/golden/`, by the oracles in Python's integers: python tests/golden.py.
 
 `grid.json` is the configuration of a small signal-dependent grid that learns; `words.json` what it must do, words by
 draw, channel and unit: first draws, draws for activations, what it learns from displacements, draws after learning.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
+from naive_chip import learned, words
+from naive_chip_learning import learn_unit
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1]))
+from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware.configuration import configure, read_json, write_json
+from localnoise.hardware.learning import settle, start
 
-from naive_chip import learned, words  # noqa: E402
-from naive_chip_learning import learn_unit  # noqa: E402
-
-from localnoise.hardware import Formats, OnChip, quantise  # noqa: E402
-from localnoise.hardware.configuration import configure, read_json, write_json  # noqa: E402
-from localnoise.hardware.learning import settle, start  # noqa: E402
-
+HERE = Path(__file__).parent / "hardware" / "golden"
 SEED, DRAWS = 2024, 56
 RULE = OnChip(rule="lms", stochastic=True)
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from localnoise.errors import choose
 from localnoise.sims.arms import ARMS
-from localnoise.sims.arms.chips import BITS, WEIGHT_BITS, WORD_BITS
+from localnoise.sims.arms.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
@@ -22,6 +23,7 @@ def bits(
     sources: Annotated[str, typer.Option(help="NAME@LEVEL,...: learned from, and tested on.")] = SOURCES,
     weight_bits: Annotated[str, typer.Option(help="With 12-bit words; of 2, 3, 4, 5, 6, 8, 12, 16.")] = "2,3,4,6,8,16",
     word_bits: Annotated[str, typer.Option(help="With 8-bit weights; of 4, 6, 8, 10, 16.")] = "4,6,8,10,16",
+    also: Annotated[str, typer.Option(help="Further arms on the chip, such as chip-lms-8,chip-lfsr16.")] = "",
     spend: Budget = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
@@ -36,12 +38,14 @@ def bits(
     --------
         localnoise bits --sources rotate@2 --weight-bits 4,8 --word-bits 8
 
-        localnoise bits --budget standard
+        localnoise bits --also chip-lms-8,chip-sign-lms-8 --budget standard
     """
     plan = budget(spend, seeds=seeds, epochs=epochs)
     by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}
     by_word = {n: f"chip-w8-d{n}" for n in deployed.numbers("word_bits", word_bits, WORD_BITS)}
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
+    others = [choose("also", name.strip(), [arm.name for arm in OTHERS]) for name in also.split(",") if name]
+    names += dict.fromkeys(others)
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
     records = conduct(cells, plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
     labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *names)}

@@ -10,14 +10,12 @@ from rich.table import Table
 from localnoise.hardware import load_chip
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.hardware.chips.profile_schema import Figure
-from localnoise.hardware.export.verilog.placed import Placed, place_chip
+from localnoise.hardware.export.verilog.placed import place_chip
 from localnoise.hardware.export.verilog.plan import clocks
-from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
 from localnoise.sims.console import console, show
 from localnoise.sims.randomness import random
-
-_PARTS = ("arithmetic", "memory", "random", "messages")
+from localnoise.sims.reports.fits import placed_table, show_fit
 
 chip = typer.Typer(
     no_args_is_help=True,
@@ -102,13 +100,9 @@ def fit_chip(
     """
     grid = load_chip(file)
     found = hold_against(grid, name, learner=learner, units_per_core=units_per_core)
-    show(_limits(found))
-    _excesses(found)
-    show(_memory(found))
-    show(_costs(found, draws))
-    console.print(_latency(found))
+    show_fit(found, draws)
     if placed:
-        show(_placed(found, place_chip(grid, name), clocks(grid)))
+        show(placed_table(found, place_chip(grid, name), clocks(grid)))
     silent = [limit for limit in found.unknown if not (placed and limit == "logic_cells")]
     unknown = f"; not published: {', '.join(silent).replace('_', ' ')}" if silent else ""
     console.print(("fits what is published of " if found.fits else "does not fit ") + found.profile.title + unknown)
@@ -123,86 +117,6 @@ def _value(figure: Figure) -> str:
     if figure.value is None:
         return {"unknown": "not published", "unlimited": "no limit"}.get(figure.status, "")
     return ", ".join(figure.value) if isinstance(figure.value, tuple) else f"{figure.value:,}"
-
-
-def _limits(found: Fit) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{found.profile.title}")
-    table.add_column("limit")
-    for column in ("used", "available", "per cent"):
-        table.add_column(column, justify="right")
-    table.add_column("verdict")
-    colours = {"fits": "green", "exceeds": "bold red", "unknown": "yellow"}
-    for *cells, verdict in found.table:
-        table.add_row(*cells, f"[{colours[verdict]}]{verdict}[/]")
-    return table
-
-
-def _excesses(found: Fit) -> None:
-    for excess in found.excesses[:10]:
-        link = f" from parent {excess.parent}" if excess.parent else ""
-        console.print(
-            f"unit {excess.unit}{link}: {excess.limit.replace('_', ' ')} {excess.used:g} of {excess.allowed:g}"
-        )
-    if len(found.excesses) > 10:
-        console.print(f"... and {len(found.excesses) - 10} more units or links")
-    for change in found.suggestions:
-        console.print("would fit: " + ", ".join(f"{key} {value}" for key, value in change.items()).replace("_", " "))
-
-
-def _memory(found: Fit) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="memory map")
-    table.add_column("region")
-    table.add_column("bytes", justify="right")
-    for region, bits in found.memory.regions.items():
-        table.add_row(region, f"{bits / 8:,.0f}")
-    table.add_row("all", f"{found.memory.bytes:,}")
-    table.add_row("of these, changing (RAM)", f"{found.memory.ram:,}")
-    return table
-
-
-def _costs(found: Fit, draws: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="energy, nJ")
-    table.add_column("of")
-    for column in (*_PARTS, "sum"):
-        table.add_column(column, justify="right")
-    rows = {"one draw": (found.energy, 1), f"an inference of {draws} draws": (found.energy, draws)}
-    if found.learning_energy is not None:
-        rows["one learning step"] = (found.learning_energy, 1)
-    rows["one draw, dense covariance"] = (found.dense_energy, 1)
-    for name, (energy, times) in rows.items():
-        cells = [getattr(energy, part) for part in _PARTS]
-        texts = ["not published" if cell is None else f"{cell * times / 1000:,.1f}" for cell in cells]
-        table.add_row(name, *texts, f"{energy.total * times / 1000:,.1f}")
-    table.add_row("price from", *(found.energy.sources[part] for part in _PARTS), "")
-    return table
-
-
-def _placed(found: Fit, placed: Placed, clocks_a_draw: int) -> Table:
-    """The estimate before synthesis beside what the tools placed."""
-    table = Table(box=box.SIMPLE_HEAD, title="synthesised by Yosys, placed and routed by nextpnr")
-    table.add_column("of")
-    for column in ("estimated", "placed", "available"):
-        table.add_column(column, justify="right")
-    used = {row.limit: row.used for row in found.rows}
-    single, block = (used[name] for name in ("single_port_ram", "block_ram"))
-    if placed.used["single_port_rams"] == 0:  # all of it lies in block RAM
-        single, block = 0, float(single or 0) + float(block or 0)
-    estimates = {"logic_cells": "", "multipliers": "1", "pins": ""}
-    for name, bits, size in (("ram_blocks", block, 4096), ("single_port_rams", single, 262_144)):
-        estimates[name] = f"{-(-int(bits or 0) // size)}"
-    for name, number in placed.used.items():
-        table.add_row(name.replace("_", " "), estimates[name], f"{number:,}", f"{placed.available[name]:,}")
-    table.add_row("clock, MHz", "", f"{placed.clock / 1e6:.1f}", "")
-    table.add_row("clocks a draw", f"{found.latency.serial_cycles:,}", f"{clocks_a_draw:,}", "")
-    table.add_row("a draw, ms", "", f"{clocks_a_draw / placed.clock * 1e3:.2f}", "")
-    return table
-
-
-def _latency(found: Fit) -> str:
-    late = found.latency
-    times = [(late.parallel_cycles, late.parallel_seconds), (late.serial_cycles, late.serial_seconds)]
-    parallel, serial = (f"{n:,} cycles" + (f" ({s * 1e3:,.3f} ms)" if s is not None else "") for n, s in times)
-    return f"a draw takes {parallel} with an engine per unit (chain of {late.depth} units), {serial} with one engine"
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.artefact import OPTIONS
+from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
-from localnoise.hardware.fitting import check_fits
 from localnoise.sims.console import console
+from localnoise.sims.reports.fits import required_fit
 
-_USUAL = {"engines": 1, "loaded": False}
+_USUAL = {"engines": 1, "loaded": False, "name": USUAL}
 
 
 def export(
@@ -30,6 +31,7 @@ def export(
     load_weights: Annotated[
         bool, typer.Option("--load-weights", help="Verilog: weights come in through a port, for single-port RAM.")
     ] = False,
+    name: Annotated[str, typer.Option(help="C99 and Verilog: what files, functions and modules are called.")] = USUAL,
     force: Annotated[bool, typer.Option("--force", help="Replace an artefact that is there.")] = False,
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
@@ -44,13 +46,15 @@ def export(
 
         localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights -o rtl
 
+        localnoise export chip.h5 --name layer2_noise -o firmware/layer2_noise
+
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    check_fits(grid, chip, learner=learner or "none")
-    asked = {"engines": engines, "loaded": load_weights}
-    options: dict[str, Any] = {name: value for name, value in asked.items() if value != _USUAL[name]}
+    required_fit(grid, chip, learner or "none")
+    asked = {"engines": engines, "loaded": load_weights, "name": name}
+    options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     if "target" in OPTIONS.get(kind, ()):
         options["target"] = chip
     if kind == "verilog" and not load_weights and must_load(grid, chip):

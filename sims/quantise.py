@@ -13,11 +13,11 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
-from localnoise.hardware.fitting.fit import check_fits
 from localnoise.hardware.quantiser import Report
 from localnoise.sims import datasets
 from localnoise.sims.console import console, follow, progress, show
 from localnoise.sims.reports.chips import quantised_figure
+from localnoise.sims.reports.fits import required_fit
 
 _CALIBRATION = 4096  # presentations to calibrate on
 
@@ -78,7 +78,8 @@ def quantise(
         bar = bars.add_task("quantise", total=source.config.units)
         made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
-        check_fits(made, profile, learner="none" if d is None else "lms")
+    required_fit(made, chip, "none" if d is None else "lms")
+    with progress() as bars:
         bar = bars.add_task("compare with the grid", total=None)
         found = report(source, made, h=h)
         bars.update(bar, total=1, completed=1)

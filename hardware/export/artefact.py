@@ -10,6 +10,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import c99, manifest
 from localnoise.hardware.export.configured import writer
+from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog import write as verilog
 from localnoise.hardware.learning import OnChip
 from localnoise.validate import as_seed
@@ -19,7 +20,11 @@ WRITERS: dict[str, Callable[..., None]] = {  # (chip, folder, seed, learner, opt
     "verilog": verilog.write,
     **{kind: writer(kind) for kind in ("json", "hdf5", "nir")},
 }
-OPTIONS = {"verilog": ("engines", "loaded"), **dict.fromkeys(("json", "hdf5", "nir"), ("target",))}
+OPTIONS = {
+    "c99": ("name",),
+    "verilog": ("engines", "loaded", "name"),
+    **dict.fromkeys(("json", "hdf5", "nir"), ("target",)),
+}
 
 
 def export(
@@ -46,8 +51,8 @@ def export(
     force : bool
         Write into a folder that is not empty; what it holds is removed.
     options
-        Of one kind alone: `engines` and `loaded` of Verilog (`hardware.export.verilog.write`); `target`, a chip
-        profile, of configurations.
+        Of some kinds alone: `name` of C99 and Verilog (`hardware.export.naming`); `engines` and `loaded` of Verilog
+        (`hardware.export.verilog.write`); `target`, a chip profile, of configurations.
 
     Raises
     ------
@@ -72,7 +77,11 @@ def export(
     try:
         WRITERS[kind](chip, aside, int(as_seed(seed)), learner, **options)
         chip.save(aside / "chip.h5")
-        more = {"learner": None if learner is None else asdict(learner), "provenance": chip.provenance}
+        more = {
+            "name": options.get("name", USUAL),
+            "learner": None if learner is None else asdict(learner),
+            "provenance": chip.provenance,
+        }
         manifest.write(aside, kind, int(seed), more)
         if target.exists():  # only now: a failure before this leaves the old artefact
             shutil.rmtree(target)

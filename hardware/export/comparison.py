@@ -86,7 +86,7 @@ def verify(
     for made in machines.values():  # all of them before the first runs
         made.require()
     for backend, made in machines.items():
-        with tempfile.TemporaryDirectory() as build, closing(made(place, Path(build), chip)) as machine:
+        with tempfile.TemporaryDirectory() as build, closing(made(place, Path(build), chip, said["name"])) as machine:
             parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:
                 checks.append(_compare(backend, name, pairs))

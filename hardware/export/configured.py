@@ -46,7 +46,7 @@ class Configured:
     def require() -> None:
         """Nothing: reading says what is missing."""
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = "") -> None:
         name, _, read = next(entry for entry in _FILES.values() if (folder / entry[0]).is_file())
         self._read = read(folder / name)
         self._chip, self._drawn = self._read.chip, 0

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
+from localnoise.hardware.export.naming import USUAL, prefix
 
 FLAGS = (
     "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion",
-    "-pedantic", "-Werror", "-ffreestanding", "-nostdlib", "-Wl,--image-base=0x08000000", "-Wl,-e,ln_draw",
-    "-Wl,--no-gc-sections",
+    "-pedantic", "-Werror", "-ffreestanding", "-nostdlib", "-Wl,--image-base=0x08000000", "-Wl,--no-gc-sections",
 )  # fmt: skip
 FLASH, RAM, STOP = 0x08000000, 0x20000000, 0x0FFFFFF0
 
@@ -64,13 +64,26 @@ class CortexM:
         for name in ("ziglang", "unicorn", "elftools"):
             tool(name)
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
+        self._prefix = prefix(name)
         self.m, self.neurons, self._units = chip.config.channels, chip.config.neurons, chip.config.units
         self._weights = int(chip.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
         program = build / "localnoise.elf"
         sources = sorted(map(str, folder.glob("*.c")))
-        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-I", str(folder), *sources, "-o", str(program)]
+        command = [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            *FLAGS,
+            f"-Wl,-e,{self._prefix}_draw",
+            "-I",
+            str(folder),
+            *sources,
+            "-o",
+            str(program),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
@@ -78,7 +91,7 @@ class CortexM:
         self._noise, at = RAM, RAM + 4 * self._units + 16
         self._eta, self._d, self._h = (at + 2 * self.neurons * k + 8 for k in range(3))
         self._free = -(-(self._h + 2 * self.neurons) // 16) * 16
-        self.call("ln_init", self._noise)
+        self.call("init", self._noise)
 
     def _load(self, program: Path) -> None:
         unicorn, arm = tool("unicorn"), tool("unicorn.arm_const")
@@ -114,7 +127,7 @@ class CortexM:
             self.instructions = 0
             uc.ctl_flush_tb()  # code translated without the hook would not call it
             hook = uc.hook_add(self._code_hook, self._count)
-        uc.emu_start(self._at[name] | 1, STOP)
+        uc.emu_start(self._at[f"{self._prefix}_{name}"] | 1, STOP)
         if hook is not None:
             uc.hook_del(hook)
             uc.ctl_flush_tb()
@@ -127,7 +140,7 @@ class CortexM:
 
     def cost(self) -> str:
         """Run one draw, and say what it and the program take."""
-        self.call("ln_draw", self._noise, self._eta, counted=True)
+        self.call("draw", self._noise, self._eta, counted=True)
         f = self.footprint
         return (
             f"{f.code:,} bytes of code, {f.tables:,} of tables in flash; {f.state:,} of state, {f.words:,} of words in "
@@ -136,12 +149,12 @@ class CortexM:
 
     def draw(self, count: int) -> Words:
         """The next `count` draws, (count, m, N)."""
-        return self._each(count, lambda t: self.call("ln_draw", self._noise, self._eta))
+        return self._each(count, lambda t: self.call("draw", self._noise, self._eta))
 
     def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
         """The next draw for each of the activation words h (T, m, N)."""
         read = unit_major(h)
-        return self._each(len(h), lambda t: self._with(self._h, read[t], "ln_perturb", self._noise, self._h, self._eta))
+        return self._each(len(h), lambda t: self._with(self._h, read[t], "perturb", self._noise, self._h, self._eta))
 
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
@@ -149,7 +162,7 @@ class CortexM:
 
         def act(t: int) -> None:
             self._uc.mem_write(self._d, own[t].tobytes())
-            self._with(self._h, read[t], "ln_innovation", self._noise, self._d, self._h, self._eta)
+            self._with(self._h, read[t], "innovation", self._noise, self._d, self._h, self._eta)
 
         return self._each(len(d), act)
 
@@ -160,12 +173,12 @@ class CortexM:
         bias = weights + -(-w * (1 if self._narrow else 2) // 8) * 8
         learner = bias + n * (8 if self._wide else 4) + 8
         own, read = unit_major(d), unit_major(d if h is None else h)
-        self.call("ln_learn_init", learner)
+        self.call("learn_init", learner)
         for t in range(len(d)):
             self._uc.mem_write(self._d, own[t].tobytes())
-            self._with(self._h, read[t], "ln_learn", learner, self._d, self._h)
-        self.call("ln_settle", learner, weights, bias)
-        self.call("ln_use", self._noise, weights, bias)
+            self._with(self._h, read[t], "learn", learner, self._d, self._h)
+        self.call("settle", learner, weights, bias)
+        self.call("use", self._noise, weights, bias)
         kinds = (np.int8 if self._narrow else np.int16, np.int64 if self._wide else np.int32)
         sizes = (w, n)
         found = [

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
+from localnoise.hardware.export.naming import USUAL, prefix
 
 FLAGS = (
     "-std=c99",
@@ -57,7 +58,8 @@ class Host:
         """Raise a MissingDependencyError unless there is a compiler."""
         compiler()
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
+        self._prefix = prefix(name)
         self.neurons, self.m = chip.config.neurons, chip.config.channels
         library = build / "localnoise.so"
         sources = sorted(map(str, folder.glob("*.c")))
@@ -71,7 +73,10 @@ class Host:
         self._weight = (ctypes.c_int8 if chip.formats.weight_bits <= 8 else ctypes.c_int16) * self._weights
         self._bias = wide * self.neurons
         self._noise = (ctypes.c_uint64 * (self._units // 2 + 4))()  # the generators and two pointers
-        self._library.ln_init(self._noise)
+        self._call("init", self._noise)
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        getattr(self._library, f"{self._prefix}_{function}")(*arguments)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -82,29 +87,29 @@ class Host:
 
     def draw(self, count: int) -> Words:
         """The next `count` draws, (count, m, N)."""
-        return self._each(count, lambda t, eta: self._library.ln_draw(self._noise, eta))
+        return self._each(count, lambda t, eta: self._call("draw", self._noise, eta))
 
     def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
         """The next draw for each of the activation words h (T, m, N)."""
         read = unit_major(h)
-        return self._each(len(h), lambda t, eta: self._library.ln_perturb(self._noise, _at(read[t]), eta))
+        return self._each(len(h), lambda t, eta: self._call("perturb", self._noise, _at(read[t]), eta))
 
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
         own, read = unit_major(d), unit_major(d if h is None else h)
-        return self._each(len(d), lambda t, e: self._library.ln_innovation(self._noise, _at(own[t]), _at(read[t]), e))
+        return self._each(len(d), lambda t, e: self._call("innovation", self._noise, _at(own[t]), _at(read[t]), e))
 
     def learn(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> tuple[Any, Any]:
         """Learn from d (T, m, N) in order, settle; draw so from then on. Return weights, packed, and biases (N, m)."""
         m, n, w = self.m, self.neurons, self._weights
         learner = (ctypes.c_uint64 * (w + 3 * n + -(-w // 2) + self._units + 8))()
-        self._library.ln_learn_init(learner)
+        self._call("learn_init", learner)
         own, read = unit_major(d), unit_major(d if h is None else h)
         for t in range(len(d)):
-            self._library.ln_learn(learner, _at(own[t]), _at(read[t]))
+            self._call("learn", learner, _at(own[t]), _at(read[t]))
         self._learned = (self._weight(), self._bias())
-        self._library.ln_settle(learner, *self._learned)
-        self._library.ln_use(self._noise, *self._learned)
+        self._call("settle", learner, *self._learned)
+        self._call("use", self._noise, *self._learned)
         weights, bias = (np.array(part, np.int64) for part in self._learned)
         return weights, bias.reshape(self._units, m)
 

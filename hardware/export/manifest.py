@@ -8,7 +8,7 @@ from typing import Any
 from localnoise.errors import FileFormatError
 from localnoise.files import written_aside
 
-NAME, VERSION = "manifest.json", 1
+NAME, VERSION = "manifest.json", 2
 
 
 def digest(path: Path) -> str:

@@ -72,6 +72,27 @@ class Fit:
         """The memory map."""
         return self.demand.memory
 
+    @property
+    def refusal(self) -> str:
+        """Why it does not fit, and what would, in one sentence; "" where it fits."""
+        bad = [row for row in self.rows if row.verdict == EXCEEDS]
+        if not bad:
+            return ""
+        first = bad[0]
+        unit = next((excess for excess in self.excesses if excess.limit == first.limit), None)
+        where = f"unit {unit.unit}" if unit else "the grid"
+        if unit and unit.parent:
+            where += f", parent {unit.parent}"
+        used = unit.used if unit else first.used
+        more = f" (also: {', '.join(row.limit for row in bad[1:])})" if bad[1:] else ""
+        changes = (", ".join(f"{name}={value}" for name, value in change.items()) for change in self.suggestions)
+        fixes = " or ".join(changes)
+        fix = f"use {fixes}" if fixes else "no smaller grid of this shape fits; choose another chip or a smaller shape"
+        return (
+            f"profile={self.profile.name!r}: {where} needs {first.limit}={used}: expected at most "
+            f"{first.available.value} {first.available.unit}{more}; {fix}"
+        )
+
 
 def fit(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
     """Hold a grid on a chip against a profile.
@@ -135,19 +156,6 @@ def check_fits(chip: Chip, profile: Profile | str, *, learner: str = "none", uni
         A published limit is exceeded: the unit (y, x) where it is a unit's, the limit, used and allowed, and the fix.
     """
     found = fit(chip, profile, learner=learner, units_per_core=units_per_core)
-    if found.fits:
-        return found
-    bad = [row for row in found.rows if row.verdict == EXCEEDS]
-    first = bad[0]
-    unit = next((excess for excess in found.excesses if excess.limit == first.limit), None)
-    where = f"unit {unit.unit}" if unit else "the grid"
-    if unit and unit.parent:
-        where += f", parent {unit.parent}"
-    used = unit.used if unit else first.used
-    more = f" (also: {', '.join(row.limit for row in bad[1:])})" if bad[1:] else ""
-    fixes = " or ".join(", ".join(f"{name}={value}" for name, value in change.items()) for change in found.suggestions)
-    fix = f"use {fixes}" if fixes else "no smaller grid of this shape fits; choose another chip or a smaller shape"
-    raise ArgumentError(
-        f"profile={found.profile.name!r}: {where} needs {first.limit}={used}: expected at most "
-        f"{first.available.value} {first.available.unit}{more}; {fix}"
-    )
+    if not found.fits:
+        raise ArgumentError(found.refusal)
+    return found

@@ -58,9 +58,7 @@ def _wires(order: str, fan_in: int) -> Arm:
 
 BITS = tuple(_bits(bits, 12) for bits in WEIGHT_BITS) + tuple(_bits(8, bits) for bits in WORD_BITS)
 WIRES = tuple(_wires(order, fan_in) for order in ORDERS for fan_in in FAN_IN)
-CHIPS = (
-    *BITS,
-    *WIRES,
+OTHERS = (
     Arm(
         name="chip-signal-8",
         label="signal-dependent K=8 on chip, 8-bit weights, 12-bit words",
@@ -80,3 +78,4 @@ CHIPS = (
         central=False,
     ),
 )
+CHIPS = (*BITS, *WIRES, *OTHERS)

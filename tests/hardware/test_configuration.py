@@ -88,7 +88,7 @@ def test_verify_reads_it_back_and_finds_a_planted_bit(tmp_path, kind):
     KINDS[kind][0](planted, folder / name)
     with pytest.raises(FileFormatError, match=f"{name}: edited since it was exported"):
         verify(folder)
-    manifest.write(folder, kind, 7, {"learner": {"rule": "sign-lms"}})
+    manifest.write(folder, kind, 7, {"name": "localnoise", "learner": {"rule": "sign-lms"}})
     assert verify(folder, 2000)[0][0].mismatch.startswith("unit 5, channel 0, step 0: expected ")
     with pytest.raises(ArgumentError, match=f"on='host': does not run {kind}; expected file"):
         verify(folder, 2000, ("host",))

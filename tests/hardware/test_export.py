@@ -75,7 +75,7 @@ def replaced(folder, name, old, new):
     text = (folder / name).read_text()
     assert old in text
     (folder / name).write_text(text.replace(old, new, 1))
-    manifest.write(folder, "c99", 5, {"learner": None})
+    manifest.write(folder, "c99", 5, {"name": "localnoise", "learner": None})
 
 
 @pytest.mark.parametrize(

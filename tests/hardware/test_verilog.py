@@ -67,8 +67,8 @@ def one_bit(line):
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("weights0.mem", lambda text: one_bit(text[: text.index("\n")]) + text[text.index("\n") :]),
-        ("seed0.mem", lambda text: one_bit(text[: text.index("\n")]) + text[text.index("\n") :]),
+        ("localnoise_weights0.mem", lambda text: one_bit(text[: text.index("\n")]) + text[text.index("\n") :]),
+        ("localnoise_seed0.mem", lambda text: one_bit(text[: text.index("\n")]) + text[text.index("\n") :]),
         ("localnoise_round.v", lambda text: text.replace("half = one >> 1;", "half = one >> 2;")),
     ],
 )
@@ -79,7 +79,7 @@ def test_one_planted_bit_is_found(tmp_path, name, change):
     assert (folder / name).read_text() != text
     with pytest.raises(FileFormatError, match=f"{name}: edited since it was exported"):
         verify(folder)
-    manifest.write(folder, "verilog", 5, {"learner": None})
+    manifest.write(folder, "verilog", 5, {"name": "localnoise", "learner": None})
     found = verify(folder, 3000)[0][0]
     assert found.name == "draw"
     assert re.fullmatch(r"unit \d+, channel \d+, step \d+: expected -?\d+, got -?\d+", found.mismatch)

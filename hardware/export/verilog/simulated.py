@@ -15,6 +15,7 @@ from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.host import compiler
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
+from localnoise.hardware.export.naming import USUAL
 
 STRICT = ("-Wall", "--language", "1364-2005")
 _DRIVER = Path(__file__).parent / "sources" / "simulate.cpp"
@@ -29,7 +30,7 @@ def verilator(folder: Path, *arguments: str) -> None:
     LocalnoiseError
         It found fault with the design: what it said.
     """
-    command = [str(_root() / "bin" / "verilator_bin"), *arguments, "localnoise.v"]
+    command = [str(_root() / "bin" / "verilator_bin"), *arguments]
     environment = os.environ | {"VERILATOR_ROOT": str(_root())}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode or "%Warning" in done.stderr:
@@ -78,16 +79,17 @@ class Verilated:
         _root()
         compiler("c++")
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid) -> None:
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
         self.m, self.neurons, self.clocks = chip.config.channels, chip.config.neurons, 0
-        verilator(folder, "--lint-only", *STRICT)
+        verilator(folder, "--lint-only", *STRICT, f"{name}.v")
         model = build / "model"
-        verilator(folder, "--cc", "--Mdir", str(model), "--prefix", "Vlocalnoise", "-O3", *STRICT)
+        verilator(folder, "--cc", "--Mdir", str(model), "--prefix", "Vlocalnoise", "-O3", *STRICT, f"{name}.v")
         include = _root() / "include"
         sizes = {"NEURONS": self.neurons, "WORD_BITS": chip.formats.word_bits}
         sizes |= {"ACTIVATION_BITS": chip.formats.activation_bits}
         macros = [f"-D{name}={value}" for name, value in sizes.items()]
-        macros += ["-DLOADED"] if "load_valid," in (folder / "localnoise.v").read_text(encoding="ascii") else []
+        if "load_valid," in (folder / f"{name}.v").read_text(encoding="ascii"):
+            macros.append(f'-DLOADED="{name}_weights0.mem"')
         paths = [part for path in (model, include, include / "vltstd") for part in ("-I", str(path))]
         sources = [str(_DRIVER), *sorted(map(str, model.glob("*.cpp")))]
         program = build / "simulate"

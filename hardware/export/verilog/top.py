@@ -31,7 +31,7 @@ def top_of(chip: ChipGrid, plans: Sequence[tuple[Ints, Ints]], sizes: Sequence[d
     tables = ("units", "links", "weights", "seed", *(["bias"] if f.signal else []))
     engines = []
     for number, ((units, _), own) in enumerate(zip(plans, sizes, strict=True)):
-        files = {f"{name.upper()}_FILE": f'"{name}{number}.mem"' for name in tables}
+        files = {f"{name.upper()}_FILE": f'"localnoise_{name}{number}.mem"' for name in tables}
         parameters = {**shared, **own, "LAST_RECORD": len(units) - 1, **files}
         given = ",\n".join(f"        .{name}({value})" for name, value in parameters.items())
         engines.append(_ENGINE.format(number=number, parameters=given))
@@ -60,8 +60,8 @@ _TOP = """// One grid's noise, written by localnoise. Do not edit: the manifest 
 //
 // go starts a draw; with go_perturb, for the activation that came last: all its words by index, unit * channels +
 // channel, while no draw runs. The draw's words leave in the order of the sweep, each with its index, the last one
-// marked. Where there is a load port, the words of weights0.mem come through it once, in order, while no draw runs. A
-// transfer takes place in a clock in which valid and ready are both high. rst starts the stream again.
+// marked. Where there is a load port, the words of localnoise_weights0.mem come through it once, in order, while no
+// draw runs. A transfer takes place in a clock in which valid and ready are both high. rst starts the stream again.
 module localnoise (
     input  wire       clk,
     input  wire       rst,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.naming import USUAL, as_identifier, in_verilog
 from localnoise.hardware.export.verilog.memories import hexadecimal, sizes_of, tables_of
 from localnoise.hardware.export.verilog.plan import plan
 from localnoise.hardware.export.verilog.top import top_of
@@ -20,9 +21,16 @@ SOURCES = Path(__file__).parent / "sources"
 
 
 def write(
-    chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None = None, *, engines: int = 1, loaded: bool = False
+    chip: ChipGrid,
+    folder: Path,
+    seed: int,
+    learner: OnChip | None = None,
+    *,
+    engines: int = 1,
+    loaded: bool = False,
+    name: str = USUAL,
 ) -> None:
-    """Write the sources, the tables of each engine and the top module `localnoise` into `folder`.
+    """Write the sources, the tables of each engine and the top module `name` into `folder`.
 
     loaded : weights come in through a port, 16 bits at a time, before the first draw: they then lie in single-port
     memory, which FPGAs cannot initialise; else they are part of the design. One engine only.
@@ -36,13 +44,15 @@ def write(
         raise ArgumentError(
             f"engines={engines}: weights are loaded into one engine; expected 1, or weights in the design"
         )
-    for path in sorted(SOURCES.glob("*.v")):
-        (folder / path.name).write_bytes(path.read_bytes())
+    as_identifier(name, "Verilog")
+    texts = {path.name: path.read_text(encoding="ascii") for path in sorted(SOURCES.glob("*.v"))}
     plans = plan(chip, as_count("engines", engines, 1))
     parameters = []
     for number, (units, stops) in enumerate(plans):
         sizes = sizes_of(chip, units, loaded)
-        for name, (values, bits) in tables_of(chip, units, stops, seed, sizes).items():
-            (folder / f"{name}{number}.mem").write_text(hexadecimal(values, bits), encoding="ascii")
+        for table, (values, bits) in tables_of(chip, units, stops, seed, sizes).items():
+            (folder / f"{name}_{table}{number}.mem").write_text(hexadecimal(values, bits), encoding="ascii")
         parameters.append(sizes)
-    (folder / "localnoise.v").write_text(top_of(chip, plans, parameters), encoding="ascii")
+    texts["localnoise.v"] = top_of(chip, plans, parameters)
+    for file, text in texts.items():
+        (folder / file.replace(USUAL, name)).write_text(in_verilog(text, name), encoding="ascii")

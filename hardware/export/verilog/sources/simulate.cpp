@@ -46,7 +46,7 @@ static void reset() {
 
 #ifdef LOADED
 static void load_weights() {
-    FILE* const file = fopen("weights0.mem", "r");
+    FILE* const file = fopen(LOADED, "r");
     for (unsigned word; file && fscanf(file, "%x", &word) == 1;) {
         top.load_data = word;
         for (bool taken_now = false; !taken_now; tick()) {

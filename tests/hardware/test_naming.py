@@ -40,7 +40,7 @@ void both(int16_t *a, int16_t *b)
 
 
 def test_two_grids_share_one_program(tmp_path, chips):
-    d = np.random.default_rng(0).normal(size=(50, *chips["fine"].config.activity_shape))
+    d = np.random.default_rng(0).normal(size=(50, 3, 3, 4))
     learner = OnChip(rule="lms")
     taught = quantise(learned(shape=(3, 4))[0], d=d)
     for name, chip, rule in (("fine", taught, learner), ("coarse", chips["coarse"], None)):

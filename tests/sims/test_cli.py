@@ -208,7 +208,15 @@ def test_a_grid_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     done = run("quantise", "grid.h5", "--chip", "xylo_audio2", cwd=tmp_path)
     assert done.returncode == 1
     assert "expected at most" in done.stderr
+    assert "memory map" in done.stdout  # the whole report comes first
+    assert "would fit" in done.stdout
     assert not (tmp_path / "chip.h5").exists()
+    assert run("quantise", "grid.h5", cwd=tmp_path).returncode == 0
+    done = run("export", "chip.h5", "--chip", "xylo_audio2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "expected at most" in done.stderr
+    assert done.stdout.count("exceeds") >= 1
+    assert not (tmp_path / "build").exists()
 
 
 def test_quantise_export_verify(tmp_path: Path) -> None:
@@ -225,6 +233,12 @@ def test_quantise_export_verify(tmp_path: Path) -> None:
     done = run("export", "chip.h5", cwd=tmp_path)
     assert done.returncode == 1
     assert "use --force" in done.stderr
+    done = run("export", "chip.h5", "--name", "2nd", "-o", "named", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "name='2nd': is no identifier; expected a C identifier" in done.stderr
+    done = run("export", "chip.h5", "--name", "second", "-o", "named", cwd=tmp_path)
+    assert "second_tables.h" in done.stdout
+    assert run("verify", "named", "--words", 200, "--on", "host", cwd=tmp_path).returncode == 0
     (tmp_path / "build" / "localnoise.c").write_text("int x;")
     done = run("verify", "build", cwd=tmp_path)
     assert done.returncode == 1

@@ -39,6 +39,8 @@ class Profile:
         and logic have no fan-in, no cores' axons: their memory and blocks are what limits a grid.
     clock : Figure
         Hz.
+    block : Figure
+        Bits of one block of an FPGA's RAM; unknown where it is not published, or not of the kind.
     energy : dict of Figure
         pJ, those that are published: "synapse" (a weight read, multiplied, added), "update" and "access" (of a neuron
         and its state), "message" (a word sent), "hop" (a word, one core further), "random" (one random number).
@@ -52,6 +54,7 @@ class Profile:
     kind: str
     limits: Mapping[str, Figure]
     clock: Figure
+    block: Figure
     energy: Mapping[str, Figure]
     facts: Mapping[str, Figure]
 
@@ -94,11 +97,13 @@ def _read(path: Path) -> Profile:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror}): expected a chip profile in TOML") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path}: is not TOML ({error}): expected a chip profile") from None
-    check_keys(path, "", raw, ("title", "kind", "note", "clock", "limits", "energy", "facts"), required=False)
+    check_keys(path, "", raw, ("title", "kind", "note", "clock", "block", "limits", "energy", "facts"), required=False)
     check_keys(path, "", {key: raw[key] for key in _REQUIRED if key in raw}, _REQUIRED, required=True)
     kind = raw["kind"]
     if kind not in KINDS:
         raise fail(path, "kind", f"is {kind!r}", f"one of {', '.join(KINDS)}")
+    if "block" in raw and kind != "fpga":
+        raise fail(path, "block", f"is given for kind {kind!r}", "it for an fpga alone")
     limits, energy = table_of(path, "limits", raw["limits"]), table_of(path, "energy", raw.get("energy", {}))
     facts = table_of(path, "facts", raw.get("facts", {}))
     units = LIMITS[kind]
@@ -111,6 +116,7 @@ def _read(path: Path) -> Profile:
         kind=kind,
         limits={key: read_figure(path, f"limits.{key}", limits[key], units[key]) for key in units if key in limits},
         clock=read_figure(path, "clock", raw["clock"], "Hz"),
+        block=read_figure(path, "block", raw.get("block", {"status": "unknown"}), "bits"),
         energy={key: read_figure(path, f"energy.{key}", value, "pJ") for key, value in energy.items()},
         facts={key: read_figure(path, f"facts.{key}", value, None) for key, value in facts.items()},
     )

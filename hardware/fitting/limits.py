@@ -8,6 +8,7 @@ import numpy as np
 
 from localnoise.hardware.chips.profile import Profile
 from localnoise.hardware.chips.profile_schema import Figure
+from localnoise.hardware.fitting.blocks import bits_in_blocks
 from localnoise.hardware.fitting.memory import MemoryMap, unit_bits
 from localnoise.hardware.fitting.placement import Placement, distances
 from localnoise.hardware.fitting.wiring import Wiring
@@ -194,11 +195,9 @@ _MEASURES: dict[str, Callable[[Demand, Profile], Used]] = {
     "flash": lambda demand, profile: demand.memory.flash,
     "ram": lambda demand, profile: demand.memory.ram,
     "logic_cells": lambda demand, profile: None,  # known after synthesis
-    "block_ram": lambda demand, profile: demand.memory.in_blocks(_single_port(profile))[1],
-    "single_port_ram": lambda demand, profile: demand.memory.in_blocks(_single_port(profile))[0],
+    "block_ram": lambda demand, profile: bits_in_blocks(demand.wiring, demand.formats, profile, demand.learner)[1],
+    "single_port_ram": lambda demand, profile: bits_in_blocks(demand.wiring, demand.formats, profile, demand.learner)[
+        0
+    ],
     "multipliers": lambda demand, profile: 1,  # one engine, a multiplication a cycle
 }
-
-
-def _single_port(profile: Profile) -> int:
-    return int(profile.limit("single_port_ram") or 0)

@@ -81,14 +81,6 @@ class MemoryMap:
         """Bytes that do not change, and the values from which a learning grid's weights and learner start."""
         return -(-(self.weights + self.biases + self.shifts + self.topology + self.learner) // 8)
 
-    def in_blocks(self, single_port: int) -> tuple[int, int]:
-        """Bits in an FPGA's (single-port RAM, block RAM): weights go to the former as far as it goes, all else follows.
-
-        single_port : bits of it; 0 where the chip has none.
-        """
-        held = min(self.weights, single_port)
-        return held, self.bits - held
-
 
 def memory_map(chip: Chip, learner: str = "none", *, whole_bytes: bool = False) -> MemoryMap:
     """Return the map of a grid on a chip; `whole_bytes` as a C program stores it. Cost O(N K)."""

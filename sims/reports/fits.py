@@ -91,8 +91,6 @@ def placed_table(found: Fit, placed: Placed, clocks_a_draw: int) -> Table:
         table.add_column(column, justify="right")
     used = {row.limit: row.used for row in found.rows}
     single, block = (used[name] for name in ("single_port_ram", "block_ram"))
-    if placed.used["single_port_rams"] == 0:  # all of it lies in block RAM
-        single, block = 0, float(single or 0) + float(block or 0)
     estimates = {"logic_cells": "", "multipliers": "1", "pins": ""}
     for name, bits, size in (("ram_blocks", block, 4096), ("single_port_rams", single, 262_144)):
         estimates[name] = f"{-(-int(bits or 0) // size)}"

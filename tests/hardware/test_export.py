@@ -1,5 +1,6 @@
 """Exported artefacts do what the emulator does, to the bit; what was edited or planted is found."""
 
+import ctypes
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, M
 from localnoise.hardware import Formats, OnChip, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.comparison import OF_KIND
-from localnoise.hardware.export.host import FLAGS, compiler
+from localnoise.hardware.export.host import FLAGS, Host, compiler
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.formats import GENERATORS, ROUNDINGS
 
@@ -68,6 +69,31 @@ def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):
     folder = export(chip, tmp_path / "a", learner=OnChip(rule="lms"))
     assert "#define LN_SEEN0 300U" in (folder / "localnoise_learner.h").read_text()
     equal(folder)
+
+
+def test_a_stored_learner_goes_on_after_a_power_cycle(tmp_path):
+    """The struct's bytes, written away half-way and read into another program's memory, learn what one go learns."""
+    folder = exported(tmp_path / "a", learner=OnChip(rule="lms", stochastic=True))
+    chip, words = load_chip(folder / "chip.h5"), np.random.default_rng(3).integers(-900, 900, (40, 12 * 3), np.int16)
+
+    def program(name):
+        (tmp_path / name).mkdir()
+        return Host(folder, tmp_path / name, chip)._library
+
+    def learn(library, learner, rows):
+        for row in rows:
+            at = row.ctypes.data_as(ctypes.POINTER(ctypes.c_int16))
+            library.ln_learn(learner, at, at)
+        return learner
+
+    size = 64 * (int(chip.field.weights.sum()) + chip.config.neurons)  # more than the struct
+    first, second = program("first"), program("second")
+    whole, half, after = (ctypes.create_string_buffer(size) for _ in range(3))
+    for buffer in (whole, half):
+        first.ln_learn_init(buffer)
+    learn(first, whole, words)
+    after.raw = learn(first, half, words[:20]).raw
+    assert learn(second, after, words[20:]).raw == whole.raw != half.raw
 
 
 def replaced(folder, name, old, new):

@@ -114,7 +114,7 @@ def test_links_beyond_the_length_are_named():
         (IDEAL, {"weight_bits": 4, "accumulator_bits": 24}),
         (IDEAL, {"weight_bits": 4, "weights": 700}),
         (IDEAL, {"neurons": 80, "fan_in": 6}),
-        (load_profile("ice40up5k"), {"single_port_ram": 3000, "block_ram": 4000}),
+        (load_profile("ice40up5k"), {"single_port_ram": 3000, "block_ram": 9 * 4096}),
         (load_profile("stm32f407"), {"flash": 900}),
     ],
 )

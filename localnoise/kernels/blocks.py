@@ -4,22 +4,31 @@ Rows are named by indices, not by views: a view costs as much as a vector loop o
 """
 
 from localnoise.kernels.flags import kernel
+from localnoise.kernels.registers import COLUMN_BYTES, add_in_registers
 
 
 @kernel
 def add_rows(out, row, W, i, column, x, first, width):
-    """out[row + i + r, :] += sum_j W[i + r, column + j] x[first + j, :] for r < 4, j < width.
+    """out[row + i + r, :] += sum_j W[i + r, column + j] x[first + j, :] for r < 4, j < width."""
+    t, together = 0, COLUMN_BYTES // out.itemsize
+    while t + together <= out.shape[1]:
+        add_in_registers(out, row + i, W, i, column, x, first, width, t)
+        t += together
+    if t < out.shape[1]:
+        add_columns(out, row + i, W, i, column, x, first, width, t)
 
-    Four rows by four inputs at a time: sixteen fused multiply-adds for eight loads and four stores.
-    """
-    r, j = row + i, 0
+
+@kernel
+def add_columns(out, r, W, i, column, x, first, width, start):
+    """The columns from `start` on of `add_rows`: four inputs at a time, with the same sums."""
+    j = 0
     while j + 4 <= width:
         k, s = column + j, first + j
         a0, a1, a2, a3 = W[i, k], W[i, k + 1], W[i, k + 2], W[i, k + 3]
         b0, b1, b2, b3 = W[i + 1, k], W[i + 1, k + 1], W[i + 1, k + 2], W[i + 1, k + 3]
         c0, c1, c2, c3 = W[i + 2, k], W[i + 2, k + 1], W[i + 2, k + 2], W[i + 2, k + 3]
         d0, d1, d2, d3 = W[i + 3, k], W[i + 3, k + 1], W[i + 3, k + 2], W[i + 3, k + 3]
-        for t in range(out.shape[1]):
+        for t in range(start, out.shape[1]):
             x0, x1, x2, x3 = x[s, t], x[s + 1, t], x[s + 2, t], x[s + 3, t]
             out[r, t] = out[r, t] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
             out[r + 1, t] = out[r + 1, t] + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
@@ -28,7 +37,7 @@ def add_rows(out, row, W, i, column, x, first, width):
         j += 4
     while j < width:
         a, b, c, d = W[i, column + j], W[i + 1, column + j], W[i + 2, column + j], W[i + 3, column + j]
-        for t in range(out.shape[1]):
+        for t in range(start, out.shape[1]):
             xj = x[first + j, t]
             out[r, t] += a * xj
             out[r + 1, t] += b * xj

@@ -3,8 +3,8 @@
 import numpy as np
 
 from localnoise.kernels.flags import kernel
+from localnoise.kernels.squares import LINE, transpose_square
 
-_LINE, SIDE = 64, 16  # bytes of a cache line; side of the squares in which activity is transposed
 RING = 64  # units that leave a ring buffer together
 
 
@@ -14,7 +14,7 @@ def aligned(rows, tile, like):
 
     tile : a multiple of a line's numbers, so that every row is aligned.
     """
-    numbers = _LINE // like.itemsize
+    numbers = LINE // like.itemsize
     raw = np.empty(rows * tile + numbers, like.dtype)
     skip = -(raw.ctypes.data // like.itemsize) % numbers
     return raw[skip : skip + rows * tile].reshape(rows, tile)
@@ -24,40 +24,44 @@ def aligned(rows, tile, like):
 def gather_tile(buffer, activity, first, count):
     """Transpose activity[first : first + count] of shape (C, N) each to buffer[u C + c, t]; the rest becomes zero."""
     channels, units, tile = activity.shape[1], activity.shape[2], buffer.shape[1]
-    square = np.zeros((SIDE, SIDE), buffer.dtype)
-    for t0 in range(0, tile, SIDE):
-        some, high = max(0, min(SIDE, count - t0)), min(SIDE, tile - t0)
+    side = LINE // max(buffer.itemsize, activity.itemsize)
+    for t0 in range(0, tile, side):
+        some, high = max(0, min(side, count - t0)), min(side, tile - t0)
         for c in range(channels):
-            for u0 in range(0, units, SIDE):
-                wide = min(SIDE, units - u0)
-                for t in range(some):
-                    for u in range(wide):
-                        square[t, u] = activity[first + t0 + t, c, u0 + u]
-                for t in range(some, SIDE):
-                    for u in range(wide):
-                        square[t, u] = 0
+            for u0 in range(0, units, side):
+                wide = min(side, units - u0)
+                if some == side and wide == side:
+                    to, of = (u0 * channels + c) * tile + t0, ((first + t0) * channels + c) * units + u0
+                    transpose_square(buffer, to, channels * tile, activity, of, channels * units, None, 0)
+                    continue
                 for u in range(wide):
-                    for t in range(high):
-                        buffer[(u0 + u) * channels + c, t0 + t] = square[t, u]
+                    for t in range(some):
+                        buffer[(u0 + u) * channels + c, t0 + t] = activity[first + t0 + t, c, u0 + u]
+                    for t in range(some, high):
+                        buffer[(u0 + u) * channels + c, t0 + t] = 0
 
 
 @kernel
 def scatter_units(activity, first, count, buffer, ring, gain, low, high):
-    """activity[first + t, c, u] = gain[u] buffer[(u & ring) C + c, t] for t < count and units low <= u < high."""
-    channels = activity.shape[1]
-    square = np.empty((SIDE, SIDE), activity.dtype)
-    for t0 in range(0, count, SIDE):
-        some = min(SIDE, count - t0)
+    """activity[first + t, c, u] = gain[u] buffer[(u & ring) C + c, t] for t < count and units low <= u < high.
+
+    low : a multiple of RING, where there is a ring.
+    """
+    channels, units, tile = activity.shape[1], activity.shape[2], buffer.shape[1]
+    side = LINE // max(buffer.itemsize, activity.itemsize)
+    for t0 in range(0, count, side):
+        some = min(side, count - t0)
         for c in range(channels):
-            for u0 in range(low, high, SIDE):
-                wide = min(SIDE, high - u0)
-                for u in range(wide):
-                    row, g = ((u0 + u) & ring) * channels + c, gain[u0 + u]
+            for u0 in range(low, high, side):
+                wide = min(side, high - u0)
+                if some == side and wide == side:
+                    to, of = ((first + t0) * channels + c) * units + u0, ((u0 & ring) * channels + c) * tile + t0
+                    transpose_square(activity, to, channels * units, buffer, of, channels * tile, gain, u0)
+                    continue
+                for u in range(u0, u0 + wide):
+                    row, g = (u & ring) * channels + c, gain[u]
                     for t in range(some):
-                        square[u, t] = g * buffer[row, t0 + t]
-                for t in range(some):
-                    for u in range(wide):
-                        activity[first + t0 + t, c, u0 + u] = square[u, t]
+                        activity[first + t0 + t, c, u] = g * buffer[row, t0 + t]
 
 
 @kernel

@@ -1,0 +1,83 @@
+"""A square of numbers transposed in registers, written in LLVM's vectors: what samples and tiles exchange."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import errors
+from numba.extending import intrinsic
+
+LINE = 64  # bytes; a square's side is what a line holds of the wider dtype
+
+
+@intrinsic
+def transpose_square(
+    typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, scale_at: Any
+) -> Any:
+    """out[out_at + j out_step + i] = scale[scale_at + i] x[x_at + i x_step + j] for i, j < a square's side.
+
+    out, x, scale : arrays without gaps, indexed as if flat; x and scale are cast to the dtype of out, and scale may be
+    None, for ones. Integers are cast to floats directly: below 2^24 they are exact in single precision.
+    """
+    if any(kind.layout != "C" for kind in (out, x, scale) if not isinstance(kind, types.NoneType)):
+        raise errors.TypingError("out, x and scale must be without gaps")
+    if isinstance(scale, types.Array) and isinstance(scale.dtype, types.Float) and scale.dtype != out.dtype:
+        raise errors.TypingError("a scale of floats must be of the dtype of out")
+    index = types.intp
+    return types.void(out, index, index, x, index, index, scale, index), _build
+
+
+def _build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+    to, of, scaling = (signature.args[n] for n in (0, 3, 6))
+    side = 8 * LINE // max(to.dtype.bitwidth, of.dtype.bitwidth)
+
+    def place(which: int, offset: Any) -> tuple[Any, Any]:
+        kind = signature.args[which]
+        number = context.get_data_type(kind.dtype)
+        where = builder.gep(
+            context.make_array(kind)(context, builder, arguments[which]).data, [offset], source_etype=number
+        )
+        return builder.bitcast(where, ir.VectorType(number, side).as_pointer()), ir.VectorType(number, side)
+
+    def load(which: int, offset: Any) -> Any:
+        where, vector = place(which, offset)
+        return builder.load(where, align=signature.args[which].dtype.bitwidth // 8, typ=vector)
+
+    def row(at: Any, step: Any, count: int) -> Any:
+        return builder.add(at, builder.mul(step, step.type(count)))
+
+    _, out_at, out_step, _, x_at, x_step, _, scale_at = arguments
+    lines = [load(3, row(x_at, x_step, i)) for i in range(side)]
+    for step in (side >> k for k in range(1, side.bit_length())):  # halves, quarters, ... exchange places
+        for k in (k for k in range(side) if not k & step):
+            a, b = lines[k], lines[k | step]
+            lines[k], lines[k | step] = (_mixed(builder, a, b, step, upper) for upper in (False, True))
+    factor = None if isinstance(scaling, types.NoneType) else load(6, scale_at)
+    for j, line in enumerate(lines):
+        where, vector = place(0, row(out_at, out_step, j))
+        value = _cast(builder, line, of.dtype, to.dtype, vector)
+        if factor is not None:
+            multiply = builder.fmul if isinstance(to.dtype, types.Float) else builder.mul
+            value = multiply(_cast(builder, factor, scaling.dtype, to.dtype, vector), value)
+        builder.store(value, where, align=to.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _mixed(builder: ir.IRBuilder, a: Any, b: Any, step: int, upper: bool) -> Any:
+    """Every second group of `step` lanes of `a`, then of `b`, in turns: the lower ones of each pair, or the upper."""
+    side = a.type.count
+    lanes = [(k if not k & step else side + k - step) + step * upper for k in range(side)]
+    kind = ir.VectorType(ir.IntType(32), side)
+    return builder.shuffle_vector(a, b, ir.Constant(kind, [ir.IntType(32)(lane) for lane in lanes]))
+
+
+def _cast(builder: ir.IRBuilder, value: Any, of: Any, to: Any, vector: ir.VectorType) -> Any:
+    if value.type == vector:
+        return value
+    if isinstance(of, types.Float):
+        return (builder.fpext if to.bitwidth > of.bitwidth else builder.fptrunc)(value, vector)
+    if isinstance(to, types.Float):
+        return (builder.sitofp if of.signed else builder.uitofp)(value, vector)
+    if to.bitwidth < of.bitwidth:
+        return builder.trunc(value, vector)
+    return (builder.sext if of.signed else builder.zext)(value, vector)

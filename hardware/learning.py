@@ -46,7 +46,8 @@ class OnChip:
     rule : str
         "lms" or "sign-lms".
     rate : int
-        lms: the first step is 2^-rate to 2^-(rate + 1) of the normalised one; sign-lms: 2^-rate of a weight's unit.
+        lms: the first step is 2^-rate to 2^-(rate + 1) of the normalised one; sign-lms: 2^-rate of a weight's unit, 6
+        for the strongly correlated displacements of images, where larger first steps leave a field that amplifies.
     halving : int
         Presentations before the step first halves; a power of two is cheapest.
     extra : int

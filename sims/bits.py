@@ -16,6 +16,7 @@ from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
 from localnoise.sims.reports import chips, deployed
 from localnoise.sims.reports.comparison import outcomes
 
+_FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
 
@@ -23,7 +24,7 @@ def bits(
     sources: Annotated[str, typer.Option(help="NAME@LEVEL,...: learned from, and tested on.")] = SOURCES,
     weight_bits: Annotated[str, typer.Option(help="With 12-bit words; of 2, 3, 4, 5, 6, 8, 12, 16.")] = "2,3,4,6,8,16",
     word_bits: Annotated[str, typer.Option(help="With 8-bit weights; of 4, 6, 8, 10, 16.")] = "4,6,8,10,16",
-    also: Annotated[str, typer.Option(help="Further arms on the chip, such as chip-lms-8,chip-lfsr16.")] = "",
+    also: Annotated[str, typer.Option(help="Further arms: chip-lms-8, chip-lfsr16, ..., and lms-8, sign-lms-8.")] = "",
     spend: Budget = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
@@ -44,7 +45,9 @@ def bits(
     by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}
     by_word = {n: f"chip-w8-d{n}" for n in deployed.numbers("word_bits", word_bits, WORD_BITS)}
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
-    others = [choose("also", name.strip(), [arm.name for arm in OTHERS]) for name in also.split(",") if name]
+    others = [
+        choose("also", name.strip(), [*(arm.name for arm in OTHERS), *_FLOATS]) for name in also.split(",") if name
+    ]
     names += dict.fromkeys(others)
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
     records = conduct(cells, plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)

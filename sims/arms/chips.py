@@ -30,13 +30,13 @@ def _chip(order: str = "multiscale", fan_in: int = 8, signal: str = "none", **fo
     return build
 
 
-def _taught(rule: str) -> Build:
+def _taught(rule: str, rate: int) -> Build:
     """Return a grid that learned on the chip, in integers, from displacements at the wanted trace: it has no gain."""
 
     def build(d: Array, h: Array, trace: float) -> Any:
         scaled = d * np.sqrt(trace / np.square(d, dtype=np.float64).mean()).astype(d.dtype)
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], parents=8)
-        chip = quantise(grid, d=scaled[:_CALIBRATION], feedback=False).learn(scaled, rule=rule)
+        chip = quantise(grid, d=scaled[:_CALIBRATION], feedback=False).learn(scaled, rule=rule, rate=rate)
         return reported(chip, report(grid.learn(scaled), chip))
 
     return build
@@ -67,8 +67,14 @@ OTHERS = (
         clean=0.2,
         when="train",
     ),
-    Arm(name="chip-lms-8", label="K=8, lms learned on chip", build=_taught("lms"), central=False),
-    Arm(name="chip-sign-lms-8", label="K=8, sign-lms learned on chip", build=_taught("sign-lms"), central=False),
+    Arm(name="chip-lms-8", label="K=8, lms learned on chip", build=_taught("lms", 1), central=False),
+    Arm(
+        name="chip-sign-lms-8",
+        label="K=8, sign-lms learned on chip",
+        build=_taught("sign-lms", 6),
+        central=False,
+        revision=2,  # 1 began with steps of 2^-1, too large for displacements of images: its field amplified
+    ),
     Arm(name="chip-lfsr32", label="K=8 on chip, 32-bit LFSRs", build=_chip(generator="lfsr32"), central=False),
     Arm(name="chip-lfsr16", label="K=8 on chip, 16-bit LFSRs", build=_chip(generator="lfsr16"), central=False),
     Arm(

@@ -35,6 +35,7 @@ from localnoise.validate import (
 )
 
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
+_WIDE, _SECOND_LEVEL = 8, 900_000  # channels; bytes of a buffer that stays in a core's second-level cache
 
 
 class UnitGrid:
@@ -339,8 +340,15 @@ class UnitGrid:
         return self._shaped(eta)
 
     def _tile(self, count: int, held: int) -> int:
-        """Presentations swept together: up to 256, as many for every thread, and a buffer of `held` units in 64 MB."""
-        most = min(max(2**26 // (4 * held * self.config.channels), 16), 256)
+        """Presentations swept together, as many for every thread, with a buffer of `held` units.
+
+        Up to 256, in at most 64 MB; where a unit's products outweigh what a visit costs, 128 or 64 if the buffer then
+        stays in a core's second-level cache.
+        """
+        m = self.config.channels
+        most = min(max(2**26 // (4 * held * m), 16), 256)
+        if m >= _WIDE:
+            most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _SECOND_LEVEL), most)
         share = max(-(-count // numba.get_num_threads()), 1)
         return -(-share // (-(-share // most) * 16)) * 16
 

@@ -4,16 +4,19 @@ Rows are named by indices, not by views: a view costs as much as a vector loop o
 """
 
 from localnoise.kernels.flags import kernel
-from localnoise.kernels.registers import COLUMN_BYTES, add_in_registers
+from localnoise.kernels.registers import BLOCK, LINE, add_block, add_line
 
 
 @kernel
 def add_rows(out, row, W, i, column, x, first, width):
     """out[row + i + r, :] += sum_j W[i + r, column + j] x[first + j, :] for r < 4, j < width."""
-    t, together = 0, COLUMN_BYTES // out.itemsize
-    while t + together <= out.shape[1]:
-        add_in_registers(out, row + i, W, i, column, x, first, width, t)
-        t += together
+    t, block, line = 0, BLOCK // out.itemsize, LINE // out.itemsize
+    while t + block <= out.shape[1]:
+        add_block(out, row + i, W, i, column, x, first, width, t)
+        t += block
+    while t + line <= out.shape[1]:
+        add_line(out, row + i, W, i, column, x, first, width, t)
+        t += line
     if t < out.shape[1]:
         add_columns(out, row + i, W, i, column, x, first, width, t)
 

@@ -6,6 +6,7 @@ four rows by one line. A number is the same chain of multiply-adds, in the order
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import binding, ir
@@ -13,31 +14,43 @@ from numba import types
 from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
-ROWS, _LINE = 4, 64  # rows, and bytes of a cache line
-_LINES = 4 if binding.get_host_cpu_features().get("avx512f") else 1  # 32 registers of a line, or 16 of half a line
-COLUMN_BYTES = _LINES * _LINE
+ROWS, LINE = 4, 64  # rows, and bytes of a cache line
+_AVX512 = binding.get_host_cpu_features().get("avx512f")
+BLOCK = (4 if _AVX512 else 1) * LINE  # bytes of columns at once: 32 registers of a line, or 16 of half a line
 
 
 @intrinsic
-def add_in_registers(
+def add_block(
     typing: Any, out: Any, row: Any, W: Any, i: Any, column: Any, x: Any, first: Any, width: Any, t: Any
 ) -> Any:
-    """out[row + r, t + s] += sum_j W[i + r, column + j] x[first + j, t + s] for r < ROWS, j < width, s < COLUMN_BYTES.
+    """out[row + r, t + s] += sum_j W[i + r, column + j] x[first + j, t + s] for r < ROWS, j < width, s in a BLOCK.
 
-    out, W, x : of one dtype of 32 or 64 bits, without gaps; s counts the numbers in COLUMN_BYTES.
+    out, W, x : of one dtype of 32 or 64 bits, without gaps.
     """
+    return _typed(out, W, x), partial(_build, BLOCK // LINE)
+
+
+@intrinsic
+def add_line(
+    typing: Any, out: Any, row: Any, W: Any, i: Any, column: Any, x: Any, first: Any, width: Any, t: Any
+) -> Any:
+    """As `add_block`, of the numbers of one line."""
+    return _typed(out, W, x), partial(_build, 1)
+
+
+def _typed(out: Any, W: Any, x: Any) -> Any:
     if not out.dtype == W.dtype == x.dtype or not out.layout == W.layout == x.layout == "C":
         raise errors.TypingError("out, W and x must be of one dtype and without gaps")
     index = types.intp
-    return types.void(out, index, W, index, index, x, index, index, index), _build
+    return types.void(out, index, W, index, index, x, index, index, index)
 
 
-def _build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+def _build(many: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
     out, W, x = (context.make_array(signature.args[n])(context, builder, arguments[n]) for n in (0, 2, 5))
     _, row, _, i, column, _, first, width, t = arguments
     number, size = context.get_data_type(signature.args[0].dtype), signature.args[0].dtype.bitwidth // 8
-    vector = ir.VectorType(number, _LINE // size)
-    places = [(r, n) for r in range(ROWS) for n in range(_LINES)]
+    vector = ir.VectorType(number, LINE // size)
+    places = [(r, n) for r in range(ROWS) for n in range(many)]
     multiply_add = _multiply_add(builder, vector)
 
     def place(array: Any, at: Any, column: Any, line: int = 0) -> Any:
@@ -62,7 +75,7 @@ def _build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) 
     builder.position_at_end(loop)
     j = builder.phi(width.type)
     held = {at: builder.phi(vector) for at in places}
-    inputs = [builder.load(lines(x, builder.add(first, j), n), align=size, typ=vector) for n in range(_LINES)]
+    inputs = [builder.load(lines(x, builder.add(first, j), n), align=size, typ=vector) for n in range(many)]
     spreads = [spread(W, own, builder.add(column, j)) for own in weights]
     added = {(r, n): multiply_add(spreads[r], inputs[n], held[r, n]) for r, n in places}
     following = builder.add(j, j.type(1))

@@ -4,7 +4,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import errors
+from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
 LINE = 64  # bytes; a square's side is what a line holds of the wider dtype
@@ -81,3 +81,19 @@ def _cast(builder: ir.IRBuilder, value: Any, of: Any, to: Any, vector: ir.Vector
     if to.bitwidth < of.bitwidth:
         return builder.trunc(value, vector)
     return (builder.sext if of.signed else builder.zext)(value, vector)
+
+
+@intrinsic
+def prefetch(typing: Any, x: Any, at: Any) -> Any:
+    """Bring the line of x[at], indexed as if flat, into the cache, to be written soon."""
+
+    def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        number, byte, flag = context.get_data_type(signature.args[0].dtype), ir.IntType(8).as_pointer(), ir.IntType(32)
+        where = builder.bitcast(builder.gep(array.data, [arguments[1]], source_etype=number), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [where, flag(1), flag(3), flag(1)])  # for writing, into all levels, data
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp), build

@@ -11,7 +11,7 @@ from numba import prange
 from localnoise.kernels.blocks import add_product, add_scalars, multiply_lower
 from localnoise.kernels.flags import kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
-from localnoise.kernels.tiles import RING, aligned, gather_tile, scatter_tile, scatter_units
+from localnoise.kernels.tiles import RING, aligned, fetch_units, gather_tile, scatter_tile, scatter_units
 
 
 @kernel
@@ -82,6 +82,8 @@ def drawing_sweep(
             held, last = u * m // 4, (u * m + m - 1) // 4
             for block in range(held, last + 1):
                 fill_block(own, 4 * (block - held), block, words, positions, k0, k1)
+        if ring != -1:
+            fetch_units(eta, first, count, u)
         multiply_lower(buffer, (u & ring) * m, S[u], own, u * m - 4 * held)
         add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal)
         if ring != -1 and (u % RING == RING - 1 or v == order.shape[0] - 1):

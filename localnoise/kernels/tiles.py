@@ -3,7 +3,7 @@
 import numpy as np
 
 from localnoise.kernels.flags import kernel
-from localnoise.kernels.squares import LINE, transpose_square
+from localnoise.kernels.squares import LINE, prefetch, transpose_square
 
 RING = 64  # units that leave a ring buffer together
 
@@ -62,6 +62,18 @@ def scatter_units(activity, first, count, buffer, ring, gain, low, high):
                     row, g = (u & ring) * channels + c, gain[u]
                     for t in range(some):
                         activity[first + t0 + t, c, u] = g * buffer[row, t0 + t]
+
+
+@kernel
+def fetch_units(activity, first, count, u):
+    """Bring a share of the lines that `scatter_units` will write at the end of unit u's RING into the cache."""
+    channels, units = activity.shape[1], activity.shape[2]
+    low, share = u - u % RING, count * channels
+    line, last = LINE // activity.itemsize, min(units, low + RING)
+    for pair in range(share * (u % RING) // RING, share * (u % RING + 1) // RING):
+        at = (first * channels + pair) * units
+        for v in range(low, last, line):
+            prefetch(activity, at + v)
 
 
 @kernel

@@ -5,7 +5,7 @@ import pytest
 
 from localnoise.kernels.blocks import add_columns, add_rows
 from localnoise.kernels.flags import kernel
-from localnoise.kernels.registers import COLUMN_BYTES
+from localnoise.kernels.registers import BLOCK
 from localnoise.kernels.squares import LINE, transpose_square
 from localnoise.kernels.tiles import gather_tile, scatter_units
 
@@ -25,7 +25,7 @@ def transposed_alone(out, x):
 @pytest.mark.parametrize("blocks", [0, 1, 3])
 def test_products_in_registers_are_those_of_the_plain_loop_to_the_bit(dtype, width, blocks):
     rng = np.random.default_rng(width)
-    columns = blocks * COLUMN_BYTES // np.dtype(dtype).itemsize + 5  # the last ones by the plain loop
+    columns = (blocks * BLOCK + 2 * LINE) // np.dtype(dtype).itemsize + 5  # by blocks, by lines, by the plain loop
     W, x, start = (
         (1000 * rng.normal(size=shape)).astype(dtype) for shape in ((6, 20), (9 + width, columns), (7, columns))
     )

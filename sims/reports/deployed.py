@@ -74,10 +74,13 @@ def _facts(own: Outcome) -> dict[str, float]:
 
 
 def markdown(table: dict[tuple[str, str], Row], labels: dict[str, str], columns: Sequence[str]) -> str:
-    """One row an arm: `columns` of facts, bytes per unit, then accuracy and its difference from float by source."""
+    """One row an arm: `columns` of facts, bytes per unit, accuracy and its difference from float by source, what it keeps.
+
+    The last is the mean over the sources of its share of the central gain.
+    """
     sources = list(dict.fromkeys(source for _, source in table))
     head = ["", *(column.replace("_", " ") for column in columns), "bytes/unit"]
-    head += [text for source in sources for text in (source.replace("@", " "), "less float")]
+    head += [text for source in sources for text in (source.replace("@", " "), "less float")] + ["kept"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     for arm, label in labels.items():
         own = [table.get((arm, source)) for source in sources]
@@ -90,6 +93,8 @@ def markdown(table: dict[tuple[str, str], Row], labels: dict[str, str], columns:
             cells.append("" if row is None else f"{share(row.accuracy.mean)} ±{share(row.accuracy.half_width)}")
             gap = None if row is None else row.less
             cells.append("" if gap is None else f"{gap.mean:+.3f} ±{share(gap.half_width)}")
+        shares = [row.kept.share.mean for row in own if row and row.kept and row.kept.share]
+        cells.append(share(sum(shares) / len(shares)) if shares else "")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     seeds = max(row.accuracy.seeds for row in table.values())
     images = sorted({row.accuracy.images for row in table.values()})

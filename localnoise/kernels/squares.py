@@ -85,7 +85,7 @@ def _cast(builder: ir.IRBuilder, value: Any, of: Any, to: Any, vector: ir.Vector
 
 @intrinsic
 def prefetch(typing: Any, x: Any, at: Any) -> Any:
-    """Bring the line of x[at], indexed as if flat, into the cache, to be written soon."""
+    """Bring the line of x[at], indexed as if flat, into the cache."""
 
     def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -93,7 +93,7 @@ def prefetch(typing: Any, x: Any, at: Any) -> Any:
         where = builder.bitcast(builder.gep(array.data, [arguments[1]], source_etype=number), byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [where, flag(1), flag(3), flag(1)])  # for writing, into all levels, data
+        builder.call(function, [where, flag(0), flag(3), flag(1)])  # to read or write, into all levels, data
         return context.get_dummy_value()
 
     return types.void(x, types.intp), build

@@ -74,9 +74,9 @@ def _facts(own: Outcome) -> dict[str, float]:
 
 
 def markdown(table: dict[tuple[str, str], Row], labels: dict[str, str], columns: Sequence[str]) -> str:
-    """One row an arm: `columns` of facts, bytes per unit, accuracy and its difference from float by source, what it keeps.
+    """One row an arm: `columns` of facts, bytes per unit, accuracy and its difference from float by source, `kept`.
 
-    The last is the mean over the sources of its share of the central gain.
+    kept : the mean over the sources of the arm's share of the central gain.
     """
     sources = list(dict.fromkeys(source for _, source in table))
     head = ["", *(column.replace("_", " ") for column in columns), "bytes/unit"]

@@ -5,6 +5,7 @@ localnoise*; under another name NAME they are NAME*, NAME_*, the name in capital
 """
 
 import re
+from typing import Any
 
 from localnoise.errors import ArgumentError
 
@@ -26,7 +27,7 @@ _KEYWORDS = {
 }
 
 
-def as_identifier(name: str, language: str) -> str:
+def as_identifier(name: Any, language: str) -> str:
     """Return `name` if it can begin the names of "C" or "Verilog".
 
     Raises
@@ -34,14 +35,14 @@ def as_identifier(name: str, language: str) -> str:
     ArgumentError
         It is no identifier of the language, one of its keywords, or too long.
     """
-    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+    if not (isinstance(name, str) and _IDENTIFIER.fullmatch(name)):
         why = "is no identifier"
     elif name in _KEYWORDS[language].split():
         why = f"is a keyword of {language}"
     elif len(name) > _LONGEST:
         why = f"has {len(name)} characters"
     else:
-        return name
+        return str(name)
     raise ArgumentError(
         f"name={name!r}: {why}; expected a {language} identifier of at most {_LONGEST} letters, digits and "
         "underscores that begins with a letter"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numba import njit
+from numba.extending import intrinsic
 
 from localnoise.kernels.compiling import announce
 
@@ -28,6 +29,11 @@ def inlined(function: F) -> F:
     """Compile a few scalar operations into their caller, so that the caller's loop can vectorise."""
     compiled: F = njit(inline="always", **_FLAGS)(function)
     return compiled
+
+
+def emitted(function: Callable[..., Any]) -> Any:
+    """Let kernels call what writes its own LLVM: function gives a signature, and what builds the code."""
+    return intrinsic(function)
 
 
 def parallel_kernel(function: F) -> F:

@@ -12,14 +12,15 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils, errors
-from numba.extending import intrinsic
+
+from localnoise.kernels.flags import emitted
 
 ROWS, LINE = 4, 64  # rows, and bytes of a cache line
 _AVX512 = binding.get_host_cpu_features().get("avx512f")
 BLOCK = (4 if _AVX512 else 1) * LINE  # bytes of columns at once: 32 registers of a line, or 16 of half a line
 
 
-@intrinsic
+@emitted
 def add_block(
     typing: Any, out: Any, row: Any, W: Any, i: Any, column: Any, x: Any, first: Any, width: Any, t: Any
 ) -> Any:
@@ -30,7 +31,7 @@ def add_block(
     return _typed(out, W, x), partial(_build, BLOCK // LINE)
 
 
-@intrinsic
+@emitted
 def add_line(
     typing: Any, out: Any, row: Any, W: Any, i: Any, column: Any, x: Any, first: Any, width: Any, t: Any
 ) -> Any:

@@ -5,12 +5,13 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
-from numba.extending import intrinsic
+
+from localnoise.kernels.flags import emitted
 
 LINE = 64  # bytes; a square's side is what a line holds of the wider dtype
 
 
-@intrinsic
+@emitted
 def transpose_square(
     typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, scale_at: Any
 ) -> Any:
@@ -83,7 +84,7 @@ def _cast(builder: ir.IRBuilder, value: Any, of: Any, to: Any, vector: ir.Vector
     return (builder.sext if of.signed else builder.zext)(value, vector)
 
 
-@intrinsic
+@emitted
 def prefetch(typing: Any, x: Any, at: Any) -> Any:
     """Bring the line of x[at], indexed as if flat, into the cache."""
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from localnoise.sims import bits
+from localnoise.sims.arms import ARMS
+from localnoise.sims.arms.chips import BITS, WIRES
 from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.paper import SOURCES
-from localnoise.sims.reports import comparing, fitting, heat, own, side_by_side, tables, trading
+from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, tables, trading
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
@@ -150,6 +153,24 @@ def test_speeds_are_those_of_their_record():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") > 15
     assert done.stdout.strip() in README
+
+
+TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16", "chip-popcount"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "sources", "columns"),
+    [
+        ([*(arm.name for arm in BITS), *TAUGHT], bits.SOURCES, ("divergence", "covariance_error", "saturated")),
+        ([arm.name for arm in WIRES], "motion_blur@5,rotate@2", ("links", "wire_length")),
+    ],
+)
+def test_chip_nets_are_those_of_their_record(arms, sources, columns):
+    found = outcomes(RecordFile(PUBLISHED / "chip.h5"))
+    labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *arms)}
+    table = deployed.rows(found, [*labels], [Source.default(*named(text)) for text in sources.split(",")])
+    assert deployed.markdown(table, labels, columns) in README
+    assert not any(one.unreliable for one in found.values())
 
 
 def test_fits_are_those_of_the_profiles():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from localnoise.hardware import ChipGrid, Report
 from localnoise.hardware.chips.profile import Profile
@@ -80,7 +81,12 @@ def wires_figure(table: Table, arms: Mapping[str, Sequence[str]], chips: Mapping
                 x, y = [point[0] for point in points], [point[1] for point in points]  # none without a central gain
                 axes.plot(x, y, marker=_MARKS[index], ms=4, lw=1, color=_HUES[index], label=order)
             axes.axhline(1, color="#333333", lw=0.8, ls="--")
-            axes.set(xlabel=label, xscale="log" if axes.dataLim.width > 0 else "linear")
+            axes.set(xlabel=label)
+            if axes.dataLim.width > 0:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+                axes.xaxis.set_minor_formatter(NullFormatter())
         most = 4 * max(row.bytes_per_unit for row in table.values() if "links" in row.facts)
         shown = {name: room for name, room in chips.items() if room < most}  # far beyond, a chip sets no limit here
         for index, (name, room) in enumerate(shown.items()):

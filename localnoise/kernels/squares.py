@@ -7,16 +7,16 @@ from numba import types
 from numba.core import cgutils, errors
 
 from localnoise.kernels.flags import emitted
-
-LINE = 64  # bytes; a square's side is what a line holds of the wider dtype
+from localnoise.kernels.registers import LINE
 
 
 @emitted
 def transpose_square(
     typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, scale_at: Any
 ) -> Any:
-    """out[out_at + j out_step + i] = scale[scale_at + i] x[x_at + i x_step + j] for i, j < a square's side.
+    """out[out_at + j out_step + i] = scale[scale_at + i] x[x_at + i x_step + j] for i, j < side.
 
+    side : the numbers of the wider dtype that a cache line holds.
     out, x, scale : arrays without gaps, indexed as if flat; x and scale are cast to the dtype of out, and scale may be
     None, for ones. Integers are cast to floats directly: below 2^24 they are exact in single precision.
     """

@@ -3,7 +3,8 @@
 import numpy as np
 
 from localnoise.kernels.flags import kernel
-from localnoise.kernels.squares import LINE, prefetch, transpose_square
+from localnoise.kernels.registers import LINE
+from localnoise.kernels.squares import prefetch, transpose_square
 
 RING = 64  # units that leave a ring buffer together
 

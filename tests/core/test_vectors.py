@@ -5,8 +5,8 @@ import pytest
 
 from localnoise.kernels.blocks import add_columns, add_rows
 from localnoise.kernels.flags import kernel
-from localnoise.kernels.registers import BLOCK
-from localnoise.kernels.squares import LINE, transpose_square
+from localnoise.kernels.registers import BLOCK, LINE
+from localnoise.kernels.squares import transpose_square
 from localnoise.kernels.tiles import gather_tile, scatter_units
 
 

@@ -67,10 +67,12 @@ class Field:
 
     @cached_property
     def ring(self) -> int:
-        """2^k - 1 where the units are in row order and no parent lies 2^k units back, 2^k < N; else -1."""
+        """2^k - 1 where the units are in row order and no parent lies 2^k - 16 units back, 2^k < N; else -1."""
+        from localnoise.kernels.tiles import STEP
+
         units = len(self.order)
         back = np.where(self.parents >= 0, np.arange(units)[:, None] - self.parents, 0).max(initial=0)
-        held = 1 << max(6, int(back).bit_length())
+        held = 1 << max(6, int(back + STEP - 1).bit_length())
         return held - 1 if held < units and (np.diff(self.order) == 1).all() else -1
 
     @cached_property
@@ -98,12 +100,12 @@ class Field:
         return int((1 + self.G.shape[2] if self.signal else 0) + self.B.shape[2])
 
     @property
-    def whitening(self) -> Floats:
-        """S_u^-1 of every unit, (N, m, m), inverted in float64. Cost O(N m^3)."""
-        from localnoise.kernels.score import invert_lower
+    def whitening(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """offset, read, past, own of e_u = own_u d_u + past_u d_P + [offset_u + read_u h_R], e_u white; see `fold`."""
+        from localnoise.kernels.score import fold
 
-        out = np.empty_like(self.S)
-        invert_lower(out, self.S)
+        out = np.empty_like(self.a), np.empty_like(self.G), np.empty_like(self.B), np.empty_like(self.S)
+        fold(*out, self.a, self.G, self.B, self.S, self.gain, self.parents)
         return out
 
     @property

@@ -214,7 +214,7 @@ class UnitGrid:
             shift = self._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), self.field
-        squared_norms(out, d3, f.parents, f.readers, f.a, f.G, f.B, f.whitening, f.gain, *self._shared(len(d3)))
+        squared_norms(out, d3, f.parents, f.readers, *f.whitening, *self._shared(len(d3)))
         if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
             as_activity("delta", delta, *self._layout)
         return out
@@ -363,13 +363,14 @@ class UnitGrid:
 
         e, f = np.empty_like(d), self.field
         signal = f.signal and h is not None
-        weights = (f.parents, f.readers, f.a, f.G, f.B, f.whitening, f.gain)
+        weights = (f.parents, f.readers, *f.whitening)
         whiten(e, d, d if h is None else h, *weights, signal, affine, *self._shared(len(d)))
         return self._shaped(e)
 
-    def _shared(self, count: int) -> tuple[int, int]:
-        """Tile and threads of a kernel that holds all units."""
-        return self._tile(count, self.config.units), numba.get_num_threads()
+    def _shared(self, count: int) -> tuple[int, int, int]:
+        """Tile, ring and threads of a kernel that reads displacements."""
+        ring = self.field.ring
+        return self._tile(count, self.config.units if ring == -1 else ring + 1), ring, numba.get_num_threads()
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(len(flat), self.config.channels, *self.config.shape)

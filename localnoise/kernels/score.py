@@ -5,103 +5,110 @@ from numba import prange
 
 from localnoise.kernels.blocks import add_product, multiply_lower
 from localnoise.kernels.flags import kernel, parallel_kernel
-from localnoise.kernels.tiles import aligned, gather_tile
-
-
-@kernel
-def whiten_unit(e, rest, u, scaled, activation, parents, readers, a, G, B, inverse, signal, affine):
-    """e = S_u^-1 (d_u / g_u - B_u d_P / g_P - [a_u] - [G_u h_R]).
-
-    e, rest : (m, tile), rest is scratch;  scaled : d / g, activation : h;  inverse : (N, m, m), S^-1.
-    """
-    m = e.shape[0]
-    for i in range(m):
-        for t in range(e.shape[1]):
-            e[i, t] = a[u, i] if affine else 0
-    for k in range(parents.shape[1]):
-        if parents[u, k] >= 0:
-            add_product(e, 0, B[u], k * m, scaled, parents[u, k] * m, m)
-    if signal:
-        for r in range(readers.shape[1]):
-            if readers[u, r] >= 0:
-                add_product(e, 0, G[u], r * m, activation, readers[u, r] * m, m)
-    for i in range(m):
-        for t in range(e.shape[1]):
-            rest[i, t] = scaled[u * m + i, t] - e[i, t]
-    multiply_lower(e, 0, inverse[u], rest, 0)
+from localnoise.kernels.tiles import STEP, aligned, gather_tile, gather_units
 
 
 @parallel_kernel
-def invert_lower(out, S):
-    """out[u] = S[u]^-1 of lower triangular S (N, m, m), in float64, column by column. Cost O(N m^3 / 6)."""
+def fold(offset, read, past, own, a, G, B, S, gain, parents):
+    """Weights of e_u = own_u d_u + past_u d_P + [offset_u + read_u h_R], gains and private noise divided out.
+
+    own : S^-1 / g_u, lower triangular, inverted in float64;  past : -S^-1 B_u / g_P;  read : -S^-1 G_u;
+    offset : -S^-1 a. Shapes are those of S, B, G and a. Cost O(N m^2 (m + m K + m R)).
+    """
     m = S.shape[1]
     for u in prange(S.shape[0]):
         inverse = np.zeros((m, m))
         for j in range(m):
-            inverse[j, j] = 1 / S[u, j, j]
+            inverse[j, j] = -1 / S[u, j, j]
             for i in range(j + 1, m):
                 total = 0.0
                 for k in range(j, i):
                     total += S[u, i, k] * inverse[k, j]
                 inverse[i, j] = -total / S[u, i, i]
-        out[u] = inverse
+        own[u] = inverse
+        multiply_lower(past[u], 0, own[u], B[u], 0)
+        multiply_lower(read[u], 0, own[u], G[u], 0)
+        for i in range(m):
+            offset[u, i] = 0
+            for j in range(i + 1):
+                offset[u, i] += own[u, i, j] * a[u, j]
+            for k in range(parents.shape[1]):
+                if parents[u, k] >= 0:
+                    past[u, i, k * m : k * m + m] *= 1 / gain[parents[u, k]]
+        own[u] *= -1 / gain[u]
 
 
 @kernel
-def divide_by_gain(scaled, gain, m):
-    """scaled[u m + c] /= gain[u]."""
-    for u in range(gain.shape[0]):
-        g = 1 / gain[u]
-        for i in range(u * m, u * m + m):
-            for t in range(scaled.shape[1]):
-                scaled[i, t] *= g
+def whiten_unit(e, u, d, ring, h, parents, readers, offset, read, past, own, signal, affine):
+    """e = S_u^-1 (d_u / g_u - B_u d_P / g_P - [a_u] - [G_u h_R]), by the weights of `fold`.
+
+    e : (m, tile). Unit u of d lies in the rows (u & ring) m on, of h in the rows u m on.
+    """
+    m = e.shape[0]
+    multiply_lower(e, 0, own[u], d, (u & ring) * m)
+    for k in range(parents.shape[1]):
+        if parents[u, k] >= 0:
+            add_product(e, 0, past[u], k * m, d, (parents[u, k] & ring) * m, m)
+    if affine:
+        for i in range(m):
+            for t in range(e.shape[1]):
+                e[i, t] += offset[u, i]
+    if signal:
+        for r in range(readers.shape[1]):
+            if readers[u, r] >= 0:
+                add_product(e, 0, read[u], r * m, h, readers[u, r] * m, m)
 
 
 @parallel_kernel
-def whiten(e, d, h, parents, readers, a, G, B, inverse, gain, signal, affine, tile, workers):
+def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, tile, ring, workers):
     """Whitened innovations of all units: delta' Sigma^-1 delta = sum_u |e_u|^2.
 
     e, d, h : (T, m, N). `signal` subtracts G h, `affine` subtracts a. Cost O(T N m (m K + m R)).
+    ring : as in `sweep.draw`.
     """
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
     for worker in prange(workers):
-        scaled, own, rest = aligned(N * m, tile, d), aligned(m, tile, d), aligned(m, tile, d)
+        moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d), aligned(m, tile, d)
         activation = aligned(N * m if signal else 0, tile, d)
         for index in range(worker, tiles, workers):
             first = index * tile
             count = min(tile, T - first)
-            gather_tile(scaled, d, first, count)
-            divide_by_gain(scaled, gain, m)
+            if ring == -1:
+                gather_tile(moved, d, first, count)
             if signal:
                 gather_tile(activation, h, first, count)
             for u in range(N):
-                whiten_unit(own, rest, u, scaled, activation, parents, readers, a, G, B, inverse, signal, affine)
+                if ring != -1 and u % STEP == 0:
+                    gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
+                whiten_unit(one, u, moved, ring, activation, parents, readers, offset, read, past, own, signal, affine)
                 for i in range(m):
                     for t in range(count):
-                        e[first + t, i, u] = own[i, t]
+                        e[first + t, i, u] = one[i, t]
 
 
 @parallel_kernel
-def squared_norms(out, d, parents, readers, a, G, B, inverse, gain, tile, workers):
+def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring, workers):
     """out[t] = sum_u |e_u|^2 of a displacement, in float64: nothing of the grid's size is written. out : (T,)."""
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
     for worker in prange(workers):
-        scaled, own, rest = aligned(N * m, tile, d), aligned(m, tile, d), aligned(m, tile, d)
+        moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d), aligned(m, tile, d)
         unit, total = aligned(1, tile, d)[0], np.empty(tile)
         for index in range(worker, tiles, workers):
             first = index * tile
             count = min(tile, T - first)
-            gather_tile(scaled, d, first, count)
-            divide_by_gain(scaled, gain, m)
+            if ring == -1:
+                gather_tile(moved, d, first, count)
             total[:] = 0
             for u in range(N):
-                whiten_unit(own, rest, u, scaled, scaled, parents, readers, a, G, B, inverse, False, False)
+                if ring != -1 and u % STEP == 0:
+                    gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
+                whiten_unit(one, u, moved, ring, moved, parents, readers, offset, read, past, own, False, False)
                 unit[:] = 0
                 for i in range(m):
                     for t in range(tile):
-                        unit[t] += own[i, t] * own[i, t]
+                        unit[t] += one[i, t] * one[i, t]
                 for t in range(tile):
                     total[t] += unit[t]
             for t in range(count):

@@ -7,6 +7,7 @@ from localnoise.kernels.registers import LINE
 from localnoise.kernels.squares import prefetch, transpose_square
 
 RING = 64  # units that leave a ring buffer together
+STEP = 16  # units that enter one together
 
 
 @kernel
@@ -22,24 +23,33 @@ def aligned(rows, tile, like):
 
 
 @kernel
-def gather_tile(buffer, activity, first, count):
-    """Transpose activity[first : first + count] of shape (C, N) each to buffer[u C + c, t]; the rest becomes zero."""
+def gather_units(buffer, ring, activity, first, count, low, high):
+    """Transpose units low <= u < high of activity[first : first + count], (C, N) each, to buffer[(u & ring) C + c, t].
+
+    The rest of the tile becomes zero. low : a multiple of STEP.
+    """
     channels, units, tile = activity.shape[1], activity.shape[2], buffer.shape[1]
     side = LINE // max(buffer.itemsize, activity.itemsize)
     for t0 in range(0, tile, side):
-        some, high = max(0, min(side, count - t0)), min(side, tile - t0)
+        some, most = max(0, min(side, count - t0)), min(side, tile - t0)
         for c in range(channels):
-            for u0 in range(0, units, side):
-                wide = min(side, units - u0)
+            for u0 in range(low, high, side):
+                wide, row = min(side, high - u0), (u0 & ring) * channels + c
                 if some == side and wide == side:
-                    to, of = (u0 * channels + c) * tile + t0, ((first + t0) * channels + c) * units + u0
-                    transpose_square(buffer, to, channels * tile, activity, of, channels * units, None, 0)
+                    of = ((first + t0) * channels + c) * units + u0
+                    transpose_square(buffer, row * tile + t0, channels * tile, activity, of, channels * units, None, 0)
                     continue
                 for u in range(wide):
                     for t in range(some):
-                        buffer[(u0 + u) * channels + c, t0 + t] = activity[first + t0 + t, c, u0 + u]
-                    for t in range(some, high):
-                        buffer[(u0 + u) * channels + c, t0 + t] = 0
+                        buffer[row + u * channels, t0 + t] = activity[first + t0 + t, c, u0 + u]
+                    for t in range(some, most):
+                        buffer[row + u * channels, t0 + t] = 0
+
+
+@kernel
+def gather_tile(buffer, activity, first, count):
+    """Transpose activity[first : first + count] of shape (C, N) each to buffer[u C + c, t]; the rest becomes zero."""
+    gather_units(buffer, -1, activity, first, count, 0, activity.shape[2])
 
 
 @kernel

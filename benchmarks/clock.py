@@ -8,7 +8,8 @@ from typing import Any
 
 Job = Callable[[], Any]
 
-_REST = 0.02  # seconds before each call: a thread pool spins for a while after its work, and would disturb the next
+_REST = 0.02  # seconds before each turn: a thread pool spins for a while after its work, and would disturb the next
+_SHORT = 0.2  # seconds: before a shorter call the same is called once untimed, as waking cores takes milliseconds
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,22 @@ class Timing:
 
 def interleaved(jobs: dict[str, Job], seconds: float = 6.0, least: int = 5) -> dict[str, Timing]:
     """Time all jobs in turn, again and again, for about `seconds` in all, each at least `least` times."""
-    for job in 2 * list(jobs.values()):  # caches and clocks settle
+    for job in jobs.values():  # caches and clocks settle
         once(job)
+    short = {name: once(job) < _SHORT for name, job in jobs.items()}
     times: dict[str, list[float]] = {name: [] for name in jobs}
     began = perf_counter()
     while perf_counter() - began < seconds or len(next(iter(times.values()))) < least:
         for name, job in jobs.items():
-            times[name].append(once(job))
+            times[name].append(once(job, warm=short[name]))
     return {name: Timing(median(own), len(own)) for name, own in times.items()}
 
 
-def once(job: Job) -> float:
-    """Seconds of one call, after a short rest."""
+def once(job: Job, *, warm: bool = False) -> float:
+    """Seconds of one call, after a short rest; `warm`: and after a call that is not timed."""
     sleep(_REST)
+    if warm:
+        job()
     began = perf_counter()
     job()
     return perf_counter() - began

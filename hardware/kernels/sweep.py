@@ -11,7 +11,8 @@ from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
 from localnoise.hardware.generators.gaussian import normals
 from localnoise.hardware.kernels.random import random_words
 from localnoise.kernels.blocks import add_product, add_row
-from localnoise.kernels.tiles import aligned, gather_tile, scatter_tile
+from localnoise.kernels.scatter import scatter_tile
+from localnoise.kernels.tiles import aligned, gather_tile
 
 HALF_UP, HALF_EVEN, STOCHASTIC = 0, 1, 2
 

@@ -1,5 +1,6 @@
 """A square of numbers transposed in registers, written in LLVM's vectors: what samples and tiles exchange."""
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -25,10 +26,19 @@ def transpose_square(
     if isinstance(scale, types.Array) and isinstance(scale.dtype, types.Float) and scale.dtype != out.dtype:
         raise errors.TypingError("a scale of floats must be of the dtype of out")
     index = types.intp
-    return types.void(out, index, index, x, index, index, scale, index), _build
+    return types.void(out, index, index, x, index, index, scale, index), partial(_build, False)
 
 
-def _build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+@emitted
+def stream_square(
+    typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, scale_at: Any
+) -> Any:
+    """As `transpose_square`, past the caches: the lines of out, which must be aligned, are not read first."""
+    index = types.intp
+    return types.void(out, index, index, x, index, index, scale, index), partial(_build, True)
+
+
+def _build(streamed: bool, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
     to, of, scaling = (signature.args[n] for n in (0, 3, 6))
     side = 8 * LINE // max(to.dtype.bitwidth, of.dtype.bitwidth)
 
@@ -60,7 +70,11 @@ def _build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) 
         if factor is not None:
             multiply = builder.fmul if isinstance(to.dtype, types.Float) else builder.mul
             value = multiply(_cast(builder, factor, scaling.dtype, to.dtype, vector), value)
-        builder.store(value, where, align=to.dtype.bitwidth // 8)
+        if streamed:
+            stored = builder.store(value, where, align=LINE)
+            stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        else:
+            builder.store(value, where, align=to.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
@@ -98,3 +112,14 @@ def prefetch(typing: Any, x: Any, at: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(x, types.intp), build
+
+
+@emitted
+def fence(typing: Any) -> Any:
+    """What was written past the caches is seen by other threads before what follows."""
+
+    def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), build

@@ -11,7 +11,9 @@ from numba import prange
 from localnoise.kernels.blocks import add_product, add_scalars, multiply_lower
 from localnoise.kernels.flags import kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
-from localnoise.kernels.tiles import RING, aligned, fetch_units, gather_tile, scatter_tile, scatter_units
+from localnoise.kernels.scatter import fetch_units, leaving, line_of, mirror, scatter_tile, scatter_units, streams
+from localnoise.kernels.squares import fence
+from localnoise.kernels.tiles import aligned, gather_tile
 
 
 @kernel
@@ -67,7 +69,9 @@ def drawing_sweep(
     """
     m = S.shape[1]
     k0, k1 = key(seed)
-    held, last = -1, -1
+    held, last, side = -1, -1, line_of(buffer, eta)
+    past = streams(side, eta)
+    many = leaving(ring, past)
     if ring == -1 and m % 4 != 0:
         for block in range((buffer.shape[0] + 3) // 4):
             fill_block(own, 0, block, words, positions, k0, k1)
@@ -82,14 +86,17 @@ def drawing_sweep(
             held, last = u * m // 4, (u * m + m - 1) // 4
             for block in range(held, last + 1):
                 fill_block(own, 4 * (block - held), block, words, positions, k0, k1)
-        if ring != -1:
-            fetch_units(eta, first, count, u)
+        if ring != -1 and not past:
+            fetch_units(eta, first, count, u, many)
         multiply_lower(buffer, (u & ring) * m, S[u], own, u * m - 4 * held)
         add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal)
-        if ring != -1 and (u % RING == RING - 1 or v == order.shape[0] - 1):
-            scatter_units(eta, first, count, buffer, ring, gain, u - u % RING, u + 1)
+        mirror(buffer, ring, u, side, m)
+        if ring != -1 and (u % many == many - 1 or v == order.shape[0] - 1):
+            scatter_units(eta, first, count, buffer, ring, gain, u - u % many, u + 1, past)
     if ring == -1:
         scatter_tile(eta, first, count, buffer, gain)
+    elif past:
+        fence()
 
 
 @parallel_kernel
@@ -103,7 +110,7 @@ def draw(eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, sig
     T, m, N = eta.shape
     tiles = (T + tile - 1) // tile
     for worker in prange(workers):
-        buffer = aligned((N if ring == -1 or not white else ring + 1) * m, tile, eta)
+        buffer = aligned((N if ring == -1 or not white else ring + line_of(eta, eta)) * m, tile, eta)
         own = aligned(4 * ((m + 3) // 4) + 4, tile, eta)
         words = aligned(4, tile, np.empty(0, np.uint32))
         activation = aligned(N * m if signal else 0, tile, eta)

@@ -6,8 +6,9 @@ from numba import prange
 from localnoise.kernels.blocks import multiply_lower
 from localnoise.kernels.flags import kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
+from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.sweep import add_neighbours
-from localnoise.kernels.tiles import gather_tile, scatter_tile
+from localnoise.kernels.tiles import gather_tile
 
 
 @kernel

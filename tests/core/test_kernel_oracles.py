@@ -8,7 +8,8 @@ import localnoise as ln
 from localnoise.gain import factor
 from localnoise.kernels.blocks import add_product, multiply_lower
 from localnoise.kernels.learning import group_size, lms, observe, sign_lms
-from localnoise.kernels.tiles import gather_tile, scatter_tile
+from localnoise.kernels.scatter import scatter_tile
+from localnoise.kernels.tiles import gather_tile
 from localnoise.rules import LMS, Moments, SignLMS
 
 DTYPES = ["float32", "float64"]

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+import localnoise as ln
 from localnoise.kernels.blocks import add_columns, add_rows
 from localnoise.kernels.flags import kernel
 from localnoise.kernels.registers import BLOCK, LINE
+from localnoise.kernels.scatter import scatter_units
 from localnoise.kernels.squares import transpose_square
-from localnoise.kernels.tiles import gather_tile, scatter_units
+from localnoise.kernels.tiles import gather_tile
 
 
 @kernel
@@ -86,7 +88,39 @@ def test_samples_go_to_a_tile_and_back(count, tile, units, dtype):
     np.testing.assert_array_equal(buffer, wanted)
     back, gain = np.zeros_like(activity), rng.uniform(1, 2, units).astype(dtype)
     for low in range(0, units, 64):
-        scatter_units(back, 2, count, buffer, -1, gain, low, min(units, low + 64))
+        scatter_units(back, 2, count, buffer, -1, gain, low, min(units, low + 64), False)
     np.testing.assert_array_equal(back[2 : 2 + count], activity[2 : 2 + count] * gain)
     assert not back[:2].any()
     assert not back[2 + count :].any()
+
+
+@pytest.mark.parametrize("place", [0, 1, 4, 7, 13])
+@pytest.mark.parametrize(
+    ("shape", "channels", "wiring"),
+    [
+        ((14, 14), 16, {"order": "raster", "radius": 1}),
+        ((8, 10), 4, {"order": "raster", "radius": 1}),
+        ((40, 41), 2, {"order": "raster", "radius": 2, "parents": 8}),
+        ((7, 16), 1, {"order": "raster", "radius": 1}),
+        ((14, 14), 16, {"parents": 4}),
+        ((6, 8), 3, {"order": "raster", "radius": 1, "dtype": "float64"}),
+    ],
+)
+def test_a_draw_written_past_the_caches_is_the_draw(shape, channels, wiring, place):
+    grid = ln.UnitGrid(shape, channels, **wiring)
+    rng = np.random.default_rng(0)
+    grid.field.B[:] = (rng.normal(size=grid.field.B.shape) / 8) * np.repeat(grid.field.parents >= 0, channels, 1)[
+        :, None
+    ]
+    grid.field.gain[:] = rng.uniform(0.5, 2, grid.field.gain.shape)
+    neurons, number = grid.config.neurons, np.dtype(grid.config.dtype).itemsize
+    count = 16 * (2**23 // (16 * neurons * number)) + 37  # larger than what stays in the caches, no whole tiles
+    memory = np.full(count * neurons + 64, np.nan, grid.config.dtype)
+    first = -(memory.ctypes.data // number) % (LINE // number) + place
+    out = memory[first : first + count * neurons].reshape(count, channels, *shape)
+    grid.sample(count, seed=5, out=out)
+    for start in range(0, count, 50):
+        piece = min(50, count - start)
+        np.testing.assert_array_equal(out[start : start + piece], grid.sample(piece, seed=5, start=start))
+    assert np.isnan(memory[:first]).all()
+    assert np.isnan(memory[first + out.size :]).all()

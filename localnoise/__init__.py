@@ -7,6 +7,7 @@ from localnoise import central as central
 from localnoise.bank import Bank as Bank
 from localnoise.config import GridConfig as GridConfig
 from localnoise.grid import UnitGrid as UnitGrid
+from localnoise.records import read_records as read_records
 from localnoise.rules import LMS as LMS
 from localnoise.rules import Moments as Moments
 from localnoise.rules import SignLMS as SignLMS

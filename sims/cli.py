@@ -41,6 +41,8 @@ COMMANDS = {
     "transfer": ("transfer:transfer", "Which source's noise helps against which threat: heat maps."),
     "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
     "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
+    "sweep": ("sweep:sweep", "Search hyperparameters for several goals at once, on this machine or a Dask cluster."),
+    "report": ("report:report", "Draw a sweep's figures, and one page to look through."),
     "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
 }
 

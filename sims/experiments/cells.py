@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from localnoise.errors import ArgumentError, choose
-from localnoise.sims.arms import ARMS
+from localnoise.errors import ArgumentError
+from localnoise.sims.arms import ARMS, named
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
@@ -36,7 +36,7 @@ class Cell:
     trace: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
-        choose("arm", self.arm, ARMS)
+        named(self.arm)
 
     def config(self, settings: Settings) -> dict[str, Any]:
         """Everything that the cell's result depends on, as plain values: its key in the records."""
@@ -68,7 +68,7 @@ def crossed(
     for seed in seeds:
         for source in sources:
             fitting = [
-                arm for arm in arms if source.name in MODIFICATIONS or ARMS[choose("arm", arm, ARMS)].causes == 1
+                arm for arm in arms if source.name in MODIFICATIONS or named(arm).causes == 1
             ]
             out += [Cell(seed=seed, sources=(source,), arm=arm) for arm in fitting]
         if len(modifications) > 1:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.arms import ARMS
+from localnoise.sims.arms import named as find_arm
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.experiments.budget import Budget
 from localnoise.sims.experiments.cells import Cell
@@ -83,7 +83,7 @@ def trained_on(seed: int, sources: tuple[Source, ...], arms: Iterable[str], thre
     """Cells of arms trained on all of `sources` together, one threat each; those that learn from none are shared."""
     wanted, out = list(threats), []
     for name in arms:
-        arm = ARMS[choose("arm", name, ARMS)]
+        arm = find_arm(name)
         if arm.causes > 1 and not any(source.name in MODIFICATIONS for source in sources):
             continue  # an attack has one cause
         learned = sources if arm.learns else ()

@@ -92,10 +92,15 @@ class Runner:
         if self._bench is None or self._bench.seed != seed:
             s = self.settings
             self._displaced.clear()
-            cut = (s.network, s.activation, s.layer)
-            self._bench = Workbench(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
+            self._bench = self.unused_bench(seed)
             self._bench.train_base(ticker(self.stage, "train the network", s.base_epochs * len(self.data.train_images)))
         return self._bench
+
+    def unused_bench(self, seed: int) -> Workbench:
+        """Return a workbench of the seed, whose network may yet have to be trained."""
+        s = self.settings
+        cut = (s.network, s.activation, s.layer)
+        return Workbench(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
 
     def _noise(self, cell: Cell, bench: Workbench, arm: Arm) -> Any:
         """Learn from each source in turn: one noise, or a bank where there are several sources or causes."""

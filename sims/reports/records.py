@@ -1,14 +1,9 @@
-"""Append-only records in HDF5: one group a result, with configuration, versions, time. Tables and figures read them.
-
-Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`, ... with attributes `config` (JSON),
-`provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or removed.
-"""
+"""Writing records (`localnoise.records` has their layout): append-only, a copy written aside and renamed."""
 
 import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,20 +13,11 @@ import numpy as np
 
 from localnoise.errors import MixedRecordsError
 from localnoise.files import written_aside
-from localnoise.sims.reports.hdf5 import FORMAT, SCHEMA, names, opened, plain_value
+from localnoise.records import FORMAT, SCHEMA, checksum, intact, opened
+from localnoise.records import Record as Record
 from localnoise.storage import versions
 
 ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks")
-
-
-@dataclass(frozen=True)
-class Record:
-    """One finished result: what was asked, what came out, what made it."""
-
-    config: dict[str, Any]
-    results: dict[str, Any]
-    provenance: dict[str, Any]
-    seconds: float
 
 
 class RecordFile:
@@ -47,6 +33,7 @@ class RecordFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.damaged: list[str] = []
+        self._written: tuple[int, int] | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the intact records in the order in which they were written; nothing if the file does not exist."""
@@ -54,13 +41,11 @@ class RecordFile:
         if not self.path.exists():
             return
         with opened(self.path) as file:
-            for name in names(file):
-                try:
-                    record = _read(file[name])
-                except (OSError, KeyError, ValueError, RuntimeError):  # what HDF5 and JSON say of damaged bytes
+            for name, record in intact(file):
+                if record is None:
                     self.damaged.append(name)
-                    continue
-                yield record
+                else:
+                    yield record
 
     def done(self) -> set[str]:
         """Keys of the configurations that are done."""
@@ -88,56 +73,47 @@ class RecordFile:
                 )
 
     def append(self, config: dict[str, Any], results: dict[str, Any], seconds: float) -> None:
-        """Add one record; O(file size), for the sake of an atomic rename.
+        """Add one record; O(file size), for the sake of an atomic rename."""
+        self.append_all([(config, results, seconds)])
+
+    def append_all(self, several: Iterable[tuple[dict[str, Any], dict[str, Any], float]]) -> None:
+        """Add records (config, results, seconds) at the cost of one.
 
         A damaged file is set aside as NAME.damaged, and its intact records go on in a new one.
         """
-        kept = list(self) if self.path.exists() else []
+        there = self.path.exists()
+        kept = list(self) if there and self._stamp() != self._written else []
         with written_aside(self.path) as aside:
-            if kept and not self.damaged:
+            if there and not self.damaged:
                 shutil.copyfile(self.path, aside)
-            with h5py.File(aside, "a" if kept and not self.damaged else "w") as file:
+            with h5py.File(aside, "a" if there and not self.damaged else "w") as file:
                 if "format" not in file.attrs:
                     file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
                 for record in kept if self.damaged else ():
                     _write(file, record)
-                _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
+                for config, results, seconds in several:
+                    _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
             if self.damaged:
                 shutil.copyfile(self.path, self.path.with_name(self.path.name + ".damaged"))
+        self.damaged, self._written = [], self._stamp()
+
+    def _stamp(self) -> tuple[int, int]:
+        """Changes whenever somebody writes the file."""
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_size
 
 
 def _write(file: h5py.File, record: Record) -> None:
     group = file.create_group(f"{len(file):06d}")
     config = json.dumps(record.config, sort_keys=True)
     texts = {"config": config, "provenance": json.dumps(record.provenance)}
-    texts["checksum"] = _checksum(config, record.results)
+    texts["checksum"] = checksum(config, record.results)
     group.attrs["seconds"] = record.seconds
     for name, value in (texts | record.results).items():
         if np.ndim(value):
             group.create_dataset(name, data=value, compression="gzip")
         else:  # texts of a fixed length lie within the record: those of variable length are kept elsewhere in the file
             group.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) and value else value
-
-
-def _read(group: Any) -> Record:
-    own = {"config", "provenance", "seconds", "checksum"}
-    values = {key: plain_value(value) for key, value in group.attrs.items()}
-    results = {key: value for key, value in values.items() if key not in own}
-    results |= {key: group[key][()] for key in group}
-    config = values["config"]
-    stated = _checksum(config, results)
-    if values.get("checksum", stated) != stated:  # records written before there were checksums have none
-        raise ValueError("checksum")
-    return Record(json.loads(config), results, json.loads(values["provenance"]), float(values["seconds"]))
-
-
-def _checksum(config: str, results: dict[str, Any]) -> str:
-    digest = hashlib.sha256(config.encode())
-    for name in sorted(results):
-        value = results[name]
-        digest.update(name.encode())
-        digest.update(value.encode() if isinstance(value, str) else np.asarray(value).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def key(config: dict[str, Any]) -> str:

@@ -1,0 +1,167 @@
+"""Reading records: append-only results in HDF5, one group each; a file that was cut short is read as far as it goes.
+
+Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`, ... with attributes `config` (JSON),
+`provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or removed.
+"""
+
+import hashlib
+import json
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from localnoise.errors import FileFormatError
+
+FORMAT, SCHEMA = "localnoise.records", 1
+_END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
+_MOST = 100_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished result: what was asked, what came out, what made it."""
+
+    config: dict[str, Any]
+    results: dict[str, Any]
+    provenance: dict[str, Any]
+    seconds: float
+
+
+def read_records(path: str | Path) -> list[dict[str, Any]]:
+    """Read a file of records as flat rows, for `pandas.DataFrame(rows)`; a file that is being written is read, too.
+
+    A row has the configuration's and the provenance's values under dotted names (`config.arm`, `provenance.code`), the
+    results under their own, and `seconds`. Damaged records are left out. O(file).
+
+    Raises
+    ------
+    FileFormatError
+        There is no such file, it is no HDF5, or not ours.
+    """
+    if not Path(path).exists():
+        raise FileFormatError(f"{path}: no such file; expected a record file, such as results/compare/record.h5")
+    with opened(Path(path)) as file:
+        return [_flat(record) for _, record in intact(file) if record is not None]
+
+
+def intact(file: Any) -> Iterator[tuple[str, Record | None]]:
+    """Yield each record with its name, None where it is damaged."""
+    for name in names(file):
+        try:
+            yield name, _read(file[name])
+        except (OSError, KeyError, ValueError, RuntimeError):  # what HDF5 and JSON say of damaged bytes
+            yield name, None
+
+
+def checksum(config: str, results: dict[str, Any]) -> str:
+    """Of a record, 16 hex digits."""
+    digest = hashlib.sha256(config.encode())
+    for name in sorted(results):
+        value = results[name]
+        digest.update(name.encode())
+        digest.update(value.encode() if isinstance(value, str) else np.asarray(value).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(group: Any) -> Record:
+    own = {"config", "provenance", "seconds", "checksum"}
+    values = {key: plain_value(value) for key, value in group.attrs.items()}
+    results = {key: value for key, value in values.items() if key not in own}
+    results |= {key: group[key][()] for key in group}
+    config = values["config"]
+    stated = checksum(config, results)
+    if values.get("checksum", stated) != stated:  # records written before there were checksums have none
+        raise ValueError("checksum")
+    return Record(json.loads(config), results, json.loads(values["provenance"]), float(values["seconds"]))
+
+
+def _flat(record: Record) -> dict[str, Any]:
+    row = {"seconds": record.seconds} | record.results
+
+    def add(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for name, part in value.items():
+                add(f"{prefix}.{name}", part)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for index, part in enumerate(value):
+                add(f"{prefix}.{index}", part)
+        else:
+            row[prefix] = value
+
+    add("config", record.config)
+    add("provenance", record.provenance)
+    return row
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file of records for reading. One that was cut short is read as far as it goes.
+
+    Raises
+    ------
+    FileFormatError
+        The file is no HDF5, or not ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            file = _filled_up(path, Path(folder) / path.name, error)
+        with file:
+            found, schema = (_attribute(file, name) for name in ("format", "schema"))
+            if found != FORMAT or schema != SCHEMA:
+                raise FileFormatError(
+                    f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
+                    "name another output file"
+                )
+            yield file
+
+
+def plain_value(value: Any) -> Any:
+    """Numbers and texts as Python's own."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _attribute(file: Any, name: str) -> Any:
+    try:
+        return plain_value(file.attrs.get(name))
+    except (OSError, UnicodeDecodeError):
+        return "damaged"
+
+
+def names(file: Any) -> list[str]:
+    """Names of the records in their order, as many as can be found."""
+    try:
+        return sorted(file)
+    except RuntimeError:  # the list of names is damaged
+        return [name for index in range(_MOST) if _has(file, name := f"{index:06d}")]
+
+
+def _has(file: Any, name: str) -> bool:
+    try:
+        return name in file
+    except (KeyError, RuntimeError):
+        return False
+
+
+def _filled_up(path: Path, copy: Path, error: OSError) -> Any:
+    """Open a copy that has the length which the file's first bytes state, zeros at its end."""
+    content = path.read_bytes()
+    try:
+        (length,) = struct.unpack("<Q", content[_END_OF_FILE])
+        if not len(content) < length < 100 * max(len(content), 1 << 20):
+            raise error
+        copy.write_bytes(content + bytes(length - len(content)))
+        return h5py.File(copy, "r")
+    except (OSError, struct.error) as wrong:
+        raise FileFormatError(
+            f"{path}: damaged or not HDF5 ({error}); move it away to start a new record file"
+        ) from wrong

@@ -1,0 +1,1 @@
+"""What a sweep found: figures, and one page to look through."""

@@ -1,0 +1,78 @@
+"""Search the hyperparameters of local rules for several goals at once, on this machine's cores or a Dask cluster."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localnoise.sims.console import console, errors, show
+from localnoise.sims.options import DataDir, Mix
+from localnoise.sims.sweeps import SHIPPED, load_study
+from localnoise.validate import as_count
+
+
+def sweep(
+    study: Annotated[str, typer.Argument(help=f"TOML file, or one that ships: {', '.join(SHIPPED)}.")],
+    out: Annotated[Path | None, typer.Option(help="HDF5 file of the records. Default: results/sweep/NAME.h5")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in a file that a sweep began.")] = False,
+    trials: Annotated[int | None, typer.Option(help="How many; default: the study's.")] = None,
+    scheduler: Annotated[
+        str, typer.Option(help="Address of a Dask scheduler, tcp://host:8786; default: this machine's cores.")
+    ] = "",
+    workers: Annotated[int | None, typer.Option(help="Processes on this machine; default: one a core.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of a worker.")] = 1,
+    storage: Annotated[
+        str, typer.Option(help="Optuna's storage: a path, or a database's URL. Default: a journal beside the records.")
+    ] = "",
+    data_dir: DataDir = None,
+    mix: Mix = False,
+) -> None:
+    """Sweep a study: trials are judged on held-out training images; test images are never seen.
+
+    Every finished cell is kept at once. After an interruption the same command with --resume goes on. Then
+    `localnoise report` draws figures and one page to look through.
+
+    Examples
+    --------
+        localnoise sweep quick
+
+        localnoise sweep study.toml --workers 8 --resume
+
+        localnoise sweep rules --scheduler tcp://host:8786 --storage postgresql://user@host/name
+    """
+    import os
+
+    from localnoise.sims.sweeps.cluster import connected
+    from localnoise.sims.sweeps.display import Display, front_table
+    from localnoise.sims.sweeps.keeping import Kept, alone
+    from localnoise.sims.sweeps.search import Search
+    from localnoise.sims.sweeps.sweep import Sweep, prepared
+
+    plan, text = load_study(study)
+    if trials is not None:
+        plan = plan.model_copy(update={"trials": as_count("trials", trials, 1)})
+    many = as_count("workers", os.cpu_count() or 1 if workers is None else workers, 1)
+    each = as_count("threads", threads, 1)
+    kept = Kept(out or Path("results/sweep") / f"{plan.name}.h5")
+    settings = prepared(plan, data_dir)
+    with alone(kept.path):
+        kept.begin(plan, text, resume=resume)
+        if not mix:
+            kept.file.refuse_to_mix(settings.fingerprint)
+        search = Search(plan, storage or str(kept.journal))
+        with connected(scheduler, many, each) as client, Display(plan) as display:
+            running = Sweep(plan, kept, search, client, settings, data_dir, each)
+            search.restore(list(running.trials.values()))
+            running.run(display)
+    counts = running.counts
+    show(front_table(running.front, plan))
+    if counts.done < plan.trials:
+        errors.print(f"the space has no more than {counts.done} trials")
+    console.print(
+        f"{kept.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
+        f"look through them: localnoise report {kept.path} -o report.html"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(sweep)

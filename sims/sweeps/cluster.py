@@ -1,0 +1,71 @@
+"""Where trials run: processes of this machine, or a Dask cluster that somebody else started."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from localnoise.errors import ArgumentError, MissingDependencyError
+
+_WAIT = 10  # seconds for a scheduler to answer
+_TIMES = 100  # workers that may die under a task before the scheduler gives it back
+
+
+@contextmanager
+def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
+    """Yield a `distributed.Client`; "" as scheduler: `workers` processes of this machine, `threads` threads each.
+
+    Raises
+    ------
+    ArgumentError
+        The scheduler does not answer.
+    MissingDependencyError
+        Dask is not installed.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise MissingDependencyError("sweeps need dask: install it with pip install 'localnoise[sims]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the sweep itself
+    quiet = {
+        "distributed.scheduler.allowed-failures": _TIMES,
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.comm.timeouts.connect": _WAIT,
+    }
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    environment = dict.fromkeys(names, str(threads))
+    with dask.config.set(quiet | {"distributed.nanny.pre-spawn-environ": environment}):
+        if scheduler:
+            try:
+                client = Client(scheduler, timeout=_WAIT)
+            except (OSError, ValueError, TypeError) as error:
+                raise ArgumentError(
+                    f"scheduler={scheduler!r} does not answer within {_WAIT} s ({_short(error)}): expected the address "
+                    "of a running Dask scheduler, such as tcp://host:8786; start one with dask scheduler"
+                ) from None
+            with client:
+                yield client
+            return
+        cluster = LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            host="127.0.0.1",
+            local_directory=os.environ.get("TMPDIR", "/tmp") if os.name == "posix" else None,
+        )
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+def slots(client: Any) -> int:
+    """How many jobs run at once: the threads of all workers, at least one."""
+    return max(sum(client.nthreads().values()), 1)
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__

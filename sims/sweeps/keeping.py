@@ -1,0 +1,124 @@
+"""What a sweep keeps: records by one writer, the study's text, grids of the trials on the front; all in one place."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.files import written_aside
+from localnoise.records import Record
+from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.sweeps.study import Study, parse_study
+from localnoise.sims.sweeps.trials import Trial
+
+Entry = tuple[dict[str, Any], dict[str, Any], float]
+
+
+class Kept:
+    """The records of a sweep, and beside them NAME.journal (Optuna's) and NAME-grids/.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5 file; its first record is the study.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, RecordFile(path)
+        self.by_key: dict[str, Record] = {}
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal, unless a database is named."""
+        return self.path.with_suffix(".journal")
+
+    @property
+    def grids(self) -> Path:
+        """Folder of grids."""
+        return self.path.with_name(self.path.stem + "-grids")
+
+    def grid(self, trial: Trial) -> Path:
+        """File of a trial's grid (its first seed and source)."""
+        return self.grids / f"trial-{trial.number:05d}.h5"
+
+    def begin(self, study: Study, text: str, *, resume: bool) -> None:
+        """Write the study as the first record, or hold it against the one that is there.
+
+        Raises
+        ------
+        ArgumentError
+            The file exists and `resume` is not asked for, or it holds another study.
+        """
+        if not self.path.exists():
+            self.file.append({"kind": "study", "name": study.name}, {"text": text}, 0.0)
+            return
+        if not resume:
+            raise ArgumentError(
+                f"out={str(self.path)!r} exists: expected a new file; add --resume to go on, or name another with --out"
+            )
+        before, _ = study_in(self.path)
+        for name in Study.model_fields:
+            if name != "trials" and getattr(before, name) != getattr(study, name):
+                raise ArgumentError(
+                    f"{self.path} holds a study whose {name} differs ({getattr(before, name)!r} there, "
+                    f"{getattr(study, name)!r} here): expected the same; name another file with --out"
+                )
+        for record in self.file:
+            self.by_key[key(record.config)] = record
+
+    def add(self, entries: list[Entry]) -> None:
+        """Append finished cells, flushed and renamed before this returns; one that is there already stays."""
+        fresh = [entry for entry in entries if key(entry[0]) not in self.by_key]
+        if fresh:
+            self.file.append_all(fresh)
+            for config, results, seconds in fresh:
+                self.by_key[key(config)] = Record(config, results, {}, seconds)
+
+    def keep_grid(self, trial: Trial, content: bytes) -> None:
+        """Write a trial's grid."""
+        if content:
+            with written_aside(self.grid(trial)) as aside:
+                aside.write_bytes(content)
+
+
+def study_in(path: Path) -> tuple[Study, str]:
+    """The study that a file of records holds, and its text.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or no sweep's.
+    """
+    if not path.exists():
+        raise FileFormatError(f"{path}: no such file; expected the record of a sweep, such as results/sweep/quick.h5")
+    first = next(iter(RecordFile(path)), None)
+    if first is None or first.config.get("kind") != "study":
+        raise FileFormatError(f"{path}: no record of a sweep; expected a file that localnoise sweep wrote")
+    return parse_study(str(first.results["text"]), str(path))
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a file's lock; the system gives it back even when this process is killed.
+
+    Raises
+    ------
+    ArgumentError
+        Another sweep holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ArgumentError(
+                f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or "
+                "name another with --out"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,201 @@
+"""Study files: TOML, validated line by line; every combination is tried on paper before anything runs."""
+
+import difflib
+import tomllib
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.sims.arms import named as arm_named
+from localnoise.sims.arms.spelled import Spelled
+from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.experiments.matched import named
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.sweeps.lines import line_of
+from localnoise.sims.sweeps.space import GRID, Parameters, Part, Space, combinations
+
+SHIPPED = {path.stem: path for path in sorted(Path(__file__).with_name("studies").glob("*.toml"))}
+GOALS = ("robust", "clean", "bytes", "energy", "links", "wire")
+_CHECKED = 20_000  # combinations tried before a study runs
+Count = Annotated[int, Field(ge=1)]
+
+
+class Study(BaseModel):
+    """What is searched, for which goals, and on which images. See `studies/quick.toml`.
+
+    Attributes
+    ----------
+    name : str
+    data : str
+        "embedded" or "full"; of its training images `holdout` are held out, and trials are judged on them. Test images
+        are never seen.
+    seeds, epochs, base_epochs, displaced : int
+        As in a budget. A trial begins with seed 0; each further seed is a rung.
+    network, activation : str
+    sources : list of str
+        NAME or NAME@LEVEL: a net for each, learned from it and judged against it; the goal is the mean. The space may
+        name `source` instead.
+    attacked : int
+        Held-out images under an attack, and training images attacked to learn from.
+    baselines : list of str
+        Arms that are run first, for comparison.
+    goals : list of str
+        "robust", "clean": accuracies; "bytes": of parameters a unit; "energy": pJ a draw by the 45 nm table, at the
+        trial's bits (8-bit weights, 12-bit words where it has none); "links", "wire": their number, their length.
+    sampler, pruning : str
+        "tpe", "nsga2", "grid" or "random"; "halving" ends a trial at a seed by the number of others that beat it there.
+    trials, seed : int
+        How many; of the sampler.
+    space : dict of str to Part
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    data: Literal["embedded", "full"] = "embedded"
+    holdout: Count = 1000
+    seeds: Count = 1
+    epochs: Count = 2
+    base_epochs: Count = 5
+    displaced: Count = 5_000
+    attacked: Count = 300
+    network: Literal["v1", "v2", "v3"] = "v2"
+    activation: Literal["tanh", "relu"] = "tanh"
+    sources: list[str] = []
+    baselines: list[str] = ["none", "full"]
+    goals: Annotated[list[Literal["robust", "clean", "bytes", "energy", "links", "wire"]], Field(min_length=1)]
+    sampler: Literal["tpe", "nsga2", "grid", "random"] = "tpe"
+    pruning: Literal["halving", "none"] = "none"
+    trials: Count
+    seed: Annotated[int, Field(ge=0)] = 0
+    space: Annotated[Space, Field(min_length=1)]
+
+    @field_validator("goals")
+    @classmethod
+    def _once(cls, goals: list[str]) -> list[str]:
+        if len(set(goals)) < len(goals):
+            raise ValueError("expected each goal once")
+        return goals
+
+    @field_validator("baselines")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            arm_named(name)
+        return names
+
+    @field_validator("sources")
+    @classmethod
+    def _sources(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            source_of(text)
+        return texts
+
+    @field_validator("space")
+    @classmethod
+    def _named_before(cls, space: dict[str, Part]) -> dict[str, Part]:
+        seen: list[str] = []
+        for name, part in space.items():
+            for other in part.when:
+                choose(f"{name}: when", other, seen)
+            seen.append(name)
+        return space
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Study":
+        if bool(self.sources) == ("source" in self.space):
+            raise ValueError("expected sources, or source in the space: one of the two")
+        if self.sampler == "grid":
+            for name, part in self.space.items():
+                if part.discrete is None:
+                    raise ValueError(f"sampler='grid' needs values or a step for {name}, whose range is continuous")
+        if self.pruning == "halving" and self.seeds == 1:
+            raise ValueError("pruning='halving' needs seeds >= 2: each seed is a rung")
+        return self
+
+    def sources_of(self, parameters: Parameters) -> tuple[Source, ...]:
+        """The sources of a trial; a modification is learned from `displaced` images."""
+        texts = self.sources or [parameters["source"]]
+        return tuple(source_of(text).of(self.displaced) for text in texts)
+
+
+def spelled(parameters: Parameters) -> Spelled:
+    """The grid of a trial."""
+    return Spelled(**{name: value for name, value in parameters.items() if name in GRID})
+
+
+def source_of(text: str) -> Source:
+    """Source from NAME or NAME@LEVEL."""
+    return Source.default(*named(text))
+
+
+def load_study(place: str | Path) -> tuple[Study, str]:
+    """Read a study by the name of a shipped one or by its file; returns it and the file's text.
+
+    Raises
+    ------
+    ArgumentError
+        No such study or file, no TOML, an unknown field or value (with its line), or a combination that cannot be.
+    """
+    path = SHIPPED.get(str(place), Path(place))
+    if not path.exists():
+        if Path(place).suffix == ".toml":
+            raise ArgumentError(f"study {str(place)!r}: no such file; shipped are {', '.join(SHIPPED)}")
+        choose("study", str(place), SHIPPED)
+    return parse_study(path.read_text(encoding="utf-8"), str(place))
+
+
+def parse_study(text: str, place: str) -> tuple[Study, str]:
+    """As `load_study`, from the text of a file; `place` names it in errors."""
+    try:
+        study = Study(**tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ArgumentError(f"{place}: not TOML: {error}") from None
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda one: one["type"] == "missing")  # a misspelt field is missing, too
+        raise ArgumentError(_sentence(first, text, place)) from None
+    _try_all(study, text, place)
+    return study, text
+
+
+def _sentence(error: Any, text: str, place: str) -> str:
+    """One error of pydantic's as line, field, value, what was expected."""
+    path = [part for part in error["loc"] if part != "[key]"]
+    what = str(error["msg"]).removeprefix("Value error, ")
+    field = ".".join(map(str, path)) or "study"
+    if error["type"] == "missing":
+        return f"{place}: {field} is missing: expected it at line {line_of(text, path)} or below"
+    if error["type"] == "extra_forbidden":
+        allowed = list(Part.model_fields if len(path) > 1 else Study.model_fields)
+        near = difflib.get_close_matches(str(path[-1]), allowed, n=1)
+        what = f"unknown field; expected {', '.join(allowed)}" + (f"; did you mean {near[0]!r}?" if near else "")
+    given = "" if isinstance(error["input"], (dict, list)) else f"={error['input']!r}"
+    return f"{place}, line {line_of(text, path)}: {field}{given}: {what}"
+
+
+def _try_all(study: Study, text: str, place: str) -> None:
+    for parameters in islice(combinations(study.space), _CHECKED):
+        try:
+            spelled(parameters)
+            for source in study.sources_of(parameters):
+                if source.name in ATTACKS and study.attacked > study.holdout:
+                    raise ArgumentError(f"attacked={study.attacked}: expected at most holdout={study.holdout}")
+            if "layer" in parameters:
+                _check_layer(study, parameters["layer"])
+        except ArgumentError as error:
+            said = ", ".join(f"{name}={value}" for name, value in parameters.items())
+            named_in_it = next((name for name in parameters if name in str(error).split("=")[0]), "")
+            raise ArgumentError(
+                f"{place}, line {line_of(text, ('space', named_in_it))}: the combination {said} cannot be: {error}; "
+                "take a value out, or say `when` it is asked for"
+            ) from None
+
+
+def _check_layer(study: Study, layer: Any) -> None:
+    from localnoise.sims.networks import build
+
+    build(study.network, study.activation, layer)

@@ -1,0 +1,167 @@
+"""Trials: hyperparameters as cells to run, and cells' records as trials with a value for every goal."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from statistics import mean
+from typing import Any
+
+from localnoise.records import Record
+from localnoise.sims.arms import named
+from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.threat import Threat
+from localnoise.sims.sweeps.space import Parameters
+from localnoise.sims.sweeps.study import Study, spelled
+
+BEST = {"robust": "high", "clean": "high", "bytes": "low", "energy": "low", "links": "low", "wire": "low"}
+LABELS = {
+    "robust": ("robust accuracy", ""),
+    "clean": ("clean accuracy", ""),
+    "bytes": ("parameters per unit", "B"),
+    "energy": ("energy per draw", "pJ"),
+    "links": ("links", ""),
+    "wire": ("wire length", "unit pitches"),
+}
+_PLACES = {
+    "clean": "accuracy.clean",
+    "bytes": "bytes_per_unit",
+    "energy": "energy",
+    "links": "noise.links",
+    "wire": "noise.wire_length",
+}
+
+
+def settings_of(study: Study, fingerprint: str) -> Settings:
+    """What all cells of a study share, but for the layer."""
+    return Settings(
+        data=study.data,
+        fingerprint=fingerprint,
+        base_epochs=study.base_epochs,
+        epochs=study.epochs,
+        attacked_train=study.attacked,
+        attacked_test=study.attacked,
+        network=study.network,
+        activation=study.activation,
+    )
+
+
+def cells_of(study: Study, parameters: Parameters, seed: int) -> list[Cell]:
+    """A rung of a trial: one cell for each source."""
+    arm = spelled(parameters).name
+    return [_cell(study, arm, source, seed) for source in study.sources_of(parameters)]
+
+
+def baselines_of(study: Study) -> list[Cell]:
+    """Cells of the arms that trials are compared with."""
+    texts = study.sources or [str(value) for value in study.space["source"].discrete or ()]
+    sources = [source for text in texts for source in study.sources_of({"source": text})]
+    cells = [
+        _cell(study, arm, source, seed) for seed in range(study.seeds) for source in sources for arm in study.baselines
+    ]
+    return list(dict.fromkeys(cells))
+
+
+def _cell(study: Study, name: str, source: Source, seed: int) -> Cell:
+    arm, images = named(name), study.attacked if source.name in ATTACKS else study.holdout
+    own = Threat(name=source.name, level=source.level, images=images)
+    threats = (Threat(name="clean", level=0.0, images=study.holdout), own)
+    trace = source.trace if not arm.learns and arm.build is not None and arm.when != "never" else None
+    return Cell(seed=seed, sources=(source,) if arm.learns else (), arm=name, threats=threats, trace=trace)
+
+
+def config_of(study: Study, cell: Cell, settings: Settings, parameters: Parameters | None) -> dict[str, Any]:
+    """What a record's key is made of; `parameters`: None of a baseline."""
+    if parameters is not None and "layer" in parameters:
+        settings = replace(settings, layer=parameters["layer"])
+    own = {} if parameters is None else {"hyperparameters": parameters}
+    return cell.config(settings) | {"study": study.name, "holdout": study.holdout} | own
+
+
+def name_of(parameters: Parameters) -> str:
+    """Identity of a trial: its hyperparameters as canonical JSON."""
+    return json.dumps(parameters, sort_keys=True)
+
+
+@dataclass
+class Trial:
+    """A trial as its records tell it.
+
+    Attributes
+    ----------
+    number : int
+        By the order of the first record.
+    parameters : dict
+    records : list of Record
+    """
+
+    number: int
+    parameters: Parameters
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def error(self) -> str:
+        """Text of the first cell that failed; "" if none did."""
+        return next((str(r.results["error"]) for r in self.records if "error" in r.results), "")
+
+    @property
+    def pruned(self) -> bool:
+        """Whether it was ended at a rung."""
+        return any("pruned" in record.results for record in self.records)
+
+    def state(self, study: Study) -> str:
+        """failed, pruned, complete or running."""
+        if self.error:
+            return "failed"
+        if self.pruned:
+            return "pruned"
+        whole = study.seeds * len(study.sources_of(self.parameters))
+        return "complete" if len(self.records) == whole else "running"
+
+    @property
+    def seeds(self) -> int:
+        """Seeds that it has run."""
+        return len({record.config["seed"] for record in self.records})
+
+    def values(self) -> dict[str, float]:
+        """Every goal: the mean over the cells that have run."""
+        return values_of(self.records)
+
+
+def values_of(records: Iterable[Record]) -> dict[str, float]:
+    """Every goal: the mean over cells; {} if none ran."""
+    good = [record for record in records if "error" not in record.results]
+    return {name: mean(goal(name, record) for record in good) for name in BEST} if good else {}
+
+
+def beats(one: dict[str, float], other: dict[str, float], study: Study) -> bool:
+    """Whether `one` is as good as `other` in all of the study's goals, and better in one."""
+    signs = {name: 1 if BEST[name] == "high" else -1 for name in study.goals}
+    less = [signs[name] * (one[name] - other[name]) for name in study.goals]
+    return min(less) >= 0 and max(less) > 0
+
+
+def goal(name: str, record: Record) -> float:
+    """One goal's value in one cell."""
+    if name != "robust":
+        return float(record.results.get(_PLACES[name], 0.0))
+    own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
+    return float(record.results[f"accuracy.{own['name']}@{own['level']:g}"])
+
+
+def trials_of(records: Iterable[Record]) -> list[Trial]:
+    """Group the records of trials, in the order of their first; a cell that was run again counts once, the last."""
+    found: dict[str, Trial] = {}
+    for record in records:
+        if (parameters := record.config.get("hyperparameters")) is not None:
+            trial = found.setdefault(name_of(parameters), Trial(len(found), parameters))
+            trial.records = [r for r in trial.records if r.config != record.config] + [record]
+    return list(found.values())
+
+
+def front(trials: Iterable[Trial], study: Study) -> list[Trial]:
+    """Complete trials that no other one beats."""
+    complete = [(trial, trial.values()) for trial in trials if trial.state(study) == "complete"]
+    return [trial for trial, values in complete if not any(beats(other, values, study) for _, other in complete)]

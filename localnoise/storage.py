@@ -9,6 +9,7 @@ import json
 import platform
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,12 @@ def load(path: str | Path) -> "UnitGrid":
 
 def versions() -> dict[str, Any]:
     """Return what wrote a file: package versions, Python, time (UTC)."""
-    found = {"python": platform.python_version(), "written": datetime.now(UTC).isoformat(timespec="seconds")}
+    return _packages() | {"written": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+@cache
+def _packages() -> dict[str, Any]:
+    found = {"python": platform.python_version()}
     for package in ("localnoise", "numpy", "numba", "h5py"):
         try:
             found[package] = version(package)

@@ -1,1 +1,38 @@
-"""What a sweep found: figures, and one page to look through."""
+"""What a sweep found: figures, and one page to look through, with the grids of its best trials."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localnoise.sims.console import console
+
+
+def report(
+    record: Annotated[Path, typer.Argument(help="HDF5 file that `localnoise sweep` writes or wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+    figures: Annotated[Path | None, typer.Option(help="Folder for figures for print.")] = None,
+) -> None:
+    """Write one self-contained page of a sweep, also of one that is still running, and figures.
+
+    Examples
+    --------
+        localnoise report results/sweep/quick.h5 -o report.html
+
+        localnoise report study.h5 -o report.html --figures figures
+    """
+    from localnoise.sims.reports.page import write_page
+    from localnoise.sims.reports.sweeping import figures as draw
+    from localnoise.sims.sweeps.summary import content_of
+
+    content = content_of(record)
+    drawn = draw(content, figures) if figures is not None and content.trials else []
+    write_page(content, output)
+    size = output.stat().st_size / 2**20
+    console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")
+    if drawn:
+        console.print(f"{figures}: {', '.join(path.name for path in drawn)}")
+
+
+if __name__ == "__main__":
+    typer.run(report)

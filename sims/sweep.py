@@ -65,7 +65,7 @@ def sweep(
             search.restore(list(running.trials.values()))
             running.run(display)
     counts = running.counts
-    show(front_table(running.front, plan))
+    show(front_table(list(running.front), plan))
     if counts.done < plan.trials:
         errors.print(f"the space has no more than {counts.done} trials")
     console.print(

@@ -52,7 +52,7 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             memory_limit=0,
             silence_logs=logging.CRITICAL,
             host="127.0.0.1",

@@ -44,7 +44,7 @@ class Display:
         ]
         if errors.is_terminal:
             self._bars.update(self._bar, description=", ".join(said), completed=counts.done)
-            found = sweep.front
+            found = list(sweep.front)
             self._live.update(Group(self._bars, front_table(found[:_SHOWN], self.study)) if found else self._bars)
         elif counts.done > max(self._ended, 0):
             errors.print(", ".join(said))

@@ -1,6 +1,5 @@
 """The search, by Optuna: what to try next, told what came of it; and whether a trial is worth another rung."""
 
-import logging
 import random
 import warnings
 from collections.abc import Iterable
@@ -33,8 +32,7 @@ class Search:
     """
 
     def __init__(self, study: Study, storage: str) -> None:
-        logging.getLogger("optuna").setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        quiet()
         self.study, self._shadow = study, _halving(study)
         self._optuna = _open(study, storage)
         self._begun = [trial for trial in self._all() if trial.state == TrialState.RUNNING]
@@ -110,10 +108,6 @@ class Search:
             self._optuna.tell(number, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
         self._tell_shadow(shadow, trial)
 
-    def importance(self) -> dict[str, dict[str, float]]:
-        """Share of each hyperparameter in each goal's variance over complete trials (PED-ANOVA); {} of too few."""
-        return importance(self._optuna, self.study)
-
     def _all(self) -> list[FrozenTrial]:
         return self._optuna.get_trials(deepcopy=False)
 
@@ -152,12 +146,11 @@ class Search:
             self._shadow.tell(shadow, self._shadow.trials[shadow.number].intermediate_values[last])
 
     def _add(self, trial: Trial) -> None:
-        distributions = _distributions(self.study, trial.parameters)
         state, values = trial.state(self.study), trial.values()
         self._optuna.add_trial(
             optuna.trial.create_trial(
                 params=trial.parameters,
-                distributions=distributions,
+                distributions={name: self.study.space[name].distribution for name in trial.parameters},
                 state={"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}.get(state, TrialState.FAIL),
                 values=[values[name] for name in self.study.goals] if state == "complete" else None,
             )
@@ -165,7 +158,11 @@ class Search:
 
 
 def importance(study: optuna.Study, of: Study) -> dict[str, dict[str, float]]:
-    """See `Search.importance`."""
+    """How much each hyperparameter separates the better trials from the others in each goal; {} of too few.
+
+    PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv 2304.10255), which takes hyperparameters that only some trials have.
+    """
+    quiet()
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     found: dict[str, dict[str, float]] = {}
     for index, name in enumerate(of.goals):
@@ -173,18 +170,27 @@ def importance(study: optuna.Study, of: Study) -> dict[str, dict[str, float]]:
         if len(complete) < 4 or len({t.values[index] for t in complete}) < 2:
             continue
         try:
-            shares = optuna.importance.get_param_importances(study, evaluator=evaluator, target=_value(index))
+            shares = optuna.importance.get_param_importances(study, evaluator=evaluator, target=_low(index, BEST[name]))
         except (ValueError, RuntimeError):
             continue
         found[name] = dict(shares)
     return found
 
 
-def _value(index: int) -> Any:
+def _low(index: int, best: str) -> Any:
+    """A goal as the evaluator wants it: low is good."""
+
     def value(trial: FrozenTrial) -> float:
-        return float(trial.values[index])
+        return float(trial.values[index]) * (1 if best == "low" else -1)
 
     return value
+
+
+def quiet() -> None:
+    """Optuna tells of each study and of each experimental part: a sweep has its own display."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="PedAnova", category=UserWarning)
 
 
 def _halving(study: Study) -> optuna.Study | None:
@@ -229,11 +235,3 @@ def _journal(path: str) -> optuna.storages.JournalStorage:
     if place.exists() and not (content := place.read_bytes()).endswith(b"\n"):  # killed while it wrote a line
         place.write_bytes(content[: content.rfind(b"\n") + 1])
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path, lock))
-
-
-def _distributions(study: Study, parameters: Parameters) -> dict[str, optuna.distributions.BaseDistribution]:
-    trial = optuna.create_study(sampler=RandomSampler(seed=0)).ask()
-    names = {name: study.space[name] for name in parameters}
-    for name, part in names.items():
-        part.suggest(name, trial)
-    return dict(trial.distributions)

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
+from optuna import create_study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
 from optuna.trial import BaseTrial
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -86,6 +89,13 @@ class Part(BaseModel):
         if isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float):
             return trial.suggest_int(name, self.low, self.high, step=self.step or 1, log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """What `suggest` draws from, as Optuna keeps it."""
+        trial = create_study(sampler=RandomSampler(seed=0)).ask()
+        self.suggest("", trial)
+        return trial.distributions[""]
 
     def asked(self, parameters: Parameters) -> bool:
         """Whether it is asked for beside these."""

@@ -16,11 +16,11 @@ from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.space import Parameters
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import (
+    Front,
     Trial,
     baselines_of,
     cells_of,
     config_of,
-    front,
     name_of,
     settings_of,
     trials_of,
@@ -81,7 +81,7 @@ class Sweep:
         self.study, self.kept, self.search, self.client, self.work = study, kept, search, client, work
         self.settings, self.data_dir, self.threads = settings, data_dir, threads
         self.trials: dict[str, Trial] = {name_of(t.parameters): t for t in trials_of(kept.by_key.values())}
-        self.counts = Counts(study.trials)
+        self.counts, self.front = Counts(study.trials), Front(study)
         for trial in self.trials.values():
             self._count(trial)
         self._networks: dict[int, Any] = {}
@@ -109,11 +109,6 @@ class Sweep:
                 self._end_rung(finished, running)
             self._fill(finished)
             tell(self)
-
-    @property
-    def front(self) -> list[Trial]:
-        """Trials on the Pareto front so far."""
-        return front(self.trials.values(), self.study)
 
     def _fill(self, finished: Any) -> None:
         """Begin trials until every slot has a job and a few wait."""
@@ -213,15 +208,16 @@ class Sweep:
             return
         self.search.tell(running.number, trial, running.shadow)
         del self._under_way[name_of(trial.parameters)]
-        self._count(trial)
-        if trial in self.front and running.grid:
+        if self._count(trial):
             self.kept.keep_grid(trial, running.grid)
 
-    def _count(self, trial: Trial) -> None:
+    def _count(self, trial: Trial) -> bool:
+        """Count a trial that has ended; whether it is on the front."""
         state = trial.state(self.study)
         self.counts.done += state != "running"
         self.counts.failed += state == "failed"
         self.counts.pruned += state == "pruned"
+        return self.front.add(trial)
 
 
 def _with_network(work: Callable[[jobs.Job], jobs.Answer], job: jobs.Job, network: bytes) -> jobs.Answer:

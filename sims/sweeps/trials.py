@@ -1,7 +1,7 @@
 """Trials: hyperparameters as cells to run, and cells' records as trials with a value for every goal."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import Any
@@ -161,7 +161,25 @@ def trials_of(records: Iterable[Record]) -> list[Trial]:
     return list(found.values())
 
 
-def front(trials: Iterable[Trial], study: Study) -> list[Trial]:
-    """Complete trials that no other one beats."""
-    complete = [(trial, trial.values()) for trial in trials if trial.state(study) == "complete"]
-    return [trial for trial, values in complete if not any(beats(other, values, study) for _, other in complete)]
+class Front:
+    """The Pareto front of complete trials, kept up to date; cost of adding one: O(trials on the front)."""
+
+    def __init__(self, study: Study, trials: Iterable[Trial] = ()) -> None:
+        self.study, self._members = study, list[tuple[Trial, dict[str, float]]]()
+        for trial in trials:
+            self.add(trial)
+
+    def __iter__(self) -> Iterator[Trial]:
+        """Yield the trials that no other one beats."""
+        return iter(trial for trial, _ in self._members)
+
+    def add(self, trial: Trial) -> bool:
+        """Take in a trial, if it is complete and no other one beats it; whether it was."""
+        if trial.state(self.study) != "complete":
+            return False
+        values = trial.values()
+        if any(beats(own, values, self.study) for _, own in self._members):
+            return False
+        self._members = [(t, own) for t, own in self._members if not beats(values, own, self.study)]
+        self._members.append((trial, values))
+        return True

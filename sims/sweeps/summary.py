@@ -1,0 +1,126 @@
+"""A sweep's records as what its figures and its page show: trials with values, the front, importances, commands."""
+
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import optuna
+
+from localnoise.records import Record
+from localnoise.sims.reports.page import Content, Goal
+from localnoise.sims.reports.page import Trial as Shown
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.sweeps.keeping import Kept, study_in
+from localnoise.sims.sweeps.search import importance, quiet
+from localnoise.sims.sweeps.study import Study, spelled
+from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, goal, trials_of
+
+
+def content_of(path: Path) -> Content:
+    """Read a sweep's file, even one that is being written.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or no sweep's.
+    """
+    study, _ = study_in(path)
+    kept, records = Kept(path), list(RecordFile(path))
+    ended = [trial for trial in trials_of(records) if trial.state(study) != "running"]
+    references = {name: _reference(records, name) for name in ("none", "full")}
+    return Content(
+        title=f"Sweep “{study.name}”",
+        facts=_facts(study, records, ended),
+        goals=tuple(Goal(name=n, label=LABELS[n][0], unit=LABELS[n][1], best=BEST[n]) for n in study.goals),
+        trials=tuple(_shown(trial, study, references) for trial in ended),
+        front=tuple(trial.number for trial in Front(study, ended)),
+        importance=_importance(study, ended),
+        grids={trial.number: kept.grid(trial) for trial in ended if kept.grid(trial).exists()},
+    )
+
+
+def command_of(study: Study, trial: Trial) -> str:
+    """The command that tests a trial's grid, beside no noise and the full covariance, on the test images."""
+    threats = study.sources or [str(trial.parameters["source"])]
+    said = [
+        "localnoise compare",
+        f"--arms none,full,{spelled(trial.parameters).name}",
+        f"--threats {','.join(threats)}",
+        f"--budget {'standard' if study.data == 'full' else 'quick'}",
+        f"--seeds {study.seeds} --epochs {study.epochs}",
+    ]
+    if study.network != "v2" or study.activation != "tanh":
+        said.append(f"--network {study.network} --activation {study.activation}")
+    if "layer" in trial.parameters:
+        said.append(f"--layer {trial.parameters['layer']}")
+    return " ".join(said)
+
+
+def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) -> Shown:
+    values = trial.values()
+    if (share := _retention(trial, references)) is not None:
+        values["retention"] = share
+    return Shown(
+        number=trial.number,
+        state=trial.state(study),
+        parameters=trial.parameters,
+        values=values,
+        seeds=trial.seeds,
+        seconds=sum(record.seconds for record in trial.records),
+        peak_bytes=max(int(record.results.get("peak_bytes", 0)) for record in trial.records),
+        command=command_of(study, trial),
+        error=trial.error,
+    )
+
+
+def _place(record: Record) -> Any:
+    own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
+    return record.config["seed"], own["name"], own["level"]
+
+
+def _reference(records: list[Record], arm: str) -> dict[Any, float]:
+    """Robust accuracy of a baseline, by seed and source."""
+    own = [r for r in records if r.config.get("arm") == arm and "hyperparameters" not in r.config]
+    return {_place(record): goal("robust", record) for record in own if "error" not in record.results}
+
+
+def _retention(trial: Trial, references: dict[str, dict[Any, float]]) -> float | None:
+    """Share of the central method's gain that a trial keeps, on the cells that it shares with both baselines."""
+    none, full = references["none"], references["full"]
+    shared = [r for r in trial.records if "error" not in r.results and _place(r) in none and _place(r) in full]
+    if not shared:
+        return None
+    gain = mean(full[_place(record)] - none[_place(record)] for record in shared)
+    return mean(goal("robust", record) - none[_place(record)] for record in shared) / gain if gain > 0 else None
+
+
+def _importance(study: Study, ended: list[Trial]) -> dict[str, dict[str, float]]:
+    quiet()
+    rebuilt = optuna.create_study(directions=["maximize" if BEST[n] == "high" else "minimize" for n in study.goals])
+    for trial in ended:
+        if trial.state(study) == "complete":
+            values = trial.values()
+            rebuilt.add_trial(
+                optuna.trial.create_trial(
+                    params=trial.parameters,
+                    distributions={name: study.space[name].distribution for name in trial.parameters},
+                    values=[values[name] for name in study.goals],
+                )
+            )
+    return importance(rebuilt, study)
+
+
+def _facts(study: Study, records: list[Record], ended: list[Trial]) -> dict[str, str]:
+    counts = {state: sum(t.state(study) == state for t in ended) for state in ("complete", "pruned", "failed")}
+    codes = sorted({str(record.provenance["code"]) for record in records})
+    sources = ", ".join(study.sources) or "by trial"
+    return {
+        "Trials": ", ".join(f"{number} {state}" for state, number in counts.items() if number),
+        "Data": f"Fashion-MNIST, {study.data}",
+        "Judged on": f"{study.holdout:,} held-out training images, never on test images",
+        "Learned from, and judged against": sources,
+        "Seeds of a complete trial": str(study.seeds),
+        "Network": f"{study.network}, {study.activation}, {study.base_epochs} epochs, then {study.epochs} with noise",
+        "Search": f"{study.sampler}, pruning: {study.pruning}",
+        "Code": ", ".join(codes),
+    }

@@ -76,11 +76,14 @@ def main() -> None:
         errors.print(f"[bold red]error:[/] {type(error).__name__ if not str(error) else ''}", end="")
         errors.print(str(error), markup=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
+        if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+            raise
         errors.print("interrupted; finished work is kept, the same command goes on")
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
 
 
+_INTERRUPTED = 130
 _HELP = """Grids of processing units that learn structured noise from their neighbours, and the robustness it gives.
 
 Examples:

@@ -67,9 +67,7 @@ def crossed(
     out = []
     for seed in seeds:
         for source in sources:
-            fitting = [
-                arm for arm in arms if source.name in MODIFICATIONS or named(arm).causes == 1
-            ]
+            fitting = [arm for arm in arms if source.name in MODIFICATIONS or named(arm).causes == 1]
             out += [Cell(seed=seed, sources=(source,), arm=arm) for arm in fitting]
         if len(modifications) > 1:
             out += [Cell(seed=seed, sources=modifications, arm=arm) for arm in mixed_arms]

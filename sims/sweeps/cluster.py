@@ -1,14 +1,17 @@
 """Where trials run: processes of this machine, or a Dask cluster that somebody else started."""
 
 import logging
-import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 from localnoise.errors import ArgumentError, MissingDependencyError
 
 _WAIT = 10  # seconds for a scheduler to answer
+_STARTS = 5  # attempts to start the processes of this machine
+_LOOK = 2  # seconds between two looks at whether they all live
 _TIMES = 100  # workers that may die under a task before the scheduler gives it back
 
 
@@ -25,7 +28,7 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
     """
     try:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise MissingDependencyError("sweeps need dask: install it with pip install 'localnoise[sims]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the sweep itself
@@ -33,6 +36,7 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": _TIMES,
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.comm.timeouts.connect": _WAIT,
+        "distributed.deploy.lost-worker-timeout": _LOOK,
     }
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     environment = dict.fromkeys(names, str(threads))
@@ -48,18 +52,52 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
             with client:
                 yield client
             return
-        cluster = LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=":0",
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-            host="127.0.0.1",
-            local_directory=os.environ.get("TMPDIR", "/tmp") if os.name == "posix" else None,
-        )
-        with cluster, Client(cluster) as client:
+        with _started(workers) as cluster, Client(cluster) as client, _kept_up(cluster, client, workers):
             yield client
+
+
+def _started(workers: int) -> Any:
+    """A cluster of this machine's processes; where one dies while it starts, all are started again."""
+    from distributed import LocalCluster
+
+    for attempt in range(_STARTS):
+        try:
+            return LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+                host="127.0.0.1",
+                local_directory=tempfile.gettempdir(),
+            )
+        except RuntimeError:
+            if attempt == _STARTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _kept_up(cluster: Any, client: Any, workers: int) -> Iterator[None]:
+    """Start workers anew that are gone for good: a nanny gives up where its worker dies while it starts."""
+    over = Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK):
+            try:
+                if len(client.nthreads()) < workers:
+                    cluster.scale(workers)
+            except Exception:  # the cluster is closing, or busy: looked at again
+                continue
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def slots(client: Any) -> int:

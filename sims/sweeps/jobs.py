@@ -14,6 +14,7 @@ from localnoise import Bank, UnitGrid
 from localnoise.hardware import ChipGrid, Formats
 from localnoise.sims.data import Dataset, load, split
 from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.facts import facts
 from localnoise.sims.experiments.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def run(job: Job) -> Answer:
     try:
         _use(job.threads)
         result = _runner(job).run(job.cell)
-        values = result.values | {"energy": energy(result.noise)}
+        values = result.values | facts(_member(result.noise)) | {"energy": energy(result.noise)}
         file = _file(result.noise) if job.grid else b""
         return Answer(values=values, seconds=result.seconds, peak_bytes=_peak(), grid=file)
     except Exception:

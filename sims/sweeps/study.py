@@ -14,7 +14,7 @@ from localnoise.sims.arms import named as arm_named
 from localnoise.sims.arms.spelled import Spelled
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.experiments.matched import named
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.source import DRIFT, Source
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import GRID, Parameters, Part, Space, combinations
 
@@ -166,6 +166,9 @@ def _sentence(error: Any, text: str, place: str) -> str:
     """One error of pydantic's as line, field, value, what was expected."""
     path = [part for part in error["loc"] if part != "[key]"]
     what = str(error["msg"]).removeprefix("Value error, ")
+    if not path and what.partition("=")[0] in Study.model_fields:
+        path = [what.partition("=")[0]]
+        return f"{place}, line {line_of(text, path)}: {what}"
     field = ".".join(map(str, path)) or "study"
     if error["type"] == "missing":
         return f"{place}: {field} is missing: expected it at line {line_of(text, path)} or below"
@@ -182,15 +185,18 @@ def _try_all(study: Study, text: str, place: str) -> None:
         try:
             spelled(parameters)
             for source in study.sources_of(parameters):
+                if source.name == DRIFT:
+                    raise ArgumentError("source='drift' is no threat that a net can be judged against: take another")
                 if source.name in ATTACKS and study.attacked > study.holdout:
                     raise ArgumentError(f"attacked={study.attacked}: expected at most holdout={study.holdout}")
             if "layer" in parameters:
                 _check_layer(study, parameters["layer"])
         except ArgumentError as error:
             said = ", ".join(f"{name}={value}" for name, value in parameters.items())
-            named_in_it = next((name for name in parameters if name in str(error).split("=")[0]), "")
+            message = str(error)
+            about = next((name for name in parameters if f"{name}=" in message or f"'{name}'" in message), "")
             raise ArgumentError(
-                f"{place}, line {line_of(text, ('space', named_in_it))}: the combination {said} cannot be: {error}; "
+                f"{place}, line {line_of(text, ('space', about))}: the combination {said} cannot be: {message}; "
                 "take a value out, or say `when` it is asked for"
             ) from None
 

@@ -13,7 +13,7 @@ from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.sweeps.keeping import Kept, study_in
 from localnoise.sims.sweeps.search import importance, quiet
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, goal, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -28,14 +28,15 @@ def content_of(path: Path) -> Content:
     kept, records = Kept(path), list(RecordFile(path))
     ended = [trial for trial in trials_of(records) if trial.state(study) != "running"]
     references = {name: _reference(records, name) for name in ("none", "full")}
+    best = list(Front(study, ended))
     return Content(
         title=f"Sweep “{study.name}”",
-        facts=_facts(study, records, ended),
+        facts=_facts(study, records),
         goals=tuple(Goal(name=n, label=LABELS[n][0], unit=LABELS[n][1], best=BEST[n]) for n in study.goals),
         trials=tuple(_shown(trial, study, references) for trial in ended),
-        front=tuple(trial.number for trial in Front(study, ended)),
+        front=tuple(trial.number for trial in best),
         importance=_importance(study, ended),
-        grids={trial.number: kept.grid(trial) for trial in ended if kept.grid(trial).exists()},
+        grids={trial.number: kept.grid(trial) for trial in best if kept.grid(trial).exists()},
     )
 
 
@@ -81,7 +82,7 @@ def _place(record: Record) -> Any:
 def _reference(records: list[Record], arm: str) -> dict[Any, float]:
     """Robust accuracy of a baseline, by seed and source."""
     own = [r for r in records if r.config.get("arm") == arm and "hyperparameters" not in r.config]
-    return {_place(record): goal("robust", record) for record in own if "error" not in record.results}
+    return {_place(record): robust(record) for record in own if "error" not in record.results}
 
 
 def _retention(trial: Trial, references: dict[str, dict[Any, float]]) -> float | None:
@@ -91,7 +92,7 @@ def _retention(trial: Trial, references: dict[str, dict[Any, float]]) -> float |
     if not shared:
         return None
     gain = mean(full[_place(record)] - none[_place(record)] for record in shared)
-    return mean(goal("robust", record) - none[_place(record)] for record in shared) / gain if gain > 0 else None
+    return mean(robust(record) - none[_place(record)] for record in shared) / gain if gain > 0 else None
 
 
 def _importance(study: Study, ended: list[Trial]) -> dict[str, dict[str, float]]:
@@ -110,12 +111,10 @@ def _importance(study: Study, ended: list[Trial]) -> dict[str, dict[str, float]]
     return importance(rebuilt, study)
 
 
-def _facts(study: Study, records: list[Record], ended: list[Trial]) -> dict[str, str]:
-    counts = {state: sum(t.state(study) == state for t in ended) for state in ("complete", "pruned", "failed")}
+def _facts(study: Study, records: list[Record]) -> dict[str, str]:
     codes = sorted({str(record.provenance["code"]) for record in records})
     sources = ", ".join(study.sources) or "by trial"
     return {
-        "Trials": ", ".join(f"{number} {state}" for state, number in counts.items() if number),
         "Data": f"Fashion-MNIST, {study.data}",
         "Judged on": f"{study.holdout:,} held-out training images, never on test images",
         "Learned from, and judged against": sources,

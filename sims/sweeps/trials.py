@@ -133,7 +133,8 @@ class Trial:
 def values_of(records: Iterable[Record]) -> dict[str, float]:
     """Every goal: the mean over cells; {} if none ran."""
     good = [record for record in records if "error" not in record.results]
-    return {name: mean(goal(name, record) for record in good) for name in BEST} if good else {}
+    measured = {name: [goal(name, record) for record in good] for name in BEST}
+    return {name: mean(v for v in values if v is not None) for name, values in measured.items() if {*values} - {None}}
 
 
 def beats(one: dict[str, float], other: dict[str, float], study: Study) -> bool:
@@ -143,10 +144,16 @@ def beats(one: dict[str, float], other: dict[str, float], study: Study) -> bool:
     return min(less) >= 0 and max(less) > 0
 
 
-def goal(name: str, record: Record) -> float:
-    """One goal's value in one cell."""
-    if name != "robust":
-        return float(record.results.get(_PLACES[name], 0.0))
+def goal(name: str, record: Record) -> float | None:
+    """One goal's value in one cell; None where it has none, as no noise has no links."""
+    if name == "robust":
+        return robust(record)
+    value = record.results.get(_PLACES[name])
+    return None if value is None else float(value)
+
+
+def robust(record: Record) -> float:
+    """Accuracy against what a cell learned from."""
     own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
     return float(record.results[f"accuracy.{own['name']}@{own['level']:g}"])
 

@@ -1,0 +1,134 @@
+"""Study files: what ships is valid, what is wrong is named with its line, before anything runs."""
+
+import pytest
+
+from localnoise.errors import ArgumentError, LocalnoiseError
+from localnoise.sims.arms import named
+from localnoise.sims.arms.spelled import Spelled
+from localnoise.sims.sweeps import SHIPPED, load_study
+from localnoise.sims.sweeps.lines import line_of
+from localnoise.sims.sweeps.space import combinations
+from localnoise.sims.sweeps.study import parse_study
+
+STUDY = """name = "some"
+holdout = 200
+sources = ["rotate@2"]
+goals = ["robust", "bytes"]
+trials = 6
+
+[space]
+rule = ["moments", "lms"]
+rate = { low = 0.05, high = 0.5, log = true, when = { rule = ["lms"] } }
+
+[space.parents]
+low = 1
+high = 4
+"""
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_what_ships_is_valid_and_names_itself(name):
+    study, text = load_study(name)
+    assert study.name == name
+    assert "holdout" in text
+    assert len(list(combinations(study.space))) > 10
+
+
+def test_three_studies_ship():
+    assert set(SHIPPED) == {"quick", "rules", "bits-and-wires"}
+
+
+def test_a_condition_decides_what_is_asked():
+    study, _ = parse_study(STUDY, "some.toml")
+    found = list(combinations(study.space))
+    assert len(found) == 4 + 2 * 4  # of the continuous rate its bounds
+    assert all(("rate" in one) == (one["rule"] == "lms") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("trials = 6", "trials = 0", 5, "trials=0"),
+        ("trials = 6", "trails = 6", 5, "did you mean 'trials'"),
+        ('"moments", ', '"momets", ', 8, "did you mean 'moments'"),
+        ('"bytes"', '"bites"', 4, "goals.1='bites'"),
+        ('"bytes"', '"robust"', 4, "each goal once"),
+        ("rotate@2", "rotat@2", 3, "did you mean 'rotate'"),
+        ("rotate@2", "rotate@x", 3, "NAME@LEVEL"),
+        ("rotate@2", "drift", 7, "no threat"),
+        ("rotate@2", "pgd", 7, "attacked=300"),
+        ("high = 4", "high = 0", 11, "low=1 is above high=0"),
+        ("high = 0.5", "high = 2.5", 9, "rate=2.5"),
+        (', when = { rule = ["lms"] }', "", 9, "option of rule 'moments'"),
+        ('when = { rule = ["lms"] }', 'when = { parents = ["lms"] }', 7, "parents"),
+        ("low = 0.05", "low = 0.0", 9, "log needs low > 0"),
+        ("low = 1\n", "lo = 1\n", 12, "did you mean 'low'"),
+        ('sources = ["rotate@2"]', "", 1, "one of the two"),
+        ("trials = 6", 'trials = 6\nsampler = "grid"', 6, "continuous"),
+        ("trials = 6", 'trials = 6\npruning = "halving"', 6, "seeds >= 2"),
+        ("trials = 6", 'trials = 6\nbaselines = ["ful"]', 6, "did you mean 'full'"),
+        ("[space]\n", "[space]\nword_bits = [3]\n", 8, "word_bits=3"),
+        ("[space]\n", "[space]\nsignal_radius = 1\n", 8, "signal='none'"),
+        ("[space]\n", "[space]\nlayer = 9\n", 8, "layer=9"),
+        ("[space]\n", "[space]\nparrots = 9\n", 8, "parrots"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(old, new, line, said):
+    assert old in STUDY
+    with pytest.raises(ArgumentError) as caught:
+        parse_study(STUDY.replace(old, new, 1), "some.toml")
+    message = str(caught.value)
+    assert said in message
+    assert f"line {line}:" in message
+    assert "\n" not in message
+
+
+def test_no_toml_and_no_study():
+    with pytest.raises(ArgumentError, match="not TOML"):
+        parse_study("name = ", "some.toml")
+    with pytest.raises(ArgumentError, match="did you mean 'quick'"):
+        load_study("quik")
+    with pytest.raises(ArgumentError, match="no such file"):
+        load_study("nowhere.toml")
+
+
+def test_lines_of_tables_and_keys():
+    text = 'a = 1\n[b]\nc = { d = 2 }\n\n[b.e]\nf = 3\n# g = 4\n["b".h]\ni = 5'
+    places = [("a",), ("b",), ("b", "c", "d"), ("b", "e", "f"), ("b", "h", "i"), ("nothing",)]
+    assert [line_of(text, place) for place in places] == [1, 2, 3, 6, 9, 1]
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        Spelled(),
+        Spelled(rule="lms", rate=0.1, order="raster", radius=2, parents=8),
+        Spelled(signal="local", signal_radius=2, trace=0.5, scope="local"),
+        Spelled(weight_bits=4, word_bits=16, far=2, parents=8, rate=1e-5, rule="sign-lms"),
+    ],
+)
+def test_an_arm_spelled_out_is_read_back(spelled):
+    assert Spelled.parse(spelled.name) == spelled
+    assert named(spelled.name).label == spelled.label
+    assert "," not in spelled.name  # arms are separated by commas on the command line
+    assert " " not in spelled.name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("grid:order=rster", "did you mean 'raster'"),
+        ("grid:paents=4", "did you mean 'parents'"),
+        ("grid:parents=four", "expected a whole number"),
+        ("grid:rate=fast:rule=lms", "expected a number"),
+        ("grid:rate=0.1", "option of rule 'moments'"),
+        ("grid:far=4:parents=4", "far=4"),
+        ("grid:weight_bits=1", "weight_bits=1"),
+        ("grid:trace=-1", "trace=-1"),
+        ("grid:signal=local:scope=local", "expected a trace"),
+        ("gird:order=raster", "expected one of"),
+    ],
+)
+def test_an_arm_that_cannot_be_is_refused(name, said):
+    with pytest.raises(LocalnoiseError, match=said):
+        named(name)

@@ -1,0 +1,213 @@
+"""A sweep as a user meets it: a few real trials on a few hundred images, interrupted, resumed, read and reported."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+import localnoise as ln
+from localnoise.errors import ArgumentError
+from localnoise.records import Record
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.sweeps import jobs
+from localnoise.sims.sweeps.search import Search
+from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.summary import content_of
+from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_of, settings_of
+
+STUDY = """name = "tiny"
+data = "full"
+holdout = 100
+seeds = 2
+base_epochs = 1
+epochs = 1
+displaced = 100
+sources = ["rotate@2"]
+goals = ["robust", "bytes", "energy"]
+sampler = "grid"
+trials = 4
+
+[space]
+rule = ["lms", "sign-lms"]
+parents = [1, 2]
+rate = { values = [1e30], when = { rule = ["sign-lms"] } }  # a field that amplifies without end
+weight_bits = 6
+"""
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "localnoise.sims.cli", *map(str, arguments)]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, env=environment, check=False, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def swept(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A sweep that was interrupted once it had a record, and resumed."""
+    folder = tmp_path_factory.mktemp("sweep")
+    (folder / "tiny.toml").write_text(STUDY)
+    out = folder / "tiny.h5"
+    arguments = ("sweep", folder / "tiny.toml", "--out", out, "--data-dir", small_dir, "--workers", 2, "--resume")
+    with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True) as first:
+        while first.poll() is None and (not out.exists() or len(ln.read_records(out)) < 3):
+            time.sleep(0.1)
+        first.send_signal(signal.SIGINT)
+        assert "the same command goes on" in first.communicate(timeout=60)[1]
+        assert first.returncode == 130
+    kept = len(ln.read_records(out))
+    assert 3 <= kept < 13
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(ln.read_records(out)) > kept
+    return out, done.stdout
+
+
+def test_a_sweep_goes_on_after_an_interruption_and_records_failures(swept: tuple[Path, str]) -> None:
+    out, printed = swept
+    assert "4 trials, 0 pruned, 2 failed" in printed
+    assert "multiscale lms K=1 6-bit weights, 12-bit words" in printed
+    table = pd.DataFrame(ln.read_records(out))
+    trials = table[table["config.hyperparameters.rule"].notna()]
+    assert len(trials) == 2 * 2 + 2  # two seeds of lms, and the first of sign-lms, which failed
+    failed = trials[trials["error"].notna()]
+    assert set(failed["config.hyperparameters.rule"]) == {"sign-lms"}
+    assert failed["error"].str.contains("Traceback").all()
+    good = trials[trials["error"].isna()]
+    assert (good["peak_bytes"] > 1e8).all()
+    assert (good["seconds"] > 0).all()
+    assert good["energy"].nunique() == 2
+    assert (good["config.study"] == "tiny").all()
+    assert set(table["config.arm"].dropna()) >= {"none", "full"}
+    assert not table["config.fingerprint"].duplicated().iloc[1]  # the study's own record has none
+
+
+def test_trials_are_judged_on_held_out_images_alone(swept: tuple[Path, str], small_dir: Path) -> None:
+    whole, held = jobs.load("full", small_dir), jobs.held_out("full", 100, small_dir)
+    seen = {image.tobytes() for image in (*held.train_images, *held.test_images)}
+    assert seen == {image.tobytes() for image in whole.train_images}
+    assert len(held.test_images) == 100
+    recorded = {r.config["fingerprint"] for r in RecordFile(swept[0]) if "fingerprint" in r.config}
+    assert recorded == {held.fingerprint}
+
+
+def test_a_trial_is_the_cell_that_its_record_says(swept: tuple[Path, str], small_dir: Path) -> None:
+    """Run one cell again in this process: the same network, the same numbers."""
+    study, _ = parse_study(STUDY, "tiny.toml")
+    settings = settings_of(study, jobs.held_out("full", 100, small_dir).fingerprint)
+    parameters = {"rule": "lms", "parents": 2, "weight_bits": 6}
+    (cell,) = cells_of(study, parameters, 1)
+    job = jobs.Job(cell=cell, settings=settings, holdout=100, data_dir=str(small_dir), grid=True)
+    answer = jobs.run(job)
+    config = config_of(study, cell, settings, parameters)
+    (record,) = [r for r in RecordFile(swept[0]) if r.config == config]
+    for name in ("accuracy.clean", "accuracy.rotate@2", "bytes_per_unit", "energy", "noise.links"):
+        assert record.results[name] == answer.values[name], name
+    assert answer.grid[:4] == b"\x89HDF"
+
+
+def test_the_report_of_a_sweep(swept: tuple[Path, str], tmp_path: Path) -> None:
+    out, _ = swept
+    content = content_of(out)
+    states = [trial.state for trial in content.trials]
+    assert sorted(states) == ["complete", "complete", "failed", "failed"]
+    assert set(content.grids) == set(content.front)
+    complete = [trial for trial in content.trials if trial.state == "complete"]
+    assert {"robust", "bytes", "energy", "links", "retention"} <= set(complete[0].values)
+    records = list(RecordFile(out))
+    none, full = (
+        np.array([r.results["accuracy.rotate@2"] for r in records if r.config.get("arm") == arm])
+        for arm in ("none", "full")
+    )
+    gain = full.mean() - none.mean()
+    for trial in complete:
+        if gain > 0:
+            assert np.isclose(trial.values["retention"], (trial.values["robust"] - none.mean()) / gain)
+    done = run("report", out, "-o", tmp_path / "page.html", "--figures", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "grid:rule=lms:parents=" in (tmp_path / "page.html").read_text()
+    assert {path.name for path in tmp_path.glob("*.png")} >= {"front.png", "parallel.png", "retention.png"}
+
+
+def test_bad_input_is_one_sentence(swept: tuple[Path, str], tmp_path: Path) -> None:
+    study = swept[0].with_suffix(".toml")
+    for arguments, said in (
+        (("sweep", "quik"), "did you mean 'quick'"),
+        (("sweep", "quick", "--workers", "0"), "workers"),
+        (("sweep", study, "--out", swept[0], "--data-dir", tmp_path), "does not hold train-images"),
+        (("sweep", "quick", "--out", tmp_path / "a.h5", "--storage", "nosql://x"), "storage='nosql://x'"),
+        (("sweep", "quick", "--out", tmp_path / "b.h5", "--scheduler", "tcp://127.0.0.1:1"), "does not answer"),
+        (("report", tmp_path / "none.h5"), "no such file"),
+        (("report", Path(ln.__file__)), "HDF5"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 1, (arguments, done.stderr)
+        assert said in done.stderr.replace("\n", " "), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "grid", "random"])
+@pytest.mark.parametrize("url", [False, True])
+def test_every_sampler_exhausts_a_finite_space_without_repeats(sampler: str, url: bool, tmp_path: Path) -> None:
+    text = STUDY.replace('"grid"', f'"{sampler}"').replace("[1, 2]", "{ low = 1, high = 5 }")
+    study, _ = parse_study(text, "tiny.toml")
+    search, found = Search(study, f"sqlite:///{tmp_path}/o.db" if url else str(tmp_path / "o.journal")), []
+    while (given := search.next()) is not None:
+        number, parameters = given
+        found.append(parameters)
+        search.tell(number, _trial(study, number, parameters, 0.5))
+    assert len(found) == 10
+    assert len({str(sorted(one.items())) for one in found}) == 10
+
+
+def test_halving_ends_trials_that_most_others_beat(tmp_path: Path) -> None:
+    study, _ = parse_study(STUDY.replace('"grid"', '"grid"\npruning = "halving"'), "tiny.toml")
+    search, pruned = Search(study, str(tmp_path / "o.journal")), []
+    for turn, accuracy in enumerate((0.9, 0.1, 0.95, 0.2)):
+        number, parameters = search.next() or (0, {})
+        trial, shadow = _trial(study, number, parameters | {"parents": 1}, accuracy, seeds=1), search.begin_pruning()
+        if search.prune(shadow, trial, 0):
+            pruned.append(turn)
+            trial.records[-1].results["pruned"] = 1
+        search.tell(number, trial, shadow)
+    assert pruned == [1, 3]
+
+
+def test_the_front_is_what_no_trial_beats() -> None:
+    study, _ = parse_study(STUDY.replace('"robust", "bytes", "energy"', '"robust", "bytes"'), "tiny.toml")
+    rng = np.random.default_rng(0)
+    trials = [_trial(study, n, {"rule": "lms", "parents": n + 1}, float(rng.random())) for n in range(60)]
+    for trial in trials:
+        for record in trial.records:
+            record.results["bytes_per_unit"] = float(rng.integers(1, 9))
+    values = [trial.values() for trial in trials]
+    slow = [t.number for t, own in zip(trials, values, strict=True) if not any(beats(o, own, study) for o in values)]
+    assert sorted(trial.number for trial in Front(study, trials)) == slow
+    assert 1 < len(slow) < 9
+
+
+def test_an_unknown_storage_is_refused(tmp_path: Path) -> None:
+    study, _ = parse_study(STUDY, "tiny.toml")
+    with pytest.raises(ArgumentError, match="cannot be opened"):
+        Search(study, "postgresql://nobody@127.0.0.1:1/none")
+    assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+
+
+def _trial(study, number: int, parameters: dict, accuracy: float, seeds: int = 2) -> Trial:
+    records = []
+    for seed in range(seeds):
+        (cell,) = cells_of(study, parameters, seed)
+        results = {"accuracy.clean": 0.8, "accuracy.rotate@2": accuracy, "bytes_per_unit": 4.0, "energy": 1.0}
+        records.append(Record(config_of(study, cell, settings_of(study, "f"), parameters), results, {}, 1.0))
+    return Trial(number, parameters, records)

@@ -23,7 +23,7 @@ demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run t
 demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and an FPGA, and prove it to the bit
 	@$(BIN)/localnoise demo-chip
 
-test: $(VENV)/.dev  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
+test: $(VENV)/.dev $(VENV)/.browser  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
 	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
 	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(PYTEST_ARGS)
 
@@ -45,6 +45,13 @@ types: installed  ## check the types of the installed package
 
 imports: installed  ## check which way imports point
 	@cd build/installed && ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache --no-logo
+
+# The page of a sweep is tested in Chromium: the system's, else Debian's package, else the one that Playwright downloads.
+$(VENV)/.browser: $(VENV)/.dev
+	@command -v chromium >/dev/null || { echo "==> Installing Chromium, in which pages are tested: about a minute"; \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 || \
+	$(BIN)/playwright install chromium || echo "No browser could be installed: the tests of pages will fail" >&2; }
+	@touch $@
 
 clean:  ## remove .venv, builds and caches
 	@rm -rf $(VENV) .nox build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -104,7 +104,7 @@ def run(job: Job) -> Answer:
         _use(job.threads)
         result = _runner(job).run(job.cell)
         values = result.values | facts(_member(result.noise)) | {"energy": energy(result.noise)}
-        file = _file(result.noise) if job.grid else b""
+        file = _file(result.noise, job.cell) if job.grid else b""
         return Answer(values=values, seconds=result.seconds, peak_bytes=_peak(), grid=file)
     except Exception:
         text = traceback.format_exc()[-_MOST:]
@@ -135,10 +135,11 @@ def _member(noise: Any) -> Any:
     return noise.members[0] if isinstance(noise, Bank) else noise
 
 
-def _file(noise: Any) -> bytes:
+def _file(noise: Any, cell: Cell) -> bytes:
     one = _member(noise)
     if not isinstance(one, (UnitGrid, ChipGrid)):
         return b""
+    one.provenance |= cell.provenance()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grid.h5"
         one.save(path, state=False)

@@ -42,7 +42,7 @@ class Kept:
 
     def grid(self, trial: Trial) -> Path:
         """File of a trial's grid (its first seed and source)."""
-        return self.grids / f"trial-{trial.number:05d}.h5"
+        return self.grids / f"{trial.key}.h5"
 
     def begin(self, study: Study, text: str, *, resume: bool) -> None:
         """Write the study as the first record, or hold it against the one that is there.

@@ -38,7 +38,6 @@ class _Running:
     shadow: Any
     seed: int = 0
     open: set[str] = field(default_factory=set)
-    grid: bytes = b""
 
 
 @dataclass
@@ -150,7 +149,7 @@ class Sweep:
             holdout=self.study.holdout,
             data_dir=None if self.data_dir is None else str(self.data_dir),
             threads=self.threads,
-            grid=running is not None and running.seed == 0,
+            grid=running is not None and running.seed == 0 and not running.open - {key(config)},
         )
         self._submit(finished, job, config, running, 0)
 
@@ -191,8 +190,9 @@ class Sweep:
             entries.append((config, results, answer.seconds))
             return
         running.open.discard(key(config))
-        running.grid = running.grid or answer.grid
         running.trial.records.append(Record(config, results, {}, answer.seconds))
+        if answer.grid and not self.front.beaten(running.trial.values()):
+            self.kept.keep_grid(running.trial, answer.grid)  # before the record, which says that the cell is done
         if not running.open:
             ended.append(running)
             if not running.trial.error and self.search.prune(running.shadow, running.trial, running.seed):
@@ -208,16 +208,14 @@ class Sweep:
             return
         self.search.tell(running.number, trial, running.shadow)
         del self._under_way[name_of(trial.parameters)]
-        if self._count(trial):
-            self.kept.keep_grid(trial, running.grid)
+        self._count(trial)
 
-    def _count(self, trial: Trial) -> bool:
-        """Count a trial that has ended; whether it is on the front."""
+    def _count(self, trial: Trial) -> None:
         state = trial.state(self.study)
         self.counts.done += state != "running"
         self.counts.failed += state == "failed"
         self.counts.pruned += state == "pruned"
-        return self.front.add(trial)
+        self.front.add(trial)
 
 
 def _with_network(work: Callable[[jobs.Job], jobs.Answer], job: jobs.Job, network: bytes) -> jobs.Answer:

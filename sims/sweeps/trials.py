@@ -1,5 +1,6 @@
 """Trials: hyperparameters as cells to run, and cells' records as trials with a value for every goal."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -102,6 +103,11 @@ class Trial:
     records: list[Record] = field(default_factory=list)
 
     @property
+    def key(self) -> str:
+        """Ten hex digits of its hyperparameters: the same before and after an interruption."""
+        return hashlib.sha256(name_of(self.parameters).encode()).hexdigest()[:10]
+
+    @property
     def error(self) -> str:
         """Text of the first cell that failed; "" if none did."""
         return next((str(r.results["error"]) for r in self.records if "error" in r.results), "")
@@ -180,13 +186,13 @@ class Front:
         """Yield the trials that no other one beats."""
         return iter(trial for trial, _ in self._members)
 
-    def add(self, trial: Trial) -> bool:
-        """Take in a trial, if it is complete and no other one beats it; whether it was."""
-        if trial.state(self.study) != "complete":
-            return False
+    def beaten(self, values: dict[str, float]) -> bool:
+        """Whether a trial on the front beats these values."""
+        return any(beats(own, values, self.study) for _, own in self._members)
+
+    def add(self, trial: Trial) -> None:
+        """Take in a trial, if it is complete and no other one beats it."""
         values = trial.values()
-        if any(beats(own, values, self.study) for _, own in self._members):
-            return False
-        self._members = [(t, own) for t, own in self._members if not beats(values, own, self.study)]
-        self._members.append((trial, values))
-        return True
+        if trial.state(self.study) == "complete" and not self.beaten(values):
+            self._members = [(t, own) for t, own in self._members if not beats(values, own, self.study)]
+            self._members.append((trial, values))

@@ -11,7 +11,9 @@ from localnoise.sims.console import console
 def report(
     record: Annotated[Path, typer.Argument(help="HDF5 file that `localnoise sweep` writes or wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
-    figures: Annotated[Path | None, typer.Option(help="Folder for figures for print.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for figures for print, and the front as table.md.")
+    ] = None,
 ) -> None:
     """Write one self-contained page of a sweep, also of one that is still running, and figures.
 
@@ -23,10 +25,12 @@ def report(
     """
     from localnoise.sims.reports.page import write_page
     from localnoise.sims.reports.sweeping import figures as draw
-    from localnoise.sims.sweeps.summary import content_of
+    from localnoise.sims.sweeps.summary import content_of, markdown
 
     content = content_of(record)
     drawn = draw(content, figures) if figures is not None and content.trials else []
+    if figures is not None and drawn:
+        (figures / "table.md").write_text(markdown(record) + "\n")
     write_page(content, output)
     size = output.stat().st_size / 2**20
     console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")

@@ -17,6 +17,7 @@ from localnoise.sims.reports import comparing, deployed, fitting, heat, own, sid
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
+from localnoise.sims.sweeps.summary import markdown
 from localnoise.sims.transfer import spelled
 
 ROOT = Path(__file__).parents[1]
@@ -174,3 +175,10 @@ def test_chip_nets_are_those_of_their_record(arms, sources, columns):
 
 def test_fits_are_those_of_the_profiles():
     assert fitting.markdown() in README
+
+
+@pytest.mark.parametrize("study", ["rules", "bits-and-wires"])
+def test_fronts_are_those_of_their_record(study):
+    table = markdown(PUBLISHED / f"sweep-{study}.h5")
+    assert table.count("moments") > 8
+    assert table in README

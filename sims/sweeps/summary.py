@@ -7,13 +7,17 @@ from typing import Any
 import optuna
 
 from localnoise.records import Record
+from localnoise.sims.arms import named
+from localnoise.sims.reports.intervals import over_seeds
 from localnoise.sims.reports.page import Content, Goal
 from localnoise.sims.reports.page import Trial as Shown
 from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.tables import share
+from localnoise.sims.sweeps.display import described
 from localnoise.sims.sweeps.keeping import Kept, study_in
 from localnoise.sims.sweeps.search import importance, quiet
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of, values_of
 
 
 def content_of(path: Path) -> Content:
@@ -123,3 +127,33 @@ def _facts(study: Study, records: list[Record]) -> dict[str, str]:
         "Search": f"{study.sampler}, pruning: {study.pruning}",
         "Code": ", ".join(codes),
     }
+
+
+def markdown(path: Path) -> str:
+    """The front as a Markdown table, best of the first goal first, and the baselines; 95 % intervals over seeds."""
+    study, _ = study_in(path)
+    records = list(RecordFile(path))
+    names = list(dict.fromkeys([*study.goals, "clean"]))
+    heads = [" / ".join(filter(None, LABELS[name])) for name in names]
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(names)]
+    first, sign = study.goals[0], -1 if BEST[study.goals[0]] == "high" else 1
+    best = sorted(Front(study, trials_of(records)), key=lambda trial: sign * trial.values()[first])
+    rows = [(described(trial), trial.records) for trial in best]
+    for arm in study.baselines:
+        own = [r for r in records if r.config.get("arm") == arm and "hyperparameters" not in r.config]
+        rows.append((named(arm).label, own))
+    return "\n".join([*lines, *(_row(label, own, names) for label, own in rows)])
+
+
+def _row(label: str, records: list[Record], names: list[str]) -> str:
+    values, cells = values_of(records), []
+    for name in names:
+        if name not in ("robust", "clean"):
+            uncounted = name == "energy" and not values.get(name)  # of what is no grid
+            cells.append("" if uncounted else f"{values.get(name, 0.0):,.0f}")
+            continue
+        seeds = sorted({record.config["seed"] for record in records})
+        means = [values_of(r for r in records if r.config["seed"] == seed)[name] for seed in seeds]
+        spread = over_seeds(means, records[0].config["holdout"])
+        cells.append(f"{share(spread.mean)} ±{share(spread.half_width)}")
+    return f"| {label} | " + " | ".join(cells) + " |"

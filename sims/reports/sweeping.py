@@ -35,6 +35,8 @@ def fronts(content: Content, path: Path) -> Path:
             for state, (colour, mark) in _LOOK.items():
                 some = [t for t in content.trials if t.state == state]
                 x, y = ([t.values[g.name] for t in some] for g in (other, first))
+                if not some:
+                    continue
                 axes.plot(x, y, mark, ms=4, color=colour, label=f"{state} ({len(some)})", ls="")
             best = sorted(
                 (t.values[other.name], t.values[first.name]) for t in content.trials if t.number in content.front

@@ -72,7 +72,9 @@ def described(trial: Trial) -> str:
 
 def number(name: str, value: float) -> str:
     """A goal's value as text."""
-    return f"{value:.3f}".removeprefix("0") if name in ("robust", "clean") else f"{value:,.0f}"
+    if name in ("robust", "clean"):
+        return f"{value:.3f}".removeprefix("0")
+    return f"{value:.2f}" if name == "energy" else f"{value:,.0f}"
 
 
 def _heading(name: str) -> str:

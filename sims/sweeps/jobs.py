@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from localnoise import Bank, UnitGrid
@@ -24,6 +26,7 @@ _HELD = 3  # seeds and layers whose activations a worker keeps: 0.7 GB each on t
 _SIZES = {"parameters": 1, "bytes_per_unit": 4.0, "energy": 1.0, "noise.links": 1, "noise.wire_length": 1}
 _MOST = 12_000  # characters of an error: an HDF5 attribute holds 64 KiB
 _runners: "OrderedDict[Any, Runner]" = OrderedDict()
+_alone = Lock()  # a worker of several threads runs one job at a time: torch's threads and the runners are its process's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,26 +92,25 @@ def _held_out(data: str, holdout: int, data_dir: str | None) -> Dataset:
 
 def train(job: Job) -> bytes:
     """Train the network of the job's seed; returns its file."""
-    _use(job.threads)
-    bench = _runner(job).bench(job.cell.seed)
-    return bench.base_path.read_bytes()
+    with _alone:
+        _use(job.threads)
+        return _runner(job).bench(job.cell.seed).base_path.read_bytes()
 
 
 def run(job: Job) -> Answer:
     """Learn the noise, retrain, test on the held-out images."""
-    from time import perf_counter
-
     began = perf_counter()
-    _forget_peak()
-    try:
-        _use(job.threads)
-        result = _runner(job).run(job.cell)
-        values = result.values | facts(_member(result.noise)) | {"energy": energy(result.noise)}
-        file = _file(result.noise, job.cell) if job.grid else b""
-        return Answer(values=values, seconds=result.seconds, peak_bytes=_peak(), grid=file)
-    except Exception:
-        text = traceback.format_exc()[-_MOST:]
-        return Answer(values={}, seconds=perf_counter() - began, peak_bytes=_peak(), error=text)
+    with _alone:
+        _forget_peak()
+        try:
+            _use(job.threads)
+            result = _runner(job).run(job.cell)
+            values = result.values | facts(_member(result.noise)) | {"energy": energy(result.noise)}
+            file = _file(result.noise, job.cell) if job.grid else b""
+            return Answer(values=values, seconds=result.seconds, peak_bytes=_peak(), grid=file)
+        except Exception:
+            text = traceback.format_exc()[-_MOST:]
+            return Answer(values={}, seconds=perf_counter() - began, peak_bytes=_peak(), error=text)
 
 
 def energy(noise: Any) -> float:

@@ -44,7 +44,7 @@ class Study(BaseModel):
     baselines : list of str
         Arms that are run first, for comparison.
     goals : list of str
-        "robust", "clean": accuracies; "bytes": of parameters a unit; "energy": pJ a draw by the 45 nm table, at the
+        "robust", "clean": accuracies; "bytes": of parameters a unit; "energy": µJ a draw by the 45 nm table, at the
         trial's bits (8-bit weights, 12-bit words where it has none); "links", "wire": their number, their length.
     sampler, pruning : str
         "tpe", "nsga2", "grid" or "random"; "halving" ends a trial at a seed by the number of others that beat it there.

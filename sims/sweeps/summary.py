@@ -13,7 +13,7 @@ from localnoise.sims.reports.page import Content, Goal
 from localnoise.sims.reports.page import Trial as Shown
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.tables import share
-from localnoise.sims.sweeps.display import described
+from localnoise.sims.sweeps.display import described, number
 from localnoise.sims.sweeps.keeping import Kept, study_in
 from localnoise.sims.sweeps.search import importance, quiet
 from localnoise.sims.sweeps.study import Study, spelled
@@ -150,7 +150,7 @@ def _row(label: str, records: list[Record], names: list[str]) -> str:
     for name in names:
         if name not in ("robust", "clean"):
             uncounted = name == "energy" and not values.get(name)  # of what is no grid
-            cells.append("" if uncounted else f"{values.get(name, 0.0):,.0f}")
+            cells.append("" if uncounted else number(name, values.get(name, 0.0)))
             continue
         seeds = sorted({record.config["seed"] for record in records})
         means = [values_of(r for r in records if r.config["seed"] == seed)[name] for seed in seeds]

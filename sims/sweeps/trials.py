@@ -22,7 +22,7 @@ LABELS = {
     "robust": ("robust accuracy", ""),
     "clean": ("clean accuracy", ""),
     "bytes": ("parameters per unit", "B"),
-    "energy": ("energy per draw", "pJ"),
+    "energy": ("energy per draw", "µJ"),
     "links": ("links", ""),
     "wire": ("wire length", "unit pitches"),
 }
@@ -155,7 +155,9 @@ def goal(name: str, record: Record) -> float | None:
     if name == "robust":
         return robust(record)
     value = record.results.get(_PLACES[name])
-    return None if value is None else float(value)
+    if value is None:
+        return None
+    return 1e-6 * float(value) if name == "energy" else float(value)  # records have it in pJ
 
 
 def robust(record: Record) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from distributed import LocalCluster
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
@@ -141,6 +142,16 @@ def test_the_report_of_a_sweep(swept: tuple[Path, str], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "grid:rule=lms:parents=" in (tmp_path / "page.html").read_text()
     assert {path.name for path in tmp_path.glob("*.png")} >= {"front.png", "parallel.png", "retention.png"}
+
+
+def test_a_scheduler_that_runs_elsewhere_is_used(small_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(STUDY)
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", memory_limit=0) as cluster:
+        arguments = ("sweep", tmp_path / "tiny.toml", "--out", tmp_path / "t.h5", "--data-dir", small_dir)
+        done = run(*arguments, "--trials", 1, "--scheduler", cluster.scheduler_address)
+        assert done.returncode == 0, done.stderr
+        assert "1 trials, 0 pruned" in done.stdout
+        assert len(cluster.scheduler.workers) == 1  # it lives on: its jobs were the sweep's, it is not
 
 
 def test_bad_input_is_one_sentence(swept: tuple[Path, str], tmp_path: Path) -> None:

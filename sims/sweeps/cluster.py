@@ -62,7 +62,7 @@ def _started(workers: int) -> Any:
 
     for attempt in range(_STARTS):
         try:
-            return LocalCluster(  # type: ignore[no-untyped-call]
+            return LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
@@ -102,7 +102,7 @@ def _kept_up(cluster: Any, client: Any, workers: int) -> Iterator[None]:
 
 def slots(client: Any) -> int:
     """How many jobs run at once: the threads of all workers, at least one."""
-    return max(sum(client.nthreads().values()), 1)
+    return max(sum(map(int, client.nthreads().values())), 1)
 
 
 def _short(error: Exception) -> str:

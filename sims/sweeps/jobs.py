@@ -1,5 +1,6 @@
 """What a worker does: train a seed's network, or run one cell of a trial. Values come back, never an exception."""
 
+import os
 import resource
 import sys
 import tempfile
@@ -176,7 +177,7 @@ def _use(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, int(os.environ.get("NUMBA_NUM_THREADS", os.cpu_count() or 1))))
 
 
 def _forget_peak() -> None:

@@ -15,7 +15,8 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
     >>> line_of('trials = 3\n[space]\nrule = ["lms"]', ("space", "rule", 0))
     3
     """
-    found, depth, table = 1, 0, ()
+    found, depth = 1, 0
+    table: tuple[str, ...] = ()
     wanted = [str(part) for part in place]
     for number, line in enumerate(text.splitlines(), 1):
         if match := _TABLE.match(line):

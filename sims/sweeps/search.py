@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from localnoise.errors import ArgumentError
@@ -229,9 +230,9 @@ def _open(study: Study, storage: str) -> optuna.Study:
 
 
 def _journal(path: str) -> optuna.storages.JournalStorage:
-    lock = optuna.storages.journal.JournalFileOpenLock(path)
+    lock = JournalFileOpenLock(path)
     Path(path + ".lock").unlink(missing_ok=True)  # a killed sweep's; a second sweep is refused before
     place = Path(path)
     if place.exists() and not (content := place.read_bytes()).endswith(b"\n"):  # killed while it wrote a line
         place.write_bytes(content[: content.rfind(b"\n") + 1])
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path, lock))
+    return optuna.storages.JournalStorage(JournalFileBackend(path, lock))

@@ -83,7 +83,7 @@ class Part(BaseModel):
     def suggest(self, name: str, trial: BaseTrial) -> Value:
         """What the sampler suggests."""
         if self.values is not None:
-            return trial.suggest_categorical(name, self.values)  # type: ignore[arg-type,return-value]
+            return trial.suggest_categorical(name, self.values)  # type: ignore[return-value]
         assert self.low is not None
         assert self.high is not None
         if isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float):

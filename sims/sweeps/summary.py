@@ -133,7 +133,7 @@ def markdown(path: Path) -> str:
     """The front as a Markdown table, best of the first goal first, and the baselines; 95 % intervals over seeds."""
     study, _ = study_in(path)
     records = list(RecordFile(path))
-    names = list(dict.fromkeys([*study.goals, "clean"]))
+    names: list[str] = list(dict.fromkeys([*study.goals, "clean"]))
     heads = [" / ".join(filter(None, LABELS[name])) for name in names]
     lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(names)]
     first, sign = study.goals[0], -1 if BEST[study.goals[0]] == "high" else 1

@@ -42,6 +42,7 @@ def sweep(
     """
     import os
 
+    from localnoise.sims.experiments.stopping import asked_to_stop
     from localnoise.sims.sweeps.cluster import connected
     from localnoise.sims.sweeps.display import Display, front_table
     from localnoise.sims.sweeps.keeping import Kept, alone
@@ -55,7 +56,7 @@ def sweep(
     each = as_count("threads", threads, 1)
     kept = Kept(out or Path("results/sweep") / f"{plan.name}.h5")
     settings = prepared(plan, data_dir)
-    with alone(kept.path):
+    with asked_to_stop() as asked, alone(kept.path):
         kept.begin(plan, text, resume=resume)
         if not mix:
             kept.file.refuse_to_mix(settings.fingerprint)
@@ -63,7 +64,7 @@ def sweep(
         with connected(scheduler, many, each) as client, Display(plan) as display:
             running = Sweep(plan, kept, search, client, settings, data_dir, each)
             search.restore(list(running.trials.values()))
-            running.run(display)
+            running.run(display, asked)
     counts = running.counts
     show(front_table(list(running.front), plan))
     if counts.done < plan.trials:

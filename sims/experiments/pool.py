@@ -3,14 +3,13 @@
 import multiprocessing
 import os
 import queue
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.managers import SyncManager
 from pathlib import Path
-from threading import Thread, current_thread, main_thread
+from threading import Thread
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -20,6 +19,7 @@ from localnoise.sims.console import errors, progress
 from localnoise.sims.data import load
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.stopping import asked_to_stop
 from localnoise.sims.reports.records import RecordFile, key
 
 Keep = Callable[[Cell, Any], None]
@@ -86,7 +86,7 @@ def run(
                         )
 
         start = (settings, folder, data_dir, messages, stop, keep)
-        with _asked_to_stop() as asked, ProcessPoolExecutor(jobs, context, _prepare, start) as pool:
+        with asked_to_stop() as asked, ProcessPoolExecutor(jobs, context, _prepare, start) as pool:
             training = {pool.submit(_train, seed): seed for seed in sorted({cell.seed for cell in todo})}
             pending: set[Future[None]] = set(training)
             try:
@@ -124,31 +124,6 @@ def _one_thread_each() -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """Signals that ask to stop are noted, not raised: raised inside a finaliser, Python would drop the exception.
-
-    A second one is taken at once, as before.
-    """
-    asked: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if current_thread() is not main_thread():  # only the main thread may set handlers, and only it gets signals
-        yield asked
-        return
-
-    def note(number: int, frame: object) -> None:
-        asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    try:
-        for number in before:
-            signal.signal(number, note)
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _end_with_parent() -> None:

@@ -1,8 +1,9 @@
 """The loop of a sweep, in the client: ask, send, record, tell. Workers compute; this process alone writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from localnoise.records import Record
@@ -87,8 +88,8 @@ class Sweep:
         self._under_way: dict[str, _Running] = {}
         self._sent: dict[Any, tuple[jobs.Job, dict[str, Any], _Running | None, int]] = {}
 
-    def run(self, tell: Callable[["Sweep"], None] = lambda sweep: None) -> None:
-        """Run what is missing; `tell` is called after every change."""
+    def run(self, tell: Callable[["Sweep"], None] = lambda sweep: None, asked: Sequence[int] = ()) -> None:
+        """Run what is missing; `tell` is called after every change, and `asked` to stop looked at between them."""
         from distributed import as_completed
 
         finished = as_completed()
@@ -101,7 +102,7 @@ class Sweep:
         while self._sent:
             entries: list[Entry] = []
             ended: list[_Running] = []
-            for future in finished.next_batch():
+            for future in _batch(finished, asked):
                 self._take(finished, future, entries, ended)
             self.kept.add(entries)  # recorded before the search is told: what is told is never lost
             for running in ended:
@@ -216,6 +217,17 @@ class Sweep:
         self.counts.failed += state == "failed"
         self.counts.pruned += state == "pruned"
         self.front.add(trial)
+
+
+def _batch(finished: Any, asked: Sequence[int]) -> list[Any]:
+    """Futures that are done, at least one; waits for it, and looks at `asked` meanwhile."""
+    pause = 0.001
+    while not (batch := finished.next_batch(block=False)) and not asked:
+        sleep(pause)
+        pause = min(2 * pause, 0.05)
+    if asked:
+        raise KeyboardInterrupt
+    return list(batch)
 
 
 def _with_network(work: Callable[[jobs.Job], jobs.Answer], job: jobs.Job, network: bytes) -> jobs.Answer:

@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-PYTEST_ARGS ?= -n auto --dist loadfile
+PYTEST_ARGS ?= -n auto --dist loadfile --no-loadscope-reorder
 
 # The first interpreter for which the pinned wheels exist and which can build environments (Debian ships venv apart).
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python

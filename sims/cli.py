@@ -79,7 +79,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
         if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
             raise
-        errors.print("interrupted; finished work is kept, the same command goes on")
+        errors.print("interrupted; finished work is kept, the same command goes on (a sweep with --resume)")
         sys.exit(_INTERRUPTED)
 
 

@@ -59,7 +59,7 @@ class Spelled:
             raise ArgumentError(f"signal_radius={self.signal_radius!r}: expected none with signal='none'; drop it")
         if self.signal == "local" and self.scope is not None and self.trace is None:
             raise ArgumentError(f"scope={self.scope!r}: expected a trace with signal='local', or no scope")
-        self.formats  # noqa: B018
+        _ = self.formats  # the widths that a chip may have
 
     @property
     def formats(self) -> Formats | None:

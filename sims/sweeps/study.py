@@ -2,7 +2,6 @@
 
 import difflib
 import tomllib
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +18,6 @@ from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import GRID, Parameters, Part, Space, combinations
 
 SHIPPED = {path.stem: path for path in sorted(Path(__file__).with_name("studies").glob("*.toml"))}
-GOALS = ("robust", "clean", "bytes", "energy", "links", "wire")
 _CHECKED = 20_000  # combinations tried before a study runs
 Count = Annotated[int, Field(ge=1)]
 
@@ -53,7 +51,7 @@ class Study(BaseModel):
     space : dict of str to Part
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     data: Literal["embedded", "full"] = "embedded"

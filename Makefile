@@ -94,5 +94,5 @@ $(VENV)/.bench: $(VENV)/.sims
 
 $(VENV)/.dev: $(VENV)/.robustness
 	@echo "==> Installing what tests and checks need: about a minute the first time"
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,dev]"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,spiking,dev]"
 	@touch $@

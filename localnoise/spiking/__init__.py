@@ -1,0 +1,14 @@
+"""The grid in Brian2: units as neurons, parents as synapses; an independent simulator, and a model of cortex.
+
+Needs the extra `spiking` (brian2). Every time, current and rate is a Brian2 quantity: a plain number is refused.
+"""
+
+from localnoise.errors import MissingDependencyError
+
+try:
+    import brian2 as _brian2  # noqa: F401
+except ImportError as error:
+    raise MissingDependencyError("localnoise.spiking needs brian2: pip install 'localnoise[spiking]'") from error
+
+from localnoise.spiking.network import FieldNetwork as FieldNetwork
+from localnoise.spiking.network import network as network

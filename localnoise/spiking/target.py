@@ -1,0 +1,45 @@
+"""Where Brian2 runs: its numpy and Cython targets step in Python, C++ standalone compiles the whole simulation."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import brian2
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+from brian2.devices.device import get_device, reset_device
+
+from localnoise.errors import choose
+
+TARGETS = ("numpy", "cython", "cpp_standalone")
+
+
+@contextmanager
+def on(target: str, seed: int | None = None) -> Iterator[None]:
+    """Build and run Brian2 objects on `target`; Brian2's own settings are as before afterwards.
+
+    On "cpp_standalone" the simulation is compiled and run by `finish`, within the context; read results there.
+    """
+    choose("target", target, TARGETS)
+    before = brian2.prefs.codegen.target
+    standalone = target == "cpp_standalone"
+    with tempfile.TemporaryDirectory(prefix="localnoise-brian-") as folder:
+        try:
+            if standalone:
+                brian2.set_device("cpp_standalone", directory=str(Path(folder) / "run"), build_on_run=False)
+            else:
+                brian2.prefs.codegen.target = target
+            if seed is not None:
+                brian2.seed(seed)
+            yield
+        finally:
+            brian2.prefs.codegen.target = before
+            if standalone:
+                brian2.device.reinit()
+                reset_device()
+
+
+def finish() -> None:
+    """On C++ standalone: compile and run what has been asked for. Elsewhere it has been run already."""
+    if isinstance(get_device(), CPPStandaloneDevice):
+        brian2.device.build(directory=brian2.device.build_options["directory"], with_output=False)

@@ -10,5 +10,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("localnoise.spiking needs brian2: pip install 'localnoise[spiking]'") from error
 
+from localnoise.spiking.layer import SpikingLayer as SpikingLayer
+from localnoise.spiking.lif import LIF as LIF
 from localnoise.spiking.network import FieldNetwork as FieldNetwork
 from localnoise.spiking.network import network as network

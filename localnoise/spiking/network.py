@@ -13,7 +13,7 @@ from localnoise.field import Floats
 from localnoise.grid import UnitGrid
 from localnoise.spiking.parts import Parts, build, synapses_of
 from localnoise.spiking.quantities import as_quantity
-from localnoise.spiking.settling import check_step, settling_steps
+from localnoise.spiking.settling import check_step, overrun, settling_steps
 from localnoise.spiking.target import TARGETS, finish, on
 from localnoise.spiking.wires import refuse_too_large
 from localnoise.validate import as_activity, as_count, as_seed
@@ -158,7 +158,9 @@ class FieldNetwork:
             parts = self.build(h=self._dealt(h, trials), private=self._dealt(private, trials))
             monitor = brian2.StateMonitor(parts.units, "eta", record=True, clock=parts.trials, when="start", order=-1)
             whole = brian2.Network(parts.objects, monitor)
-            whole.run(trials * self.trial + self.dt, namespace={}, **self._reporting(trials, progress))
+            whole.run(
+                trials * self.trial + overrun(self.trial, self.dt), namespace={}, **self._reporting(trials, progress)
+            )
             finish()
             eta = np.array(monitor.eta)[:, 1 : trials + 1]
         m, shape = self.grid.config.channels, self.grid.config.shape

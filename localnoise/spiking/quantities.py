@@ -8,8 +8,8 @@ from brian2 import Quantity, get_dimensions, get_unit, have_same_dimensions
 from localnoise.errors import ArgumentError
 
 
-def as_quantity(argument: str, value: Any, example: Quantity, *, zero: bool = False) -> Quantity:
-    """Return one finite `value` > 0 (or >= 0 with `zero`) of the dimension of `example`, as a Brian2 quantity.
+def as_quantity(argument: str, value: Any, example: Quantity, *, zero: bool = False, signed: bool = False) -> Quantity:
+    """Return one finite quantity > 0 (>= 0 with `zero`, any with `signed`) of the dimension of `example`.
 
     Raises
     ------
@@ -22,8 +22,11 @@ def as_quantity(argument: str, value: Any, example: Quantity, *, zero: bool = Fa
         raise ArgumentError(f"{argument}={value!r} has no unit: {expected}{fix}")
     if not have_same_dimensions(value, example):
         raise ArgumentError(f"{argument}={value} is in {get_unit(get_dimensions(value))}: {expected}")
-    if np.ndim(value) or not np.isfinite(float(value)) or float(value) < 0 or (float(value) == 0 and not zero):
-        raise ArgumentError(f"{argument}={value}: {expected}, finite and {'>= 0' if zero else '> 0'}")
+    low = -np.inf if signed else 0
+    good = np.ndim(value) == 0 and np.isfinite(float(value))
+    if not good or float(value) < low or (float(value) == 0 and not (zero or signed)):
+        bound = "" if signed else f" and {'>= 0' if zero else '> 0'}"
+        raise ArgumentError(f"{argument}={value}: {expected}, one finite value{bound}")
     return value
 
 

@@ -61,3 +61,11 @@ def past(field: Field, x: Floats) -> Floats:
     K, m = field.parents.shape[1], x.shape[2]
     seen = np.where((field.parents >= 0)[None, :, :, None], x[:, field.parents], 0)
     return np.asarray(np.einsum("uij,tuj->tui", field.B, seen.reshape(len(x), -1, K * m)))
+
+
+def overrun(trial: Quantity, dt: Quantity) -> Quantity:
+    """How long to run on, so that a monitor that ticks once a trial sees the last one's end.
+
+    A whole number of steps, and more than the 1e-4 of a trial that Brian2's clocks take for rounding.
+    """
+    return float(np.ceil(1e-3 * float(trial / dt))) * dt

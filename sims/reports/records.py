@@ -17,7 +17,7 @@ from localnoise.records import FORMAT, SCHEMA, checksum, intact, opened
 from localnoise.records import Record as Record
 from localnoise.storage import versions
 
-ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks")
+ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks", "spiking")
 
 
 class RecordFile:

@@ -118,7 +118,7 @@ def test_the_field_is_a_current_with_the_stated_scale():
         ({"tau": 5}, "tau=5 has no unit: expected a time, such as 5. ms; write 5 * ms"),
         ({"dt": 0.1}, "dt=0.1 has no unit: expected a time"),
         ({"tau": 5 * mV}, "tau=5. mV is in V: expected a time"),
-        ({"tau": -5 * ms}, "tau=-5. ms: expected a time, such as 5. ms, finite and > 0"),
+        ({"tau": -5 * ms}, "tau=-5. ms: expected a time, such as 5. ms, one finite value and > 0"),
         ({"tau": [1, 2] * ms}, "expected a time"),
         ({"scale": 1.0}, "scale=1.0 has no unit: expected a current"),
         ({"scale": 3 * Hz}, "scale=3. Hz is in Hz: expected a current"),

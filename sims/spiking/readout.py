@@ -1,0 +1,80 @@
+"""A rate read-out of a spiking layer as a torch layer, fast enough to train on: counts drawn from measured ones.
+
+Given its current, a neuron's count depends on nothing else: no neuron reaches another but through the field. So the
+counts of a real simulation at a ladder of activations, kept as they came, stand for the simulation itself; between two
+rungs one of both is drawn, the nearer the likelier, so that the mean is interpolated. What the networks are *tested* on
+are spikes of Brian2, not this table; both accuracies are recorded.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise import UnitGrid
+from localnoise.nn import NoiseLayer
+from localnoise.sims.spiking.arms import Variability, layer_of
+
+LOW, HIGH, RUNGS, TRIALS = -3.0, 5.0, 161, 400
+
+
+@dataclass(frozen=True)
+class Table:
+    """Counts (rungs, trials) of neurons at activations LOW .. HIGH, and what turns a count into an activation.
+
+    value = (count - offset) / slope, where offset and slope are those of the mean count over activations from -1 to 1.
+    """
+
+    counts: Tensor
+    offset: float
+    slope: float
+
+    @classmethod
+    def measure(cls, kind: Variability, seed: int, **options: Any) -> "Table":
+        """Simulate neurons of this kind, without a field."""
+        ladder = np.linspace(LOW, HIGH, RUNGS)
+        trials = TRIALS if kind.own or kind.neurons == "poisson" else 1
+        layer = layer_of(kind, (RUNGS, 1, 1), None, **options)
+        counts = layer.counts(ladder.reshape(1, -1, 1, 1), trials=trials, seed=seed)[0].reshape(trials, RUNGS).T
+        inside = np.abs(ladder) <= 1
+        slope, offset = np.polyfit(ladder[inside], counts[inside].mean(1), 1)
+        return cls(torch.from_numpy(counts.astype(np.float32)), float(offset), float(slope))
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Values of one trial at activation and field x, of any shape."""
+        place = ((x - LOW) / (HIGH - LOW) * (RUNGS - 1)).clamp(0, RUNGS - 1)
+        rung = (place + torch.rand(x.shape, generator=generator)).floor().long().clamp(max=RUNGS - 1)
+        turn = torch.randint(self.counts.shape[1], x.shape, generator=generator)
+        return self.values(self.counts[rung, turn])
+
+    def values(self, counts: Tensor) -> Tensor:
+        """Counts as activations."""
+        return (counts - self.offset) / self.slope
+
+
+class Readout(nn.Module):
+    """h -> value of the spikes of one trial: a fresh draw of field and neurons for each presentation.
+
+    Follows `localnoise.nn.Noise`: the predictor, its reseeding and its averages work as with any noise.
+    """
+
+    def __init__(self, table: Table, grid: UnitGrid | None, seed: int = 0) -> None:
+        super().__init__()
+        self.table, self.field, self.noise = table, None if grid is None else NoiseLayer(grid, seed=seed), grid
+        self.reseed(seed)
+
+    active = True
+
+    def reseed(self, seed: int) -> None:
+        """Restart the streams of field and neurons."""
+        self.seed = seed
+        self.generator = torch.Generator().manual_seed(seed)
+        if self.field is not None:
+            self.field.reseed(seed)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Values of the same shape as h; no gradient: spikes have none."""
+        with torch.no_grad():
+            return self.table.draw(h if self.field is None else self.field(h), self.generator)

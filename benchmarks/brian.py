@@ -1,87 +1,163 @@
-"""The rule `lms` in Brian2: each link from a parent's neuron to a unit's is a synapse; one presentation a time step."""
+"""Brian2: the rule `lms` as plasticity of its synapses, and draws as trials of its network, over target and grid size.
 
-from collections.abc import Iterator
+Numbers are float32 on both sides. `python -m benchmarks brian` runs these rows alone.
+"""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import brian2
 import numpy as np
+import numpy.typing as npt
 
 import localnoise as ln
 from benchmarks import fields
-from benchmarks.row import Row
+from benchmarks.clock import Job, once
+from benchmarks.row import Result, Row
+from localnoise.spiking import network
+from localnoise.spiking.lms import SynapticLMS
+from localnoise.spiking.target import TARGETS, finish, on
 
 _STEPS = 200
+_WIRING = {"order": "raster", "radius": 1}
+_SIZES = {((7, 7), 4): (256, 16), ((14, 14), 16): (64, 1), ((28, 28), 16): (32, 1)}  # draws, in how many copies at once
+_TOO_SLOW = {("numpy", (28, 28))}  # half a minute a run
+_SECONDS, _LEAST = 3.0, 3
+
+Timed = Callable[[], float]
 
 
-def rows() -> Iterator[Row]:
-    """Brian2 at its fastest runtime target."""
-    truth = fields.grid((14, 14), 16, order="raster", radius=1)
-    d = truth.sample(_STEPS, seed=3)
-    peer = BrianLMS(truth, fields.unit_major(d))
-    grid = ln.UnitGrid((14, 14), 16, order="raster", radius=1)
-
-    def check() -> str:
-        peer.forget()
-        peer.run()
-        fresh = ln.UnitGrid((14, 14), 16, order="raster", radius=1).learn(d, rule="lms")
-        error = np.abs(peer.averaged() - fresh.field.B).max()
-        if error > 1e-4:
-            raise AssertionError(f"lms: Brian2's weights differ by {error:.1e}")
-        return f"weights equal to {error:.0e}"
-
-    yield Row(
-        name=f"lms, {_STEPS} steps", ours=lambda: grid.learn(d, rule="lms"), peer=peer.run,
-        peer_name=f"Brian2, {peer.target}", bound=50, aim=200, check=check, least=3,
-    )  # fmt: skip
+def rows() -> Iterator[Row | Result]:
+    """Brian2 at its fastest runtime target, whole calls; then each target and size, the simulation alone."""
+    with _single_precision():
+        yield _whole()
+        for (shape, channels), (count, copies) in _SIZES.items():
+            for target in TARGETS:
+                if (target, shape) not in _TOO_SLOW:
+                    yield _learning(shape, channels, target)
+                    yield _drawing(shape, channels, target, count, copies)
 
 
-class BrianLMS:
-    """Weights and their averages as synaptic variables; the innovation's sum over synapses as a summed variable.
+def _whole() -> Row:
+    """A call of each, with what Brian2 prepares at every run; its code is compiled before.
 
     The residual's second moment, which ours tracks too, is left out: that favours the peer.
     """
+    d = fields.grid((14, 14), 16, **_WIRING).sample(_STEPS, seed=3)
+    grid = ln.UnitGrid((14, 14), 16, **_WIRING)
+    with on("cython"):
+        synaptic = SynapticLMS(grid, d, dtype="float32", residual=False)
+    synaptic.network.store()
 
-    def __init__(self, grid: ln.UnitGrid, d: np.ndarray, rate: float = 0.1, floor: float = 1e-3) -> None:
-        import brian2
+    def run() -> None:
+        with on("cython"):
+            synaptic.network.restore()
+            synaptic.run()
 
-        brian2.prefs.core.default_float_dtype = np.float32
-        brian2.prefs.codegen.target = self.target = "cython"
-        self.brian, self.grid, f = brian2, grid, grid.field
-        m, units = grid.config.channels, grid.config.units
-        self.step = brian2.defaultclock.dt = 1 * brian2.ms
-        namespace = {"stimulus": brian2.TimedArray(d, dt=self.step), "rate": rate, "least": floor, "lasting": 3.0}
-        neurons = brian2.NeuronGroup(
-            units * m, "d = stimulus(t, i) : 1\nforecast : 1\npower : 1", namespace=namespace, name="neurons"
-        )
-        links = brian2.Synapses(
-            neurons, neurons,
-            "w : 1\nmean : 1\nforecast_post = w * d_pre : 1 (summed)\npower_post = d_pre**2 : 1 (summed)",
-            namespace=namespace, name="links",
-        )  # fmt: skip
-        unit, slot = np.nonzero(f.parents >= 0)
-        child = (unit[:, None, None] * m + np.arange(m)[:, None]) + np.zeros(m, int)
-        parent = f.parents[unit, slot][:, None, None] * m + np.arange(m) + np.zeros((m, 1), int)
-        self.place = (unit, slot)
-        links.connect(i=parent.ravel(), j=child.ravel())
-        links.run_regularly(
-            """w += rate * (d_post - forecast_post) / (least + power_post) * d_pre
-            mean += (lasting + 1) / (t / ms + 1 + lasting) * (w - mean)""",
-            when="end", name="learn",
-        )  # fmt: skip
-        self.links, self.network = links, brian2.Network(neurons, links)
-        self.network.store()
+    def check() -> str:
+        run()
+        return _same_weights(synaptic, ln.UnitGrid((14, 14), 16, **_WIRING).learn(d, rule="lms"))
 
-    def forget(self) -> None:
-        """Weights and time are zero again."""
-        self.network.restore()
+    return Row(
+        name=f"lms, {_STEPS} steps", ours=lambda: grid.learn(d, rule="lms"), peer=run,
+        peer_name="Brian2, cython", bound=50, aim=200, check=check, least=3,
+    )  # fmt: skip
 
-    def run(self) -> None:
-        """All presentations once, from the start."""
-        self.forget()
-        self.network.run(_STEPS * self.step)
 
-    def averaged(self) -> np.ndarray:
-        """Averaged weights as B (N, m, m K)."""
-        m, B = self.grid.config.channels, np.zeros_like(self.grid.field.B)
-        blocks = np.asarray(self.links.mean[:]).reshape(-1, m, m)
-        for (unit, slot), block in zip(zip(*self.place, strict=True), blocks, strict=True):
-            B[unit, :, slot * m : slot * m + m] = block
-        return B
+def _learning(shape: tuple[int, int], channels: int, target: str) -> Result:
+    """The whole rule on both sides, the residual's second moment too."""
+    d = fields.grid(shape, channels, **_WIRING).sample(_STEPS, seed=3)
+    grid = ln.UnitGrid(shape, channels, **_WIRING)
+    with on(target):
+        synaptic = SynapticLMS(grid, d, dtype="float32")
+        peer = _simulation(synaptic.network, synaptic.duration, target)
+        checked = _same_weights(synaptic, ln.UnitGrid(shape, channels, **_WIRING).learn(d, rule="lms"))
+        name = f"lms, {_STEPS} steps, {_size(shape, channels)}"
+        return _compared(name, lambda: grid.learn(d, rule="lms"), peer, target, checked, bound=1, aim=10)
+
+
+def _drawing(shape: tuple[int, int], channels: int, target: str, count: int, copies: int) -> Result:
+    """Trials of as many time steps as the field needs to settle, `copies` side by side."""
+    grid = fields.grid(shape, channels, **_WIRING)
+    memory = np.empty((count, channels, *shape), np.float32)
+    with on(target, 1):
+        made = network(grid, copies=copies, target=target)
+        parts = made.build()
+        seen = brian2.StateMonitor(parts.units, "eta", record=True, clock=parts.trials, when="start", order=-1)
+        peer = _simulation(brian2.Network(parts.objects, seen), count // copies * made.trial + made.dt, target)
+        drawn = np.asarray(seen.eta)[:, 1 : count // copies + 1]  # (copies N m, trials)
+        drawn = drawn.reshape(copies, -1, count // copies).transpose(2, 0, 1).reshape(count, -1)
+        checked = _white(grid, drawn)
+        name = f"draw {count}, {_size(shape, channels)}"
+        return _compared(name, lambda: grid.sample(count, seed=1, out=memory), peer, target, checked, bound=1, aim=100)
+
+
+def _simulation(whole: Any, duration: Any, target: str) -> Timed:
+    """Run once, in the present target; return a job that runs again and gives the seconds which Brian2 reports.
+
+    They leave out what is done once a run: generating code, compiling, starting the compiled program, reading results.
+    """
+    if target == "cpp_standalone":
+        whole.run(duration)
+        finish()
+    else:
+        whole.store()
+        whole.run(duration)
+
+    def again() -> float:
+        if target == "cpp_standalone":
+            brian2.device.run(with_output=False)
+        else:
+            whole.restore()
+            whole.run(duration)
+        return float(brian2.device._last_run_time)
+
+    return again
+
+
+def _compared(name: str, ours: Job, peer: Timed, target: str, checked: str, *, bound: float, aim: float) -> Result:
+    """Time both in turn, ours after an untimed call of the same."""
+    first, mine, others, began = once(ours), [], [], perf_counter()
+    while len(mine) < _LEAST or perf_counter() - began < _SECONDS:
+        mine.append(once(ours, warm=True))
+        others.append(peer())
+    return Result(
+        name=f"{name}, {target}", peer_name=f"Brian2, {target}, simulation alone", ours=median(mine),
+        peer=median(others), bound=bound, aim=aim, first=first, repeats=len(mine), checked=checked,
+    )  # fmt: skip
+
+
+def _same_weights(synaptic: SynapticLMS, fresh: ln.UnitGrid) -> str:
+    """Raise unless averaged weights, and the residual where it is there, are those of the grid, to float32 rounding."""
+    found, expected = synaptic.state(), fresh.state or {}
+    names = [name for name in ("W_mean", "residual") if name in found]
+    error = max(float(np.abs(found[name] - expected[name]).max()) for name in names)
+    if error > 1e-4:
+        raise AssertionError(f"lms: Brian2's weights differ by {error:.1e}")
+    return f"{'weights and residual' if 'residual' in names else 'weights'} equal to {error:.0e}"
+
+
+def _white(grid: ln.UnitGrid, drawn: npt.NDArray[Any]) -> str:
+    """Raise unless the grid's innovations of these draws (count, N m) are white: 200 projections have the known law."""
+    (height, width), m = grid.config.shape, grid.config.channels
+    eta = drawn.reshape(-1, height, width, m).transpose(0, 3, 1, 2)
+    e = fields.unit_major(grid.innovations(eta))
+    w = np.random.default_rng(2).normal(size=(e.shape[1], 200)) / np.sqrt(e.shape[1])
+    return fields.same_law((e @ w).astype(np.float32), w.T.astype(np.float32), "Brian2")  # w'e has covariance w'w
+
+
+def _size(shape: tuple[int, int], channels: int) -> str:
+    return f"{shape[0]} x {shape[1]} x {channels}"
+
+
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    before = brian2.prefs.core.default_float_dtype
+    brian2.prefs.core.default_float_dtype = np.float32
+    try:
+        yield
+    finally:
+        brian2.prefs.core.default_float_dtype = before

@@ -43,6 +43,10 @@ COMMANDS = {
     "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
     "sweep": ("sweep:sweep", "Search hyperparameters for several goals at once, on this machine or a Dask cluster."),
     "report": ("report:report", "Draw a sweep's figures, and one page to look through."),
+    "spiking": (
+        "spikes:spiking",
+        "The grid in Brian2: checked, learned by spikes, beside cortex, as a defence.",
+    ),
     "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
 }
 

@@ -1,11 +1,13 @@
 """What `localnoise spiking` measures, part by part: plain values for the records."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,56 +21,16 @@ from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.sims.experiments.workbench import Workbench
 from localnoise.sims.reports.plain import plain
-from localnoise.sims.spiking import variability
+from localnoise.sims.spiking import learning, variability
 from localnoise.sims.spiking.arms import VARIABILITIES, field_of, layer_of
+from localnoise.sims.spiking.plan import Plan
 from localnoise.sims.spiking.readout import Readout, Table
 from localnoise.spiking import network
 
-PARENTS = 8
+Task = Callable[[], dict[str, Any]]
+PARENTS, _COPIES = 8, 8
+FIELDS = (("raster", "none"), ("multiscale", "none"), ("multiscale", "local"))
 ORDERS = {"raster": {"radius": 1}, "multiscale": {"parents": 4}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How much to spend.
-
-    Attributes
-    ----------
-    data : str
-        "embedded" or "full".
-    base_epochs, epochs : int
-        Of training the network, and of retraining its later layers.
-    displaced : int
-        Training images that a grid learns from.
-    stimuli, trials : int
-        Images, and trials of each, in which variability is measured.
-    images : int
-        Test images of the defence, one trial each.
-    draws : int
-        Draws of the field that are held against the closed form.
-    target : str
-        Brian2's.
-    """
-
-    data: str
-    base_epochs: int
-    epochs: int
-    displaced: int
-    stimuli: int
-    trials: int
-    images: int
-    draws: int
-    target: str = "cython"
-
-
-PLANS = {
-    "quick": Plan(
-        data="embedded", base_epochs=5, epochs=2, displaced=10_000, stimuli=5, trials=40, images=100, draws=200
-    ),
-    "standard": Plan(
-        data="full", base_epochs=10, epochs=3, displaced=20_000, stimuli=20, trials=100, images=1_000, draws=2_000
-    ),
-}
 
 
 @dataclass
@@ -80,8 +42,33 @@ class Study:
     folder: Path
     data_dir: Path | None = None
     stage: Stage = lambda what, done, of: None
+    _moved: dict[tuple[str, float], tuple[npt.NDArray[Any], npt.NDArray[Any]]] = field(default_factory=dict)
     _grids: dict[tuple[str, float], UnitGrid] = field(default_factory=dict)
     _tables: dict[str, Table] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the images."""
+        return load(self.plan.data, self.data_dir).fingerprint
+
+    def tasks(self, parts: list[str], sources: tuple[Source, ...]) -> list[tuple[dict[str, Any], Task]]:
+        """What is to be run: the configuration that a record is kept under, and a call that gives its values."""
+        out: list[tuple[dict[str, Any], Task]] = []
+        for order, signal in FIELDS if "field" in parts else ():
+            config = self.config("field", source=sources[0], order=order, signal=signal)
+            out.append((config, partial(self.field, sources[0], order, signal)))
+        for causal in (0.0, 1.0) if "learning" in parts else ():
+            config = self.config("learning", source=sources[0], causal=causal)
+            out.append((config, partial(self.learning, sources[0], causal)))
+        for name in VARIABILITIES if "variability" in parts else ():
+            for source in sources[:1]:
+                config = self.config("variability", source=source, variability=name)
+                out.append((config, partial(self.variability, name, source)))
+        for name, kind in VARIABILITIES.items() if "defence" in parts else ():
+            for own in [(source,) for source in sources] if kind.field != "none" else [sources]:
+                config = self.config("defence", sources=own, variability=name)
+                out.append((config, partial(self.defence, name, own)))
+        return out
 
     @cached_property
     def bench(self) -> Workbench:
@@ -91,20 +78,29 @@ class Study:
         bench.train_base(ticker(self.stage, "train the network", p.base_epochs * len(data.train_images)))
         return bench
 
+    def displaced(self, source: Source) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """(d, h) of a source, kept: most parts begin with them."""
+        where = source.name, source.level
+        if where not in self._moved:
+            self.stage(f"displace by {source.name}", 0, 0)
+            d, h = self.bench.displacement(source.of(self.plan.displaced))
+            self._moved = {where: (d.numpy(), h.numpy())}
+        return self._moved[where]
+
     def grid(self, source: Source) -> UnitGrid:
         """Return the field of a source, learned by `moments`, at the source's trace."""
         where = source.name, source.level
         if where not in self._grids:
             self.stage(f"learn a field from {source.name}", 0, 0)
-            d, _ = self.bench.displacement(source.of(self.plan.displaced))
+            d, _ = self.displaced(source)
             grid = UnitGrid((d.shape[2], d.shape[3]), d.shape[1], parents=PARENTS)
-            self._grids[where] = grid.learn(d.numpy()).normalise(source.trace)
+            self._grids[where] = grid.learn(d).normalise(source.trace)
             self._grids[where].state = None
         return self._grids[where]
 
     def field(self, source: Source, order: str, signal: str) -> dict[str, Any]:
         """Draws of Brian2 against the closed form and the Numba grid, on the network's own layer."""
-        d, h = (part.numpy() for part in self.bench.displacement(source.of(min(self.plan.displaced, 10_000))))
+        d, h = self.displaced(source)
         wiring = ORDERS[choose("order", order, ORDERS)]
         grid = UnitGrid(d.shape[2:], d.shape[1], order=order, signal=signal, **wiring)
         grid.learn(d, h if signal == "local" else None)
@@ -128,6 +124,16 @@ class Study:
             "field.largest_z": float(np.abs(z[low]).max()),
             "field.entries": len(low[0]),
             "field.draws": count,
+        }
+
+    def learning(self, source: Source, causal: float) -> dict[str, Any]:
+        """The local rules in Brian2's terms, on displacements of the network's layer."""
+        d, _ = self.displaced(source)
+        tick = self._told(f"spike-timing plasticity, causal share {causal:g}")
+        few, target = self.plan.shown, self.plan.target
+        return {
+            **learning.lms(d[:200], target),
+            **learning.stdp(d[:few], causal, _COPIES, self.seed, tick),
         }
 
     def variability(self, name: str, source: Source) -> dict[str, Any]:
@@ -210,8 +216,17 @@ class Study:
 
     def config(self, part: str, **more: Any) -> dict[str, Any]:
         """Everything that a part's result depends on: its key in the records."""
-        shown = {"field": ("draws", "displaced"), "variability": ("stimuli", "trials", "displaced")}
+        shown = {
+            "field": ("draws", "displaced"),
+            "learning": ("shown", "displaced"),
+            "variability": ("stimuli", "trials", "displaced"),
+        }
         of_part = {name: getattr(self.plan, name) for name in shown.get(part, ("images", "epochs", "displaced"))}
-        base = {"data": self.plan.data, "base_epochs": self.plan.base_epochs, "target": self.plan.target}
-        plainly: Any = plain(more)
+        base = {
+            "data": self.plan.data,
+            "fingerprint": self.fingerprint,
+            "base_epochs": self.plan.base_epochs,
+            "target": self.plan.target,
+        }
+        plainly = {name: plain(value) for name, value in more.items()}
         return {"experiment": "spiking", "part": part, "seed": self.seed, **base, **of_part, **plainly}

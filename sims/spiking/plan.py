@@ -1,0 +1,69 @@
+"""How much `localnoise spiking` spends: `quick` looks, `standard` measures."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much to spend.
+
+    Attributes
+    ----------
+    data : str
+        "embedded" or "full".
+    base_epochs, epochs : int
+        Of training the network, and of retraining its later layers.
+    displaced : int
+        Training images that a grid learns from.
+    stimuli, trials : int
+        Images, and trials of each, in which variability is measured.
+    images : int
+        Test images of the defence, one trial each.
+    draws : int
+        Draws of the field that are held against the closed form.
+    shown : int
+        Displacements that spike-timing plasticity learns from.
+    target : str
+        Brian2's.
+    seeds : int
+        Seeds 0, 1, ..., each with its own network.
+    """
+
+    data: str
+    base_epochs: int
+    epochs: int
+    displaced: int
+    stimuli: int
+    trials: int
+    images: int
+    draws: int
+    shown: int
+    target: str = "cython"
+    seeds: int = 1
+
+
+PLANS = {
+    "quick": Plan(
+        data="embedded",
+        base_epochs=5,
+        epochs=1,
+        displaced=10_000,
+        stimuli=4,
+        trials=30,
+        images=60,
+        draws=100,
+        shown=1_000,
+    ),
+    "standard": Plan(
+        data="full",
+        base_epochs=10,
+        epochs=3,
+        displaced=20_000,
+        stimuli=20,
+        trials=60,
+        images=500,
+        draws=1_000,
+        shown=8_000,
+        seeds=3,
+    ),
+}

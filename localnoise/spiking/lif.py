@@ -1,6 +1,6 @@
 """Leaky integrate-and-fire neurons, with physical dimensions, and how often they fire."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,11 @@ from brian2 import Quantity, ms, mV, nS, pA, pF, second
 
 from localnoise.errors import ArgumentError
 from localnoise.spiking.quantities import as_quantity
+
+_DEFAULTS = {
+    "capacitance": 200 * pF, "leak": 10 * nS, "rest": -70 * mV, "threshold": -50 * mV, "reset": -60 * mV,
+    "refractory": 2 * ms, "bias": 250 * pA, "scale": 100 * pA, "noise": 4 * mV,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,21 +36,21 @@ class LIF:
     noise : voltage
     """
 
-    capacitance: Quantity = field(default_factory=lambda: 200 * pF)
-    leak: Quantity = field(default_factory=lambda: 10 * nS)
-    rest: Quantity = field(default_factory=lambda: -70 * mV)
-    threshold: Quantity = field(default_factory=lambda: -50 * mV)
-    reset: Quantity = field(default_factory=lambda: -60 * mV)
-    refractory: Quantity = field(default_factory=lambda: 2 * ms)
-    bias: Quantity = field(default_factory=lambda: 250 * pA)
-    scale: Quantity = field(default_factory=lambda: 100 * pA)
-    noise: Quantity = field(default_factory=lambda: 4 * mV)
+    capacitance: Quantity = field(default_factory=lambda: _DEFAULTS["capacitance"])
+    leak: Quantity = field(default_factory=lambda: _DEFAULTS["leak"])
+    rest: Quantity = field(default_factory=lambda: _DEFAULTS["rest"])
+    threshold: Quantity = field(default_factory=lambda: _DEFAULTS["threshold"])
+    reset: Quantity = field(default_factory=lambda: _DEFAULTS["reset"])
+    refractory: Quantity = field(default_factory=lambda: _DEFAULTS["refractory"])
+    bias: Quantity = field(default_factory=lambda: _DEFAULTS["bias"])
+    scale: Quantity = field(default_factory=lambda: _DEFAULTS["scale"])
+    noise: Quantity = field(default_factory=lambda: _DEFAULTS["noise"])
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value, example = getattr(self, each.name), each.default_factory()  # type: ignore[misc]
-            signed = each.name in ("rest", "threshold", "reset", "bias")
-            as_quantity(each.name, value, example, zero=each.name in ("noise", "refractory"), signed=signed)
+        for each, example in _DEFAULTS.items():
+            value = getattr(self, each)
+            signed = each in ("rest", "threshold", "reset", "bias")
+            as_quantity(each, value, example, zero=each in ("noise", "refractory"), signed=signed)
         for name in ("rest", "reset"):
             if not getattr(self, name) < self.threshold:
                 raise ArgumentError(

@@ -161,7 +161,7 @@ def figure_of_variability(records: list[Record], path: Path, title: str) -> None
         _correlation(panels[0, 2], own, "signal", np.linspace(-1, 1, 9), "signal correlation")
         _histogram(panels[1, 0], own)
         _bars(panels[1, 1], own, "participation", "participation ratio of the noise")
-        _bars(panels[1, 2], own, "alignment", "noise variance along stimulus change\n(1: as along any direction)")
+        _bars(panels[1, 2], own, "alignment", "variance along stimulus change\n(1: as along any direction)")
         source = records[0].config["source"]
         what = f"field of {source['name'].replace('_', ' ')} {source['level']:g}, {title} budget"
         _legend(figure, own, what)

@@ -18,6 +18,7 @@ from localnoise.nn import NoiseLayer
 from localnoise.sims.spiking.arms import Variability, layer_of
 
 LOW, HIGH, RUNGS, TRIALS = -3.0, 5.0, 161, 400
+_SIDE_BY_SIDE = 50  # trials: each step's overhead is paid once for all of them
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Table:
         """Simulate neurons of this kind, without a field."""
         ladder = np.linspace(LOW, HIGH, RUNGS)
         trials = TRIALS if kind.own or kind.neurons == "poisson" else 1
-        layer = layer_of(kind, (RUNGS, 1, 1), None, **options)
+        layer = layer_of(kind, (RUNGS, 1, 1), None, copies=min(trials, _SIDE_BY_SIDE), **options)
         counts = layer.counts(ladder.reshape(1, -1, 1, 1), trials=trials, seed=seed)[0].reshape(trials, RUNGS).T
         inside = np.abs(ladder) <= 1
         slope, offset = np.polyfit(ladder[inside], counts[inside].mean(1), 1)

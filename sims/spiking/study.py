@@ -209,7 +209,8 @@ class Study:
     @staticmethod
     def _right(predictor: Predictor, values: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
-            return (predictor.back(values).argmax(1) == labels).byte()
+            right: Tensor = (predictor.back(values).argmax(1) == labels).byte()
+        return right
 
     def _told(self, what: str) -> Any:
         return lambda done, of: self.stage(what, done, of)

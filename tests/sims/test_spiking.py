@@ -1,0 +1,163 @@
+"""Variability measures against what is known, the read-out's table against spikes, and the command as a whole."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import typer
+
+from localnoise import UnitGrid
+from localnoise.errors import ArgumentError
+from localnoise.sims.reports import spiking as report
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.spikes import spiking
+from localnoise.sims.spiking import plan, variability
+from localnoise.sims.spiking.arms import VARIABILITIES, independent, layer_of
+from localnoise.sims.spiking.readout import Readout, Table
+
+RNG = np.random.default_rng(0)
+
+
+def gaussian(covariance, stimuli=3, trials=300, mean=20.0):
+    factor = np.linalg.cholesky(covariance)
+    return mean + RNG.normal(size=(stimuli, trials, len(covariance))) @ factor.T
+
+
+def test_fano_factor_of_poisson_counts_is_one_and_silent_neurons_are_left_out():
+    counts = RNG.poisson(RNG.uniform(2, 30, size=(4, 1, 50)), size=(4, 400, 50))
+    counts[:, :, :5] = 0
+    assert abs(variability.fano(counts) - 1) < 5 * np.sqrt(2 / 400 / 180)
+    assert len(variability.mean_and_variance(counts)[0]) == 4 * 45
+    assert np.isnan(variability.fano(np.zeros((2, 10, 3))))
+
+
+def test_pairs_find_noise_and_signal_correlations_and_distances():
+    covariance = np.array([[1, 0.6, 0], [0.6, 1, 0], [0, 0, 1.0]])
+    tuning = RNG.normal(size=(6, 1, 1)) * np.array([3.0, 3.0, -3.0])
+    found = variability.pairs(gaussian(covariance, 6, 2000) + tuning, [[0, 0], [3, 4], [0, 1]])
+    np.testing.assert_allclose(found.noise, [0.6, 0, 0], atol=5 / np.sqrt(12_000))
+    np.testing.assert_allclose(found.signal, [1, -1, -1], atol=0.02)
+    np.testing.assert_allclose(found.distance, [5, 1, np.hypot(3, 3)])
+
+
+@pytest.mark.parametrize("trials", [10, 40, 400])
+def test_participation_ratio_is_that_of_the_covariance_however_few_the_trials(trials):
+    basis = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))[0]
+    spectrum = np.r_[np.full(5, 10.0), np.full(55, 0.1)]
+    truth = spectrum.sum() ** 2 / np.square(spectrum).sum()
+    many = gaussian(basis * spectrum @ basis.T, stimuli=60, trials=trials)
+    assert abs(variability.participation_ratio(many) / truth - 1) < 0.12
+    flat = variability.participation_ratio(gaussian(np.eye(60), stimuli=60, trials=trials))
+    assert abs(flat / 60 - 1) < 0.12  # the uncorrected ratio would be below the number of trials
+
+
+def test_alignment_is_one_for_isotropic_noise_and_the_variance_ratio_along_an_axis():
+    spectrum = np.ones(20)
+    spectrum[0] = 9.0
+    counts = gaussian(np.diag(spectrum), stimuli=10, trials=2000)
+    axis, other = np.zeros((10, 20)), np.zeros((10, 20))
+    axis[:, 0], other[:, 5] = 3.0, -2.0
+    assert abs(variability.alignment(counts, axis) / (9 / spectrum.mean()) - 1) < 0.05
+    assert abs(variability.alignment(counts, other) / (1 / spectrum.mean()) - 1) < 0.05
+    assert np.isnan(variability.alignment(counts, np.zeros((10, 20))))
+
+
+def test_binned_means():
+    mean, error, count = variability.binned(np.array([0.5, 0.6, 2.5]), np.array([1.0, 3.0, 5.0]), [0, 1, 2, 3])
+    np.testing.assert_allclose(mean, [2, np.nan, 5])
+    np.testing.assert_allclose(count, [2, 0, 1])
+    np.testing.assert_allclose(error, [1 / np.sqrt(2), np.nan, 0])
+
+
+def test_the_independent_field_keeps_variances_and_drops_correlations():
+    grid = UnitGrid((3, 3), 2, order="raster", radius=1)
+    grid.field.B[:] = 0.3
+    grid.normalise(0.5)
+    alone = independent(grid).covariance()
+    np.testing.assert_allclose(np.diag(alone), np.diag(grid.covariance()), rtol=1e-5)
+    assert np.abs(alone - np.diag(np.diag(alone))).max() == 0
+
+
+@pytest.mark.parametrize("name", ["membrane", "poisson", "none"])
+def test_the_table_s_counts_are_those_of_spikes(name):
+    kind = VARIABILITIES[name]
+    table = Table.measure(kind, seed=0, target="numpy")
+    between = np.array([-0.33, 0.117, 0.62])  # between rungs, too
+    counts = layer_of(kind, (3, 1, 1), None, target="numpy").counts(between.reshape(1, 3, 1, 1), trials=400, seed=9)
+    real = counts.reshape(400, 3)
+    drawn = table.draw(torch.from_numpy(np.tile(between, (4000, 1))).float(), torch.Generator().manual_seed(1)).numpy()
+    drawn = drawn * table.slope + table.offset
+    error = np.sqrt(real.var(0) / 400 + drawn.var(0) / 400) + 0.3  # 400 trials a rung; rungs are .05 apart
+    assert (np.abs(real.mean(0) - drawn.mean(0)) < 4 * error).all()
+    assert (np.abs(real.std(0) - drawn.std(0)) < 0.5).all()
+
+
+def test_the_read_out_is_a_noise_that_predictors_can_reseed():
+    table = Table(torch.arange(161.0)[:, None] + torch.tensor([0.0, 1.0]), 80.0, 10.0)
+    readout = Readout(table, UnitGrid((2, 2), 1), seed=1)
+    h = torch.zeros(50, 1, 2, 2)
+    first = readout(h)
+    readout.reseed(1)
+    assert torch.equal(first, readout(h))
+    assert not torch.equal(first, readout(h))
+    assert first.shape == h.shape
+
+
+@pytest.fixture
+def small(monkeypatch):
+    tiny = replace(
+        plan.PLANS["quick"], base_epochs=1, displaced=600, stimuli=2, trials=6, images=12, draws=40, shown=120
+    )
+    monkeypatch.setitem(plan.PLANS, "quick", tiny)
+
+
+def run(out, **options):
+    app = typer.Typer()
+    app.command()(spiking)
+    from typer.testing import CliRunner
+
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return CliRunner().invoke(app, ["--out", str(out), *arguments], catch_exceptions=False)
+
+
+def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
+    first = run(tmp_path, sources="motion_blur@5", target="numpy")
+    assert first.exit_code == 0
+    records = list(RecordFile(tmp_path / "record.h5"))
+    assert {r.config["part"] for r in records} == {"field", "learning", "variability", "defence"}
+    assert "15 of 15 parts run" in first.output
+    for name in ("tables.md", "variability.png", "defence.png", "learning.png"):
+        assert (tmp_path / name).stat().st_size > 500
+    again = run(tmp_path, sources="motion_blur@5", target="numpy")
+    assert "0 of 15 parts run" in again.output
+    field = next(r for r in records if r.config["part"] == "field")
+    assert field.results["field.difference"] < 1e-3
+    structured = {r.config["variability"]: r.results for r in records if r.config["part"] == "variability"}
+    assert structured["structured"]["participation"] < 0.2 * structured["independent"]["participation"]
+    assert structured["structured"]["alignment"] > 10
+    lms = next(r.results for r in records if r.config["part"] == "learning")
+    assert lms["lms.difference"] < 1e-9 < 1e-3 < lms["lms.largest"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"parts": "variabilty"}, "did you mean 'variability'?"),
+        ({"target": "gpu"}, "target='gpu': expected one of"),
+        ({"budget": "quik"}, "did you mean 'quick'?"),
+        ({"sources": "blur@5"}, "source='blur'"),
+    ],
+)
+def test_wrong_options_get_one_sentence(options, message, tmp_path):
+    with pytest.raises(ArgumentError) as caught:
+        run(tmp_path, **options)
+    assert message in str(caught.value)
+
+
+def test_published_findings_have_a_source_and_a_status():
+    for quantity in ("fano factor", "noise correlation", "alignment"):
+        for finding in report.published(quantity):
+            assert finding["source"]
+            assert finding["status"] in ("checked", "from memory")
+            assert finding["low"] <= finding["high"]

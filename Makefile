@@ -12,16 +12,19 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chip test bench bench-check lint format types imports installed clean
+.PHONY: help demo demo-chip demo-spiking test bench bench-check lint format types imports installed clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run the demonstration
 	@$(BIN)/localnoise demo
 
 demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and an FPGA, and prove it to the bit
 	@$(BIN)/localnoise demo-chip
+
+demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defence
+	@$(BIN)/localnoise spiking
 
 test: $(VENV)/.dev $(VENV)/.browser  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
 	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
@@ -85,6 +88,11 @@ $(VENV)/.robustness: $(VENV)/.sims
 $(VENV)/.hardware: $(VENV)/.sims
 	@echo "==> Installing compilers, simulators and placers of chips: a minute or two the first time"
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,hardware]"
+	@touch $@
+
+$(VENV)/.spiking: $(VENV)/.robustness
+	@echo "==> Installing Brian2: about a minute the first time"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,spiking]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.sims

@@ -23,6 +23,7 @@ dx/dt = (drive + past - x) / tau : 1
 drive : 1 (linked)
 past : 1
 gain : 1 (constant)
+scale : amp (constant, shared)
 eta = gain * x : 1
 current = scale * eta : amp
 """
@@ -83,8 +84,9 @@ def build(
     held.run_regularly("z = randn()" if held_noise is None else "z = held_noise(t, i)", clock=trials, when="start")
     if shown is not None:
         held.run_regularly("h = shown(t, i)", clock=trials, when="start", order=1)
-    constants = {"tau": tau, "scale": scale}
+    constants = {"tau": tau}
     units = brian2.NeuronGroup(n * copies, _RATES, method="euler", clock=steps, name="units*", namespace=constants)
+    units.scale = scale
     units.drive = brian2.linked_var(held, "drive")
     units.gain = np.tile(np.repeat(field.gain, m), copies)
     synapses = [_connected(held, held, "own", *mixing(field.S), copies, n, "mixing*")]

@@ -1,6 +1,9 @@
 """Variability measures against what is known, the read-out's table against spikes, and the command as a whole."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,3 +164,16 @@ def test_published_findings_have_a_source_and_a_status():
             assert finding["source"]
             assert finding["status"] in ("checked", "from memory")
             assert finding["low"] <= finding["high"]
+
+
+def test_the_example_runs_and_its_correlations_fall_with_distance(tmp_path):
+    script = (
+        (Path(__file__).parents[2] / "sims/spiking/example.py")
+        .read_text()
+        .replace("TRIALS, SIDE = 300, 6", "TRIALS, SIDE = 120, 6")
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    r = [float(line.split()[-1]) for line in done.stdout.splitlines() if line.startswith("noise correlation")]
+    assert r[0] > 0.1
+    assert r[0] > r[1] > r[2]

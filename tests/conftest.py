@@ -9,6 +9,7 @@ _SLOW = (
     "test_cli.py",
     "test_experiment.py",
     "test_sweep.py",
+    "test_spiking.py",
 )
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from brian2 import Hz, ms, mV, nA, second
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, TooLargeError
-from localnoise.spiking.settling import settling_steps
+from localnoise.spiking.parts import synapses_of
+from localnoise.spiking.settling import past, settling_steps
 
 GRIDS = {
     "raster": {"order": "raster", "radius": 1},
@@ -91,7 +93,6 @@ def test_an_unstable_step_is_named_and_would_indeed_be_unstable():
     grid, _ = fitted("raster")
     with pytest.raises(ArgumentError, match=r"dt=11\. ms makes the field unstable.*less than 2 tau"):
         ln.spiking.network(grid, tau=5 * ms, dt=11 * ms)
-    from localnoise.spiking.settling import past
 
     x = np.ones((1, 16, 2))
     for _ in range(200):
@@ -154,19 +155,15 @@ def test_a_grid_too_large_is_refused_before_it_is_built():
 
 
 def test_the_memory_estimate_bounds_what_a_network_takes():
-    code = """if True:
-        import resource, numpy as np, localnoise as ln
-        import brian2
-        from localnoise.spiking.parts import synapses_of
-        grid = ln.UnitGrid((14, 14), 16, parents=8)
-        net = ln.spiking.network(ln.UnitGrid((2, 2), 1), target="numpy").sample(2)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        ln.spiking.network(grid, target="numpy", copies=4).sample(4)
-        taken = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-        print(taken / (4 * synapses_of(grid.field)))
-    """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
-    assert 40 < float(out.stdout.split()[-1]) < 85  # bytes a synapse; the estimate says 80, and neurons on top
+    grid = ln.UnitGrid((14, 14), 16, parents=8)
+    ln.spiking.network(grid, target="numpy").sample(2)  # what is compiled and kept once does not count
+    tracemalloc.start()
+    try:
+        ln.spiking.network(grid, target="numpy", copies=2).sample(4)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 30 < taken / (2 * synapses_of(grid.field)) < 80  # bytes a synapse; the estimate says 80, and neurons on top
 
 
 def test_importing_localnoise_does_not_import_brian2_and_without_it_the_command_is_named():

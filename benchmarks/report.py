@@ -8,10 +8,11 @@ import numba
 import numpy as np
 
 from benchmarks.row import Result
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.records import Record, RecordFile
 
 PUBLISHED = Path(__file__).parent / "published" / "speed.h5"
 _SLACK = 1.2
+_ALONE = "simulation alone"
 
 
 def table(results: list[Result]) -> str:
@@ -56,9 +57,20 @@ def keep(results: list[Result], out: str, *, check: bool) -> int:
 
 
 def published() -> str:
-    """The recorded ratios as Markdown: times as fast as the peer, or its time or memory in multiples of the peer's."""
+    """The recorded ratios as Markdown: times as fast as the peer, or its time or memory in multiples of the peer's.
+
+    The latest record of a row counts. A second table holds those against Brian2's simulation alone, by target and size.
+    """
+    latest = {record.config["row"]: record for record in RecordFile(PUBLISHED)}.values()
+    parts: tuple[list[Record], list[Record]] = ([], [])
+    for record in latest:
+        parts[record.config["peer"].endswith(_ALONE)].append(record)
+    return "\n\n".join(map(_markdown, parts))
+
+
+def _markdown(records: list[Record]) -> str:
     lines = ["| what | against | ratio |", "|---|---|---:|"]
-    for record in RecordFile(PUBLISHED):
+    for record in records:
         found = record.results
         ratio = float(found["ratio"])
         faster = abs(ratio * float(found["ours"]) / float(found["peer"]) - 1) < 1e-6

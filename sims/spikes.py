@@ -47,7 +47,9 @@ def spiking(
     try:
         from localnoise.spiking.target import TARGETS
     except MissingDependencyError as error:
-        raise MissingDependencyError("localnoise spiking needs brian2: pip install 'localnoise[sims,robustness,spiking]'") from error
+        raise MissingDependencyError(
+            "localnoise spiking needs brian2: pip install 'localnoise[sims,robustness,spiking]'"
+        ) from error
     from localnoise.sims.reports import spiking as report
     from localnoise.sims.spiking.plan import PLANS
     from localnoise.sims.spiking.study import Study

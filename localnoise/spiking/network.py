@@ -120,7 +120,8 @@ class FieldNetwork:
     def build(self, *, h: Any = None, private: Any = None) -> Parts:
         """Make the Brian2 objects of the field, in Brian2's present target: put `parts.objects` into a Network.
 
-        h : (trials, C, H, W), the activation of each trial; with several copies (trials, copies, C, H, W).
+        h : (trials, C, H, W), the activation of each trial; with several copies (trials, copies, C, H, W). None: the
+        zero-mean noise, as `UnitGrid.sample`.
         private : the same shape, the private noise xi of each trial instead of a draw.
         """
         shown = None if h is None else self._timed(h)

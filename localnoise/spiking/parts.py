@@ -80,7 +80,8 @@ def build(
     held = brian2.NeuronGroup(
         n * copies, _HELD, clock=trials, name="held*", namespace={k: v for k, v in named.items() if v is not None}
     )
-    held.bias = np.tile(field.a.ravel(), copies)
+    if shown is not None:  # without an activation the field is the zero-mean noise of `UnitGrid.sample`
+        held.bias = np.tile(field.a.ravel(), copies)
     held.run_regularly("z = randn()" if held_noise is None else "z = held_noise(t, i)", clock=trials, when="start")
     if shown is not None:
         held.run_regularly("h = shown(t, i)", clock=trials, when="start", order=1)

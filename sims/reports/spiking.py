@@ -66,12 +66,24 @@ def _table(title: str, *heads: str) -> Table:
 
 def _fields(records: list[Record]) -> Table:
     table = _table(
-        "Field in Brian2", "grid", "seed", "draws", "difference to\nNumba (SD)", "mean z²", "largest |z|", "entries"
+        "Field in Brian2",
+        "grid",
+        "seed",
+        "draws",
+        "difference to\nNumba (SD)",
+        "mean z²",
+        "of Numba's\ndraws",
+        "largest z",
+        "of Numba's\ndraws",
+        "entries",
     )
     for record in records:
         c, r = record.config, record.results
-        numbers = (r["field.difference"], r["field.mean_square_z"], r["field.largest_z"])
-        texts = [f"{numbers[0]:.0e}", f"{numbers[1]:.2f}", f"{numbers[2]:.2f}", f"{r['field.entries']:,}"]
+        z = [
+            float(r[f"field.{name}"])
+            for name in ("mean_square_z", "numba_mean_square_z", "largest_z", "numba_largest_z")
+        ]
+        texts = [f"{r['field.difference']:.0e}", *(f"{value:.2f}" for value in z), f"{r['field.entries']:,}"]
         name = c["order"] + (", signal-dependent" if c["signal"] == "local" else "")
         table.add_row(name, str(c["seed"]), f"{r['field.draws']:,}", *texts)
     return table

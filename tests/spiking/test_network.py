@@ -58,6 +58,10 @@ def test_draws_have_the_closed_form_s_covariance_and_the_numba_grid_s(name):
         assert np.abs(score).max() < 5  # 528 distinct entries: the largest is beyond 5 in 3 of 10,000 such tests
         assert 0.5 < np.square(score).mean() < 2
     assert np.abs((eta.mean(0) - mean) / np.sqrt(np.diag(sigma) / DRAWS)).max() < 5
+    if grid.field.signal:  # without an activation: the noise alone, as the Numba grid's
+        noise = net.sample(DRAWS, seed=5).reshape(DRAWS, -1)
+        assert np.abs(noise.mean(0) / np.sqrt(np.diag(sigma) / DRAWS)).max() < 5
+        np.testing.assert_allclose(net.settle(grid.innovations(h[:2], h[:2])), h[:2] - grid.mean(h[:2]), atol=1e-9)
 
 
 @pytest.mark.parametrize("target", TARGETS)

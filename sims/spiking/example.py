@@ -3,6 +3,8 @@
 Run it: python sims/spiking/example.py. Everything here is Brian2 but the grid; change the equations as you like.
 """
 
+from typing import Any
+
 import brian2
 import numpy as np
 from brian2 import ms, mV, nS, pA, pF
@@ -16,7 +18,7 @@ rng = np.random.default_rng(0)
 y, x = np.mgrid[:SIDE, :SIDE]
 
 
-def bump(centre):
+def bump(centre: Any) -> Any:
     """Activity of the units around a centre (y, x)."""
     return np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / 4)
 

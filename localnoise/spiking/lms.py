@@ -15,7 +15,7 @@ from localnoise.rules import LMS
 from localnoise.rules.base import State
 from localnoise.spiking.quantities import as_quantity
 from localnoise.spiking.target import finish, on
-from localnoise.spiking.wires import blocks_of, links, refuse_too_large, weights_of
+from localnoise.spiking.wires import blocks_of, links, mixing, refuse_too_large, weights_of
 from localnoise.streams import Progress
 from localnoise.validate import as_activity, as_presentations
 
@@ -256,12 +256,9 @@ class SynapticLMS:
 
     def _within(self, residual: Floats) -> Any:
         """Synapses within units, each neuron's onto itself too, that track the residual's lower triangle."""
-        (N, m), (row, column) = self.grid.field.a.shape, np.tril_indices(self.grid.config.channels)
-        first = np.arange(N)[:, None] * m
-        synapses = self._synapses(
-            self._units, "moment : 1", "within", (first + column).ravel(), (first + row).ravel(), _TRACK
-        )
-        synapses.moment[:] = np.asarray(residual[:, row, column], np.float64).ravel()
+        pre, post, moments = mixing(residual)
+        synapses = self._synapses(self._units, "moment : 1", "within", pre, post, _TRACK)
+        synapses.moment[:] = moments
         return synapses
 
     def _synapses(self, source: Any, model: str, name: str, pre: Any, post: Any, learn: str) -> Any:

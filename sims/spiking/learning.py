@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from brian2 import ms
 
 from localnoise import UnitGrid
 from localnoise.spiking.lms import learn_lms
 from localnoise.spiking.stdp import STDP, learn_stdp
 
 _PATCH, _LARGEST = slice(5, 8), 2.0  # units of a 3 x 3 patch in the layer's middle; of d, where relays stay above 0
+
+_DT = 1 * ms  # which the shot noise of discrete steps depends on: 11 % below that of continuous time
 
 
 def lms(d: npt.NDArray[Any], target: str) -> dict[str, Any]:
@@ -37,9 +40,9 @@ def stdp(d: npt.NDArray[Any], causal: float, copies: int, seed: int, progress: A
     x = x - x.mean(0)
     grid = UnitGrid((x.shape[2], x.shape[3]), x.shape[1], order="raster", radius=1, dtype="float64")
     rule = STDP(causal=causal)
-    found = learn_stdp(grid, x, rule, seed=seed, target="cpp_standalone", copies=copies, progress=progress)
+    found = learn_stdp(grid, x, rule, dt=_DT, seed=seed, target="cpp_standalone", copies=copies, progress=progress)
     moments = np.cov(x.reshape(len(x), -1).T, bias=True)
-    point, exact = rule.fixed_point(grid, moments), STDP(causal=0.0).fixed_point(grid, moments)
+    point, exact = rule.fixed_point(grid, moments, _DT), STDP(causal=0.0).fixed_point(grid, moments)
     there = point != 0
     mean = found.weights.mean(0)
     error = found.grid.covariance() - moments

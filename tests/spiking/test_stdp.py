@@ -4,15 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from brian2 import ms, mV
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, TooLargeError
-
-brian2 = pytest.importorskip("brian2")
-from brian2 import ms, mV  # noqa: E402
-
-from localnoise.spiking.stdp import STDP, learn_stdp  # noqa: E402
-from localnoise.spiking.stdp_network import Steps, schedule  # noqa: E402
+from localnoise.spiking.stdp import STDP, learn_stdp
+from localnoise.spiking.stdp_network import Steps, schedule
 
 DT = 2 * ms
 RULE = STDP(presentation=260 * ms, settle=100 * ms, rate=0.1)

@@ -7,15 +7,17 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress, TaskID
 
 from localnoise.errors import MissingDependencyError, choose
-from localnoise.sims.console import console, progress, show
+from localnoise.sims.console import console, errors, progress, show
 from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.options import DataDir, Epochs, Mix, Seeds
+from localnoise.sims.options import DataDir, Epochs, Jobs, Mix, Seeds
 from localnoise.sims.reports.records import RecordFile, key
-from localnoise.validate import as_count
+from localnoise.validate import as_count, as_trace
 
+_SAID = ("part", "order", "signal", "causal", "variability")
 PARTS = ("field", "learning", "variability", "defence")
 
 
@@ -27,6 +29,8 @@ def spiking(
     spend: Annotated[str, typer.Option("--budget", help="quick or standard.")] = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
+    trace: Annotated[float | None, typer.Option(help="Mean variance of the fields; default: the sources' own.")] = None,
+    jobs: Jobs = 2,
     target: Annotated[str, typer.Option(help="Brian2's: numpy, cython or cpp_standalone.")] = "cython",
     out: Annotated[Path, typer.Option(help="Folder for the record, tables and figures.")] = Path("results/spiking"),
     data_dir: DataDir = None,
@@ -42,6 +46,8 @@ def spiking(
 
         localnoise spiking --parts variability --sources rotate@2 --out results/rotation
 
+        localnoise spiking --parts variability,defence --trace 0.1 --out results/quiet
+
         localnoise spiking --budget standard
     """
     try:
@@ -52,42 +58,57 @@ def spiking(
         ) from error
     from localnoise.sims.reports import spiking as report
     from localnoise.sims.spiking.plan import PLANS
+    from localnoise.sims.spiking.seeds import Seed, run_seeds
     from localnoise.sims.spiking.study import Study
 
     choose("target", target, TARGETS)
     chosen = [choose("part", part.strip(), PARTS) for part in (PARTS if parts == "all" else parts.split(","))]
     learned = tuple(Source.default(*named(text)) for text in sources.split(","))
+    if trace is not None:
+        learned = tuple(replace(source, trace=as_trace(trace)) for source in learned)
     plan = replace(PLANS[choose("budget", spend, PLANS)], target=target)
     plan = plan if epochs is None else replace(plan, epochs=as_count("epochs", epochs, 1))
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
     began, records = perf_counter(), RecordFile(out / "record.h5")
+    studies = [Study(plan, seed, out / "networks", data_dir) for seed in range(count)]
+    if not mix:
+        records.refuse_to_mix(studies[0].fingerprint)
+    configs, done = [config for study in studies for config, _ in study.tasks(chosen, learned)], records.done()
+    todo = [config for config in configs if key(config) not in done]
+    left = [
+        Seed(plan=plan, seed=seed, parts=chosen, sources=learned, done=done, folder=study.folder, data_dir=data_dir)
+        for seed, study in enumerate(studies)
+        if any(config["seed"] == seed for config in todo)
+    ]
     with progress() as bars:
-        whole, now = bars.add_task("[bold]all parts", total=None), bars.add_task("", total=None)
-
-        def stage(what: str, done: int, of: int) -> None:
-            bars.update(now, description=what, completed=done, total=of or None)
-
-        studies = [Study(plan, seed, out / "networks", data_dir, stage) for seed in range(count)]
-        if not mix:
-            records.refuse_to_mix(studies[0].fingerprint)
-        tasks = [task for study in studies for task in study.tasks(chosen, learned)]
-        done = records.done()
-        todo = [(config, run) for config, run in tasks if key(config) not in done]
-        bars.update(whole, total=len(tasks), completed=len(tasks) - len(todo))
-        for config, run in todo:
-            _keep(records, config, run)
-            bars.advance(whole)
-    console.print(f"{len(todo)} of {len(tasks)} parts run in {perf_counter() - began:.0f} s, all in {records.path}")
-    found = records.of(config for config, _ in tasks)
+        run_seeds(left, as_count("jobs", jobs, 1), _hearing(bars, records, len(configs), len(configs) - len(todo)))
+    console.print(f"{len(todo)} of {len(configs)} parts run in {perf_counter() - began:.0f} s, all in {records.path}")
+    found = records.of(configs)
     for table in report.tables(found):
         show(table)
     names = report.write(found, out, spend)
     console.print(f"{out}: {', '.join(names)}")
 
 
-def _keep(records: RecordFile, config: dict[str, Any], run: Callable[[], dict[str, Any]]) -> None:
-    began = perf_counter()
-    records.append(config, run(), perf_counter() - began)
+def _hearing(bars: Progress, records: RecordFile, of: int, done: int) -> Callable[[int, str, Any], None]:
+    """Keep what seeds have found, and show how far they are."""
+    whole, shown = bars.add_task("[bold]all parts", total=of, completed=done), dict[int, TaskID]()
+
+    def hear(seed: int, kind: str, content: Any) -> None:
+        if kind == "result":
+            records.append(*content)
+            bars.advance(whole)
+            if not errors.is_terminal:  # in a log, bars show only their end
+                config, _, seconds = content
+                what = ", ".join(str(config[name]) for name in _SAID if name in config)
+                errors.print(f"{bars.tasks[0].completed:.0f} of {of}: seed {seed}, {what}, {seconds:.0f} s")
+            return
+        what, now, total = content
+        if seed not in shown:
+            shown[seed] = bars.add_task("")
+        bars.update(shown[seed], description=f"  seed {seed}: {what}", completed=now, total=total or None)
+
+    return hear
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """A layer of spiking neurons: image activations and the grid's field as input currents, spike counts out."""
 
-from collections.abc import Callable
 from typing import Any
 
 import brian2
@@ -14,8 +13,9 @@ from localnoise.spiking.lif import LIF
 from localnoise.spiking.network import network
 from localnoise.spiking.quantities import as_quantity
 from localnoise.spiking.settling import overrun
-from localnoise.spiking.target import TARGETS, finish, on
+from localnoise.spiking.target import TARGETS, finish, on, reporting
 from localnoise.spiking.wires import refuse_too_large
+from localnoise.streams import Progress
 from localnoise.validate import as_activity, as_count, as_seed
 
 Counts = npt.NDArray[np.int32]
@@ -89,9 +89,7 @@ class SpikingLayer:
                 raise ArgumentError(f"grid is {grid!r}: expected one of layout {self.layout}, as the activation")
             self.field = network(grid, copies=self.copies, target=target, max_bytes=max_bytes)
 
-    def counts(
-        self, h: npt.ArrayLike, trials: int = 1, seed: int = 0, progress: Callable[[int, int], None] | None = None
-    ) -> Counts:
+    def counts(self, h: npt.ArrayLike, trials: int = 1, seed: int = 0, progress: Progress | None = None) -> Counts:
         """Spikes in the window, (T, trials, C, H, W) int32, of `trials` trials of each activation h (T, C, H, W)."""
         trials = as_count("trials", trials, 1)
         (m, *shape), n = self.layout, int(np.prod(self.layout))
@@ -108,7 +106,7 @@ class SpikingLayer:
         counted = counted.reshape(self.copies, -1, m, turns).transpose(3, 0, 2, 1).reshape(-1, m, *shape)[: len(shown)]
         return np.asarray(counted.reshape(len(flat), trials, m, *shape), np.int32)
 
-    def _run(self, dealt: npt.NDArray[Any], turns: int, progress: Any) -> npt.NDArray[Any]:
+    def _run(self, dealt: npt.NDArray[Any], turns: int, progress: Progress | None) -> npt.NDArray[Any]:
         lif, neurons, shown = self.lif, dealt.shape[1], brian2.TimedArray(dealt, dt=self.trial)
         steps, onsets = brian2.Clock(self.dt, name="membranes*"), brian2.Clock(self.trial, name="onsets*")
         names = {name: getattr(lif, name) for name in LIF.__dataclass_fields__}
@@ -131,16 +129,7 @@ class SpikingLayer:
         group.run_regularly("spikes = 0", clock=onsets, when="start", order=0)
         group.run_regularly("onset = t", clock=onsets, when="start", order=1)
         whole = brian2.Network(group, monitor)
-        whole.run(turns * self.trial + overrun(self.trial, self.dt), namespace={}, **_reporting(progress, turns, self))
+        duration = turns * self.trial + overrun(self.trial, self.dt)
+        whole.run(duration, namespace={}, **reporting(progress, turns, self.copies))
         finish()
         return np.array(monitor.spikes)[:, 1 : turns + 1]
-
-
-def _reporting(progress: Any, turns: int, layer: SpikingLayer) -> dict[str, Any]:
-    if progress is None or layer.target == "cpp_standalone":  # whose report is C++ text
-        return {}
-
-    def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
-        progress(min(int(completed * turns), turns) * layer.copies, turns * layer.copies)
-
-    return {"report": report, "report_period": 0.5 * brian2.second}

@@ -6,7 +6,7 @@ from typing import Any
 import brian2
 import numpy as np
 import numpy.typing as npt
-from brian2 import Quantity, ms, second
+from brian2 import Quantity, ms
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Floats, Ints
@@ -14,7 +14,7 @@ from localnoise.grid import UnitGrid
 from localnoise.rules import LMS
 from localnoise.rules.base import State
 from localnoise.spiking.quantities import as_quantity
-from localnoise.spiking.target import finish, on
+from localnoise.spiking.target import finish, on, reporting
 from localnoise.spiking.wires import blocks_of, links, mixing, refuse_too_large, weights_of
 from localnoise.streams import Progress
 from localnoise.validate import as_activity, as_presentations
@@ -175,15 +175,7 @@ class SynapticLMS:
 
     def run(self, progress: Progress | None = None) -> None:
         """All presentations, once. On "cpp_standalone" they run with the target's `finish`, and nothing is told."""
-        total, reporting = self.presentations, {}
-        if progress is not None and brian2.get_device() is brian2.all_devices["runtime"]:
-            told = progress
-
-            def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
-                told(min(round(completed * total), total), total)
-
-            reporting = {"report": report, "report_period": 1 * second}
-        self.network.run(self.duration, **reporting)
+        self.network.run(self.duration, **reporting(progress, self.presentations))
 
     def state(self) -> State:
         """What has been learned, float64: "W" and "W_mean" (N, m, p), "residual" (N, m, m), "power" (N, m), "seen"."""

@@ -1,6 +1,5 @@
 """The grid as a Brian2 network whose trials are exact draws of the field."""
 
-from collections.abc import Callable
 from typing import Any
 
 import brian2
@@ -14,11 +13,10 @@ from localnoise.grid import UnitGrid
 from localnoise.spiking.parts import Parts, build, synapses_of
 from localnoise.spiking.quantities import as_quantity
 from localnoise.spiking.settling import check_step, overrun, settling_steps
-from localnoise.spiking.target import TARGETS, finish, on
+from localnoise.spiking.target import TARGETS, finish, on, reporting
 from localnoise.spiking.wires import refuse_too_large
+from localnoise.streams import Progress
 from localnoise.validate import as_activity, as_count, as_seed
-
-Progress = Callable[[int, int], None]
 
 
 def network(
@@ -159,24 +157,13 @@ class FieldNetwork:
             parts = self.build(h=self._dealt(h, trials), private=self._dealt(private, trials))
             monitor = brian2.StateMonitor(parts.units, "eta", record=True, clock=parts.trials, when="start", order=-1)
             whole = brian2.Network(parts.objects, monitor)
-            whole.run(
-                trials * self.trial + overrun(self.trial, self.dt), namespace={}, **self._reporting(trials, progress)
-            )
+            duration = trials * self.trial + overrun(self.trial, self.dt)
+            whole.run(duration, namespace={}, **reporting(progress, trials, self.copies))
             finish()
             eta = np.array(monitor.eta)[:, 1 : trials + 1]
         m, shape = self.grid.config.channels, self.grid.config.shape
         eta = eta.reshape(self.copies, -1, m, trials).transpose(3, 0, 2, 1)
         return np.ascontiguousarray(eta.reshape(-1, m, *shape)[:count])
-
-    def _reporting(self, trials: int, progress: Progress | None) -> dict[str, Any]:
-        if progress is None or self.target == "cpp_standalone":  # whose report is C++ text
-            return {}
-        told = progress
-
-        def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
-            told(min(int(completed * trials), trials) * self.copies, trials * self.copies)
-
-        return {"report": report, "report_period": 0.5 * brian2.second}
 
     def _array(self, argument: str, value: Any) -> Floats:
         config = self.grid.config

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import brian2
 import numpy as np
 import numpy.typing as npt
-from brian2 import Quantity, ms, second
+from brian2 import Quantity, ms
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Ints
 from localnoise.spiking.quantities import as_quantity
-from localnoise.spiking.target import finish, on
+from localnoise.spiking.target import finish, on, reporting
 from localnoise.spiking.wires import blocks_of, links, weights_of
 from localnoise.streams import Progress
 
@@ -236,7 +236,7 @@ def run(
             now = "t + period / 2"
             averaged = f"average += weigh({now}) * (w - average)\nw += freeze({now}) * (average - w)"
             network.add(link, link.run_regularly(averaged, clock=onset, when="start", name="stdp_average"))
-        network.run(T * period + rule.settle, namespace={}, **_report(progress, T, target))
+        network.run(T * period + rule.settle, namespace={}, **reporting(progress, T))
         finish()
         weights = np.asarray(link.average[:]) if len(pre) else np.zeros(0)
         mean, product = np.asarray(innovation.mean[:]), np.asarray(within.product[:])
@@ -247,14 +247,3 @@ def run(
     (row, column), lower = np.tril_indices(m), product.reshape(copies, units, -1)
     full[:, :, row, column] = full[:, :, column, row] = lower
     return W, mean.reshape(copies, units, m), full
-
-
-def _report(progress: Progress | None, shown: int, target: str) -> dict[str, Any]:
-    if progress is None or target == "cpp_standalone":
-        return {}
-
-    def tell(elapsed: Quantity, completed: float, start: Quantity, duration: Quantity) -> None:
-        if 0 < completed < 1:
-            progress(int(completed * shown), shown)
-
-    return {"report": tell, "report_period": 1 * second}

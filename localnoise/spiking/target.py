@@ -4,12 +4,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import brian2
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import get_device, reset_device
 
 from localnoise.errors import choose
+from localnoise.streams import Progress
 
 TARGETS = ("numpy", "cython", "cpp_standalone")
 
@@ -43,3 +45,17 @@ def finish() -> None:
     """On C++ standalone: compile and run what has been asked for. Elsewhere it has been run already."""
     if isinstance(get_device(), CPPStandaloneDevice):
         brian2.device.build(directory=brian2.device.build_options["directory"], with_output=False)
+
+
+def reporting(progress: Progress | None, turns: int, each: int = 1) -> dict[str, Any]:
+    """Options of `Network.run` by which `progress` hears of `turns` turns, each of which does `each`.
+
+    None on C++ standalone, whose report is C++ text.
+    """
+    if progress is None or isinstance(get_device(), CPPStandaloneDevice):
+        return {}
+
+    def report(elapsed: object, completed: float, start: object, duration: object) -> None:
+        progress(min(int(completed * turns), turns) * each, turns * each)
+
+    return {"report": report, "report_period": 0.5 * brian2.second}

@@ -62,8 +62,8 @@ def run(
         return 0
     context = multiprocessing.get_context("spawn")
     manager = SyncManager(ctx=context)
-    manager.start(_end_with_parent)
-    with manager, progress() as bars, _one_thread_each():
+    manager.start(end_with_parent)
+    with manager, progress() as bars, one_thread_each():
         messages, stop = manager.Queue(), manager.Event()
         total = bars.add_task("[bold]all cells", total=len(everything), completed=len(everything) - len(todo))
         shown: dict[int, TaskID] = {}
@@ -114,7 +114,7 @@ def _show(bars: Progress, shown: dict[int, TaskID], worker: int, what: str, done
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Workers read these when they start: one thread each, or they would wait for one another's."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
@@ -126,7 +126,7 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when its parent is gone, even killed: a pool's workers would wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -145,7 +145,7 @@ def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: 
     from localnoise.sims.experiments.runner import Runner
 
     torch.set_num_threads(1)
-    _end_with_parent()
+    end_with_parent()
     last = {"what": "", "percent": -1}
 
     def stage(what: str, done: int, of: int) -> None:

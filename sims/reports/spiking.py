@@ -1,7 +1,8 @@
 """Tables and figures of `localnoise spiking`, from its records."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from localnoise.sims.spiking.arms import VARIABILITIES
 from localnoise.sims.spiking.variability import binned
 
 COLOURS = {
-    "structured": "#D55E00", "independent": "#56B4E9", "membrane": "#009E73", "poisson": "#CC79A7", "none": "#000000",
+    "structured": "#D55E00", "quiet": "#E69F00", "independent": "#56B4E9",
+    "membrane": "#009E73", "poisson": "#CC79A7", "none": "#000000",
 }  # fmt: skip
 MEASURES = {
     "rate": "rate\n(Hz)", "fano": "Fano\nfactor", "correlation": "noise\ncorrelation",
@@ -31,8 +33,14 @@ MEASURES = {
 def tables(records: Iterable[Record]) -> list[Table]:
     """Return the tables of all parts that the records hold."""
     own = list(records)
-    made = {"field": _fields, "learning": _lessons, "variability": _variability, "defence": _defence}
-    return [make(found) for part, make in made.items() if (found := [r for r in own if r.config["part"] == part])]
+    made: dict[str, list[Callable[[list[Record]], Table]]] = {
+        "field": [_fields],
+        "learning": [_lessons],
+        "variability": [_variability],
+        "defence": [partial(_defence, which=0), partial(_defence, which=1)],
+    }
+    of = {part: [r for r in own if r.config["part"] == part] for part in made}
+    return [make(of[part]) for part, several in made.items() if of[part] for make in several]
 
 
 def write(records: Iterable[Record], out: Path, title: str) -> list[str]:
@@ -111,23 +119,21 @@ def _variability(records: list[Record]) -> Table:
     return table
 
 
-def _defence(records: list[Record]) -> Table:
+def _defence(records: list[Record], which: int) -> Table:
     found = accuracies(records)
     threats = list(dict.fromkeys(threat for _, _, threat in found))
+    title = ("Accuracy by one trial of Brian2's spikes", "Accuracy by ten trials of the table's counts")[which]
     heads = [t.replace("_", " ").replace("@", "\n") for t in threats]
-    table = _table(
-        "Accuracy of a rate read-out", "variability", "field of", *heads, *(f"{h}, ten trials" for h in heads)
-    )
+    table = _table(title, "variability", "field of", *heads)
     for name, learned in dict.fromkeys((n, s) for n, s, _ in found):
-        cells = [_share(found.get((name, learned, t)), which) for which in (0, 1) for t in threats]
+        cells = [_share(found.get((name, learned, t)), which) for t in threats]
         table.add_row(VARIABILITIES[name].label, learned.replace("_", " ").replace("@", " "), *cells)
     return table
 
 
 def accuracies(records: list[Record]) -> dict[tuple[str, str, str], tuple[Estimate, Estimate]]:
     """(variability, source, threat) -> accuracy by one trial of Brian2's spikes, by ten trials of the table's."""
-    values: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    images = records[0].config["images"]
+    values: dict[tuple[str, str, str], list[tuple[float, float, int]]] = {}
     for record in records:
         c, r = record.config, record.results
         field = VARIABILITIES[c["variability"]].field != "none"
@@ -135,10 +141,10 @@ def accuracies(records: list[Record]) -> dict[tuple[str, str, str], tuple[Estima
         for name in r:
             if name.startswith("accuracy."):
                 threat = name.removeprefix("accuracy.")
-                pair = float(r[name]), float(r[f"table10.{threat}"])
-                values.setdefault((c["variability"], learned, threat), []).append(pair)
+                own = float(r[name]), float(r[f"table10.{threat}"]), len(r[f"correct.{threat}"])
+                values.setdefault((c["variability"], learned, threat), []).append(own)
     return {
-        place: (over_seeds([a for a, _ in own], images), over_seeds([b for _, b in own], images))
+        place: (over_seeds([a for a, _, _ in own], own[0][2]), over_seeds([b for _, b, _ in own], own[0][2]))
         for place, own in values.items()
     }
 
@@ -198,7 +204,8 @@ def _correlation(axes: Any, own: dict[str, Any], against: str, edges: Any, label
         x, y = (np.concatenate([r[f"pairs.{key}"] for r in found]) for key in (against, "noise"))
         mean, error, _ = binned(x, y, edges)
         axes.errorbar((edges[1:] + edges[:-1]) / 2, mean, 1.96 * error, c=COLOURS[name], marker="o", ms=3, lw=1)
-    axes.axhspan(0.01, 0.2, color="#999999", alpha=0.2, lw=0)
+    stated = published("noise correlation")
+    axes.axhspan(min(f["low"] for f in stated), max(f["high"] for f in stated), color="#999999", alpha=0.2, lw=0)
     axes.set(xlabel=label, ylabel="noise correlation $r_{sc}$\n(grey: published means)")
 
 
@@ -226,7 +233,7 @@ def figure_of_defence(records: list[Record], path: Path, title: str) -> None:
     with drawn(path, (2.6 + 1.7 * len(threats), 3.6)) as figure:
         axes = figure.subplots()
         for index, (name, kind) in enumerate(VARIABILITIES.items()):
-            shift = (index - 2) * 0.15
+            shift = (index - (len(VARIABILITIES) - 1) / 2) * 0.13
             for x, threat in enumerate(threats):
                 for (arm, _, against), pair in found.items():
                     if (arm, against) == (name, threat):

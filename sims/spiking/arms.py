@@ -1,9 +1,11 @@
 """The kinds of variability that are compared, and the spiking layer of each."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from brian2 import mV
 
 from localnoise import UnitGrid
 from localnoise.spiking import LIF, SpikingLayer
@@ -22,16 +24,20 @@ class Variability:
         "lif" or "poisson".
     own : bool
         Whether LIF membranes have noise of their own.
+    share : float
+        Variance of the field as a share of the source's trace.
     """
 
     label: str
     field: str = "none"
     neurons: str = "lif"
     own: bool = True
+    share: float = 1.0
 
 
 VARIABILITIES = {
     "structured": Variability(label="structured field", field="structured"),
+    "quiet": Variability(label="structured, 0.3 of the variance", field="structured", share=0.3),
     "independent": Variability(label="independent, same variances", field="independent"),
     "membrane": Variability(label="membrane noise alone"),
     "poisson": Variability(label="Poisson", neurons="poisson"),
@@ -48,16 +54,13 @@ def independent(grid: UnitGrid) -> UnitGrid:
     return out
 
 
-def field_of(kind: Variability, grid: UnitGrid | None) -> UnitGrid | None:
-    """Return the grid whose field a layer of this kind adds."""
-    if grid is None or kind.field == "none":
-        return None
-    return grid if kind.field == "structured" else independent(grid)
+def field_of(kind: Variability, grid: UnitGrid) -> UnitGrid:
+    """Return the grid whose field a layer of this kind adds, made of the one that was learned."""
+    own = grid if kind.field == "structured" else independent(grid)
+    return own if kind.share == 1 else deepcopy(own).normalise(kind.share * float(own.variance().mean()))
 
 
-def layer_of(kind: Variability, layout: tuple[int, int, int], grid: UnitGrid | None, **options: Any) -> SpikingLayer:
-    """Return the spiking layer of this kind; `options` are `SpikingLayer`'s."""
-    from brian2 import mV
-
+def layer_of(kind: Variability, layout: tuple[int, int, int], field: UnitGrid | None, **options: Any) -> SpikingLayer:
+    """Return the spiking layer of this kind, with `field` or without one; `options` are `SpikingLayer`'s."""
     lif = LIF() if kind.own else LIF(noise=0 * mV)
-    return SpikingLayer(layout, field_of(kind, grid), lif=lif, neurons=kind.neurons, **options)
+    return SpikingLayer(layout, field, lif=lif, neurons=kind.neurons, **options)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from localnoise.sims.attacks import PGD
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -19,6 +21,10 @@ class Plan:
         Images, and trials of each, in which variability is measured.
     images : int
         Test images of the defence, one trial each.
+    attacked : int
+        The first of them, which are attacked too.
+    attack : PGD
+        Through the counts' table, averaged over draws of field and neurons.
     draws : int
         Draws of the field that are held against the closed form.
     shown : int
@@ -36,6 +42,8 @@ class Plan:
     stimuli: int
     trials: int
     images: int
+    attacked: int
+    attack: PGD
     draws: int
     shown: int
     target: str = "cython"
@@ -51,6 +59,8 @@ PLANS = {
         stimuli=4,
         trials=30,
         images=60,
+        attacked=30,
+        attack=PGD(eps=0.1, steps=10, draws=4, keep="best"),
         draws=100,
         shown=1_000,
     ),
@@ -62,6 +72,8 @@ PLANS = {
         stimuli=20,
         trials=60,
         images=500,
+        attacked=200,
+        attack=PGD(eps=0.1, steps=20, draws=10, keep="best"),
         draws=1_000,
         shown=8_000,
         seeds=3,

@@ -7,6 +7,7 @@ are spikes of Brian2, not this table; both accuracies are recorded.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from localnoise.nn import NoiseLayer
 from localnoise.sims.spiking.arms import Variability, layer_of
 
 LOW, HIGH, RUNGS, TRIALS = -3.0, 5.0, 161, 400
+_NEAR = 5  # rungs: .25 of activation
+_BELOW = 1e-3
 _SIDE_BY_SIDE = 50  # trials: each step's overhead is paid once for all of them
 
 
@@ -45,20 +48,42 @@ class Table:
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Values of one trial at activation and field x, of any shape."""
-        place = ((x - LOW) / (HIGH - LOW) * (RUNGS - 1)).clamp(0, RUNGS - 1)
-        rung = (place + torch.rand(x.shape, generator=generator)).floor().long().clamp(max=RUNGS - 1)
-        turn = torch.randint(self.counts.shape[1], x.shape, generator=generator)
-        return self.values(self.counts[rung, turn])
+        trials = self.counts.shape[1]
+        place = _rung(x).add_(torch.rand(x.shape, generator=generator)).trunc_().mul_(trials)
+        place.add_(torch.rand(x.shape, generator=generator).mul_(trials - _BELOW).trunc_())  # exact: below 2^24
+        return self.values(torch.take(self.counts, place.long()))
+
+    @cached_property
+    def slopes(self) -> Tensor:
+        """d mean value / d activation at each rung (rungs,): of the line through the `_NEAR` rungs on each side.
+
+        Counts are whole: without membrane noise their mean has steps, between which a finer slope would be zero.
+        """
+        mean = self.values(self.counts.mean(1)).double()
+        ladder = torch.linspace(LOW, HIGH, RUNGS, dtype=torch.float64)
+        around = [slice(max(r - _NEAR, 0), r + _NEAR + 1) for r in range(RUNGS)]
+        return torch.stack([torch.cov(torch.stack([ladder[at], mean[at]]))[0, 1] / ladder[at].var() for at in around])
+
+    def slope_at(self, x: Tensor) -> Tensor:
+        """Return the slope of the rung nearest to x, of any shape."""
+        return torch.take(self.slopes, _rung(x).round_().long()).to(x)
 
     def values(self, counts: Tensor) -> Tensor:
         """Counts as activations."""
-        return (counts - self.offset) / self.slope
+        return counts.sub(self.offset).div_(self.slope)
+
+
+def _rung(x: Tensor) -> Tensor:
+    """Place on the ladder, below RUNGS - 1 by so little that a uniform draw added to it stays below RUNGS."""
+    return x.sub(LOW).mul_((RUNGS - 1) / (HIGH - LOW)).clamp_(0, RUNGS - 1 - _BELOW)
 
 
 class Readout(nn.Module):
     """h -> value of the spikes of one trial: a fresh draw of field and neurons for each presentation.
 
-    Follows `localnoise.nn.Noise`: the predictor, its reseeding and its averages work as with any noise.
+    Spikes have no gradient. Backwards, the mean count's slope at the drawn current stands in for it, so that an
+    attacker who knows the layer can differentiate through it (BPDA; Athalye, Carlini and Wagner 2018, ICML). Follows
+    `localnoise.nn.Noise`: the predictor, its reseeding and its averages work as with any noise.
     """
 
     def __init__(self, table: Table, grid: UnitGrid | None, seed: int = 0) -> None:
@@ -76,6 +101,7 @@ class Readout(nn.Module):
             self.field.reseed(seed)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Values of the same shape as h; no gradient: spikes have none."""
-        with torch.no_grad():
-            return self.table.draw(h if self.field is None else self.field(h), self.generator)
+        """Values of the same shape as h."""
+        x = h if self.field is None else self.field(h)
+        drawn = self.table.draw(x.detach(), self.generator)
+        return drawn + self.table.slope_at(x.detach()) * (x - x.detach()) if x.requires_grad else drawn

@@ -5,6 +5,7 @@ signal, what trials of one stimulus change is noise.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -105,3 +106,26 @@ def alignment(counts: npt.ArrayLike, directions: npt.ArrayLike) -> float:
         if size > 0 and spread > 0:
             found.append((trials @ change).var(ddof=1) / size / spread)
     return float(np.mean(found)) if found else float("nan")
+
+
+def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after: Array) -> dict[str, Any]:
+    """Every measure of counts (S, R, n), and samples of what they are means of, for figures.
+
+    places : (n, 2), unit (y, x) of each neuron.  before, after : (S, n), rates for each stimulus, and where it changed.
+    """
+    found = pairs(counts, places)
+    mean, variance = mean_and_variance(counts)
+    some = np.random.default_rng(0).permutation(len(mean))[:3000]
+    few = np.random.default_rng(1).permutation(len(found.noise))[:20_000]
+    everywhere = np.random.default_rng(2).normal(size=before.shape) * (before + after > 0)
+    return {
+        "fano": fano(counts),
+        "correlation": float(found.noise.mean()),
+        "correlation.spread": float(found.noise.std()),
+        "slope.signal": float(np.polyfit(found.signal, found.noise, 1)[0]) if len(found.noise) else float("nan"),
+        "participation": participation_ratio(counts),
+        "alignment": alignment(counts, after - before),
+        "alignment.random": alignment(counts, everywhere),
+        "mean": mean[some], "variance": variance[some],
+        "pairs.noise": found.noise[few], "pairs.signal": found.signal[few], "pairs.distance": found.distance[few],
+    }  # fmt: skip

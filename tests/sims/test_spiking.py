@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 import typer
+from torch import nn
 
 from localnoise import UnitGrid
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, MixedRecordsError
+from localnoise.nn import Predictor
+from localnoise.sims.attacks import PGD
+from localnoise.sims.attacks.gradients import gradient_exists, gradient_points_uphill
 from localnoise.sims.reports import spiking as report
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.spikes import spiking
 from localnoise.sims.spiking import plan, variability
-from localnoise.sims.spiking.arms import VARIABILITIES, independent, layer_of
-from localnoise.sims.spiking.readout import Readout, Table
+from localnoise.sims.spiking.arms import VARIABILITIES, field_of, independent, layer_of
+from localnoise.sims.spiking.readout import HIGH, LOW, RUNGS, Readout, Table
 
 RNG = np.random.default_rng(0)
 
@@ -107,10 +111,53 @@ def test_the_read_out_is_a_noise_that_predictors_can_reseed():
     assert first.shape == h.shape
 
 
+LADDER = torch.linspace(LOW, HIGH, RUNGS)
+
+
+def test_the_slope_that_an_attacker_uses_is_that_of_the_mean_count_steps_smoothed():
+    stairs = Table((60 * torch.sigmoid(LADDER)).round()[:, None], 30.0, 15.0)
+    rise = 60 * torch.sigmoid(LADDER) * torch.sigmoid(-LADDER) / 15.0
+    np.testing.assert_allclose(stairs.slope_at(LADDER)[10:-10], rise[10:-10], atol=0.15)
+    assert (stairs.slope_at(torch.tensor([-1.0, 0.0, 1.0])) > 0.5).all()
+
+
+def test_an_attacker_s_gradient_changes_no_spike_and_points_uphill():
+    torch.manual_seed(0)
+    counts = 20 * torch.sigmoid(LADDER)[:, None] + torch.randn(RUNGS, 50)
+    readout = Readout(Table(counts, 10.0, 5.0), None, seed=1)
+    images, back = torch.rand(40, 1, 5, 5), nn.Sequential(nn.Flatten(), nn.Linear(25, 3))
+    predictor = Predictor(nn.Identity(), readout, back, 4)
+    labels = predictor(images).argmax(1)
+    assert gradient_points_uphill(predictor, images, labels, eps=0.4).passed
+    assert gradient_exists(predictor, images, labels).passed
+    readout.reseed(3)
+    shown = readout(images.requires_grad_())
+    readout.reseed(3)
+    assert torch.equal(shown, readout(images.detach()))
+
+
+def test_a_quiet_field_is_the_same_with_less_variance():
+    grid = UnitGrid((3, 3), 2, order="raster", radius=1)
+    grid.field.B[:] = 0.3
+    grid.normalise(0.5)
+    loud, quiet = grid.covariance(), field_of(VARIABILITIES["quiet"], grid).covariance()
+    np.testing.assert_allclose(quiet, VARIABILITIES["quiet"].share * loud, rtol=1e-5)
+    np.testing.assert_array_equal(grid.covariance(), loud)
+
+
 @pytest.fixture
 def small(monkeypatch):
     tiny = replace(
-        plan.PLANS["quick"], base_epochs=1, displaced=600, stimuli=2, trials=6, images=12, draws=40, shown=120
+        plan.PLANS["quick"],
+        base_epochs=1,
+        displaced=600,
+        stimuli=2,
+        trials=6,
+        images=12,
+        attacked=4,
+        attack=PGD(steps=2, draws=2),
+        draws=40,
+        shown=120,
     )
     monkeypatch.setitem(plan.PLANS, "quick", tiny)
 
@@ -120,7 +167,7 @@ def run(out, **options):
     app.command()(spiking)
     from typer.testing import CliRunner
 
-    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value) if part]
     return CliRunner().invoke(app, ["--out", str(out), *arguments], catch_exceptions=False)
 
 
@@ -129,11 +176,11 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
     assert first.exit_code == 0
     records = list(RecordFile(tmp_path / "record.h5"))
     assert {r.config["part"] for r in records} == {"field", "learning", "variability", "defence"}
-    assert "15 of 15 parts run" in first.output
+    assert "17 of 17 parts run" in first.output
     for name in ("tables.md", "variability.png", "defence.png", "learning.png"):
         assert (tmp_path / name).stat().st_size > 500
     again = run(tmp_path, sources="motion_blur@5", target="numpy")
-    assert "0 of 15 parts run" in again.output
+    assert "0 of 17 parts run" in again.output
     field = next(r for r in records if r.config["part"] == "field")
     assert field.results["field.difference"] < 1e-3
     structured = {r.config["variability"]: r.results for r in records if r.config["part"] == "variability"}
@@ -143,9 +190,34 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
     assert lms["lms.difference"] < 1e-9 < 1e-3 < lms["lms.largest"]
 
 
+def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_path, monkeypatch):
+    own, kept = RecordFile.append, []
+
+    def interrupted(records, *record):
+        if kept:
+            raise KeyboardInterrupt
+        own(records, *record)
+        kept.append(record)
+
+    options = {"parts": "field", "seeds": "2", "jobs": "2", "target": "numpy"}
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordFile, "append", interrupted)
+        assert run(tmp_path, **options).exit_code != 0
+    assert len(list(RecordFile(tmp_path / "record.h5"))) == 1
+    assert "5 of 6 parts run" in run(tmp_path, **options).output
+    records = list(RecordFile(tmp_path / "record.h5"))
+    assert sorted(r.config["seed"] for r in records) == [0, 0, 0, 1, 1, 1]
+    monkeypatch.setattr("localnoise.sims.reports.records.code_version", lambda: "another")
+    with pytest.raises(MixedRecordsError, match="--mix"):
+        run(tmp_path, **options)
+    assert "0 of 6 parts run" in run(tmp_path, mix=None, **options).output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"trace": "-1"}, "trace=-1.0"),
+        ({"jobs": "0"}, "jobs=0"),
         ({"parts": "variabilty"}, "did you mean 'variability'?"),
         ({"target": "gpu"}, "target='gpu': expected one of"),
         ({"budget": "quik"}, "did you mean 'quick'?"),

@@ -222,7 +222,7 @@ def _bars(axes: Any, own: dict[str, Any], measure: str, label: str) -> None:
         values = [float(r[measure]) for r in found]
         axes.plot([place] * len(values), values, "o", c=COLOURS[name], mec="#333333", mew=0.5, ms=5)
     axes.set_yscale("log")
-    axes.set_xticks(range(len(own)), [VARIABILITIES[n].label.split(",")[0].split()[0] for n in own], rotation=30)
+    axes.set_xticks(range(len(own)), list(own), rotation=30)
     axes.set(ylabel=label)
 
 

@@ -19,7 +19,7 @@ from localnoise.sims.attacks.gradients import gradient_exists, gradient_points_u
 from localnoise.sims.reports import spiking as report
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.spikes import spiking
-from localnoise.sims.spiking import plan, variability
+from localnoise.sims.spiking import plan, readout, variability
 from localnoise.sims.spiking.arms import VARIABILITIES, field_of, independent, layer_of
 from localnoise.sims.spiking.readout import HIGH, LOW, RUNGS, Readout, Table
 
@@ -87,11 +87,13 @@ def test_the_independent_field_keeps_variances_and_drops_correlations():
 
 
 @pytest.mark.parametrize("name", ["membrane", "poisson", "none"])
-def test_the_table_s_counts_are_those_of_spikes(name):
+def test_the_table_s_counts_are_those_of_spikes(name, monkeypatch):
+    monkeypatch.setattr(readout, "_SIDE_BY_SIDE", readout.TRIALS)
     kind = VARIABILITIES[name]
     table = Table.measure(kind, seed=0, target="numpy")
     between = np.array([-0.33, 0.117, 0.62])  # between rungs, too
-    counts = layer_of(kind, (3, 1, 1), None, target="numpy").counts(between.reshape(1, 3, 1, 1), trials=400, seed=9)
+    layer = layer_of(kind, (3, 1, 1), None, target="numpy", copies=400)
+    counts = layer.counts(between.reshape(1, 3, 1, 1), trials=400, seed=9)
     real = counts.reshape(400, 3)
     drawn = table.draw(torch.from_numpy(np.tile(between, (4000, 1))).float(), torch.Generator().manual_seed(1)).numpy()
     drawn = drawn * table.slope + table.offset
@@ -102,12 +104,12 @@ def test_the_table_s_counts_are_those_of_spikes(name):
 
 def test_the_read_out_is_a_noise_that_predictors_can_reseed():
     table = Table(torch.arange(161.0)[:, None] + torch.tensor([0.0, 1.0]), 80.0, 10.0)
-    readout = Readout(table, UnitGrid((2, 2), 1), seed=1)
+    spikes = Readout(table, UnitGrid((2, 2), 1), seed=1)
     h = torch.zeros(50, 1, 2, 2)
-    first = readout(h)
-    readout.reseed(1)
-    assert torch.equal(first, readout(h))
-    assert not torch.equal(first, readout(h))
+    first = spikes(h)
+    spikes.reseed(1)
+    assert torch.equal(first, spikes(h))
+    assert not torch.equal(first, spikes(h))
     assert first.shape == h.shape
 
 
@@ -124,16 +126,16 @@ def test_the_slope_that_an_attacker_uses_is_that_of_the_mean_count_steps_smoothe
 def test_an_attacker_s_gradient_changes_no_spike_and_points_uphill():
     torch.manual_seed(0)
     counts = 20 * torch.sigmoid(LADDER)[:, None] + torch.randn(RUNGS, 50)
-    readout = Readout(Table(counts, 10.0, 5.0), None, seed=1)
+    spikes = Readout(Table(counts, 10.0, 5.0), None, seed=1)
     images, back = torch.rand(40, 1, 5, 5), nn.Sequential(nn.Flatten(), nn.Linear(25, 3))
-    predictor = Predictor(nn.Identity(), readout, back, 4)
+    predictor = Predictor(nn.Identity(), spikes, back, 4)
     labels = predictor(images).argmax(1)
     assert gradient_points_uphill(predictor, images, labels, eps=0.4).passed
     assert gradient_exists(predictor, images, labels).passed
-    readout.reseed(3)
-    shown = readout(images.requires_grad_())
-    readout.reseed(3)
-    assert torch.equal(shown, readout(images.detach()))
+    spikes.reseed(3)
+    shown = spikes(images.requires_grad_())
+    spikes.reseed(3)
+    assert torch.equal(shown, spikes(images.detach()))
 
 
 def test_a_quiet_field_is_the_same_with_less_variance():
@@ -146,20 +148,25 @@ def test_a_quiet_field_is_the_same_with_less_variance():
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(monkeypatch, small_dir):
+    """A plan of seconds; returns the folder of its few hundred images."""
     tiny = replace(
         plan.PLANS["quick"],
+        data="full",
         base_epochs=1,
-        displaced=600,
+        displaced=300,
         stimuli=2,
-        trials=6,
-        images=12,
-        attacked=4,
+        trials=5,
+        images=6,
+        attacked=3,
         attack=PGD(steps=2, draws=2),
         draws=40,
         shown=120,
     )
     monkeypatch.setitem(plan.PLANS, "quick", tiny)
+    monkeypatch.setattr(readout, "TRIALS", 100)
+    monkeypatch.setattr(readout, "_SIDE_BY_SIDE", 100)
+    return str(small_dir)
 
 
 def run(out, **options):
@@ -172,14 +179,15 @@ def run(out, **options):
 
 
 def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
-    first = run(tmp_path, sources="motion_blur@5", target="numpy")
+    options = {"sources": "motion_blur@5", "target": "numpy", "data-dir": small}
+    first = run(tmp_path, **options)
     assert first.exit_code == 0
     records = list(RecordFile(tmp_path / "record.h5"))
     assert {r.config["part"] for r in records} == {"field", "learning", "variability", "defence"}
     assert "17 of 17 parts run" in first.output
     for name in ("tables.md", "variability.png", "defence.png", "learning.png"):
         assert (tmp_path / name).stat().st_size > 500
-    again = run(tmp_path, sources="motion_blur@5", target="numpy")
+    again = run(tmp_path, **options)
     assert "0 of 17 parts run" in again.output
     field = next(r for r in records if r.config["part"] == "field")
     assert field.results["field.difference"] < 1e-3
@@ -199,7 +207,7 @@ def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_pa
         own(records, *record)
         kept.append(record)
 
-    options = {"parts": "field", "seeds": "2", "jobs": "2", "target": "numpy"}
+    options = {"parts": "field", "seeds": "2", "jobs": "2", "target": "numpy", "data-dir": small}
     with monkeypatch.context() as patched:
         patched.setattr(RecordFile, "append", interrupted)
         assert run(tmp_path, **options).exit_code != 0

@@ -58,7 +58,7 @@ def spiking(
         ) from error
     from localnoise.sims.reports import spiking as report
     from localnoise.sims.spiking.plan import PLANS
-    from localnoise.sims.spiking.seeds import Seed, run_seeds
+    from localnoise.sims.spiking.shares import Share, run_shares
     from localnoise.sims.spiking.study import Study
 
     choose("target", target, TARGETS)
@@ -75,13 +75,21 @@ def spiking(
         records.refuse_to_mix(studies[0].fingerprint)
     configs, done = [config for study in studies for config, _ in study.tasks(chosen, learned)], records.done()
     todo = [config for config in configs if key(config) not in done]
-    left = [
-        Seed(plan=plan, seed=seed, parts=chosen, sources=learned, done=done, folder=study.folder, data_dir=data_dir)
-        for seed, study in enumerate(studies)
-        if any(config["seed"] == seed for config in todo)
+    known: dict[str, Any] = {
+        "plan": plan,
+        "sources": learned,
+        "done": done,
+        "folder": out / "networks",
+        "data_dir": data_dir,
+    }
+    shares = [
+        Share(seed=seed, parts=parts, **known)
+        for parts in ([part for part in chosen if part != "defence"], [part for part in chosen if part == "defence"])
+        for seed in range(count)
+        if any(config["seed"] == seed and config["part"] in parts for config in todo)
     ]
     with progress() as bars:
-        run_seeds(left, as_count("jobs", jobs, 1), _hearing(bars, records, len(configs), len(configs) - len(todo)))
+        run_shares(shares, as_count("jobs", jobs, 1), _hearing(bars, records, len(configs), len(configs) - len(todo)))
     console.print(f"{len(todo)} of {len(configs)} parts run in {perf_counter() - began:.0f} s, all in {records.path}")
     found = records.of(configs)
     for table in report.tables(found):
@@ -90,23 +98,23 @@ def spiking(
     console.print(f"{out}: {', '.join(names)}")
 
 
-def _hearing(bars: Progress, records: RecordFile, of: int, done: int) -> Callable[[int, str, Any], None]:
-    """Keep what seeds have found, and show how far they are."""
-    whole, shown = bars.add_task("[bold]all parts", total=of, completed=done), dict[int, TaskID]()
+def _hearing(bars: Progress, records: RecordFile, of: int, done: int) -> Callable[[str, str, Any], None]:
+    """Keep what shares have found, and show how far they are."""
+    whole, shown = bars.add_task("[bold]all parts", total=of, completed=done), dict[str, TaskID]()
 
-    def hear(seed: int, kind: str, content: Any) -> None:
+    def hear(name: str, kind: str, content: Any) -> None:
         if kind == "result":
             records.append(*content)
             bars.advance(whole)
             if not errors.is_terminal:  # in a log, bars show only their end
                 config, _, seconds = content
                 what = ", ".join(str(config[name]) for name in _SAID if name in config)
-                errors.print(f"{bars.tasks[0].completed:.0f} of {of}: seed {seed}, {what}, {seconds:.0f} s")
+                errors.print(f"{bars.tasks[0].completed:.0f} of {of}: seed {config['seed']}, {what}, {seconds:.0f} s")
             return
         what, now, total = content
-        if seed not in shown:
-            shown[seed] = bars.add_task("")
-        bars.update(shown[seed], description=f"  seed {seed}: {what}", completed=now, total=total or None)
+        if name not in shown:
+            shown[name] = bars.add_task("")
+        bars.update(shown[name], description=f"  {name}: {what}", completed=now, total=total or None)
 
     return hear
 

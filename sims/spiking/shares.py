@@ -1,4 +1,4 @@
-"""Seeds of `localnoise spiking` side by side, each in a process of its own; what is heard of them comes to this one."""
+"""Shares of `localnoise spiking` side by side, each in a process of its own; what is heard comes to this one."""
 
 import multiprocessing
 import queue
@@ -16,14 +16,14 @@ from localnoise.sims.experiments.stopping import asked_to_stop
 from localnoise.sims.reports.records import key
 from localnoise.sims.spiking.plan import Plan
 
-# seed; "stage" and (what, done, of), or "result" and (config, values, seconds)
-Hear = Callable[[int, str, Any], None]
+# whose; "stage" and (what, done, of), or "result" and (config, values, seconds)
+Hear = Callable[[str, str, Any], None]
 _process: dict[str, Any] = {}  # what a worker process holds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seed:
-    """What one seed has to run.
+class Share:
+    """Some parts of one seed. Two shares of a seed may both train its network: the same, and kept by the first.
 
     Attributes
     ----------
@@ -50,26 +50,27 @@ class Seed:
         """Run what is not done, and tell of it."""
         from localnoise.sims.spiking.study import Study
 
-        study = Study(self.plan, self.seed, self.folder, self.data_dir, lambda *stage: hear(self.seed, "stage", stage))
+        name = f"seed {self.seed}, {self.parts[0]}"
+        study = Study(self.plan, self.seed, self.folder, self.data_dir, lambda *stage: hear(name, "stage", stage))
         for config, task in study.tasks(self.parts, self.sources):
             if key(config) not in self.done:
                 began = perf_counter()
-                hear(self.seed, "result", (config, task(), perf_counter() - began))
+                hear(name, "result", (config, task(), perf_counter() - began))
 
 
-def run_seeds(seeds: list[Seed], jobs: int, hear: Hear) -> None:
-    """Run all seeds, `jobs` at a time with one thread each; a single one in this process, with all threads."""
-    if min(jobs, len(seeds)) < 2:
-        for seed in seeds:
-            seed.run(hear)
+def run_shares(shares: list[Share], jobs: int, hear: Hear) -> None:
+    """Run all shares, `jobs` at a time with one thread each; one after the other in this process, with all threads."""
+    if min(jobs, len(shares)) < 2:
+        for share in shares:
+            share.run(hear)
         return
     context = multiprocessing.get_context("spawn")
     manager = SyncManager(ctx=context)
     manager.start(end_with_parent)
     with manager, one_thread_each(), asked_to_stop() as asked:
         messages, stop = manager.Queue(), manager.Event()
-        with ProcessPoolExecutor(min(jobs, len(seeds)), context, _prepare, (messages, stop)) as pool:
-            pending: set[Future[None]] = {pool.submit(_work, seed) for seed in seeds}
+        with ProcessPoolExecutor(min(jobs, len(shares)), context, _prepare, (messages, stop)) as pool:
+            pending: set[Future[None]] = {pool.submit(_work, share) for share in shares}
             try:
                 while pending:
                     if asked:
@@ -100,7 +101,7 @@ def _prepare(messages: Any, stop: Any) -> None:
     end_with_parent()
     last: dict[str, Any] = {}
 
-    def say(seed: int, kind: str, content: Any) -> None:
+    def say(name: str, kind: str, content: Any) -> None:
         if kind == "stage":
             what, done, of = content
             percent = 100 * done // of if of else 0
@@ -109,10 +110,10 @@ def _prepare(messages: Any, stop: Any) -> None:
             if stop.is_set():
                 raise InterruptedError("stopped by the main process")
             last["at"] = what, percent
-        messages.put((seed, kind, content))
+        messages.put((name, kind, content))
 
     _process["say"] = say
 
 
-def _work(seed: Seed) -> None:
-    seed.run(_process["say"])
+def _work(share: Share) -> None:
+    share.run(_process["say"])

@@ -18,3 +18,6 @@ from localnoise.spiking.network import FieldNetwork as FieldNetwork
 from localnoise.spiking.network import network as network
 from localnoise.spiking.stdp import STDP as STDP
 from localnoise.spiking.stdp import learn_stdp as learn_stdp
+from localnoise.spiking.uncaught import tell_plainly as _tell_plainly
+
+_tell_plainly()

@@ -188,3 +188,11 @@ def test_seconds_and_milliseconds_are_the_same():
     grid, _ = fitted("raster")
     nets = [ln.spiking.network(grid, tau=tau, target="numpy").sample(3, seed=1) for tau in (5 * ms, 0.005 * second)]
     np.testing.assert_array_equal(*nets)
+
+
+@pytest.mark.parametrize(("mistake", "alarm"), [("ln.spiking.network('grid')", False), ("1 / 0", True)])
+def test_our_errors_are_not_called_unexpected(mistake, alarm):
+    script = f"import localnoise as ln; ln.spiking; {mistake}"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr
+    assert ("expected a UnitGrid" in told) != alarm
+    assert ("unexpected error" in told) == alarm

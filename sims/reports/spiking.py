@@ -73,25 +73,21 @@ def _table(title: str, *heads: str) -> Table:
 
 
 def _fields(records: list[Record]) -> Table:
-    table = _table(
-        "Field in Brian2",
-        "grid",
-        "seed",
-        "draws",
+    heads = (
         "difference to\nNumba (SD)",
         "mean z²",
-        "of Numba's\ndraws",
+        "median of\nNumba's",
+        "95 % of\nNumba's",
+        "p",
         "largest z",
-        "of Numba's\ndraws",
         "entries",
     )
-    for record in records:
+    table = _table("Field in Brian2", "grid", "seed", "draws", *heads)
+    for record in sorted(records, key=lambda r: (r.config["order"], r.config["signal"], r.config["seed"])):
         c, r = record.config, record.results
-        z = [
-            float(r[f"field.{name}"])
-            for name in ("mean_square_z", "numba_mean_square_z", "largest_z", "numba_largest_z")
-        ]
-        texts = [f"{r['field.difference']:.0e}", *(f"{value:.2f}" for value in z), f"{r['field.entries']:,}"]
+        middle, high = np.percentile(r["field.numba_mean_square_z"], [50, 95])
+        z = (r["field.mean_square_z"], middle, high, r["field.p"], r["field.largest_z"])
+        texts = [f"{r['field.difference']:.0e}", *(f"{float(value):.2f}" for value in z), f"{r['field.entries']:,}"]
         name = c["order"] + (", signal-dependent" if c["signal"] == "local" else "")
         table.add_row(name, str(c["seed"]), f"{r['field.draws']:,}", *texts)
     return table
@@ -100,7 +96,7 @@ def _fields(records: list[Record]) -> Table:
 def _lessons(records: list[Record]) -> Table:
     heads = ("weights to\nfixed point", "to the\nregression", "mean z²", "covariance\nerror", "if it were\ndiagonal")
     table = _table("Rules in Brian2", "causal\nshare", "seed", "lms to Numba's", *heads)
-    for record in records:
+    for record in sorted(records, key=lambda r: (r.config["causal"], r.config["seed"])):
         c, r = record.config, record.results
         shares = [f"{r[name]:.3f}" for name in ("stdp.error", "stdp.regression_error")]
         more = [f"{r[name]:.3f}" for name in ("stdp.covariance_error", "stdp.independent_error")]

@@ -191,6 +191,8 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
     assert "0 of 17 parts run" in again.output
     field = next(r for r in records if r.config["part"] == "field")
     assert field.results["field.difference"] < 1e-3
+    assert 0.01 < field.results["field.p"] <= 1
+    assert len(field.results["field.numba_mean_square_z"]) == 199
     structured = {r.config["variability"]: r.results for r in records if r.config["part"] == "variability"}
     assert structured["structured"]["participation"] < 0.2 * structured["independent"]["participation"]
     assert structured["structured"]["alignment"] > 10

@@ -16,8 +16,9 @@ from localnoise.errors import ArgumentError, MixedRecordsError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
 from localnoise.sims.attacks.gradients import gradient_exists, gradient_points_uphill
-from localnoise.sims.reports import spiking as report
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.reports.records import Record, RecordFile
+from localnoise.sims.reports.spiking_accuracies import gains
+from localnoise.sims.reports.spiking_figures import published
 from localnoise.sims.spikes import spiking
 from localnoise.sims.spiking import plan, readout, variability
 from localnoise.sims.spiking.arms import VARIABILITIES, field_of, independent, layer_of
@@ -240,9 +241,25 @@ def test_wrong_options_get_one_sentence(options, message, tmp_path):
     assert message in str(caught.value)
 
 
+def test_gains_are_those_over_none_of_the_same_seed():
+    def record(name, seed, right):
+        config = {"variability": name, "seed": seed, "sources": [{"name": "rotate", "level": 2}]}
+        hit = np.arange(100) < right
+        return Record(config, {"accuracy.clean": hit.mean(), "correct.clean": hit}, {}, 0.0)
+
+    pair = [record("none", 0, 50), record("quiet", 0, 60)]
+    (one,) = gains(pair).values()
+    assert one.mean == pytest.approx(0.1)
+    assert one.low < 0.1 < one.high
+    (two,) = gains([*pair, record("none", 1, 10), record("quiet", 1, 30)]).values()
+    assert (two.mean, two.seeds) == (pytest.approx(0.15), 2)
+    assert two.half_width == pytest.approx(12.706 * np.std([0.1, 0.2], ddof=1) / np.sqrt(2))
+    assert gains([record("quiet", 0, 60)]) == {}
+
+
 def test_published_findings_have_a_source_and_a_status():
     for quantity in ("fano factor", "noise correlation", "alignment"):
-        for finding in report.published(quantity):
+        for finding in published(quantity):
             assert finding["source"]
             assert finding["status"] in ("checked", "from memory")
             assert finding["low"] <= finding["high"]

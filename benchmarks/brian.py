@@ -18,7 +18,7 @@ from benchmarks import fields
 from benchmarks.clock import Job, once
 from benchmarks.row import Result, Row
 from localnoise.spiking import network
-from localnoise.spiking.lms import SynapticLMS
+from localnoise.spiking.lms_network import SynapticLMS
 from localnoise.spiking.target import TARGETS, finish, on
 
 _STEPS = 200

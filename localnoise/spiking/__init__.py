@@ -12,12 +12,12 @@ except ImportError as error:
 
 from localnoise.spiking.layer import SpikingLayer as SpikingLayer
 from localnoise.spiking.lif import LIF as LIF
-from localnoise.spiking.lms import SynapticLMS as SynapticLMS
 from localnoise.spiking.lms import learn_lms as learn_lms
+from localnoise.spiking.lms_network import SynapticLMS as SynapticLMS
 from localnoise.spiking.network import FieldNetwork as FieldNetwork
 from localnoise.spiking.network import network as network
 from localnoise.spiking.stdp import STDP as STDP
-from localnoise.spiking.stdp import learn_stdp as learn_stdp
+from localnoise.spiking.stdp_learning import learn_stdp as learn_stdp
 from localnoise.spiking.uncaught import tell_plainly as _tell_plainly
 
 _tell_plainly()

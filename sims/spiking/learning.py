@@ -8,7 +8,8 @@ from brian2 import ms
 
 from localnoise import UnitGrid
 from localnoise.spiking.lms import learn_lms
-from localnoise.spiking.stdp import STDP, learn_stdp
+from localnoise.spiking.stdp import STDP
+from localnoise.spiking.stdp_learning import learn_stdp
 
 _PATCH, _LARGEST = slice(5, 8), 2.0  # units of a 3 x 3 patch in the layer's middle; of d, where relays stay above 0
 

@@ -8,7 +8,8 @@ from brian2 import ms, mV
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, TooLargeError
-from localnoise.spiking.lms import SynapticLMS, learn_lms
+from localnoise.spiking.lms import learn_lms
+from localnoise.spiking.lms_network import SynapticLMS
 from localnoise.spiking.target import on
 
 GRIDS = {

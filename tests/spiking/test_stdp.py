@@ -8,7 +8,8 @@ from brian2 import ms, mV
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, TooLargeError
-from localnoise.spiking.stdp import STDP, learn_stdp
+from localnoise.spiking.stdp import STDP
+from localnoise.spiking.stdp_learning import learn_stdp
 from localnoise.spiking.stdp_network import Steps, schedule
 
 DT = 2 * ms

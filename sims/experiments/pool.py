@@ -19,6 +19,7 @@ from localnoise.sims.console import errors, progress
 from localnoise.sims.data import load
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.stage import Stage
 from localnoise.sims.experiments.stopping import asked_to_stop
 from localnoise.sims.reports.records import RecordFile, key
 
@@ -139,6 +140,22 @@ def end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
+def thinned(stage: Stage, stop: Any) -> Stage:
+    """Pass on at most a hundred messages a step; raise an InterruptedError at the next one after `stop` is set."""
+    last: tuple[str, int] | None = None
+
+    def passed_on(what: str, done: int, of: int) -> None:
+        nonlocal last
+        now = what, 100 * done // of if of else 0
+        if now != last:
+            if stop.is_set():
+                raise InterruptedError("stopped by the main process")
+            last = now
+            stage(what, done, of)
+
+    return passed_on
+
+
 def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: Any, stop: Any, keep: Keep) -> None:
     import torch
 
@@ -146,17 +163,11 @@ def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: 
 
     torch.set_num_threads(1)
     end_with_parent()
-    last = {"what": "", "percent": -1}
 
     def stage(what: str, done: int, of: int) -> None:
-        percent = 100 * done // of if of else 0
-        if (what, percent) != (last["what"], last["percent"]):  # at most a hundred messages a step
-            if stop.is_set():
-                raise InterruptedError("stopped by the main process")
-            last.update(what=what, percent=percent)
-            messages.put((os.getpid(), "stage", (_process.get("prefix", "") + what, done, of)))
+        messages.put((os.getpid(), "stage", (_process.get("prefix", "") + what, done, of)))
 
-    runner = Runner(settings, load(settings.data, data_dir), folder, stage)
+    runner = Runner(settings, load(settings.data, data_dir), folder, thinned(stage, stop))
     _process.update(runner=runner, messages=messages, keep=keep)
 
 

@@ -10,14 +10,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from localnoise.sims.experiments.pool import end_with_parent, one_thread_each
+from localnoise.sims.experiments.pool import end_with_parent, one_thread_each, thinned
 from localnoise.sims.experiments.source import Source
+from localnoise.sims.experiments.stage import Stage
 from localnoise.sims.experiments.stopping import asked_to_stop
 from localnoise.sims.reports.records import key
 from localnoise.sims.spiking.plan import Plan
+from localnoise.sims.spiking.study import Study
 
 # whose; "stage" and (what, done, of), or "result" and (config, values, seconds)
 Hear = Callable[[str, str, Any], None]
+Keep = Callable[[dict[str, Any], dict[str, Any], float], None]
 _process: dict[str, Any] = {}  # what a worker process holds
 
 
@@ -46,23 +49,28 @@ class Share:
     folder: Path
     data_dir: Path | None
 
-    def run(self, hear: Hear) -> None:
-        """Run what is not done, and tell of it."""
-        from localnoise.sims.spiking.study import Study
+    @property
+    def name(self) -> str:
+        """What progress calls it."""
+        return f"seed {self.seed}, {self.parts[0]}"
 
-        name = f"seed {self.seed}, {self.parts[0]}"
-        study = Study(self.plan, self.seed, self.folder, self.data_dir, lambda *stage: hear(name, "stage", stage))
+    def run(self, stage: Stage, keep: Keep) -> None:
+        """Run what is not done."""
+        study = Study(self.plan, self.seed, self.folder, self.data_dir, stage)
         for config, task in study.tasks(self.parts, self.sources):
             if key(config) not in self.done:
                 began = perf_counter()
-                hear(name, "result", (config, task(), perf_counter() - began))
+                keep(config, task(), perf_counter() - began)
 
 
 def run_shares(shares: list[Share], jobs: int, hear: Hear) -> None:
     """Run all shares, `jobs` at a time with one thread each; one after the other in this process, with all threads."""
     if min(jobs, len(shares)) < 2:
         for share in shares:
-            share.run(hear)
+            share.run(
+                lambda *content, name=share.name: hear(name, "stage", content),
+                lambda *content, name=share.name: hear(name, "result", content),
+            )
         return
     context = multiprocessing.get_context("spawn")
     manager = SyncManager(ctx=context)
@@ -99,21 +107,10 @@ def _prepare(messages: Any, stop: Any) -> None:
 
     torch.set_num_threads(1)
     end_with_parent()
-    last: dict[str, Any] = {}
-
-    def say(name: str, kind: str, content: Any) -> None:
-        if kind == "stage":
-            what, done, of = content
-            percent = 100 * done // of if of else 0
-            if last.get("at") == (what, percent):  # at most a hundred messages a step
-                return
-            if stop.is_set():
-                raise InterruptedError("stopped by the main process")
-            last["at"] = what, percent
-        messages.put((name, kind, content))
-
-    _process["say"] = say
+    _process.update(messages=messages, stop=stop)
 
 
 def _work(share: Share) -> None:
-    share.run(_process["say"])
+    put = _process["messages"].put
+    stage = thinned(lambda *content: put((share.name, "stage", content)), _process["stop"])
+    share.run(stage, lambda *content: put((share.name, "result", content)))

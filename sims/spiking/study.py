@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,12 @@ class Study:
     _moved: dict[tuple[str, float], tuple[npt.NDArray[Any], npt.NDArray[Any]]] = field(default_factory=dict)
     _grids: dict[Source, UnitGrid] = field(default_factory=dict)
     _tables: dict[tuple[str, bool], Table] = field(default_factory=dict)
+    _lms: dict[Source, dict[str, Any]] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Of the images."""
-        return load(self.plan.data, self.data_dir).fingerprint
+        return _fingerprint(self.plan.data, self.data_dir)
 
     def tasks(self, parts: list[str], sources: tuple[Source, ...]) -> list[tuple[dict[str, Any], Task]]:
         """What is to be run: the configuration that a record is kept under, and a call that gives its values."""
@@ -117,11 +118,9 @@ class Study:
         """The local rules in Brian2's terms, on displacements of the network's layer."""
         d, _ = self.displaced(source)
         tick = self._told(f"spike-timing plasticity, causal share {causal:g}")
-        few, target = self.plan.shown, self.plan.target
-        return {
-            **learning.lms(d[:200], target),
-            **learning.stdp(d[:few], causal, _COPIES, self.seed, tick),
-        }
+        if source not in self._lms:
+            self._lms[source] = learning.lms(d[:200], self.plan.target)
+        return self._lms[source] | learning.stdp(d[: self.plan.shown], causal, _COPIES, self.seed, tick)
 
     def variability(self, name: str, source: Source) -> dict[str, Any]:
         """Measures of one kind of variability over the first test images; `source` gives field and directions."""
@@ -158,3 +157,9 @@ class Study:
         of_part = {name: plain(getattr(self.plan, name)) for name in (*SPENT[part], *ALWAYS)}
         said = {"experiment": "spiking", "part": part, "seed": self.seed, "fingerprint": self.fingerprint}
         return said | of_part | {name: plain(value) for name, value in more.items()}
+
+
+@cache
+def _fingerprint(data: str, data_dir: Path | None) -> str:
+    """One for all seeds: reading the images takes a second."""
+    return load(data, data_dir).fingerprint

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -163,3 +164,15 @@ def test_bad_sources_are_named() -> None:
         Source.default("rotat")
     with pytest.raises(ArgumentError, match="level"):
         Source(name="rotate", level=9.0, trace=0.5)
+
+
+def test_a_step_passes_on_a_hundred_messages_and_stops_when_asked() -> None:
+    heard, stop = [], Event()
+    stage = pool.thinned(lambda *said: heard.append(said), stop)
+    for done in range(10_001):
+        stage("draw", done, 10_000)
+    assert len(heard) == 101
+    stop.set()
+    stage("draw", 10_000, 10_000)  # nothing new to say
+    with pytest.raises(InterruptedError):
+        stage("train", 0, 10)

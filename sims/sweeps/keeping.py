@@ -83,6 +83,10 @@ class Kept:
             with written_aside(self.grid(trial)) as aside:
                 aside.write_bytes(content)
 
+    def drop_grid(self, trial: Trial) -> None:
+        """Remove the grid of a trial that ended off the front."""
+        self.grid(trial).unlink(missing_ok=True)
+
 
 def study_in(path: Path) -> tuple[Study, str]:
     """The study that a file of records holds, and its text.

@@ -192,7 +192,7 @@ class Sweep:
             return
         running.open.discard(key(config))
         running.trial.records.append(Record(config, results, {}, answer.seconds))
-        if answer.grid and not self.front.beaten(running.trial.values()):
+        if answer.grid:  # until the trial ends: one seed does not say whether all of them reach the front
             self.kept.keep_grid(running.trial, answer.grid)  # before the record, which says that the cell is done
         if not running.open:
             ended.append(running)
@@ -216,7 +216,8 @@ class Sweep:
         self.counts.done += state != "running"
         self.counts.failed += state == "failed"
         self.counts.pruned += state == "pruned"
-        self.front.add(trial)
+        if not self.front.add(trial) and state != "running":
+            self.kept.drop_grid(trial)
 
 
 def _batch(finished: Any, asked: Sequence[int]) -> list[Any]:

@@ -192,9 +192,11 @@ class Front:
         """Whether a trial on the front beats these values."""
         return any(beats(own, values, self.study) for _, own in self._members)
 
-    def add(self, trial: Trial) -> None:
-        """Take in a trial, if it is complete and no other one beats it."""
+    def add(self, trial: Trial) -> bool:
+        """Take in a trial, if it is complete and no other one beats it; whether it was taken in."""
         values = trial.values()
-        if trial.state(self.study) == "complete" and not self.beaten(values):
-            self._members = [(t, own) for t, own in self._members if not beats(values, own, self.study)]
-            self._members.append((trial, values))
+        if trial.state(self.study) != "complete" or self.beaten(values):
+            return False
+        self._members = [(t, own) for t, own in self._members if not beats(values, own, self.study)]
+        self._members.append((trial, values))
+        return True

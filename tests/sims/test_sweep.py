@@ -18,10 +18,12 @@ from localnoise.errors import ArgumentError
 from localnoise.records import Record
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.sweeps import jobs
+from localnoise.sims.sweeps.keeping import Kept
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.study import parse_study
 from localnoise.sims.sweeps.summary import content_of
-from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_of, settings_of
+from localnoise.sims.sweeps.sweep import Sweep
+from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_of, settings_of, trials_of
 
 STUDY = """name = "tiny"
 data = "full"
@@ -209,6 +211,36 @@ def test_the_front_is_what_no_trial_beats() -> None:
     slow = [t.number for t, own in zip(trials, values, strict=True) if not any(beats(o, own, study) for o in values)]
     assert sorted(trial.number for trial in Front(study, trials)) == slow
     assert 1 < len(slow) < 9
+
+
+def test_a_grid_is_kept_if_all_seeds_of_its_trial_reach_the_front(tmp_path: Path) -> None:
+    """The second trial begins worse than the first and ends better; the third begins best and ends worst."""
+    text = STUDY[: STUDY.index("[space]")].replace('"robust", "bytes", "energy"', '"robust"')
+    study, text = parse_study(text + '[space]\nrule = "lms"\nparents = [4, 6, 8]\n', "tiny.toml")
+    order.clear()
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster, cluster.get_client() as client:
+        for trials in (1, 2, 3):
+            plan, kept = study.model_copy(update={"trials": trials}), Kept(tmp_path / "tiny.h5")
+            kept.begin(plan, text, resume=True)
+            search = Search(plan, str(kept.journal))
+            sweep = Sweep(plan, kept, search, client, settings_of(study, "f"), work=uneven)
+            search.restore(sweep.trials.values())
+            sweep.run()
+    assert [kept.grid(trial).exists() for trial in trials_of(RecordFile(kept.path))] == [True, True, False]
+
+
+order: list[str] = []  # arms of trials as they came: threads of this process are the workers
+
+
+def uneven(job: jobs.Job) -> jobs.Answer:
+    """The work of a trial whose seeds differ."""
+    arm = job.cell.arm
+    if arm.startswith("grid") and arm not in order:
+        order.append(arm)
+    seeds = ((0.6, 0.6), (0.5, 0.9), (0.9, 0.1))[order.index(arm) if arm in order else 0]
+    return jobs.Answer(
+        values={"accuracy.clean": 0.8, "accuracy.rotate@2": seeds[job.cell.seed]}, grid=b"grid" if job.grid else b""
+    )
 
 
 def test_an_unknown_storage_is_refused(tmp_path: Path) -> None:

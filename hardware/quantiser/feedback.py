@@ -18,7 +18,9 @@ DAMPINGS = (1e-6, 1e-3, 1e-2, 1e-1)  # of the mean diagonal of H
 
 def damped(H: Floats, damping: float) -> Floats:
     """H + damping mean(diag H) I, positive definite even where regressors never move."""
-    return np.asarray(H + (damping * np.trace(H) / len(H) + 1e-30) * np.eye(len(H)))
+    sum_ = H.copy()
+    sum_.flat[:: len(H) + 1] += damping * np.trace(H) / len(H) + 1e-30
+    return sum_
 
 
 def round_row(w: Floats, H: Floats, limit: int, factors: list[Floats] | None = None) -> npt.NDArray[np.int64]:

@@ -44,25 +44,29 @@ class Covariance:
         """As `Unfed.round`, for the parents as they were realised; the unit's own covariance joins the realised."""
         m = self.t.s.shape[1]
         above = self.parents[u][self.parents[u] >= 0]
-        z = (above[:, None] * m + np.arange(m)).reshape(-1)
-        near, own = 2.0 ** int(bits[NEAR]), 2.0 ** int(bits[OWN])
+        z, own = (above[:, None] * m + np.arange(m)).reshape(-1), np.arange(u * m, u * m + m)
+        p, regressors = len(z), np.concatenate((z, own))
+        fine, step = 2.0 ** int(bits[NEAR]), 2.0 ** -int(bits[OWN])
         B, L, s = np.zeros(self.t.B[u].shape), np.zeros((m, m)), np.zeros(m)
-        for i in range(m):
-            row = u * m + i
-            given = np.append(self.t.B[u, i, : len(above) * m], self.t.L[u, i, :i])
-            H = self.realised[np.ix_(z, z)]
-            if len(z):  # what the parents became asks for other weights; where H says little, they stay
-                wanting = self.wanted[row, z] - H @ given
+        of_parents = self.realised[z]  # a copy, gathered once for all rows of the unit
+        moments = np.zeros((p + m, p + m))
+        moments[:p, :p] = of_parents[:, z]
+        for i, row in enumerate(own):
+            H, given = moments[: p + i, : p + i], np.append(self.t.B[u, i, :p], self.t.L[u, i, :i])
+            if len(given):  # what the parents became asks for other weights; where H says little, they stay
+                wanting = self.wanted[row, regressors[: p + i]] - H @ given
                 given = given + np.linalg.solve(damped(H, PULL), wanting)
-            rounded = round_row(given * near, H, self.limit) / near
+            whole = round_row(given * fine, H, self.limit)
+            rounded = whole / fine
             explained = rounded @ H @ rounded
             missing = (self.wanted[row, row] - explained - self.noise) / self.variance
-            s[i] = np.clip(np.rint(np.sqrt(max(missing, self.t.s[u, i] ** 2 / 2)) * own), 1, self.limit)
-            self.realised[row] = rounded @ self.realised[z]
-            self.realised[:, row] = self.realised[row]
-            self.realised[row, row] = explained + (s[i] / own) ** 2 * self.variance + self.noise
-            B[i, : len(above) * m], L[i, :i] = rounded[: len(above) * m] * near, rounded[len(above) * m :] * near
-            z = np.append(z, row)
+            s[i] = np.clip(np.rint(np.sqrt(max(missing, self.t.s[u, i] ** 2 / 2)) / step), 1, self.limit)
+            joint = rounded[:p] @ of_parents + rounded[p:] @ self.realised[own[:i]]
+            joint[row] = explained + (s[i] * step) ** 2 * self.variance + self.noise
+            self.realised[row], self.realised[own[:i], row], of_parents[:, row] = joint, joint[own[:i]], joint[z]
+            moments[p + i, : p + i + 1] = moments[: p + i + 1, p + i] = joint[regressors[: p + i + 1]]
+            B[i, :p], L[i, :i] = whole[:p], whole[p:]
+        self.realised[:, own] = self.realised[own].T
         return B, L, s
 
 

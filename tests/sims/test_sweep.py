@@ -54,7 +54,7 @@ def command(*arguments: object) -> list[str]:
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment, check=False, timeout=300
+        command(*arguments), capture_output=True, text=True, env=environment, check=False, timeout=900
     )
 
 

@@ -89,7 +89,7 @@ def test_twenty_kills_lose_no_finished_trial_and_run_none_twice_into_the_records
         kills += 1
     if client.poll() is not None:
         client = start(study, out)
-    printed, told = client.communicate(timeout=240)
+    printed, told = client.communicate(timeout=600)
     assert client.returncode == 0, told
     assert "done=60" in printed
     assert min(killed.values()) > 3

@@ -116,7 +116,7 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
     found = pairs(counts, places)
     mean, variance = mean_and_variance(counts)
     some = np.random.default_rng(0).permutation(len(mean))[:3000]
-    few = np.random.default_rng(1).permutation(len(found.noise))[:20_000]
+    few = np.random.default_rng(1).permutation(len(found.noise))[:5000]  # a figure's error bars need no more
     everywhere = np.random.default_rng(2).normal(size=before.shape) * (before + after > 0)
     return {
         "fano": fano(counts),
@@ -126,6 +126,7 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
         "participation": participation_ratio(counts),
         "alignment": alignment(counts, after - before),
         "alignment.random": alignment(counts, everywhere),
-        "mean": mean[some], "variance": variance[some],
-        "pairs.noise": found.noise[few], "pairs.signal": found.signal[few], "pairs.distance": found.distance[few],
+        "mean": np.float32(mean[some]), "variance": np.float32(variance[some]),
+        "pairs.noise": np.float32(found.noise[few]), "pairs.signal": np.float32(found.signal[few]),
+        "pairs.distance": np.float32(found.distance[few]),
     }  # fmt: skip

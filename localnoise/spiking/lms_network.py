@@ -7,16 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from brian2 import Quantity, ms
 
-from localnoise.errors import ArgumentError
 from localnoise.field import Floats, Ints
 from localnoise.grid import UnitGrid
 from localnoise.rules import LMS
 from localnoise.rules.base import State
-from localnoise.spiking.quantities import as_quantity
+from localnoise.spiking.lms_input import checked, flat, presentations, split
 from localnoise.spiking.target import reporting
 from localnoise.spiking.wires import blocks_of, links, mixing, refuse_too_large, weights_of
 from localnoise.streams import Progress
-from localnoise.validate import as_activity, as_presentations
 
 RULE = LMS()
 _SHARE = "(memory + 1) / (seen + t_in_timesteps + 1 + memory)"  # of the present presentation in all averages
@@ -79,11 +77,11 @@ class SynapticLMS:
         max_bytes: int = 4 * 2**30,
     ) -> None:
         self.grid, self.residual, self._dtype = grid, residual, np.dtype(dtype)
-        dt = _checked(grid, rule, dt)
-        d, h = _presentations(grid, d, h)
+        dt = checked(grid, rule, dt)
+        d, h = presentations(grid, d, h)
         self.presentations, self.duration = len(d), len(d) * dt
         self._refuse_too_large(max_bytes)
-        displacements, activations = _flat("d", grid, d), None if h is None else _flat("h", grid, h)
+        displacements, activations = flat("d", grid, d), None if h is None else flat("h", grid, h)
         goes_on = grid.rule is not None and grid.rule.name == rule.name
         start = grid.state if goes_on and grid.state is not None else rule.start(grid.field)
         self._seen = int(start["seen"])
@@ -93,8 +91,8 @@ class SynapticLMS:
         self._units = self._neurons(displacements, dt, start)
         self._links: dict[str, Any] = {}
         objects = [self._units]
-        f, (_, reads, past) = grid.field, _split(grid, start["W"])
-        _, reads_mean, past_mean = _split(grid, start["W_mean"])
+        f, (_, reads, past) = grid.field, split(grid, start["W"])
+        _, reads_mean, past_mean = split(grid, start["W_mean"])
         if (f.parents >= 0).any():
             self._links["past"] = self._plastic("past", self._units, f.parents, past, past_mean)
         if activations is not None:
@@ -159,7 +157,7 @@ class SynapticLMS:
         if self.residual:
             units.square[:] = np.asarray(start["power"]).ravel()
         if signal:
-            units.a[:], units.a_mean[:] = (_split(self.grid, start[name])[0].ravel() for name in ("W", "W_mean"))
+            units.a[:], units.a_mean[:] = (split(self.grid, start[name])[0].ravel() for name in ("W", "W_mean"))
         return units
 
     def _holding(self, name: str, model: str, values: Floats, dt: Quantity) -> Any:
@@ -200,33 +198,3 @@ class SynapticLMS:
         groups = 1 + f.signal
         shown = 3 * 8 * self.presentations * f.a.size * groups  # read, renumbered, and Brian2's own
         refuse_too_large(groups * f.a.size, synapses, max_bytes, more=shown)
-
-
-def _checked(grid: Any, rule: Any, dt: Any) -> Quantity:
-    """Return dt, once grid, rule and dt are what is expected."""
-    if not isinstance(grid, UnitGrid):
-        raise ArgumentError(f"grid is {type(grid).__name__}: expected a UnitGrid, such as localnoise.load(file)")
-    if not isinstance(rule, LMS):
-        raise ArgumentError(f"rule={rule!r}: expected an LMS, the one rule in Brian2; use localnoise.LMS(rate=0.1)")
-    return as_quantity("dt", dt, 1 * ms)
-
-
-def _presentations(grid: UnitGrid, d: Any, h: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """d and h of the shapes that the grid expects, numbers unread."""
-    d = as_presentations("d", d, grid.config.channels, grid.config.shape)
-    if not len(d):
-        raise ArgumentError("d has 0 samples: expected at least 1 displacement")
-    return d, grid._activation(h, d)
-
-
-def _flat(argument: str, grid: UnitGrid, values: Any) -> npt.NDArray[np.float64]:
-    """Presentations in the grid's precision, as (T, neurons), unit by unit."""
-    flat = as_activity(argument, values, grid.config.channels, grid.config.shape, grid.config.dtype)
-    return np.ascontiguousarray(flat.transpose(0, 2, 1), np.float64).reshape(len(flat), -1)
-
-
-def _split(grid: UnitGrid, W: Floats) -> tuple[Floats, Floats, Floats]:
-    """a (N, m, 1 or 0), G and B of weights W (N, m, p)."""
-    f = grid.field
-    bias, past = int(f.signal), W.shape[2] - f.B.shape[2]
-    return W[:, :, :bias], W[:, :, bias:past], W[:, :, past:]

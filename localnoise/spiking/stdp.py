@@ -72,7 +72,7 @@ from localnoise.field import Field
 from localnoise.grid import UnitGrid
 from localnoise.rules.base import check_positive
 from localnoise.spiking.quantities import as_quantity
-from localnoise.spiking.stdp_network import Steps
+from localnoise.spiking.stdp_steps import Steps
 
 Doubles = npt.NDArray[np.float64]
 

@@ -10,7 +10,8 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
 from localnoise.rules.base import residual_factor
 from localnoise.spiking.stdp import STDP
-from localnoise.spiking.stdp_network import Steps, run
+from localnoise.spiking.stdp_network import run
+from localnoise.spiking.stdp_steps import Steps
 from localnoise.spiking.target import TARGETS
 from localnoise.spiking.wires import refuse_too_large
 from localnoise.streams import Progress

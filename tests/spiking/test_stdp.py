@@ -10,7 +10,8 @@ import localnoise as ln
 from localnoise.errors import ArgumentError, TooLargeError
 from localnoise.spiking.stdp import STDP
 from localnoise.spiking.stdp_learning import learn_stdp
-from localnoise.spiking.stdp_network import Steps, schedule
+from localnoise.spiking.stdp_network import schedule
+from localnoise.spiking.stdp_steps import Steps
 
 DT = 2 * ms
 RULE = STDP(presentation=260 * ms, settle=100 * ms, rate=0.1)

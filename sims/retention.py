@@ -53,13 +53,13 @@ def retention(
 
         localnoise retention --data embedded --seeds 2 --sources rotate --arms none,full,multiscale-8
     """
-    chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
     cells = crossed(
         range(seeds),
         tuple(map(Source.default, sources.split(","))),
         tuple(arms.split(",")),
         tuple(filter(None, mixed.split(","))),
     )
+    chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
     records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
     summary = summarise(records)
     show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, {data} set, {_count(seeds)}"))

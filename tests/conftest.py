@@ -1,6 +1,13 @@
-"""The order of the files: slow ones first, so that no process is left alone with one at the end."""
+"""What holds for all tests: no deadline for an example, and the slow files first.
+
+So no slow or busy machine fails a test, and no process is left alone with a slow file at the end.
+"""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("localnoise", deadline=None)
+settings.load_profile("localnoise")
 
 _SLOW = (
     "test_sweep_survival.py",

@@ -68,7 +68,7 @@ def test_other_seeds_take_other_turns(bank):
 
 
 @given(cuts=st.lists(st.integers(0, 200), max_size=3))
-@settings(deadline=None, derandomize=True, max_examples=15)
+@settings(derandomize=True, max_examples=15)
 def test_a_stream_can_be_cut_anywhere(bank, h, cuts):
     edges = [0, *sorted(cuts), 200]
     for draw in (

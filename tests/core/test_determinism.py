@@ -102,7 +102,7 @@ def test_another_process_draws_the_same(grid, stream, tmp_path):
 
 
 @given(cuts=st.lists(st.integers(0, 300), max_size=4))
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(derandomize=True, max_examples=40)
 def test_a_stream_can_be_cut_anywhere(grid, stream, cuts):
     edges = [0, *sorted(cuts), 300]
     pieces = list(itertools.pairwise(edges))
@@ -113,7 +113,7 @@ def test_a_stream_can_be_cut_anywhere(grid, stream, cuts):
 
 
 @given(st.lists(st.integers(0, 299), max_size=40))
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(derandomize=True, max_examples=40)
 def test_positions_can_be_named_in_any_order(grid, stream, positions):
     at = np.array(positions, dtype=np.int64)
     np.testing.assert_array_equal(grid.sample(len(at), seed=8, start=at), stream["sample"][at])

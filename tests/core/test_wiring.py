@@ -28,7 +28,7 @@ def as_lists(links):
     periodic=st.booleans(),
     direct=st.sampled_from([0, 3, 2048]),
 )
-@settings(deadline=None, derandomize=True, max_examples=400)
+@settings(derandomize=True, max_examples=400)
 def test_parents_equal_the_oracle(height, width, name, count, radius, periodic, direct):
     """`direct` moves units between the two ways in which parents are found: by a look at all, and ring by ring."""
     if count is None and radius is None:
@@ -47,7 +47,7 @@ def test_parents_equal_the_oracle(height, width, name, count, radius, periodic, 
     near=st.integers(1, 5),
     far=st.integers(1, 5),
 )
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(derandomize=True, max_examples=100)
 def test_hubs_equal_the_oracle(height, width, name, near, far):
     grid = ln.UnitGrid((height, width), order=name, parents=near + far, far=far)
     order = grid.field.order
@@ -76,7 +76,7 @@ def test_hubs_on_a_torus(shape, name):
 
 
 @given(height=sides, width=sides, radius=st.integers(0, 8), periodic=st.booleans())
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(derandomize=True, max_examples=200)
 def test_neighbours_equal_the_oracle(height, width, radius, periodic):
     found = orders.neighbours(height, width, radius, periodic)
     assert as_lists(found) == naive.neighbours(height, width, radius, periodic)

@@ -90,7 +90,7 @@ def test_foreign_and_missing_files(chip, tmp_path):
         load_chip(tmp_path / "chip.h5")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(where=st.floats(0, 1), bit=st.integers(0, 7))
 def test_a_damaged_byte_never_passes_unseen(chip, tmp_path_factory, where, bit):
     path = chip.save(tmp_path_factory.mktemp("damaged") / "chip.h5")

@@ -36,7 +36,7 @@ def same(one, other):
         np.testing.assert_array_equal(array, other.chip.state[name])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     wiring=WIRING,

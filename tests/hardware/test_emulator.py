@@ -29,7 +29,7 @@ def test_words_equal_pythons_integers(rounding, overflow, generator, normal):
     assert np.array_equal(chip.words(3, seed=5).reshape(3, 2, 6), naive.words(chip, 3, seed=5))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     channels=st.integers(1, 5),

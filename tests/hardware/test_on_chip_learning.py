@@ -25,7 +25,7 @@ def untaught(shape, channels, d, formats=None, signal="none", h=None, **wiring):
     return quantise(grid, formats, h=h, d=d)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rule=st.sampled_from(["lms", "sign-lms"]),
     stochastic=st.booleans(),

@@ -86,7 +86,7 @@ def test_the_mean_of_a_signal_dependent_field_is_kept(signal):
     assert errors[2] < 0.005
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     channels=st.integers(1, 4),
     parents=st.integers(1, 8),

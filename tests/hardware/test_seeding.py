@@ -61,7 +61,7 @@ def test_starts_by_algebra(name):
 
 
 @named
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**64 - 1), units=st.integers(1, 40), start=st.integers(0, 60))
 def test_start_steps_equal_stepping(name, seed, units, start):
     generator = GENERATORS[name]

@@ -46,7 +46,7 @@ def check(design, chip, seed=5, draws=12):
     assert design.clocks <= slow
 
 
-@settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
+@settings(max_examples=20, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
 @given(wiring=WIRING, formats=formats(), seed=SEED, engines=st.integers(1, 3), loaded=st.booleans())
 def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats, seed, engines, loaded):
     grid, h = learned(**wiring)

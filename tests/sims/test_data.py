@@ -103,9 +103,12 @@ def test_embedded_train_and_test_share_no_image(embedded):
 
 
 def test_embedded_loads_fast_and_is_small():
-    start = time.perf_counter()
+    start = time.process_time()
+    for path in sources.EMBEDDED.glob("*.gz"):
+        gzip.decompress(path.read_bytes())
+    unpacked = time.process_time()
     load()
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - unpacked < 10 * (unpacked - start)
     assert sum(path.stat().st_size for path in sources.EMBEDDED.iterdir()) < 6e6
 
 
@@ -330,7 +333,7 @@ def scratch(tmp_path_factory) -> Path:
 
 
 @given(file=st.sampled_from(FILES), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_truncation_is_refused(scratch, file, data):
     kind, content = file
     scratch.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
@@ -339,7 +342,7 @@ def test_any_truncation_is_refused(scratch, file, data):
 
 
 @given(file=st.sampled_from(FILES), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_changed_bytes_are_refused_or_read_as_what_was_asked_for(scratch, file, data):
     kind, content = file
     changed = bytearray(content)
@@ -358,7 +361,6 @@ def test_any_changed_bytes_are_refused_or_read_as_what_was_asked_for(scratch, fi
 
 
 @given(content=st.binary(max_size=200), kind=st.sampled_from(["images", "labels"]), gzipped=st.booleans())
-@settings(deadline=None)
 def test_junk_is_refused(scratch, content, kind, gzipped):
     scratch.write_bytes(gzip.compress(content) if gzipped else b"\xff" + content)
     with pytest.raises(DataError):
@@ -366,7 +368,6 @@ def test_junk_is_refused(scratch, content, kind, gzipped):
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 12), kind=st.sampled_from(["images", "labels"]))
-@settings(deadline=None)
 def test_encoding_is_undone_by_reading(scratch, seed, count, kind):
     random = np.random.default_rng(seed)
     shape, top = ((count, 28, 28), 256) if kind == "images" else ((count,), 10)

@@ -81,7 +81,7 @@ def test_no_images_give_no_images(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(cuts=st.lists(st.integers(0, 60), max_size=6), seed=st.integers(0, 2**64 - 1), start=st.integers(0, 2**40))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_batches_do_not_matter(images, name, cuts, seed, start):
     whole = apply(name, images, None, seed, start)
     edges = [0, *sorted(cuts), 60]
@@ -127,11 +127,18 @@ def test_level_zero_is_the_identity(images, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sixty_thousand_images_take_seconds(name):
-    many = torch.rand(6_000, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    many = torch.rand(6_000, 1, 28, 28, generator=generator)
+
+    def cost(action) -> float:  # the processor's time of this process alone, on one thread
+        start = time.process_time()
+        action()
+        return time.process_time() - start
+
     apply(name, many[:10], None, seed=0)
-    start = time.process_time()  # of this process alone, on one thread
-    apply(name, many, None, seed=0)
-    assert time.process_time() - start < 1  # a tenth of the images
+    modified = min(cost(lambda: apply(name, many, None, seed=0)) for _ in range(2))
+    drawn = min(cost(lambda: torch.randn(many.shape, generator=generator)) for _ in range(3))
+    assert modified < 40 * drawn  # a normal number a pixel: a third of a second for 60,000 images, on a Xeon of 2.5 GHz
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -167,7 +174,7 @@ def test_rotation_turns_a_centred_bump_into_itself_and_blackens_the_corners():
 
 
 @given(level=st.floats(0, 2.5), seed=st.integers(0, 1000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_obstruction_covers_exactly_one_square_inside(level, seed):
     length = round(0.40 * level * 28)
     result = apply("obstruction", torch.ones(30, 1, 28, 28), level, seed)[:, 0]
@@ -191,7 +198,7 @@ def test_obstruction_falls_on_every_place_equally_often():
 
 
 @given(level=st.floats(0, 28), angle=st.floats(0, 180))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_line_blur_kernel_is_an_average_symmetric_about_its_centre(level, angle):
     kernel = line_blur.kernels(level, torch.tensor([angle]))
     assert kernel.shape[1] == kernel.shape[2]

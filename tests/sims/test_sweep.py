@@ -69,7 +69,7 @@ def swept(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
         while first.poll() is None and (not out.exists() or len(ln.read_records(out)) < 3):
             time.sleep(0.1)
         first.send_signal(signal.SIGINT)
-        assert "the same command goes on" in first.communicate(timeout=60)[1]
+        assert "the same command goes on" in first.communicate(timeout=300)[1]
         assert first.returncode == 130
     kept = len(ln.read_records(out))
     assert 3 <= kept < 13

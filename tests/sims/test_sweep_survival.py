@@ -113,7 +113,7 @@ def test_a_killed_client_leaves_no_worker_behind(study: Path, tmp_path: Path) ->
         assert client.poll() is None, client.communicate()[1]
         time.sleep(0.2)
     client.kill()
-    gone, alive = psutil.wait_procs(workers, timeout=20)
+    gone, alive = psutil.wait_procs(workers, timeout=120)
     assert gone
     assert not alive
 

@@ -180,7 +180,7 @@ def test_importing_localnoise_does_not_import_brian2_and_without_it_the_command_
         except ln.errors.MissingDependencyError as error:
             print(error)
     """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert out.stdout.strip() == "localnoise.spiking needs brian2: pip install 'localnoise[spiking]'"
 
 

@@ -91,9 +91,11 @@ class Verilated:
         if "load_valid," in (folder / f"{name}.v").read_text(encoding="ascii"):
             macros.append(f'-DLOADED="{name}_weights0.mem"')
         paths = [part for path in (model, include, include / "vltstd") for part in ("-I", str(path))]
-        sources = [str(_DRIVER), *sorted(map(str, model.glob("*.cpp")))]
-        program = build / "simulate"
-        _compile(*macros, *paths, *sources, *_runtime()[1], "-o", str(program))
+        # One translation unit: Verilator's headers take a second, and would take it in every file.
+        whole, program = build / "simulate.cpp", build / "simulate"
+        sources = (*sorted(model.glob("*.cpp")), _DRIVER)
+        whole.write_text("".join(f'#include "{source.resolve()}"\n' for source in sources))
+        _compile(*macros, *paths, str(whole), *_runtime()[1], "-o", str(program))
         pipe = subprocess.PIPE
         self._running = subprocess.Popen([str(program)], cwd=folder, stdin=pipe, stdout=pipe)
 

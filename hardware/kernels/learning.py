@@ -10,6 +10,7 @@ from numba import prange
 
 from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
 from localnoise.hardware.kernels.random import random_word
+from localnoise.kernels.flags import ZERO
 
 LMS, SIGN_LMS = 0, 1
 
@@ -142,7 +143,7 @@ def learn(
                     state, word = random_word(state, generator)
                     random = np.int64(word)
                 step = sign_step(extra - rate - rounds, random)
-                error = innovation(d[t, i, u], V[u, i], bias[u, i], wires, lifts, F, extra, limit, top)
+                error = innovation(np.int64(d[t, i, u]), V[u, i], bias[u, i], wires, lifts, F, extra, limit, top)
                 correct(V[u, i], mean[u, i], error, wires, fine, shift, step, random, kind, most, settled)
                 if R > 0:
                     sign = np.int64(error > 0) - np.int64(error < 0)
@@ -150,8 +151,8 @@ def learn(
                     bias[u, i] = min(max(bias[u, i] + move, -edge), edge)
                     mean_bias[u, i] += ((bias[u, i] << np.int64(8)) - mean_bias[u, i] + half) >> settled
                 known = mean_bias[u, i] >> np.int64(8)
-                e[i] = innovation(d[t, i, u], mean[u, i], known, wires, lifts, F, extra + 8, limit, top)
-                earlier, shorter = (e, 0, i), bit_length(energy(e, i, floor)) + rate
+                e[i] = innovation(np.int64(d[t, i, u]), mean[u, i], known, wires, lifts, F, extra + 8, limit, top)
+                earlier, shorter = (e, ZERO, i), bit_length(energy(e, i, floor)) + rate
                 L, L_mean = V[u, i, p:], mean[u, i, p:]
                 error = innovation(e[i], L, np.int64(0), earlier, own, F, extra, limit, top)
                 correct(L, L_mean, error, earlier, (fine[1], fine[1]), shorter, step, random, kind, most, settled)

@@ -11,6 +11,7 @@ from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
 from localnoise.hardware.generators.gaussian import normals
 from localnoise.hardware.kernels.random import random_words
 from localnoise.kernels.blocks import add_product, add_row
+from localnoise.kernels.flags import ZERO
 from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.tiles import aligned, gather_tile
 
@@ -54,11 +55,11 @@ def sweep(eta, acc, total, random, h, field, rules):
                 add_product(acc, m, G[u], r * m, h, readers[u, r] * m, m)
         for k in range(parents.shape[1]):
             if parents[u, k] >= 0:
-                add_product(acc, 0, B[u], k * m, eta, parents[u, k] * m, m)
+                add_product(acc, ZERO, B[u], k * m, eta, parents[u, k] * m, m)
         l0, l1, l2 = np.int64(lift[u, 0]), np.int64(lift[u, 1]), np.int64(lift[u, 2])
         for i in range(m):
             row = u * m + i
-            add_row(acc, 0, L[u], i, 0, eta, u * m, i)
+            add_row(acc, ZERO, L[u], i, ZERO, eta, u * m, i)
             weight = np.int64(s[u, i]) if noisy else np.int64(0)
             for t in range(total.shape[0]):
                 near, read = np.int64(acc[i, t]) << l1, np.int64(acc[m + i, t]) << l0
@@ -97,9 +98,9 @@ def draw(out, h, states, field, rules, gain, source, tile, workers):
                     normals(white[t], state, source[0], source[1], source[2])
                     if stochastic:
                         random_words(more[t], state, source[0])
-            gather_tile(eta, white, 0, count)
+            gather_tile(eta, white, ZERO, count)
             if stochastic:
-                gather_tile(random, more, 0, count)
+                gather_tile(random, more, ZERO, count)
             if signal:
                 gather_tile(activation, h, first, count)
             sweep(eta, acc, total, random, activation, field, rules)

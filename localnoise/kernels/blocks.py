@@ -3,8 +3,15 @@
 Rows are named by indices, not by views: a view costs as much as a vector loop over a short tile.
 """
 
-from localnoise.kernels.flags import kernel
+from localnoise.kernels.flags import ZERO, kernel
 from localnoise.kernels.registers import BLOCK, LINE, add_block, add_line
+
+
+@kernel
+def copy_row(out, row, x, first):
+    """out[row, :] = x[first, :]; a slice assignment takes as long to compile as all else in this file."""
+    for t in range(out.shape[1]):
+        out[row, t] = x[first, t]
 
 
 @kernel
@@ -114,9 +121,9 @@ def multiply_lower(out, row, S, x, first):
             out[r + 1, t] = s10 * x0 + s11 * x1
             out[r + 2, t] = s20 * x0 + s21 * x1 + s22 * x2
             out[r + 3, t] = s30 * x0 + s31 * x1 + s32 * x2 + s33 * x3
-        add_rows(out, row, S, i, 0, x, first, i)
+        add_rows(out, row, S, i, ZERO, x, first, i)
     for i in range(m - m % 4, m):
         s = S[i, i]
         for t in range(out.shape[1]):
             out[row + i, t] = s * x[first + i, t]
-        add_row(out, row, S, i, 0, x, first, i)
+        add_row(out, row, S, i, ZERO, x, first, i)

@@ -23,7 +23,7 @@ class Announcer(event.Listener):
 
     def on_start(self, event):
         """Begin to wait, unless a kernel that calls this one does."""
-        if self.said or not event.data["dispatcher"].py_func.__module__.startswith(_OURS):
+        if self.said or not _ours(event):
             return
         with self._lock:
             self._depth += 1
@@ -33,7 +33,9 @@ class Announcer(event.Listener):
                 self._timer.start()
 
     def on_end(self, event):
-        """Wait no longer when the outermost kernel is done."""
+        """Wait no longer when the outermost kernel is done; what Numba compiles for its own use ends none."""
+        if not _ours(event):
+            return
         with self._lock:
             self._depth = max(self._depth - 1, 0)
             if self._depth == 0 and self._timer is not None:
@@ -44,6 +46,10 @@ class Announcer(event.Listener):
         self.said = True
         sys.stderr.write(_WORDS)
         sys.stderr.flush()
+
+
+def _ours(event):
+    return event.data["dispatcher"].py_func.__module__.startswith(_OURS)
 
 
 def announce():

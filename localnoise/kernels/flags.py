@@ -7,6 +7,7 @@ not depend on how the samples are split into tiles or threads.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from numba import njit
 from numba.extending import intrinsic
 
@@ -15,6 +16,9 @@ from localnoise.kernels.compiling import announce
 announce()
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# To call kernels with: Numba compiles a callee once more for every literal, and of these it knows the type alone.
+ZERO, ALL, YES, NO = np.int64(0), np.int64(-1), np.bool_(True), np.bool_(False)
 
 _FLAGS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": True}
 

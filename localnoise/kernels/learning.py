@@ -10,6 +10,7 @@ weights as V (m, p, g), V[i, j, l] that of unit l, so that every inner loop is o
 import numpy as np
 from numba import prange
 
+from localnoise.kernels.blocks import copy_row
 from localnoise.kernels.flags import kernel, parallel_kernel
 from localnoise.kernels.tiles import aligned
 
@@ -53,7 +54,7 @@ def predict(e, y, V, z):
     p = z.shape[0]
     for i in range(e.shape[0]):
         out, rows = e[i], V[i]
-        out[:] = y[i]
+        copy_row(e, i, y, i)
         for j in range(0, p - 3, 4):
             a, b, c, d = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
             za, zb, zc, zd = z[j], z[j + 1], z[j + 2], z[j + 3]
@@ -76,7 +77,9 @@ def track(R, power, e, y, weight):
             moment, other = R[i, j], e[j]
             for k in range(mine.shape[0]):
                 moment[k] += weight * (mine[k] * other[k] - moment[k])
-            R[j, i] = moment
+            opposite = R[j, i]
+            for k in range(mine.shape[0]):
+                opposite[k] = moment[k]
 
 
 @kernel
@@ -135,10 +138,10 @@ def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, 
                     norm[lane] += row[lane] * row[lane]
             weight = dtype.type((memory + 1) / (seen + t + 1 + memory))
             for i in range(m):
-                step, mine = e[i].copy(), e[i]
+                step = e[i].copy()
                 for lane in range(g):
                     step[lane] *= dtype.type(rate) / norm[lane]
-                mine[:] = y[i]  # from here on e is the innovation of the averaged weights
+                copy_row(e, i, y, i)  # from here on e is the innovation of the averaged weights
                 for j in range(p):
                     for lane in range(g):
                         new = V[i, j, lane] + step[lane] * z[j, lane]
@@ -177,8 +180,8 @@ def sign_lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, ha
             size = dtype.type(rate * 2.0 ** -np.floor(np.log2(1 + (seen + t) / halving)))
             weight = dtype.type((memory + 1) / (seen + t + 1 + memory))
             for i in range(m):
-                step, mine = size * np.sign(e[i]), e[i]
-                mine[:] = y[i]  # from here on e is the innovation of the averaged weights
+                step = size * np.sign(e[i])
+                copy_row(e, i, y, i)  # from here on e is the innovation of the averaged weights
                 for j in range(p):
                     for lane in range(g):
                         new = min(max(V[i, j, lane] + step[lane] * signs[j, lane], -limit), limit)

@@ -3,7 +3,7 @@
 from numba import prange
 
 from localnoise.kernels.blocks import add_rows
-from localnoise.kernels.flags import parallel_kernel
+from localnoise.kernels.flags import ZERO, parallel_kernel
 from localnoise.kernels.tiles import aligned
 
 _STEP = 64  # presentations packed at a time: with their partners they fit into the first-level cache
@@ -50,7 +50,7 @@ def add_pairs(blocks, x, first, other):
                 for c in range(m):
                     own[c, t] = row[c]
             for i in range(0, m, 4):
-                add_rows(total, 0, own, i, 0, Z, 0, steps)
+                add_rows(total, ZERO, own, i, ZERO, Z, ZERO, steps)
         for p in range(many):
             for i in range(m):
                 for j in range(m):

@@ -4,7 +4,8 @@ A ring buffer holds the last units only: unit u in the rows (u & ring) C on, and
 end, so that any side of consecutive units lies in consecutive rows.
 """
 
-from localnoise.kernels.flags import inlined, kernel
+from localnoise.kernels.blocks import copy_row
+from localnoise.kernels.flags import ALL, inlined, kernel
 from localnoise.kernels.registers import LINE
 from localnoise.kernels.squares import fence, prefetch, stream_square, transpose_square
 
@@ -39,7 +40,7 @@ def mirror(buffer, ring, u, side, m):
     row = u & ring
     if ring != -1 and row < side - 1:
         for i in range(row * m, row * m + m):
-            buffer[(ring + 1) * m + i, :] = buffer[i, :]
+            copy_row(buffer, (ring + 1) * m + i, buffer, i)
 
 
 @kernel
@@ -92,8 +93,8 @@ def fetch_units(activity, first, count, u, many):
 def scatter_tile(activity, first, count, buffer, gain):
     """activity[first + t, c, u] = gain[u] buffer[u C + c, t] for t < count, the inverse of `gather_tile`."""
     units, past = activity.shape[2], streams(line_of(buffer, activity), activity)
-    many = leaving(-1, past)
+    many = leaving(ALL, past)
     for low in range(0, units, many):
-        scatter_units(activity, first, count, buffer, -1, gain, low, min(low + many, units), past)
+        scatter_units(activity, first, count, buffer, ALL, gain, low, min(low + many, units), past)
     if past:
         fence()

@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 
 from localnoise.kernels.blocks import add_product, multiply_lower
-from localnoise.kernels.flags import kernel, parallel_kernel
+from localnoise.kernels.flags import NO, ZERO, kernel, parallel_kernel
 from localnoise.kernels.tiles import STEP, aligned, gather_tile, gather_units
 
 
@@ -26,8 +26,8 @@ def fold(offset, read, past, own, a, G, B, S, gain, parents):
                     total += S[u, i, k] * inverse[k, j]
                 inverse[i, j] = -total / S[u, i, i]
         own[u] = inverse
-        multiply_lower(past[u], 0, own[u], B[u], 0)
-        multiply_lower(read[u], 0, own[u], G[u], 0)
+        multiply_lower(past[u], ZERO, own[u], B[u], ZERO)
+        multiply_lower(read[u], ZERO, own[u], G[u], ZERO)
         for i in range(m):
             offset[u, i] = 0
             for j in range(i + 1):
@@ -45,10 +45,10 @@ def whiten_unit(e, u, d, ring, h, parents, readers, offset, read, past, own, sig
     e : (m, tile). Unit u of d lies in the rows (u & ring) m on, of h in the rows u m on.
     """
     m = e.shape[0]
-    multiply_lower(e, 0, own[u], d, (u & ring) * m)
+    multiply_lower(e, ZERO, own[u], d, (u & ring) * m)
     for k in range(parents.shape[1]):
         if parents[u, k] >= 0:
-            add_product(e, 0, past[u], k * m, d, (parents[u, k] & ring) * m, m)
+            add_product(e, ZERO, past[u], k * m, d, (parents[u, k] & ring) * m, m)
     if affine:
         for i in range(m):
             for t in range(e.shape[1]):
@@ -56,7 +56,7 @@ def whiten_unit(e, u, d, ring, h, parents, readers, offset, read, past, own, sig
     if signal:
         for r in range(readers.shape[1]):
             if readers[u, r] >= 0:
-                add_product(e, 0, read[u], r * m, h, readers[u, r] * m, m)
+                add_product(e, ZERO, read[u], r * m, h, readers[u, r] * m, m)
 
 
 @parallel_kernel
@@ -104,7 +104,7 @@ def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring,
             for u in range(N):
                 if ring != -1 and u % STEP == 0:
                     gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
-                whiten_unit(one, u, moved, ring, moved, parents, readers, offset, read, past, own, False, False)
+                whiten_unit(one, u, moved, ring, moved, parents, readers, offset, read, past, own, NO, NO)
                 unit[:] = 0
                 for i in range(m):
                     for t in range(tile):

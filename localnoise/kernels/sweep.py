@@ -8,8 +8,8 @@ Activity is (T, m, N), the reshaped (T, C, H, W). Inside a sweep it lies as (N m
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.blocks import add_product, add_scalars, multiply_lower
-from localnoise.kernels.flags import kernel, parallel_kernel
+from localnoise.kernels.blocks import add_product, add_scalars, copy_row, multiply_lower
+from localnoise.kernels.flags import ALL, NO, YES, ZERO, kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import fetch_units, leaving, line_of, mirror, scatter_tile, scatter_units, streams
 from localnoise.kernels.squares import fence
@@ -28,11 +28,13 @@ def sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, white):
         u = order[v]
         if white:
             for i in range(m):
-                own[i, :] = buffer[u * m + i, :]
-            multiply_lower(buffer, u * m, S[u], own, 0)
+                copy_row(own, i, buffer, u * m + i)
+            multiply_lower(buffer, u * m, S[u], own, ZERO)
         else:
-            buffer[u * m : u * m + m, :] = 0
-        add_neighbours(buffer, -1, u, h, parents, readers, a, G, B, signal)
+            for i in range(u * m, u * m + m):
+                for t in range(buffer.shape[1]):
+                    buffer[i, t] = 0
+        add_neighbours(buffer, ALL, u, h, parents, readers, a, G, B, signal)
 
 
 @kernel
@@ -74,10 +76,10 @@ def drawing_sweep(
     many = leaving(ring, past)
     if ring == -1 and m % 4 != 0:
         for block in range((buffer.shape[0] + 3) // 4):
-            fill_block(own, 0, block, words, positions, k0, k1)
+            fill_block(own, ZERO, block, words, positions, k0, k1)
             for i in range(min(4, buffer.shape[0] - 4 * block)):
-                buffer[4 * block + i, :] = own[i, :]
-        sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, True)
+                copy_row(buffer, 4 * block + i, own, i)
+        sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, YES)
         scatter_tile(eta, first, count, buffer, gain)
         return
     for v in range(order.shape[0]):
@@ -124,7 +126,7 @@ def draw(eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, sig
                 noise = (order, parents, readers, a, G, B, S, gain, signal, seed, places)
                 drawing_sweep(eta, first, count, buffer, ring, own, words, activation, *noise)
             else:
-                sweep(buffer, own, activation, order, parents, readers, a, G, B, S, signal, False)
+                sweep(buffer, own, activation, order, parents, readers, a, G, B, S, signal, white)
                 scatter_tile(eta, first, count, buffer, gain)
 
 
@@ -143,7 +145,7 @@ def factor_columns(L, order, parents, a, G, B, S, gain, tile):
         own = aligned(m, tile, L)
         for t in range(count):
             buffer[first + t, t] = 1
-        sweep(buffer, own, buffer, order, parents, parents, a, G, B, S, False, True)
+        sweep(buffer, own, buffer, order, parents, parents, a, G, B, S, NO, YES)
         for i in range(n):
             for t in range(count):
                 L[i, first + t] = gain[i // m] * buffer[i, t]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from localnoise.kernels.flags import kernel
+from localnoise.kernels.flags import ALL, ZERO, kernel
 from localnoise.kernels.registers import LINE
 from localnoise.kernels.squares import transpose_square
 
@@ -48,4 +48,4 @@ def gather_units(buffer, ring, activity, first, count, low, high):
 @kernel
 def gather_tile(buffer, activity, first, count):
     """Transpose activity[first : first + count] of shape (C, N) each to buffer[u C + c, t]; the rest becomes zero."""
-    gather_units(buffer, -1, activity, first, count, 0, activity.shape[2])
+    gather_units(buffer, ALL, activity, first, count, ZERO, activity.shape[2])

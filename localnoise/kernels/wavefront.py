@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.blocks import multiply_lower
-from localnoise.kernels.flags import kernel, parallel_kernel
+from localnoise.kernels.blocks import copy_row, multiply_lower
+from localnoise.kernels.flags import ALL, ZERO, kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.sweep import add_neighbours
@@ -34,7 +34,7 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
     buffer = np.empty(((N * m + 3) // 4 * 4, T), eta.dtype)
     activation = np.empty((N * m if signal else 0, T), eta.dtype)
     if signal:
-        gather_tile(activation, h, 0, T)
+        gather_tile(activation, h, ZERO, T)
     blocks = buffer.shape[0] // 4 if white else 0
     for worker in prange(workers):
         words = np.empty((4, T), np.uint32)
@@ -47,9 +47,12 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
             for v in range(low + many * worker // workers, low + many * (worker + 1) // workers):
                 u = units[v]
                 if white:
-                    own[:] = buffer[u * m : u * m + m]
-                    multiply_lower(buffer, u * m, S[u], own, 0)
+                    for i in range(m):
+                        copy_row(own, i, buffer, u * m + i)
+                    multiply_lower(buffer, u * m, S[u], own, ZERO)
                 else:
-                    buffer[u * m : u * m + m] = 0
-                add_neighbours(buffer, -1, u, activation, parents, readers, a, G, B, signal)
-    scatter_tile(eta, 0, T, buffer, gain)
+                    for i in range(u * m, u * m + m):
+                        for t in range(T):
+                            buffer[i, t] = 0
+                add_neighbours(buffer, ALL, u, activation, parents, readers, a, G, B, signal)
+    scatter_tile(eta, ZERO, T, buffer, gain)

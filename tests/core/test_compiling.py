@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
+import numpy as np
 import localnoise as ln
-from localnoise.kernels import compiling
-grid = ln.UnitGrid((4, 4), 2)
-grid.sample(3)
-grid.learn(grid.sample(300), rule="lms")
+
+ln.UnitGrid((4, 4), 2).learn(np.random.default_rng(0).normal(size=(300, 2, 4, 4)), rule="lms")
 """
 
 

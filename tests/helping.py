@@ -1,0 +1,14 @@
+"""What a command's `--help` prints, run in this process: torch is imported once, not once a command."""
+
+from functools import cache
+
+from typer.testing import CliRunner
+
+from localnoise.sims.cli import build
+
+
+@cache
+def help_of(*command: str) -> str:
+    done = CliRunner().invoke(build(list(command)), [*command, "--help"], env={"NO_COLOR": "1"})
+    assert done.exit_code == 0, done.output
+    return done.stdout

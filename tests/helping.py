@@ -9,6 +9,6 @@ from localnoise.sims.cli import build
 
 @cache
 def help_of(*command: str) -> str:
-    done = CliRunner().invoke(build(list(command)), [*command, "--help"], env={"NO_COLOR": "1"})
+    done = CliRunner().invoke(build(list(command)), [*command, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1"})
     assert done.exit_code == 0, done.output
     return done.stdout

@@ -23,18 +23,24 @@ def sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, white):
     own : (m, tile) scratch or larger;  signal : include the bracket that reads the activation;  white : include the
     private noise.
     """
-    m = S.shape[1]
     for v in range(order.shape[0]):
         u = order[v]
-        if white:
-            for i in range(m):
-                copy_row(own, i, buffer, u * m + i)
-            multiply_lower(buffer, u * m, S[u], own, ZERO)
-        else:
-            for i in range(u * m, u * m + m):
-                for t in range(buffer.shape[1]):
-                    buffer[i, t] = 0
+        begin(buffer, own, u, S[u], white)
         add_neighbours(buffer, ALL, u, h, parents, readers, a, G, B, signal)
+
+
+@kernel
+def begin(buffer, own, u, S, white):
+    """eta_u = S_u xi_u, in place, or 0 without the private noise."""
+    m = S.shape[0]
+    if white:
+        for i in range(m):
+            copy_row(own, i, buffer, u * m + i)
+        multiply_lower(buffer, u * m, S, own, ZERO)
+    else:
+        for i in range(u * m, u * m + m):
+            for t in range(buffer.shape[1]):
+                buffer[i, t] = 0
 
 
 @kernel

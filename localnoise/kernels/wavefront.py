@@ -3,11 +3,10 @@
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.blocks import copy_row, multiply_lower
 from localnoise.kernels.flags import ALL, ZERO, kernel, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import scatter_tile
-from localnoise.kernels.sweep import add_neighbours
+from localnoise.kernels.sweep import add_neighbours, begin
 from localnoise.kernels.tiles import gather_tile
 
 
@@ -46,13 +45,6 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
             own = np.empty((m, T), eta.dtype)
             for v in range(low + many * worker // workers, low + many * (worker + 1) // workers):
                 u = units[v]
-                if white:
-                    for i in range(m):
-                        copy_row(own, i, buffer, u * m + i)
-                    multiply_lower(buffer, u * m, S[u], own, ZERO)
-                else:
-                    for i in range(u * m, u * m + m):
-                        for t in range(T):
-                            buffer[i, t] = 0
+                begin(buffer, own, u, S[u], white)
                 add_neighbours(buffer, ALL, u, activation, parents, readers, a, G, B, signal)
     scatter_tile(eta, ZERO, T, buffer, gain)

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
+from localnoise.kernels.threads import worker_count
 from localnoise.validate import Array, Start, as_activity, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together
@@ -232,7 +232,7 @@ class ChipGrid:
 
         f, formats = self.field, self.formats
         positions, key = as_positions(start, len(out)), int(as_seed(seed))
-        together = min(_TILE, -(-max(len(out), 1) // (16 * numba.get_num_threads())) * 16)
+        together = min(_TILE, -(-max(len(out), 1) // (16 * worker_count())) * 16)
         apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
         integers, words = self._integers, np.empty((0, *out.shape[1:]), np.int32)
         if signal:
@@ -249,7 +249,7 @@ class ChipGrid:
             steps = self.steps_per_draw
             begin = leaps(generator, seeds, int(positions[rows][0]) * steps, together * steps, tiles)
             part = words[rows] if signal else words
-            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, numba.get_num_threads())
+            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, worker_count())
         return out
 
     def _seeds(self, seed: int) -> npt.NDArray[np.uint32]:

@@ -52,10 +52,13 @@ class Check:
 def verify(
     folder: str | Path, words: int = 100_000, backends: Sequence[str] = (), progress: Progress | None = None
 ) -> tuple[list[Check], dict[str, str]]:
-    """Build the artefact, draw, perturb, score and learn with it, and compare at least `words` words of each function.
+    """Build the artefact, draw, perturb, score and learn with it, and compare what comes word by word.
 
     Parameters
     ----------
+    words : int
+        Words of draws, perturbed draws, means and innovations to compare, at least. Of draws from another seed, for a
+        slow reader and after a reset, at most 8 are compared; of learning, what at most 256 presentations teach.
     backends : sequence of str
         "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock; "file": the
         emulator, of the configuration read back. By default all that run this kind of artefact.

@@ -162,7 +162,7 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "thesis.tex").write_text("years of work")
     for force in (False, True):
-        with pytest.raises(ArgumentError, match=r"not empty|holds no artefact"):
+        with pytest.raises(ArgumentError, match=r"not empty|holds no artefact, so nothing in it is replaced"):
             export(chip, tmp_path / "own", force=force)
     assert (tmp_path / "own" / "thesis.tex").exists()
     export(chip, tmp_path / "a")

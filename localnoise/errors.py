@@ -20,6 +20,14 @@ class FileFormatError(LocalnoiseError, OSError):
     """A file is not what localnoise writes: foreign, truncated, or of an unknown schema version."""
 
 
+class WriteError(LocalnoiseError, OSError):
+    """A file cannot be written where it was asked for: no plain file is there, or the disk has no room."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = number
+
+
 class MixedRecordsError(LocalnoiseError, ValueError):
     """A file of records would come to hold results of different data or code, which no table may compare."""
 

@@ -20,7 +20,7 @@ import numpy as np
 from localnoise.config import GridConfig
 from localnoise.errors import FileFormatError
 from localnoise.field import Field
-from localnoise.files import written_aside
+from localnoise.files import hdf5
 from localnoise.rules import RULES, make_rule
 from localnoise.validate import as_count
 
@@ -34,7 +34,7 @@ _CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over m
 
 def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     """Write `grid` to `path`; see `UnitGrid.save`."""
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=_CHECKSUMMED) as file:
+    with hdf5(path, libver=_CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
         file.attrs["config"] = _packed(asdict(grid.config))
         file.attrs["provenance"] = _packed(versions() | grid.provenance)

@@ -1,5 +1,6 @@
 """What every local rule offers, and the one step they share: the factor of a residual."""
 
+from dataclasses import fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -28,6 +29,14 @@ class Rule(Protocol):
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
         """What the state holds of one unit."""
+
+
+def own_numbers(rule: Any) -> None:
+    """Make the options of a rule Python's own numbers, since files keep them as JSON."""
+    for option in fields(rule):
+        value = getattr(rule, option.name)
+        if isinstance(value, (np.generic, np.ndarray)):
+            object.__setattr__(rule, option.name, value.item())
 
 
 def residual_factor(residual: Floats, power: Floats, ridge: float, dtype: Any) -> Floats:

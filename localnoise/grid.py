@@ -17,7 +17,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.rules import Rule, make_rule
-from localnoise.rules.base import State
+from localnoise.rules.base import State, warn_of_few
 from localnoise.soundness import check_statistics
 from localnoise.streams import Progress, chunk_size, fill, presentations, told
 from localnoise.unit import ProcessingUnit
@@ -95,10 +95,11 @@ class UnitGrid:
         Parameters
         ----------
         d : (T, C, H, W), or an iterator
-            Displacements of the activation, in activation units: an array, an HDF5 data set, or an iterator of arrays
-            (t, C, H, W), of pairs (d, h) with signal="local". How they are cut changes nothing.
+            Displacements of the activation, in activation units: an array, a torch tensor, an HDF5 data set, or an
+            iterator or torch DataLoader of arrays (t, C, H, W), of pairs (d, h) with signal="local". How they are cut
+            changes nothing.
         h : (T, C, H, W), with signal="local"
-            The activations that were displaced, an array or an HDF5 data set.
+            The activations that were displaced: an array, a tensor or an HDF5 data set.
         rule : str or Rule
             "moments", "lms" or "sign-lms"; `options` are the rule's. Another rule than before starts from the weights
             that the grid has now, with fresh statistics.
@@ -109,6 +110,11 @@ class UnitGrid:
         ------
         ArgumentError
             Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
+
+        Warns
+        -----
+        FewDisplacementsWarning
+            The first call brings fewer than 8 displacements a regressor of a unit: how many are missing.
         """
         chosen = make_rule(rule, **options)
         total = None
@@ -118,7 +124,8 @@ class UnitGrid:
         signal, size = self.field.signal, chunk_size(*self._layout)
         chunks = presentations(d, h, *self._layout, signal=signal, size=size)
         wires = self.field.wires
-        if self.rule is None or self.state is None or self.rule.name != chosen.name:
+        fresh = self.rule is None or self.state is None or self.rule.name != chosen.name
+        if self.rule is None or self.state is None or fresh:
             state = chosen.start(self.field)
         else:
             check_statistics(self)
@@ -127,6 +134,8 @@ class UnitGrid:
             chosen.observe(self.field, state, part, part[:, :, :0] if activation is None else activation)
         chosen.settle(self.field, state)
         self.rule, self.state, self.learned = chosen, state, wires
+        if fresh:
+            warn_of_few(self.field, state["seen"], stacklevel=3)
         return self
 
     def normalise(self, trace: float = 0.5, scope: str = "global") -> Self:

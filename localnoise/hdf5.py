@@ -53,7 +53,7 @@ def refuse_irregular(path: Path, expected: str) -> None:
 
 @contextmanager
 def locks_named(path: Path) -> Iterator[None]:
-    """Turn what HDF5 says of a file's lock into a LockedError that names the lock, and the way around it."""
+    """Turn what HDF5 says of a file's lock, or of its mode, into an error that names it, and the way around it."""
     try:
         yield
     except OSError as error:
@@ -74,6 +74,8 @@ def locks_named(path: Path) -> Iterator[None]:
                 f"{path}: a writer has it open, or died before it closed it: expected a closed file; wait for the "
                 "writer, or clear the mark that a dead one left with HDF5's h5clear -s"
             ) from error
+        if isinstance(error, PermissionError):
+            raise FileFormatError(f"{path}: permission denied; expected a file that you may open") from error
         raise
 
 

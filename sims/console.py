@@ -1,11 +1,16 @@
 """The one console: tables and messages to standard output, progress to standard error."""
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
+
+from localnoise.errors import LocalnoiseWarning
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -23,6 +28,19 @@ def progress() -> Progress:
         console=errors,
         expand=True,
     )
+
+
+def show_warnings_plainly() -> None:
+    """Show localnoise's own warnings as one line of standard error; others as before."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, LocalnoiseWarning):
+            errors.print(Text.assemble(("warning: ", "bold yellow"), str(message)), soft_wrap=True)
+        else:
+            before(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def follow(bars: Progress, bar: TaskID) -> Callable[[int, int | None], None]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
+from localnoise.files import write_text
 from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.console import console
@@ -54,7 +55,7 @@ def bits(
     labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *names)}
     table = deployed.rows(outcomes(records), [*labels], learned)
     columns = ("divergence", "covariance_error", "saturated")
-    (out / "table.md").write_text(deployed.markdown(table, labels, columns) + "\n")
+    write_text(out / "table.md", deployed.markdown(table, labels, columns) + "\n")
     by_word |= {12: by_weight[8]} if 8 in by_weight else {}
     chips.bits_figure(table, by_weight, dict(sorted(by_word.items())), out / "bits.png")
     console.print(f"{out}: table.md, bits.png")

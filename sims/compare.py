@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
+from localnoise.files import write_text
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import EPS, PAPER_ATTACKS
 from localnoise.sims.console import console, show
@@ -72,7 +73,7 @@ def compare(
     table = comparing.Comparison(found, names, labels, _groups(sources, labels))
     show(comparing.terminal(table, f"Accuracy, {protocol} protocol, {spend} budget"))
     console.print(comparing.footnote(table))
-    (out / "table.md").write_text(comparing.markdown(table, against if against in names else None))
+    write_text(out / "table.md", comparing.markdown(table, against if against in names else None))
     figures.threats(table, out / "accuracy.png", f"{protocol} protocol, {spend} budget".capitalize())
     console.print(f"{out}: table.md, accuracy.png")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from localnoise.errors import ArgumentError
+from localnoise.files import refuse_inputs
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.artefact import OPTIONS
@@ -50,6 +51,7 @@ def export(
 
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
+    refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     required_fit(grid, chip, learner or "none")

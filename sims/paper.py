@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
+from localnoise.files import write_text
 from localnoise.sims.console import console, show
 from localnoise.sims.experiments.budget import Budget, budget
 from localnoise.sims.experiments.cells import Cell
@@ -68,7 +69,7 @@ def paper(
     rows = side_by_side.rows(found, names)
     show(side_by_side.terminal(rows, f"Measured against the paper, {spend} budget"))
     console.print(side_by_side.verdict(rows))
-    (out / "table.md").write_text(side_by_side.markdown(rows) + "\n\n" + side_by_side.verdict(rows) + "\n")
+    write_text(out / "table.md", side_by_side.markdown(rows) + "\n\n" + side_by_side.verdict(rows) + "\n")
     figures.strengths(rows, out / "paper.png", f"{spend} budget".capitalize())
     console.print(f"{out}: table.md, paper.png")
 

@@ -10,12 +10,14 @@ from rich.table import Table
 
 from localnoise import load
 from localnoise.errors import ArgumentError
+from localnoise.files import as_output
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
 from localnoise.sims import datasets
 from localnoise.sims.console import console, follow, progress, show
+from localnoise.sims.options import Force
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
 
@@ -45,6 +47,7 @@ def quantise(
     ] = "",
     feedback: Annotated[bool, typer.Option(help="Compensate a parent's rounding in its children.")] = True,
     figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
+    force: Force = False,
 ) -> None:
     """Quantise a grid: scales, rounding with feedback, and what it did to the noise.
 
@@ -56,6 +59,15 @@ def quantise(
 
         localnoise quantise signal.h5 --activations run.h5:layer2/h --figure errors.png
     """
+    inputs = {
+        "grid": grid,
+        "activations": datasets.file_of(activations),
+        "displacements": datasets.file_of(displacements),
+    }
+    inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
+    as_output("output", output, "a chip grid", inputs=inputs, force=force)
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs=inputs | {"output": output}, force=force)
     source, profile = load(grid), load_profile(chip)
     formats = Formats(
         weight_bits=_within(weight_bits, 8, profile, "weight_bits"),

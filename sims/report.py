@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
+from localnoise.files import as_output, write_text
 from localnoise.sims.console import console
+from localnoise.sims.options import Force
+
+DRAWN = ("front.png", "importance.png", "parallel.png", "retention.png", "table.md")  # in the folder for figures
 
 
 def report(
@@ -14,6 +18,7 @@ def report(
     figures: Annotated[
         Path | None, typer.Option(help="Folder for figures for print, and the front as table.md.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write one self-contained page of a sweep, also of one that is still running, and figures.
 
@@ -27,10 +32,14 @@ def report(
     from localnoise.sims.reports.sweeping import figures as draw
     from localnoise.sims.sweeps.summary import content_of, markdown
 
+    as_output("output", output, "a page", inputs={"record": record}, force=force)
+    for place in [] if figures is None else [figures / name for name in DRAWN]:
+        kind = "a table" if place.suffix == ".md" else "a figure"
+        as_output("figures", place, kind, inputs={"record": record, "output": output}, force=force)
     content = content_of(record)
     drawn = draw(content, figures) if figures is not None and content.trials else []
     if figures is not None and drawn:
-        (figures / "table.md").write_text(markdown(record) + "\n")
+        write_text(figures / "table.md", markdown(record) + "\n")
     write_page(content, output)
     size = output.stat().st_size / 2**20
     console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")

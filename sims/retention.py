@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from localnoise.files import write_text
 from localnoise.sims.console import console, show
 from localnoise.sims.data import load
 from localnoise.sims.experiments.cells import crossed
@@ -74,7 +75,7 @@ def retention(
             + tables.markdown(summary, lambda entry: entry.lead),
         )
     )
-    (out / "tables.md").write_text(text + "\n")
+    write_text(out / "tables.md", text + "\n")
     figures.accuracies(summary, out / "accuracy.png", f"{data} set, {_count(seeds)}".capitalize())
     if any(entry.retention for entry in summary.entries.values()):
         figures.retentions(summary, out / "retention.png", f"{data} set, {_count(seeds)}".capitalize())

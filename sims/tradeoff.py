@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from localnoise.files import write_text
 from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
@@ -53,7 +54,7 @@ def tradeoff(
     ]
     records = conduct(list(dict.fromkeys(cells)), plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
     lines = trading.lines(outcomes(records), names, wanted[1].label)
-    (out / "table.md").write_text(trading.markdown(lines, wanted[1].label) + "\n")
+    write_text(out / "table.md", trading.markdown(lines, wanted[1].label) + "\n")
     trading.figure(lines, wanted[1].label, out / "tradeoff.png")
     console.print(f"{out}: table.md, tradeoff.png")
 

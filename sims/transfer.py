@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from localnoise.files import write_text
 from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
@@ -76,7 +77,7 @@ def transfer(
     maps = [heat.measured(found, arm, learned, labels) for arm in names]
     kept = [heat.retention(found, arm, learned, labels) for arm in names if "full" in names and arm != "full"]
     matched = ["Each source against itself:\n\n" + own.markdown(found, names, learned)] if heat.OWN in rows else []
-    (out / "table.md").write_text("\n\n".join([*matched, *map(heat.markdown, maps), *kept]) + "\n")
+    write_text(out / "table.md", "\n\n".join([*matched, *map(heat.markdown, maps), *kept]) + "\n")
     heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
     for one in maps:
         console.print(heat.summary(one))

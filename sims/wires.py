@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from localnoise.files import write_text
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import FAN_IN, ORDERS
@@ -47,7 +48,7 @@ def wires(
     records = conduct(cells, plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
     labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *names)}
     table = deployed.rows(outcomes(records), [*labels], learned)
-    (out / "table.md").write_text(deployed.markdown(table, labels, ("links", "wire_length")) + "\n")
+    write_text(out / "table.md", deployed.markdown(table, labels, ("links", "wire_length")) + "\n")
     held = {name: chips.room(load_profile(name), _UNITS) for name in profile_names()}
     chips.wires_figure(table, orders, {k: v for k, v in held.items() if v is not None}, out / "wires.png")
     console.print(f"{out}: table.md, wires.png")

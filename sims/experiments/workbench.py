@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from localnoise.files import written_aside
+from localnoise.files import write_bytes
 from localnoise.sims import displacements, modifications, networks
 from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.data import Dataset
@@ -72,8 +73,9 @@ class Workbench:
         if not self.base_path.exists():
             network = self._fresh()
             training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
-            with written_aside(self.base_path) as aside:
-                torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, aside)
+            held = BytesIO()
+            torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, held)
+            write_bytes(self.base_path, held.getbuffer())
 
     @cached_property
     def network(self) -> networks.Network:

@@ -8,7 +8,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from localnoise.errors import ArgumentError, FileFormatError, LockedError
-from localnoise.files import written_aside
+from localnoise.files import write_bytes
 from localnoise.records import Record
 from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.sweeps.study import Study, parse_study
@@ -80,8 +80,7 @@ class Kept:
     def keep_grid(self, trial: Trial, content: bytes) -> None:
         """Write a trial's grid."""
         if content:
-            with written_aside(self.grid(trial)) as aside:
-                aside.write_bytes(content)
+            write_bytes(self.grid(trial), content)
 
     def drop_grid(self, trial: Trial) -> None:
         """Remove the grid of a trial that ended off the front."""

@@ -128,6 +128,15 @@ class ChipGrid:
         h3 = None if h is None else np.ascontiguousarray(as_array("h", h), np.int32).reshape(out.shape)
         return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
 
+    def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
+        """Return the words of the field without private noise, for activation words h (T, C, H, W); int32.
+
+        With stochastic rounding it still draws random words, those of seed 0.
+        """
+        words = np.ascontiguousarray(h, np.int32).reshape(len(h), self.config.channels, self.config.units)
+        drawn = self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
+        return np.asarray(self._shaped(drawn))
+
     def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""
         return to_words(h, self.field.activation_scale, self.formats.activation_bits)

@@ -91,12 +91,12 @@ def quantise(
         made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
     required_fit(made, chip, "none" if d is None else "lms")
+    made.save(output)  # first: whatever happens to the comparison, the chip grid is there
+    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
     with progress() as bars:
         bar = bars.add_task("compare with the grid", total=None)
         found = report(source, made, h=h)
         bars.update(bar, total=1, completed=1)
-    made.save(output)
-    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
     show(_table(found, made))
     if figure is not None:
         quantised_figure(found, made, figure)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
-from localnoise.sims.console import console
+from localnoise.sims.console import console, show
 from localnoise.sims.reports.figures import drawn
 
 _DRAWS = 4096
@@ -160,7 +160,7 @@ def inspect(
     grid = load(path)
     target = figure or path.with_suffix(".png")
     seen = measure(grid)
-    console.print(summary_table(grid, seen, str(path)))
+    show(summary_table(grid, seen, str(path)))
     draw_figure(grid, seen, _position(unit, grid), target, repr(grid))
     console.print(f"figure {target}")
 

@@ -6,20 +6,21 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
-from localnoise.files import write_text
 from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import EPS, PAPER_ATTACKS
-from localnoise.sims.console import console, show
+from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import matched, named, threat, trained_on
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.reports import comparing, figures
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.options import words
+from localnoise.sims.reports.commands import Compare
+from localnoise.sims.reports.commands.compare import means
 
 PROTOCOLS = ("paper", "adaptive")
+_AGAINST = "full"
 
 
 def compare(
@@ -36,7 +37,7 @@ def compare(
     protocol: Annotated[
         str, typer.Option(help="paper: ART's attacks as they come. adaptive: all attacks, the noise known.")
     ] = "adaptive",
-    against: Annotated[str, typer.Option(help="Arm that differences are taken from.")] = "full",
+    against: Annotated[str, typer.Option(help="Arm that differences are taken from.")] = _AGAINST,
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
     seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
@@ -63,19 +64,21 @@ def compare(
         console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in ARMS.items()))
         return
     choose("protocol", protocol, PROTOCOLS)
-    plan, names = budget(spend, seeds=seeds, epochs=epochs), [name.strip() for name in arms.split(",")]
-    wanted = [threat(_attack(text, protocol), plan.images, plan.attacked_test) for text in threats.split(",")]
+    plan, names = budget(spend, seeds=seeds, epochs=epochs), words(arms)
+    if against != _AGAINST:
+        choose("against", against, names)
+    wanted = [threat(_attack(text, protocol), plan.images, plan.attacked_test) for text in words(threats)]
     cells = _cells(sources, names, wanted, plan.seeds)
+    labels = [one.label for one in dict.fromkeys(wanted) if one.name != "clean"]
+    report = Compare(
+        title=f"{protocol} protocol, {spend} budget",
+        arms=names,
+        threats=labels,
+        against=against if against in names else None,
+        groups={} if sources == "matched" else means([_label(one) for one in _sources(sources)], labels),
+    )
     chosen = plan.settings(data_dir, network, activation, layer)
-    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
-    found = outcomes(records)
-    labels = [one.label for one in wanted if one.name != "clean"]
-    table = comparing.Comparison(found, names, labels, _groups(sources, labels))
-    show(comparing.terminal(table, f"Accuracy, {protocol} protocol, {spend} budget"))
-    console.print(comparing.footnote(table))
-    write_text(out / "table.md", comparing.markdown(table, against if against in names else None))
-    figures.threats(table, out / "accuracy.png", f"{protocol} protocol, {spend} budget".capitalize())
-    console.print(f"{out}: table.md, accuracy.png")
+    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 def _attack(text: str, protocol: str) -> str:
@@ -87,18 +90,12 @@ def _attack(text: str, protocol: str) -> str:
     return f"art-{name}@{strength:g}" if protocol == "paper" else f"adaptive@{strength:g}"
 
 
-def _groups(sources: str, threats: list[str]) -> dict[str, list[str]]:
-    """Means of one net: over the threats that it learned from, and over the others, where there are several of each."""
-    if sources == "matched":
-        return {}
-    learned = {f"{one.name}@{one.level:g}" for one in _sources(sources)}
-    own, others = [one for one in threats if one in learned], [one for one in threats if one not in learned]
-    groups = {f"mean of the {len(own)} learned from": own, f"mean of the {len(others)} others": others}
-    return {name: group for name, group in groups.items() if len(group) > 1}
+def _label(source: Source) -> str:
+    return f"{source.name}@{source.level:g}"
 
 
 def _sources(text: str) -> tuple[Source, ...]:
-    return tuple(Source.default(*named(part)) for part in text.split(","))
+    return tuple(Source.default(*named(part)) for part in words(text))
 
 
 def _cells(sources: str, arms: list[str], threats: list[Threat], seeds: int) -> list[Cell]:

@@ -12,7 +12,7 @@ from localnoise.hardware.export import export as write
 from localnoise.hardware.export.artefact import OPTIONS
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
-from localnoise.sims.console import console
+from localnoise.sims.console import command, console
 from localnoise.sims.reports.fits import required_fit
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
@@ -76,7 +76,7 @@ def export(
     folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")
-    console.print(f"Prove it with: localnoise verify {folder}")
+    console.print(f"Prove it with: {command('verify', folder)}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
 from localnoise.sims import datasets
-from localnoise.sims.console import console, follow, progress, show
+from localnoise.sims.console import command, console, follow, progress, show
 from localnoise.sims.options import Force
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
@@ -101,7 +101,7 @@ def quantise(
     if figure is not None:
         quantised_figure(found, made, figure)
         console.print(f"{figure}: errors unit by unit")
-    console.print(f"Does it fit? localnoise chip fit {output} --chip {chip}")
+    console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
 
 
 def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.arms import ARMS
+from localnoise.sims.arms import ARMS, ordered
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.intervals import Estimate
@@ -42,9 +42,10 @@ def rows(found: dict[Place, Outcome], sources: list[str]) -> list[Row]:
         if source in sources:
             row = wanted.get((source, float(level), arm))
             # an arm without a trace of its own, such as no noise, stands beside each trace
-            for trace in [float(learned.rpartition("trace ")[2])] if learned else sorted(traces[source]):
+            alone = sorted(traces[source]) or [2.0]
+            for trace in [float(learned.rpartition("trace ")[2])] if learned else alone:
                 out.append(Row(source, float(level), trace, arm, own.accuracy, row))
-    order = list(ARMS)
+    order = ordered(arm for arm, _, _ in found)
     attack = {source for source in sources if source.startswith("art-")}
     kept = [row for row in out if row.source not in attack or row.trace == 2]
     return sorted(kept, key=lambda row: (sources.index(row.source), -row.trace, row.level, order.index(row.arm)))

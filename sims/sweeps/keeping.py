@@ -95,12 +95,31 @@ def study_in(path: Path) -> tuple[Study, str]:
     FileFormatError
         No such file, or no sweep's.
     """
-    if not path.exists():
-        raise FileFormatError(f"{path}: no such file; expected the record of a sweep, such as results/sweep/quick.h5")
-    first = next(iter(RecordFile(path)), None)
+    first = _first(path)
     if first is None or first.config.get("kind") != "study":
         raise FileFormatError(f"{path}: no record of a sweep; expected a file that localnoise sweep wrote")
     return parse_study(str(first.results["text"]), str(path))
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file of records is a sweep's.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or no records.
+    """
+    first = _first(path)
+    return first is not None and first.config.get("kind") == "study"
+
+
+def _first(path: Path) -> Record | None:
+    if not path.exists():
+        raise FileFormatError(
+            f"{path}: no such file; expected a file of records, such as results/sweep/quick.h5 or an --out folder's "
+            "record.h5"
+        )
+    return next(iter(RecordFile(path)), None)
 
 
 @contextmanager

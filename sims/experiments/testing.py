@@ -7,6 +7,7 @@ from torch import Tensor
 
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS, Report
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
@@ -61,14 +62,22 @@ class Examiner:
     def _adaptive(self, threat: Threat, predictor: Predictor) -> Report:
         images, labels = (part[: threat.images] for part in self.bench.test)
         attack = replace(self.settings.adaptive, eps=threat.level)
-        return attack(predictor, images, labels, twin=self.bench.network, seed=self.bench.seed, stage=self.stage)
+        return attack(
+            predictor,
+            images,
+            labels,
+            twin=self.bench.network,
+            bounds=PIXELS,
+            seed=self.bench.seed,
+            stage=self.stage,
+        )
 
     def _correct(self, threat: Threat, predictor: Predictor) -> Tensor:
         images, labels = (part[: threat.images] for part in self.bench.test)
         tick = ticker(self.stage, f"test: {threat.label}", len(labels))
         if threat.name in ATTACKS:
             attack = ATTACKS[threat.name](self.settings.attack, threat.level)
-            images = attack(predictor, images, labels, seed=self.bench.seed, tick=tick)
+            images = attack(predictor, images, labels, bounds=PIXELS, seed=self.bench.seed, tick=tick)
             return training.accuracy_per_image(predictor, images, labels)
         return training.correct_from(predictor, self._activations(threat, predictor), labels)
 

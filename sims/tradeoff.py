@@ -12,7 +12,7 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import named, threat, trained_on, variances_of
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import trading
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.comparison import attacks_run, outcomes
 
 
 def tradeoff(
@@ -52,8 +52,11 @@ def tradeoff(
         for cell in trained_on(seed, (replace(learned, trace=trace),), names, wanted)
     ]
     records = conduct(list(dict.fromkeys(cells)), plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
-    lines = trading.lines(outcomes(records), names, wanted[1].label)
-    (out / "table.md").write_text(trading.markdown(lines, wanted[1].label) + "\n")
+    found = outcomes(records)
+    lines, said = trading.lines(found, names, wanted[1].label), attacks_run(found)
+    (out / "table.md").write_text("\n".join([trading.markdown(lines, wanted[1].label), *said]) + "\n")
+    for line in said:
+        console.print(line)
     trading.figure(lines, wanted[1].label, out / "tradeoff.png")
     console.print(f"{out}: table.md, tradeoff.png")
 

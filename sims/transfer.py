@@ -13,7 +13,7 @@ from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import PAPER
 from localnoise.sims.reports import heat, own
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.comparison import attacks_run, outcomes
 
 STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
@@ -76,10 +76,13 @@ def transfer(
     maps = [heat.measured(found, arm, learned, labels) for arm in names]
     kept = [heat.retention(found, arm, learned, labels) for arm in names if "full" in names and arm != "full"]
     matched = ["Each source against itself:\n\n" + own.markdown(found, names, learned)] if heat.OWN in rows else []
-    (out / "table.md").write_text("\n\n".join([*matched, *map(heat.markdown, maps), *kept]) + "\n")
+    said = attacks_run(found)
+    (out / "table.md").write_text("\n\n".join([*matched, *map(heat.markdown, maps), *kept, *said]) + "\n")
     heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
     for one in maps:
         console.print(heat.summary(one))
+    for line in said:
+        console.print(line)
     console.print(f"{out}: table.md, transfer.png")
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports import retained
-from localnoise.sims.reports.comparison import Outcome, Place, seed_means
+from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
 from localnoise.sims.reports.intervals import Estimate, over_seeds
 from localnoise.sims.reports.tables import share
 
@@ -115,6 +115,10 @@ def footnote(table: Comparison) -> str:
     seeds, images = max(len(e.correct) for e in found), sorted({e.accuracy.images for e in found})
     method = f"Student's t over {seeds} seeds" if seeds > 1 else "Wilson over images, one seed"
     lines = [f"± is the 95 % interval ({method}); n = {', '.join(f'{n:,}' for n in images)} images a seed."]
+    shown = {
+        place: own for place, own in table.outcomes.items() if place[0] in table.arms and place[2] in table.threats
+    }
+    lines += attacks_run(shown)
     for arm in table.arms:
         for threat in table.threats:
             for seed, reason in (table.entry(arm, threat) or Outcome(0, 0)).unreliable.items():

@@ -199,5 +199,5 @@ def test_bad_settings_are_named(trained: Trained) -> None:
         WorstCase()
     with pytest.raises(ArgumentError, match=r"ladder=\(5, 1\): expected rising"):
         Adaptive(ladder=(5, 1))
-    with pytest.raises(ArgumentError, match="divide by 255"):
+    with pytest.raises(ArgumentError, match="divide bytes by 255"):
         WorstCase(attacks={"apgd": APGD(steps=1)})(net, images * 255, labels, bounds=PIXELS)

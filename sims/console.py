@@ -26,6 +26,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from localnoise.errors import LocalnoiseWarning
+from localnoise.kernels.cache import CacheWarning
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -91,7 +92,7 @@ def show_warnings_plainly() -> None:
     before = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, LocalnoiseWarning):
+        if issubclass(category, LocalnoiseWarning | CacheWarning):
             errors.print(Text.assemble(("warning: ", "bold yellow"), str(message)), soft_wrap=True)
         else:
             before(message, category, *place, **more)

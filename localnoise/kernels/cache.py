@@ -41,6 +41,10 @@ _OPTIONS = (
 _UNUSED = 30 * 86_400  # seconds after which the folder of other sources is removed
 
 
+class CacheWarning(UserWarning):
+    """Compiled kernels cannot be kept, so that each process compiles them again."""
+
+
 class Sources:
     """The files that kernels are compiled from, as they were when this process began to import them.
 
@@ -149,7 +153,7 @@ class KernelCache(_Cache):
         warnings.warn(
             f"compiled kernels cannot be kept in {self._sources.folder} ({error.strerror or error}): each process "
             "compiles them again, which can take half a minute; set NUMBA_CACHE_DIR to a folder that can be written",
-            RuntimeWarning,
+            CacheWarning,
             stacklevel=2,
         )
 

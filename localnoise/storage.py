@@ -36,15 +36,15 @@ _CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over m
 
 def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     """Write `grid` to `path`; see `UnitGrid.save`."""
-    rule = named(grid.rule)
-    if rule is None and grid.rule is not None:
+    rule, own = named(grid.rule), grid.rule
+    if rule is None and own is not None:
         if state:
             raise ArgumentError(
-                f"rule {grid.rule.name!r} is not one of localnoise's ({', '.join(RULES)}): load could not go on "
+                f"rule {own.name!r} is not one of localnoise's ({', '.join(RULES)}): load could not go on "
                 "learning with it; save the weights alone, with state=False"
             )
         grid = copy(grid)
-        grid.provenance = grid.provenance | {"rule": grid.rule.name}  # the file says what learned it
+        grid.provenance = grid.provenance | {"rule": own.name}  # the file says what learned it
     check_grid(grid, state=state and rule is not None)
     attributes = {name: _packed(name, value) for name, value in _documents(grid).items()}
     options = b"" if rule is None else _packed("rule", vars(rule))

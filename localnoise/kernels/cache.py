@@ -65,7 +65,7 @@ class Sources:
     @property
     def folder(self):
         """Where kernels of these sources are kept: below NUMBA_CACHE_DIR, else below the user's cache folder."""
-        base = config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir
+        base = getattr(config, "CACHE_DIR", "") or AppDirs(appname="numba", appauthor=False).user_cache_dir
         return Path(base) / "localnoise" / self.key
 
     def unchanged(self):

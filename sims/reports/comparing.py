@@ -118,10 +118,8 @@ def footnote(table: Comparison) -> str:
     lines = [f"± is the 95 % interval ({method}); n = {', '.join(f'{n:,}' for n in images)} images a seed."]
     if "clean" in table.rows:
         lines.append(CLEAN)
-    shown = {
-        place: own for place, own in table.outcomes.items() if place[0] in table.arms and place[2] in table.threats
-    }
-    lines += attacks_run(shown)
+    wanted = table.outcomes.items()
+    lines += attacks_run({place: own for place, own in wanted if place[0] in table.arms and place[2] in table.threats})
     for arm in table.arms:
         for threat in table.threats:
             for seed, reason in (table.entry(arm, threat) or Outcome(0, 0)).unreliable.items():

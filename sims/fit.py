@@ -11,7 +11,7 @@ from localnoise.errors import choose
 from localnoise.files import as_output, format_of, hdf5
 from localnoise.rules import RULES
 from localnoise.sims.attacks import ATTACKS, PGD
-from localnoise.sims.console import console, progress
+from localnoise.sims.console import command, console, progress
 from localnoise.sims.data import load
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
@@ -106,7 +106,7 @@ def fit(
     console.print(
         f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB"
     )
-    console.print(f"Look at it with: localnoise inspect {output}")
+    console.print(f"Look at it with: {command('inspect', output)}")
 
 
 def _keep(path: Path, **arrays: Any) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
-from localnoise.sims.console import console
+from localnoise.sims.console import console, show
 from localnoise.sims.options import Force
 from localnoise.sims.reports.figures import drawn
 
@@ -163,7 +163,7 @@ def inspect(
     target = as_output("figure", figure or path.with_suffix(".png"), "a figure", inputs={"path": path}, force=force)
     grid = load(path)
     seen = measure(grid)
-    console.print(summary_table(grid, seen, str(path)))
+    show(summary_table(grid, seen, str(path)))
     draw_figure(grid, seen, _position(unit, grid), target, repr(grid))
     console.print(f"figure {target}")
 

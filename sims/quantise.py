@@ -16,7 +16,7 @@ from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
 from localnoise.sims import datasets
-from localnoise.sims.console import console, follow, progress, show
+from localnoise.sims.console import command, console, follow, progress, show
 from localnoise.sims.options import Force
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
@@ -91,17 +91,17 @@ def quantise(
         made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
     required_fit(made, chip, "none" if d is None else "lms")
+    made.save(output)  # first: whatever happens to the comparison, the chip grid is there
+    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
     with progress() as bars:
         bar = bars.add_task("compare with the grid", total=None)
         found = report(source, made, h=h)
         bars.update(bar, total=1, completed=1)
-    made.save(output)
-    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
     show(_table(found, made))
     if figure is not None:
         quantised_figure(found, made, figure)
         console.print(f"{figure}: errors unit by unit")
-    console.print(f"Does it fit? localnoise chip fit {output} --chip {chip}")
+    console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
 
 
 def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from localnoise.files import refuse_same
-from localnoise.sims.console import console, errors, show
+from localnoise.sims.console import command, console, errors, show
 from localnoise.sims.options import DataDir, Mix
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.validate import as_count
@@ -74,7 +74,7 @@ def sweep(
         errors.print(f"the space has no more than {counts.done} trials")
     console.print(
         f"{kept.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
-        f"look through them: localnoise report {kept.path} -o report.html"
+        f"look through them: {command('report', kept.path, '-o', 'report.html')}"
     )
 
 

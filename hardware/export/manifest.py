@@ -1,4 +1,8 @@
-"""What an artefact's folder holds, and that nothing in it was edited: `manifest.json`."""
+"""What an artefact's folder holds, and that nothing in it was edited: `manifest.json`.
+
+Beside the files and their checksums it says what whoever uses the artefact must know: `words`, the bits of a word and
+each unit's scale, value = word 2^-scale; `activations`, the same of activation words, one scale for all units, or null.
+"""
 
 import hashlib
 import json

@@ -14,7 +14,7 @@ from localnoise.files import write_bytes
 from localnoise.sims import displacements, modifications, networks
 from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.data import Dataset
-from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.data.tensors import PIXELS, to_tensor
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.source import DRIFT, Source
 
@@ -112,7 +112,7 @@ class Workbench:
         if source.name in ATTACKS:
             few = slice(self.attacked_train)
             attack = ATTACKS[source.name](self.attack, source.level)
-            return attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
+            return attack(self.network, images[few], labels[few], bounds=PIXELS, seed=self.seed, tick=tick)
         seed = self._stream(_TRAIN, draw)
         if source.name == DRIFT:
             return displacements.drift(images, source.level, seed, frames=2)[:, 1]

@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import resource
 import sys
 import traceback
 from collections import OrderedDict
@@ -14,9 +13,12 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from localnoise import Bank, UnitGrid
 from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid, Formats
+from localnoise.sims.console import show_warnings_plainly
 from localnoise.sims.data import Dataset, load, split
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.facts import facts
@@ -175,10 +177,16 @@ def _folder() -> Path:
     return kept.enter_context(temporary_folder())
 
 
+@cache
+def _warn_plainly() -> None:
+    show_warnings_plainly()  # once a process
+
+
 def _use(threads: int) -> None:
     import numba
     import torch
 
+    _warn_plainly()
     torch.set_num_threads(threads)
     numba.set_num_threads(min(threads, int(os.environ.get("NUMBA_NUM_THREADS", os.cpu_count() or 1))))
 
@@ -197,7 +205,12 @@ def _peak() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = psutil.Process().memory_info()
+    return int(getattr(memory, "peak_wset", memory.rss))  # Windows keeps the peak
 
 
 def nothing(job: Job) -> Answer:

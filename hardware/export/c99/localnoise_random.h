@@ -4,18 +4,24 @@
 
 #include "localnoise_tables.h"
 
-static inline uint32_t ln_step(uint32_t state)
+/* The least that a state moves by: a step of a xorshift, a tick of an LFSR. */
+static inline uint32_t ln_tick(uint32_t state)
 {
 #if LN_TAPS == 0
     state ^= (uint32_t)(state << 13);
     state ^= state >> 17;
-    state ^= (uint32_t)(state << 5);
+    return state ^ (uint32_t)(state << 5);
 #else
-    unsigned tick;
-    for (tick = 0U; tick < 8U; tick++) {
-        state = (state >> 1) ^ ((uint32_t)(0U - (state & 1U)) & (uint32_t)LN_TAPS);
-    }
+    return (state >> 1) ^ ((uint32_t)(0U - (state & 1U)) & (uint32_t)LN_TAPS);
 #endif
+}
+
+static inline uint32_t ln_step(uint32_t state)
+{
+    unsigned tick;
+    for (tick = 0U; tick < ((LN_TAPS == 0) ? 1U : 8U); tick++) {
+        state = ln_tick(state);
+    }
     return state;
 }
 

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError, choose
+from localnoise.files import temporary_folder
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
@@ -79,9 +79,9 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
     require()
     source = Path(folder).resolve()
     said = manifest.read(source)
-    with TemporaryDirectory(prefix="localnoise-placed-") as scratch:
+    with temporary_folder() as here:
         name = said["name"]
-        here, top = Path(scratch), f"{name}_pins"  # the tools are WebAssembly: they see their own folder only
+        top = f"{name}_pins"  # the tools are WebAssembly: they see their own folder only
         for file in said["files"]:
             if file.endswith((".v", ".mem")):
                 shutil.copyfile(source / file, here / file)
@@ -116,9 +116,9 @@ def place_chip(chip: ChipGrid, device: str = "ice40up5k", seed: int = 1) -> Plac
     Cost: seconds to minutes. Raises as `place` does.
     """
     choose("chip", device, DEVICES)
-    with TemporaryDirectory(prefix="localnoise-rtl-") as scratch:
-        write(chip, Path(scratch), 0, loaded=must_load(chip, device))
-        manifest.write(Path(scratch), "verilog", 0, {"name": USUAL, "learner": None})
+    with temporary_folder() as scratch:
+        write(chip, scratch, 0, loaded=must_load(chip, device))
+        manifest.write(scratch, "verilog", 0, {"name": USUAL, "learner": None})
         return place(scratch, device, seed)
 
 

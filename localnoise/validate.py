@@ -57,10 +57,9 @@ def refuse_masked(argument: str, value: Any) -> None:
     """Raise an ArgumentError if values of an array are masked: what lies under the mask is no measurement."""
     for part in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
-            masked = int(np.ma.getmaskarray(part).sum())
             raise ArgumentError(
-                f"{argument} has {masked} masked values: expected a number everywhere; drop these presentations, or "
-                "fill them in with .filled(0)"
+                f"{argument} has {int(np.ma.getmaskarray(part).sum())} masked values: expected a number everywhere; "
+                "drop these presentations, or fill them in with .filled(0)"
             )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.files.aside import FIGURES
@@ -22,7 +23,7 @@ _BEGINS = {"a page": b"<!doctype html>", "a table": b"|"} | FIGURES
 
 def format_of(kind: str) -> Any:
     """Return the root attribute `format` of an HDF5 file of this kind."""
-    return _SAID[kind].encode()
+    return np.bytes_(_SAID[kind])
 
 
 def as_output(argument: str, path: str | Path, kind: str, *, inputs: Inputs, force: bool = False) -> Path:

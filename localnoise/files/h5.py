@@ -14,7 +14,7 @@ from localnoise.errors import WriteError
 from localnoise.files.aside import refused, write_bytes, written_aside
 from localnoise.files.places import destination
 
-_MARGIN = 2**20  # bytes for what describes the data
+_MARGIN = 2**14  # bytes for what describes the data
 
 
 @contextmanager
@@ -68,13 +68,13 @@ class _Sink(RawIOBase):
 
     def write(self, content: Any) -> int:
         """Write all of `content`, unless a write before has failed."""
-        left = memoryview(content).cast("B")
         try:
+            left = memoryview(content)
             while len(left) and self._failure is None:
                 left = left[self._file.write(left) :]
         except BaseException as failure:  # also an interruption: it must not pass through HDF5
             self._failure = failure
-        return memoryview(content).nbytes
+        return len(content)
 
     def truncate(self, size: int | None = None) -> int:
         """Cut or extend the file, unless a write before has failed."""

@@ -27,9 +27,8 @@ demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and 
 demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defence
 	@$(BIN)/localnoise spiking
 
-test: $(VENV)/.dev $(VENV)/.browser  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
-	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
-	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(TIER) $(PYTEST_ARGS)
+test: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
+	@$(BIN)/pytest $(TIER) $(PYTEST_ARGS)
 
 test-all:  ## run all tests: also compilers, simulators, kills, full disks, long searches
 	@$(MAKE) test TIER=
@@ -58,6 +57,13 @@ $(VENV)/.browser: $(VENV)/.dev
 	@command -v chromium >/dev/null || { echo "==> Installing Chromium, in which pages are tested: about a minute"; \
 	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 || \
 	$(BIN)/playwright install chromium || echo "No browser could be installed: the tests of pages will fail" >&2; }
+	@touch $@
+
+# Exported Verilog is read by Icarus too, which is no Python package: the system's, else Debian's.
+$(VENV)/.toolchain: $(VENV)/.dev
+	@command -v iverilog >/dev/null || { echo "==> Installing Icarus Verilog, which reads what is exported: a few seconds"; \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq iverilog; } >/dev/null 2>&1 || \
+	echo "Icarus Verilog (iverilog) could not be installed: the tests of toolchains will fail" >&2; }
 	@touch $@
 
 clean:  ## remove .venv, builds and caches

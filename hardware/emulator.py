@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
+from localnoise.kernels.threads import worker_count
 from localnoise.rules.base import warn_of_few
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
@@ -131,6 +131,15 @@ class ChipGrid:
         h3 = None if h is None else np.ascontiguousarray(as_array("h", h), np.int32).reshape(out.shape)
         return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
 
+    def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
+        """Return the words of the field without private noise, for activation words h (T, C, H, W); int32.
+
+        With stochastic rounding it still draws random words, those of seed 0.
+        """
+        words = np.ascontiguousarray(h, np.int32).reshape(len(h), self.config.channels, self.config.units)
+        drawn = self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
+        return np.asarray(self._shaped(drawn))
+
     def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""
         return to_words(h, self.field.activation_scale, self.formats.activation_bits)
@@ -226,7 +235,7 @@ class ChipGrid:
 
         f, formats = self.field, self.formats
         positions, key = as_positions(start, len(out)), int(as_seed(seed))
-        together = min(_TILE, -(-max(len(out), 1) // (16 * numba.get_num_threads())) * 16)
+        together = min(_TILE, -(-max(len(out), 1) // (16 * worker_count())) * 16)
         apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
         integers, words = self._integers, np.empty((0, *out.shape[1:]), np.int32)
         if signal:
@@ -243,7 +252,7 @@ class ChipGrid:
             steps = self.steps_per_draw
             begin = leaps(generator, seeds, int(positions[rows][0]) * steps, together * steps, tiles)
             part = words[rows] if signal else words
-            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, numba.get_num_threads())
+            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, worker_count())
         return out
 
     def _seeds(self, seed: int) -> npt.NDArray[np.uint32]:

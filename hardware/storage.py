@@ -10,12 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from localnoise.config import GridConfig
 from localnoise.errors import FileFormatError, LockedError
-from localnoise.files import written_aside
+from localnoise.files import hdf5
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
@@ -31,7 +30,7 @@ _WEIGHTS = ("G", "B", "L", "s")
 
 def save(chip: ChipGrid, path: str | Path, *, state: bool = True) -> Path:
     """Write `chip` to `path`; see `ChipGrid.save`."""
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=CHECKSUMMED) as file:
+    with hdf5(path, libver=CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
         for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
             file.attrs[name] = np.bytes_(json.dumps(value))

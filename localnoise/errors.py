@@ -28,6 +28,14 @@ class LockedError(LocalnoiseError, OSError):
     """A file cannot be opened for its lock: another process holds it, or the file system has no locks."""
 
 
+class WriteError(LocalnoiseError, OSError):
+    """A file cannot be written where it was asked for: no plain file is there, or the disk has no room."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = number
+
+
 class MixedRecordsError(LocalnoiseError, ValueError):
     """A file of records would come to hold results of different data or code, which no table may compare."""
 

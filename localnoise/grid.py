@@ -6,7 +6,6 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +14,7 @@ from localnoise.config import GridConfig
 from localnoise.dense import log_density, permute, refuse_if_larger
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
+from localnoise.kernels.threads import worker_count
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.rules import Rule, make_rule
 from localnoise.rules.base import State, warn_of_few
@@ -347,7 +347,7 @@ class UnitGrid:
 
         positions = as_positions(start, len(eta))
         key = as_seed(seed)
-        workers = numba.get_num_threads()
+        workers = worker_count()
         f = self.field
         a = f.a if affine else np.zeros_like(f.a)
         if len(eta) < _FEW and self.config.neurons >= _LARGE:
@@ -371,7 +371,7 @@ class UnitGrid:
         most = min(max(2**26 // (4 * held * m), 16), 256)
         if m >= _WIDE:
             most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _SECOND_LEVEL), most)
-        share = max(-(-count // numba.get_num_threads()), 1)
+        share = max(-(-count // worker_count()), 1)
         return -(-share // (-(-share // most) * 16)) * 16
 
     def _innovations(self, argument: str, d: npt.ArrayLike, h: npt.ArrayLike | None) -> Array:
@@ -392,7 +392,7 @@ class UnitGrid:
     def _shared(self, count: int) -> tuple[int, int, int]:
         """Tile, ring and threads of a kernel that reads displacements."""
         ring = self.field.ring
-        return self._tile(count, self.config.units if ring == -1 else ring + 1), ring, numba.get_num_threads()
+        return self._tile(count, self.config.units if ring == -1 else ring + 1), ring, worker_count()
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(len(flat), self.config.channels, *self.config.shape)

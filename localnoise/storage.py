@@ -16,13 +16,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, FileFormatError, LockedError, NotJsonError
 from localnoise.field import Field
-from localnoise.files import written_aside
+from localnoise.files import hdf5
 from localnoise.hdf5 import member, reading
 from localnoise.rules import RULES, make_rule
 from localnoise.soundness import ARRAYS, WIRES, check_grid, is_ours, layout, misfit, not_finite, unsound
@@ -50,7 +49,7 @@ def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     check_grid(grid, state=state and rule is not None)
     attributes = {name: _packed(name, value) for name, value in _documents(grid).items()}
     options = b"" if rule is None else _packed("rule", vars(rule))
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=_CHECKSUMMED) as file:
+    with hdf5(path, libver=_CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
         if grid.field.wires != grid.implied:
             file.attrs["wiring"] = np.bytes_("own")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from localnoise import __version__
 from localnoise.errors import LocalnoiseError
@@ -42,7 +43,10 @@ COMMANDS = {
     "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
     "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
     "sweep": ("sweep:sweep", "Search hyperparameters for several goals at once, on this machine or a Dask cluster."),
-    "report": ("report:report", "Draw a sweep's figures, and one page to look through."),
+    "report": (
+        "report:report",
+        "Make tables, figures and pages again, from the records of an experiment or a sweep.",
+    ),
     "spiking": (
         "spikes:spiking",
         "The grid in Brian2: checked, learned by spikes, beside cortex, as a defence.",
@@ -78,8 +82,8 @@ def main() -> None:
     except (LocalnoiseError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             raise
-        errors.print(f"[bold red]error:[/] {type(error).__name__ if not str(error) else ''}", end="")
-        errors.print(str(error), markup=False, soft_wrap=True)
+        errors.print(Text("error: ", "bold red"), end="")
+        errors.print(str(error) or type(error).__name__, soft_wrap=True)
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
         if isinstance(end, SystemExit) and end.code != _INTERRUPTED:

@@ -51,6 +51,11 @@ def presentations(file: Any, name: str) -> Any:
     return chosen
 
 
+def file_of(place: str) -> Path | None:
+    """The file of "FILE:NAME", None where there is none."""
+    return Path(place.rpartition(":")[0]) if ":" in place else None
+
+
 @contextmanager
 def given(place: str, argument: str = "activations") -> Iterator[Any]:
     """The data set at "FILE:NAME", or None for an empty text."""

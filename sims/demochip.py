@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from localnoise.sims.console import console
 
@@ -46,7 +47,7 @@ def demo_chip(
 
     out.mkdir(parents=True, exist_ok=True)
     for step in steps(out):
-        console.print(f"\n[bold]$ localnoise {step}[/]", soft_wrap=True, highlight=False)
+        console.print(Text(f"\n$ localnoise {step}", "bold"), soft_wrap=True)
         arguments = shlex.split(step)
         code = build(arguments)(arguments, standalone_mode=False)
         if code:  # a check failed, and the command said which

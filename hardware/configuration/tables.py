@@ -8,11 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from localnoise.errors import FileFormatError, LockedError
-from localnoise.files import written_aside
+from localnoise.files import hdf5
 from localnoise.hardware.configuration.document import assemble, head_of
 from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, Configuration
 from localnoise.hardware.storage import CHECKSUMMED, stored, write_packed
@@ -22,7 +21,7 @@ from localnoise.hdf5 import member, reading
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
     """Write a configuration; cost O(weights)."""
     chip = configuration.chip
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=CHECKSUMMED) as file:
+    with hdf5(path, libver=CHECKSUMMED) as file:
         head = json.dumps(head_of(configuration))
         file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(head)})
         units = file.create_group("units")

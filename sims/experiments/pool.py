@@ -36,21 +36,17 @@ def run(
     data_dir: Path | None,
     keep: Keep,
     jobs: int,
-    mix: bool = False,
 ) -> int:
     """Run the cells that `records` lacks; returns how many were run.
 
     Each process has one thread. A seed's network is trained first; then each process takes the cells of one seed and
     source, which share the dear steps. Only this process writes records.
 
-    mix : go on in a file that other code wrote.
     keep : called in the worker with each cell and its noise, to save what the experiment wants saved.
     """
-    if not mix:
-        records.refuse_to_mix(settings.fingerprint)
     done = records.done()
     if records.damaged:
-        errors.print(f"[bold]{records.path}[/]: damaged, lost are records {', '.join(records.damaged)}; they run again")
+        errors.print(f"{records.path}: damaged, lost are records {', '.join(records.damaged)}; they run again")
     todo = [cell for cell in everything if key(cell.config(settings)) not in done]
     groups: dict[Any, list[Cell]] = {}
     for cell in todo:
@@ -66,7 +62,7 @@ def run(
     manager.start(end_with_parent)
     with manager, progress() as bars, one_thread_each():
         messages, stop = manager.Queue(), manager.Event()
-        total = bars.add_task("[bold]all cells", total=len(everything), completed=len(everything) - len(todo))
+        total = bars.add_task("all cells", total=len(everything), completed=len(everything) - len(todo))
         shown: dict[int, TaskID] = {}
 
         def drain() -> None:

@@ -1,10 +1,11 @@
 """What a worker does: train a seed's network, or run one cell of a trial. Values come back, never an exception."""
 
+import atexit
 import os
 import sys
-import tempfile
 import traceback
 from collections import OrderedDict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from localnoise import Bank, UnitGrid
+from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid, Formats
 from localnoise.sims.console import show_warnings_plainly
 from localnoise.sims.data import Dataset, load, split
@@ -145,8 +147,8 @@ def _file(noise: Any, cell: Cell) -> bytes:
     if not isinstance(one, (UnitGrid, ChipGrid)):
         return b""
     one.provenance |= cell.provenance()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "grid.h5"
+    with temporary_folder() as folder:
+        path = folder / "grid.h5"
         one.save(path, state=False)
         return path.read_bytes()
 
@@ -163,15 +165,16 @@ def _runner(job: Job) -> "Runner":
         _runners[place] = Runner(job.settings, data, _folder())
         if job.network:
             path = _runners[place].unused_bench(job.cell.seed).base_path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(job.network)
+            write_bytes(path, job.network)
     _runners.move_to_end(place)
     return _runners[place]
 
 
 @cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="localnoise-"))
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(temporary_folder())
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from localnoise.errors import ArgumentError, FileFormatError, LockedError
-from localnoise.files import written_aside
+from localnoise.files import write_bytes
 from localnoise.records import Record
 from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.sweeps.study import Study, parse_study
@@ -80,8 +80,7 @@ class Kept:
     def keep_grid(self, trial: Trial, content: bytes) -> None:
         """Write a trial's grid."""
         if content:
-            with written_aside(self.grid(trial)) as aside:
-                aside.write_bytes(content)
+            write_bytes(self.grid(trial), content)
 
     def drop_grid(self, trial: Trial) -> None:
         """Remove the grid of a trial that ended off the front."""
@@ -96,12 +95,31 @@ def study_in(path: Path) -> tuple[Study, str]:
     FileFormatError
         No such file, or no sweep's.
     """
-    if not path.exists():
-        raise FileFormatError(f"{path}: no such file; expected the record of a sweep, such as results/sweep/quick.h5")
-    first = next(iter(RecordFile(path)), None)
+    first = _first(path)
     if first is None or first.config.get("kind") != "study":
         raise FileFormatError(f"{path}: no record of a sweep; expected a file that localnoise sweep wrote")
     return parse_study(str(first.results["text"]), str(path))
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file of records is a sweep's.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or no records.
+    """
+    first = _first(path)
+    return first is not None and first.config.get("kind") == "study"
+
+
+def _first(path: Path) -> Record | None:
+    if not path.exists():
+        raise FileFormatError(
+            f"{path}: no such file; expected a file of records, such as results/sweep/quick.h5 or an --out folder's "
+            "record.h5"
+        )
+    return next(iter(RecordFile(path)), None)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from localnoise.errors import ArgumentError
+from localnoise.files import write_bytes
 from localnoise.sims.sweeps.space import Parameters, combinations, suggest
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import BEST, Trial, beats, name_of, values_of
@@ -158,35 +159,6 @@ class Search:
         )
 
 
-def importance(study: optuna.Study, of: Study) -> dict[str, dict[str, float]]:
-    """How much each hyperparameter separates the better trials from the others in each goal; {} of too few.
-
-    PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv 2304.10255), which takes hyperparameters that only some trials have.
-    """
-    quiet()
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    found: dict[str, dict[str, float]] = {}
-    for index, name in enumerate(of.goals):
-        complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
-        if len(complete) < 4 or len({t.values[index] for t in complete}) < 2:
-            continue
-        try:
-            shares = optuna.importance.get_param_importances(study, evaluator=evaluator, target=_low(index, BEST[name]))
-        except (ValueError, RuntimeError):
-            continue
-        found[name] = dict(shares)
-    return found
-
-
-def _low(index: int, best: str) -> Any:
-    """A goal as the evaluator wants it: low is good."""
-
-    def value(trial: FrozenTrial) -> float:
-        return float(trial.values[index]) * (1 if best == "low" else -1)
-
-    return value
-
-
 def quiet() -> None:
     """Optuna tells of each study and of each experimental part: a sweep has its own display."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -234,5 +206,5 @@ def _journal(path: str) -> optuna.storages.JournalStorage:
     Path(path + ".lock").unlink(missing_ok=True)  # a killed sweep's; a second sweep is refused before
     place = Path(path)
     if place.exists() and not (content := place.read_bytes()).endswith(b"\n"):  # killed while it wrote a line
-        place.write_bytes(content[: content.rfind(b"\n") + 1])
+        write_bytes(place, content[: content.rfind(b"\n") + 1])
     return optuna.storages.JournalStorage(JournalFileBackend(path, lock))

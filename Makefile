@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST_ARGS ?= -n auto --dist loadfile --no-loadscope-reorder
+TIER ?= -m "not slow"
 
 # The first interpreter for which the pinned wheels exist and which can build environments (Debian ships venv apart).
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
@@ -12,7 +13,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chip demo-spiking test bench bench-check lint format types imports installed clean
+.PHONY: help demo demo-chip demo-spiking test test-all bench bench-check lint format types imports installed clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,9 +27,11 @@ demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and 
 demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defence
 	@$(BIN)/localnoise spiking
 
-test: $(VENV)/.dev $(VENV)/.browser  ## run the tests; PYTEST_ARGS='-k grid -x' to choose
-	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
-	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(PYTEST_ARGS)
+test: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
+	@$(BIN)/pytest $(TIER) $(PYTEST_ARGS)
+
+test-all:  ## run all tests: also compilers, simulators, kills, full disks, long searches
+	@$(MAKE) test TIER=
 
 bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratios, with their targets
 	@# A fresh cache, so that first calls show what compiling costs.
@@ -54,6 +57,13 @@ $(VENV)/.browser: $(VENV)/.dev
 	@command -v chromium >/dev/null || { echo "==> Installing Chromium, in which pages are tested: about a minute"; \
 	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 || \
 	$(BIN)/playwright install chromium || echo "No browser could be installed: the tests of pages will fail" >&2; }
+	@touch $@
+
+# Exported Verilog is read by Icarus too, which is no Python package: the system's, else Debian's.
+$(VENV)/.toolchain: $(VENV)/.dev
+	@command -v iverilog >/dev/null || { echo "==> Installing Icarus Verilog, which reads what is exported: a few seconds"; \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq iverilog; } >/dev/null 2>&1 || \
+	echo "Icarus Verilog (iverilog) could not be installed: the tests of toolchains will fail" >&2; }
 	@touch $@
 
 clean:  ## remove .venv, builds and caches

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +18,9 @@ from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
-from localnoise.validate import Array, Start, as_activity, as_count, as_out, as_positions, as_seed
+from localnoise.kernels.threads import worker_count
+from localnoise.rules.base import warn_of_few
+from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together
 
@@ -93,6 +94,8 @@ class ChipGrid:
         self.field, self.rule, self.state = settle(f, formats, chosen, state), chosen, state
         for cached in ("realised", "_integers"):
             self.__dict__.pop(cached, None)
+        if not going_on:
+            warn_of_few(f, state["seen"], stacklevel=3)
         return self
 
     # Drawing
@@ -125,8 +128,17 @@ class ChipGrid:
     def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
         """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
         out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
-        h3 = None if h is None else np.ascontiguousarray(h, np.int32).reshape(out.shape)
+        h3 = None if h is None else np.ascontiguousarray(as_array("h", h), np.int32).reshape(out.shape)
         return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
+
+    def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
+        """Return the words of the field without private noise, for activation words h (T, C, H, W); int32.
+
+        With stochastic rounding it still draws random words, those of seed 0.
+        """
+        words = np.ascontiguousarray(h, np.int32).reshape(len(h), self.config.channels, self.config.units)
+        drawn = self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
+        return np.asarray(self._shaped(drawn))
 
     def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""
@@ -139,14 +151,14 @@ class ChipGrid:
         """
         f, top = self.field, self.formats.word_limit
         out = np.empty(d.shape, np.int32)
-        words = np.asarray(d, np.int64)
+        words = as_array("d", d).astype(np.int64)
         for u in range(f.units):
             near, read = (slots[u][slots[u] >= 0] for slots in (f.parents, f.readers))
             own = np.einsum("ij,tj->ti", f.L[u].astype(np.int64), words[:, :, u])
             acc = (_rows(f.B[u], f.parents[u] >= 0, words[:, :, near]) + own) << int(f.lift[u, 1])
             if h is not None:
                 acc += f.bias[u] + (
-                    _rows(f.G[u], f.readers[u] >= 0, np.asarray(h, np.int64)[:, :, read]) << int(f.lift[u, 0])
+                    _rows(f.G[u], f.readers[u] >= 0, as_array("h", h).astype(np.int64)[:, :, read]) << int(f.lift[u, 0])
                 )
             bits = int(f.fraction[u])
             guess = np.clip((acc + (1 << bits >> 1)) >> bits, -top - 1, top)
@@ -223,7 +235,7 @@ class ChipGrid:
 
         f, formats = self.field, self.formats
         positions, key = as_positions(start, len(out)), int(as_seed(seed))
-        together = min(_TILE, -(-max(len(out), 1) // (16 * numba.get_num_threads())) * 16)
+        together = min(_TILE, -(-max(len(out), 1) // (16 * worker_count())) * 16)
         apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
         integers, words = self._integers, np.empty((0, *out.shape[1:]), np.int32)
         if signal:
@@ -240,7 +252,7 @@ class ChipGrid:
             steps = self.steps_per_draw
             begin = leaps(generator, seeds, int(positions[rows][0]) * steps, together * steps, tiles)
             part = words[rows] if signal else words
-            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, numba.get_num_threads())
+            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, worker_count())
         return out
 
     def _seeds(self, seed: int) -> npt.NDArray[np.uint32]:

@@ -5,28 +5,34 @@ Signed and unsigned integers wrap alike with and without threads, so a parallel 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
-from numba import njit
+from localnoise.kernels.cache import Sources
+from localnoise.kernels.flags import SOURCES, compiled
+from localnoise.kernels.threads import Threaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FLAGS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "nogil": True, "cache": True}
+_FLAGS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "nogil": True}
+_HERE = Path(__file__).parent
+_SOURCES = Sources(*SOURCES.files, Path(__file__), _HERE / "kernels", _HERE / "generators")
 
 
 def integer_kernel(function: F) -> F:
     """Compile a serial kernel on integers."""
-    compiled: F = njit(**_FLAGS)(function)
-    return compiled
+    made: F = compiled(function, _SOURCES, **_FLAGS)
+    return made
 
 
 def inlined(function: F) -> F:
     """Compile a few scalar operations into their caller, so that the caller's loop can vectorise."""
-    compiled: F = njit(inline="always", **_FLAGS)(function)
-    return compiled
+    made: F = compiled(function, _SOURCES, inline="always", **_FLAGS)
+    return made
 
 
 def parallel_integer_kernel(function: F) -> F:
-    """Compile a kernel whose `prange` loops run on all of Numba's threads."""
-    compiled: F = njit(parallel=True, **_FLAGS)(function)
-    return compiled
+    """Compile a kernel whose `prange` loops run on all of Numba's threads. Called from Python alone."""
+    threaded = compiled(function, _SOURCES, "-threaded", parallel=True, **_FLAGS)
+    made: Any = Threaded(threaded, compiled(function, _SOURCES, **_FLAGS))
+    return made  # type: ignore[no-any-return]

@@ -17,7 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import FileFormatError
+from localnoise.errors import FileFormatError, LocalnoiseError
+from localnoise.hdf5 import locks_named, member, refuse_irregular
 
 FORMAT, SCHEMA = "localnoise.records", 1
 _END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
@@ -45,8 +46,6 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
     FileFormatError
         There is no such file, it is no HDF5, or not ours.
     """
-    if not Path(path).exists():
-        raise FileFormatError(f"{path}: no such file; expected a record file, such as results/compare/record.h5")
     with opened(Path(path)) as file:
         return [_flat(record) for _, record in intact(file) if record is not None]
 
@@ -55,8 +54,10 @@ def intact(file: Any) -> Iterator[tuple[str, Record | None]]:
     """Yield each record with its name, None where it is damaged."""
     for name in names(file):
         try:
-            yield name, _read(file[name])
-        except (OSError, KeyError, ValueError, RuntimeError):  # what HDF5 and JSON say of damaged bytes
+            yield name, _read(file, name)
+        except FileFormatError:  # no damage makes a link
+            raise
+        except Exception:  # whatever damaged bytes make HDF5 and JSON say
             yield name, None
 
 
@@ -70,11 +71,13 @@ def checksum(config: str, results: dict[str, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(group: Any) -> Record:
+def _read(file: Any, name: str) -> Record:
+    source = Path(file.filename)
+    group = member(source, file, name)
     own = {"config", "provenance", "seconds", "checksum"}
     values = {key: plain_value(value) for key, value in group.attrs.items()}
     results = {key: value for key, value in values.items() if key not in own}
-    results |= {key: group[key][()] for key in group}
+    results |= {key: member(source, group, key)[()] for key in group}
     config = values["config"]
     stated = checksum(config, results)
     if values.get("checksum", stated) != stated:  # records written before there were checksums have none
@@ -107,11 +110,17 @@ def opened(path: Path) -> Iterator[Any]:
     Raises
     ------
     FileFormatError
-        The file is no HDF5, or not ours.
+        The file is no HDF5, not ours, or reads from other files.
+    LockedError
+        Another process holds it, or its file system has no locks.
     """
+    refuse_irregular(path, "a record file, such as results/compare/record.h5")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            file = h5py.File(path, "r")
+            with locks_named(path):
+                file = h5py.File(path, "r")
+        except LocalnoiseError:
+            raise
         except OSError as error:
             file = _filled_up(path, Path(folder) / path.name, error)
         with file:

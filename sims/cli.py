@@ -14,7 +14,7 @@ from rich.text import Text
 
 from localnoise import __version__
 from localnoise.errors import LocalnoiseError
-from localnoise.sims.console import console, errors
+from localnoise.sims.console import console, errors, show_warnings_plainly
 
 # command: (module:function, help). A module is imported when its command is asked for: torch takes seconds, `--help`
 # should not.
@@ -76,6 +76,7 @@ def main() -> None:
     """Run the command line; errors become one sentence unless --debug is given."""
     arguments = sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends workers as Ctrl-C does
+    show_warnings_plainly()
     try:
         build(arguments)()
     except (LocalnoiseError, OSError, MemoryError) as error:

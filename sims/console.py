@@ -6,6 +6,7 @@ and what goes into a pipe or a file is never wrapped. A colour is a `Text`.
 
 import re
 import shlex
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,9 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 from rich.text import Text
+
+from localnoise.errors import LocalnoiseWarning
+from localnoise.kernels.cache import CacheWarning
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -81,6 +85,19 @@ def progress() -> Progress:
         console=errors,
         expand=True,
     )
+
+
+def show_warnings_plainly() -> None:
+    """Show localnoise's own warnings as one line of standard error; others as before."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, LocalnoiseWarning | CacheWarning):
+            errors.print(Text.assemble(("warning: ", "bold yellow"), str(message)), soft_wrap=True)
+        else:
+            before(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def follow(bars: Progress, bar: TaskID) -> Callable[[int, int | None], None]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from localnoise.errors import ArgumentError
+from localnoise.files import refuse_inputs
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.artefact import OPTIONS
@@ -24,19 +25,28 @@ def export(
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
     ] = "ideal",
-    seed: Annotated[int, typer.Option(help="Stream of the generators.")] = 0,
+    seed: Annotated[int, typer.Option(help="Stream that the artefact draws after every start.")] = 0,
     learner: Annotated[str, typer.Option(help="Add learning on the chip: lms or sign-lms.")] = "",
     rate: Annotated[int, typer.Option(help="The learner's first step, 2^-rate.")] = 1,
     engines: Annotated[int, typer.Option(help="Verilog: units that are drawn at the same time.")] = 1,
     load_weights: Annotated[
         bool, typer.Option("--load-weights", help="Verilog: weights come in through a port, for single-port RAM.")
     ] = False,
-    name: Annotated[str, typer.Option(help="C99 and Verilog: what files, functions and modules are called.")] = USUAL,
+    name: Annotated[
+        str,
+        typer.Option(
+            help="C99 and Verilog: what names of files, functions, macros and modules begin with. By default files and "
+            "modules with localnoise, C's functions and macros with ln_ and LN_.",
+            show_default=False,
+        ),
+    ] = USUAL,
     force: Annotated[bool, typer.Option("--force", help="Replace an artefact that is there.")] = False,
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
     For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
+
+    An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 
     Examples
     --------
@@ -50,6 +60,7 @@ def export(
 
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
+    refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     required_fit(grid, chip, learner or "none")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a file of another kind; never an input.")]
 Rule = Annotated[str, typer.Option(help="moments, lms or sign-lms.")]
 Order = Annotated[str, typer.Option(help="multiscale or raster.")]
 Parents = Annotated[int | None, typer.Option(help="Most parents per unit.")]

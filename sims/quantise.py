@@ -10,12 +10,15 @@ from rich.table import Table
 
 from localnoise import load
 from localnoise.errors import ArgumentError
+from localnoise.files import as_output
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
+from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
 from localnoise.sims import datasets
 from localnoise.sims.console import command, console, follow, progress, show
+from localnoise.sims.options import Force
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
 
@@ -43,10 +46,15 @@ def quantise(
     displacements: Annotated[
         str, typer.Option(help="FILE:NAME of displacements that the chip is to learn from: scales that hold them.")
     ] = "",
-    feedback: Annotated[bool, typer.Option(help="Compensate a parent's rounding in its children.")] = True,
+    feedback: Annotated[
+        bool, typer.Option(help="Compensate a parent's rounding in its children; of up to 8,192 neurons.")
+    ] = True,
     figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
+    force: Force = False,
 ) -> None:
     """Quantise a grid: scales, rounding with feedback, and what it did to the noise.
+
+    The chip grid is saved first, then held against the grid: every unit of up to 8,192 neurons, of more a sample.
 
     Examples
     --------
@@ -56,6 +64,15 @@ def quantise(
 
         localnoise quantise signal.h5 --activations run.h5:layer2/h --figure errors.png
     """
+    inputs = {
+        "grid": grid,
+        "activations": datasets.file_of(activations),
+        "displacements": datasets.file_of(displacements),
+    }
+    inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
+    as_output("output", output, "a chip grid", inputs=inputs, force=force)
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs=inputs | {"output": output}, force=force)
     source, profile = load(grid), load_profile(chip)
     formats = Formats(
         weight_bits=_within(weight_bits, 8, profile, "weight_bits"),
@@ -79,12 +96,14 @@ def quantise(
         made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
     required_fit(made, chip, "none" if d is None else "lms")
+    made.save(output)  # first: whatever happens to the comparison, the chip grid is there
+    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
+    if feedback and source.config.neurons > FEEDBACK_NEURONS:
+        console.print(f"Rounded without feedback: more than {FEEDBACK_NEURONS:,} neurons")
     with progress() as bars:
         bar = bars.add_task("compare with the grid", total=None)
         found = report(source, made, h=h)
         bars.update(bar, total=1, completed=1)
-    made.save(output)
-    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
     show(_table(found, made))
     if figure is not None:
         quantised_figure(found, made, figure)

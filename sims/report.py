@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import ArgumentError
+from localnoise.files import as_output, write_text
 from localnoise.sims.console import console
+from localnoise.sims.options import Force
+
+DRAWN = ("front.png", "importance.png", "parallel.png", "retention.png", "table.md")  # in the folder for figures
 
 
 def report(
@@ -27,6 +31,7 @@ def report(
     command: Annotated[
         str, typer.Option("--as", help="Command that wrote an experiment's records, where they do not say so.")
     ] = "",
+    force: Force = False,
 ) -> None:
     """Make tables, figures and pages of records, also of those that are still being written.
 
@@ -51,22 +56,26 @@ def report(
     if is_sweep(path):
         if command:
             raise ArgumentError(f"--as {command}: expected none with a sweep, whose record says what it is; drop it")
-        _page(path, output or Path("report.html"), figures)
+        _page(path, output or Path("report.html"), figures, force=force)
         return
     if figures is not None:
         raise ArgumentError(f"--figures {figures}: expected with a sweep; of an experiment they go to --output")
     publish(*remade(path, command), output or path.parent)
 
 
-def _page(record: Path, output: Path, figures: Path | None) -> None:
+def _page(record: Path, output: Path, figures: Path | None, *, force: bool) -> None:
     from localnoise.sims.reports.page import write_page
     from localnoise.sims.reports.sweeping import figures as draw
     from localnoise.sims.sweeps.summary import content_of, markdown
 
+    as_output("output", output, "a page", inputs={"record": record}, force=force)
+    for place in [] if figures is None else [figures / name for name in DRAWN]:
+        kind = "a table" if place.suffix == ".md" else "a figure"
+        as_output("figures", place, kind, inputs={"record": record, "output": output}, force=force)
     content = content_of(record)
     drawn = draw(content, figures) if figures is not None and content.trials else []
     if figures is not None and drawn:
-        (figures / "table.md").write_text(markdown(record) + "\n", encoding="utf-8")
+        write_text(figures / "table.md", markdown(record) + "\n")
     write_page(content, output)
     size = output.stat().st_size / 2**20
     console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")

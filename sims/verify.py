@@ -13,7 +13,13 @@ from localnoise.sims.console import console, follow, progress, show
 
 def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote.")],
-    words: Annotated[int, typer.Option(help="Words to compare of each function, at least.")] = 100_000,
+    words: Annotated[
+        int,
+        typer.Option(
+            help="Words to compare, at least, of draws, perturbed draws, means and innovations. Fewer of the rest: 8 "
+            "draws of another seed, for a slow reader and after a reset; what 256 presentations teach."
+        ),
+    ] = 100_000,
     on: Annotated[
         str,
         typer.Option(

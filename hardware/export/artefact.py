@@ -77,11 +77,15 @@ def export(
     try:
         WRITERS[kind](chip, aside, int(as_seed(seed)), learner, **options)
         chip.save(aside / "chip.h5")
-        more = {
+        more: dict[str, Any] = {
             "name": options.get("name", USUAL),
             "learner": None if learner is None else asdict(learner),
+            "words": {"bits": chip.formats.word_bits, "scales": chip.field.scale.tolist()},
+            "activations": None,
             "provenance": chip.provenance,
         }
+        if chip.field.signal:
+            more["activations"] = {"bits": chip.formats.activation_bits, "scale": chip.field.activation_scale}
         manifest.write(aside, kind, int(seed), more)
         if target.exists():  # only now: a failure before this leaves the old artefact
             shutil.rmtree(target)

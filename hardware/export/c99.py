@@ -2,22 +2,24 @@
 
 from pathlib import Path
 
+from localnoise.files import write_text
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
-from localnoise.hardware.export.tables import header, learner_header
+from localnoise.hardware.export.tables import grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
 
 SOURCES = Path(__file__).parent / "c99"
-_DRAW, _LEARN = ("localnoise.h", "localnoise.c", "localnoise_random.h"), ("localnoise_learn.h", "localnoise_learn.c")
+_DRAW = ("localnoise.h", "localnoise.c", "localnoise_seed.c", "localnoise_random.h")
+_LEARN = ("localnoise_learn.h", "localnoise_learn.c")
 
 
 def write(chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
     as_identifier(name, "C")
     texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in (*_DRAW, *(_LEARN if learner else ()))}
-    texts["localnoise_tables.h"] = header(chip, seed)
+    texts |= grid_tables(chip, seed).texts
     if learner is not None:
         refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
-        texts["localnoise_learner.h"] = learner_header(chip, learner)
+        texts |= learner_tables(chip, learner).texts
     for file, text in texts.items():
-        (folder / file.replace(USUAL, name)).write_text(in_c(text, name), encoding="ascii")
+        write_text(folder / file.replace(USUAL, name), in_c(text, name))

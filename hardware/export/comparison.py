@@ -22,7 +22,8 @@ from localnoise.hardware.storage import load_chip
 from localnoise.streams import Progress
 from localnoise.validate import as_count
 
-_AT_ONCE = 256  # draws compared together
+_AT_ONCE = 256  # draws compared together, and presentations learned
+_FEW = 8  # draws of another seed, and of a circuit in hard times
 
 
 BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM, "verilator": Verilated, "file": Configured}
@@ -51,10 +52,13 @@ class Check:
 def verify(
     folder: str | Path, words: int = 100_000, backends: Sequence[str] = (), progress: Progress | None = None
 ) -> tuple[list[Check], dict[str, str]]:
-    """Build the artefact, draw, perturb, score and learn with it, and compare at least `words` words of each function.
+    """Build the artefact, draw, perturb, score and learn with it, and compare what comes word by word.
 
     Parameters
     ----------
+    words : int
+        Words of draws, perturbed draws, means and innovations to compare, at least. Of draws from another seed, for a
+        slow reader and after a reset, at most 8 are compared; of learning, what at most 256 presentations teach.
     backends : sequence of str
         "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock; "file": the
         emulator, of the configuration read back. By default all that run this kind of artefact.
@@ -99,7 +103,7 @@ def verify(
 def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
     """Name, and an iterator of pairs (expected, got) of each function."""
     seed = int(said["seed"])
-    rng = np.random.default_rng(seed)
+    rng, few = np.random.default_rng(seed), min(draws, _FEW)
     shape = (chip.config.channels, chip.config.units)
     cuts = [(first, min(_AT_ONCE, draws - first)) for first in range(0, draws, _AT_ONCE)]
     yield "draw", ((chip.words(n, seed, first).reshape(n, *shape), host.draw(n)) for first, n in cuts)
@@ -115,21 +119,32 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
             ),
         )
     if isinstance(host, Verilated):
-        yield from _hardships(host, chip, seed, draws * (1 + chip.field.signal), min(draws, 8))
+        yield from _hardships(host, chip, seed, draws * (1 + chip.field.signal), few)
         return
-    few = min(draws, _AT_ONCE)
-    d = rng.integers(-top - 1, top + 1, (few, *shape))
-    read = rng.integers(-limit - 1, limit + 1, (few, *shape)) if chip.field.signal else None
-    yield "innovation", ((chip.innovation_words(d, read), host.innovation(d, read)) for _ in range(1))
+    if chip.formats.rounding != "stochastic":  # every sweep draws random words then: C has no mean
+        h = rng.integers(-limit - 1, limit + 1, (draws, *shape))
+        yield "mean", ((chip.mean_words(h[k : k + n]).reshape(n, *shape), host.mean(h[k : k + n])) for k, n in cuts)
+    yield "draw, seeded", _seeded(host, chip, (2**64 - 1 - seed, seed), few)
+    d = rng.integers(-top - 1, top + 1, (draws, *shape))
+    read = rng.integers(-limit - 1, limit + 1, (draws, *shape)) if chip.field.signal else None
+    both = ((d[k : k + n], None if read is None else read[k : k + n]) for k, n in cuts)
+    yield "innovation", ((chip.innovation_words(*part), host.innovation(*part)) for part in both)
     if said["learner"] is not None:
         taught = load_chip(folder / "chip.h5")
+        d, read = d[:_AT_ONCE], None if read is None else read[:_AT_ONCE]
         yield "learn", (_learned(host, taught, OnChip(**said["learner"]), d, read) for _ in range(1))
-        seen = draws * (1 + chip.field.signal)
         again = None if read is None else read[:1]
         yield (
             "draw, learned",
-            ((_drawn(taught, n, seed, seen + k, again), _ran(host, n, again)) for k, n in cuts),
+            ((_drawn(taught, n, seed, few + k, again), _ran(host, n, again)) for k, n in cuts),
         )
+
+
+def _seeded(host: Any, chip: ChipGrid, seeds: Sequence[int], count: int) -> Iterator[tuple[Any, Any]]:
+    """Begin the stream of one seed after the other: the last of them is where the draws that follow go on."""
+    for seed in seeds:
+        host.seed(seed)
+        yield _drawn(chip, count, seed, 0, None), host.draw(count)
 
 
 def _hardships(design: Verilated, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:

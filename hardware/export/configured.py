@@ -49,7 +49,7 @@ class Configured:
     def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = "") -> None:
         name, _, read = next(entry for entry in _FILES.values() if (folder / entry[0]).is_file())
         self._read = read(folder / name)
-        self._chip, self._drawn = self._read.chip, 0
+        self._chip, self._seed, self._drawn = self._read.chip, self._read.seed, 0
 
     def close(self) -> None:
         """Nothing to end."""
@@ -66,6 +66,14 @@ class Configured:
         """The next draw for each of the activation words h (T, m, N)."""
         return self._words(len(h), h)
 
+    def mean(self, h: Any) -> Any:
+        """The field without private noise for each of the activation words h (T, m, N)."""
+        return self._chip.mean_words(h).reshape(h.shape)
+
+    def seed(self, seed: int) -> None:
+        """Begin the stream of `seed`."""
+        self._seed, self._drawn = seed, 0
+
     def innovation(self, d: Any, h: Any) -> Any:
         """Innovation words of displacement words d, activation words h with signal dependence."""
         return self._chip.innovation_words(d, h)
@@ -77,6 +85,6 @@ class Configured:
         return packed(self._chip)[0], self._chip.field.bias
 
     def _words(self, count: int, h: Any) -> Any:
-        words = self._chip.words(count, self._read.seed, self._drawn, h)
+        words = self._chip.words(count, self._seed, self._drawn, h)
         self._drawn += count
         return words.reshape(count, self._chip.config.channels, -1)

@@ -156,6 +156,15 @@ class CortexM:
         read = unit_major(h)
         return self._each(len(h), lambda t: self._with(self._h, read[t], "perturb", self._noise, self._h, self._eta))
 
+    def mean(self, h: npt.NDArray[np.integer[Any]]) -> Words:
+        """The field without private noise for each of the activation words h (T, m, N)."""
+        read = unit_major(h)
+        return self._each(len(h), lambda t: self._with(self._h, read[t], "mean", self._noise, self._h, self._eta))
+
+    def seed(self, seed: int) -> None:
+        """Begin the stream of `seed`, which the procedure call standard passes in r2 and r3."""
+        self.call("seed", self._noise, 0, seed & 0xFFFFFFFF, seed >> 32)
+
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
         own, read = unit_major(d), unit_major(d if h is None else h)

@@ -94,6 +94,15 @@ class Host:
         read = unit_major(h)
         return self._each(len(h), lambda t, eta: self._call("perturb", self._noise, _at(read[t]), eta))
 
+    def mean(self, h: npt.NDArray[np.integer[Any]]) -> Words:
+        """The field without private noise for each of the activation words h (T, m, N)."""
+        read = unit_major(h)
+        return self._each(len(h), lambda t, eta: self._call("mean", self._noise, _at(read[t]), eta))
+
+    def seed(self, seed: int) -> None:
+        """Begin the stream of `seed`."""
+        self._call("seed", self._noise, ctypes.c_uint64(seed))
+
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
         own, read = unit_major(d), unit_major(d if h is None else h)

@@ -1,4 +1,8 @@
-"""What an artefact's folder holds, and that nothing in it was edited: `manifest.json`."""
+"""What an artefact's folder holds, and that nothing in it was edited: `manifest.json`.
+
+Beside the files and their checksums it says what whoever uses the artefact must know: `words`, the bits of a word and
+each unit's scale, value = word 2^-scale; `activations`, the same of activation words, one scale for all units, or null.
+"""
 
 import hashlib
 import json
@@ -6,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from localnoise.errors import FileFormatError
-from localnoise.files import written_aside
+from localnoise.files import write_text
 
 NAME, VERSION = "manifest.json", 2
 
@@ -20,9 +24,7 @@ def write(folder: Path, kind: str, seed: int, more: dict[str, Any]) -> Path:
     """Write the manifest of all files in `folder`."""
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != NAME}
     said = {"format": "localnoise.artefact", "version": VERSION, "kind": kind, "seed": seed, "files": files}
-    with written_aside(folder / NAME) as aside:
-        aside.write_text(json.dumps(said | more, indent=1) + "\n", encoding="utf-8")
-    return folder / NAME
+    return write_text(folder / NAME, json.dumps(said | more, indent=1) + "\n")
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""A chip grid's numbers as a C header: constants, topology, weights packed row by row, seeds."""
+"""A chip grid's numbers in C: constants, topology, weights packed row by row, seeds; declared, and held once."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +9,13 @@ import numpy.typing as npt
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import NORMALS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS, states
+from localnoise.hardware.generators.seeding import draws_without_overlap, mix
 from localnoise.hardware.learning import RECIPROCAL_BITS, RULES, OnChip, start
 from localnoise.hardware.words import IntegerField
 
 Ints = npt.NDArray[np.integer]
+EXTERN_C = '#ifdef __cplusplus\nextern "C" {\n#endif'
+EXTERN_C_END = "#ifdef __cplusplus\n}\n#endif"
 
 
 def packed(chip: ChipGrid) -> tuple[Ints, Ints]:
@@ -35,8 +39,52 @@ def rows(f: IntegerField, W: Ints, last: Ints) -> Ints:
     return np.concatenate(parts)
 
 
-def learner_header(chip: ChipGrid, rule: OnChip) -> str:
-    """Return `localnoise_learner.h`: the rule's constants, and the state from which learning begins or goes on."""
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Constants, types and arrays of C: the text of a header that declares them, and of the file that holds them once.
+
+    Attributes
+    ----------
+    file : str
+        What both files are called, without their endings.
+    title : str
+        First line of both.
+    constants, types : dict of str
+        `#define`s with what is said of them, and `typedef`s, by name.
+    arrays : dict of str
+        Definitions, by declaration.
+    """
+
+    file: str
+    title: str
+    constants: dict[str, object]
+    types: dict[str, str]
+    arrays: dict[str, str]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Both files by name."""
+        guard = f"{self.file.upper()}_H"
+        parts = [
+            f"/* {self.title} Do not edit: the manifest holds its checksum. */",
+            f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>",
+            "\n".join(f"#define LN_{name} {value}" for name, value in self.constants.items()),
+            "\n".join(f"typedef {kind} ln_{name};" for name, kind in self.types.items()),
+            EXTERN_C,
+            "\n".join(f"extern const {declared};" for declared in self.arrays),
+            EXTERN_C_END,
+            "#endif",
+        ]
+        held = [f"/* {self.title} Do not edit. */", f'#include "{self.file}.h"']
+        held += [f"const {declared} = {{\n{values}\n}};" for declared, values in self.arrays.items()]
+        return {
+            f"{self.file}.h": "\n\n".join(part for part in parts if part) + "\n",
+            f"{self.file}.c": "\n\n".join(held) + "\n",
+        }
+
+
+def learner_tables(chip: ChipGrid, rule: OnChip) -> Tables:
+    """Return `localnoise_learner`: the rule's constants, and the state from which learning begins or goes on."""
     f, formats = chip.field, chip.formats
     going_on = chip.rule == rule and chip.state is not None
     state = chip.state if going_on and chip.state is not None else start(f, formats, rule)
@@ -52,20 +100,18 @@ def learner_header(chip: ChipGrid, rule: OnChip) -> str:
         "SEEN0": f"{state['seen']}U",
     }
     nothing = np.zeros(f.s.shape, np.int64)
-    parts = [
-        "/* A learner's constants and first state, written by localnoise. Do not edit. */",
-        "#ifndef LOCALNOISE_LEARNER_H\n#define LOCALNOISE_LEARNER_H",
-        "\n".join(f"#define LN_{name} {value}" for name, value in constants.items()),
+    tables = [
         _table("int32_t", "master0", rows(f, state["V"], nothing)),
         _table("int64_t", "mean0", rows(f, state["mean"], nothing)),
         *(_table("int64_t", f"{name}0", state[name]) for name in ("bias", "mean_bias", "power")),
         _table("uint32_t", "random0", state["states"], "U"),
     ]
-    return "\n\n".join([*parts, "#endif"]) + "\n"
+    title = "A learner's constants and first state, written by localnoise."
+    return Tables(file="localnoise_learner", title=title, constants=constants, types={}, arrays=dict(tables))
 
 
-def header(chip: ChipGrid, seed: int) -> str:
-    """Return `localnoise_tables.h`: everything that the runtime needs of one grid, seeded for the stream `seed`."""
+def grid_tables(chip: ChipGrid, seed: int) -> Tables:
+    """Return `localnoise_tables`: everything that the runtime needs of one grid, seeded for the stream `seed`."""
     f, formats = chip.field, chip.formats
     weights, first = packed(chip)
     generator = GENERATORS[formats.generator]
@@ -80,48 +126,51 @@ def header(chip: ChipGrid, seed: int) -> str:
         "POPCOUNT": NORMALS.index(formats.normal),
         "ROUNDING": ROUNDINGS.index(formats.rounding),
         "WRAP": int(formats.overflow == "wrap"),
+        "STATE_BITS": generator.width,
         "TAPS": f"0x{generator.kind:X}U" if generator.kind else 0,
+        "PLACE": f"{mix(seed) % generator.period}U /* on the common cycle, of unit 0: of seed {seed} */",
+        "DRAWS": f"{draws_without_overlap(generator, f.units, chip.steps_per_draw)}U /* until units share words */",
         "NO_UNIT": nobody,
         "WEIGHTS": len(weights),
     }
+    if f.signal:
+        constants["ACTIVATION_BITS"] = f"{formats.activation_bits} /* of an activation word h */"
+        constants["ACTIVATION_SCALE"] = f"({f.activation_scale}) /* fraction bits of h: its value is h 2^-scale */"
     types = {
         "weight": _type(formats.weight_bits),
         "acc": "int32_t" if formats.accumulator_bits <= 32 else "int64_t",
         "index": "uint16_t" if nobody < 2**16 else "uint32_t",
     }
-    parts = [
-        "/* Tables of one grid, written by localnoise. Do not edit: the manifest holds its checksum. */",
-        "#ifndef LOCALNOISE_TABLES_H\n#define LOCALNOISE_TABLES_H\n\n#include <stdint.h>",
-        "\n".join(f"#define LN_{name} {value}" for name, value in constants.items()),
-        "\n".join(f"typedef {kind} ln_{name};" for name, kind in types.items()),
+    tables = [
         _table("ln_index", "order", f.order),
         _table("ln_index", "parents", np.where(f.parents >= 0, f.parents, nobody)),
+        *([_table("ln_index", "readers", np.where(f.readers >= 0, f.readers, nobody))] if f.signal else []),
         _table("uint32_t", "first", first),
         _table("uint8_t", "lift", f.lift),
         _table("uint8_t", "fraction", f.fraction),
         _table("int16_t", "scale", f.scale),
         _table("ln_weight", "weights", weights),
-        _table("uint32_t", "seed", states(generator, f.units, seed), "U"),
+        _table("uint32_t", "seeds", states(generator, f.units, seed), "U"),
+        _table("ln_acc", "bias", f.bias if f.signal else np.zeros(1, int)),
     ]
-    if f.signal:
-        parts.insert(6, _table("ln_index", "readers", np.where(f.readers >= 0, f.readers, nobody)))
-    parts.append(_table("ln_acc", "bias", f.bias if f.signal else np.zeros(1, int)))
-    return "\n\n".join([*parts, "#endif"]) + "\n"
+    title = "Tables of one grid, written by localnoise."
+    return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
 
 
 def _type(bits: int) -> str:
     return "int8_t" if bits <= 8 else "int16_t"
 
 
-def _table(kind: str, name: str, values: Ints, suffix: str = "") -> str:
+def _table(kind: str, name: str, values: Ints, suffix: str = "") -> tuple[str, str]:
+    """Declaration and values of one array."""
     flat = values.reshape(-1).tolist()
     lines = (", ".join(_number(v, suffix) for v in flat[k : k + 16]) for k in range(0, len(flat), 16))
-    used = "__attribute__((unused)) " if name in ("scale", "seed", "order", "bias", "weights") else ""
-    return f"{used}static const {kind} ln_{name}[{len(flat)}] = {{\n" + _indented(lines) + "\n};"
+    return f"{kind} ln_{name}[{len(flat)}]", _indented(lines)
 
 
 def _number(value: int, suffix: str) -> str:
-    return f"({value + 1} - 1)" if value == -(2**31) else f"{value}{suffix}"
+    """Write a number so that no compiler warns: C has no literal for the least of a type."""
+    return f"({value + 1} - 1)" if value in (-(2**31), -(2**63)) else f"{value}{suffix}"
 
 
 def _indented(lines: Iterable[str]) -> str:

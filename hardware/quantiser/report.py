@@ -1,18 +1,27 @@
-"""What quantisation did to a grid: per unit, in numbers that a table or a figure shows."""
+"""What quantisation did to a grid: per unit, in numbers that a table or a figure shows.
 
-from dataclasses import dataclass
+No covariance is held: its rows are made and compared a block of units at a time. Of more than 8,192 neurons only those
+of units that are sampled.
+"""
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from localnoise import UnitGrid
-from localnoise.dense import refuse_if_larger
 from localnoise.field import Field
-from localnoise.gain import factor
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.quantiser.target import Floats
 from localnoise.hardware.realised import realised as real
+from localnoise.hardware.words import Words
 from localnoise.validate import as_activity, as_count
+
+EVERY_NEURONS = 8192  # the rows of a covariance of more take minutes: units are sampled
+_SAMPLED_NEURONS = 2048  # neurons of the units that are sampled then
+_BYTES = 2**26  # of a block of rows, or of words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +30,16 @@ class Report:
 
     Attributes
     ----------
+    units : int
+        Units behind `divergence` and `covariance_error`: all N, or those that were sampled; NaN at the others.
     weight_error : (N,)
         |W_chip - W| / |W| of each unit's weights [G B] in the float field's units.
     divergence : (N,)
-        Each unit's share of KL(N(0, Sigma) || N(0, Sigma_chip)), in nats; it sums to the whole.
+        Each unit's share of KL(N(0, Sigma) || N(0, Sigma_chip)), in nats; of all units it sums to the whole.
     covariance_error : (N,)
         |Sigma_chip - Sigma| / |Sigma|, Frobenius, of each unit's rows.
     whole_error : float
-        The same of the whole matrix.
+        The same of the whole matrix, or, from a sample of units, of their rows together.
     saturated : (N,)
         Share of emulated words at either end of their range.
     draws : int
@@ -37,6 +48,7 @@ class Report:
         Root mean square of mean_chip(h) - mean(h) over that of mean(h), on the activations given.
     """
 
+    units: int
     weight_error: Floats
     divergence: Floats
     covariance_error: Floats
@@ -50,50 +62,113 @@ class Report:
         named = {"weight error": self.weight_error, "divergence, nats": self.divergence}
         named |= {"covariance error": self.covariance_error, "saturated words": self.saturated}
         return [
-            (name, f"{values.max():.3g}", str(divmod(int(values.argmax()), width))) for name, values in named.items()
+            (name, f"{np.nanmax(values):.3g}", str(divmod(int(np.nanargmax(values)), width)))
+            for name, values in named.items()
         ]
 
     def summary(self) -> list[tuple[str, str]]:
         """Rows (what, value) over the grid."""
+        every = self.units == len(self.divergence)
         rows = [
+            (
+                "units whose covariance and divergence are compared",
+                f"all {self.units:,}" if every else f"{self.units:,} sampled of {len(self.divergence):,}",
+            ),
             ("covariance error, relative Frobenius", f"{self.whole_error:.3%}"),
-            ("KL divergence, nats per unit", f"{self.divergence.mean():.3g}"),
+            ("KL divergence, nats per unit", f"{np.nanmean(self.divergence):.3g}"),
             ("weight error, median over units", f"{np.median(self.weight_error):.3%}"),
             (f"saturated words, of {self.draws:,} draws", f"{self.saturated.mean():.2g}"),
         ]
         return rows + ([] if self.mean_error is None else [("mean error, relative", f"{self.mean_error:.3%}")])
 
 
-def report(grid: UnitGrid, chip: ChipGrid, h: Any = None, draws: int = 2048, seed: int = 0) -> Report:
-    """Compare `chip` with the grid that it came from. Dense: O(n^2) memory, O(n^2 m K) time.
+def report(
+    grid: UnitGrid, chip: ChipGrid, h: Any = None, draws: int = 2048, seed: int = 0, units: int | None = None
+) -> Report:
+    """Compare `chip` with the grid that it came from. Time O(n m^2 K) a unit; memory O(n), and blocks of 64 MiB.
 
     Parameters
     ----------
     h : (T, C, H, W), with signal dependence
         Activations on which the two means are compared, other than those calibrated on.
+    draws, seed : int
+        Emulated draws in which saturated words are counted.
+    units : int
+        Units, sampled with `seed`, whose rows of the covariance and whose divergence are compared. Default: all of up
+        to 8,192 neurons; of more, as many as have 2,048 neurons.
     """
-    refuse_if_larger("report()", 3 * 8 * grid.config.neurons**2, 4 * 2**30, "a smaller grid")
+    N, m = grid.config.units, grid.config.channels
+    if units is None:
+        units = N if grid.config.neurons <= EVERY_NEURONS else max(_SAMPLED_NEURONS // m, 1)
+    count = min(as_count("units", units, 1), N)
+    chosen = np.sort(np.random.default_rng(seed).choice(N, count, replace=False))
     target, got_field = grid.field.astype(np.float64), real(chip.field, chip.formats)
-    wanted, got = (root @ root.T for root in (factor(target), factor(got_field)))
-    units, m = target.a.shape
-    rows = (got - wanted).reshape(units, -1)
-    scale = wanted.reshape(units, -1)
-    limit, words = chip.formats.word_limit, chip.words(as_count("draws", draws, 1), seed)
-    ends = (words == limit) | (words == -limit - 1)
-    mean_error = None
-    if h is not None:
-        shaped = as_activity("h", h, m, grid.config.shape, np.float32).reshape(-1, m, *grid.config.shape)
-        mean = grid.mean(shaped)
-        mean_error = float(np.linalg.norm(chip.mean(shaped) - mean) / np.linalg.norm(mean))
+    wanted, got = _factored(grid, target), _factored(grid, got_field)
+    divergence, error, scale = (np.full(N, np.nan) for _ in range(3))
+    for block in np.array_split(chosen, max(1, -(-8 * count * m * grid.config.neurons // _BYTES))):
+        divergence[block] = _divergence(target, got_field, wanted, block)
+        rows = _rows(wanted, block)
+        scale[block] = np.square(rows).reshape(len(block), -1).sum(axis=1)
+        error[block] = np.square(_rows(got, block) - rows).reshape(len(block), -1).sum(axis=1)
     return Report(
+        units=count,
         weight_error=_weight_error(target, got_field),
-        divergence=_divergence(target, got_field, wanted),
-        covariance_error=np.linalg.norm(rows, axis=1) / np.linalg.norm(scale, axis=1),
-        whole_error=float(np.linalg.norm(rows) / np.linalg.norm(scale)),
-        saturated=ends.reshape(draws, m, units).mean(axis=(0, 1)),
+        divergence=divergence,
+        covariance_error=np.sqrt(error / scale),
+        whole_error=float(np.sqrt(np.nansum(error) / np.nansum(scale))),
+        saturated=_saturated(chip, as_count("draws", draws, 1), seed),
         draws=draws,
-        mean_error=mean_error,
+        mean_error=None if h is None else _mean_error(grid, chip, h),
     )
+
+
+def _factored(grid: UnitGrid, field: Field) -> UnitGrid:
+    """A grid, float64, whose mean of x is L x and whose pull_back of y is L' y, with Sigma = L L' that of `field`.
+
+    Its units read their own "activation" alone, by the private factor S, and are never at an offset.
+    """
+    own = np.arange(len(field.order), dtype=np.int32)[:, None]
+    other = copy(grid)
+    other.config = replace(grid.config, dtype="float64")
+    other.field = replace(field, readers=own, a=np.zeros_like(field.a), G=field.S)
+    return other
+
+
+def _rows(factored: UnitGrid, units: Words) -> Floats:
+    """Rows of Sigma that belong to `units`, (units m, C, H, W)."""
+    m, N = factored.config.channels, factored.config.units
+    picked = np.zeros((len(units), m, m, N))
+    for i in range(m):
+        picked[np.arange(len(units)), i, i, units] = 1
+    shaped = picked.reshape(-1, m, *factored.config.shape)
+    return np.asarray(factored.mean(factored.pull_back(shaped)))
+
+
+def _cuts(count: int, each: int) -> Iterator[slice]:
+    """Slices of `count` presentations of `each` bytes, a block at a time."""
+    step = max(1, _BYTES // each)
+    yield from (slice(first, min(first + step, count)) for first in range(0, count, step))
+
+
+def _saturated(chip: ChipGrid, draws: int, seed: int) -> Floats:
+    """Share of each unit's words at either end of their range."""
+    limit, m, N = chip.formats.word_limit, chip.config.channels, chip.config.units
+    found = np.zeros(N, np.int64)
+    for cut in _cuts(draws, 4 * chip.config.neurons):
+        words = chip.words(cut.stop - cut.start, seed, cut.start).reshape(-1, m, N)
+        found += ((words == limit) | (words == -limit - 1)).sum(axis=(0, 1))
+    return np.asarray(found / (draws * m))
+
+
+def _mean_error(grid: UnitGrid, chip: ChipGrid, h: Any) -> float:
+    m, shape = grid.config.channels, grid.config.shape
+    shaped = as_activity("h", h, m, shape, np.float32).reshape(-1, m, *shape)
+    error, scale = 0.0, 0.0
+    for cut in _cuts(len(shaped), 4 * grid.config.neurons):
+        mean = grid.mean(shaped[cut])
+        error += float(np.square(chip.mean(shaped[cut]) - mean, dtype=np.float64).sum())
+        scale += float(np.square(mean, dtype=np.float64).sum())
+    return float(np.sqrt(error / scale))
 
 
 def _weight_error(target: Field, realised: Field) -> Floats:
@@ -109,18 +184,20 @@ def _outputs(field: Field) -> Floats:
     return np.concatenate([w.reshape(len(w), -1) for w in (field.G * field.gain[:, None, None], B, S)], axis=1)
 
 
-def _divergence(target: Field, realised: Field, wanted: Floats) -> Floats:
-    """1/2 (log |S_chip S_chip'| / |S S'| + tr((S_chip S_chip')^-1 V) - m), V the chip's innovation under the target."""
-    units, m = target.a.shape
-    out = np.empty(units)
-    for u in range(units):
+def _divergence(target: Field, realised: Field, wanted: UnitGrid, chosen: Words) -> Floats:
+    """1/2 (log |S_chip S_chip'| / |S S'| + tr((S_chip S_chip')^-1 V) - m), V the chip's innovation under the target.
+
+    The innovation of unit u is S_chip (R eta) for rows R over its parents and itself, so the trace is |R L|^2.
+    """
+    N, m = target.a.shape
+    rows = np.zeros((len(chosen), m, m, N))
+    logs = np.empty(len(chosen))
+    for at, u in enumerate(chosen):
         above = realised.parents[u][realised.parents[u] >= 0]
-        z = (np.append(above, u)[:, None] * m + np.arange(m)).reshape(-1)
         gains = np.repeat(realised.gain[np.append(above, u)], m)
-        rows = np.hstack([-realised.B[u][:, : len(above) * m], np.eye(m)]) / gains
-        white = np.linalg.solve(realised.S[u], rows)
-        spread = np.square(white @ np.linalg.cholesky(wanted[np.ix_(z, z)])).sum()
-        logs = (np.log(np.diag(f.S[u])).sum() + m * np.log(f.gain[u]) for f in (realised, target))
-        chip, true = logs
-        out[u] = chip - true + (spread - m) / 2
-    return out
+        white = np.linalg.solve(realised.S[u], np.hstack([-realised.B[u][:, : len(above) * m], np.eye(m)]) / gains)
+        rows[at][:, :, np.append(above, u)] = white.reshape(m, -1, m).transpose(0, 2, 1)
+        chip, true = (np.log(np.diag(f.S[u])).sum() + m * np.log(f.gain[u]) for f in (realised, target))
+        logs[at] = chip - true
+    spread = np.square(wanted.pull_back(rows.reshape(-1, m, *wanted.config.shape))).reshape(len(chosen), -1).sum(axis=1)
+    return np.asarray(logs + (spread - m) / 2)

@@ -7,7 +7,8 @@ import numpy as np
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import State, check_positive, residual_factor
+from localnoise.kernels.threads import worker_count
+from localnoise.rules.base import State, check_positive, own_numbers, residual_factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class LMS:
         check_positive("floor", self.floor)
         check_positive("memory", self.memory, zero=True)
         check_positive("ridge", self.ridge, zero=True)
+        own_numbers(self)
 
     def start(self, field: Field) -> State:
         """Begin from the field's own weights."""
@@ -50,13 +52,11 @@ class LMS:
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
         """One step a presentation, in the order given."""
-        from numba import get_num_threads
-
         from localnoise.kernels.learning import lms
 
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
         topology = (field.parents, field.readers, field.signal)
-        lms(*arrays, d, h, *topology, state["seen"], self.rate, self.floor, self.memory, get_num_threads())
+        lms(*arrays, d, h, *topology, state["seen"], self.rate, self.floor, self.memory, worker_count())
         state["seen"] += len(d)
 
     def statistics(self, field: Field, state: State, unit: int) -> State:

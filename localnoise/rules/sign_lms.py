@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from localnoise.field import Field, Floats
-from localnoise.rules.base import State, check_positive
+from localnoise.kernels.threads import worker_count
+from localnoise.rules.base import State, check_positive, own_numbers
 from localnoise.rules.lms import averaging_state, settle_average, unit_rows
 
 
@@ -39,6 +40,7 @@ class SignLMS:
             check_positive(argument, getattr(self, argument))
         check_positive("memory", self.memory, zero=True)
         check_positive("ridge", self.ridge, zero=True)
+        own_numbers(self)
 
     def start(self, field: Field) -> State:
         """Begin from the field's own weights."""
@@ -46,16 +48,12 @@ class SignLMS:
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
         """One step a presentation, in the order given."""
-        from numba import get_num_threads
-
         from localnoise.kernels.learning import sign_lms
 
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
         topology = (field.parents, field.readers, field.signal)
         limit = state["W"].dtype.type(self.limit)
-        sign_lms(
-            *arrays, d, h, *topology, state["seen"], self.rate, self.halving, limit, self.memory, get_num_threads()
-        )
+        sign_lms(*arrays, d, h, *topology, state["seen"], self.rate, self.halving, limit, self.memory, worker_count())
         state["seen"] += len(d)
 
     def statistics(self, field: Field, state: State, unit: int) -> State:

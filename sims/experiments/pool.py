@@ -15,7 +15,7 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.console import errors, progress
+from localnoise.sims.console import errors, progress, show_warnings_plainly
 from localnoise.sims.data import load
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
@@ -158,6 +158,7 @@ def _prepare(settings: Settings, folder: Path, data_dir: Path | None, messages: 
     from localnoise.sims.experiments.runner import Runner
 
     torch.set_num_threads(1)
+    show_warnings_plainly()
     end_with_parent()
 
     def stage(what: str, done: int, of: int) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports import retained
-from localnoise.sims.reports.comparison import Outcome, Place, seed_means
+from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
 from localnoise.sims.reports.intervals import CLEAN, Estimate, over_seeds
 from localnoise.sims.reports.tables import share
 
@@ -118,6 +118,8 @@ def footnote(table: Comparison) -> str:
     lines = [f"± is the 95 % interval ({method}); n = {', '.join(f'{n:,}' for n in images)} images a seed."]
     if "clean" in table.rows:
         lines.append(CLEAN)
+    wanted = table.outcomes.items()
+    lines += attacks_run({place: own for place, own in wanted if place[0] in table.arms and place[2] in table.threats})
     for arm in table.arms:
         for threat in table.threats:
             for seed, reason in (table.entry(arm, threat) or Outcome(0, 0)).unreliable.items():

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from localnoise.files import written_aside
+from localnoise.files import write_figure
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.intervals import Estimate
@@ -77,8 +77,7 @@ def drawn(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size)
         yield figure
-        with written_aside(path) as aside:
-            figure.savefig(aside)
+        write_figure(figure, path)
 
 
 def legend(figure: Figure, title: str | None = None, where: str = "outside right center") -> Any:

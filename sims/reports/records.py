@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ import h5py
 import numpy as np
 
 from localnoise.errors import MixedRecordsError
-from localnoise.files import written_aside
+from localnoise.files import hdf5, write_bytes
 from localnoise.records import FORMAT, SCHEMA, checksum, intact, opened
 from localnoise.records import Record as Record
 from localnoise.storage import versions
@@ -83,18 +82,16 @@ class RecordFile:
         """
         there = self.path.exists()
         kept = list(self) if there and self._stamp() != self._written else []
-        with written_aside(self.path) as aside:
-            if there and not self.damaged:
-                shutil.copyfile(self.path, aside)
-            with h5py.File(aside, "a" if there and not self.damaged else "w") as file:
-                if "format" not in file.attrs:
-                    file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
-                for record in kept if self.damaged else ():
-                    _write(file, record)
-                for config, results, seconds in several:
-                    _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
+        before = self.path.read_bytes() if there else b""
+        with hdf5(self.path, b"" if self.damaged else before) as file:
+            if "format" not in file.attrs:
+                file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
+            for record in kept if self.damaged else ():
+                _write(file, record)
+            for config, results, seconds in several:
+                _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
             if self.damaged:
-                shutil.copyfile(self.path, self.path.with_name(self.path.name + ".damaged"))
+                write_bytes(self.path.with_name(self.path.name + ".damaged"), before)
         self.damaged, self._written = [], self._stamp()
 
     def _stamp(self) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def terminal(table: list[Row], title: str) -> Table:
         if before not in (None, place[0]):
             out.add_section()
         before = place[0]
-        out.add_row(_label(place[0]), f"{place[1]:g}", f"{place[2]:g}", *(_cell(own.get(arm)) for arm in arms))
+        out.add_row(words(place[0]), f"{place[1]:g}", f"{place[2]:g}", *(_cell(own.get(arm)) for arm in arms))
     return out
 
 
@@ -76,7 +76,7 @@ def markdown(table: list[Row]) -> str:
     lines.append("|---|---:|---:|" + "---:|" * len(arms))
     for (source, level, trace), own in _grouped(table).items():
         cells = " | ".join(_cell(own.get(arm)) for arm in arms)
-        lines.append(f"| {_label(source)} | {level:g} | {trace:g} | {cells} |")
+        lines.append(f"| {words(source)} | {level:g} | {trace:g} | {cells} |")
     return "\n".join(lines)
 
 
@@ -102,10 +102,6 @@ def _grouped(table: list[Row]) -> dict[tuple[str, float, float], dict[str, Row]]
     for row in table:
         out.setdefault((row.source, row.level, row.trace), {})[row.arm] = row
     return out
-
-
-def _label(source: str) -> str:
-    return words(source.removeprefix("art-")) if source.startswith("art-") else words(source)
 
 
 def _cell(row: Row | None) -> str:

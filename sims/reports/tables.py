@@ -9,6 +9,9 @@ from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.intervals import CLEAN, RETENTION, Estimate
 from localnoise.sims.reports.summary import MIXED, Entry, Summary
 
+_ATTACKS = {
+    "pgd": "PGD", "art-pgd": "ART PGD", "art-autopgd": "ART AutoPGD", "art-fgm": "ART FGM", "art-square": "ART Square"
+}  # fmt: skip
 _BROKEN = {"obstruction": "obstruc-\ntion", "brighten": "bright-\nen"}
 
 
@@ -86,8 +89,8 @@ def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits
 
 
 def words(name: str) -> str:
-    """A source's name as a reader writes it."""
-    return name.upper() if name == "pgd" else name.replace("_", " ")
+    """A source's name as a reader writes it; ART's attacks keep their own names, beside ours of the same kind."""
+    return _ATTACKS.get(name, name.replace("_", " "))
 
 
 def share(value: float) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from localnoise.sims.console import show_warnings_plainly
 from localnoise.sims.experiments.pool import end_with_parent, one_thread_each, thinned
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.stage import Stage
@@ -106,6 +107,7 @@ def _prepare(messages: Any, stop: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
+    show_warnings_plainly()
     end_with_parent()
     _process.update(messages=messages, stop=stop)
 

@@ -1,14 +1,14 @@
 """What a sweep keeps: records by one writer, the study's text, grids of the trials on the front; all in one place."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.files import written_aside
+from filelock import FileLock, Timeout
+
+from localnoise.errors import ArgumentError, FileFormatError, LockedError
+from localnoise.files import write_bytes
 from localnoise.records import Record
 from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.sweeps.study import Study, parse_study
@@ -80,8 +80,7 @@ class Kept:
     def keep_grid(self, trial: Trial, content: bytes) -> None:
         """Write a trial's grid."""
         if content:
-            with written_aside(self.grid(trial)) as aside:
-                aside.write_bytes(content)
+            write_bytes(self.grid(trial), content)
 
     def drop_grid(self, trial: Trial) -> None:
         """Remove the grid of a trial that ended off the front."""
@@ -131,17 +130,24 @@ def alone(path: Path) -> Iterator[None]:
     ------
     ArgumentError
         Another sweep holds it.
+    LockedError
+        The folder takes no lock: it is not ours to write, or its file system has none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o644)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ArgumentError(
-                f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or "
-                "name another with --out"
-            ) from None
+        lock.acquire()
+    except Timeout:
+        raise ArgumentError(
+            f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or "
+            "name another with --out"
+        ) from None
+    except (OSError, NotImplementedError) as error:  # a folder of others, ENOLCK on a network's file system
+        raise LockedError(
+            f"{lock.lock_file}: the lock of out={str(path)!r} cannot be taken ({error}): expected a folder of yours on "
+            "a file system with locks, such as a local disk; name another with --out"
+        ) from error
+    try:
         yield
     finally:
-        os.close(descriptor)
+        lock.release()

@@ -14,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from localnoise.errors import ArgumentError
+from localnoise.files import write_bytes
 from localnoise.sims.sweeps.space import Parameters, combinations, suggest
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import BEST, Trial, beats, name_of, values_of
@@ -230,5 +231,5 @@ def _journal(path: str) -> optuna.storages.JournalStorage:
     Path(path + ".lock").unlink(missing_ok=True)  # a killed sweep's; a second sweep is refused before
     place = Path(path)
     if place.exists() and not (content := place.read_bytes()).endswith(b"\n"):  # killed while it wrote a line
-        place.write_bytes(content[: content.rfind(b"\n") + 1])
+        write_bytes(place, content[: content.rfind(b"\n") + 1])
     return optuna.storages.JournalStorage(JournalFileBackend(path, lock))

@@ -2,6 +2,7 @@
 
 import math
 import re
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -63,6 +64,45 @@ def test_divergence_is_the_units_sum_of_the_kullback_leibler_divergence(grid):
     found = report(grid, chip)
     assert math.isclose(found.divergence.sum(), kl(grid.covariance(), chip.covariance()), rel_tol=1e-5)
     assert (found.divergence > -1e-9).all()
+
+
+def test_the_report_is_that_of_the_whole_covariances(grid):
+    chip = quantise(grid, Formats(weight_bits=5))
+    wanted, got = grid.covariance(), chip.covariance()
+    order = np.arange(108).reshape(3, 36).T  # neurons of each unit
+    found = report(grid, chip)
+    rows = np.array([np.linalg.norm((got - wanted)[own]) / np.linalg.norm(wanted[own]) for own in order])
+    np.testing.assert_allclose(found.covariance_error, rows, rtol=1e-4)  # covariance() of float32 weights
+    assert math.isclose(found.whole_error, np.linalg.norm(got - wanted) / np.linalg.norm(wanted), rel_tol=1e-5)
+    assert found.units == 36
+    assert ("units whose covariance and divergence are compared", "all 36") in found.summary()
+
+
+def test_a_sample_of_units_reports_what_all_do_of_them(grid):
+    chip = quantise(grid, Formats(weight_bits=5))
+    whole, part = report(grid, chip), report(grid, chip, units=9)
+    there = np.flatnonzero(np.isfinite(part.divergence))
+    assert part.units == len(there) == 9
+    for name in ("divergence", "covariance_error"):
+        np.testing.assert_allclose(getattr(part, name)[there], getattr(whole, name)[there], rtol=1e-9)
+    assert 0.5 < part.whole_error / whole.whole_error < 2
+    assert ("units whose covariance and divergence are compared", "9 sampled of 36") in part.summary()
+    assert {unit for name, _, unit in part.worst(6) if name.startswith("div")} <= {
+        str(divmod(int(u), 6)) for u in there
+    }
+
+
+def test_a_large_layer_is_reported_in_little_memory():
+    """16,384 neurons, whose dense covariances took 6 GiB: a sample by default, and never a matrix of all."""
+    grid = ln.UnitGrid(shape=(128, 128), parents=2)
+    chip = quantise(grid, Formats())
+    tracemalloc.start()
+    found = report(grid, chip, units=32, draws=64)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 2**28
+    assert found.units == 32
+    assert np.nanmax(found.divergence) < 0.01
 
 
 def test_report_names_the_worst_unit_and_counts_saturation(grid):

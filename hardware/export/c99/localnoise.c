@@ -158,7 +158,7 @@ void ln_init(ln_noise *noise)
 {
     unsigned u;
     for (u = 0U; u < LN_UNITS; u++) {
-        noise->random[u] = ln_seed[u];
+        noise->random[u] = ln_seeds[u];
     }
     noise->weights = ln_weights;
     noise->bias = ln_bias;

@@ -1,9 +1,20 @@
 /* localnoise: draws, learns and scores structured noise in integers, to the bit as the emulator does.
  *
  * Freestanding C99: no library, no allocation, no floating point, no recursion, no static state that changes. One grid's
- * tables are in localnoise_tables.h; the arithmetic is stated in localnoise.hardware.fixedpoint.
+ * tables are declared in localnoise_tables.h and held in localnoise_tables.c; compile every .c file of the folder once.
+ * The arithmetic is stated in localnoise.hardware.fixedpoint.
  *
- * Words lie unit by unit: word[u * LN_CHANNELS + c] of unit u in row-major order and channel c, value word 2^-scale[u].
+ * Words lie unit by unit: word[u * LN_CHANNELS + c] of unit u in row-major order and channel c. A word of the noise, of a
+ * displacement or of an innovation has the value word 2^-ln_scale[u]. An activation word h has a scale of its own, the
+ * same for all units: where units read activations, an activation x becomes
+ *
+ *     h = floor(x * 2^LN_ACTIVATION_SCALE + 1/2),  clipped to -2^(LN_ACTIVATION_BITS - 1) .. 2^(LN_ACTIVATION_BITS - 1) - 1
+ *
+ * The clip is a condition: within it no accumulator overflows. LN_ACTIVATION_SCALE may be negative.
+ *
+ * THE SAME NOISE AT EVERY START: ln_init begins the stream that was exported (LN_PLACE), so that a device draws the same
+ * words after every reset. Where it must not, call ln_seed after ln_init with a number that is new each time: a count of
+ * resets, or entropy.
  */
 #ifndef LOCALNOISE_H
 #define LOCALNOISE_H
@@ -11,6 +22,10 @@
 #include <stdint.h>
 
 #include "localnoise_tables.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define LN_NEURONS (LN_UNITS * LN_CHANNELS)
 
@@ -23,8 +38,13 @@ typedef struct {
     const ln_acc *bias;
 } ln_noise;
 
-/* Start at the beginning of the stream that the tables were seeded for. */
+/* Start at the beginning of the stream that the tables were seeded for, with the tables' weights. */
 void ln_init(ln_noise *noise);
+
+/* Start at the beginning of another stream, that which the emulator draws with the same seed; weights stay. Streams of
+ * units do not meet for LN_DRAWS draws. Two seeds are two places on one cycle of 2^LN_STATE_BITS - 1 states: they give
+ * other words, but after many draws one may come to where the other began. */
+void ln_seed(ln_noise *noise, uint64_t seed);
 
 /* Draw with weights and biases of your own, such as learned ones, from now on. They stay yours, and in place. */
 void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS]);
@@ -32,14 +52,20 @@ void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc b
 /* One draw of the noise; of a signal-dependent grid, at mean zero. */
 void ln_draw(ln_noise *noise, ln_word eta[LN_NEURONS]);
 
-/* One draw for the activation words h: mean and noise. Reads h only if units have readers. */
+/* One draw for the activation words h: mean and noise. Reads h only if units have readers (LN_READERS > 0). */
 void ln_perturb(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS]);
 
-/* The field without private noise. */
+#if LN_ROUNDING != 2
+/* The field without private noise. With stochastic rounding there is none: every sweep then draws random words. */
 void ln_mean(const ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS]);
+#endif
 
 /* What the units do not explain of the displacement words d: e = saturate(d - prediction), channel by channel. */
 void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_word h[LN_NEURONS],
                    ln_word e[LN_NEURONS]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #include "localnoise.h"
 #include "localnoise_learner.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     int64_t mean[LN_WEIGHTS]; /* running means of the masters, 8 more fraction bits; as packed as the weights */
     int64_t bias[LN_NEURONS];
@@ -27,5 +31,9 @@ void ln_learn(ln_learner *learner, const ln_word d[LN_NEURONS], const ln_word h[
 
 /* The weights and biases that the learner stands for; give them to ln_use. */
 void ln_settle(const ln_learner *learner, ln_weight weights[LN_WEIGHTS], ln_acc bias[LN_NEURONS]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

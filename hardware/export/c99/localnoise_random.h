@@ -1,36 +1,49 @@
-/* One step of a unit's generator: a xorshift's 32 bits, or eight ticks of an LFSR for a byte. Part of the runtime. */
+/* A unit's generator: a step gives a xorshift's 32 bits, or is eight ticks of an LFSR for a byte. Part of the runtime. */
 #ifndef LOCALNOISE_RANDOM_H
 #define LOCALNOISE_RANDOM_H
 
 #include "localnoise_tables.h"
 
-static inline uint32_t ln_step(uint32_t state)
+/* The least that a state moves by: a step of a xorshift, a tick of an LFSR. */
+static inline uint32_t ln_tick(uint32_t state)
 {
 #if LN_TAPS == 0
     state ^= (uint32_t)(state << 13);
     state ^= state >> 17;
-    state ^= (uint32_t)(state << 5);
+    return state ^ (uint32_t)(state << 5);
+#else
+    return (state >> 1) ^ ((uint32_t)(0U - (state & 1U)) & (uint32_t)LN_TAPS);
+#endif
+}
+
+static inline uint32_t ln_step(uint32_t state)
+{
+#if LN_TAPS == 0
+    return ln_tick(state);
 #else
     unsigned tick;
     for (tick = 0U; tick < 8U; tick++) {
-        state = (state >> 1) ^ ((uint32_t)(0U - (state & 1U)) & (uint32_t)LN_TAPS);
+        state = ln_tick(state);
     }
-#endif
     return state;
+#endif
 }
 
 /* 32 random bits, low byte first. */
 static inline uint32_t ln_random(uint32_t *state)
 {
+#if LN_TAPS == 0
+    *state = ln_step(*state);
+    return *state;
+#else
     uint32_t word = 0U;
     unsigned place;
     for (place = 0U; place < 4U; place++) {
-        if ((LN_TAPS != 0) || (place == 0U)) {
-            *state = ln_step(*state);
-        }
-        word |= (LN_TAPS != 0) ? ((*state & 0xFFU) << (8U * place)) : *state;
+        *state = ln_step(*state);
+        word |= (*state & 0xFFU) << (8U * place);
     }
     return word;
+#endif
 }
 
 #endif

@@ -41,6 +41,9 @@ def top_of(chip: ChipGrid, plans: Sequence[tuple[Ints, Ints]], sizes: Sequence[d
     numbers: dict[str, Any] = {"engines": len(plans), "neurons": neurons, "last": len(plans) - 1}
     port, tie = (_LOAD, "") if shared["LOADED"] else ("", _NO_LOAD)
     numbers |= {"load": port, "no_load": tie}
+    numbers["activation"] = ""
+    if f.signal:
+        numbers["activation"] = _ACTIVATION.format(scale=f.activation_scale, bits=formats.activation_bits)
     return _TOP.format(**ranges, **numbers, **{f"{n}_bits": b for n, b in ports.items()}, instances="\n".join(engines))
 
 
@@ -61,7 +64,12 @@ _TOP = """// One grid's noise, written by localnoise. Do not edit: the manifest 
 // go starts a draw; with go_perturb, for the activation that came last: all its words by index, unit * channels +
 // channel, while no draw runs. The draw's words leave in the order of the sweep, each with its index, the last one
 // marked. Where there is a load port, the words of localnoise_weights0.mem come through it once, in order, while no
-// draw runs. A transfer takes place in a clock in which valid and ready are both high. rst starts the stream again.
+// draw runs. A transfer takes place in a clock in which valid and ready are both high.
+//
+// A word of unit u has the value eta_data 2^-scale, u's of "words" in manifest.json.{activation}
+//
+// THE SAME NOISE AFTER EVERY RESET: rst, which power-up needs too, starts the stream again. A running design cannot be
+// given another seed: it is in localnoise_seed*.mem, the only tables that `localnoise export --seed` changes.
 module localnoise (
     input  wire       clk,
     input  wire       rst,
@@ -102,6 +110,9 @@ _LOAD = """    input  wire       load_valid,
     output wire       load_ready,
     input  wire [15:0] load_data,
 """
-_NO_LOAD = """    wire load_valid = 1'b0, load_ready;
+_NO_LOAD = """    wire load_ready;
+    wire load_valid = 1'b0;
     wire [15:0] load_data = 16'd0;
 """
+_ACTIVATION = """ An activation x becomes h_data =
+// floor(x 2^{scale} + 1/2), clipped to {bits} bits of two's complement."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
@@ -41,7 +42,7 @@ class OnChip(Report):
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write table and figure."""
         table, figure = self._table(records), f"{self.name}.png"
-        (out / "table.md").write_text(self._markdown(table) + "\n", encoding="utf-8")
+        write_text(out / "table.md", self._markdown(table) + "\n")
         if not table:
             return ["table.md"]
         self.draw(table, out / figure)

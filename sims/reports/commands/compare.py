@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.sims.reports import comparing, figures
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
@@ -39,7 +40,7 @@ class Compare(Report):
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write table and figure."""
         table = self._table(records)
-        (out / "table.md").write_text(comparing.markdown(table, self.against), encoding="utf-8")
+        write_text(out / "table.md", comparing.markdown(table, self.against))
         figures.threats(table, out / "accuracy.png", self.headline)
         return ["table.md", "accuracy.png"]
 

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.sims.reports import figures, side_by_side
 from localnoise.sims.reports.commands.base import Report, threats_of
 from localnoise.sims.reports.comparison import outcomes
@@ -35,7 +36,7 @@ class Paper(Report):
         """Write table, verdict and figure."""
         rows = self._rows(records)
         text = f"{side_by_side.markdown(rows)}\n\n{side_by_side.verdict(rows)}\n"
-        (out / "table.md").write_text(text, encoding="utf-8")
+        write_text(out / "table.md", text)
         if not rows:
             return ["table.md"]
         figures.strengths(rows, out / "paper.png", self.headline)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from localnoise.errors import ArgumentError, FileFormatError, choose
-from localnoise.files import written_aside
+from localnoise.files import write_text
 from localnoise.records import Record
 from localnoise.sims.reports.commands import REPORTS, Report
 from localnoise.sims.reports.records import RecordFile, key
@@ -20,8 +20,7 @@ _SETTINGS = ("data", "fingerprint", "base_epochs", "epochs", "draws", "network",
 def keep(report: Report, configs: Iterable[dict[str, Any]], folder: Path) -> None:
     """Write which report belongs to a folder's records, and of which configurations; the last command counts."""
     content = {"command": report.name, "report": report.model_dump(), "records": [key(config) for config in configs]}
-    with written_aside(folder / NAME) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / NAME, json.dumps(content, indent=1) + "\n")
 
 
 def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.sims.reports import figures, tables
 from localnoise.sims.reports.commands.base import Report
 from localnoise.sims.reports.records import Record
@@ -36,7 +37,7 @@ class Retention(Report):
         if not summary.entries:
             return []
         if not self.brief:
-            (out / "tables.md").write_text(tables.all_of(summary) + "\n", encoding="utf-8")
+            write_text(out / "tables.md", tables.all_of(summary) + "\n")
             names.append("tables.md")
         figures.accuracies(summary, out / "accuracy.png", self.headline)
         names.append("accuracy.png")

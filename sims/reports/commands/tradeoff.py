@@ -5,9 +5,10 @@ from typing import ClassVar, Self
 
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.sims.reports import trading
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.comparison import attacks_run, outcomes
 from localnoise.sims.reports.records import Record
 
 
@@ -26,13 +27,14 @@ class Tradeoff(Report):
     threat: str
 
     def show(self, records: list[Record]) -> list[Table | str]:
-        """Return nothing: the figure says it."""
-        return []
+        """Return which attacks were run; the figure says the rest."""
+        return [*attacks_run(outcomes(records))]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write table and figure."""
         lines = self._lines(records)
-        (out / "table.md").write_text(trading.markdown(lines, self.threat) + "\n", encoding="utf-8")
+        said = attacks_run(outcomes(records))
+        write_text(out / "table.md", "\n".join([trading.markdown(lines, self.threat), *said]) + "\n")
         trading.figure(lines, self.threat, out / "tradeoff.png")
         return ["table.md", "tradeoff.png"]
 

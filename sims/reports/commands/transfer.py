@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.sims.reports import heat, own, retained
 from localnoise.sims.reports.commands.base import (
     ArmName,
@@ -15,7 +16,7 @@ from localnoise.sims.reports.commands.base import (
     sources_of,
     threats_of,
 )
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.comparison import attacks_run, outcomes
 from localnoise.sims.reports.intervals import RETENTION
 from localnoise.sims.reports.records import Record
 
@@ -39,8 +40,8 @@ class Transfer(Report):
     threats: list[str]
 
     def show(self, records: list[Record]) -> list[Table | str]:
-        """Return one line an arm."""
-        return [heat.summary(one) for one in self._maps(records)]
+        """Return one line an arm, and which attacks were run."""
+        return [*(heat.summary(one) for one in self._maps(records)), *attacks_run(outcomes(records))]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write tables and heat maps."""
@@ -51,7 +52,9 @@ class Transfer(Report):
         if heat.OWN in self.threats:
             table = own.markdown(found, self.arms, learned)
             matched = [f"Each source against itself:\n\n{table}\n\n{retained.BRACKETS} {RETENTION}"]
-        (out / "table.md").write_text("\n\n".join([*matched, *map(heat.markdown, maps), *kept]) + "\n", "utf-8")
+        write_text(
+            out / "table.md", "\n\n".join([*matched, *map(heat.markdown, maps), *kept, *attacks_run(found)]) + "\n"
+        )
         heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
         return ["table.md", "transfer.png"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from localnoise.files import written_aside
+from localnoise.files import write_text
 from localnoise.sims.reports.page import tables
 from localnoise.sims.reports.page.content import Content
 from localnoise.sims.reports.page.explorer import explored
@@ -33,9 +33,7 @@ def write_page(content: Content, path: Path) -> Path:
     grids = [explored(number, file) for number, file in content.grids.items()]
     data = {"figures": drawn, "grids": grids}
     text = "\n".join(_parts(content, drawn, data))
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
-    return path
+    return write_text(path, text)
 
 
 def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Iterator[str]:

@@ -1,0 +1,174 @@
+"""Machine code is kept by the content of all its sources: never stale, never half written, and never in the way."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from localnoise.kernels.cache import Sources
+from localnoise.kernels.flags import SOURCES
+
+ROOT = Path(__file__).parents[2]
+INNER, OUTER, MAIN = "inner.py", "outer.py", "main.py"
+PARTS = {
+    INNER: "from flags import kernel\n\n@kernel\ndef inner(x):\n    return x + 1\n",
+    OUTER: "from flags import kernel\nfrom inner import inner\n\n@kernel\ndef outer(x):\n    return 10 * inner(x)\n",
+    "flags.py": "from pathlib import Path\nfrom localnoise.kernels.cache import Sources\n"
+    "from localnoise.kernels.flags import compiled\n\nHERE = Path(__file__).parent\n"
+    "SOURCES = Sources(HERE / 'inner.py', HERE / 'outer.py')\n\n"
+    "def kernel(function):\n    return compiled(function, SOURCES)\n",
+    MAIN: "from outer import outer\n\nprint(outer(1.0), len(outer.stats.cache_hits), outer.stats.cache_path)\n",
+}
+UPDATE = """
+from pathlib import Path
+import flags
+
+inner = Path(flags.__file__).with_name("inner.py")
+inner.write_text(inner.read_text().replace("x + 1", "x + 3"))
+"""
+
+
+class Toy:
+    """Two kernels, one of which calls the other, in a process of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cache = folder / "toy", folder / "cache"
+        self.folder.mkdir()
+        for name, content in PARTS.items():
+            (self.folder / name).write_text(content)
+
+    def run(self, **environment: str) -> tuple[float, int, str]:
+        """Return what the outer kernel gives, how often its code was found on disk, and what was said."""
+        done = subprocess.run(
+            [sys.executable, str(self.folder / MAIN)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(self.cache), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            check=True,
+        )
+        value, hits, _ = done.stdout.split()
+        return float(value), int(hits), done.stderr
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.cache.rglob("*.nbc"))
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    return Toy(tmp_path)
+
+
+def test_an_edit_of_a_callee_alone_reaches_its_caller(toy: Toy) -> None:
+    assert toy.run() == (20.0, 0, "")
+    assert toy.run() == (20.0, 1, "")
+    inner = toy.folder / INNER
+    inner.write_text(inner.read_text().replace("x + 1", "x + 2"))
+    assert toy.run() == (30.0, 0, "")
+    inner.write_text(inner.read_text().replace("x + 2", "x + 1"))
+    assert toy.run() == (20.0, 1, "")  # the first sources' code still lies there
+
+
+def test_an_edit_while_a_process_runs_is_not_kept_under_the_old_name(toy: Toy) -> None:
+    toy.run()
+    before = {file: file.read_bytes() for file in toy.files}
+    main = toy.folder / MAIN
+    main.write_text(UPDATE + PARTS[MAIN])
+    assert toy.run()[:2] == (40.0, 0)  # neither read from the cache ...
+    assert {file: file.read_bytes() for file in toy.files} == before  # ... nor written to it
+
+
+@pytest.mark.parametrize("damage", [b"", b"half", None])
+def test_a_damaged_file_is_compiled_anew_and_mended(toy: Toy, damage: bytes | None) -> None:
+    toy.run()
+    for file in toy.files:
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if damage is None else damage)
+    assert toy.run() == (20.0, 0, "")
+    assert toy.run() == (20.0, 1, "")
+
+
+def test_without_a_folder_that_can_be_written_kernels_run_with_one_warning(toy: Toy) -> None:
+    toy.cache.write_text("no folder")
+    value, hits, said = toy.run()
+    assert (value, hits) == (20.0, 0)
+    assert said.count("compiled kernels cannot be kept in") == 1
+    assert "NUMBA_CACHE_DIR" in said
+
+
+def test_an_environment_that_changes_machine_code_changes_the_folder(toy: Toy) -> None:
+    toy.run()
+    assert toy.run(NUMBA_BOUNDSCHECK="1")[1] == 0
+    assert toy.run(NUMBA_CPU_NAME="generic")[1] == 0
+    assert len(list((toy.cache / "localnoise").iterdir())) == 3
+
+
+def test_the_name_holds_every_source_and_not_where_it_lies(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text("A = 1\n")
+    one, two = Sources(tmp_path / "one"), Sources(tmp_path / "two")
+    assert one.key == two.key
+    assert one.unchanged()
+    (tmp_path / "one" / "a.py").write_text("A = 10\n")
+    assert not one.unchanged()
+    assert Sources(tmp_path / "one").key != two.key
+    assert not Sources(tmp_path / "nothing").unchanged()
+
+
+def test_every_kernel_lies_in_the_sources_that_name_its_code() -> None:
+    from localnoise.hardware import flags
+
+    sources = {"localnoise": set(SOURCES.files), "hardware": set(flags._SOURCES.files)}
+    decorators = ("@kernel", "@inlined", "@emitted", "@parallel_kernel", "@integer_kernel", "@parallel_integer_kernel")
+    found = 0
+    for folder, files in sources.items():
+        for module in (ROOT / folder).rglob("*.py"):
+            if any(line.startswith(decorators) for line in module.read_text().splitlines()):
+                found += 1
+                assert module in files, f"{module}: kernels here would go stale"
+    assert found > 15
+
+
+def test_folders_that_nobody_used_for_a_month_are_removed(toy: Toy) -> None:
+    toy.run()
+    (ours,) = (toy.cache / "localnoise").iterdir()
+    old, foreign = ours.with_name("0" * 20), ours.with_name("notes")
+    for folder in (old, foreign):
+        folder.mkdir()
+        (folder / "file").write_text("")
+        os.utime(folder, (time.time() - 40 * 86_400,) * 2)
+    inner = toy.folder / INNER
+    inner.write_text(inner.read_text() + "\n")
+    toy.run()
+    assert ours.exists()
+    assert foreign.exists()
+    assert not old.exists()
+
+
+VARIANCE = "import localnoise as ln\nprint(round(float(ln.UnitGrid(shape=(4, 4), channels=2).sample(4000).var()), 1))\n"
+
+
+@pytest.mark.slow
+def test_an_update_of_the_package_draws_with_the_new_kernels(tmp_path: Path) -> None:
+    site, cache = tmp_path / "site", tmp_path / "cache"
+    shutil.copytree(ROOT / "localnoise", site / "localnoise", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(site)}
+
+    def variance() -> float:
+        command = [sys.executable, "-c", VARIANCE]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=site, check=True)
+        return float(done.stdout)
+
+    assert variance() == 1.0
+    normals = site / "localnoise" / "kernels" / "normals.py"
+    content = normals.read_text()
+    normals.write_text(
+        content.replace("return radius * cosine, radius * sine", "return 2 * radius * cosine, 2 * radius * sine")
+    )
+    assert normals.read_text() != content
+    assert variance() == 4.0

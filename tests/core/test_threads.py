@@ -1,0 +1,78 @@
+"""The same numbers in children of a fork, from several Python threads, and on every one of Numba's thread layers."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import hashlib, multiprocessing, sys
+from concurrent.futures import ThreadPoolExecutor
+import numba, numpy as np
+import localnoise as ln
+from localnoise.hardware import Formats, quantise
+
+def fitted(rule, signal):
+    rng = np.random.default_rng(0)
+    d, h = rng.normal(size=(2, 700, 2, 5, 5)).astype("f4")
+    d += np.roll(d, 1, 3)
+    grid = ln.UnitGrid(shape=(5, 5), channels=2, parents=3, signal=signal)
+    return grid.learn(d, h if signal == "local" else None, rule=rule), d, h
+
+def everything(_=None):
+    found = []
+    for rule in ("moments", "lms", "sign-lms"):
+        for signal in ("none", "local"):
+            grid, d, h = fitted(rule, signal)
+            found += [grid.field.weights, grid.field.S, grid.sample(40, seed=3), grid.perturb(h), grid.pull_back(h)]
+            found += [grid.mahalanobis(d), grid.log_density(d, h if signal == "local" else None), grid.covariance()]
+    large = ln.UnitGrid(shape=(128, 128), channels=4, order="raster")
+    found += [large.sample(2), LARGE]
+    chip = quantise(grid, Formats(weight_bits=8, word_bits=12), h=h)
+    found += [chip.sample(40, seed=3), chip.perturb(h)]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in found)).hexdigest()
+
+LARGE = ln.UnitGrid(shape=(128, 128), channels=4).sample(1)
+
+if __name__ == "__main__":
+    own = everything()
+    assert numba.threading_layer() == sys.argv[1], numba.threading_layer()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map_async(everything, range(2)).get(timeout=300) == [own] * 2
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(everything, range(3))) == [own] * 3
+    numba.set_num_threads(1)
+    assert everything() == own
+    print("same")
+"""
+
+
+def layers() -> list[str]:
+    """Return the thread layers that Numba has on this machine."""
+    names = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
+    return [layer for layer, module in names.items() if _loads(f"numba.np.ufunc.{module}")]
+
+
+def _loads(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None and bool(__import__(module))
+    except ImportError:  # built, but the library that it needs is not there
+        return False
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("layer", layers())
+def test_forked_children_and_threads_draw_the_same_numbers(layer: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    environment = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    command = [sys.executable, str(program), layer]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
+    assert done.stdout == "same\n", done.stderr
+
+
+def test_every_system_has_a_layer() -> None:
+    assert "workqueue" in layers()

@@ -19,6 +19,7 @@ from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
 from localnoise.kernels.threads import worker_count
+from localnoise.rules.base import warn_of_few
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together
@@ -93,6 +94,8 @@ class ChipGrid:
         self.field, self.rule, self.state = settle(f, formats, chosen, state), chosen, state
         for cached in ("realised", "_integers"):
             self.__dict__.pop(cached, None)
+        if not going_on:
+            warn_of_few(f, state["seen"], stacklevel=3)
         return self
 
     # Drawing

@@ -76,6 +76,13 @@ class UnitGrid:
         self.learned: Wires | None = None  # the wires whose statistics `state` holds
         self.provenance: dict[str, Any] = {}
 
+    def blank(self) -> "UnitGrid":
+        """Return a grid of the same configuration and wires that has learned nothing."""
+        grid = UnitGrid(**{name: getattr(self.config, name) for name in GridConfig.__dataclass_fields__})
+        f = self.field
+        grid.field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
+        return grid
+
     # Learning
 
     def learn(

@@ -83,9 +83,9 @@ def unsound(config: GridConfig, field: Field) -> str:
     return wiring.unsound(field.order, field.parents, field.readers)
 
 
-def named(rule: Rule | None) -> Rule | None:
-    """Return the rule if its name leads back to its class, else None: a user's own, or one that borrows a name."""
-    return rule if rule is not None and type(rule) is RULES.get(rule.name) else None
+def is_ours(rule: Rule) -> bool:
+    """Whether the rule's name leads back to its class: a user's own does not, nor one that borrows a name."""
+    return type(rule) is RULES.get(rule.name)
 
 
 def _check_state(rule: Rule, field: Field, state: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from localnoise.field import Field
 from localnoise.files import hdf5
 from localnoise.hdf5 import member, reading
 from localnoise.rules import RULES, make_rule
-from localnoise.soundness import ARRAYS, WIRES, check_grid, layout, misfit, named, not_finite, unsound
+from localnoise.soundness import ARRAYS, WIRES, check_grid, is_ours, layout, misfit, not_finite, unsound
 from localnoise.validate import as_count
 
 if TYPE_CHECKING:
@@ -36,15 +36,16 @@ _CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over m
 
 def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     """Write `grid` to `path`; see `UnitGrid.save`."""
-    rule, own = named(grid.rule), grid.rule
-    if rule is None and own is not None:
+    rule = grid.rule
+    if rule is not None and not is_ours(rule):
         if state:
             raise ArgumentError(
-                f"rule {own.name!r} is not one of localnoise's ({', '.join(RULES)}): load could not go on "
+                f"rule {rule.name!r} is not one of localnoise's ({', '.join(RULES)}): load could not go on "
                 "learning with it; save the weights alone, with state=False"
             )
         grid = copy(grid)
-        grid.provenance = grid.provenance | {"rule": own.name}  # the file says what learned it
+        grid.provenance = grid.provenance | {"rule": rule.name}  # the file says what learned it
+        rule = None
     check_grid(grid, state=state and rule is not None)
     attributes = {name: _packed(name, value) for name, value in _documents(grid).items()}
     options = b"" if rule is None else _packed("rule", vars(rule))

@@ -58,8 +58,8 @@ def refuse_masked(argument: str, value: Any) -> None:
     for part in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
             raise ArgumentError(
-                f"{argument} has {int(np.ma.getmaskarray(part).sum())} masked values: expected a number everywhere; drop "
-                "these presentations, or fill them in with .filled(0)"
+                f"{argument} has {part.size - int(part.count())} masked values: expected a number everywhere; "
+                "drop these presentations, or fill them in with .filled(0)"
             )
 
 

@@ -68,11 +68,6 @@ class Wires:
         depths(depth, self.order, self.parents)
         return np.argsort(depth, kind="stable").astype(np.int32), np.append(0, np.cumsum(np.bincount(depth)))
 
-    @cached_property
-    def most(self) -> int:
-        """Most units that one unit reads: its parents, and those whose activation it knows."""
-        return int(((self.parents >= 0).sum(axis=1) + (self.readers >= 0).sum(axis=1)).max(initial=0))
-
 
 def unsound(order: Any, parents: Any, readers: Any) -> str:
     """Return what is wrong with these wires, or "": each parent must come before its unit, missing ones last as -1.

@@ -29,7 +29,7 @@ COMMANDS = {
     "verify": ("verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
     "demo-chip": (
         "demochip:demo_chip",
-        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: 4 minutes.",
+        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
     ),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),

@@ -15,6 +15,7 @@ from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
+from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
 from localnoise.sims import datasets
 from localnoise.sims.console import command, console, follow, progress, show
 from localnoise.sims.options import Force
@@ -45,11 +46,15 @@ def quantise(
     displacements: Annotated[
         str, typer.Option(help="FILE:NAME of displacements that the chip is to learn from: scales that hold them.")
     ] = "",
-    feedback: Annotated[bool, typer.Option(help="Compensate a parent's rounding in its children.")] = True,
+    feedback: Annotated[
+        bool, typer.Option(help="Compensate a parent's rounding in its children; of up to 8,192 neurons.")
+    ] = True,
     figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
     force: Force = False,
 ) -> None:
     """Quantise a grid: scales, rounding with feedback, and what it did to the noise.
+
+    The chip grid is saved first, then held against the grid: every unit of up to 8,192 neurons, of more a sample.
 
     Examples
     --------
@@ -93,6 +98,8 @@ def quantise(
     required_fit(made, chip, "none" if d is None else "lms")
     made.save(output)  # first: whatever happens to the comparison, the chip grid is there
     console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
+    if feedback and source.config.neurons > FEEDBACK_NEURONS:
+        console.print(f"Rounded without feedback: more than {FEEDBACK_NEURONS:,} neurons")
     with progress() as bars:
         bar = bars.add_task("compare with the grid", total=None)
         found = report(source, made, h=h)

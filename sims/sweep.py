@@ -69,7 +69,7 @@ def sweep(
             search.restore(list(running.trials.values()))
             running.run(display, asked)
     counts = running.counts
-    show(front_table(list(running.front), plan))
+    show(front_table(list(running.front), plan, kept.by_key.values()))
     if counts.done < plan.trials:
         errors.print(f"the space has no more than {counts.done} trials")
     console.print(

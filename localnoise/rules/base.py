@@ -33,14 +33,15 @@ class Rule(Protocol):
         """What the state holds of one unit."""
 
 
-def warn_of_few(field: Field, seen: int, *, stacklevel: int) -> None:
-    """Warn where a unit has learned from fewer than 8 displacements a regressor.
+def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
+    """Warn where a unit learned from fewer than 8 displacements a regressor; the field may be a chip's.
 
     Least squares with p regressors on T samples fits their chance, too: a held-out norm of the whitened innovations is
     about T^2 / (T - p)^2 where 1 is right, 1.3 at T = 8 p, and without bound as T falls to p.
     """
     m = field.channels
-    regressors = max(field.wires.most * m + field.signal, m)
+    read = (field.parents >= 0).sum(axis=1) + (field.readers >= 0).sum(axis=1)
+    regressors = max(int(read.max()) * m + field.signal, m)
     wanted = _ENOUGH * regressors
     if seen < wanted:
         warnings.warn(

@@ -107,7 +107,7 @@ class Adaptive:
     ladder: tuple[int, ...] = LADDER
     queries: int = 5_000
     tries: int = 100
-    votes: int = 5
+    votes: int = 15
     checked: int = 200
 
     def __post_init__(self) -> None:

@@ -65,7 +65,8 @@ def check_inputs(images: Tensor, labels: Tensor, eps: float, bounds: Bounds) -> 
         raise ArgumentError("images hold NaN or infinity: expected finite numbers")
     if bounds is None:
         return
-    if len(bounds) != 2 or not -math.inf < bounds[0] < bounds[1] < math.inf:
+    edges: tuple[float, ...] = tuple(bounds)
+    if len(edges) != 2 or not -math.inf < edges[0] < edges[1] < math.inf:
         raise ArgumentError(f"bounds={bounds!r}: expected two finite numbers, lowest < highest, or None")
     if images.numel() and not (low >= bounds[0] and high <= bounds[1]):
         raise ArgumentError(

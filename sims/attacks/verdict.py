@@ -144,7 +144,7 @@ class WorstCase:
 
     attacks: Mapping[str, Attack] = field(default_factory=dict)
     cascade: bool = True
-    votes: int = 5
+    votes: int = 15
 
     def __post_init__(self) -> None:
         if not self.attacks:

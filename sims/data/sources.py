@@ -62,7 +62,11 @@ def load(source: str = "embedded", data_dir: str | os.PathLike[str] | None = Non
         folder = Path(data_dir).expanduser()
         return read_directory(folder, f"full (directory {folder.name})")
     if data_dir is not None:
-        raise ArgumentError(f"data_dir={str(data_dir)!r}: not read with source={source!r}; give source='full'")
+        raise ArgumentError(
+            f"data_dir={str(data_dir)!r} (--data-dir) is not read with the {source} images: drop it, or ask for the "
+            "full set (--data full, where there are budgets --budget standard or full, in a study data = 'full', in "
+            "Python load('full', data_dir))"
+        )
     return _embedded() if source == "embedded" else _official()
 
 

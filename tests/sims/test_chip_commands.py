@@ -23,6 +23,7 @@ def test_a_large_layer_is_quantised_and_its_report_says_that_it_sampled(tmp_path
     done = run("quantise", tmp_path / "grid.h5", "-o", tmp_path / "chip.h5", "--figure", tmp_path / "errors.png")
     assert done.exit_code == 0, done.output
     assert "2,048 sampled of 8,464" in done.output
+    assert "without feedback: more than 8,192 neurons" in done.output
     assert load_chip(tmp_path / "chip.h5").config.neurons == 8464
     assert (tmp_path / "errors.png").stat().st_size > 1000
 

@@ -316,7 +316,10 @@ def test_label_out_of_range(folder):
 def test_arguments_of_load(folder):
     with pytest.raises(ArgumentError, match="did you mean 'embedded'"):
         load("embeded")
-    with pytest.raises(ArgumentError, match="give source='full'"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"--data-dir.* not read with the embedded images: .*--data full",
+    ):
         load("embedded", folder)
 
 

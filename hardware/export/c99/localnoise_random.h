@@ -1,4 +1,4 @@
-/* One step of a unit's generator: a xorshift's 32 bits, or eight ticks of an LFSR for a byte. Part of the runtime. */
+/* A unit's generator: a step gives a xorshift's 32 bits, or is eight ticks of an LFSR for a byte. Part of the runtime. */
 #ifndef LOCALNOISE_RANDOM_H
 #define LOCALNOISE_RANDOM_H
 
@@ -18,25 +18,32 @@ static inline uint32_t ln_tick(uint32_t state)
 
 static inline uint32_t ln_step(uint32_t state)
 {
+#if LN_TAPS == 0
+    return ln_tick(state);
+#else
     unsigned tick;
-    for (tick = 0U; tick < ((LN_TAPS == 0) ? 1U : 8U); tick++) {
+    for (tick = 0U; tick < 8U; tick++) {
         state = ln_tick(state);
     }
     return state;
+#endif
 }
 
 /* 32 random bits, low byte first. */
 static inline uint32_t ln_random(uint32_t *state)
 {
+#if LN_TAPS == 0
+    *state = ln_step(*state);
+    return *state;
+#else
     uint32_t word = 0U;
     unsigned place;
     for (place = 0U; place < 4U; place++) {
-        if ((LN_TAPS != 0) || (place == 0U)) {
-            *state = ln_step(*state);
-        }
-        word |= (LN_TAPS != 0) ? ((*state & 0xFFU) << (8U * place)) : *state;
+        *state = ln_step(*state);
+        word |= (*state & 0xFFU) << (8U * place);
     }
     return word;
+#endif
 }
 
 #endif

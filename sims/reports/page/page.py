@@ -51,7 +51,10 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
     if paretos:
         yield _section("Goals against each other", f"{content.goals[0].label} against every other goal.", paretos)
     if "importance" in drawn:
-        what = "How strongly a parameter separates the better trials from the others (PED-ANOVA)."
+        what = "How strongly a parameter separates the better half of the trials from all (PED-ANOVA), "
+        what += "where it does so more than in each of 40 permutations of their values."
+        if left := [goal.label for goal in content.goals if goal.name not in content.importance]:
+            what += f" Not of {', '.join(left)}: what follows from the configuration, or what no parameter decides."
         yield _section("What matters", what, ["importance"])
     if "parallel" in drawn:
         say = f"One line a complete trial, coloured by {content.goals[0].label}. Drag along an axis to select trials."

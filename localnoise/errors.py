@@ -40,6 +40,10 @@ class MixedRecordsError(LocalnoiseError, ValueError):
     """A file of records would come to hold results of different data or code, which no table may compare."""
 
 
+class KilledError(LocalnoiseError, RuntimeError):
+    """Processes were killed from outside time and again, as a system does that has no memory left."""
+
+
 class TooLargeError(LocalnoiseError, MemoryError):
     """A dense result would not fit: the message states the memory that it would take."""
 

@@ -51,7 +51,7 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
 
 
 def intact(file: Any) -> Iterator[tuple[str, Record | None]]:
-    """Yield each record with its name, None where it is damaged."""
+    """Yield each record with its name, None where it is damaged, or missing among the others."""
     for name in names(file):
         try:
             yield name, _read(file, name)
@@ -82,7 +82,10 @@ def _read(file: Any, name: str) -> Record:
     stated = checksum(config, results)
     if values.get("checksum", stated) != stated:  # records written before there were checksums have none
         raise ValueError("checksum")
-    return Record(json.loads(config), results, json.loads(values["provenance"]), float(values["seconds"]))
+    said, made = json.loads(config), json.loads(values["provenance"])
+    if not isinstance(said, dict) or not isinstance(made, dict):
+        raise ValueError("config and provenance are no objects")
+    return Record(said, results, made, float(values["seconds"]))
 
 
 def _flat(record: Record) -> dict[str, Any]:
@@ -110,7 +113,7 @@ def opened(path: Path) -> Iterator[Any]:
     Raises
     ------
     FileFormatError
-        The file is no HDF5, not ours, or reads from other files.
+        The file is no HDF5, not ours, without a record that can be found, or reads from other files.
     LockedError
         Another process holds it, or its file system has no locks.
     """
@@ -130,6 +133,10 @@ def opened(path: Path) -> Iterator[Any]:
                     f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
                     "name another output file"
                 )
+            if not names(file):  # none was ever written without a record
+                raise FileFormatError(
+                    f"{path}: damaged, its list of records cannot be read; move it away to start a new record file"
+                )
             yield file
 
 
@@ -147,11 +154,13 @@ def _attribute(file: Any, name: str) -> Any:
 
 
 def names(file: Any) -> list[str]:
-    """Names of the records in their order, as many as can be found."""
+    """Names of the records in their order, as many as can be found, and of those that are missing between them."""
     try:
-        return sorted(file)
+        found = set(file)
     except RuntimeError:  # the list of names is damaged
-        return [name for index in range(_MOST) if _has(file, name := f"{index:06d}")]
+        found = {name for index in range(_MOST) if _has(file, name := f"{index:06d}")}
+    last = max((int(name) for name in found if name.isdecimal()), default=-1)
+    return sorted(found | {f"{index:06d}" for index in range(min(last + 1, _MOST))})
 
 
 def _has(file: Any, name: str) -> bool:

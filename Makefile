@@ -28,8 +28,7 @@ demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spi
 	@$(BIN)/localnoise spiking
 
 test: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
-	@# A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
-	@cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && NUMBA_CACHE_DIR="$$cache" $(BIN)/pytest $(TIER) $(PYTEST_ARGS)
+	@$(BIN)/pytest $(TIER) $(PYTEST_ARGS)
 
 test-all:  ## run all tests: also compilers, simulators, kills, full disks, long searches
 	@$(MAKE) test TIER=

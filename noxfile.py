@@ -1,7 +1,6 @@
 """The checks of the Makefile in environments of their own, on every Python that is at hand."""
 
 import shutil
-import tempfile
 
 import nox
 
@@ -21,9 +20,7 @@ def install(session: nox.Session, *what: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package, Brian2 included."""
     install(session, ".[sims,spiking,dev]")
-    # A fresh cache: Numba keeps a caller's stale machine code when only its callee was edited.
-    with tempfile.TemporaryDirectory() as cache:
-        session.run("pytest", *session.posargs, env={"NUMBA_CACHE_DIR": cache})
+    session.run("pytest", *session.posargs)
 
 
 @nox.session

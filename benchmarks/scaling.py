@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 
 from benchmarks.row import Result
+from localnoise.files import write_figure
 
 matplotlib.use("Agg")
 
@@ -76,6 +77,5 @@ def figure(path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = right.get_legend_handles_labels()
     page.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page.savefig(path, dpi=160)
+    write_figure(page, path, dpi=160)
     plt.close(page)

@@ -20,7 +20,8 @@ from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
 from localnoise.kernels.threads import worker_count
-from localnoise.validate import Array, Start, as_activity, as_count, as_out, as_positions, as_seed
+from localnoise.rules.base import warn_of_few
+from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together
 
@@ -88,6 +89,8 @@ class ChipGrid:
         self.field, self.rule, self.state = settle(f, formats, chosen, state), chosen, state
         for cached in ("realised", "_integers"):
             self.__dict__.pop(cached, None)
+        if not going_on:
+            warn_of_few(f, state["seen"], stacklevel=3)
         return self
 
     # Drawing
@@ -120,7 +123,7 @@ class ChipGrid:
     def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
         """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
         out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
-        h3 = None if h is None else np.ascontiguousarray(h, np.int32).reshape(out.shape)
+        h3 = None if h is None else np.ascontiguousarray(as_array("h", h), np.int32).reshape(out.shape)
         return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
 
     def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
@@ -143,14 +146,14 @@ class ChipGrid:
         """
         f, top = self.field, self.formats.word_limit
         out = np.empty(d.shape, np.int32)
-        words = np.asarray(d, np.int64)
+        words = as_array("d", d).astype(np.int64)
         for u in range(f.units):
             near, read = (slots[u][slots[u] >= 0] for slots in (f.parents, f.readers))
             own = np.einsum("ij,tj->ti", f.L[u].astype(np.int64), words[:, :, u])
             acc = (_rows(f.B[u], f.parents[u] >= 0, words[:, :, near]) + own) << int(f.lift[u, 1])
             if h is not None:
                 acc += f.bias[u] + (
-                    _rows(f.G[u], f.readers[u] >= 0, np.asarray(h, np.int64)[:, :, read]) << int(f.lift[u, 0])
+                    _rows(f.G[u], f.readers[u] >= 0, as_array("h", h).astype(np.int64)[:, :, read]) << int(f.lift[u, 0])
                 )
             bits = int(f.fraction[u])
             guess = np.clip((acc + (1 << bits >> 1)) >> bits, -top - 1, top)

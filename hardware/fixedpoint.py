@@ -28,13 +28,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.validate import as_array
+
 Integers = npt.NDArray[np.int32]
 
 
 def to_words(values: npt.ArrayLike, scale: Any, bits: int) -> Integers:
     """Return saturate(floor(values 2^scale + 1/2)) in `bits` bits; `scale` broadcasts. Values are real numbers."""
     top = float(2 ** (bits - 1))
-    scaled = np.floor(np.ldexp(np.asarray(values, np.float64), scale) + 0.5)
+    scaled = np.floor(np.ldexp(as_array("values", values).astype(np.float64), scale) + 0.5)
     return np.asarray(np.clip(scaled, -top, top - 1), np.int32)
 
 

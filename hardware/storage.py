@@ -10,18 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from localnoise.config import GridConfig
-from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.files import written_aside
+from localnoise.errors import ArgumentError, FileFormatError, LockedError
+from localnoise.files import hdf5
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
+from localnoise.hdf5 import member, reading
 from localnoise.storage import versions
 from localnoise.validate import as_count, whole
 
@@ -31,7 +31,7 @@ CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over me
 
 def save(chip: ChipGrid, path: str | Path, *, state: bool = True) -> Path:
     """Write `chip` to `path`; see `ChipGrid.save`."""
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=CHECKSUMMED) as file:
+    with hdf5(path, libver=CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
         for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
             file.attrs[name] = np.bytes_(json.dumps(value))
@@ -58,10 +58,8 @@ def load_chip(path: str | Path) -> ChipGrid:
         The file is missing, truncated, foreign, of another schema, or inconsistent; the message says which.
     """
     source = Path(path)
-    if not source.is_file():
-        raise FileFormatError(f"{source}: no such file; expected a chip grid written by `localnoise quantise`")
     try:
-        with h5py.File(source, "r") as file:
+        with reading(source, "a chip grid written by `localnoise quantise`") as file:
             found = file.attrs.get("format")
             found = found.decode() if isinstance(found, bytes) else found
             if found != FORMAT:
@@ -73,7 +71,7 @@ def load_chip(path: str | Path) -> ChipGrid:
                     f"{source}: schema {schema}, this version reads {SCHEMA}; use the version that wrote it"
                 )
             chip = _read(source, file)
-    except FileFormatError:
+    except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         line = (str(error).splitlines() or [type(error).__name__])[0]
@@ -83,12 +81,14 @@ def load_chip(path: str | Path) -> ChipGrid:
 
 def _read(source: Path, file: Any) -> ChipGrid:
     config, formats = GridConfig(**from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
-    slots = [slot_count(source, name, file[name].shape, config.units) for name in ("parents", "readers")]
+    slots = [
+        slot_count(source, name, member(source, file, name).shape, config.units) for name in ("parents", "readers")
+    ]
     arrays = {name: stored(source, file, name, shape, dtype) for name, (shape, dtype) in layout(config, *slots).items()}
     chip = checked_chip(source, config, formats, arrays, file.attrs["activation_scale"])
     chip.provenance = dict(from_json(file.attrs["provenance"]))
     if "learner" in file:
-        group = file["learner"]
+        group = member(source, file, "learner")
         rule = OnChip(**from_json(group.attrs["options"]))
         fresh = start(chip.field, formats, rule)
         state = {"seen": as_count("seen", group.attrs["seen"].item())}
@@ -146,7 +146,7 @@ def write_packed(group: Any, name: str, array: Any) -> None:
 
 def stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     """Read an array that must have this shape and type; a FileFormatError says what else it has."""
-    found = group[name]
+    found = member(source, group, name)
     if found.shape != shape or found.dtype != dtype:
         raise FileFormatError(
             f"{source}: {name} is {found.dtype} {found.shape}, expected {dtype} {shape} for its configuration; "

@@ -7,7 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, check_positive
+from localnoise.validate import (
+    Array,
+    Start,
+    as_activity,
+    as_count,
+    as_positions,
+    as_seed,
+    check_positive,
+    refuse_masked,
+)
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _ROUNDS = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
@@ -148,6 +157,7 @@ def layout(noise: Any) -> tuple[int, int, int]:
 
 def _shares(given: Sequence[float] | None, count: int) -> npt.NDArray[np.float64]:
     """Shares that sum to 1."""
+    refuse_masked("shares", given)
     try:
         shares = np.ones(count) if given is None else np.asarray(given, np.float64)
     except (TypeError, ValueError):

@@ -12,6 +12,10 @@ class ArgumentError(LocalnoiseError, ValueError):
     """An argument has a value, shape or dtype that the function cannot use."""
 
 
+class NotJsonError(ArgumentError, TypeError):
+    """A value that goes into a file as JSON, which cannot hold it."""
+
+
 class DataError(LocalnoiseError, ValueError):
     """A data set's file is missing, truncated, mislabelled or of the wrong size."""
 
@@ -20,8 +24,24 @@ class FileFormatError(LocalnoiseError, OSError):
     """A file is not what localnoise writes: foreign, truncated, or of an unknown schema version."""
 
 
+class LockedError(LocalnoiseError, OSError):
+    """A file cannot be opened for its lock: another process holds it, or the file system has no locks."""
+
+
+class WriteError(LocalnoiseError, OSError):
+    """A file cannot be written where it was asked for: no plain file is there, or the disk has no room."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = number
+
+
 class MixedRecordsError(LocalnoiseError, ValueError):
     """A file of records would come to hold results of different data or code, which no table may compare."""
+
+
+class KilledError(LocalnoiseError, RuntimeError):
+    """Processes were killed from outside time and again, as a system does that has no memory left."""
 
 
 class TooLargeError(LocalnoiseError, MemoryError):
@@ -30,6 +50,14 @@ class TooLargeError(LocalnoiseError, MemoryError):
 
 class MissingDependencyError(LocalnoiseError, ImportError):
     """An optional dependency is not installed: the message gives the install command."""
+
+
+class LocalnoiseWarning(UserWarning):
+    """Base of everything that localnoise warns of."""
+
+
+class FewDisplacementsWarning(LocalnoiseWarning):
+    """Units learned from so few displacements that they fit chance: the message says how many are missing."""
 
 
 def choose(argument: str, value: object, allowed: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ diag(gain): positive definite whatever the weights, as long as the diagonals of 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
 from localnoise.pairs import Pairs
+from localnoise.wiring import Wires
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int32]
@@ -60,29 +60,34 @@ class Field:
             gain=np.ones(units, dtype),
         )
 
-    @cached_property
+    @property
+    def wires(self) -> Wires:
+        """The wires as they are now, checked, with the tables that kernels need; made again where they were edited.
+
+        Raises
+        ------
+        ArgumentError
+            They were edited so that no sweep could run.
+        """
+        wires: Wires | None = self.__dict__.get("_wires")
+        if wires is None or not wires.equal(self.order, self.parents, self.readers):
+            self.__dict__["_wires"] = wires = Wires(self.order, self.parents, self.readers)
+        return wires
+
+    @property
     def pairs(self) -> Pairs:
         """The second moments that the wires need."""
-        return Pairs.of(self.parents, self.readers)
+        return self.wires.pairs
 
-    @cached_property
+    @property
     def ring(self) -> int:
-        """2^k - 1 where the units are in row order and no parent lies 2^k - 16 units back, 2^k < N; else -1."""
-        from localnoise.kernels.tiles import STEP
+        """Units that a ring buffer of a sweep holds, less 1, or -1; see `Wires.ring`."""
+        return self.wires.ring
 
-        units = len(self.order)
-        back = np.where(self.parents >= 0, np.arange(units)[:, None] - self.parents, 0).max(initial=0)
-        held = 1 << max(6, int(back + STEP - 1).bit_length())
-        return held - 1 if held < units and (np.diff(self.order) == 1).all() else -1
-
-    @cached_property
+    @property
     def fronts(self) -> tuple[Ints, npt.NDArray[np.int64]]:
         """Units sorted by how many generations of parents they wait for, and where each generation begins."""
-        from localnoise.kernels.wavefront import depths
-
-        depth = np.empty(len(self.order), np.int32)
-        depths(depth, self.order, self.parents)
-        return np.argsort(depth, kind="stable").astype(np.int32), np.append(0, np.cumsum(np.bincount(depth)))
+        return self.wires.fronts
 
     @property
     def signal(self) -> bool:

@@ -33,10 +33,10 @@ def factor(field: Field) -> Floats:
     """Dense L = diag(gain) (I - B)^-1 S in float64, (n, n), unit-major: Sigma = L L'."""
     from localnoise.kernels.sweep import factor_columns
 
-    double = field.astype(np.float64)
+    double, wires = field.astype(np.float64), field.wires
     n = double.a.size
     L = np.empty((n, n))
-    factor_columns(L, double.order, double.parents, double.a, double.G, double.B, double.S, double.gain, 64)
+    factor_columns(L, wires.order, wires.parents, double.a, double.G, double.B, double.S, double.gain, 64)
     return L
 
 

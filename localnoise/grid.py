@@ -17,7 +17,8 @@ from localnoise.field import Field
 from localnoise.kernels.threads import worker_count
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.rules import Rule, make_rule
-from localnoise.rules.base import State
+from localnoise.rules.base import State, warn_of_few
+from localnoise.soundness import check_statistics
 from localnoise.streams import Progress, chunk_size, fill, presentations, told
 from localnoise.unit import ProcessingUnit
 from localnoise.validate import (
@@ -33,6 +34,7 @@ from localnoise.validate import (
     is_iterator,
     is_stored,
 )
+from localnoise.wiring import Wires
 
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
 _WIDE, _SECOND_LEVEL = 8, 900_000  # channels; bytes of a buffer that stays in a core's second-level cache
@@ -68,9 +70,18 @@ class UnitGrid:
         if config.signal == "local":
             readers = neighbours(height, width, config.signal_radius, periodic)
         self.field = Field.initial(order, above, readers, config.channels, config.dtype)
+        self.implied: Wires = self.field.wires  # an edit of the field's wires is seen by it
         self.rule: Rule | None = None
         self.state: State | None = None
+        self.learned: Wires | None = None  # the wires whose statistics `state` holds
         self.provenance: dict[str, Any] = {}
+
+    def blank(self) -> "UnitGrid":
+        """Return a grid of the same configuration and wires that has learned nothing."""
+        grid = UnitGrid(**{name: getattr(self.config, name) for name in GridConfig.__dataclass_fields__})
+        f = self.field
+        grid.field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
+        return grid
 
     # Learning
 
@@ -91,10 +102,11 @@ class UnitGrid:
         Parameters
         ----------
         d : (T, C, H, W), or an iterator
-            Displacements of the activation, in activation units: an array, an HDF5 data set, or an iterator of arrays
-            (t, C, H, W), of pairs (d, h) with signal="local". How they are cut changes nothing.
+            Displacements of the activation, in activation units: an array, a torch tensor, an HDF5 data set, or an
+            iterator or torch DataLoader of arrays (t, C, H, W), of pairs (d, h) with signal="local". How they are cut
+            changes nothing.
         h : (T, C, H, W), with signal="local"
-            The activations that were displaced, an array or an HDF5 data set.
+            The activations that were displaced: an array, a tensor or an HDF5 data set.
         rule : str or Rule
             "moments", "lms" or "sign-lms"; `options` are the rule's. Another rule than before starts from the weights
             that the grid has now, with fresh statistics.
@@ -105,6 +117,11 @@ class UnitGrid:
         ------
         ArgumentError
             Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
+
+        Warns
+        -----
+        FewDisplacementsWarning
+            The first call brings fewer than 8 displacements a regressor of a unit: how many are missing.
         """
         chosen = make_rule(rule, **options)
         total = None
@@ -113,14 +130,19 @@ class UnitGrid:
             h, total = self._activation(h, d), len(d)
         signal, size = self.field.signal, chunk_size(*self._layout)
         chunks = presentations(d, h, *self._layout, signal=signal, size=size)
-        if self.rule is None or self.state is None or self.rule.name != chosen.name:
+        wires = self.field.wires
+        fresh = self.rule is None or self.state is None or self.rule.name != chosen.name
+        if self.rule is None or self.state is None or fresh:
             state = chosen.start(self.field)
         else:
+            check_statistics(self)
             state = {name: copy(value) for name, value in self.state.items()}
         for part, activation in told(chunks, total, progress):
             chosen.observe(self.field, state, part, part[:, :, :0] if activation is None else activation)
         chosen.settle(self.field, state)
-        self.rule, self.state = chosen, state
+        self.rule, self.state, self.learned = chosen, state, wires
+        if fresh:
+            warn_of_few(self.field, state["seen"], stacklevel=3)
         return self
 
     def normalise(self, trace: float = 0.5, scope: str = "global") -> Self:
@@ -188,8 +210,8 @@ class UnitGrid:
         f = self.field
         if not f.signal:  # the mean does not depend on h
             return self._shaped(np.zeros_like(g))
-        out = np.empty_like(g)
-        pull_back(out, g, f.order, f.parents, f.readers, f.G, f.B, f.gain)
+        out, wires = np.empty_like(g), f.wires
+        pull_back(out, g, wires.order, wires.parents, wires.readers, f.G, f.B, f.gain)
         return self._shaped(out)
 
     # Scoring

@@ -120,6 +120,19 @@ class Noise(Protocol):
     def __call__(self, h: Tensor) -> Tensor: ...  # noqa: D102
 
 
+class NoNoise(nn.Module):
+    """The identity where a predictor expects noise: nothing is drawn."""
+
+    seed, active = 0, False
+
+    def reseed(self, seed: int) -> None:
+        """There is no stream."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return h."""
+        return h
+
+
 class Predictor(nn.Module):
     """Mean of `draws` noisy logits: the deployed predictor of a noisy network.
 
@@ -128,14 +141,22 @@ class Predictor(nn.Module):
     Parameters
     ----------
     front, noise, back : Module
-        Layers before the noise, the noise layer (`Noise`), layers after it: logits = mean_k back(noise(front(x))).
+        Layers before the noise, the noise layer (`Noise`, or `nn.Identity()` for none), layers after it: logits =
+        mean_k back(noise(front(x))).
     draws : int
         K >= 1. One is enough where the noise is off.
     """
 
-    def __init__(self, front: nn.Module, noise: Noise, back: nn.Module, draws: int = 10) -> None:
+    def __init__(self, front: nn.Module, noise: Noise | nn.Identity, back: nn.Module, draws: int = 10) -> None:
         super().__init__()
-        self.front, self.noise, self.back, self.draws = front, noise, back, as_count("draws", draws, 1)
+        layer: Any = NoNoise() if isinstance(noise, nn.Identity) else noise
+        missing = [part for part in ("seed", "active", "reseed") if not hasattr(layer, part)]
+        if missing or not callable(layer):
+            raise ArgumentError(
+                f"noise is {type(noise).__name__}, without {' or '.join(missing) or 'forward'}: expected a module that "
+                "draws, such as NoiseLayer(grid), or nn.Identity() for no noise"
+            )
+        self.front, self.noise, self.back, self.draws = front, layer, back, as_count("draws", draws, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (T, classes), averaged over the draws."""

@@ -17,7 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import FileFormatError
+from localnoise.errors import FileFormatError, LocalnoiseError
+from localnoise.hdf5 import locks_named, member, refuse_irregular
 
 FORMAT, SCHEMA = "localnoise.records", 1
 _END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
@@ -45,18 +46,18 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
     FileFormatError
         There is no such file, it is no HDF5, or not ours.
     """
-    if not Path(path).exists():
-        raise FileFormatError(f"{path}: no such file; expected a record file, such as results/compare/record.h5")
     with opened(Path(path)) as file:
         return [_flat(record) for _, record in intact(file) if record is not None]
 
 
 def intact(file: Any) -> Iterator[tuple[str, Record | None]]:
-    """Yield each record with its name, None where it is damaged."""
+    """Yield each record with its name, None where it is damaged, or missing among the others."""
     for name in names(file):
         try:
-            yield name, _read(file[name])
-        except (OSError, KeyError, ValueError, RuntimeError):  # what HDF5 and JSON say of damaged bytes
+            yield name, _read(file, name)
+        except FileFormatError:  # no damage makes a link
+            raise
+        except Exception:  # whatever damaged bytes make HDF5 and JSON say
             yield name, None
 
 
@@ -70,16 +71,21 @@ def checksum(config: str, results: dict[str, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(group: Any) -> Record:
+def _read(file: Any, name: str) -> Record:
+    source = Path(file.filename)
+    group = member(source, file, name)
     own = {"config", "provenance", "seconds", "checksum"}
     values = {key: plain_value(value) for key, value in group.attrs.items()}
     results = {key: value for key, value in values.items() if key not in own}
-    results |= {key: group[key][()] for key in group}
+    results |= {key: member(source, group, key)[()] for key in group}
     config = values["config"]
     stated = checksum(config, results)
     if values.get("checksum", stated) != stated:  # records written before there were checksums have none
         raise ValueError("checksum")
-    return Record(json.loads(config), results, json.loads(values["provenance"]), float(values["seconds"]))
+    said, made = json.loads(config), json.loads(values["provenance"])
+    if not isinstance(said, dict) or not isinstance(made, dict):
+        raise ValueError("config and provenance are no objects")
+    return Record(said, results, made, float(values["seconds"]))
 
 
 def _flat(record: Record) -> dict[str, Any]:
@@ -107,11 +113,17 @@ def opened(path: Path) -> Iterator[Any]:
     Raises
     ------
     FileFormatError
-        The file is no HDF5, or not ours.
+        The file is no HDF5, not ours, without a record that can be found, or reads from other files.
+    LockedError
+        Another process holds it, or its file system has no locks.
     """
+    refuse_irregular(path, "a record file, such as results/compare/record.h5")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            file = h5py.File(path, "r")
+            with locks_named(path):
+                file = h5py.File(path, "r")
+        except LocalnoiseError:
+            raise
         except OSError as error:
             file = _filled_up(path, Path(folder) / path.name, error)
         with file:
@@ -120,6 +132,10 @@ def opened(path: Path) -> Iterator[Any]:
                 raise FileFormatError(
                     f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
                     "name another output file"
+                )
+            if not names(file):  # none was ever written without a record
+                raise FileFormatError(
+                    f"{path}: damaged, its list of records cannot be read; move it away to start a new record file"
                 )
             yield file
 
@@ -138,11 +154,13 @@ def _attribute(file: Any, name: str) -> Any:
 
 
 def names(file: Any) -> list[str]:
-    """Names of the records in their order, as many as can be found."""
+    """Names of the records in their order, as many as can be found, and of those that are missing between them."""
     try:
-        return sorted(file)
+        found = set(file)
     except RuntimeError:  # the list of names is damaged
-        return [name for index in range(_MOST) if _has(file, name := f"{index:06d}")]
+        found = {name for index in range(_MOST) if _has(file, name := f"{index:06d}")}
+    last = max((int(name) for name in found if name.isdecimal()), default=-1)
+    return sorted(found | {f"{index:06d}" for index in range(min(last + 1, _MOST))})
 
 
 def _has(file: Any, name: str) -> bool:

@@ -1,48 +1,63 @@
 """A grid as one HDF5 file: configuration, topology, weights, gain, the rule and its state, provenance.
 
-Layout (schema 2): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON); datasets `order`,
-`parents`, `readers`, `a`, `G`, `B`, `S`, `gain`; group `rule` with attributes `name`, `options` (JSON), `seen` and one
-dataset a statistic. Metadata and packed data carry checksums, so that a damaged byte is found.
+Layout (schema 2): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON), and `wiring` = "own" where
+the wires are not those that the configuration implies; datasets `order`, `parents`, `readers`, `a`, `G`, `B`, `S`,
+`gain`; group `rule` with attributes `name`, `options` (JSON), `seen` and one dataset a statistic. Metadata and packed
+data carry checksums, so that a damaged byte is found. What could not be loaded again is refused before it is written.
 """
 
 import json
 import platform
-from dataclasses import asdict, fields
+from copy import copy
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from localnoise.config import GridConfig
-from localnoise.errors import FileFormatError
+from localnoise.errors import ArgumentError, FileFormatError, LockedError, NotJsonError
 from localnoise.field import Field
-from localnoise.files import written_aside
+from localnoise.files import hdf5
+from localnoise.hdf5 import member, reading
 from localnoise.rules import RULES, make_rule
+from localnoise.soundness import ARRAYS, WIRES, check_grid, is_ours, layout, misfit, not_finite, unsound
 from localnoise.validate import as_count
 
 if TYPE_CHECKING:
     from localnoise.grid import UnitGrid
 
 FORMAT, SCHEMA = "localnoise.grid", 2
-_ARRAYS = tuple(field.name for field in fields(Field))
 _CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
 def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     """Write `grid` to `path`; see `UnitGrid.save`."""
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=_CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
-        file.attrs["config"] = _packed(asdict(grid.config))
-        file.attrs["provenance"] = _packed(versions() | grid.provenance)
-        for name in _ARRAYS:
+    rule = grid.rule
+    if rule is not None and not is_ours(rule):
+        if state:
+            raise ArgumentError(
+                f"rule {rule.name!r} is not one of localnoise's ({', '.join(RULES)}): load could not go on "
+                "learning with it; save the weights alone, with state=False"
+            )
+        grid = copy(grid)
+        grid.provenance = grid.provenance | {"rule": rule.name}  # the file says what learned it
+        rule = None
+    check_grid(grid, state=state and rule is not None)
+    attributes = {name: _packed(name, value) for name, value in _documents(grid).items()}
+    options = b"" if rule is None else _packed("rule", vars(rule))
+    with hdf5(path, libver=_CHECKSUMMED) as file:
+        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
+        if grid.field.wires != grid.implied:
+            file.attrs["wiring"] = np.bytes_("own")
+        for name in ARRAYS:
             _write(file, name, getattr(grid.field, name))
-        if grid.rule is not None and grid.state is not None:
+        if rule is not None and grid.state is not None:
             group = file.create_group("rule")
-            group.attrs.update({"name": np.bytes_(grid.rule.name), "options": _packed(vars(grid.rule))})
+            group.attrs.update({"name": np.bytes_(rule.name), "options": options})
             group.attrs["seen"] = grid.state["seen"]
             for name, value in grid.state.items() if state else ():
                 if name != "seen":
@@ -58,13 +73,9 @@ def load(path: str | Path) -> "UnitGrid":
     FileFormatError
         The file is missing, truncated, foreign, of another schema, or inconsistent; the message says which.
     """
-    from localnoise.grid import UnitGrid
-
     source = Path(path)
-    if not source.is_file():
-        raise FileFormatError(f"{source}: no such file; expected a grid written by UnitGrid.save")
     try:
-        with h5py.File(source, "r") as file:
+        with reading(source, "a grid written by UnitGrid.save") as file:
             found = _text(file.attrs.get("format"))
             if found != FORMAT:
                 raise FileFormatError(
@@ -76,20 +87,13 @@ def load(path: str | Path) -> "UnitGrid":
                 raise FileFormatError(
                     f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it"
                 )
-            config = GridConfig(**json.loads(file.attrs["config"]))
-            _expect(source, "S", file["S"], (config.units, config.channels, config.channels), config.dtype)
-            grid = UnitGrid(**asdict(config))
-            grid.provenance = dict(json.loads(file.attrs["provenance"]))
-            _read_field(source, file, grid)
-            if "rule" in file:
-                _read_rule(source, file["rule"], grid)
-    except FileFormatError:
+            return _read_grid(source, file)
+    except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         raise FileFormatError(
             f"{source}: damaged or not HDF5 ({_first_line(error)}); restore it or learn it again"
         ) from error
-    return grid
 
 
 def versions() -> dict[str, Any]:
@@ -108,9 +112,29 @@ def _packages() -> dict[str, Any]:
     return found
 
 
-def _packed(value: dict[str, Any]) -> np.bytes_:
+def _documents(grid: "UnitGrid") -> dict[str, Any]:
+    if not isinstance(grid.provenance, dict):
+        raise ArgumentError(f"provenance is {type(grid.provenance).__name__}: expected a dict of what JSON can hold")
+    return {"config": asdict(grid.config), "provenance": versions() | grid.provenance}
+
+
+def _packed(argument: str, value: dict[str, Any]) -> np.bytes_:
     """JSON as a string of fixed length: HDF5 keeps those of variable length apart, without a checksum."""
-    return np.bytes_(json.dumps(value))
+    try:
+        return np.bytes_(json.dumps(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        wrong = next((f"[{name!r}]" for name, part in value.items() if not _is_json(part)), "")
+        raise NotJsonError(
+            f"{argument}{wrong} cannot be written as JSON ({error}): expected texts, Python's own numbers, lists, dicts"
+        ) from error
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _text(value: Any) -> Any:
@@ -123,51 +147,56 @@ def _write(group: Any, name: str, value: Any) -> None:
     group.create_dataset(name, data=array, **packed)
 
 
-def _expect(source: Path, name: str, stored: Any, shape: tuple[int, ...], dtype: Any) -> None:
-    if stored.shape != shape or stored.dtype != dtype:
-        raise FileFormatError(
-            f"{source}: {name} is {stored.dtype} {stored.shape}, expected {dtype} {shape} for its configuration; "
-            "the file was edited or damaged"
-        )
+def _read_grid(source: Path, file: Any) -> "UnitGrid":
+    from localnoise.grid import UnitGrid
+
+    config = GridConfig(**json.loads(file.attrs["config"]))
+    slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
+    stored = {name: _stored(source, file, name, *expected) for name, expected in layout(config, *slots).items()}
+    grid = UnitGrid(**asdict(config))
+    grid.provenance = dict(json.loads(file.attrs["provenance"]))
+    arrays = {name: data[()] for name, data in stored.items()}
+    if "wiring" not in file.attrs:
+        for name in WIRES:
+            if not np.array_equal(arrays[name], getattr(grid.field, name)):
+                raise FileFormatError(
+                    f"{source}: {name} differs from what its configuration implies; the file was edited or damaged"
+                )
+    field = Field(**arrays)
+    _refuse(source, unsound(config, field))
+    grid.field = field
+    if "rule" in file:
+        _read_rule(source, member(source, file, "rule"), grid)
+    return grid
 
 
-def _read(source: Path, group: Any, name: str, expected: Any) -> Any:
-    """Read a finite array of the shape and dtype of `expected`."""
-    _expect(source, name, group[name], expected.shape, expected.dtype)
-    stored = group[name][()]
-    if not np.isfinite(stored).all():
-        raise FileFormatError(f"{source}: {name} holds NaN or infinity; the file was edited or damaged")
-    return stored
+def _stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return the data set, unread, if it is as expected."""
+    found = member(source, group, name)
+    _refuse(source, misfit(name, found, shape, dtype))
+    return found
 
 
-def _read_field(source: Path, file: Any, grid: "UnitGrid") -> None:
-    fresh = grid.field
-    for name in _ARRAYS:
-        expected = getattr(fresh, name)
-        stored = _read(source, file, name, expected)
-        if stored.dtype == np.int32 and not np.array_equal(stored, expected):
-            raise FileFormatError(
-                f"{source}: {name} differs from what its configuration implies; the file was edited or damaged"
-            )
-        expected[...] = stored
-    if (np.diagonal(fresh.S, axis1=1, axis2=2) <= 0).any() or (fresh.gain <= 0).any():
-        raise FileFormatError(
-            f"{source}: S or gain is not positive, so the covariance would not be; the file was edited or damaged"
-        )
+def _refuse(source: Path, fault: str) -> None:
+    if fault:
+        raise FileFormatError(f"{source}: {fault}; the file was edited or damaged")
 
 
 def _read_rule(source: Path, group: Any, grid: "UnitGrid") -> None:
     name = _text(group.attrs["name"])
     if name not in RULES:
         raise FileFormatError(f"{source}: rule {name!r} is unknown to this version; expected one of {', '.join(RULES)}")
-    rule = make_rule(name, **json.loads(group.attrs["options"]))
-    grid.rule = rule
+    grid.rule = rule = make_rule(name, **json.loads(group.attrs["options"]))
     if not len(group):  # saved without its state: the weights serve, further learning starts afresh
         return
     state = rule.start(grid.field)
     for key, value in state.items():
-        state[key] = as_count("seen", group.attrs[key].item()) if key == "seen" else _read(source, group, key, value)
-    grid.state = state
+        if key == "seen":
+            state[key] = as_count("seen", group.attrs[key].item())
+        else:
+            state[key] = _stored(source, group, key, value.shape, value.dtype)[()]
+            _refuse(source, not_finite(key, state[key]))
+    grid.state, grid.learned = state, grid.field.wires
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Presentations that need not fit into memory: arrays, HDF5 data sets and iterators, taken a chunk at a time.
+"""Presentations that need not fit into memory: arrays, HDF5 data sets, iterators and DataLoaders, a chunk at a time.
 
 How a stream is cut never changes a result: an iterator's parts are joined and cut again into the chunks that an array
 of all of them would have.
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_activity, as_presentations, is_iterator
+from localnoise.validate import Array, as_activity, as_array, as_presentations, is_iterator
 
 Progress = Callable[[int, int | None], None]
 Part = tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
@@ -85,12 +85,14 @@ def fill(out: Any, chunks: Iterator[Array], count: int | None, progress: Progres
 def _slices(d: npt.NDArray[Any], h: npt.NDArray[Any] | None, size: int) -> Iterator[Part]:
     for first in range(0, len(d), size):
         rows = slice(first, first + size)
-        yield np.asarray(d[rows]), None if h is None else np.asarray(h[rows])
+        yield as_array("d", d[rows]), None if h is None else as_array("h", h[rows])
 
 
 def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal: bool) -> Iterator[Part]:
     """What an iterator yields, each checked in shape: d, or (d, h) with `signal`."""
     for index, part in enumerate(source):
+        if isinstance(part, list) and part and np.ndim(part[0]) == 4:  # a batch as torch's DataLoader makes it
+            part = part[0] if len(part) == 1 else tuple(part)
         pair = isinstance(part, tuple) and len(part) == 2
         if pair != signal:
             wanted = "a pair (d, h), as signal='local' reads the activation" if signal else "displacements alone"

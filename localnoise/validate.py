@@ -14,12 +14,58 @@ Start = int | npt.NDArray[np.integer[Any]]
 def is_stored(value: Any) -> bool:
     """Whether `value` is kept elsewhere and read by slices, as an HDF5 data set is; a NumPy memory map is an array."""
     sliced = hasattr(value, "shape") and hasattr(value, "__setitem__") and not isinstance(value, np.ndarray)
-    return sliced and isinstance(getattr(value, "dtype", None), np.dtype)  # a torch tensor's is torch's own
+    dtype = getattr(value, "dtype", None)  # a torch tensor's is torch's own
+    return sliced and isinstance(dtype, np.dtype) and not _is_sparse(value)
 
 
 def is_iterator(value: Any) -> bool:
-    """Whether `value` yields parts one after the other, such as a generator; a list is an array."""
-    return hasattr(value, "__next__")
+    """Whether `value` yields parts one after the other, as generators and torch's DataLoader do; a list is an array."""
+    return hasattr(value, "__next__") or (
+        hasattr(value, "__iter__") and not any(hasattr(value, part) for part in ("__getitem__", "__array__", "shape"))
+    )
+
+
+def as_array(argument: str, value: Any, expected: str = "shape (T, C, H, W)") -> npt.NDArray[Any]:
+    """Return `value` as an array: a torch tensor detached, on the CPU, bfloat16 as float32; others as NumPy sees them.
+
+    Raises
+    ------
+    ArgumentError
+        Masked values, a sparse array, or what is no regular array.
+    """
+    refuse_masked(argument, value)
+    tensor = hasattr(value, "detach")
+    if _is_sparse(value):
+        dense = "to_dense" if tensor else "toarray"
+        raise ArgumentError(f"{argument} is sparse ({type(value).__name__}): expected all numbers; use .{dense}()")
+    try:
+        if tensor:
+            value = value.detach().cpu()
+            if str(value.dtype).startswith(("torch.bfloat16", "torch.float8")):  # NumPy has none
+                value = value.float()
+        elif isinstance(value, (list, tuple)) and any(hasattr(part, "detach") for part in value):
+            value = [as_array(argument, part, expected) for part in value]
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:  # rows of different lengths, devices
+        if isinstance(error, ArgumentError):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:150]
+        raise ArgumentError(f"{argument} is no regular array ({reason}): expected {expected}") from None
+
+
+def refuse_masked(argument: str, value: Any) -> None:
+    """Raise an ArgumentError if values of an array are masked: what lies under the mask is no measurement."""
+    for part in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            raise ArgumentError(
+                f"{argument} has {part.size - int(part.count())} masked values: expected a number everywhere; "
+                "drop these presentations, or fill them in with .filled(0)"
+            )
+
+
+def _is_sparse(value: Any) -> bool:
+    """Whether SciPy or torch stores only the numbers that are not zero."""
+    return hasattr(value, "todense") or str(getattr(value, "layout", "torch.strided")).startswith("torch.sparse")
 
 
 def as_presentations(argument: str, value: Any, channels: int, shape: tuple[int, int]) -> npt.NDArray[Any]:
@@ -32,10 +78,7 @@ def as_presentations(argument: str, value: Any, channels: int, shape: tuple[int,
     ArgumentError
         For a wrong shape, or a dtype that is not real.
     """
-    try:
-        array = value if is_stored(value) else np.asarray(value)
-    except ValueError as error:  # rows of different lengths
-        raise ArgumentError(f"{argument} is no regular array ({error}): expected shape (T, C, H, W)") from None
+    array = value if is_stored(value) else as_array(argument, value)
     sizes = ", ".join(map(str, (channels, *shape)))
     if array.ndim != 4 or array.shape[1:] != (channels, *shape):
         hint = ", that is (presentations, channels, height, width) of the grid"
@@ -93,7 +136,7 @@ def whole(value: Any) -> int | None:
         return None
     try:
         count = int(value) if np.ndim(value) == 0 else None
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, np.ma.MaskError):
         return None
     return count if count is not None and count == value else None
 
@@ -152,7 +195,7 @@ def as_positions(start: Any, count: int) -> npt.NDArray[np.uint64]:
         if first + count > 2**63:
             raise ArgumentError(f"start={start!r}: expected start + count <= 2**63")
         return np.arange(first, first + count, dtype=np.uint64)
-    array = np.asarray(start)
+    array = as_array("start", start, "a whole number, or one for each draw")
     if array.shape != (count,) or not (np.issubdtype(array.dtype, np.integer) or count == 0):
         raise ArgumentError(
             f"start has shape {array.shape} and dtype {array.dtype}: expected a whole number, or {count} of them"

@@ -6,15 +6,14 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
-from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
-from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import own_threats
-from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
-from localnoise.sims.reports import chips, deployed
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds, words
+from localnoise.sims.reports import deployed
+from localnoise.sims.reports.commands import Bits
+from localnoise.sims.reports.heat import label
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
@@ -45,19 +44,10 @@ def bits(
     by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}
     by_word = {n: f"chip-w8-d{n}" for n in deployed.numbers("word_bits", word_bits, WORD_BITS)}
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
-    others = [
-        choose("also", name.strip(), [*(arm.name for arm in OTHERS), *_FLOATS]) for name in also.split(",") if name
-    ]
-    names += dict.fromkeys(others)
+    names += [choose("also", name, [*(arm.name for arm in OTHERS), *_FLOATS]) for name in words(also)]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    records = conduct(cells, plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
-    labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *names)}
-    table = deployed.rows(outcomes(records), [*labels], learned)
-    columns = ("divergence", "covariance_error", "saturated")
-    (out / "table.md").write_text(deployed.markdown(table, labels, columns) + "\n")
-    by_word |= {12: by_weight[8]} if 8 in by_weight else {}
-    chips.bits_figure(table, by_weight, dict(sorted(by_word.items())), out / "bits.png")
-    console.print(f"{out}: table.md, bits.png")
+    report = Bits(title=f"{spend} budget", arms=names, sources=[label(source) for source in learned])
+    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 if __name__ == "__main__":

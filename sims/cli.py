@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from localnoise import __version__
 from localnoise.errors import LocalnoiseError
-from localnoise.sims.console import console, errors
+from localnoise.sims.console import console, errors, show_warnings_plainly
+from localnoise.sims.experiments.stopping import Interrupting
 
 # command: (module:function, help). A module is imported when its command is asked for: torch takes seconds, `--help`
 # should not.
@@ -28,7 +30,7 @@ COMMANDS = {
     "verify": ("verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
     "demo-chip": (
         "demochip:demo_chip",
-        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: 4 minutes.",
+        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
     ),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
@@ -42,7 +44,10 @@ COMMANDS = {
     "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
     "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
     "sweep": ("sweep:sweep", "Search hyperparameters for several goals at once, on this machine or a Dask cluster."),
-    "report": ("report:report", "Draw a sweep's figures, and one page to look through."),
+    "report": (
+        "report:report",
+        "Make tables, figures and pages again, from the records of an experiment or a sweep.",
+    ),
     "spiking": (
         "spikes:spiking",
         "The grid in Brian2: checked, learned by spikes, beside cortex, as a defence.",
@@ -71,14 +76,17 @@ def build(arguments: list[str]) -> typer.Typer:
 def main() -> None:
     """Run the command line; errors become one sentence unless --debug is given."""
     arguments = sys.argv[1:]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends workers as Ctrl-C does
+    interrupting = Interrupting()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a scheduler's stop ends workers as Ctrl-C does
+        signal.signal(number, interrupting)
+    show_warnings_plainly()
     try:
         build(arguments)()
     except (LocalnoiseError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             raise
-        errors.print(f"[bold red]error:[/] {type(error).__name__ if not str(error) else ''}", end="")
-        errors.print(str(error), markup=False, soft_wrap=True)
+        errors.print(Text("error: ", "bold red"), end="")
+        errors.print(str(error) or type(error).__name__, soft_wrap=True)
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
         if isinstance(end, SystemExit) and end.code != _INTERRUPTED:

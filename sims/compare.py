@@ -1,24 +1,27 @@
-"""Any arms against any threats, under the paper's protocol or a reviewer's: one table, with paired differences."""
+"""Any arms against any threats, the paper's attacks or a reviewer's: one table, with paired differences."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from localnoise.errors import choose
+from localnoise.errors import ArgumentError, choose
 from localnoise.sims.arms import ARMS
-from localnoise.sims.attacks import EPS, PAPER_ATTACKS
-from localnoise.sims.console import console, show
+from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
+from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import matched, named, threat, trained_on
+from localnoise.sims.experiments.names import WORST
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.reports import comparing, figures
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.options import words
+from localnoise.sims.reports.commands import Compare
+from localnoise.sims.reports.commands.compare import means
 
-PROTOCOLS = ("paper", "adaptive")
+PROTOCOLS = ("any", "paper", "adaptive")
+_AGAINST = "full"
 
 
 def compare(
@@ -26,16 +29,21 @@ def compare(
         str, typer.Option(help="Comma-separated; `list` shows them all.")
     ] = "none,identity,diagonal,full,multiscale-8,signal-8,augmentation",
     threats: Annotated[
-        str, typer.Option(help="Comma-separated NAME or NAME@LEVEL: modifications, attacks.")
-    ] = "rotate,obstruction,pgd",
+        str,
+        typer.Option(
+            help="Comma-separated NAME or NAME@LEVEL: modifications; adaptive (the worst case over an attacker's "
+            "attacks who knows the noise); single attacks (pgd, apgd-ce, ...); art-pgd, ...: the paper's."
+        ),
+    ] = "rotate,obstruction,adaptive",
     sources: Annotated[
         str,
         typer.Option(help="What to learn from: matched (the threat itself), or NAME@LEVEL,... all in one net."),
     ] = "matched",
     protocol: Annotated[
-        str, typer.Option(help="paper: ART's attacks as they come. adaptive: all attacks, the noise known.")
-    ] = "adaptive",
-    against: Annotated[str, typer.Option(help="Arm that differences are taken from.")] = "full",
+        str,
+        typer.Option(help="Attacks to allow among the threats: paper (art-... alone), adaptive (adaptive alone), any."),
+    ] = "any",
+    against: Annotated[str, typer.Option(help="Arm that differences are taken from.")] = _AGAINST,
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
     seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
@@ -51,9 +59,9 @@ def compare(
 
     Examples
     --------
-        localnoise compare --arms none,full,multiscale-8 --threats rotate@2,pgd --budget quick
+        localnoise compare --arms none,full,multiscale-8 --threats rotate@2,adaptive@0.1 --budget quick
 
-        localnoise compare --protocol paper --threats pgd@0.08,autopgd@0.08 --arms none,identity,full
+        localnoise compare --threats art-pgd@0.08,art-autopgd@0.08,pgd@0.08 --arms none,identity,full
 
         localnoise compare --sources rotate@2,obstruction@2 --threats rotate@2,obstruction@2,fog --arms signal-8
     """
@@ -62,42 +70,42 @@ def compare(
         console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in ARMS.items()))
         return
     choose("protocol", protocol, PROTOCOLS)
-    plan, names = budget(spend, seeds=seeds, epochs=epochs), [name.strip() for name in arms.split(",")]
-    wanted = [threat(_attack(text, protocol), plan.images, plan.attacked_test) for text in threats.split(",")]
+    plan, names = budget(spend, seeds=seeds, epochs=epochs), words(arms)
+    if against != _AGAINST:
+        choose("against", against, names)
+    wanted = [threat(text, plan.images, plan.attacked_test) for text in words(threats)]
+    wanted = list(dict.fromkeys(_allowed(one, protocol) for one in wanted))
     cells = _cells(sources, names, wanted, plan.seeds)
-    chosen = plan.settings(data_dir, network, activation, layer)
-    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
-    found = outcomes(records)
     labels = [one.label for one in wanted if one.name != "clean"]
-    table = comparing.Comparison(found, names, labels, _groups(sources, labels))
-    show(comparing.terminal(table, f"Accuracy, {protocol} protocol, {spend} budget"))
-    console.print(comparing.footnote(table))
-    (out / "table.md").write_text(comparing.markdown(table, against if against in names else None))
-    figures.threats(table, out / "accuracy.png", f"{protocol} protocol, {spend} budget".capitalize())
-    console.print(f"{out}: table.md, accuracy.png")
+    report = Compare(
+        title=f"{spend} budget",
+        arms=names,
+        threats=labels,
+        against=against if against in names else None,
+        groups={} if sources == "matched" else means([_label(one) for one in _sources(sources)], labels),
+    )
+    chosen = plan.settings(data_dir, network, activation, layer)
+    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
-def _attack(text: str, protocol: str) -> str:
-    """Under `paper` an attack's name means ART's; under `adaptive` it means the worst case over all attacks."""
-    name, level = named(text)
-    strength = EPS if level is None else level
-    if name not in PAPER_ATTACKS:
-        return text
-    return f"art-{name}@{strength:g}" if protocol == "paper" else f"adaptive@{strength:g}"
+def _allowed(one: Threat, protocol: str) -> Threat:
+    """Return the threat, unless it is an attack of another protocol: names mean the same under each."""
+    of_paper, attack = one.name.startswith("art-"), one.name in ATTACKS or one.name == WORST
+    if not attack or protocol == "any" or (of_paper if protocol == "paper" else one.name == WORST):
+        return one
+    instead = WORST if protocol == "adaptive" else f"art-{one.name}" if one.name in PAPER_ATTACKS else "art-pgd"
+    raise ArgumentError(
+        f"threats={one.label!r} is no attack of --protocol {protocol}: expected one such as {instead}@{one.level:g}; "
+        "or leave --protocol out"
+    )
 
 
-def _groups(sources: str, threats: list[str]) -> dict[str, list[str]]:
-    """Means of one net: over the threats that it learned from, and over the others, where there are several of each."""
-    if sources == "matched":
-        return {}
-    learned = {f"{one.name}@{one.level:g}" for one in _sources(sources)}
-    own, others = [one for one in threats if one in learned], [one for one in threats if one not in learned]
-    groups = {f"mean of the {len(own)} learned from": own, f"mean of the {len(others)} others": others}
-    return {name: group for name, group in groups.items() if len(group) > 1}
+def _label(source: Source) -> str:
+    return f"{source.name}@{source.level:g}"
 
 
 def _sources(text: str) -> tuple[Source, ...]:
-    return tuple(Source.default(*named(part)) for part in text.split(","))
+    return tuple(Source.default(*named(part)) for part in words(text))
 
 
 def _cells(sources: str, arms: list[str], threats: list[Threat], seeds: int) -> list[Cell]:

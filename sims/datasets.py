@@ -1,13 +1,14 @@
 """A user's HDF5 files: opened and looked up with errors that say what is there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from localnoise.errors import ArgumentError, FileFormatError, choose
+from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, choose
+from localnoise.hdf5 import member, reading
 
 
 @contextmanager
@@ -18,12 +19,18 @@ def opened(path: Path) -> Iterator[Any]:
     ------
     FileFormatError
         It is missing, or not HDF5.
+    LockedError
+        Another process holds it, or its file system has no locks.
     """
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such file; expected an HDF5 file")
-    if not h5py.is_hdf5(path):
-        raise FileFormatError(f"{path}: not an HDF5 file, or damaged; write one with h5py.File(path, 'w')")
-    with h5py.File(path, "r") as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(reading(path, "an HDF5 file"))
+        except LocalnoiseError:
+            raise
+        except OSError:
+            raise FileFormatError(
+                f"{path}: not an HDF5 file, or damaged; write one with h5py.File(path, 'w')"
+            ) from None
         yield file
 
 
@@ -37,10 +44,16 @@ def presentations(file: Any, name: str) -> Any:
     """
     found: list[str] = []
     file.visititems(lambda path, node: found.append(path) if isinstance(node, h5py.Dataset) else None)
-    chosen = file[choose(f"data set of {Path(file.filename).name}", name.strip("/"), found)]
+    source = Path(file.filename)
+    chosen = member(source, file, choose(f"data set of {source.name}", name.strip("/"), found))
     if chosen.ndim != 4:
         raise ArgumentError(f"{name} has shape {chosen.shape}: expected (T, C, H, W), presentations of a layer")
     return chosen
+
+
+def file_of(place: str) -> Path | None:
+    """The file of "FILE:NAME", None where there is none."""
+    return Path(place.rpartition(":")[0]) if ":" in place else None
 
 
 @contextmanager

@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.console import console, show
+from localnoise.sims.console import command, console
 from localnoise.sims.data import load
 from localnoise.sims.experiments.cells import crossed
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.reports import figures, tables
-from localnoise.sims.reports.summary import summarise
+from localnoise.sims.reports.commands import Retention
 
 ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
@@ -46,15 +45,12 @@ def demo(
         localnoise demo --out results/seed1 --seed 1
     """
     chosen, cells = settings(), crossed((seed,), tuple(map(Source.default, SOURCES)), ARMS)
-    records = conduct(cells, chosen, out, data_dir=None, jobs=jobs, grids=".")
-    summary = summarise(records)
-    show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, embedded subset, seed {seed}"))
-    console.print(tables.footnote(summary))
-    figures.accuracies(summary, out / "accuracy.png", f"Embedded subset, seed {seed}")
+    report = Retention(title=f"embedded subset, seed {seed}", brief=True)
+    conduct(cells, chosen, out, report, data_dir=None, jobs=jobs, grids=".")
     saved = sorted(path.name for path in out.glob("grid-*.h5"))
     console.print(f"figure {out / 'accuracy.png'}, {len(saved)} grids {out / 'grid-*.h5'}")
     if saved:  # none where the record is complete but its grids were deleted
-        console.print(f"look at a grid with: localnoise inspect {out / saved[0]}")
+        console.print(f"look at a grid with: {command('inspect', out / saved[0])}")
 
 
 if __name__ == "__main__":

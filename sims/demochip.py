@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from localnoise.sims.console import console
 
@@ -32,7 +33,7 @@ def steps(out: Path) -> list[str]:
 def demo_chip(
     out: Annotated[Path, typer.Option(help="Folder for grids and artefacts.")] = Path("results/demo-chip"),
 ) -> None:
-    """Bring the paper's layer onto a Cortex-M4 and an iCE40 FPGA, and prove it: about 4 minutes on 2 cores.
+    """Bring the paper's layer onto a Cortex-M4 and an iCE40 FPGA, and prove it: a few minutes on 2 cores.
 
     Prints every command that it runs; each can be run alone.
 
@@ -46,7 +47,7 @@ def demo_chip(
 
     out.mkdir(parents=True, exist_ok=True)
     for step in steps(out):
-        console.print(f"\n[bold]$ localnoise {step}[/]", soft_wrap=True, highlight=False)
+        console.print(Text(f"\n$ localnoise {step}", "bold"), soft_wrap=True)
         arguments = shlex.split(step)
         code = build(arguments)(arguments, standalone_mode=False)
         if code:  # a check failed, and the command said which

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from localnoise.errors import ArgumentError
+from localnoise.files import refuse_inputs
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.artefact import OPTIONS
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
-from localnoise.sims.console import console
+from localnoise.sims.console import command, console
 from localnoise.sims.reports.fits import required_fit
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
@@ -61,6 +62,7 @@ def export(
 
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
+    refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
     grid = load_chip(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     required_fit(grid, chip, learner or "none")
@@ -76,7 +78,7 @@ def export(
     folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")
-    console.print(f"Prove it with: localnoise verify {folder}")
+    console.print(f"Prove it with: {command('verify', folder)}")
 
 
 if __name__ == "__main__":

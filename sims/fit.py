@@ -4,20 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import h5py
 import typer
 
 from localnoise import UnitGrid
 from localnoise.errors import choose
-from localnoise.files import written_aside
+from localnoise.files import as_output, format_of, hdf5
 from localnoise.rules import RULES
 from localnoise.sims.attacks import ATTACKS, PGD
-from localnoise.sims.console import console, progress
+from localnoise.sims.console import command, console, progress
 from localnoise.sims.data import load
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.workbench import Workbench
 from localnoise.sims.networks import NETWORKS, build
-from localnoise.sims.options import Order, Output, Parents, Radius, Rule, SignalRadius
+from localnoise.sims.options import Force, Order, Output, Parents, Radius, Rule, SignalRadius
 from localnoise.validate import as_trace
 
 _KEPT = 4096  # displacements that --keep writes: what a chip is calibrated on
@@ -50,6 +49,7 @@ def fit(
         Path | None, typer.Option(help="HDF5 file to write the displacements d and activations h to, 4,096 of each.")
     ] = None,
     cache: Annotated[Path, typer.Option(help="Folder where trained networks are kept.")] = Path("results/networks"),
+    force: Force = False,
 ) -> None:
     """Learn a grid from the displacements that a modification causes in a layer, and write it.
 
@@ -66,6 +66,9 @@ def fit(
         localnoise fit --network v3 --activation relu --layer 3 -o dense.h5
     """
     choose("network", network, NETWORKS)
+    as_output("output", output, "a grid", inputs={"keep": keep}, force=force)
+    if keep is not None:
+        as_output("keep", keep, "kept displacements", inputs={}, force=force)
     channels, *shape = build(network, activation, layer).layout
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))
@@ -103,11 +106,12 @@ def fit(
     console.print(
         f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB"
     )
-    console.print(f"Look at it with: localnoise inspect {output}")
+    console.print(f"Look at it with: {command('inspect', output)}")
 
 
 def _keep(path: Path, **arrays: Any) -> None:
-    with written_aside(path) as aside, h5py.File(aside, "w") as file:
+    with hdf5(path) as file:
+        file.attrs["format"] = format_of("kept displacements")
         for name, array in arrays.items():
             file.create_dataset(name, data=array, compression="gzip", compression_opts=1, shuffle=True)
 

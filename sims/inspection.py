@@ -12,7 +12,9 @@ from rich.table import Table
 
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
-from localnoise.sims.console import console
+from localnoise.files import as_output
+from localnoise.sims.console import console, show
+from localnoise.sims.options import Force
 from localnoise.sims.reports.figures import drawn
 
 _DRAWS = 4096
@@ -148,6 +150,7 @@ def inspect(
         str, typer.Option(help="The unit whose parents are shown: y,x. Default: one near the centre.")
     ] = "",
     figure: Annotated[Path | None, typer.Option(help="PNG to write. Default: the grid's name with .png.")] = None,
+    force: Force = False,
 ) -> None:
     """Summarise a fitted grid in text and one figure: variance, correlation, spectrum, parents of a unit.
 
@@ -157,10 +160,10 @@ def inspect(
 
         localnoise inspect grid.h5 --unit 3,4 --figure unit.png
     """
+    target = as_output("figure", figure or path.with_suffix(".png"), "a figure", inputs={"path": path}, force=force)
     grid = load(path)
-    target = figure or path.with_suffix(".png")
     seen = measure(grid)
-    console.print(summary_table(grid, seen, str(path)))
+    show(summary_table(grid, seen, str(path)))
     draw_figure(grid, seen, _position(unit, grid), target, repr(grid))
     console.print(f"figure {target}")
 

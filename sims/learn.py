@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from localnoise import UnitGrid
+from localnoise.files import as_output
 from localnoise.rules import make_rule
 from localnoise.sims import datasets
 from localnoise.sims.console import console, progress
-from localnoise.sims.options import Order, Output, Parents, Radius, Rule, SignalRadius
+from localnoise.sims.options import Force, Order, Output, Parents, Radius, Rule, SignalRadius
 from localnoise.validate import as_trace
 
 
@@ -26,6 +27,7 @@ def learn(
     radius: Radius = None,
     signal_radius: SignalRadius = 1,
     trace: Annotated[float | None, typer.Option(help="Noise variance per neuron. Default: the data's own.")] = None,
+    force: Force = False,
 ) -> None:
     """Learn a grid from displacements of your own: how the activation of any layer of any network moved.
 
@@ -38,6 +40,7 @@ def learn(
         localnoise learn displacements.h5 --rule lms --order raster --radius 1 --trace 0.5 -o lms.h5
     """
     make_rule(rule)
+    as_output("output", output, "a grid", inputs={"file": file}, force=force)
     if trace is not None:
         as_trace(trace)  # before the long part
     with datasets.opened(file) as content, progress() as bars:

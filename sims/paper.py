@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
-from localnoise.sims.console import console, show
 from localnoise.sims.experiments.budget import Budget, budget
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.conduct import conduct
@@ -14,8 +13,9 @@ from localnoise.sims.experiments.matched import trained_on, variances_of
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import MODIFICATIONS
-from localnoise.sims.reports import figures, side_by_side, stated
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.options import words
+from localnoise.sims.reports import stated
+from localnoise.sims.reports.commands import Paper
 
 SOURCES = (
     "art-autopgd",
@@ -57,20 +57,12 @@ def paper(
 
         localnoise paper --budget standard --sources rotate,elastic --traces 0.5
     """
-    names, plan = [name.strip() for name in sources.split(",")], budget(spend, seeds=seeds, epochs=epochs)
+    names, plan = words(sources), budget(spend, seeds=seeds, epochs=epochs)
     for name in names:
         choose("source", name, {row.source for row in stated.table()})
-    variances = variances_of(traces)
-    cells = _cells(plan, names, arms.split(","), variances)
-    chosen = plan.settings(data_dir)
-    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
-    found = outcomes(records)
-    rows = side_by_side.rows(found, names)
-    show(side_by_side.terminal(rows, f"Measured against the paper, {spend} budget"))
-    console.print(side_by_side.verdict(rows))
-    (out / "table.md").write_text(side_by_side.markdown(rows) + "\n\n" + side_by_side.verdict(rows) + "\n")
-    figures.strengths(rows, out / "paper.png", f"{spend} budget".capitalize())
-    console.print(f"{out}: table.md, paper.png")
+    cells = _cells(plan, names, words(arms), variances_of(traces))
+    report = Paper(title=f"{spend} budget", sources=names)
+    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 def _cells(plan: Budget, sources: list[str], arms: list[str], traces: list[float]) -> list[Cell]:

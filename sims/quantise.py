@@ -10,13 +10,15 @@ from rich.table import Table
 
 from localnoise import load
 from localnoise.errors import ArgumentError
+from localnoise.files import as_output
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
 from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
 from localnoise.sims import datasets
-from localnoise.sims.console import console, follow, progress, show
+from localnoise.sims.console import command, console, follow, progress, show
+from localnoise.sims.options import Force
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
 
@@ -48,6 +50,7 @@ def quantise(
         bool, typer.Option(help="Compensate a parent's rounding in its children; of up to 8,192 neurons.")
     ] = True,
     figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
+    force: Force = False,
 ) -> None:
     """Quantise a grid: scales, rounding with feedback, and what it did to the noise.
 
@@ -61,6 +64,15 @@ def quantise(
 
         localnoise quantise signal.h5 --activations run.h5:layer2/h --figure errors.png
     """
+    inputs = {
+        "grid": grid,
+        "activations": datasets.file_of(activations),
+        "displacements": datasets.file_of(displacements),
+    }
+    inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
+    as_output("output", output, "a chip grid", inputs=inputs, force=force)
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs=inputs | {"output": output}, force=force)
     source, profile = load(grid), load_profile(chip)
     formats = Formats(
         weight_bits=_within(weight_bits, 8, profile, "weight_bits"),
@@ -96,7 +108,7 @@ def quantise(
     if figure is not None:
         quantised_figure(found, made, figure)
         console.print(f"{figure}: errors unit by unit")
-    console.print(f"Does it fit? localnoise chip fit {output} --chip {chip}")
+    console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
 
 
 def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:

@@ -8,12 +8,14 @@ from rich import box
 from rich.table import Table
 
 from localnoise.errors import choose
+from localnoise.files import as_output
 from localnoise.hardware.formats import NORMALS
 from localnoise.hardware.generators import GENERATORS, draw, draws_without_overlap, naive_states, states
 from localnoise.hardware.generators.figure import seeding_figure
 from localnoise.hardware.generators.moments import excess_kurtosis, variance
 from localnoise.hardware.generators.quality import Quality, ideal_tails, measure
 from localnoise.sims.console import console, progress, show
+from localnoise.sims.options import Force
 from localnoise.validate import as_count
 
 _ROWS = ("mean", "variance", "skewness", "excess kurtosis", "beyond 2 sigma", "beyond 3 sigma", "beyond 4 sigma")
@@ -31,6 +33,7 @@ def random(
     draws: Annotated[int, typer.Option(help="Words of each unit.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     figure: Annotated[Path | None, typer.Option(help="Figure of the first generator's correlations.")] = None,
+    force: Force = False,
 ) -> None:
     """Measure generators: moments, tails, correlation in time and between units, seeded by jumps and naively.
 
@@ -41,6 +44,8 @@ def random(
         localnoise chip random --normal popcount --normal-bytes 16 --units 64
     """
     names = [choose("generator", name.strip(), GENERATORS) for name in generator.split(",")]
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs={}, force=force)
     as_count("units", units, 2)
     as_count("draws", draws, 9)
     how = {"k": normal_bytes, "method": choose("normal", normal, NORMALS)}

@@ -5,14 +5,17 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.console import console, show
+from localnoise.errors import choose
+from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.data import load
 from localnoise.sims.experiments.cells import crossed
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.reports import figures, tables
-from localnoise.sims.reports.summary import summarise
+from localnoise.sims.modifications import MODIFICATIONS
+from localnoise.sims.options import counted, words
+from localnoise.sims.reports.commands import Retention
+from localnoise.validate import as_count
 
 ARMS = (
     "none",
@@ -53,36 +56,13 @@ def retention(
 
         localnoise retention --data embedded --seeds 2 --sources rotate --arms none,full,multiscale-8
     """
+    named = [choose("source", name, (*MODIFICATIONS, *ATTACKS)) for name in words(sources)]
     cells = crossed(
-        range(seeds),
-        tuple(map(Source.default, sources.split(","))),
-        tuple(arms.split(",")),
-        tuple(filter(None, mixed.split(","))),
+        range(as_count("seeds", seeds, 1)), tuple(map(Source.default, named)), tuple(words(arms)), tuple(words(mixed))
     )
     chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
-    records = conduct(cells, chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
-    summary = summarise(records)
-    show(tables.terminal(summary, f"Accuracy on Fashion-MNIST, {data} set, {_count(seeds)}"))
-    console.print(tables.footnote(summary))
-    text = "\n\n".join(
-        (
-            "Accuracy on the modified test set:\n\n" + tables.markdown(summary, lambda entry: entry.accuracy),
-            "Accuracy of the same nets on the clean test set:\n\n"
-            + tables.markdown(summary, lambda entry: entry.clean),
-            "Retention of the central gain:\n\n" + tables.markdown(summary, lambda entry: entry.retention),
-            "Accuracy less that of augmentation with the same sources, paired by seed:\n\n"
-            + tables.markdown(summary, lambda entry: entry.lead),
-        )
-    )
-    (out / "tables.md").write_text(text + "\n")
-    figures.accuracies(summary, out / "accuracy.png", f"{data} set, {_count(seeds)}".capitalize())
-    if any(entry.retention for entry in summary.entries.values()):
-        figures.retentions(summary, out / "retention.png", f"{data} set, {_count(seeds)}".capitalize())
-    console.print(f"{out / 'tables.md'} and figures")
-
-
-def _count(seeds: int) -> str:
-    return "1 seed" if seeds == 1 else f"{seeds} seeds"
+    report = Retention(title=f"{data} set, {counted(seeds, 'seed')}")
+    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """Draw noise from a fitted grid into an HDF5 file, a chunk at a time: it may be larger than memory."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import h5py
+import numpy as np
 import typer
 
 import localnoise as ln
-from localnoise.files import written_aside
+from localnoise.files import as_output, format_of, streamed
 from localnoise.sims import datasets
 from localnoise.sims.console import console, progress
-from localnoise.sims.options import Output
+from localnoise.sims.experiments.stopping import asked_to_stop
+from localnoise.sims.options import Force, Output
 from localnoise.validate import as_count, as_seed
 
 
@@ -23,6 +25,7 @@ def sample(
     activations: Annotated[
         str, typer.Option(help="FILE:NAME of activations (T, C, H, W): one draw for each, its mean included.")
     ] = "",
+    force: Force = False,
 ) -> None:
     """Draw noise: the data set "noise" (T, C, H, W) of the output. Draw t depends on (seed, start + t) alone.
 
@@ -34,20 +37,39 @@ def sample(
 
         localnoise sample signal.h5 --activations run.h5:layer2/h -o perturbations.h5
     """
+    as_output(
+        "output",
+        output,
+        "drawn noise",
+        inputs={"grid": grid, "activations": datasets.file_of(activations)},
+        force=force,
+    )
     noise = ln.load(grid)
     as_seed(seed)
     layout = (noise.config.channels, *noise.config.shape)
-    with datasets.given(activations) as h, written_aside(output) as aside, h5py.File(aside, "w") as file:
+    with ExitStack() as held:
+        h = held.enter_context(datasets.given(activations))
         total = as_count("count", count, 1) if h is None else len(h)
+        size = total * noise.config.neurons * np.dtype(noise.config.dtype).itemsize
+        file, check = held.enter_context(streamed(output, size))
+        file.attrs["format"] = format_of("drawn noise")
         out = file.create_dataset("noise", (total, *layout), noise.config.dtype)
         out.attrs.update({"grid": grid.name, "seed": seed, "start": start})
-        with progress() as bars:
-            bar = bars.add_task("draw", total=total)
-            told = {"progress": lambda done, _: bars.update(bar, completed=done), "out": out}
-            if h is None:
-                noise.sample(total, seed, start, **told)
-            else:
-                noise.perturb(h, seed, start, **told)
+        bars = held.enter_context(progress())
+        bar = bars.add_task("draw", total=total)
+
+        asked = held.enter_context(asked_to_stop())  # raised within HDF5, an interruption could be dropped
+
+        def told(done: int, _: int | None) -> None:
+            check()
+            if asked:
+                raise KeyboardInterrupt
+            bars.update(bar, completed=done)
+
+        if h is None:
+            noise.sample(total, seed, start, out=out, progress=told)
+        else:
+            noise.perturb(h, seed, start, out=out, progress=told)
     console.print(f"{output}: noise {(total, *layout)}, {output.stat().st_size / 2**20:,.1f} MiB")
 
 

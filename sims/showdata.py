@@ -9,7 +9,7 @@ from rich.table import Table
 
 from localnoise.errors import MissingDependencyError
 from localnoise.sims import modifications
-from localnoise.sims.console import console
+from localnoise.sims.console import console, show
 from localnoise.sims.data import contact_sheet, describe, load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.modifications import corruptions
@@ -48,7 +48,7 @@ def data(
     for row in description.rows:
         label = "" if row.label is None else str(row.label)
         table.add_row(label, row.name, f"{row.train:,}", f"{row.test:,}", f"{row.mean_pixel:.3f}")
-    console.print(table)
+    show(table)
     console.print(f"SHA-256 {description.fingerprint}")
     out.mkdir(parents=True, exist_ok=True)
     contact_sheet(dataset, out / "classes.png")
@@ -63,7 +63,7 @@ def _cannot_be_drawn() -> list[str]:
         corruptions.library()
     except MissingDependencyError as error:
         names = [corruption.name for corruption in corruptions.CORRUPTIONS]
-        console.print(f"Without {', '.join(names)}: {error}", markup=False, soft_wrap=True)
+        console.print(f"Without {', '.join(names)}: {error}")
         return names
     return []
 

@@ -10,11 +10,14 @@ import typer
 from rich.progress import Progress, TaskID
 
 from localnoise.errors import MissingDependencyError, choose
-from localnoise.sims.console import console, errors, progress, show
+from localnoise.sims.console import console, errors, progress
+from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.experiments.matched import named
+from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.options import DataDir, Epochs, Jobs, Mix, Seeds
-from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.reports.commands import Report, Spiking, remade
+from localnoise.sims.reports.records import Record, RecordFile, key
 from localnoise.validate import as_count, as_trace
 
 _SAID = ("part", "order", "signal", "causal", "variability")
@@ -56,7 +59,6 @@ def spiking(
         raise MissingDependencyError(
             "localnoise spiking needs brian2: pip install 'localnoise[sims,robustness,spiking]'"
         ) from error
-    from localnoise.sims.reports import spiking as report
     from localnoise.sims.spiking.plan import PLANS
     from localnoise.sims.spiking.shares import Share, run_shares
     from localnoise.sims.spiking.study import Study
@@ -69,6 +71,7 @@ def spiking(
     plan = replace(PLANS[choose("budget", spend, PLANS)], target=target)
     plan = plan if epochs is None else replace(plan, epochs=as_count("epochs", epochs, 1))
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
+    report = Spiking(title=spend)
     began, records = perf_counter(), RecordFile(out / "record.h5")
     studies = [Study(plan, seed, out / "networks", data_dir) for seed in range(count)]
     if not mix:
@@ -88,26 +91,32 @@ def spiking(
         for seed in range(count)
         if any(config["seed"] == seed and config["part"] in parts for config in todo)
     ]
+    remade.keep(report, configs, out)
     with progress() as bars:
-        run_shares(shares, as_count("jobs", jobs, 1), _hearing(bars, records, len(configs), len(configs) - len(todo)))
+        run_shares(
+            shares, as_count("jobs", jobs, 1), _hearing(bars, records, report, len(configs), len(configs) - len(todo))
+        )
     console.print(f"{len(todo)} of {len(configs)} parts run in {perf_counter() - began:.0f} s, all in {records.path}")
-    found = records.of(configs)
-    for table in report.tables(found):
-        show(table)
-    names = report.write(found, out, spend)
-    console.print(f"{out}: {', '.join(names)}")
+    publish(report, records.of(configs), out)
 
 
-def _hearing(bars: Progress, records: RecordFile, of: int, done: int) -> Callable[[str, str, Any], None]:
-    """Keep what shares have found, and show how far they are."""
-    whole, shown = bars.add_task("[bold]all parts", total=of, completed=done), dict[str, TaskID]()
+def _hearing(
+    bars: Progress, records: RecordFile, report: Report, of: int, done: int
+) -> Callable[[str, str, Any], None]:
+    """Keep what shares have found, and show how far they are; the report is tried on the first result of each part."""
+    whole, shown = bars.add_task("all parts", total=of, completed=done), dict[str, TaskID]()
+    found: list[Record] = []
 
     def hear(name: str, kind: str, content: Any) -> None:
         if kind == "result":
-            records.append(*content)
+            records.append(*content, once=True)
             bars.advance(whole)
+            config, values, seconds = content
+            first = all(record.config["part"] != config["part"] for record in found)
+            found.append(Record(config, values, {}, seconds))
+            if first:
+                attempt(report, found)
             if not errors.is_terminal:  # in a log, bars show only their end
-                config, _, seconds = content
                 what = ", ".join(str(config[name]) for name in _SAID if name in config)
                 errors.print(f"{bars.tasks[0].completed:.0f} of {of}: seed {config['seed']}, {what}, {seconds:.0f} s")
             return

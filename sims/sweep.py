@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.console import console, errors, show
+from localnoise.files import refuse_same
+from localnoise.sims.console import command, console, errors, show
 from localnoise.sims.options import DataDir, Mix
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.validate import as_count
@@ -55,6 +56,8 @@ def sweep(
     many = as_count("workers", os.cpu_count() or 1 if workers is None else workers, 1)
     each = as_count("threads", threads, 1)
     kept = Kept(out or Path("results/sweep") / f"{plan.name}.h5")
+    for name, place in {"out": kept.path, "out's journal": kept.journal, "storage": storage or kept.journal}.items():
+        refuse_same(name, place, {"study": study})
     settings = prepared(plan, data_dir)
     with asked_to_stop() as asked, alone(kept.path):
         kept.begin(plan, text, resume=resume)
@@ -66,12 +69,12 @@ def sweep(
             search.restore(list(running.trials.values()))
             running.run(display, asked)
     counts = running.counts
-    show(front_table(list(running.front), plan))
+    show(front_table(list(running.front), plan, kept.by_key.values()))
     if counts.done < plan.trials:
         errors.print(f"the space has no more than {counts.done} trials")
     console.print(
         f"{kept.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
-        f"look through them: localnoise report {kept.path} -o report.html"
+        f"look through them: {command('report', kept.path, '-o', 'report.html')}"
     )
 
 

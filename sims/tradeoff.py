@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import named, threat, trained_on, variances_of
 from localnoise.sims.experiments.source import Source
-from localnoise.sims.reports import trading
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.options import words
+from localnoise.sims.reports.commands import Tradeoff
 
 
 def tradeoff(
@@ -44,18 +43,16 @@ def tradeoff(
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
     learned = Source.default(*named(source))
     variances = variances_of(traces)
-    names = [name.strip() for name in arms.split(",")]
+    names = words(arms)
     cells = [
         cell
         for seed in range(plan.seeds)
         for trace in variances
         for cell in trained_on(seed, (replace(learned, trace=trace),), names, wanted)
     ]
-    records = conduct(list(dict.fromkeys(cells)), plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
-    lines = trading.lines(outcomes(records), names, wanted[1].label)
-    (out / "table.md").write_text(trading.markdown(lines, wanted[1].label) + "\n")
-    trading.figure(lines, wanted[1].label, out / "tradeoff.png")
-    console.print(f"{out}: table.md, tradeoff.png")
+    report = Tradeoff(title=f"{spend} budget", arms=names, threat=wanted[1].label)
+    once = list(dict.fromkeys(cells))
+    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import named, threat, trained_on
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import PAPER
-from localnoise.sims.reports import heat, own
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.options import words
+from localnoise.sims.reports import heat
+from localnoise.sims.reports.commands import Transfer
 
 STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
@@ -56,7 +56,7 @@ def transfer(
 
         localnoise transfer --sources all --threats own,adaptive@0.04
     """
-    plan, names = budget(spend, seeds=seeds, epochs=epochs), [name.strip() for name in arms.split(",")]
+    plan, names = budget(spend, seeds=seeds, epochs=epochs), words(arms)
     learned = [Source.default(*named(text)).of(plan.displaced) for text in spelled(sources)]
     rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":
@@ -69,24 +69,15 @@ def transfer(
             against = [wanted.get(text, itself) for text in rows]
             for arm in (*names, "none"):
                 cells += trained_on(seed, (source,), [arm], against)
-    chosen = plan.settings(data_dir)
-    records = conduct(list(dict.fromkeys(cells)), chosen, out, data_dir=data_dir, jobs=jobs, mix=mix)
-    found = outcomes(records)
     labels = [wanted[text].label if text in wanted else heat.OWN for text in rows]
-    maps = [heat.measured(found, arm, learned, labels) for arm in names]
-    kept = [heat.retention(found, arm, learned, labels) for arm in names if "full" in names and arm != "full"]
-    matched = ["Each source against itself:\n\n" + own.markdown(found, names, learned)] if heat.OWN in rows else []
-    (out / "table.md").write_text("\n\n".join([*matched, *map(heat.markdown, maps), *kept]) + "\n")
-    heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
-    for one in maps:
-        console.print(heat.summary(one))
-    console.print(f"{out}: table.md, transfer.png")
+    report = Transfer(title=f"{spend} budget", arms=names, sources=[heat.label(one) for one in learned], threats=labels)
+    once = list(dict.fromkeys(cells))
+    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 def spelled(text: str) -> list[str]:
     """Words that stand for several names, written out; each name once."""
-    parts = [part.strip() for part in text.split(",")]
-    return list(dict.fromkeys(",".join(GROUPS.get(part, part) for part in parts).split(",")))
+    return words(",".join(GROUPS.get(part, part) for part in words(text)))
 
 
 if __name__ == "__main__":

@@ -5,19 +5,16 @@ from typing import Annotated
 
 import typer
 
-from localnoise.hardware.chips.profile import load_profile, profile_names
-from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import FAN_IN, ORDERS
-from localnoise.sims.console import console
 from localnoise.sims.experiments.budget import budget
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.matched import own_threats
 from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
-from localnoise.sims.reports import chips, deployed
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports import deployed
+from localnoise.sims.reports.commands import Wires
+from localnoise.sims.reports.heat import label
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
-_UNITS = 14 * 14  # of the paper's layer
 
 
 def wires(
@@ -41,16 +38,10 @@ def wires(
     """
     plan = budget(spend, seeds=seeds, epochs=epochs)
     chosen = deployed.numbers("fan_in", fan_in, FAN_IN)
-    orders = {order: [f"wires-{order}-{n}" for n in chosen] for order in ORDERS}
-    names = [name for own in orders.values() for name in own]
+    names = [f"wires-{order}-{n}" for order in ORDERS for n in chosen]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    records = conduct(cells, plan.settings(data_dir), out, data_dir=data_dir, jobs=jobs, mix=mix)
-    labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *names)}
-    table = deployed.rows(outcomes(records), [*labels], learned)
-    (out / "table.md").write_text(deployed.markdown(table, labels, ("links", "wire_length")) + "\n")
-    held = {name: chips.room(load_profile(name), _UNITS) for name in profile_names()}
-    chips.wires_figure(table, orders, {k: v for k, v in held.items() if v is not None}, out / "wires.png")
-    console.print(f"{out}: table.md, wires.png")
+    report = Wires(title=f"{spend} budget", arms=names, sources=[label(source) for source in learned])
+    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,17 @@ parents come first); own earlier channels as parents (here folded into one matri
 
 import importlib
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, MissingDependencyError
-from localnoise.files import written_aside
+from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError
+from localnoise.files import write_bytes
 from localnoise.hardware.configuration.document import document, parse
 from localnoise.hardware.configuration.model import Configuration, Unit
+from localnoise.hdf5 import locks_named, refuse_irregular
 
 KEY = "localnoise"
 
@@ -58,9 +60,9 @@ def graph_of(configuration: Configuration) -> Any:
 
 def write_nir(configuration: Configuration, path: str | Path) -> Path:
     """Write the graph; raises a MissingDependencyError where `nir` is missing."""
-    with written_aside(path) as aside:
-        _nir().write(aside, graph_of(configuration))
-    return Path(path)
+    held = BytesIO()  # HDF5 ends the process where closing a file finds the disk full
+    _nir().write(held, graph_of(configuration))
+    return write_bytes(path, held.getbuffer())
 
 
 def read_nir(path: str | Path) -> Configuration:
@@ -74,11 +76,13 @@ def read_nir(path: str | Path) -> Configuration:
         The package nir is missing.
     """
     source, nir = Path(path), _nir()
-    if not source.is_file():
-        raise FileFormatError(f"{source}: no such file; expected a graph that `localnoise export` wrote")
+    refuse_irregular(source, "a graph that `localnoise export` wrote")
     try:
-        graph = nir.read(source)
+        with locks_named(source):
+            graph = nir.read(source)
         text = graph.metadata[KEY]
+    except LocalnoiseError:
+        raise
     except Exception as error:  # whatever a damaged file makes HDF5 or nir say
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise FileFormatError(f"{source}: no graph that `localnoise export` wrote ({line}); export again") from error

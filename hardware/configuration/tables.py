@@ -9,21 +9,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from localnoise.errors import FileFormatError
-from localnoise.files import written_aside
+from localnoise.errors import FileFormatError, LockedError
+from localnoise.files import hdf5
 from localnoise.hardware.configuration.document import assemble, signed_head
 from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration
 from localnoise.hardware.storage import CHECKSUMMED, stored, write_packed
 from localnoise.hardware.texts import from_json
+from localnoise.hdf5 import member, reading
 
 
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
     """Write a configuration; cost O(weights)."""
     chip = configuration.chip
-    with written_aside(path) as aside, h5py.File(aside, "w", libver=CHECKSUMMED) as file:
+    with hdf5(path, libver=CHECKSUMMED) as file:
         head = json.dumps(signed_head(configuration))
         file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(head)})
         units = file.create_group("units")
@@ -57,10 +57,8 @@ def read_hdf5(path: str | Path) -> Configuration:
         No such file, another format or version, or damaged: the message says which.
     """
     source = Path(path)
-    if not source.is_file():
-        raise FileFormatError(f"{source}: no such file; expected a configuration that `localnoise export` wrote")
     try:
-        with h5py.File(source, "r") as file:
+        with reading(source, "a configuration that `localnoise export` wrote") as file:
             found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
             if found != np.bytes_(FORMAT) or version not in (VERSION, WITHOUT_CHECKSUM):
                 raise FileFormatError(
@@ -68,7 +66,7 @@ def read_hdf5(path: str | Path) -> Configuration:
                     f"{WITHOUT_CHECKSUM} and {VERSION}"
                 )
             return _read(source, file, version)
-    except FileFormatError:
+    except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         line = (str(error).splitlines() or [type(error).__name__])[0]
@@ -81,10 +79,13 @@ def _read(source: Path, file: Any, version: int) -> Configuration:
         raise FileFormatError(f"{source}: version {version}, its head says {said['version']!r}; it was edited")
 
     def array(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-        return stored(source, file["units"], name, shape, np.dtype(dtype))
+        return stored(source, member(source, file, "units"), name, shape, np.dtype(dtype))
 
     def state(field: Any, fresh: dict[str, Any]) -> dict[str, Any]:
-        return {name: stored(source, file["learned"], name, fresh[name].shape, fresh[name].dtype) for name in PER_UNIT}
+        return {
+            name: stored(source, member(source, file, "learned"), name, fresh[name].shape, fresh[name].dtype)
+            for name in PER_UNIT
+        }
 
     found = assemble(said, source, array, state)
     for name, expected in _named(found).items():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from localnoise.files import write_text
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.tables import grid_tables, learner_tables
@@ -21,4 +22,4 @@ def write(chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, na
         refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
         texts |= learner_tables(chip, learner).texts
     for file, text in texts.items():
-        (folder / file.replace(USUAL, name)).write_text(in_c(text, name), encoding="ascii")
+        write_text(folder / file.replace(USUAL, name), in_c(text, name))

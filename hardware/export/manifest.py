@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localnoise.errors import FileFormatError, LocalnoiseError
-from localnoise.files import written_aside
+from localnoise.files import write_text
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.texts import from_json
 
@@ -28,9 +28,7 @@ def write(folder: Path, kind: str, seed: int, more: dict[str, Any]) -> Path:
     """Write the manifest of all files in `folder`."""
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != NAME}
     said = {"format": "localnoise.artefact", "version": VERSION, "kind": kind, "seed": seed, "files": files}
-    with written_aside(folder / NAME) as aside:
-        aside.write_text(json.dumps(said | more, indent=1) + "\n", encoding="utf-8")
-    return folder / NAME
+    return write_text(folder / NAME, json.dumps(said | more, indent=1) + "\n")
 
 
 def read(folder: Path, copies: Path | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from localnoise.files import written_aside
+from localnoise.files import write_figure
 from localnoise.hardware.generators.gaussian import draw
 from localnoise.hardware.generators.protocol import Generator
 from localnoise.hardware.generators.quality import Floats, correlation
@@ -47,8 +47,7 @@ def seeding_figure(
         axes[0].set_ylabel("unit u")
         figure.suptitle(f"{name}: correlation of {units} units over {draws:,} draws", fontsize=10)
         figure.colorbar(image, ax=axes, label="|r| between units u and v (square-root scale)", shrink=0.7)
-        with written_aside(path) as aside:
-            figure.savefig(aside)
+        write_figure(figure, path)
     return peaks[0], peaks[1]
 
 

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import refuse_if_larger, tolerance
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_activity, as_trace, check_positive
+from localnoise.validate import Array, as_activity, as_array, as_trace, check_positive
 
 Matrix = npt.NDArray[np.float64]
 
@@ -16,7 +16,7 @@ CHUNK = 4096  # presentations whose products are summed in float32 before they j
 
 def flattened(d: npt.ArrayLike, argument: str = "d") -> tuple[Array, int, tuple[int, int]]:
     """Displacements as (T, n) float32, and (C, (H, W)). No copy where they are float32 and contiguous already."""
-    array = np.asarray(d)
+    array = as_array(argument, d)
     if array.ndim != 4 or len(array) == 0:
         raise ArgumentError(f"{argument} has shape {array.shape}: expected (T, C, H, W) with at least one displacement")
     channels, shape = array.shape[1], (array.shape[2], array.shape[3])

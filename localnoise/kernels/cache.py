@@ -41,6 +41,10 @@ _OPTIONS = (
 _UNUSED = 30 * 86_400  # seconds after which the folder of other sources is removed
 
 
+class CacheWarning(UserWarning):
+    """Compiled kernels cannot be kept, so that each process compiles them again."""
+
+
 class Sources:
     """The files that kernels are compiled from, as they were when this process began to import them.
 
@@ -61,7 +65,7 @@ class Sources:
     @property
     def folder(self):
         """Where kernels of these sources are kept: below NUMBA_CACHE_DIR, else below the user's cache folder."""
-        base = config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir
+        base = getattr(config, "CACHE_DIR", "") or AppDirs(appname="numba", appauthor=False).user_cache_dir
         return Path(base) / "localnoise" / self.key
 
     def unchanged(self):
@@ -149,7 +153,7 @@ class KernelCache(_Cache):
         warnings.warn(
             f"compiled kernels cannot be kept in {self._sources.folder} ({error.strerror or error}): each process "
             "compiles them again, which can take half a minute; set NUMBA_CACHE_DIR to a folder that can be written",
-            RuntimeWarning,
+            CacheWarning,
             stacklevel=2,
         )
 

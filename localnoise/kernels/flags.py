@@ -33,7 +33,7 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
 
     variant : tells apart two forms of one function.
     """
-    dispatcher = njit(**flags)(function)
+    dispatcher: Any = njit(**flags)(function)
     if isinstance(dispatcher, Dispatcher):  # with NUMBA_DISABLE_JIT it is the function itself
         dispatcher._cache = KernelCache(function, sources, variant)
     return dispatcher

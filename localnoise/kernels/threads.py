@@ -10,8 +10,8 @@ import sys
 from contextlib import nullcontext
 from threading import Lock
 
-import numba
 from numba.np.ufunc import parallel
+from numba.np.ufunc.parallel import get_num_threads, threading_layer
 
 _turns = Lock()
 _alone = _was_launched = False
@@ -34,14 +34,14 @@ class Threaded:
         """Run the kernel on all threads, or alone."""
         if _alone:
             return self.serial(*arguments)
-        numba.get_num_threads()  # launches the threads, and so decides for a layer
-        with _turns if numba.threading_layer() == "workqueue" else nullcontext():
+        get_num_threads()  # launches the threads, and so decides for a layer
+        with _turns if threading_layer() == "workqueue" else nullcontext():
             return self.threaded(*arguments)
 
 
-def worker_count():
+def worker_count() -> int:
     """How many threads a kernel runs on: Numba's, and one in the child of a fork."""
-    return 1 if _alone else numba.get_num_threads()
+    return 1 if _alone else int(get_num_threads())
 
 
 def _before_fork():

@@ -8,7 +8,7 @@ import numpy as np
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
 from localnoise.kernels.threads import worker_count
-from localnoise.rules.base import State, check_positive, residual_factor
+from localnoise.rules.base import State, check_positive, own_numbers, residual_factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,7 @@ class LMS:
         check_positive("floor", self.floor)
         check_positive("memory", self.memory, zero=True)
         check_positive("ridge", self.ridge, zero=True)
+        own_numbers(self)
 
     def start(self, field: Field) -> State:
         """Begin from the field's own weights."""

@@ -8,7 +8,7 @@ import numpy as np
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import State, check_positive, refuse_overflow, residual_factor
+from localnoise.rules.base import State, check_positive, own_numbers, refuse_overflow, residual_factor
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
 
@@ -34,6 +34,7 @@ class Moments:
 
     def __post_init__(self) -> None:
         check_positive("ridge", self.ridge, zero=True)
+        own_numbers(self)
 
     def start(self, field: Field) -> State:
         """Zero moments: those of pairs of neighbours, and the sums that the constant 1 needs."""

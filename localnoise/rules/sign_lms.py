@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from localnoise.field import Field, Floats
 from localnoise.kernels.threads import worker_count
-from localnoise.rules.base import State, check_positive
+from localnoise.rules.base import State, check_positive, own_numbers
 from localnoise.rules.lms import averaging_state, settle_average, unit_rows
 
 
@@ -40,6 +40,7 @@ class SignLMS:
             check_positive(argument, getattr(self, argument))
         check_positive("memory", self.memory, zero=True)
         check_positive("ridge", self.ridge, zero=True)
+        own_numbers(self)
 
     def start(self, field: Field) -> State:
         """Begin from the field's own weights."""

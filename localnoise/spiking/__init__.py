@@ -4,9 +4,11 @@ Needs the extra `spiking` (brian2). Every time, current and rate is a Brian2 qua
 """
 
 from localnoise.errors import MissingDependencyError
+from localnoise.spiking.hooks import hooks_kept as _hooks_kept
 
 try:
-    import brian2 as _brian2  # noqa: F401
+    with _hooks_kept():
+        import brian2 as _brian2  # noqa: F401
 except ImportError as error:
     raise MissingDependencyError("localnoise.spiking needs brian2: pip install 'localnoise[spiking]'") from error
 
@@ -18,6 +20,3 @@ from localnoise.spiking.network import FieldNetwork as FieldNetwork
 from localnoise.spiking.network import network as network
 from localnoise.spiking.stdp import STDP as STDP
 from localnoise.spiking.stdp_learning import learn_stdp as learn_stdp
-from localnoise.spiking.uncaught import tell_plainly as _tell_plainly
-
-_tell_plainly()

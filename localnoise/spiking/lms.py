@@ -1,6 +1,5 @@
 """Learn by the rule `lms` in Brian2, and get a grid."""
 
-from dataclasses import asdict
 from typing import Any
 
 import brian2
@@ -8,6 +7,7 @@ from brian2 import Quantity, ms
 
 from localnoise.grid import UnitGrid
 from localnoise.rules import LMS
+from localnoise.rules.base import warn_of_few
 from localnoise.spiking.lms_network import RULE, SynapticLMS
 from localnoise.spiking.target import finish, on
 from localnoise.streams import Progress
@@ -73,8 +73,9 @@ def learn_lms(
         progress(synaptic.presentations, synaptic.presentations)
     dtype = grid.config.dtype
     state = {name: value if name == "seen" else value.astype(dtype) for name, value in state.items()}
-    learned = UnitGrid(**asdict(grid.config))
+    learned = grid.blank()
     rule.settle(learned.field, state)
     learned.rule, learned.state = rule, state
+    warn_of_few(learned.field, state["seen"], stacklevel=3)
     learned.provenance = grid.provenance | {"learned by": f"Brian2 {brian2.__version__}, {target}"}
     return learned

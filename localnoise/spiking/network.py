@@ -16,7 +16,7 @@ from localnoise.spiking.settling import check_step, overrun, settling_steps
 from localnoise.spiking.target import TARGETS, finish, on, reporting
 from localnoise.spiking.wires import refuse_too_large
 from localnoise.streams import Progress
-from localnoise.validate import as_activity, as_count, as_seed
+from localnoise.validate import as_activity, as_array, as_count, as_seed
 
 
 def network(
@@ -179,7 +179,7 @@ class FieldNetwork:
 
     def _timed(self, values: Any) -> Any:
         config = self.grid.config
-        array = np.asarray(values, np.float64).reshape(-1, self.copies, config.channels, config.units)
+        array = as_array("h", values).astype(np.float64).reshape(-1, self.copies, config.channels, config.units)
         return brian2.TimedArray(array.transpose(0, 1, 3, 2).reshape(len(array), -1), dt=self.trial)
 
     def _refuse_too_large(self, trials: int) -> None:

@@ -1,6 +1,6 @@
 """Learn links and factors from spikes in Brian2, by the rule of `stdp`, in copies side by side."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +123,7 @@ def learn_stdp(
     W, mean, product = run(rule, steps, f, shown, T - measuring, np.stack(orders, axis=1), seed, target, progress)
     power = np.square(shown).mean(axis=0)
     residuals = steps.residual(W, mean, product, power, f.parents, measuring)
-    learned = UnitGrid(**asdict(grid.config))
+    learned = grid.blank()
     S = residual_factor(residuals.mean(axis=0), power.reshape(-1, m), rule.ridge, np.float64)
     learned.field.assign(W.mean(axis=0), S)
     learned.provenance = {"rule": "stdp", "presentations": T, "copies": copies, "seed": seed, "target": target}

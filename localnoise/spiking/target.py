@@ -1,9 +1,7 @@
 """Where Brian2 runs: its numpy and Cython targets step in Python, C++ standalone compiles the whole simulation."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import brian2
@@ -11,6 +9,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import get_device, reset_device
 
 from localnoise.errors import choose
+from localnoise.files import temporary_folder
 from localnoise.streams import Progress
 
 TARGETS = ("numpy", "cython", "cpp_standalone")
@@ -25,10 +24,10 @@ def on(target: str, seed: int | None = None) -> Iterator[None]:
     choose("target", target, TARGETS)
     before = brian2.prefs.codegen.target
     standalone = target == "cpp_standalone"
-    with tempfile.TemporaryDirectory(prefix="localnoise-brian-") as folder:
+    with temporary_folder() as folder:
         try:
             if standalone:
-                brian2.set_device("cpp_standalone", directory=str(Path(folder) / "run"), build_on_run=False)
+                brian2.set_device("cpp_standalone", directory=str(folder / "run"), build_on_run=False)
             else:
                 brian2.prefs.codegen.target = target
             if seed is not None:

@@ -1,5 +1,6 @@
 """Arms: the ways to defend a network that experiments compare, one row of a table each."""
 
+from collections.abc import Iterable
 from functools import cache
 
 from localnoise.errors import choose
@@ -26,6 +27,12 @@ def _spelled(name: str) -> Arm:
 
 
 ARMS = _Arms((arm.name, arm) for arm in (*CENTRAL, *LOCAL, *CHIPS, *TRAINED))
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return each name once: those of the table in its order, then those that spell an arm out, in their own."""
+    given = dict.fromkeys(names)
+    return [*(name for name in ARMS if name in given), *(name for name in given if name not in ARMS)]
 
 
 def named(name: str) -> Arm:

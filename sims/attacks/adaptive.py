@@ -15,7 +15,16 @@ from localnoise.sims.attacks.checks import Check
 from localnoise.sims.attacks.fgsm import FGSM
 from localnoise.sims.attacks.ladder import LADDER, Rung, escalate, plateau
 from localnoise.sims.attacks.pgd import PGD
-from localnoise.sims.attacks.protocol import Attack, Predict, check_options, noise_off, reseed, stream
+from localnoise.sims.attacks.protocol import (
+    Attack,
+    Bounds,
+    Predict,
+    check_inputs,
+    check_options,
+    noise_off,
+    reseed,
+    stream,
+)
 from localnoise.sims.attacks.square import Square
 from localnoise.sims.attacks.transfer import Transfer
 from localnoise.sims.attacks.verdict import Verdict, WorstCase
@@ -58,6 +67,7 @@ class Report:
             "unreliable": self.unreliable,
             "draws": np.array([rung.draws for rung in self.rungs]),
             "accuracy_by_draws": np.array([rung.robust_accuracy for rung in self.rungs]),
+            "bias": self.verdict.bias,
             **{f"broken_by.{name}": broken.count(name) for name in self.verdict.wrong},
             **{f"check.{check.name}": check.passed for check in self.checks},
             **self.ablation,
@@ -75,7 +85,7 @@ class Adaptive:
     Parameters
     ----------
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
     steps, restarts : int
         Of each iterative attack.
     ladder : tuple of int
@@ -85,7 +95,8 @@ class Adaptive:
     tries : int
         Of the random-noise attack, per image.
     votes : int
-        Independent evaluations of each example, an odd number.
+        Independent evaluations of each example that choose an image's worst, an odd number; the verdict on it is a
+        fresh evaluation.
     checked : int
         Images that the ladder and the checks use.
     """
@@ -96,7 +107,7 @@ class Adaptive:
     ladder: tuple[int, ...] = LADDER
     queries: int = 5_000
     tries: int = 100
-    votes: int = 5
+    votes: int = 15
     checked: int = 200
 
     def __post_init__(self) -> None:
@@ -125,6 +136,7 @@ class Adaptive:
         labels: Tensor,
         *,
         twin: Predict,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         stage: Stage | None = None,
@@ -134,16 +146,19 @@ class Adaptive:
         Parameters
         ----------
         predictor : callable
-            The deployed predictor, images (T, 1, 28, 28) in [0, 1] to logits, as a rule a `localnoise.nn.Predictor`.
+            The deployed predictor, images (T, ...) to logits, as a rule a `localnoise.nn.Predictor`.
         images, labels : Tensor
-            (T, 1, 28, 28) and (T,) int64.
+            (T, ...) within `bounds` and (T,) int64.
         twin : callable
             The undefended network, whose adversarial examples are tried too.
+        bounds : pair of float, or None
+            The lowest and highest value of the data, (0, 1) of pixels; None where any number is an input.
         stage : callable
             Told what is being done, how many images are done, and of how many.
         """
         few = slice(self.checked)
-        known: dict[str, Any] = {"seed": seed, "batch": batch, "stage": stage}
+        check_inputs(images, labels, self.eps, bounds)
+        known: dict[str, Any] = {"bounds": bounds, "seed": seed, "batch": batch, "stage": stage}
         rungs = escalate(
             lambda draws: APGD(eps=self.eps, steps=self.steps, restarts=self.restarts, draws=draws),
             predictor, images[few], labels[few], ladder=self.ladder, votes=self.votes, **known,
@@ -156,7 +171,8 @@ class Adaptive:
             cascade, others = WorstCase(attacks=attacks, votes=self.votes), slice(self.checked, None)
             rest = cascade(predictor, images[others], labels[others], **known)
             wrong = {name: torch.cat([first.wrong[name], rest.wrong[name]]) for name in attacks}
-            verdict = Verdict(torch.cat([first.clean, rest.clean]), wrong, self.votes)
+            both = [torch.cat([getattr(first, name), getattr(rest, name)]) for name in ("clean", "worst", "robust")]
+            verdict = Verdict(both[0], wrong, self.votes, *both[1:])
         found = self._check(predictor, images[few], labels[few], first, rungs, draws, known)
         with noise_off(predictor):
             plain = WorstCase(attacks={"noise off": APGD(eps=self.eps, steps=self.steps, draws=1)}, votes=1)
@@ -175,20 +191,25 @@ class Adaptive:
         draws: int,
         known: dict[str, Any],
     ) -> list[Check]:
-        right = first.right
-        by_eps = {self.eps: first.survives("apgd-ce")}
-        for eps in {self.eps / 2, min(2 * self.eps, 1.0), 1.0} - {self.eps}:
-            wider: dict[str, Attack] = {f"eps {eps:g}": APGD(eps=eps, steps=self.steps, draws=draws)}
-            by_eps[eps] = WorstCase(attacks=wider, votes=self.votes)(predictor, images, labels, **known).robust
+        right, bounds = first.right, known["bounds"]
+        low, high = bounds or (images.min().item(), images.max().item())
+        widest, by_eps = high - low, {self.eps: first.survives("apgd-ce")}
+        for eps in {self.eps / 2, min(2 * self.eps, widest), widest} - {self.eps}:
+            name = f"eps {eps:g}"
+            wider: dict[str, Attack] = {name: APGD(eps=eps, steps=self.steps, draws=draws)}
+            judged = WorstCase(attacks=wider, votes=self.votes)(predictor, images, labels, **known)
+            by_eps[eps] = judged.survives(name)
+        with torch.no_grad():
+            classes = predictor(images[:1]).shape[1]
         reseed(predictor, stream(known["seed"], "gradients"))
         return [
             gradients.gradient_exists(predictor, images[right], labels[right], draws),
             gradients.gradient_points_uphill(
-                predictor, images[right], labels[right], eps=self.eps, draws=draws, seed=known["seed"]
+                predictor, images[right], labels[right], eps=self.eps, bounds=bounds, draws=draws, seed=known["seed"]
             ),
             checks.iterative_at_least_single_step(first.survives("fgsm"), first.survives("pgd")),
             checks.more_draws_never_help(rungs),
-            checks.unbounded_reaches_chance(by_eps[1.0]),
+            checks.unbounded_reaches_chance(by_eps[widest], classes, widest),
             checks.falls_with_eps(by_eps),
             checks.black_box_never_beats_white_box(first, list(BLACK_BOX), list(WHITE_BOX)),
         ]

@@ -9,7 +9,17 @@ from torch import Tensor
 from localnoise.errors import choose
 from localnoise.sims.attacks.keep import Best, strongest
 from localnoise.sims.attacks.losses import LOSSES, ascend
-from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+from localnoise.sims.attacks.protocol import (
+    Bounds,
+    Predict,
+    Tick,
+    anywhere,
+    ball,
+    batches,
+    check_inputs,
+    check_options,
+    drawing,
+)
 
 _MOMENTUM, _RISING = 0.75, 0.75  # alpha and rho of the paper
 
@@ -39,7 +49,7 @@ class APGD:
     Parameters
     ----------
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
     loss : str
         "ce", cross-entropy, or "dlr", difference of logits ratio.
     steps : int
@@ -66,33 +76,35 @@ class APGD:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
         """Adversarial images of the same shape. `predictor` maps images to logits, with fresh draws each call."""
+        check_inputs(images, labels, self.eps, bounds)
         out = []
         generator = torch.Generator().manual_seed(seed)
         with drawing(predictor, self.draws):
             for x0, y in batches(images, labels, batch, self.draws):
-                runs = [self._run(predictor, x0, y, generator) for _ in range(self.restarts)]
+                runs = [self._run(predictor, x0, y, bounds, generator) for _ in range(self.restarts)]
                 out.append(strongest(predictor, runs, y))
                 if tick is not None:
                     tick(len(x0))
         return torch.cat(out)
 
-    def _run(self, predictor: Predict, x0: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        low, high = (x0 - self.eps).clamp(min=0), (x0 + self.eps).clamp(max=1)
+    def _run(self, predictor: Predict, x0: Tensor, y: Tensor, bounds: Bounds, generator: torch.Generator) -> Tensor:
+        low, high = ball(x0, self.eps, bounds)
         loss, turns = LOSSES[self.loss], checkpoints(self.steps)
-        x = (x0 + (2 * torch.rand(x0.shape, generator=generator).to(x0) - 1) * self.eps).clamp(0, 1)
+        x = anywhere(x0, self.eps, bounds, generator)
         previous = x
         g, f, margins = ascend(predictor, x, y, loss)
         found = Best(x, margins)
         top_x, top_g, top_f = x, g, f  # where the loss is highest
-        eta = torch.full_like(f, 2 * self.eps)
+        eta = x.new_full((len(x),), 2 * self.eps)
         rises, halved, top_before, last = torch.zeros_like(f), torch.zeros_like(f, dtype=torch.bool), f, 0
         for k in range(1, self.steps + 1):
-            z = torch.clamp(x + _wide(eta) * g.sign(), low, high)
+            z = torch.clamp(x + _wide(eta, x) * g.sign(), low, high)
             pull = 1.0 if k == 1 else _MOMENTUM
             moved = torch.clamp(x + pull * (z - x) + (1 - pull) * (x - previous), low, high)
             previous, x = x, moved
@@ -100,16 +112,16 @@ class APGD:
             found.offer(x, margins)
             rises, f = rises + (f_new > f), f_new
             higher = f > top_f
-            top_x, top_g = torch.where(_wide(higher), x, top_x), torch.where(_wide(higher), g, top_g)
+            top_x, top_g = torch.where(_wide(higher, x), x, top_x), torch.where(_wide(higher, x), g, top_g)
             top_f = torch.where(higher, f, top_f)
             if k in turns:
                 stalled = (rises < _RISING * (k - last)) | (~halved & (top_f == top_before))
                 eta = torch.where(stalled, eta / 2, eta)
-                x, g = torch.where(_wide(stalled), top_x, x), torch.where(_wide(stalled), top_g, g)
+                x, g = torch.where(_wide(stalled, x), top_x, x), torch.where(_wide(stalled, x), top_g, g)
                 f = torch.where(stalled, top_f, f)
                 rises, halved, top_before, last = torch.zeros_like(f), stalled, top_f, k
         return found.x
 
 
-def _wide(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
+def _wide(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.ndim - 1))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from localnoise.sims.attacks.keep import Best
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+from localnoise.sims.attacks.protocol import Bounds, Predict, Tick, ball, batches, check_inputs, check_options, drawing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class RandomNoise:
     Parameters
     ----------
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
     tries : int
         Points per image; that of the lowest margin is returned.
     draws : int or None
@@ -37,21 +37,26 @@ class RandomNoise:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
         """Adversarial images of the same shape."""
+        check_inputs(images, labels, self.eps, bounds)
         out = []
         generator = torch.Generator().manual_seed(seed)
         with drawing(predictor, self.draws), torch.no_grad():
             for x0, y in batches(images, labels, batch, getattr(predictor, "draws", 1)):
-                best = Best(x0, torch.full((len(x0),), torch.inf, device=x0.device))
+                best: Best | None = None
+                low, high = ball(x0, self.eps, bounds)
                 for turn in range(self.tries):
                     shift = 2 * torch.rand(x0.shape, generator=generator).to(x0) - 1
-                    x = (x0 + self.eps * (shift if turn % 2 else shift.sign())).clamp(0, 1)
-                    best.offer(x, margin(predictor(x), y))
-                out.append(best.x)
+                    x = torch.clamp(x0 + self.eps * (shift if turn % 2 else shift.sign()), low, high)
+                    margins = margin(predictor(x), y)
+                    best = best or Best(x, margins)
+                    best.offer(x, margins)
+                out.append(x0 if best is None else best.x)
                 if tick is not None:
                     tick(len(x0))
         return torch.cat(out)

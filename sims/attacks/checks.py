@@ -61,13 +61,17 @@ def more_draws_never_help(rungs: list[Rung]) -> Check:
     )
 
 
-def unbounded_reaches_chance(survives: Tensor, classes: int = 10) -> Check:
-    """With eps = 1 every image may become any other: the lower end of Wilson's interval is at most 1 / classes."""
+def unbounded_reaches_chance(survives: Tensor, classes: int, eps: float = 1.0) -> Check:
+    """With eps as wide as the data every image may become any other: Wilson's interval begins at most at 1 / classes.
+
+    eps : of the evaluation, 1 for pixels in [0, 1].
+    """
     found = share(survives)
     return Check(
         "unbounded_reaches_chance",
         found.low <= 1 / classes,
-        f"With eps = 1, {found.mean:.1%} stay right (95 % interval from {found.low:.1%}); chance is {1 / classes:.1%}.",
+        f"With eps = {eps:g}, {found.mean:.1%} stay right (95 % interval from {found.low:.1%}); "
+        f"chance is {1 / classes:.1%}.",
     )
 
 

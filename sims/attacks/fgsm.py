@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from localnoise.sims.attacks.pgd import PGD
-from localnoise.sims.attacks.protocol import Predict, Tick, check_options
+from localnoise.sims.attacks.protocol import Bounds, Predict, Tick, check_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class FGSM:
     Parameters
     ----------
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
     draws : int
         Noise draws that the gradient is averaged over.
     """
@@ -32,10 +32,11 @@ class FGSM:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
         """Adversarial images of the same shape; nothing is drawn but the defence's own noise."""
         one = PGD(eps=self.eps, steps=1, step=self.eps, draws=self.draws, random_start=False)
-        return one(predictor, images, labels, seed=seed, batch=batch, tick=tick)
+        return one(predictor, images, labels, bounds=bounds, seed=seed, batch=batch, tick=tick)

@@ -5,13 +5,13 @@ from torch import Tensor
 
 from localnoise.sims.attacks.checks import Check
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Predict, drawing, reseed
+from localnoise.sims.attacks.protocol import Bounds, Predict, ball, drawing, reseed
 
 _DEAD = 0.01  # share of images that may have none
 
 
 def gradient_of_margin(predictor: Predict, images: Tensor, labels: Tensor) -> Tensor:
-    """d margin / d image as autograd gives it, NaN and all, (T, 1, 28, 28); zero where the graph is cut.
+    """d margin / d image as autograd gives it, NaN and all, of the images' shape; zero where the graph is cut.
 
     The margin, not the cross-entropy: a confident softmax underflows in honest networks too.
     """
@@ -35,7 +35,14 @@ def gradient_exists(predictor: Predict, images: Tensor, labels: Tensor, draws: i
 
 
 def gradient_points_uphill(
-    predictor: Predict, images: Tensor, labels: Tensor, *, eps: float, draws: int = 20, seed: int = 0
+    predictor: Predict,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    bounds: Bounds,
+    draws: int = 20,
+    seed: int = 0,
 ) -> Check:
     """A step of eps / 4 against the margin's gradient lowers the margin by more than a random step does.
 
@@ -52,7 +59,9 @@ def gradient_points_uphill(
         for step in (-slope, chance):
             reseed(predictor, seed)  # both steps meet the same draws: the difference is the step's alone
             with torch.no_grad():
-                margins.append(margin(predictor((images + eps / 4 * step).clamp(0, 1)), labels).double())
+                margins.append(
+                    margin(predictor(torch.clamp(images + eps / 4 * step, *ball(images, eps, bounds))), labels).double()
+                )
     gap = margins[0] - margins[1]
     error = gap.std().item() / len(gap) ** 0.5 if len(gap) > 1 else float("inf")  # one image says nothing
     return Check(

@@ -7,7 +7,7 @@ from time import perf_counter
 from torch import Tensor
 
 from localnoise.sims.attacks.paired import difference
-from localnoise.sims.attacks.protocol import Attack, Predict
+from localnoise.sims.attacks.protocol import Attack, Bounds, Predict
 from localnoise.sims.attacks.verdict import WorstCase
 from localnoise.sims.experiments.stage import Stage
 from localnoise.sims.reports.intervals import Estimate
@@ -24,7 +24,7 @@ class Rung:
     draws : int
         Noise draws per gradient.
     survives : Tensor
-        Images (T,) that stay right, bool.
+        Images (T,) that stay right by most of the votes, bool.
     change : Estimate or None
         Robust accuracy less that of the rung before, on the same images, with its 95 % interval.
     seconds : float
@@ -49,6 +49,7 @@ def escalate(
     labels: Tensor,
     *,
     ladder: tuple[int, ...] = LADDER,
+    bounds: Bounds,
     votes: int = 5,
     seed: int = 0,
     batch: int = 250,
@@ -64,7 +65,7 @@ def escalate(
     attack : callable
         Number of draws to an attack.
     images, labels : Tensor
-        (T, 1, 28, 28) in [0, 1] and (T,).
+        (T, ...) within `bounds` and (T,).
     ladder : tuple of int
         Draws per gradient, rising.
     """
@@ -73,10 +74,11 @@ def escalate(
         began = perf_counter()
         name = f"{draws} draws"
         verdict = WorstCase(attacks={name: attack(draws)}, votes=votes)(
-            predictor, images, labels, seed=seed, batch=batch, stage=stage
+            predictor, images, labels, bounds=bounds, seed=seed, batch=batch, stage=stage
         )
-        change = difference(rungs[-1].survives, verdict.robust) if rungs else None
-        rungs.append(Rung(draws, verdict.robust, change, perf_counter() - began))
+        survives = verdict.survives(name)
+        change = difference(rungs[-1].survives, survives) if rungs else None
+        rungs.append(Rung(draws, survives, change, perf_counter() - began))
         if change is not None and change.high >= 0:
             break
     return rungs

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import MissingDependencyError, choose
-from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+from localnoise.sims.attacks.protocol import Bounds, Predict, Tick, batches, check_inputs, check_options, drawing
 from localnoise.sims.modifications.draws import generator_kept
 
 # The paper's names, and the classes of the Adversarial Robustness Toolbox
@@ -33,7 +33,7 @@ class PaperAttack:
     name : str
         "fgm", "pgd", "autopgd" or "square".
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
 
     Raises
     ------
@@ -54,6 +54,7 @@ class PaperAttack:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
@@ -62,20 +63,21 @@ class PaperAttack:
 
         `batch` sets the speed; ART treats images one by one, but for Square, whose batch shares its random squares.
         """
+        check_inputs(images, labels, self.eps, bounds)
         if self.eps == 0:  # ART refuses it
             return images.clone()
         out = []
         with generator_kept(), drawing(predictor, 1):
             np.random.seed(seed % 2**32)  # noqa: NPY002  the only stream that ART draws from
             for x0, y in batches(images, labels, batch):
-                attack = self._art(predictor, x0)
+                attack = self._art(predictor, x0, bounds)
                 found = attack.generate(x=x0.cpu().numpy(), y=y.cpu().numpy())
                 out.append(torch.from_numpy(found).to(x0))
                 if tick is not None:
                     tick(len(x0))
         return torch.cat(out)
 
-    def _art(self, predictor: Predict, images: Tensor) -> Any:
+    def _art(self, predictor: Predict, images: Tensor, bounds: Bounds) -> Any:
         try:
             from art.attacks import evasion
             from art.estimators.classification import PyTorchClassifier
@@ -90,7 +92,7 @@ class PaperAttack:
             loss=nn.CrossEntropyLoss(),
             input_shape=tuple(images.shape[1:]),
             nb_classes=classes,
-            clip_values=(0.0, 1.0),
+            clip_values=bounds or (-np.inf, np.inf),  # its Square needs some
             device_type="gpu" if images.is_cuda else "cpu",
         )
         quiet = {} if self.name == "fgm" else {"verbose": False}  # no progress bars; FGM has none

@@ -8,7 +8,17 @@ from torch import Tensor
 from localnoise.errors import choose
 from localnoise.sims.attacks.keep import Best, strongest
 from localnoise.sims.attacks.losses import ascend, cross_entropy
-from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing
+from localnoise.sims.attacks.protocol import (
+    Bounds,
+    Predict,
+    Tick,
+    anywhere,
+    ball,
+    batches,
+    check_inputs,
+    check_options,
+    drawing,
+)
 from localnoise.sims.reports.plain import LATER
 
 
@@ -23,7 +33,7 @@ class PGD:
     Parameters
     ----------
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
     steps : int
         Gradient steps.
     draws : int
@@ -56,32 +66,35 @@ class PGD:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
         """Adversarial images of the same shape. `predictor` maps images to logits, with fresh draws each call."""
+        check_inputs(images, labels, self.eps, bounds)
         out = []
         generator = torch.Generator().manual_seed(seed)
         with drawing(predictor, self.draws):
             for x0, y in batches(images, labels, batch, self.draws):
-                runs = [self._run(predictor, x0, y, generator) for _ in range(self.restarts)]
+                runs = [self._run(predictor, x0, y, bounds, generator) for _ in range(self.restarts)]
                 out.append(strongest(predictor, runs, y))
                 if tick is not None:
                     tick(len(x0))
         return torch.cat(out)
 
-    def _run(self, predictor: Predict, x0: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def _run(self, predictor: Predict, x0: Tensor, y: Tensor, bounds: Bounds, generator: torch.Generator) -> Tensor:
+        low, high = ball(x0, self.eps, bounds)
         x, best = x0.clone(), None
         if self.random_start:
-            x = (x0 + (2 * torch.rand(x0.shape, generator=generator).to(x0) - 1) * self.eps).clamp(0, 1)
+            x = anywhere(x0, self.eps, bounds, generator)
         for _ in range(self.steps):
             gradient, _, margins = ascend(predictor, x, y, cross_entropy)
             if self.keep == "best":
                 best = best or Best(x, margins)
                 best.offer(x, margins)
             moved = x + (self.eps / 4 if self.step is None else self.step) * gradient.sign()
-            x = torch.max(torch.min(moved, x0 + self.eps), x0 - self.eps).clamp(0, 1)
+            x = torch.clamp(moved, low, high)
         if best is not None:
             best.offer(x, ascend(predictor, x, y, cross_entropy)[2])
         return x if best is None else best.x

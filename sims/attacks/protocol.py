@@ -1,5 +1,6 @@
 """What every attack shares: how it is called, how its options are checked, how the defence's noise is drawn."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -11,20 +12,23 @@ from torch import Tensor
 from localnoise.errors import ArgumentError
 from localnoise.validate import as_count
 
+Bounds = tuple[float, float] | None  # the lowest and highest value that data may have; None: there are none
 Predict = Callable[[Tensor], Tensor]  # images to logits, with fresh draws of the noise in each call
 Tick = Callable[[int], None]
 _TOGETHER = 5_000  # noisy images that go through the later layers at once: about 1 GB with their gradients
 
 
 class Attack(Protocol):
-    """Images (T, 1, 28, 28) in [0, 1] to adversarial images of the same shape, no pixel moved by more than eps.
+    """Inputs (T, ...) to adversarial ones of the same shape: no value moved by more than eps, none out of `bounds`.
 
-    `predictor` maps images to logits (T, classes) with its own fresh draws of noise in each call. `labels` (T,) int64.
+    `predictor` maps inputs to logits (T, classes) with its own fresh draws of noise in each call. `labels` (T,) int64.
+    `bounds` are the data's own, for every value alike: (0, 1) of pixels; None where any number is an input, as of
+    standardised features: then nothing is clipped. (Standardise pixels inside the predictor, and they stay in (0, 1).)
     """
 
     @property
     def eps(self) -> float:
-        """Radius of the L-infinity ball; pixels in [0, 1]."""
+        """Radius of the L-infinity ball, in the units of the data."""
 
     def __call__(
         self,
@@ -32,6 +36,7 @@ class Attack(Protocol):
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
@@ -40,22 +45,48 @@ class Attack(Protocol):
 
 
 def check_options(attack: Any, *counts: str) -> None:
-    """Raise an ArgumentError unless eps is in [0, 1] and the named options are whole numbers >= 1."""
-    if not 0 <= attack.eps <= 1:
-        raise ArgumentError(f"eps={attack.eps!r}: expected a number in [0, 1], pixels run from 0 to 1")
+    """Raise an ArgumentError unless eps is a finite number >= 0 and the named options are whole numbers >= 1."""
+    if not 0 <= attack.eps < math.inf:
+        raise ArgumentError(f"eps={attack.eps!r}: expected a finite number >= 0, in the units of the data")
     for name in counts:
         as_count(name, getattr(attack, name), 1)
 
 
-def check_images(images: Tensor, labels: Tensor) -> None:
-    """Raise an ArgumentError unless images are (T, C, H, W) in [0, 1] with one label each."""
-    if images.ndim != 4 or tuple(labels.shape) != (len(images),):
+def check_inputs(images: Tensor, labels: Tensor, eps: float, bounds: Bounds) -> None:
+    """Raise an ArgumentError unless images are finite (T, ...) within `bounds`, one label each, and eps is no wider."""
+    if images.ndim < 2 or tuple(labels.shape) != (len(images),):
         raise ArgumentError(
-            f"images have shape {tuple(images.shape)} and labels {tuple(labels.shape)}: expected (T, C, H, W) and (T,)"
+            f"images have shape {tuple(images.shape)} and labels {tuple(labels.shape)}: expected (T, ...) and (T,)"
         )
-    if len(images) and not (images.min() >= 0 and images.max() <= 1):
-        low, high = images.min().item(), images.max().item()
-        raise ArgumentError(f"images run from {low:g} to {high:g}: expected pixels in [0, 1]; divide by 255")
+    if not images.is_floating_point():
+        raise ArgumentError(f"images are of {images.dtype}: expected floating point; use images.float()")
+    low, high = images.aminmax() if images.numel() else (torch.zeros(()), torch.zeros(()))
+    if not (low.isfinite() and high.isfinite()):
+        raise ArgumentError("images hold NaN or infinity: expected finite numbers")
+    if bounds is None:
+        return
+    edges: tuple[float, ...] = tuple(bounds)
+    if len(edges) != 2 or not -math.inf < edges[0] < edges[1] < math.inf:
+        raise ArgumentError(f"bounds={bounds!r}: expected two finite numbers, lowest < highest, or None")
+    if images.numel() and not (low >= bounds[0] and high <= bounds[1]):
+        raise ArgumentError(
+            f"images run from {low.item():g} to {high.item():g}, out of bounds={bounds}: expected data within their "
+            "bounds; divide bytes by 255, or give the data's own bounds, None if there are none"
+        )
+    if eps > bounds[1] - bounds[0]:
+        raise ArgumentError(f"eps={eps!r}: expected at most {bounds[1] - bounds[0]:g}, the width of bounds={bounds}")
+
+
+def ball(images: Tensor, eps: float, bounds: Bounds) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value that each value of the images may take: within eps of it and within `bounds`."""
+    low, high = images - eps, images + eps
+    return (low, high) if bounds is None else (low.clamp(min=bounds[0]), high.clamp(max=bounds[1]))
+
+
+def anywhere(images: Tensor, eps: float, bounds: Bounds, generator: torch.Generator) -> Tensor:
+    """Return uniform points of the balls, pushed back into `bounds`."""
+    shift = 2 * torch.rand(images.shape, generator=generator).to(images) - 1
+    return torch.clamp(images + shift * eps, *ball(images, eps, bounds))
 
 
 @contextmanager

@@ -7,7 +7,17 @@ import torch
 from torch import Tensor
 
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Predict, Tick, batches, check_options, drawing, is_noisy
+from localnoise.sims.attacks.protocol import (
+    Bounds,
+    Predict,
+    Tick,
+    ball,
+    batches,
+    check_inputs,
+    check_options,
+    drawing,
+    is_noisy,
+)
 
 _HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)  # of 10,000 queries
 _AGAIN, _SURE = 10, 5  # a noisy current point is asked again every 10th query; 5 answers make it sure
@@ -28,7 +38,7 @@ class Square:
     Parameters
     ----------
     eps : float
-        Largest change of a pixel, pixels in [0, 1].
+        Largest change of a value, in the units of the data.
     queries : int
         Calls of the predictor per image.
     share : float
@@ -51,54 +61,71 @@ class Square:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the same shape: each image's current point when its queries end, or it is broken."""
+        """Adversarial images of the same shape: each image's current point when its queries end, or it is broken.
+
+        Inputs that are not (T, C, H, W) are taken as one row of values each; a square is a stretch of it.
+        """
+        check_inputs(images, labels, self.eps, bounds)
         out = []
         generator = torch.Generator().manual_seed(seed)
         with drawing(predictor, self.draws), torch.no_grad():
             for x0, y in batches(images, labels, batch, getattr(predictor, "draws", 1)):
-                out.append(self._search(predictor, x0, y, generator))
+                out.append(self._search(predictor, x0, y, bounds, generator))
                 if tick is not None:
                     tick(len(x0))
         return torch.cat(out)
 
-    def _search(self, predictor: Predict, x0: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        sure = _SURE if is_noisy(predictor, x0) else 1
+    def _search(
+        self, predictor: Predict, images: Tensor, y: Tensor, bounds: Bounds, generator: torch.Generator
+    ) -> Tensor:
+        form = images.shape[1:]
+
+        def asked_of(x: Tensor, labels: Tensor) -> Tensor:
+            return margin(predictor(x.reshape(-1, *form)), labels)
+
+        sure = _SURE if is_noisy(predictor, images) else 1
+        x0 = images if images.ndim == 4 else images.flatten(1)[:, None, None]
+        low, high = ball(x0, self.eps, bounds)
         stripes = self._signs((len(x0), x0.shape[1], 1, x0.shape[3]), generator).to(x0)
-        result = (x0 + stripes).clamp(0, 1)
+        result = torch.clamp(x0 + stripes, low, high)
         rows = torch.arange(len(x0), device=x0.device)  # of the images that are not broken yet
-        x, mean, asked = result.clone(), margin(predictor(result), y), torch.ones(len(x0), device=x0.device)
+        x, mean, asked = result.clone(), asked_of(result, y), torch.ones(len(x0), device=x0.device)
         for query in range(1, self.queries):
             going = ~((mean < 0) & (asked >= sure))
             if not going.all():
                 result[rows] = x
-                rows, x, mean, asked, x0, y = (part[going] for part in (rows, x, mean, asked, x0, y))
+                rows, x, mean, asked, low, high, y = (part[going] for part in (rows, x, mean, asked, low, high, y))
                 if not len(rows):
                     break
-            tried = torch.clamp(x + 2 * self._squares(x, query, generator), x0 - self.eps, x0 + self.eps).clamp(0, 1)
+            tried = torch.clamp(x + 2 * self._squares(x, query, generator), low, high)
             again = (mean < 0) | (query % _AGAIN == 0) if sure > 1 else torch.zeros_like(mean, dtype=torch.bool)
             tried = torch.where(again[:, None, None, None], x, tried)
-            answer = margin(predictor(tried), y)
+            answer = asked_of(tried, y)
             mean = torch.where(again, (mean * asked + answer) / (asked + 1), mean)
             asked = asked + again
             better = ~again & (answer < mean)
             x = torch.where(better[:, None, None, None], tried, x)
             mean, asked = torch.where(better, answer, mean), torch.where(better, torch.ones_like(asked), asked)
         result[rows] = x
-        return result
+        return result.reshape(images.shape)
 
     def _squares(self, x: Tensor, query: int, generator: torch.Generator) -> Tensor:
         """+-eps in one square an image and channel, 0 elsewhere."""
         count, channels, height, width = x.shape
         p = self.share / 2 ** bisect_left(_HALVINGS, query * 10_000 / self.queries)
-        side = min(max(round((p * height * width) ** 0.5), 1), height, width)
-        top = torch.randint(height - side + 1, (count, 1), generator=generator)
-        left = torch.randint(width - side + 1, (count, 1), generator=generator)
+        side = max(round((p * height * width) ** 0.5), 1)
+        tall, wide = min(side, height), min(side, width)
+        if height == 1:
+            wide = min(max(round(p * width), 1), width)
+        top = torch.randint(height - tall + 1, (count, 1), generator=generator)
+        left = torch.randint(width - wide + 1, (count, 1), generator=generator)
         down, across = torch.arange(height) - top, torch.arange(width) - left
-        inside = ((down >= 0) & (down < side))[:, :, None] & ((across >= 0) & (across < side))[:, None, :]
+        inside = ((down >= 0) & (down < tall))[:, :, None] & ((across >= 0) & (across < wide))[:, None, :]
         signs: Tensor = self._signs((count, channels, 1, 1), generator)
         squares: Tensor = signs * inside[:, None]
         return squares.to(x)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from localnoise.sims.attacks.protocol import Attack, Predict, Tick
+from localnoise.sims.attacks.protocol import Attack, Bounds, Predict, Tick
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,10 @@ class Transfer:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
         """Adversarial images of the twin; `predictor` is not asked."""
-        return self.attack(self.twin, images, labels, seed=seed, batch=batch, tick=tick)
+        return self.attack(self.twin, images, labels, bounds=bounds, seed=seed, batch=batch, tick=tick)

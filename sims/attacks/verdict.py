@@ -1,4 +1,4 @@
-"""The per-example worst case over several attacks, judged by fresh votes of the deployed predictor."""
+"""The per-example worst case over several attacks: chosen by votes, judged by the deployed predictor asked afresh."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,32 +7,40 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.attacks.protocol import Attack, Predict, batches, check_images, reseed, stream
+from localnoise.sims.attacks.losses import margin
+from localnoise.sims.attacks.protocol import Attack, Bounds, Predict, batches, check_inputs, reseed, stream
 from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.validate import as_count
 
 NOT_RUN = -1
+REVISION = 2  # of how a verdict is reached; 1, until version 0.3: the votes that chose an example judged it, too
 
 
-def wrong_votes(
+def asked(
     predictor: Predict, images: Tensor, labels: Tensor, *, votes: int, seed: int, batch: int = 250
-) -> Tensor:
-    """In how many of `votes` independent evaluations the deployed predictor is wrong, (T,) int64.
+) -> tuple[Tensor, Tensor]:
+    """Wrong answers of the deployed predictor in `votes` evaluations, (T,) int64, and the mean margin, (T,).
 
     The defence's noise starts anew from `seed`: no attack has seen these draws.
     """
     reseed(predictor, stream(seed, "votes"))
-    count = torch.zeros(len(labels), dtype=torch.int64, device=labels.device)
+    wrong = torch.zeros(len(labels), dtype=torch.int64, device=labels.device)
+    margins = torch.zeros(len(labels), device=labels.device)
     with torch.no_grad():
         for _ in range(votes):
-            parts = batches(images, labels, batch, getattr(predictor, "draws", 1))
-            count += torch.cat([(predictor(x).argmax(1) != y).long() for x, y in parts])
-    return count
+            parts = [
+                (logits.argmax(1) != y, margin(logits, y))
+                for x, y in batches(images, labels, batch, getattr(predictor, "draws", 1))
+                for logits in (predictor(x),)
+            ]
+            wrong += torch.cat([missed for missed, _ in parts]).long()
+            margins += torch.cat([own for _, own in parts]) / votes
+    return wrong, margins
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which attack broke which image.
+    """Which example of an image is the worst, and whether the deployed predictor is right about it.
 
     Attributes
     ----------
@@ -41,67 +49,102 @@ class Verdict:
     wrong : dict of str to Tensor
         Wrong votes on each attack's examples, (T,); -1 where an attack was not run.
     votes : int
-        Evaluations of each example. It is broken when more than half of them are wrong.
+        Evaluations of each example.
+    worst : Tensor
+        Which example had most wrong votes, (T,) int64: 0 the clean image, n that of the n-th attack.
+    robust : Tensor
+        Whether the deployed predictor, asked once more with fresh draws, is right about the worst example, (T,) bool.
     """
 
     clean: Tensor
     wrong: dict[str, Tensor]
     votes: int
+    worst: Tensor
+    robust: Tensor
 
     def survives(self, name: str) -> Tensor:
-        """Images (T,) that are right clean and under attack `name`; one that was not attacked counts as right."""
+        """Images (T,) of which at most half of the votes are wrong, clean and under `name`; one not attacked survives.
+
+        For comparing attacks with one another. Over many attacks these votes are no verdict: see `WorstCase`.
+        """
         return self.right & (2 * self.wrong[name] <= self.votes)
 
     @property
     def right(self) -> Tensor:
-        """Images (T,) that the deployed predictor has right unattacked."""
+        """Images (T,) of which at most half of the votes are wrong unattacked."""
         return 2 * self.clean <= self.votes
 
     @property
-    def robust(self) -> Tensor:
-        """Images (T,) that are right and survive every attack."""
-        robust = self.right
-        for name in self.wrong:
-            robust = robust & self.survives(name)
-        return robust
-
-    @property
     def robust_accuracy(self) -> float:
-        """Share of images that survive everything."""
+        """Share of worst examples that the deployed predictor is right about: too high by at most `bias`."""
         return self.robust.double().mean().item()
 
     @property
+    def floor(self) -> float:
+        """Share of right votes on the worst examples, by the votes that chose them: too low (see `WorstCase`)."""
+        return self._right_votes.mean().item()
+
+    @property
+    def bias(self) -> float:
+        """Bound of how much too high `robust_accuracy` is: how far it lies above `floor`; 0 without noise."""
+        return max((self.robust.double() - self._right_votes).mean().item(), 0.0)
+
+    @property
+    def _right_votes(self) -> Tensor:
+        most = torch.stack([self.clean, *self.wrong.values()]).max(0).values
+        return (self.votes - most).double() / self.votes
+
+    @property
     def broken_by(self) -> list[str]:
-        """First attack, in the order of their running, that broke each image; "clean"; or "" for a survivor."""
-        first = ["" if right else "clean" for right in self.right.tolist()]
-        for name in self.wrong:
-            survives = self.survives(name).tolist()
-            first = [by or ("" if well else name) for by, well in zip(first, survives, strict=True)]
-        return first
+        """Whose example each image fell to: an attack's name, "clean", or "" where the predictor is right."""
+        names = ["clean", *self.wrong]
+        return [
+            "" if well else names[number]
+            for well, number in zip(self.robust.tolist(), self.worst.tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorstCase:
-    """Run attacks one after the other; an image is robust if it survives them all (Croce and Hein 2020, section 5).
+    """Run attacks one after the other, choose each image's worst example, and ask the deployed predictor about it.
 
-    An attack never judges its own success: each example is put to the deployed predictor `votes` times, with draws that
-    the attack has not seen, and is broken if most of these predictions are wrong. One evaluation would not do: with A
-    attacks, an image that a vote gets wrong with probability q by its noise alone would be lost with 1 - (1 - q)^A.
+    Let q_a be the probability that the deployed predictor (the mean of K draws), asked once, is wrong about an image's
+    example a: 0 the clean image, 1 .. A the attacks'. What is estimated is the accuracy left by an attacker who picks
+    the best example of every image but not the draws,
+
+        R = mean over images of 1 - max_a q_a.
+
+    Every example gets V votes, evaluations with draws that no attack has seen, w_a ~ Bin(V, q_a) of them wrong.
+
+    *Judged by the votes that chose it*, the worst example looks worse than it is: E max_a w_a / V >= max_a q_a. So
+    `floor` = mean of 1 - max_a w_a / V is too low, by at most sqrt(ln(A + 1) / 2V). An image that is lost as soon as
+    most of one example's votes are wrong is lost by chance with 1 - (1 - b)^(A + 1), b = P(Bin(V, q) > V / 2): seven
+    attacks that do nothing, each answer wrong with q = .2, cost .32 of accuracy at V = 5.
+
+    *Judged afresh*: a* has most wrong votes, of equal ones the lowest mean margin; the predictor is asked once more.
+    `robust_accuracy` has the expectation mean of 1 - E q_a*. Attacks that do nothing cost nothing, one that is far
+    ahead of the others is chosen, and between the two a* may be second best: too high by E[max_a q_a - q_a*], at most
+    sqrt(ln(A + 1) / 2V), too. In expectation
+
+        floor <= R <= robust_accuracy,
+
+    so that `bias`, the distance of the two, bounds what is left, whatever the q_a are. More votes narrow it.
 
     Parameters
     ----------
     attacks : mapping of str to Attack
         In the order of running: the strongest first saves most.
     cascade : bool
-        Attack an image only until it is broken. False: every attack on every image that is right clean, which
-        comparisons between attacks need.
+        Attack an image only until all votes on one of its examples are wrong, which no other example can outdo: it
+        saves work and changes no verdict. False: every attack on every image, but for those that all votes have wrong
+        unattacked; comparisons between attacks need it.
     votes : int
-        Independent evaluations of each example, an odd number.
+        Evaluations of each example that choose the worst, an odd number.
     """
 
     attacks: Mapping[str, Attack] = field(default_factory=dict)
     cascade: bool = True
-    votes: int = 5
+    votes: int = 15
 
     def __post_init__(self) -> None:
         if not self.attacks:
@@ -115,26 +158,36 @@ class WorstCase:
         images: Tensor,
         labels: Tensor,
         *,
+        bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
         stage: Stage | None = None,
     ) -> Verdict:
-        """Attack and judge images (T, 1, 28, 28) in [0, 1] with labels (T,).
+        """Attack and judge images (T, ...) within `bounds`, labels (T,).
 
         Each attack starts from a seed of its own, made of `seed` and its name: an attack's result on a set of images
         depends on no other attack but through the cascade.
         """
-        check_images(images, labels)
-        clean = wrong_votes(predictor, images, labels, votes=self.votes, seed=seed, batch=batch)
-        verdict = Verdict(clean, {}, self.votes)
-        for name, attack in self.attacks.items():
-            rows = (verdict.robust if self.cascade else verdict.right).nonzero()[:, 0]
-            verdict.wrong[name] = torch.full_like(clean, NOT_RUN)
-            if len(rows):
-                own = stream(seed, name)
-                tick = None if stage is None else ticker(stage, name, len(rows))
-                reseed(predictor, own)
-                attacked = attack(predictor, images[rows], labels[rows], seed=own, batch=batch, tick=tick)
-                found = wrong_votes(predictor, attacked, labels[rows], votes=self.votes, seed=own, batch=batch)
-                verdict.wrong[name][rows] = found
-        return verdict
+        check_inputs(images, labels, max(attack.eps for attack in self.attacks.values()), bounds)
+        clean, lowest = asked(predictor, images, labels, votes=self.votes, seed=seed, batch=batch)
+        examples, most, worst = images.clone(), clean.clone(), torch.zeros_like(clean)
+        wrong: dict[str, Tensor] = {}
+        for number, (name, attack) in enumerate(self.attacks.items(), 1):
+            undecided = most < self.votes
+            rows = (undecided if self.cascade else clean < self.votes).nonzero()[:, 0]
+            wrong[name] = torch.full_like(clean, NOT_RUN)
+            if not len(rows):
+                continue
+            own = stream(seed, name)
+            tick = None if stage is None else ticker(stage, name, len(rows))
+            reseed(predictor, own)
+            tried = attack(predictor, images[rows], labels[rows], bounds=bounds, seed=own, batch=batch, tick=tick)
+            count, margins = asked(predictor, tried, labels[rows], votes=self.votes, seed=own, batch=batch)
+            wrong[name][rows] = count
+            worse = (count > most[rows]) | ((count == most[rows]) & (margins < lowest[rows]))
+            worse &= undecided[rows]
+            taken = rows[worse]
+            examples[taken], most[taken], lowest[taken] = tried[worse], count[worse], margins[worse]
+            worst[taken] = number
+        again, _ = asked(predictor, examples, labels, votes=1, seed=stream(seed, "verdict"), batch=batch)
+        return Verdict(clean, wrong, self.votes, worst, again == 0)

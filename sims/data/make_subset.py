@@ -8,13 +8,13 @@ first 10 k images are balanced, too. A rerun gives the same arrays everywhere, a
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from localnoise.errors import DataError, LocalnoiseError
+from localnoise.files import write_bytes
 from localnoise.sims.data import idx, sources
 from localnoise.sims.data.dataset import CLASS_NAMES, Dataset
 from localnoise.sims.data.draw import Indices, per_class, permutation
@@ -33,16 +33,13 @@ def draw(labels: Bytes, count: int, seed: int = SEED) -> Indices:
 
 def make(full: Dataset, out: Path) -> None:
     """Write the four IDX files of the subset of `full` into the directory `out`, each under a temporary name first."""
-    out.mkdir(parents=True, exist_ok=True)
     for part, count in COUNTS.items():
         images, labels = getattr(full, f"{part}_images"), getattr(full, f"{part}_labels")
         chosen = draw(labels, count)
         arrays: dict[idx.Kind, Bytes] = {"images": images[chosen], "labels": labels[chosen]}
         for kind, array in arrays.items():
             path = out / f"{sources.PARTS[part]}-{sources.STEMS[kind]}.gz"
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(idx.encode(array))
-            os.replace(partial, path)
+            write_bytes(path, idx.encode(array))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import choose
+from localnoise.files import write_figure
 from localnoise.sims.data.idx import SIDE
 
 _DPI = 300
@@ -77,10 +78,7 @@ def image_rows(
         axes.plot([x, x], [tops[first] - 0.5, end - 0.5], color="black", linewidth=0.8, clip_on=False, scalex=False)
         axes.text(x - 4, (tops[first] + end - 1) / 2, name, rotation=90, ha="right", va="center", fontsize=8)
         first += count
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    figure.savefig(partial)
-    os.replace(partial, path)
+    write_figure(figure, path)
 
 
 def starts(groups: Sequence[int]) -> list[int]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.defences.lesson import Lesson, noiseless, teach
 
 ATTACK = PGD(eps=0.1, steps=7, draws=1)  # step eps / 4, random start; the network has no noise: one draw
@@ -30,8 +31,8 @@ def adversarial(
     ratio : float
         In (0, 1].
     attack : callable
-        (logits, images, labels, seed=...) -> attacked images, such as `PGD`. Its gradients go through the frozen
-        layers too.
+        (logits, images, labels, bounds=(0, 1), seed=...) -> attacked images, such as `PGD`. Its gradients go through
+        the frozen layers too.
     whole : bool
         Train all layers from scratch, as the paper does; a frozen front that was trained on clean images stays as easy
         to attack as it is.
@@ -57,7 +58,7 @@ def adversarial(
     def altered(x: Tensor, y: Tensor) -> Tensor:
         count = math.ceil(ratio * len(x))
         x = x.clone()
-        x[:count] = attack(logits, x[:count], y[:count], seed=int(rng.integers(2**63)))
+        x[:count] = attack(logits, x[:count], y[:count], bounds=PIXELS, seed=int(rng.integers(2**63)))
         return x
 
     teach(lesson, front, back, whole, altered=altered)

@@ -10,6 +10,7 @@ from torch import Tensor
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.defences.lesson import Lesson
 from localnoise.sims.experiments import training
 from localnoise.validate import as_count
@@ -47,7 +48,7 @@ def select(
         At least one; the first of equals wins.
     lesson : Lesson
     attack : callable
-        (predictor, images, labels, seed=...) -> attacked images.
+        (predictor, images, labels, bounds=(0, 1), seed=...) -> attacked images.
     held : int
         1 .. T - 1.
     loss : float
@@ -68,7 +69,7 @@ def select(
     trials = []
     for value in values:
         predictor = train(kept, value)
-        attacked = attack(predictor, images, labels, seed=lesson.seed)
+        attacked = attack(predictor, images, labels, bounds=PIXELS, seed=lesson.seed)
         clean, robust = (training.accuracy_per_image(predictor, x, labels) for x in (images, attacked))
         trials.append(Trial(value, float(clean.double().mean()), float(robust.double().mean())))
     floor = max(trial.clean for trial in trials) - loss

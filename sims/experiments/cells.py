@@ -6,6 +6,8 @@ from typing import Any
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.arms import ARMS, named
+from localnoise.sims.attacks.verdict import REVISION
+from localnoise.sims.experiments.names import WORST
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
@@ -41,7 +43,9 @@ class Cell:
     def config(self, settings: Settings) -> dict[str, Any]:
         """Everything that the cell's result depends on, as plain values: its key in the records."""
         revision = ARMS[self.arm].revision
-        return {**plain(self), **plain(settings), **({"revision": revision} if revision > 1 else {})}
+        said = {**plain(self), **plain(settings), **({"revision": revision} if revision > 1 else {})}
+        judged = any(threat.name == WORST for threat in self.threats)  # which the records of version 0.3 do not say
+        return said | ({"verdict": REVISION} if judged else {})
 
     def provenance(self) -> dict[str, Any]:
         """What a grid's file says of where it was learned."""

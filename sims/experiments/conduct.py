@@ -1,38 +1,70 @@
-"""Carry an experiment out: run what is missing, keep records and grids, say how long it took."""
+"""Carry an experiment out: run what is missing, keep records and grids, say how long it took, report."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from localnoise import Bank, UnitGrid
+from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid
-from localnoise.sims.console import console
+from localnoise.sims.console import console, show
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.pool import run
+from localnoise.sims.experiments.rehearsal import rehearse
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.reports.records import Record, RecordFile
+from localnoise.sims.reports.commands import Report, remade
+from localnoise.sims.reports.records import Record, RecordFile, key
+
+_LONG = 160  # characters of a file's name that are kept: file systems take 255 bytes
 
 
 def conduct(
     cells: list[Cell],
     settings: Settings,
     out: Path,
+    report: Report,
     *,
     data_dir: Path | None,
     jobs: int,
     mix: bool = False,
     grids: str = "grids",
-) -> list[Record]:
-    """Return the records of `cells`, of which those that `out`/record.h5 lacks are run first.
+) -> None:
+    """Run the cells that `out`/record.h5 lacks, then write the report of all of them into `out`.
+
+    The report is tried on invented results first: hours of cells never end in an error of a figure.
 
     grids : folder in `out` for the grids that cells learned.
+
+    Raises
+    ------
+    ArgumentError
+        There is no cell: no arm can learn from what is given.
+    MixedRecordsError
+        The file holds records of other data, or that other code wrote; of the latter only without `mix`.
     """
+    if not cells:
+        raise ArgumentError("nothing to run: no arm can learn from these sources or meet these threats; name others")
+    configs = [cell.config(settings) for cell in cells]
     began, records = perf_counter(), RecordFile(out / "record.h5")
+    if not mix:
+        records.refuse_to_mix(settings.fingerprint)
+    if not records.done().issuperset(map(key, configs)):
+        rehearse(report, cells, settings)
     keep = partial(keep_grid, out / grids)
-    fresh = run(cells, settings, records, out, data_dir=data_dir, keep=keep, jobs=jobs, mix=mix)
+    remade.keep(report, configs, out)
+    fresh = run(cells, settings, records, out, data_dir=data_dir, keep=keep, jobs=jobs)
     console.print(f"{fresh} of {len(cells)} cells run in {perf_counter() - began:.0f} s, all in {records.path}")
-    return records.of(cell.config(settings) for cell in cells)
+    publish(report, records.of(configs), out)
+
+
+def publish(report: Report, records: list[Record], out: Path) -> None:
+    """Show a report, and write its files into `out`."""
+    for part in report.show(records):
+        show(part)
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f"{out}: {', '.join(report.write(records, out))}")
 
 
 def keep_grid(folder: Path, cell: Cell, noise: Any) -> None:
@@ -43,4 +75,9 @@ def keep_grid(folder: Path, cell: Cell, noise: Any) -> None:
         if isinstance(member, (UnitGrid, ChipGrid)):
             turn = f"-{index}" if len(members) > 1 else ""
             member.provenance = cell.provenance() | {"member": index}
-            member.save(folder / f"grid-{names}-{cell.arm}{turn}-seed{cell.seed}.h5", state=False)
+            member.save(folder / f"{_short(f'grid-{names}-{cell.arm}{turn}')}-seed{cell.seed}.h5", state=False)
+
+
+def _short(name: str) -> str:
+    """A name that file systems take: the end of a long one becomes a hash."""
+    return name if len(name) <= _LONG else f"{name[:_LONG]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"

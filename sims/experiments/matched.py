@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError
 from localnoise.sims.arms import named as find_arm
-from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.attacks import EPS
 from localnoise.sims.experiments.budget import Budget
 from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.names import CLEAN, WORST, as_name
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.modifications import MODIFICATIONS
@@ -43,26 +44,26 @@ def variances_of(text: str) -> list[float]:
 
 
 def threat(text: str, images: int, attacked: int) -> Threat:
-    """Threat from "NAME" or "NAME@LEVEL", on `images` test images; `attacked` where each is dear."""
+    """Threat from "NAME" or "NAME@LEVEL", on `images` test images; `attacked` where each is expensive."""
     name, level = named(text)
-    choose("threat", name, ("clean", *MODIFICATIONS, *ATTACKS, "adaptive"))
-    if name in MODIFICATIONS or name == "clean":
+    as_name("threat", name, CLEAN, WORST)
+    if name in MODIFICATIONS or name == CLEAN:
         standard = MODIFICATIONS[name].level if name in MODIFICATIONS else 0.0
         return Threat(name=name, level=standard if level is None else level, images=images)
-    return Threat(name=name, level=0.1 if level is None else level, images=attacked if name == "adaptive" else images)
+    return Threat(name=name, level=EPS if level is None else level, images=attacked if name == WORST else images)
 
 
 def matched(seeds: Iterable[int], arms: Iterable[str], threats: Iterable[Threat], attack: str = "pgd") -> list[Cell]:
     """Cells in which each network learned from what it is tested against; and each is tested clean.
 
-    attack : the source that stands for the threat "adaptive", which is many attacks.
+    attack : the source that a net learns from which is tested against "adaptive", which is many attacks.
     """
-    wanted, out = [one for one in threats if one.name != "clean"], []
+    wanted, out = [one for one in threats if one.name != CLEAN], []
     clean = max((one.images for one in wanted), default=1)
     for seed in seeds:
         for one in wanted:
-            source = Source.default(attack if one.name == "adaptive" else one.name, one.level)
-            out += trained_on(seed, (source,), arms, [Threat(name="clean", level=0.0, images=clean), one])
+            source = Source.default(attack if one.name == WORST else one.name, one.level)
+            out += trained_on(seed, (source,), arms, [Threat(name=CLEAN, level=0.0, images=clean), one])
     return list(dict.fromkeys(out))
 
 
@@ -73,7 +74,7 @@ def own_threats(sources: str, arms: Iterable[str], plan: Budget) -> tuple[list[C
         source = Source.default(*named(text)).of(plan.displaced)
         learned.append(source)
         own = Threat(name=source.name, level=source.level, images=plan.images)
-        against = [Threat(name="clean", level=0.0, images=plan.images), own]
+        against = [Threat(name=CLEAN, level=0.0, images=plan.images), own]
         for seed in range(plan.seeds):
             cells += trained_on(seed, (source,), names, against)
     return sorted(dict.fromkeys(cells), key=lambda cell: cell.seed), learned

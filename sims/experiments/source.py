@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError
 from localnoise.sims.attacks import ATTACKS, EPS
+from localnoise.sims.experiments.names import as_name, check_level
 from localnoise.sims.modifications import MODIFICATIONS
 from localnoise.sims.reports.plain import LATER
 
@@ -34,11 +35,10 @@ class Source:
     images: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
-        choose("source", self.name, (*MODIFICATIONS, *ATTACKS, DRIFT))
+        as_name("source", self.name, DRIFT)
         if self.images is not None and (self.name not in MODIFICATIONS or self.images < 1):
             raise ArgumentError(f"images={self.images!r}: expected None, or of a modification a whole number >= 1")
-        if self.name in MODIFICATIONS:
-            MODIFICATIONS[self.name].checked(self.level)
+        check_level(self.name, self.level)
 
     @property
     def moved(self) -> tuple[str, float, int | None]:
@@ -48,7 +48,7 @@ class Source:
     @classmethod
     def default(cls, name: str, level: float | None = None) -> "Source":
         """The trace, and by default the level, that the README's tables use."""
-        choose("source", name, (*MODIFICATIONS, *ATTACKS, DRIFT))
+        as_name("source", name, DRIFT)
         if name == DRIFT:
             return cls(name=name, level=1.0 if level is None else level, trace=0.5)
         if name in ATTACKS:

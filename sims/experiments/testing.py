@@ -7,8 +7,10 @@ from torch import Tensor
 
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS, Report
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.names import CLEAN, WORST
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import DRIFT
 from localnoise.sims.experiments.stage import Stage, ticker
@@ -37,7 +39,7 @@ class Examiner:
         """`accuracy.NAME` and `correct.NAME` (T,) uint8 for each threat; by default for clean and sources."""
         images = len(self.bench.test[1])
         threats = cell.threats or (
-            Threat(name="clean", level=0, images=images),
+            Threat(name=CLEAN, level=0, images=images),
             *(
                 Threat(name=s.name, level=s.level, images=self.settings.attacked_test if s.name in ATTACKS else images)
                 for s in cell.sources
@@ -49,7 +51,7 @@ class Examiner:
             name = threat.label if cell.threats else threat.name
             if cell.threats:
                 predictor.noise.reseed(cell.seed)  # a result depends on no earlier test
-            if threat.name == "adaptive":
+            if threat.name == WORST:
                 report = self._adaptive(threat, predictor)
                 hit = report.verdict.robust.byte()
                 values |= {f"adaptive.{key}": value for key, value in report.evidence().items()}
@@ -61,20 +63,28 @@ class Examiner:
     def _adaptive(self, threat: Threat, predictor: Predictor) -> Report:
         images, labels = (part[: threat.images] for part in self.bench.test)
         attack = replace(self.settings.adaptive, eps=threat.level)
-        return attack(predictor, images, labels, twin=self.bench.network, seed=self.bench.seed, stage=self.stage)
+        return attack(
+            predictor,
+            images,
+            labels,
+            twin=self.bench.network,
+            bounds=PIXELS,
+            seed=self.bench.seed,
+            stage=self.stage,
+        )
 
     def _correct(self, threat: Threat, predictor: Predictor) -> Tensor:
         images, labels = (part[: threat.images] for part in self.bench.test)
         tick = ticker(self.stage, f"test: {threat.label}", len(labels))
         if threat.name in ATTACKS:
             attack = ATTACKS[threat.name](self.settings.attack, threat.level)
-            images = attack(predictor, images, labels, seed=self.bench.seed, tick=tick)
+            images = attack(predictor, images, labels, bounds=PIXELS, seed=self.bench.seed, tick=tick)
             return training.accuracy_per_image(predictor, images, labels)
         return training.correct_from(predictor, self._activations(threat, predictor), labels)
 
     def _activations(self, threat: Threat, predictor: Predictor) -> Tensor:
         """Activations of the clean or modified test images, before the noise."""
-        clean, front = threat.name == "clean", predictor.front
+        clean, front = threat.name == CLEAN, predictor.front
         if clean and front is self.bench.network.front:
             return self.bench.h_test[: threat.images]
         if not clean and threat not in self._moved:

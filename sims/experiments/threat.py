@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from localnoise.errors import ArgumentError, choose
-from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.modifications import MODIFICATIONS
+from localnoise.errors import ArgumentError
+from localnoise.sims.experiments.names import CLEAN, WORST, as_name, check_level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +13,8 @@ class Threat:
     Attributes
     ----------
     name : str
-        "clean", a modification, an attack, or "adaptive": the worst case over all attacks that know the noise.
+        "clean", a modification, an attack, or "adaptive": the worst case, image by image, over the attacks of an
+        attacker who knows the noise.
     level : float
         The modification's level, or the attack's eps; 0 for "clean".
     images : int
@@ -26,9 +26,8 @@ class Threat:
     images: int
 
     def __post_init__(self) -> None:
-        choose("threat", self.name, ("clean", *MODIFICATIONS, *ATTACKS, "adaptive"))
-        if self.name in MODIFICATIONS:
-            MODIFICATIONS[self.name].checked(self.level)
+        as_name("threat", self.name, CLEAN, WORST)
+        check_level(self.name, self.level)
         if self.images < 1:
             raise ArgumentError(f"images={self.images!r}: expected a whole number >= 1")
 

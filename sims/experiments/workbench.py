@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from localnoise.files import written_aside
+from localnoise.files import write_bytes
 from localnoise.sims import displacements, modifications, networks
 from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.data import Dataset
-from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.data.tensors import PIXELS, to_tensor
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.source import DRIFT, Source
 
@@ -72,8 +73,9 @@ class Workbench:
         if not self.base_path.exists():
             network = self._fresh()
             training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
-            with written_aside(self.base_path) as aside:
-                torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, aside)
+            held = BytesIO()
+            torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, held)
+            write_bytes(self.base_path, held.getbuffer())
 
     @cached_property
     def network(self) -> networks.Network:
@@ -110,7 +112,7 @@ class Workbench:
         if source.name in ATTACKS:
             few = slice(self.attacked_train)
             attack = ATTACKS[source.name](self.attack, source.level)
-            return attack(self.network, images[few], labels[few], seed=self.seed, tick=tick)
+            return attack(self.network, images[few], labels[few], bounds=PIXELS, seed=self.seed, tick=tick)
         seed = self._stream(_TRAIN, draw)
         if source.name == DRIFT:
             return displacements.drift(images, source.level, seed, frames=2)[:, 1]

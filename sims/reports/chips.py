@@ -87,7 +87,7 @@ def wires_figure(table: Table, arms: Mapping[str, Sequence[str]], chips: Mapping
                 axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
                 axes.xaxis.set_minor_formatter(NullFormatter())
-        most = 4 * max(row.bytes_per_unit for row in table.values() if "links" in row.facts)
+        most = 4 * max((row.bytes_per_unit for row in table.values() if "links" in row.facts), default=0.0)
         shown = {name: room for name, room in chips.items() if room < most}  # far beyond, a chip sets no limit here
         for index, (name, room) in enumerate(shown.items()):
             panels[2].axvline(room, color=_HUES[2 + index % 5], lw=1, ls=":", label=name)

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports import retained
-from localnoise.sims.reports.comparison import Outcome, Place, seed_means
-from localnoise.sims.reports.intervals import Estimate, over_seeds
+from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
+from localnoise.sims.reports.intervals import CLEAN, Estimate, over_seeds
 from localnoise.sims.reports.tables import share
 
 _MANY = 6  # threats, beyond which each has a row instead of a column
@@ -109,12 +109,17 @@ def _cell(table: Comparison, arm: str, row: str) -> str:
 
 def footnote(table: Comparison) -> str:
     """What the numbers are, how many images, and which evaluations are unreliable, and why."""
-    found = [entry for arm in table.arms for threat in table.threats if (entry := table.entry(arm, threat))]
+    shown = ["clean", *table.threats]
+    found = [entry for arm in table.arms for threat in shown if (entry := table.entry(arm, threat))]
     if not found:
         return "No cell is done."
     seeds, images = max(len(e.correct) for e in found), sorted({e.accuracy.images for e in found})
     method = f"Student's t over {seeds} seeds" if seeds > 1 else "Wilson over images, one seed"
     lines = [f"± is the 95 % interval ({method}); n = {', '.join(f'{n:,}' for n in images)} images a seed."]
+    if "clean" in table.rows:
+        lines.append(CLEAN)
+    wanted = table.outcomes.items()
+    lines += attacks_run({place: own for place, own in wanted if place[0] in table.arms and place[2] in table.threats})
     for arm in table.arms:
         for threat in table.threats:
             for seed, reason in (table.entry(arm, threat) or Outcome(0, 0)).unreliable.items():

@@ -1,13 +1,15 @@
 """From records of comparisons to estimates: one entry for each arm, what it learned from, and what it was tested on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.intervals import Estimate, difference, over_seeds
+from localnoise.sims.reports.protocols import ran
 from localnoise.sims.reports.records import Record
 
 Place = tuple[str, str, str]  # (arm, learned from, tested on)
@@ -28,6 +30,8 @@ class Outcome:
         Why a seed's evaluation failed its checks; empty if all held.
     extra : dict of int to dict
         Whatever else a record says, by seed.
+    ran : str
+        Which attacks the threat stands for; "" for none.
     """
 
     parameters: int
@@ -35,6 +39,16 @@ class Outcome:
     correct: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict)
     unreliable: dict[int, str] = field(default_factory=dict)
     extra: dict[int, dict[str, Any]] = field(default_factory=dict)
+    ran: str = ""
+
+    @property
+    def bias(self) -> float | None:
+        """By how much, at most, the accuracy is too high for the choice of each image's worst example; None: unknown.
+
+        The mean over seeds; the records of version 0.3, whose verdicts are too low instead, do not say.
+        """
+        found = [values["adaptive.bias"] for values in self.extra.values() if "adaptive.bias" in values]
+        return float(np.mean(found)) if found else None
 
     @property
     def accuracy(self) -> Estimate:
@@ -77,13 +91,30 @@ def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
         label = one["name"] if one["name"] == "clean" else f"{one['name']}@{one['level']:g}"
         place = (config["arm"], learned(config), label)
         size = (int(results["parameters"]), float(results["bytes_per_unit"]))
-        outcome = found.setdefault(place, Outcome(*size))
+        outcome = found.setdefault(place, Outcome(*size, ran=ran(one, config)))
         seed = config["seed"]
         outcome.correct[seed] = results[f"correct.{label}"]
         if reason := results.get("adaptive.unreliable"):
             outcome.unreliable[seed] = reason
         outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(("adaptive.", "noise."))}
     return found
+
+
+def attacks_run(found: Mapping[Place, Outcome]) -> list[str]:
+    """Lines on the attacks that were run: what each label stands for, and what is left of each verdict's bias."""
+    labels: dict[str, dict[str, None]] = {}
+    bounds: dict[str, dict[str, float]] = {}
+    for (arm, _, tested), one in found.items():
+        if one.ran:
+            labels.setdefault(one.ran, {})[tested] = None
+        if one.bias is not None:  # of several nets of an arm the largest
+            own = bounds.setdefault(tested, {})
+            own[arm] = max(one.bias, own.get(arm, 0.0))
+    lines = [f"{', '.join(several)}: {said}." for said, several in labels.items()]
+    for tested, own in bounds.items():
+        each = [f"{bound:.3f}".removeprefix("0") + f" ({ARMS[arm].label})" for arm, bound in own.items()]
+        lines.append(f"{tested} is too high, for that choice, by at most {', '.join(each)}.")
+    return lines
 
 
 def learned(config: dict[str, Any]) -> str:

@@ -96,7 +96,7 @@ def markdown(table: dict[tuple[str, str], Row], labels: dict[str, str], columns:
         shares = [row.kept.share.mean for row in own if row and row.kept and row.kept.share]
         cells.append(share(sum(shares) / len(shares)) if shares else "")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    seeds = max(row.accuracy.seeds for row in table.values())
+    seeds = max((row.accuracy.seeds for row in table.values()), default=0)
     images = sorted({row.accuracy.images for row in table.values()})
     note = f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."
     return "\n".join([*lines, "", f"{note} Facts of the noise are those of the first source."])

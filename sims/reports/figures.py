@@ -1,17 +1,19 @@
 """Figures for print: colour-blind-safe (Okabe and Ito 2008), labelled axes, legends outside the data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from localnoise.files import written_aside
+from localnoise.files import write_figure
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.comparing import Comparison
+from localnoise.sims.reports.intervals import Estimate
 from localnoise.sims.reports.side_by_side import Row
 from localnoise.sims.reports.summary import Summary
 from localnoise.sims.reports.tables import words
@@ -39,6 +41,34 @@ COLOURS = {
     "bank-8": "#117733",
     "augmentation": "#CC79A7",
 }
+HUES = tuple(dict.fromkeys(COLOURS.values()))
+LINES = {"-": "—", ":": "···", "--": "- -", "-.": "-·-"}  # and how a legend writes them
+MARKERS = {True: "sDP*", False: "o^vX"}  # of central arms, and of local ones
+
+
+class Look(NamedTuple):
+    """How an arm is drawn."""
+
+    colour: str
+    marker: str
+
+
+def looks(arms: Sequence[str]) -> dict[str, Look]:
+    """Return a look for any arms, the same for the same arms: each its own, as long as colours and markers last.
+
+    An arm that has a colour keeps it; the others share out what these leave, then come further markers.
+    """
+    fixed = {arm: COLOURS[arm] for arm in arms if arm in COLOURS}
+    left = [hue for hue in HUES if hue not in fixed.values()] or HUES
+    found: dict[str, Look] = {}
+    for arm in sorted(dict.fromkeys(arms), key=lambda name: name not in fixed):
+        marks = MARKERS[ARMS[arm].central]
+        own = [Look(fixed[arm], mark) for mark in marks] if arm in fixed else []
+        free = (Look(hue, mark) for mark, hue in product(marks, left))
+        more = (Look(hue, mark) for mark, hue in product(marks, HUES))
+        all_of_them = [*own, *free, *more]
+        found[arm] = next((look for look in all_of_them if look not in found.values()), all_of_them[0])
+    return found
 
 
 @contextmanager
@@ -47,8 +77,13 @@ def drawn(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size)
         yield figure
-        with written_aside(path) as aside:
-            figure.savefig(aside)
+        write_figure(figure, path)
+
+
+def legend(figure: Figure, title: str | None = None, where: str = "outside right center") -> Any:
+    """Draw a legend beside the data, of what the first axes name; None where they name nothing."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    return figure.legend(handles, labels, loc=where, frameon=False, title=title) if handles else None
 
 
 def accuracies(summary: Summary, path: Path, title: str) -> None:
@@ -56,16 +91,16 @@ def accuracies(summary: Summary, path: Path, title: str) -> None:
     columns = [*summary.sources, "clean"]
     with drawn(path, (2.2 + 1.3 * len(columns), 3.6)) as figure:
         axes = figure.subplots()
-        shift = np.linspace(-0.32, 0.32, len(summary.arms))
+        shift, look = np.linspace(-0.32, 0.32, len(summary.arms)), looks(summary.arms)
         for arm, dx in zip(summary.arms, shift, strict=True):
             points = [(x, e) for x, source in enumerate(columns) if (e := _point(summary, arm, source))]
             axes.errorbar(
                 [x + dx for x, _ in points],
                 [e.mean for _, e in points],
                 yerr=[[e.mean - e.low for _, e in points], [e.high - e.mean for _, e in points]],
-                fmt="s" if ARMS[arm].central else "o",
+                fmt=look[arm].marker,
                 markersize=5,
-                color=COLOURS[arm],
+                color=look[arm].colour,
                 markeredgecolor="#333333",
                 markeredgewidth=0.5,
                 elinewidth=1.2,
@@ -74,16 +109,15 @@ def accuracies(summary: Summary, path: Path, title: str) -> None:
         axes.set_xticks(range(len(columns)), [words(column) for column in columns])
         axes.grid(visible=False, axis="x")
         axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
-        figure.legend(loc="outside right center", frameon=False, title="■ central   ● local")
+        legend(figure, "■ central   ● local")
 
 
-def _point(summary: Summary, arm: str, source: str) -> Any:
-    """The arm's accuracy on a source; for clean images, of the net that has the widest interval over the sources."""
-    if source != "clean":
-        entry = summary.entries.get((arm, source, source))
-        return entry.accuracy if entry else None
-    own = [e.clean for s in summary.sources if (e := summary.entries.get((arm, s, s)))]
-    return sorted(own, key=lambda e: e.mean)[len(own) // 2] if own else None
+def _point(summary: Summary, arm: str, source: str) -> Estimate | None:
+    """The arm's accuracy on a source, or on clean images."""
+    if source == "clean":
+        return summary.clean.get(arm)
+    entry = summary.entries.get((arm, source, source))
+    return entry.accuracy if entry else None
 
 
 def threats(table: Comparison, path: Path, title: str) -> None:
@@ -91,7 +125,7 @@ def threats(table: Comparison, path: Path, title: str) -> None:
     with drawn(path, (2.8 + 1.1 * len(table.threats), 3.8)) as figure:
         axes = figure.subplots()
         shift = np.linspace(-0.34, 0.34, len(table.arms)) if len(table.arms) > 1 else [0.0]
-        hues = colours(table.arms)
+        look = looks(table.arms)
         for arm, dx in zip(table.arms, shift, strict=True):
             found = [(x + dx, e) for x, t in enumerate(table.threats) if (e := table.entry(arm, t))]
             for x, entry in found:
@@ -100,10 +134,10 @@ def threats(table: Comparison, path: Path, title: str) -> None:
                     [x],
                     [own.mean],
                     yerr=[[own.mean - own.low], [own.high - own.mean]],
-                    fmt="s" if ARMS[arm].central else "o",
+                    fmt=look[arm].marker,
                     markersize=5,
-                    color=hues[arm],
-                    markerfacecolor=hues[arm] if sound else "white",
+                    color=look[arm].colour,
+                    markerfacecolor=look[arm].colour if sound else "white",
                     markeredgecolor="#333333",
                     markeredgewidth=0.5,
                     elinewidth=1.2,
@@ -112,7 +146,7 @@ def threats(table: Comparison, path: Path, title: str) -> None:
         axes.set_xticks(range(len(table.threats)), [t.replace("_", " ").replace("@", "\n") for t in table.threats])
         axes.grid(visible=False, axis="x")
         axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
-        figure.legend(loc="outside right center", frameon=False, title="■ central   ● local")
+        legend(figure, "■ central   ● local")
 
 
 def strengths(rows: list[Row], path: Path, title: str) -> None:
@@ -121,52 +155,51 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
     wide = min(3, len(sources))
     high = -(-len(sources) // wide)
     with drawn(path, (2.6 * wide + 1.6, 2.2 * high + 0.6)) as figure:
-        panels = figure.subplots(high, wide, squeeze=False, sharey=True).flat
+        panels = figure.subplots(high, wide, squeeze=False, sharey=True).ravel()
         arms = list(dict.fromkeys(row.arm for row in rows))
-        hues = colours(arms)
+        look, lines = looks(arms), dict(zip(sorted({row.trace for row in rows}, reverse=True), cycle(LINES)))
         for axes, source in zip(panels, sources, strict=False):
             for arm in arms:
-                for trace, line in ((2.0, "-"), (0.5, ":")):
+                for trace, line in lines.items():
                     own = [r for r in rows if (r.source, r.arm, r.trace) == (source, arm, trace)]
+                    if not own:
+                        continue
                     spread = [r.measured.half_width for r in own]
-                    place, label = [r.level for r in own], ARMS[arm].label if trace == 2 else None
-                    mean = [r.measured.mean for r in own]
-                    axes.errorbar(place, mean, spread, ls=line, marker="o", ms=4, c=hues[arm], label=label)
+                    place, mean = [r.level for r in own], [r.measured.mean for r in own]
+                    colour, marker = look[arm]
+                    label = ARMS[arm].label
+                    axes.errorbar(place, mean, spread, ls=line, marker=marker, ms=4, c=colour, label=label)
                     told = [r for r in own if r.stated is not None]
                     means = [r.stated.mean for r in told if r.stated]
-                    axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=hues[arm])
+                    axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=colour)
             axes.set(title=words(source.removeprefix("art-")), ylim=(0, 1))
-        for axes in list(panels)[len(sources) :]:
+        for axes in panels[len(sources) :]:
             axes.set_visible(False)
         figure.supxlabel("strength (eps of an attack; severity or scale of a modification)", fontsize=9)
         figure.supylabel("accuracy (share of images right)", fontsize=9)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside right center", frameon=False, title=f"{title}\n— trace 2  ··· 0.5\n◇ stated"
-        )
-
-
-def colours(arms: list[str]) -> dict[str, str]:
-    """Each arm's own colour; those without one share out what the others leave."""
-    own = {arm: COLOURS[arm] for arm in arms if arm in COLOURS}
-    left = [hue for hue in dict.fromkeys(COLOURS.values()) if hue not in own.values()] or list(COLOURS.values())
-    others = [arm for arm in arms if arm not in COLOURS]
-    return own | {arm: left[index % len(left)] for index, arm in enumerate(others)}
+        said = "  ".join(f"{LINES[line]} trace {trace:g}" for trace, line in lines.items())
+        shown: dict[str, Any] = {}
+        for axes in panels:
+            for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+                shown.setdefault(name, handle)
+        names = [ARMS[arm].label for arm in arms]
+        figure.legend([shown[name] for name in names], names, loc="outside right center", frameon=False,
+                      title=f"{title}\n{said}\n◇ stated")  # fmt: skip
 
 
 def retentions(summary: Summary, path: Path, title: str) -> None:
     """Retention of the central gain against bytes per unit, one line a source."""
-    marks = "osD^vP"
     local = [arm for arm in summary.arms if not ARMS[arm].central or arm == "full"]
+    dress = cycle(Look(hue, mark) for mark, hue in product("osD^vP", HUES[2:]))
     with drawn(path, (6.4, 3.4)) as figure:
         axes = figure.subplots()
-        for index, source in enumerate(summary.sources):
+        for source, (colour, mark) in zip(summary.sources, dress, strict=False):
             found = [(arm, e) for arm in local if (e := summary.entries.get((arm, source, source))) and e.retention]
             axes.plot(
                 [e.bytes_per_unit for _, e in found],
                 [e.retention.mean for _, e in found if e.retention],
-                marks[index % len(marks)],
-                color=list(COLOURS.values())[2 + index],
+                mark,
+                color=colour,
                 markeredgecolor="#333333",
                 markeredgewidth=0.5,
                 label=words(source),
@@ -174,4 +207,4 @@ def retentions(summary: Summary, path: Path, title: str) -> None:
         axes.axhline(1, color="#333333", linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
         axes.set(xlabel="parameters (bytes per unit)", ylabel="retention of the central gain", title=title)
-        figure.legend(loc="outside right center", frameon=False)
+        legend(figure)

@@ -2,6 +2,7 @@
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid
@@ -39,7 +40,7 @@ def _limits(found: Fit) -> Table:
     table.add_column("verdict")
     colours = {"fits": "green", "exceeds": "bold red", "unknown": "yellow"}
     for *cells, verdict in found.table:
-        table.add_row(*cells, f"[{colours[verdict]}]{verdict}[/]")
+        table.add_row(*cells, Text(verdict, colours[verdict]))
     return table
 
 

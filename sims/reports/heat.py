@@ -160,5 +160,5 @@ def _name(label: str) -> str:
 
 
 def _words(label: str) -> str:
-    name, _, level = label.removeprefix("art-").partition("@")
+    name, _, level = label.partition("@")
     return f"{words(name)} {level}".strip()

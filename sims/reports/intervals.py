@@ -16,6 +16,17 @@ _T = (
 )  # fmt: skip
 _Z = 1.959964
 
+CLEAN = (
+    "Clean: the same nets on the unmodified test images; of an arm that has a net for each column, the mean over its "
+    "nets, seed by seed."
+)
+RETENTION = (
+    "Retention R, the share of the central gain: R = (arm - none) / (full - none), each the mean over the S seeds that "
+    "the three share: a ratio of means, not a mean of ratios. ± is t s / sqrt(S) (delta method), t Student's 97.5 % "
+    "point with S - 1 degrees of freedom, s the SD over seeds of [(arm - none) - R (full - none)] / mean (full - none)."
+)
+"""How tables' numbers are estimated: what stands below them."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -57,7 +68,8 @@ def difference(first: npt.ArrayLike, second: npt.ArrayLike) -> Estimate:
     n, lost, won = len(one), int((one & ~two).sum()), int((~one & two).sum())
     centre = (won - lost) / (n + 2)
     half = _Z * np.sqrt(((won + lost + 1) / (n + 2) - centre**2) / (n + 2))
-    return Estimate((won - lost) / max(n, 1), max(centre - half, -1.0), min(centre + half, 1.0), 1, n)
+    mean = (won - lost) / max(n, 1)  # lies outside where one outcome has all images right and the other none
+    return Estimate(mean, min(max(centre - half, -1.0), mean), max(min(centre + half, 1.0), mean), 1, n)
 
 
 def retention(local: npt.ArrayLike, none: npt.ArrayLike, full: npt.ArrayLike, images: int) -> Estimate:

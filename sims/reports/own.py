@@ -29,7 +29,7 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]
             if part is not None and part.share is not None:
                 kept[name].append(part.share.mean)
             shares.append(retained.cell(part))
-        label = f"{words(source.name.removeprefix('art-'))} {source.level:g}"
+        label = f"{words(source.name)} {source.level:g}"
         lines.append(f"| {label} | " + " | ".join([*(_cell(own[name]) for name in names), *shares]) + " |")
     ends = [f"{sum(own) / len(own):.2f}, least {min(own):.2f}" if own else "" for own in kept.values()]
     if any(ends):

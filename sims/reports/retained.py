@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from localnoise.sims.reports.comparison import Outcome
-from localnoise.sims.reports.intervals import Estimate, retention
+from localnoise.sims.reports.intervals import RETENTION, Estimate, retention
+
+BRACKETS = "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, i
         found = [find(i, j) for j in range(len(columns))]
         cells = [cell(one) for one in found]
         lines.append(f"| {row} | " + " | ".join((*cells, *_ends(found))) + " |")
-    lines += ["", "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."]
+    lines += ["", f"{BRACKETS} {RETENTION}"]
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.arms import ARMS
+from localnoise.sims.arms import ARMS, ordered
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.intervals import Estimate
@@ -42,9 +42,10 @@ def rows(found: dict[Place, Outcome], sources: list[str]) -> list[Row]:
         if source in sources:
             row = wanted.get((source, float(level), arm))
             # an arm without a trace of its own, such as no noise, stands beside each trace
-            for trace in [float(learned.rpartition("trace ")[2])] if learned else sorted(traces[source]):
+            alone = sorted(traces[source]) or [2.0]
+            for trace in [float(learned.rpartition("trace ")[2])] if learned else alone:
                 out.append(Row(source, float(level), trace, arm, own.accuracy, row))
-    order = list(ARMS)
+    order = ordered(arm for arm, _, _ in found)
     attack = {source for source in sources if source.startswith("art-")}
     kept = [row for row in out if row.source not in attack or row.trace == 2]
     return sorted(kept, key=lambda row: (sources.index(row.source), -row.trace, row.level, order.index(row.arm)))
@@ -64,7 +65,7 @@ def terminal(table: list[Row], title: str) -> Table:
         if before not in (None, place[0]):
             out.add_section()
         before = place[0]
-        out.add_row(_label(place[0]), f"{place[1]:g}", f"{place[2]:g}", *(_cell(own.get(arm)) for arm in arms))
+        out.add_row(words(place[0]), f"{place[1]:g}", f"{place[2]:g}", *(_cell(own.get(arm)) for arm in arms))
     return out
 
 
@@ -75,7 +76,7 @@ def markdown(table: list[Row]) -> str:
     lines.append("|---|---:|---:|" + "---:|" * len(arms))
     for (source, level, trace), own in _grouped(table).items():
         cells = " | ".join(_cell(own.get(arm)) for arm in arms)
-        lines.append(f"| {_label(source)} | {level:g} | {trace:g} | {cells} |")
+        lines.append(f"| {words(source)} | {level:g} | {trace:g} | {cells} |")
     return "\n".join(lines)
 
 
@@ -101,10 +102,6 @@ def _grouped(table: list[Row]) -> dict[tuple[str, float, float], dict[str, Row]]
     for row in table:
         out.setdefault((row.source, row.level, row.trace), {})[row.arm] = row
     return out
-
-
-def _label(source: str) -> str:
-    return words(source.removeprefix("art-")) if source.startswith("art-") else words(source)
 
 
 def _cell(row: Row | None) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from localnoise.files import write_text
 from localnoise.sims.reports.intervals import Estimate, over_seeds
 from localnoise.sims.reports.records import Record
 from localnoise.sims.reports.spiking_accuracies import accuracies, gains, ordered
@@ -38,7 +39,7 @@ def tables(records: Iterable[Record]) -> list[Table]:
 def write(records: Iterable[Record], out: Path, title: str) -> list[str]:
     """Write the figures and the tables as Markdown into `out`; returns their names."""
     own, names = list(records), ["tables.md"]
-    (out / "tables.md").write_text("\n\n".join(markdown(table) for table in tables(own)) + "\n")
+    write_text(out / "tables.md", "\n\n".join(markdown(table) for table in tables(own)) + "\n")
     drawings = {"variability": figure_of_variability, "defence": figure_of_defence, "learning": figure_of_learning}
     for part, draw in drawings.items():
         found = [r for r in own if r.config["part"] == part]

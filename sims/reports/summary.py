@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localnoise.sims.arms import ARMS
+from localnoise.sims.arms import ordered
 from localnoise.sims.modifications import MODIFICATIONS
 from localnoise.sims.reports.intervals import Estimate, over_seeds, retention
 from localnoise.sims.reports.records import Record
@@ -26,11 +26,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Summary:
-    """Entries by (arm, source learned from, source tested on), and the arms and sources in their order."""
+    """Entries by (arm, source learned from, source tested on), and the arms and sources in their order.
+
+    Attributes
+    ----------
+    clean : dict of str to Estimate
+        Accuracy of an arm on the clean test images: the mean over its nets, one a source, by seed.
+    """
 
     entries: dict[tuple[str, str, str], Entry]
     arms: list[str]
     sources: list[str]
+    clean: dict[str, Estimate]
 
     def mean_retention(self, arm: str) -> float | None:
         """Mean over the sources of the arm's retention; None if a source is missing."""
@@ -60,9 +67,21 @@ def summarise(records: list[Record]) -> Summary:
                     int(first["parameters"]),
                     float(first["bytes_per_unit"]),
                 )
-    present = {arm for arm, _, _ in entries}
-    sources = [name for name in (*MODIFICATIONS, "pgd") if any(learned == name for _, learned, _ in entries)]
-    return Summary(entries, [arm for arm in ARMS if arm in present], sources)
+    learned_from = [learned for _, learned, _ in entries if learned != MIXED]
+    known = [name for name in (*MODIFICATIONS, "pgd") if name in learned_from]
+    sources, arms = list(dict.fromkeys((*known, *learned_from))), ordered(arm for arm, _, _ in entries)
+    clean = {arm: own for arm in arms if (own := _clean(grouped, arm, sources)) is not None}
+    return Summary(entries, arms, sources, clean)
+
+
+def _clean(grouped: dict[tuple[str, str], dict[int, Record]], arm: str, sources: list[str]) -> Estimate | None:
+    """Mean over the arm's nets, by the seeds that all of them have; None without one."""
+    nets = [grouped[arm, source] for source in sources if (arm, source) in grouped]
+    shared = sorted(set.intersection(*(set(net) for net in nets))) if nets else []
+    if not shared:
+        return None
+    means = [np.mean([net[seed].results["accuracy.clean"] for net in nets]) for seed in shared]
+    return over_seeds(means, len(nets[0][shared[0]].results["correct.clean"]))
 
 
 def _accuracy(by_seed: dict[int, Record], tested: str) -> Estimate:
@@ -84,11 +103,16 @@ def _lead(grouped: dict[tuple[str, str], dict[int, Record]], arm: str, learned: 
 def _retained(
     grouped: dict[tuple[str, str], dict[int, Record]], arm: str, learned: str, tested: str
 ) -> Estimate | None:
-    """Retention over the seeds that the arm, `none` and `full` share; these two learned from `tested` alone."""
+    """Retention over the seeds that the arm, `none` and `full` share; these two learned from `tested` alone.
+
+    None where the three share no seed, or there is no central gain to keep a share of.
+    """
     three = [grouped.get(place, {}) for place in ((arm, learned), ("none", tested), ("full", tested))]
     shared = sorted(set.intersection(*(set(by_seed) for by_seed in three)))
     if not shared:
         return None
     values = [[by_seed[seed].results[f"accuracy.{tested}"] for seed in shared] for by_seed in three]
     local, none, full = values
+    if np.mean(full) == np.mean(none):
+        return None
     return retention(local, none, full, images=len(three[0][shared[0]].results[f"correct.{tested}"]))

@@ -6,9 +6,12 @@ from rich import box
 from rich.table import Table
 
 from localnoise.sims.arms import ARMS
-from localnoise.sims.reports.intervals import Estimate
+from localnoise.sims.reports.intervals import CLEAN, RETENTION, Estimate
 from localnoise.sims.reports.summary import MIXED, Entry, Summary
 
+_ATTACKS = {
+    "pgd": "PGD", "art-pgd": "ART PGD", "art-autopgd": "ART AutoPGD", "art-fgm": "ART FGM", "art-square": "ART Square"
+}  # fmt: skip
 _BROKEN = {"obstruction": "obstruc-\ntion", "brighten": "bright-\nen"}
 
 
@@ -29,7 +32,7 @@ def terminal(summary: Summary, title: str) -> Table:
         size = max(own.values(), key=lambda entry: entry.parameters)
         table.add_row(
             ARMS[arm].label,
-            share(sum(entry.clean.mean for entry in own.values()) / len(own)),
+            share(summary.clean[arm].mean) if arm in summary.clean else "",
             *(share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
             f"{kept:.0%}" if arm != "none" and (kept := summary.mean_retention(arm)) is not None else "",
             f"{size.parameters:,}",
@@ -52,9 +55,24 @@ def footnote(summary: Summary) -> str:
     seeds = max(entry.accuracy.seeds for entry in entries)
     over = f"over {seeds} seeds" if seeds > 1 else "over images, one seed"
     return (
-        f"Widest 95 % interval {over}: {spread}. Clean: mean over the nets of all columns.\n"
-        "Retention: (acc - acc of no noise) / (acc of full - acc of no noise), mean over the columns."
+        f"Widest 95 % interval {over}: {spread}. {CLEAN}\n"
+        "Retention: (acc - acc of no noise) / (acc of full - acc of no noise), of means over seeds; the columns' mean."
     )
+
+
+def all_of(summary: Summary) -> str:
+    """Accuracy, clean accuracy, retention and lead as Markdown tables, and how they are estimated."""
+    parts = {
+        "Accuracy on the modified test set": markdown(summary, lambda entry: entry.accuracy),
+        "Accuracy of the same nets on the clean test set": markdown(summary, lambda entry: entry.clean),
+        "Retention of the central gain": markdown(summary, lambda entry: entry.retention),
+        "Accuracy less that of augmentation with the same sources, paired by seed": markdown(
+            summary, lambda entry: entry.lead
+        ),
+    }
+    note = "± is half of the 95 % interval: Student's t over seeds, of one seed Wilson's over images."
+    tables = [f"{title}:\n\n{table}" for title, table in parts.items()]
+    return "\n\n".join([*tables, f"{note} {RETENTION}"])
 
 
 def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits: int = 3) -> str:
@@ -71,8 +89,8 @@ def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits
 
 
 def words(name: str) -> str:
-    """A source's name as a reader writes it."""
-    return name.upper() if name == "pgd" else name.replace("_", " ")
+    """A source's name as a reader writes it; ART's attacks keep their own names, beside ours of the same kind."""
+    return _ATTACKS.get(name, name.replace("_", " "))
 
 
 def share(value: float) -> str:

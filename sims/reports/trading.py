@@ -8,7 +8,7 @@ from matplotlib.collections import PathCollection
 
 from localnoise.sims.arms import ARMS
 from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.figures import colours, drawn
+from localnoise.sims.reports.figures import drawn, legend, looks
 from localnoise.sims.reports.intervals import Estimate
 from localnoise.sims.reports.tables import share
 
@@ -44,7 +44,7 @@ def markdown(table: dict[str, list[Point]], threat: str) -> str:
             accuracies = " | ".join(f"{share(e.mean)} ±{share(e.half_width)}" for e in (p.clean, p.robust))
             rows.append(f"| {ARMS[arm].label} | {trace} | {accuracies} | {p.bytes_per_unit:,.0f} |")
     images = sorted({e.images for points in table.values() for p in points for e in (p.clean, p.robust)})
-    seeds = max(p.robust.seeds for points in table.values() for p in points)
+    seeds = max((p.robust.seeds for points in table.values() for p in points), default=0)
     rows += ["", f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."]
     return "\n".join(rows)
 
@@ -52,16 +52,15 @@ def markdown(table: dict[str, list[Point]], threat: str) -> str:
 def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
     """Robust against clean accuracy, 95 % intervals, traces at the ends, area of a marker ~ bytes per unit."""
     with drawn(path, (6.8, 4.2)) as page:
-        axes, hues = page.subplots(), colours(list(table))
+        axes, look = page.subplots(), looks(list(table))
         labelled: list[tuple[float, float]] = []
         for arm, points in table.items():
             x, y = [p.clean.mean for p in points], [p.robust.mean for p in points]
             spread = [[[e.mean - e.low for e in own], [e.high - e.mean for e in own]] for own in _both(points)]
-            axes.errorbar(x, y, yerr=spread[1], xerr=spread[0], color=hues[arm], lw=1, elinewidth=0.6)
+            axes.errorbar(x, y, yerr=spread[1], xerr=spread[0], color=look[arm].colour, lw=1, elinewidth=0.6)
             area = [12 + p.bytes_per_unit / 500 for p in points]
-            mark = "s" if ARMS[arm].central else "o"
-            axes.scatter(x, y, area, color=hues[arm], marker=mark, edgecolors="#333333", lw=0.5, zorder=3,
-                         label=ARMS[arm].label)  # fmt: skip
+            axes.scatter(x, y, area, color=look[arm].colour, marker=look[arm].marker, edgecolors="#333333", lw=0.5,
+                         zorder=3, label=ARMS[arm].label)  # fmt: skip
             for p in dict.fromkeys(
                 (points[0], points[-1])
             ):  # the ends of a line, where no other arm's label stands already
@@ -71,8 +70,8 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
                     axes.annotate(f"{p.trace:g}", where, xytext=(4, 4), textcoords="offset points", fontsize=7)
         axes.set(xlabel="clean accuracy (share of images right)", ylabel=f"accuracy under {threat.replace('@', ' ')}")
         key = "■ central   ● local\narea: bytes per unit\nnumbers: trace"
-        legend = page.legend(loc="outside right center", frameon=False, title=key)
-        for handle in legend.legend_handles:
+        drawn_key = legend(page, key)
+        for handle in drawn_key.legend_handles if drawn_key else ():
             if isinstance(handle, PathCollection):
                 handle.set_sizes([24])
 

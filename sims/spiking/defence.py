@@ -8,6 +8,7 @@ from torch import Tensor
 
 from localnoise import UnitGrid
 from localnoise.nn import Predictor
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.stage import Stage, ticker
@@ -67,7 +68,7 @@ class Defence:
         images, labels = (x[: self.plan.attacked] for x in self.bench.test)
         tick = ticker(self.stage, f"{self.kind.label}: attack", len(images))
         predictor.noise.reseed(self.seed + 2)
-        return self.plan.attack(predictor, images, labels, seed=self.seed, batch=50, tick=tick)
+        return self.plan.attack(predictor, images, labels, bounds=PIXELS, seed=self.seed, batch=50, tick=tick)
 
     def _told(self, what: str) -> Any:
         return lambda done, of: self.stage(f"{self.kind.label}: {what}", done, of)

@@ -1,5 +1,6 @@
 """Live progress of a sweep: trials done, running, failed, time left, and the front so far."""
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,10 +9,12 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from localnoise.records import Record
 from localnoise.sims.console import errors, progress
-from localnoise.sims.sweeps.study import Study, spelled
+from localnoise.sims.sweeps.rows import best_first, columns, rows_of
+from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.sweep import Sweep
-from localnoise.sims.sweeps.trials import BEST, LABELS, Trial
+from localnoise.sims.sweeps.trials import LABELS, Trial
 
 _SHOWN = 8  # trials of the front
 
@@ -44,37 +47,23 @@ class Display:
         ]
         if errors.is_terminal:
             self._bars.update(self._bar, description=", ".join(said), completed=counts.done)
-            found = list(sweep.front)
-            self._live.update(Group(self._bars, front_table(found[:_SHOWN], self.study)) if found else self._bars)
+            found = best_first(self.study, sweep.front)[:_SHOWN]
+            table = front_table(found, self.study, sweep.kept.by_key.values()) if found else None
+            self._live.update(self._bars if table is None else Group(self._bars, table))
         elif counts.done > max(self._ended, 0):
             errors.print(", ".join(said))
         self._ended = counts.done
 
 
-def front_table(trials: list[Trial], study: Study) -> Table:
-    """The trials of a front, best of the first goal first."""
-    table = Table(box=box.SIMPLE_HEAD, title="Pareto front", title_justify="left")
-    for name in study.goals:
+def front_table(trials: list[Trial], study: Study, records: Iterable[Record]) -> Table:
+    """The trials of a front, best of the first goal first, and the baselines; ± half of the 95 % interval."""
+    table, names = Table(box=box.SIMPLE_HEAD, title="Pareto front", title_justify="left"), columns(study)
+    for name in names:
         table.add_column(_heading(name), justify="right")
     table.add_column("hyperparameters")
-    sign = -1 if BEST[study.goals[0]] == "high" else 1
-    for trial in sorted(trials, key=lambda one: sign * one.values()[study.goals[0]]):
-        values = trial.values()
-        table.add_row(*(number(name, values[name]) for name in study.goals), described(trial))
+    for row in rows_of(study, trials, list(records)):
+        table.add_row(*(row.text(name) for name in names), row.label)
     return table
-
-
-def described(trial: Trial) -> str:
-    """A trial's hyperparameters in words."""
-    others = [f"{name} {trial.parameters[name]}" for name in ("source", "layer") if name in trial.parameters]
-    return ", ".join([spelled(trial.parameters).label, *others])
-
-
-def number(name: str, value: float) -> str:
-    """A goal's value as text."""
-    if name in ("robust", "clean"):
-        return f"{value:.3f}".removeprefix("0")
-    return f"{value:.2f}" if name == "energy" else f"{value:,.0f}"
 
 
 def _heading(name: str) -> str:

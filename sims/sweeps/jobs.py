@@ -1,11 +1,11 @@
 """What a worker does: train a seed's network, or run one cell of a trial. Values come back, never an exception."""
 
+import atexit
 import os
-import resource
 import sys
-import tempfile
 import traceback
 from collections import OrderedDict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,8 +13,12 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from localnoise import Bank, UnitGrid
+from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid, Formats
+from localnoise.sims.console import show_warnings_plainly
 from localnoise.sims.data import Dataset, load, split
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.facts import facts
@@ -143,8 +147,8 @@ def _file(noise: Any, cell: Cell) -> bytes:
     if not isinstance(one, (UnitGrid, ChipGrid)):
         return b""
     one.provenance |= cell.provenance()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "grid.h5"
+    with temporary_folder() as folder:
+        path = folder / "grid.h5"
         one.save(path, state=False)
         return path.read_bytes()
 
@@ -161,21 +165,28 @@ def _runner(job: Job) -> "Runner":
         _runners[place] = Runner(job.settings, data, _folder())
         if job.network:
             path = _runners[place].unused_bench(job.cell.seed).base_path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(job.network)
+            write_bytes(path, job.network)
     _runners.move_to_end(place)
     return _runners[place]
 
 
 @cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="localnoise-"))
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(temporary_folder())
+
+
+@cache
+def _warn_plainly() -> None:
+    show_warnings_plainly()  # once a process
 
 
 def _use(threads: int) -> None:
     import numba
     import torch
 
+    _warn_plainly()
     torch.set_num_threads(threads)
     numba.set_num_threads(min(threads, int(os.environ.get("NUMBA_NUM_THREADS", os.cpu_count() or 1))))
 
@@ -194,7 +205,12 @@ def _peak() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = psutil.Process().memory_info()
+    return int(getattr(memory, "peak_wset", memory.rss))  # Windows keeps the peak
 
 
 def nothing(job: Job) -> Answer:

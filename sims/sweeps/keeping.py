@@ -1,15 +1,14 @@
 """What a sweep keeps: records by one writer, the study's text, grids of the trials on the front; all in one place."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.files import written_aside
+from localnoise.files import write_bytes
 from localnoise.records import Record
+from localnoise.sims.reports.locks import locked
 from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.sweeps.study import Study, parse_study
 from localnoise.sims.sweeps.trials import Trial
@@ -80,8 +79,7 @@ class Kept:
     def keep_grid(self, trial: Trial, content: bytes) -> None:
         """Write a trial's grid."""
         if content:
-            with written_aside(self.grid(trial)) as aside:
-                aside.write_bytes(content)
+            write_bytes(self.grid(trial), content)
 
     def drop_grid(self, trial: Trial) -> None:
         """Remove the grid of a trial that ended off the front."""
@@ -96,12 +94,31 @@ def study_in(path: Path) -> tuple[Study, str]:
     FileFormatError
         No such file, or no sweep's.
     """
-    if not path.exists():
-        raise FileFormatError(f"{path}: no such file; expected the record of a sweep, such as results/sweep/quick.h5")
-    first = next(iter(RecordFile(path)), None)
+    first = _first(path)
     if first is None or first.config.get("kind") != "study":
         raise FileFormatError(f"{path}: no record of a sweep; expected a file that localnoise sweep wrote")
     return parse_study(str(first.results["text"]), str(path))
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file of records is a sweep's.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or no records.
+    """
+    first = _first(path)
+    return first is not None and first.config.get("kind") == "study"
+
+
+def _first(path: Path) -> Record | None:
+    if not path.exists():
+        raise FileFormatError(
+            f"{path}: no such file; expected a file of records, such as results/sweep/quick.h5 or an --out folder's "
+            "record.h5"
+        )
+    return next(iter(RecordFile(path)), None)
 
 
 @contextmanager
@@ -112,17 +129,12 @@ def alone(path: Path) -> Iterator[None]:
     ------
     ArgumentError
         Another sweep holds it.
+    LockedError
+        The folder takes no lock: it is not ours to write, or its file system has none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ArgumentError(
-                f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or "
-                "name another with --out"
-            ) from None
+    held = ArgumentError(
+        f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or name "
+        "another with --out"
+    )
+    with locked(path, "lock", wait=0, held=held):
         yield
-    finally:
-        os.close(descriptor)

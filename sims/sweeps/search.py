@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from localnoise.errors import ArgumentError
+from localnoise.files import write_bytes
 from localnoise.sims.sweeps.space import Parameters, combinations, suggest
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import BEST, Trial, beats, name_of, values_of
@@ -35,7 +37,7 @@ class Search:
     def __init__(self, study: Study, storage: str) -> None:
         quiet()
         self.study, self._shadow = study, _halving(study)
-        self._optuna = _open(study, storage)
+        self._optuna = _of_this_space(_open(study, storage), study, storage)
         self._begun = [trial for trial in self._all() if trial.state == TrialState.RUNNING]
         self._seen: set[str] = set()
         self._rungs: dict[int, list[dict[str, float]]] = {}
@@ -158,35 +160,6 @@ class Search:
         )
 
 
-def importance(study: optuna.Study, of: Study) -> dict[str, dict[str, float]]:
-    """How much each hyperparameter separates the better trials from the others in each goal; {} of too few.
-
-    PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv 2304.10255), which takes hyperparameters that only some trials have.
-    """
-    quiet()
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    found: dict[str, dict[str, float]] = {}
-    for index, name in enumerate(of.goals):
-        complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
-        if len(complete) < 4 or len({t.values[index] for t in complete}) < 2:
-            continue
-        try:
-            shares = optuna.importance.get_param_importances(study, evaluator=evaluator, target=_low(index, BEST[name]))
-        except (ValueError, RuntimeError):
-            continue
-        found[name] = dict(shares)
-    return found
-
-
-def _low(index: int, best: str) -> Any:
-    """A goal as the evaluator wants it: low is good."""
-
-    def value(trial: FrozenTrial) -> float:
-        return float(trial.values[index]) * (1 if best == "low" else -1)
-
-    return value
-
-
 def quiet() -> None:
     """Optuna tells of each study and of each experimental part: a sweep has its own display."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -229,10 +202,34 @@ def _open(study: Study, storage: str) -> optuna.Study:
         return optuna.create_study(storage=_journal(storage), load_if_exists=True, **own)
 
 
+def _of_this_space(found: optuna.Study, study: Study, storage: str) -> optuna.Study:
+    """Return the study of a storage if its trials are of the same goals and space, or raise an ArgumentError."""
+    wanted, what = [_DIRECTIONS[BEST[name]] for name in study.goals], ""
+    if [direction.name.lower() for direction in found.directions] != wanted:
+        what = f"{len(found.directions)} goals"
+    known = {name: part.distribution for name, part in study.space.items()}
+    for trial in found.get_trials(deepcopy=False):
+        for name, own in trial.distributions.items():
+            if not what and own != known.get(name):
+                what = f"{name} in {_short(own)}"
+    if what:
+        raise ArgumentError(
+            f"storage={storage!r} holds trials of another study named {study.name!r}, with {what}: expected the same "
+            "goals and space; name another with --storage, give the study another name, or move the file away"
+        )
+    return found
+
+
+def _short(own: BaseDistribution) -> str:
+    if isinstance(own, CategoricalDistribution):
+        return str(list(own.choices))[:100]
+    return f"{getattr(own, 'low', '?')} to {getattr(own, 'high', '?')}"
+
+
 def _journal(path: str) -> optuna.storages.JournalStorage:
     lock = JournalFileOpenLock(path)
     Path(path + ".lock").unlink(missing_ok=True)  # a killed sweep's; a second sweep is refused before
     place = Path(path)
     if place.exists() and not (content := place.read_bytes()).endswith(b"\n"):  # killed while it wrote a line
-        place.write_bytes(content[: content.rfind(b"\n") + 1])
+        write_bytes(place, content[: content.rfind(b"\n") + 1])
     return optuna.storages.JournalStorage(JournalFileBackend(path, lock))

@@ -4,20 +4,15 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import optuna
-
 from localnoise.records import Record
-from localnoise.sims.arms import named
-from localnoise.sims.reports.intervals import over_seeds
-from localnoise.sims.reports.page import Content, Goal
+from localnoise.sims.reports.page import Content, Goal, Reference
 from localnoise.sims.reports.page import Trial as Shown
 from localnoise.sims.reports.records import RecordFile
-from localnoise.sims.reports.tables import share
-from localnoise.sims.sweeps.display import described, number
+from localnoise.sims.sweeps.importance import importance
 from localnoise.sims.sweeps.keeping import Kept, study_in
-from localnoise.sims.sweeps.search import importance, quiet
+from localnoise.sims.sweeps.rows import baselines, columns, described, row, rows_of
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of, values_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -36,12 +31,19 @@ def content_of(path: Path) -> Content:
     return Content(
         title=f"Sweep “{study.name}”",
         facts=_facts(study, records),
-        goals=tuple(Goal(name=n, label=LABELS[n][0], unit=LABELS[n][1], best=BEST[n]) for n in study.goals),
+        goals=tuple(map(_goal, study.goals)),
+        also=tuple(_goal(name) for name in columns(study) if name not in study.goals),
+        references=tuple(Reference(one.label, one.values, one.half_widths) for one in baselines(study, records)),
         trials=tuple(_shown(trial, study, references) for trial in ended),
         front=tuple(trial.number for trial in best),
-        importance=_importance(study, ended),
+        importance=importance(study, ended),
         grids={trial.number: kept.grid(trial) for trial in best if kept.grid(trial).exists()},
     )
+
+
+def _goal(name: str) -> Goal:
+    label, unit = LABELS[name]
+    return Goal(name=name, label=label, unit=unit, best=BEST[name])
 
 
 def command_of(study: Study, trial: Trial) -> str:
@@ -70,6 +72,7 @@ def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) 
         state=trial.state(study),
         parameters=trial.parameters,
         values=values,
+        half_widths=row(described(trial), trial.records).half_widths,
         seeds=trial.seeds,
         seconds=sum(record.seconds for record in trial.records),
         peak_bytes=max(int(record.results.get("peak_bytes", 0)) for record in trial.records),
@@ -99,22 +102,6 @@ def _retention(trial: Trial, references: dict[str, dict[Any, float]]) -> float |
     return mean(robust(record) - none[_place(record)] for record in shared) / gain if gain > 0 else None
 
 
-def _importance(study: Study, ended: list[Trial]) -> dict[str, dict[str, float]]:
-    quiet()
-    rebuilt = optuna.create_study(directions=["maximize" if BEST[n] == "high" else "minimize" for n in study.goals])
-    for trial in ended:
-        if trial.state(study) == "complete":
-            values = trial.values()
-            rebuilt.add_trial(
-                optuna.trial.create_trial(
-                    params=trial.parameters,
-                    distributions={name: study.space[name].distribution for name in trial.parameters},
-                    values=[values[name] for name in study.goals],
-                )
-            )
-    return importance(rebuilt, study)
-
-
 def _facts(study: Study, records: list[Record]) -> dict[str, str]:
     codes = sorted({str(record.provenance["code"]) for record in records})
     sources = ", ".join(study.sources) or "by trial"
@@ -132,28 +119,9 @@ def _facts(study: Study, records: list[Record]) -> dict[str, str]:
 def markdown(path: Path) -> str:
     """The front as a Markdown table, best of the first goal first, and the baselines; 95 % intervals over seeds."""
     study, _ = study_in(path)
-    records = list(RecordFile(path))
-    names: list[str] = list(dict.fromkeys([*study.goals, "clean"]))
+    records, names = list(RecordFile(path)), columns(study)
     heads = [" / ".join(filter(None, LABELS[name])) for name in names]
     lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(names)]
-    first, sign = study.goals[0], -1 if BEST[study.goals[0]] == "high" else 1
-    best = sorted(Front(study, trials_of(records)), key=lambda trial: sign * trial.values()[first])
-    rows = [(described(trial), trial.records) for trial in best]
-    for arm in study.baselines:
-        own = [r for r in records if r.config.get("arm") == arm and "hyperparameters" not in r.config]
-        rows.append((named(arm).label, own))
-    return "\n".join([*lines, *(_row(label, own, names) for label, own in rows)])
-
-
-def _row(label: str, records: list[Record], names: list[str]) -> str:
-    values, cells = values_of(records), []
-    for name in names:
-        if name not in ("robust", "clean"):
-            uncounted = name == "energy" and not values.get(name)  # of what is no grid
-            cells.append("" if uncounted else number(name, values.get(name, 0.0)))
-            continue
-        seeds = sorted({record.config["seed"] for record in records})
-        means = [values_of(r for r in records if r.config["seed"] == seed)[name] for seed in seeds]
-        spread = over_seeds(means, records[0].config["holdout"])
-        cells.append(f"{share(spread.mean)} ±{share(spread.half_width)}")
-    return f"| {label} | " + " | ".join(cells) + " |"
+    for one in rows_of(study, Front(study, trials_of(records)), records):
+        lines.append(f"| {one.label} | " + " | ".join(one.text(name) for name in names) + " |")
+    return "\n".join(lines)

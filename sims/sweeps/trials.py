@@ -18,6 +18,7 @@ from localnoise.sims.sweeps.space import Parameters
 from localnoise.sims.sweeps.study import Study, spelled
 
 BEST = {"robust": "high", "clean": "high", "bytes": "low", "energy": "low", "links": "low", "wire": "low"}
+MEASURED = ("robust", "clean")  # only a run tells; the other goals follow from the hyperparameters alone
 LABELS = {
     "robust": ("robust accuracy", ""),
     "clean": ("clean accuracy", ""),
@@ -164,6 +165,11 @@ def robust(record: Record) -> float:
     """Accuracy against what a cell learned from."""
     own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
     return float(record.results[f"accuracy.{own['name']}@{own['level']:g}"])
+
+
+def judged(record: Record, name: str) -> int:
+    """How many images the accuracy `name` of a cell is of."""
+    return int(next(t["images"] for t in record.config["threats"] if (t["name"] == "clean") == (name == "clean")))
 
 
 def trials_of(records: Iterable[Record]) -> list[Trial]:

@@ -88,6 +88,11 @@ def test_configurations(case):
 
 # Activity: the same checks wherever activity goes in
 
+
+def masked(values):
+    return np.ma.masked_array(values, np.arange(values.size).reshape(values.shape) == 77)
+
+
 ACTIVITY = {
     "one presentation": (r"has shape \(2, 3, 4\): expected \(T, 2, 3, 4\); for one presentation pass {}\[None\]", d[0]),
     "other channels": (
@@ -107,6 +112,8 @@ ACTIVITY = {
     "infinity": ("has 1 values that are NaN or infinite.*presentation 5, channel 1", spoiled(np.inf)),
     "both infinities": ("has 2 values that are NaN or infinite", spoiled([np.inf, -np.inf], [5, 6])),
     "beyond float32": ("has 1 values that are NaN or infinite in float32", spoiled(1e39)),
+    "masked": (r"has 1 masked values: expected a number everywhere; drop .*\.filled\(0\)", masked(d)),
+    "masked rows in a list": (r"has 1 masked values: expected a number everywhere", list(masked(d))),
     "complex": (r"has dtype complex128: expected real numbers; use {}\.astype\('float32'\)", d.astype(complex)),
     "objects": ("has dtype object: expected real numbers", d.astype(object)),
     "text": ("has dtype <U.*: expected real numbers", d.astype(str)),
@@ -125,6 +132,7 @@ DOORS = {
     "log_density": ("eta", lambda x: plain().log_density(x)),
     "pull_back": ("gradient", lambda x: plain().pull_back(x)),
     "central": ("h", lambda x: ln.central.none(d).perturb(x)),
+    "bank": ("h", lambda x: ln.Bank([plain()]).perturb(x)),
 }
 
 
@@ -337,6 +345,16 @@ def test_options_are_checked_before_data():
     refuses("did you mean 'ridge'", lambda: plain().learn("nonsense", ridg=1))
 
 
+@pytest.mark.parametrize("learn", [ln.central.full, ln.central.diagonal, lambda x: ln.central.affine(d, x)])
+def test_masked_displacements_of_central_noise(learn):
+    refuses("[dh] has 1 masked values", lambda: learn(masked(d)))
+
+
+def test_an_array_that_could_be_masked_and_is_not_is_an_array():
+    same = plain().learn(np.ma.array(d)), plain().learn(d)
+    np.testing.assert_array_equal(same[0].field.B, same[1].field.B)
+
+
 # Drawing
 
 DRAWING = {
@@ -360,6 +378,10 @@ DRAWING = {
         lambda g: g.sample(3, start=[0, 1]),
     ),
     "half positions": ("start has .* dtype float64: expected", lambda g: g.sample(2, start=[0.5, 1])),
+    "masked positions": ("start has 1 masked values", lambda g: g.sample(2, start=np.ma.array([1, 2], mask=[0, 1]))),
+    "a masked count": ("count=masked: expected a whole number", lambda g: g.sample(np.ma.masked)),
+    "a masked seed": ("seed=masked: expected a whole number", lambda g: g.sample(1, seed=np.ma.masked)),
+    "a masked trace": ("trace=masked: expected a finite number > 0", lambda g: g.normalise(np.ma.masked)),
     "negative positions": ("start holds -4: expected positions >= 0", lambda g: g.sample(2, start=[3, -4])),
     "no trace": ("trace=0: expected a finite number > 0, the mean noise variance per neuron", lambda g: g.normalise(0)),
     "a negative trace": ("trace=-2: expected a finite number > 0", lambda g: g.normalise(-2)),

@@ -47,7 +47,7 @@ class Toy:
             [sys.executable, str(self.folder / MAIN)],
             capture_output=True,
             text=True,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(self.cache)} | environment,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(self.cache), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
             check=True,
         )
         value, hits, _ = done.stdout.split()
@@ -161,7 +161,8 @@ def test_an_update_of_the_package_draws_with_the_new_kernels(tmp_path: Path) -> 
 
     def variance() -> float:
         command = [sys.executable, "-c", VARIANCE]
-        return float(subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=site, check=True)
+        return float(done.stdout)
 
     assert variance() == 1.0
     normals = site / "localnoise" / "kernels" / "normals.py"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import localnoise as ln
-from localnoise.errors import FileFormatError
+from localnoise.errors import ArgumentError, FileFormatError
 
 SHAPE, CHANNELS = (2, 3), 2
 RULES = ["moments", "lms", "sign-lms"]
@@ -129,6 +130,158 @@ def test_save_returns_the_path_and_makes_folders(tmp_path):
     path = learned().save(str(tmp_path / "a" / "b" / "grid.h5"))
     assert path == tmp_path / "a" / "b" / "grid.h5"
     assert ln.load(str(path)).config.shape == SHAPE
+
+
+# What could not come back is refused
+
+
+class Hebb(ln.Moments):
+    """A user's own rule."""
+
+    name = "hebb"
+
+
+class Borrowed(ln.Moments):
+    """Another rule under the name of one of ours."""
+
+
+@pytest.mark.parametrize("rule", [Hebb(), Borrowed()])
+def test_a_rule_that_load_does_not_know_is_refused_and_its_weights_are_not(tmp_path, rule):
+    grid = ln.UnitGrid(SHAPE, CHANNELS).learn(data()[0], rule=rule)
+    with pytest.raises(ArgumentError, match=rf"rule '{rule.name}' is not one of localnoise's.*state=False"):
+        grid.save(tmp_path / "grid.h5")
+    assert not list(tmp_path.iterdir())
+    loaded = ln.load(grid.save(tmp_path / "grid.h5", state=False))
+    np.testing.assert_array_equal(loaded.sample(9), grid.sample(9))
+    assert loaded.provenance["rule"] == rule.name
+    assert "rule" not in grid.provenance
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.25), np.float64(0.25), np.array(0.25)])
+def test_options_of_numpy_numbers_are_written(tmp_path, rate):
+    grid = ln.UnitGrid(SHAPE, CHANNELS).learn(data()[0], rule="lms", rate=rate)
+    assert ln.load(grid.save(tmp_path / "grid.h5")).rule == ln.LMS(rate=0.25)
+
+
+def rewired(grid):
+    """Drop each unit's first parent, and read one activation less."""
+    f = grid.field
+    f.parents[:, :-1], f.parents[:, -1] = f.parents[:, 1:].copy(), -1
+    f.readers[2, 1] = -1
+    return grid
+
+
+def narrowed(grid):
+    f = grid.field
+    grid.field = replace(f, parents=f.parents[:, :2].copy(), B=f.B[:, :, : 2 * CHANNELS].copy())
+    return grid
+
+
+def reordered(grid):
+    """Keep the parents, and sweep the units in another order that they allow."""
+    f = grid.field
+    wires = f.wires
+    grid.field = replace(f, order=wires.fronts[0])
+    return grid
+
+
+@pytest.mark.parametrize("change", [rewired, narrowed, reordered])
+@pytest.mark.parametrize("rule", [None, *RULES])
+def test_own_wires_come_back(tmp_path, change, rule):
+    grid = change(ln.UnitGrid(SHAPE, CHANNELS, signal="local"))
+    if rule is not None:
+        grid.learn(*data(), rule=rule)
+    loaded = ln.load(grid.save(tmp_path / "grid.h5"))
+    assert content(grid)[3:] == content(loaded)[3:]
+    np.testing.assert_array_equal(loaded.perturb(data()[1], seed=4), grid.perturb(data()[1], seed=4))
+    more = data(seed=5)
+    for each in (grid, loaded):
+        each.learn(*more, rule=rule or "moments")
+    assert content(grid)[3:] == content(loaded)[3:]
+    again = ln.load(loaded.save(tmp_path / "again.h5"))
+    assert content(again)[3:] == content(loaded)[3:]
+
+
+def test_wires_edited_after_learning_are_drawn_by_and_saved_without_their_statistics(tmp_path):
+    """What kernels derive from wires is made anew: at a stale order of fronts a parent would not be drawn yet."""
+    grid, twin = learned(), ln.UnitGrid(SHAPE, CHANNELS, signal="local")
+    grid.sample(3)
+    rewired(grid)
+    rewired(twin).field.assign(grid.field.weights, grid.field.S)
+    twin.field.gain[:] = grid.field.gain
+    np.testing.assert_array_equal(grid.sample(5, seed=1), twin.sample(5, seed=1))
+    for call in (lambda: grid.learn(*data()), lambda: grid.save(tmp_path / "grid.h5")):
+        with pytest.raises(ArgumentError, match=r"the wires were edited after .*grid\.state = None"):
+            call()
+    assert ln.load(grid.save(tmp_path / "grid.h5", state=False)).state is None
+    grid.state = None
+    grid.learn(*data())
+    np.testing.assert_array_equal(
+        grid.field.B, rewired(ln.UnitGrid(SHAPE, CHANNELS, signal="local")).learn(*data()).field.B
+    )
+
+
+def spoil(array, value, place=0):
+    array.flat[place] = value
+
+
+def transplant(grid, **arrays):
+    grid.field = replace(grid.field, **arrays)
+
+
+SPOILED = {
+    "NaN in B": ("field.B holds NaN or infinity", lambda g: spoil(g.field.B, np.nan)),
+    "an infinite gain": ("field.gain holds NaN", lambda g: spoil(g.field.gain, np.inf)),
+    "no private noise": ("field.S or gain is not positive", lambda g: spoil(g.field.S, 0)),
+    "a negative gain": ("field.S or gain is not positive", lambda g: spoil(g.field.gain, -1)),
+    "another precision": ("field.S is float64", lambda g: setattr(g, "field", g.field.astype(np.float64))),
+    "another shape": (r"field.gain is float32 \(1,\)", lambda g: transplant(g, gain=g.field.gain[:1])),
+    "parents of another type": ("field.parents is int64", lambda g: transplant(g, parents=g.field.parents.astype(int))),
+    "a parent that does not exist": (
+        "field.parents names units that do not exist",
+        lambda g: spoil(g.field.parents, 6),
+    ),
+    "a reader that does not exist": ("field.readers names units", lambda g: spoil(g.field.readers, -2)),
+    "a parent that comes later": (
+        "field.parents of unit .* do not all come before it",
+        lambda g: g.field.parents[g.field.order[0]].fill(g.field.order[-1]),
+    ),
+    "a gap": (
+        "field.parents of unit .* hold -1 before a parent",
+        lambda g: spoil(g.field.parents[g.field.order[-1]], -1),
+    ),
+    "a unit twice": ("field.order is no permutation", lambda g: spoil(g.field.order, g.field.order[1])),
+    "NaN in the statistics": ("state: pairs holds NaN", lambda g: spoil(g.state["pairs"], np.nan)),
+    "statistics missing": ("state holds .*: expected", lambda g: g.state.pop("pairs")),
+    "half a count": (r"state\['seen'\]=0.5", lambda g: g.state.update(seen=0.5)),
+    "provenance that is a list": ("provenance is list: expected a dict", lambda g: setattr(g, "provenance", [])),
+    "provenance that is no JSON": (
+        r"provenance\['x'\] cannot be written as JSON",
+        lambda g: g.provenance.update(x={1}),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_what_load_would_refuse_is_refused_at_save(tmp_path, case):
+    message, change = SPOILED[case]
+    grid = learned()
+    change(grid)
+    with pytest.raises(ArgumentError, match=message) as told:
+        grid.save(tmp_path / "grid.h5")
+    assert not list(tmp_path.iterdir())
+    assert len(str(told.value)) <= 400
+
+
+@pytest.mark.parametrize("case", [case for case in SPOILED if "parent" in case or case in ("a gap", "a unit twice")])
+def test_a_grid_with_impossible_wires_draws_nothing(case):
+    """A kernel would read what is not there, or not drawn yet."""
+    grid = ln.UnitGrid(SHAPE, CHANNELS, signal="local")
+    SPOILED[case][1](grid)
+    if "type" not in case:
+        for call in (grid.sample, lambda count: grid.covariance(), lambda count: grid.pull_back(data()[0])):
+            with pytest.raises(ArgumentError, match=SPOILED[case][0]):
+                call(3)
 
 
 # Saving, all or nothing
@@ -311,6 +464,16 @@ def with_value(value):
     return change
 
 
+def marked_as_own(name, change):
+    """As edited on purpose: the file says that its wires are its own."""
+
+    def apply(file):
+        edit(name, change)(file)
+        file.attrs["wiring"] = np.bytes_("own")
+
+    return apply
+
+
 CONFIG = {"shape": [2, 3], "channels": 2, "signal": "local"}
 TAMPERED = {
     "another format": (
@@ -347,6 +510,10 @@ TAMPERED = {
     "another dtype of parents": (edit("parents", lambda a: a.astype(np.int64)), "parents is int64"),
     "altered parents": (edit("parents", lambda a: a[:, ::-1]), "parents differs from what its configuration implies"),
     "a parent that does not exist": (edit("parents", with_value(10**6)), "parents differs"),
+    "own parents that come later": (marked_as_own("parents", lambda a: a[::-1]), "parents of unit .* hold|come before"),
+    "an own order that is none": (marked_as_own("order", lambda a: 0 * a), "order is no permutation"),
+    "own parents of another width": (marked_as_own("parents", lambda a: a[:, :1]), "B is .*, expected"),
+    "own readers, none": (marked_as_own("readers", lambda a: a[:, :0]), "is .*, expected"),
     "altered readers": (edit("readers", with_value(0)), "readers differs"),
     "altered order": (edit("order", lambda a: a[::-1]), "order differs"),
     "a zero on the diagonal of S": (edit("S", lambda a: a * 0), "S or gain is not positive"),

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from torch.utils.data import DataLoader, TensorDataset
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
@@ -71,6 +73,37 @@ def test_a_tensor_is_an_array():
     np.testing.assert_array_equal(grid().perturb(tensors[1]), grid().perturb(h))
 
 
+HALF = torch.from_numpy(d).bfloat16()
+TENSORS = {
+    "with a gradient": (torch.from_numpy(d).requires_grad_(), d),
+    "in bfloat16": (HALF, HALF.float().numpy()),
+    "in float16": (torch.from_numpy(d).half(), d.astype(np.float16)),
+    "not contiguous": (torch.from_numpy(d.swapaxes(2, 3).copy()).transpose(2, 3), d),
+    "in a list": (list(torch.from_numpy(d).requires_grad_()), d),
+}
+
+
+@pytest.mark.parametrize("case", TENSORS)
+def test_tensors_of_every_kind_are_learned_as_their_numbers_are(case):
+    tensor, numbers = TENSORS[case]
+    same(grid().learn(tensor), grid().learn(numbers))
+    same(grid().learn(iter([tensor])), grid().learn(numbers))
+    np.testing.assert_array_equal(grid().perturb(tensor), grid().perturb(numbers))
+
+
+def loader(*arrays, batch=37):
+    return DataLoader(TensorDataset(*map(torch.from_numpy, arrays)), batch_size=batch)
+
+
+def test_a_data_loader_is_learned_from_as_often_as_asked(small_chunks):
+    """torch makes a list of each batch, of one array as well as of two."""
+    same(grid().learn(loader(d)), grid().learn(d))
+    same(grid().learn(DataLoader(torch.from_numpy(d), batch_size=37)), grid().learn(d))
+    same(grid(signal="local").learn(loader(d, h)), grid(signal="local").learn(d, h))
+    source = loader(d)
+    same(grid().learn(source).learn(source), grid().learn(d).learn(d))
+
+
 def test_draws_fill_a_data_set(file, small_chunks):
     noise = grid(signal="local").learn(d, h)
     out = file.create_dataset("noise", (300, CHANNELS, *SHAPE), "float32")
@@ -112,6 +145,21 @@ def test_memory_does_not_grow_with_the_stream():
     assert many < 1.2 * few
 
 
+class Variable:
+    """As netCDF4 reads: a slice of stored numbers, masked where they are missing."""
+
+    shape, ndim, dtype = d.shape, 4, d.dtype
+
+    def __len__(self):
+        return len(d)
+
+    def __getitem__(self, rows):
+        return np.ma.masked_greater(d[rows], 2)
+
+    def __setitem__(self, rows, values):
+        raise NotImplementedError
+
+
 MISTAKES = {
     "pairs that no unit reads": (
         r"part 0 of d is a pair: expected displacements alone",
@@ -133,6 +181,23 @@ MISTAKES = {
         r"d, part 1 has shape \(5, 2, 4, 3\): expected \(T, 2, 3, 4\)",
         lambda: grid().learn(iter([d, d[:5].swapaxes(2, 3)])),
     ),
+    "labels in a loader": (
+        "part 0 of d is a pair: expected displacements alone",
+        lambda: grid().learn(loader(d, np.arange(300))),
+    ),
+    "sparse tensors": (
+        r"d is sparse \(Tensor\): expected all numbers; use .to_dense\(\)",
+        lambda: grid().learn(torch.from_numpy(d).to_sparse()),
+    ),
+    "sparse matrices": (
+        r"d is sparse \(csr_matrix\): expected all numbers; use .toarray\(\)",
+        lambda: grid().learn(csr_matrix(d.reshape(300, -1))),
+    ),
+    "tensors of no numbers": (
+        "d is no regular array .*: expected shape",
+        lambda: grid().learn(torch.zeros(d.shape, device="meta")),
+    ),
+    "masked slices of a stored array": ("d has .* masked values", lambda: grid().learn(Variable())),
     "no parts": ("d has 0 samples: expected at least 1 displacement", lambda: grid().learn(iter([]))),
     "NaN far into a stream": (
         r"d has 1 values that are NaN .* presentation 305, channel 1, unit \(0, 3\)",

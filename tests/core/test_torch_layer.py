@@ -292,6 +292,23 @@ def test_decide_starts_from_the_activation(plain):
     assert torch.equal(predictor.decide(front(x)), whole)
 
 
+def test_the_identity_is_no_noise(plain):
+    front, back = parts()
+    predictor, x = Predictor(front, torch.nn.Identity(), back, 10), torch.randn(5, 7)
+    predictor.noise.reseed(3)
+    torch.testing.assert_close(predictor(x), back(front(x)))
+    sizes = []
+    back.register_forward_hook(lambda module, given, out: sizes.append(len(out)))
+    predictor(x)
+    assert sizes == [5], "one draw is enough"
+
+
+def test_a_module_that_is_no_noise_is_refused():
+    refused = r"noise is Dropout, without seed or active or reseed: expected .*nn.Identity\(\) for no noise"
+    with pytest.raises(ArgumentError, match=refused):
+        Predictor(torch.nn.Identity(), torch.nn.Dropout(), torch.nn.Identity())
+
+
 def test_logits_of_any_shape_are_averaged(plain):
     predictor = Predictor(torch.nn.Identity(), NoiseLayer(plain), torch.nn.Identity(), 3)
     assert predictor(torch.zeros(5, *LAYOUT)).shape == (5, *LAYOUT)

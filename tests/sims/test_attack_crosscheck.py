@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.sims.attacks import APGD, PGD, PaperAttack, Square
+from localnoise.sims.data.tensors import PIXELS
 
 POINT = 0.01
 EPS = 0.04
@@ -43,7 +44,7 @@ def art(name: str, classifier: Any, trained: Trained, **options: Any) -> float:
 def test_pgd_against_foolbox_and_art(trained: Trained, classifier: Any) -> None:
     foolbox = pytest.importorskip("foolbox")
     net, images, labels = trained
-    ours = accuracy(trained, PGD(eps=EPS, steps=20, draws=1, random_start=False)(net, images, labels))
+    ours = accuracy(trained, PGD(eps=EPS, steps=20, draws=1, random_start=False)(net, images, labels, bounds=PIXELS))
     theirs = foolbox.attacks.LinfPGD(abs_stepsize=EPS / 4, steps=20, random_start=False)
     model = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu")
     found = theirs(model, images, foolbox.criteria.Misclassification(labels), epsilons=[EPS])[1][0]
@@ -54,10 +55,10 @@ def test_pgd_against_foolbox_and_art(trained: Trained, classifier: Any) -> None:
 
 def test_apgd_against_art(trained: Trained, classifier: Any) -> None:
     net, images, labels = trained
-    ours = accuracy(trained, APGD(eps=EPS, steps=30, draws=1)(net, images, labels))
+    ours = accuracy(trained, APGD(eps=EPS, steps=30, draws=1)(net, images, labels, bounds=PIXELS))
     options = {"eps_step": 2 * EPS, "max_iter": 30, "nb_random_init": 1}
     assert abs(ours - art("AutoProjectedGradientDescent", classifier, trained, **options)) <= POINT
-    dlr = accuracy(trained, APGD(eps=EPS, loss="dlr", steps=30, draws=1)(net, images, labels))
+    dlr = accuracy(trained, APGD(eps=EPS, loss="dlr", steps=30, draws=1)(net, images, labels, bounds=PIXELS))
     assert abs(ours - dlr) <= 2 * POINT  # another loss, the same smooth network
 
 
@@ -67,8 +68,8 @@ def test_square_against_art(trained: Trained, classifier: Any) -> None:
     So the bound has two sides: at most a point weaker than ART's, and at most a point stronger than the gradient's.
     """
     net, images, labels = trained
-    ours = accuracy(trained, Square(eps=EPS, queries=300)(net, images, labels))
-    white = accuracy(trained, APGD(eps=EPS, steps=30, draws=1)(net, images, labels))
+    ours = accuracy(trained, Square(eps=EPS, queries=300)(net, images, labels, bounds=PIXELS))
+    white = accuracy(trained, APGD(eps=EPS, steps=30, draws=1)(net, images, labels, bounds=PIXELS))
     assert white - POINT <= ours <= art("SquareAttack", classifier, trained, max_iter=300) + POINT
     assert ours < accuracy(trained, images) - 10 * POINT
 
@@ -77,5 +78,5 @@ def test_the_paper_s_attacks_keep_art_s_defaults(trained: Trained, classifier: A
     net, images, labels = few = trained[0], trained[1][:60], trained[2][:60]
     names = {"pgd": "ProjectedGradientDescent", "square": "SquareAttack", "autopgd": "AutoProjectedGradientDescent"}
     for name, their_name in names.items():
-        found = accuracy(few, PaperAttack(name=name, eps=EPS)(net, images, labels, batch=300))
+        found = accuracy(few, PaperAttack(name=name, eps=EPS)(net, images, labels, bounds=PIXELS, batch=300))
         assert found == art(their_name, classifier, few)

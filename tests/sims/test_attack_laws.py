@@ -12,6 +12,7 @@ from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.attacks import APGD, FGSM, PGD, Attack, PaperAttack, RandomNoise, Square, Transfer, losses
 from localnoise.sims.attacks.apgd import checkpoints
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.experiments.cells import Cell
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
@@ -50,7 +51,7 @@ def run(name: str, predictor: nn.Module, images: Tensor, **options: int) -> Tens
     if isinstance(predictor, Predictor):
         predictor.noise.reseed(9)
     labels = torch.arange(len(images)) % 3
-    return (ATTACKS | PAPER)[name](predictor, images, labels, **options)
+    return (ATTACKS | PAPER)[name](predictor, images, labels, **{"bounds": PIXELS, **options})
 
 
 @pytest.mark.parametrize("name", [*ATTACKS, *PAPER])
@@ -86,7 +87,7 @@ def test_a_two_sided_linear_model_is_driven_into_its_corner(name: str, images: T
     labels = torch.zeros(len(images), dtype=torch.long)
     corner = (images + 0.07 * (weights[1] - weights[0]).sign().view(1, 1, 28, 28)).clamp(0, 1)
     attack = replace(ATTACKS[name], **({} if name == "fgsm" else {"steps": 30}))  # type: ignore[type-var]
-    found = attack(model, images, labels)
+    found = attack(model, images, labels, bounds=PIXELS)
     lowest = losses.margin(model(corner), labels)
     start = losses.margin(model(images), labels)
     torch.testing.assert_close(losses.margin(model(found), labels), lowest, atol=1e-4, rtol=0)
@@ -109,7 +110,7 @@ def test_pgd_gives_what_published_records_rest_on(noisy: Predictor, images: Tens
     noisy.noise.reseed(5)
     expected = pgd_of_version_0_1(noisy, images, labels, 0.1, 5, 7)
     noisy.noise.reseed(5)
-    assert torch.equal(PGD(eps=0.1, steps=5, draws=2)(noisy, images, labels, seed=7), expected)
+    assert torch.equal(PGD(eps=0.1, steps=5, draws=2)(noisy, images, labels, bounds=PIXELS, seed=7), expected)
 
 
 def test_options_at_their_defaults_leave_the_keys_of_published_records_alone() -> None:
@@ -131,11 +132,11 @@ def test_the_attack_s_own_draws_are_used_and_put_back(images: Tensor) -> None:
             return super().decide(h)
 
     spy = Spy(nn.Identity(), NoiseLayer(UnitGrid((28, 28), 1)), linear(), draws=10)
-    APGD(eps=0.1, steps=2, draws=3)(spy, images, torch.zeros(12, dtype=torch.long))
+    APGD(eps=0.1, steps=2, draws=3)(spy, images, torch.zeros(12, dtype=torch.long), bounds=PIXELS)
     assert set(seen) == {3}
     assert spy.draws == 10
     seen.clear()
-    Square(eps=0.1, queries=2)(spy, images, torch.zeros(12, dtype=torch.long))
+    Square(eps=0.1, queries=2)(spy, images, torch.zeros(12, dtype=torch.long), bounds=PIXELS)
     assert set(seen) == {10}
 
 
@@ -162,10 +163,10 @@ def test_square_counts_its_queries_and_spares_broken_images(images: Tensor) -> N
         return model(x)
 
     labels = model(images).argmax(1)
-    Square(eps=0.002, queries=25)(counting, images, labels)
+    Square(eps=0.002, queries=25)(counting, images, labels, bounds=PIXELS)
     assert len(asked) == 2 + 25  # two to see whether the predictor is noisy
     asked.clear()
-    Square(eps=1.0, queries=400)(counting, images, labels)
+    Square(eps=1.0, queries=400)(counting, images, labels, bounds=PIXELS)
     assert asked[-1] < 12
     assert sum(asked[2:]) < 12 * 400
 
@@ -180,4 +181,4 @@ def test_bad_settings_are_named(images: Tensor) -> None:
     with pytest.raises(ArgumentError, match=r"name='fgsm'.*did you mean 'fgm'"):
         PaperAttack(name="fgsm")
     with pytest.raises(ArgumentError, match=r"2 classes.*loss='ce'"):
-        APGD(loss="dlr", steps=1)(linear(classes=2), images, torch.zeros(12, dtype=torch.long))
+        APGD(loss="dlr", steps=1)(linear(classes=2), images, torch.zeros(12, dtype=torch.long), bounds=PIXELS)

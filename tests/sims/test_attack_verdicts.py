@@ -13,7 +13,8 @@ from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.attacks import APGD, FGSM, PGD, Adaptive, RandomNoise, Verdict, WorstCase, checks, escalate
 from localnoise.sims.attacks.ladder import Rung, plateau
 from localnoise.sims.attacks.paired import difference
-from localnoise.sims.attacks.verdict import wrong_votes
+from localnoise.sims.attacks.verdict import asked
+from localnoise.sims.data.tensors import PIXELS
 
 Trained = tuple[nn.Sequential, Tensor, Tensor]
 
@@ -42,8 +43,8 @@ def test_the_worst_case_is_the_intersection_and_the_cascade_only_saves_work(
 ) -> None:
     net, images, labels = first(trained)
     attacks = {"weak": RandomNoise(eps=0.1, tries=3), "strong": PGD(eps=0.1, steps=5, draws=1, random_start=False)}
-    every = WorstCase(attacks=attacks, cascade=False)(net, images, labels)
-    cascade = WorstCase(attacks=attacks)(net, images, labels)
+    every = WorstCase(attacks=attacks, cascade=False)(net, images, labels, bounds=PIXELS)
+    cascade = WorstCase(attacks=attacks)(net, images, labels, bounds=PIXELS)
     assert torch.equal(every.right, net(images).argmax(1) == labels)
     assert torch.equal(every.robust, every.survives("weak") & every.survives("strong"))
     assert torch.equal(every.robust, cascade.robust)
@@ -58,9 +59,9 @@ def test_the_worst_case_is_the_intersection_and_the_cascade_only_saves_work(
 
 def test_votes_are_fresh_and_fix_what_one_vote_would_blur(defended: Predictor, trained: Trained) -> None:
     _, images, labels = first(trained)
-    found = wrong_votes(defended, images, labels, votes=9, seed=1)
-    assert torch.equal(found, wrong_votes(defended, images, labels, votes=9, seed=1))
-    assert not torch.equal(found, wrong_votes(defended, images, labels, votes=9, seed=2))
+    found, _ = asked(defended, images, labels, votes=9, seed=1)
+    assert torch.equal(found, asked(defended, images, labels, votes=9, seed=1)[0])
+    assert not torch.equal(found, asked(defended, images, labels, votes=9, seed=2)[0])
     assert ((found > 0) & (found < 9)).any()  # some images hang on the draws
 
 
@@ -70,12 +71,12 @@ def test_the_ladder_stops_at_the_plateau_and_goes_on_while_accuracy_falls(traine
     def stronger(draws: int) -> PGD:
         return PGD(eps=0.004 * draws, steps=3, draws=1, random_start=False)
 
-    falling = escalate(stronger, net, images, labels, ladder=(1, 10, 30))
+    falling = escalate(stronger, net, images, labels, bounds=PIXELS, ladder=(1, 10, 30))
     assert [rung.draws for rung in falling] == [1, 10, 30]
     assert falling[1].change is not None
     assert falling[1].change.high < 0
     assert plateau(falling) == 30
-    same = escalate(lambda draws: FGSM(eps=0.05, draws=draws), net, images, labels, ladder=(1, 5, 20))
+    same = escalate(lambda draws: FGSM(eps=0.05, draws=draws), net, images, labels, bounds=PIXELS, ladder=(1, 5, 20))
     assert [rung.draws for rung in same] == [1, 5]
     assert plateau(same) == 1
 
@@ -104,7 +105,7 @@ def test_each_check_can_fail() -> None:
             (bad, good),
         ),
         (lambda a, b: checks.falls_with_eps({0.2: b, 0.1: a}), (good, bad), (bad, good)),
-        (lambda a, _: checks.unbounded_reaches_chance(a), (bad, bad), (good, good)),
+        (lambda a, _: checks.unbounded_reaches_chance(a, 10), (bad, bad), (good, good)),
     ]
     for check, holds, fails in cases:
         assert check(*holds).passed
@@ -118,7 +119,7 @@ def test_black_box_against_white_box_allows_for_the_votes_noise() -> None:
     def verdict(white: int, black: int) -> Verdict:
         wrong = {"pgd": torch.zeros(100, dtype=torch.int64), "square": torch.zeros(100, dtype=torch.int64)}
         wrong["pgd"][:5], wrong["square"][:5] = white, black
-        return Verdict(clean, wrong, 5)
+        return Verdict(clean, wrong, 5, clean, clean == 0)
 
     assert checks.black_box_never_beats_white_box(verdict(2, 3), ["square"], ["pgd"]).passed
     assert checks.black_box_never_beats_white_box(verdict(5, 5), ["square"], ["pgd"]).passed
@@ -129,7 +130,7 @@ def test_black_box_against_white_box_allows_for_the_votes_noise() -> None:
 
 def test_an_honest_noisy_network_passes_every_check(defended: Predictor, trained: Trained) -> None:
     net, images, labels = first(trained)
-    report = ADAPTIVE(defended, images, labels, twin=net, seed=3)
+    report = ADAPTIVE(defended, images, labels, twin=net, bounds=PIXELS, seed=3)
     assert report.unreliable == ""
     assert len(report.checks) == 7
     values = report.evidence()
@@ -141,7 +142,7 @@ def test_an_honest_noisy_network_passes_every_check(defended: Predictor, trained
     assert values["noise_off.robust"] < values["noise_off.clean"]
     assert defended.draws == 4
     assert defended.noise.when == "both"
-    again = ADAPTIVE(defended, images, labels, twin=net, seed=3)
+    again = ADAPTIVE(defended, images, labels, twin=net, bounds=PIXELS, seed=3)
     assert again.verdict.broken_by == report.verdict.broken_by
 
 
@@ -172,7 +173,7 @@ def test_a_planted_broken_defence_is_flagged(
 ) -> None:
     net, images, labels = first(trained)
     broken = nn.Sequential(planted(), net)
-    report = ADAPTIVE(broken, images, labels, twin=net, seed=3)
+    report = ADAPTIVE(broken, images, labels, twin=net, bounds=PIXELS, seed=3)
     failed = {check.name for check in report.checks if not check.passed}
     assert {caught_by, "black_box_never_beats_white_box"} <= failed
     assert caught_by in report.evidence()["unreliable"]
@@ -186,7 +187,7 @@ def test_saturated_activations_are_flagged(trained: Trained) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return net[4](torch.tanh(1e6 * nn.functional.linear(net[0](x).flatten(1), weights, net[2].bias)))
 
-    report = ADAPTIVE(Saturated(), images, labels, twin=net, seed=3)
+    report = ADAPTIVE(Saturated(), images, labels, twin=net, bounds=PIXELS, seed=3)
     assert "gradient_exists" in report.unreliable
 
 
@@ -198,5 +199,5 @@ def test_bad_settings_are_named(trained: Trained) -> None:
         WorstCase()
     with pytest.raises(ArgumentError, match=r"ladder=\(5, 1\): expected rising"):
         Adaptive(ladder=(5, 1))
-    with pytest.raises(ArgumentError, match="divide by 255"):
-        WorstCase(attacks={"apgd": APGD(steps=1)})(net, images * 255, labels)
+    with pytest.raises(ArgumentError, match="divide bytes by 255"):
+        WorstCase(attacks={"apgd": APGD(steps=1)})(net, images * 255, labels, bounds=PIXELS)

@@ -8,6 +8,7 @@ from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.attacks import PGD
+from localnoise.sims.data.tensors import PIXELS
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def linear(seed: int = 0) -> nn.Module:
 
 
 def test_stays_in_the_ball_and_in_the_image_range(images: torch.Tensor) -> None:
-    attacked = PGD(eps=0.07, steps=5)(linear(), images, torch.zeros(20, dtype=torch.long))
+    attacked = PGD(eps=0.07, steps=5)(linear(), images, torch.zeros(20, dtype=torch.long), bounds=PIXELS)
     assert (attacked - images).abs().max() <= 0.07 + 1e-6
     assert attacked.min() >= 0
     assert attacked.max() <= 1
@@ -29,7 +30,8 @@ def test_stays_in_the_ball_and_in_the_image_range(images: torch.Tensor) -> None:
 
 
 def test_eps_zero_changes_nothing(images: torch.Tensor) -> None:
-    assert torch.equal(PGD(eps=0.0, steps=3)(linear(), images, torch.zeros(20, dtype=torch.long)), images)
+    labels = torch.zeros(20, dtype=torch.long)
+    assert torch.equal(PGD(eps=0.0, steps=3)(linear(), images, labels, bounds=PIXELS), images)
 
 
 def test_two_class_linear_model_gets_the_closed_form_answer(images: torch.Tensor) -> None:
@@ -37,16 +39,18 @@ def test_two_class_linear_model_gets_the_closed_form_answer(images: torch.Tensor
     model = linear()
     weights = model[1].weight.detach()  # type: ignore[index]
     corner = (images + 0.1 * (weights[1] - weights[0]).sign().view(1, 1, 28, 28)).clamp(0, 1)
-    attacked = PGD(eps=0.1, steps=12, step=0.05)(model, images, torch.zeros(20, dtype=torch.long))
+    attacked = PGD(eps=0.1, steps=12, step=0.05)(model, images, torch.zeros(20, dtype=torch.long), bounds=PIXELS)
     torch.testing.assert_close(attacked, corner, atol=1e-6, rtol=0)
 
 
 def test_the_same_seed_gives_the_same_attack_for_any_batch(images: torch.Tensor) -> None:
     labels = torch.zeros(20, dtype=torch.long)
     attack = PGD(eps=0.1, steps=3, random_start=False)
-    torch.testing.assert_close(attack(linear(), images, labels), attack(linear(), images, labels, batch=7))
+    whole, parts = (attack(linear(), images, labels, bounds=PIXELS, batch=batch) for batch in (250, 7))
+    torch.testing.assert_close(whole, parts)
     attack = PGD(eps=0.1, steps=3)
-    assert torch.equal(attack(linear(), images, labels, seed=4), attack(linear(), images, labels, seed=4))
+    first, again = (attack(linear(), images, labels, bounds=PIXELS, seed=4) for _ in range(2))
+    assert torch.equal(first, again)
 
 
 def test_iterations_raise_the_loss(images: torch.Tensor) -> None:
@@ -54,10 +58,8 @@ def test_iterations_raise_the_loss(images: torch.Tensor) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.Tanh(), nn.Linear(32, 10))
     labels = model(images).argmax(1)
     loss = nn.CrossEntropyLoss()
-    values = [
-        loss(model(PGD(eps=0.02, steps=steps, step=0.02 / steps**0.5)(model, images, labels)), labels).item()
-        for steps in (1, 10)
-    ]
+    attacks = [PGD(eps=0.02, steps=steps, step=0.02 / steps**0.5) for steps in (1, 10)]
+    values = [loss(model(attack(model, images, labels, bounds=PIXELS)), labels).item() for attack in attacks]
     assert loss(model(images), labels).item() < values[0] < values[1]
 
 
@@ -72,7 +74,7 @@ def test_gradients_go_through_the_mean_of_a_signal_dependent_field(images: torch
     assert gradient.abs().max() < 1e-6
 
 
-@pytest.mark.parametrize(("option", "value"), [("eps", -0.1), ("eps", 2.0), ("steps", 0), ("draws", 0)])
+@pytest.mark.parametrize(("option", "value"), [("eps", -0.1), ("eps", float("inf")), ("steps", 0), ("draws", 0)])
 def test_bad_settings_are_named(option: str, value: float) -> None:
     with pytest.raises(ArgumentError, match=f"{option}={value}"):
         PGD(**{option: value})  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import PGD, Adaptive
 from localnoise.sims.experiments import budget as budgets
 from localnoise.sims.experiments.matched import matched, named, threat, trained_on, variances_of
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import comparing, heat, retained, side_by_side, stated
 from localnoise.sims.reports.comparison import Outcome, outcomes
@@ -173,6 +174,67 @@ def test_retention_is_of_a_sure_gain_only() -> None:
     assert "| multiscale K=8 | 0.75 ± 0.00 | 0.75 | 0.75 |" in comparing.markdown(table, None)
 
 
+def squeezed(text: str) -> str:
+    """Text as it was before the terminal wrapped it."""
+    return " ".join(text.split())
+
+
+def test_a_threat_s_name_means_one_thing_and_the_table_says_what_was_run() -> None:
+    """Until version 0.3 `pgd` was the worst case over all attacks in `compare`, and one attack elsewhere."""
+
+    def judged(threat: str, **more: object) -> str:
+        base = record("full", 0, [1, 0, 1, 1])
+        threats = [{"name": threat, "level": 0.1, "images": 4}]
+        attack = {"eps": 0.1, "steps": 20, "draws": 8, "step": None}
+        results = base.results | {f"correct.{threat}@0.1": base.results["correct.rotate@2"]}
+        results |= {"adaptive.bias": 0.25} if "verdict" in more else {}
+        one = Record(base.config | {"threats": threats, "attack": attack} | more, results, {}, 0.0)
+        table = comparing.Comparison(outcomes([one]), ["full"], [f"{threat}@0.1"])
+        assert table.rows == [f"{threat}@0.1"]
+        return comparing.markdown(table, None)
+
+    assert "pgd@0.1: PGD alone, 20 steps of eps / 4, 8 draws a gradient." in judged("pgd")
+    assert "art-pgd@0.1: ART's PGD with its defaults, as the paper has it, one draw a gradient." in judged("art-pgd")
+    assert "apgd-ce@0.1: APGD with cross-entropy alone, 8 draws" in judged("apgd-ce")
+    old = judged("adaptive", adaptive={"steps": 7, "ladder": [1, 5], "queries": 3, "tries": 2, "votes": 5})
+    assert "adaptive@0.1: worst case, image by image, over APGD-CE, APGD-DLR and PGD (7 steps), FGSM, up to 5" in old
+    assert "judged by the 5 votes on each example (version 0.3 and before), which is too low" in old
+    new = judged("adaptive", verdict=2)
+    assert "chosen by 15 votes and judged by a fresh one." in new
+    assert "adaptive@0.1 is too high, for that choice, by at most .250 (full covariance, central)." in new
+    assert "rotate@2:" not in comparing.footnote(
+        comparing.Comparison(outcomes([record("full", 0, [1, 0, 1, 1])]), ["full"], ["rotate@2"])
+    )
+    with pytest.raises(ArgumentError, match=r"threat='fgm'.*did you mean 'art-fgm'"):
+        threat("fgm@0.1", 10, 5)
+    with pytest.raises(ArgumentError, match=r"source='autopgd'.*did you mean 'art-autopgd'"):
+        Source.default("autopgd")
+    with pytest.raises(ArgumentError, match=r"pgd@8: expected an eps from 0 to 1"):
+        threat("pgd@8", 10, 5)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "threats", "instead"),
+    [
+        ("paper", "pgd@0.08", r"art-pgd@0\.08"),
+        ("paper", "adaptive", r"art-pgd@0\.1"),
+        ("adaptive", "pgd", r"adaptive@"),
+    ],
+)
+def test_a_protocol_refuses_the_attacks_of_another(protocol: str, threats: str, instead: str, tmp_path: Path) -> None:
+    common = {"arms": "none", "sources": "matched", "spend": "quick", "out": tmp_path, "data_dir": None, "jobs": 1}
+    with pytest.raises(ArgumentError, match=rf"no attack of --protocol {protocol}: expected one such as {instead}"):
+        compare.compare(threats=threats, **(DEFAULTS | {"protocol": protocol}), **common)
+
+
+def test_the_verdict_s_revision_is_in_the_key_of_what_it_judged() -> None:
+    """A record of version 0.3 does not stand for an evaluation of this one; all other records do."""
+    settings = Settings(data="embedded", fingerprint="f")
+    (one, other) = (matched([0], ["none"], [threat(name, 10, 5)])[-1].config(settings) for name in ("adaptive", "pgd"))
+    assert one["verdict"] == 2
+    assert "verdict" not in other
+
+
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget of seconds: two epochs on a few hundred images."""
@@ -188,21 +250,23 @@ def test_compare_writes_a_table_and_goes_on(
     small_dir: Path, tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "spend": "quick"}
-    compare.compare(arms="none,raster-1", threats="obstruction,pgd", sources="matched", **DEFAULTS, **common)
+    compare.compare(arms="none,raster-1", threats="obstruction,adaptive", sources="matched", **DEFAULTS, **common)
     text = capsys.readouterr().out
     assert "raster r=1" in text
     assert "n = 8, 40" in text
+    assert "adaptive@0.1: worst case, image by image, over APGD-CE, APGD-DLR and PGD (2 steps)" in squeezed(text)
+    assert "adaptive@0.1 is too high, for that choice, by at most .000 (no noise), " in squeezed(text)
     assert "7 of 7 cells run" in text  # no noise: one net, three tests; raster-1: two nets, two tests each
     assert (tmp_path / "table.md").read_text().count("| raster r=1 |") == 2  # accuracies, differences
     assert Image.open(tmp_path / "accuracy.png").width > 300
     kept = [r for r in RecordFile(tmp_path / "record.h5") if r.config["threats"][0]["name"] == "adaptive"]
     assert all("adaptive.unreliable" in r.results for r in kept)
-    compare.compare(arms="none,raster-1", threats="obstruction,pgd", sources="matched", **DEFAULTS, **common)
+    compare.compare(arms="none,raster-1", threats="obstruction,adaptive", sources="matched", **DEFAULTS, **common)
     assert "0 of 7 cells run" in capsys.readouterr().out
 
 
 DEFAULTS = {
-    "protocol": "adaptive", "against": "none", "network": "v2", "activation": "tanh", "layer": 2, "mix": False
+    "protocol": "any", "against": "none", "network": "v2", "activation": "tanh", "layer": 2, "mix": False
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from localnoise.nn import Predictor
 from localnoise.sims import networks
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
-from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.data.tensors import PIXELS, to_tensor
 from localnoise.sims.defences import (
     LearnedNoise,
     Lesson,
@@ -154,7 +154,7 @@ def test_adversarial_training_raises_robust_accuracy(lesson, data):
     attack, longer = replace(WEAK, steps=5, step=None), replace(lesson, epochs=6)
     images, labels = (part[:150] for part in data[2:])
     plain, trained = undefended(longer), adversarial(longer, ratio=0.9, attack=WEAK)
-    robust = [accuracy(predictor, attack(predictor, images, labels), labels) for predictor in (plain, trained)]
+    robust = [accuracy(p, attack(p, images, labels, bounds=PIXELS), labels) for p in (plain, trained)]
     assert robust[1] > robust[0] + 0.05
 
 
@@ -162,7 +162,7 @@ def test_adversarial_training_raises_robust_accuracy(lesson, data):
 def test_attacks_the_share_of_each_batch_at_the_present_weights(short, ratio, counts):
     calls = []
 
-    def attack(logits, images, labels, *, seed):
+    def attack(logits, images, labels, *, bounds, seed):
         calls.append((len(images), seed, logits(images)))
         return images
 
@@ -173,7 +173,7 @@ def test_attacks_the_share_of_each_batch_at_the_present_weights(short, ratio, co
 
 
 def test_harmless_attack_leaves_plain_training(short):
-    plain, same = undefended(short), adversarial(short, attack=lambda logits, images, labels, *, seed: images)
+    plain, same = undefended(short), adversarial(short, attack=lambda logits, images, labels, *, bounds, seed: images)
     assert all(
         torch.allclose(a, b, atol=1e-5) for a, b in zip(plain.back.parameters(), same.back.parameters(), strict=True)
     )
@@ -302,7 +302,7 @@ def test_deployed_noise_is_fresh_repeats_by_reseed_and_can_be_off(short):
 
 def test_attack_goes_through_the_deployed_predictor(short):
     predictor = wca(short, draws=4)
-    attacked = PGD(eps=0.1, steps=3, draws=4)(predictor, short.images, short.labels)
+    attacked = PGD(eps=0.1, steps=3, draws=4)(predictor, short.images, short.labels, bounds=PIXELS)
     predictor.noise.when = "never"
     loss = nn.CrossEntropyLoss()
     assert loss(predictor(attacked), short.labels) > loss(predictor(short.images), short.labels)
@@ -333,7 +333,7 @@ def test_select_holds_images_out_and_takes_the_most_robust_of_the_accurate(short
             return nn.functional.one_hot(torch.where(right, truth, (truth + 1) % 10), 10).float()
 
     answers = {image.numpy().tobytes(): int(label) for image, label in zip(short.images, short.labels, strict=True)}
-    value, trials = select(train, list(tables), short, attack=lambda p, x, y, *, seed: -x, held=50)
+    value, trials = select(train, list(tables), short, attack=lambda p, x, y, *, bounds, seed: -x, held=50)
     assert value == 2.0
     assert [trial.value for trial in trials] == list(tables)
     assert [trial.clean for trial in trials] == pytest.approx([clean for clean, _ in tables.values()], abs=0.02)

@@ -1,5 +1,7 @@
 """`learn` and `sample`: displacements and noise that lie in HDF5 files."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -40,6 +42,19 @@ def test_a_signal_dependent_one_too(file: Path, tmp_path: Path) -> None:
     expected = ln.UnitGrid((3, 4), 2, signal="local").learn(d, h).perturb(h, seed=3)
     with h5py.File(noise) as opened:
         np.testing.assert_array_equal(opened["noise"], expected)
+
+
+def test_a_warning_is_one_line(file: Path, tmp_path: Path) -> None:
+    with h5py.File(file, "r+") as opened:
+        opened["few"] = d[:20]
+    script = "import sys; from localnoise.sims.cli import main; main()"
+    command = [sys.executable, "-c", script, "learn", str(file), "--dataset", "few", "-o", str(tmp_path / "g.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = [line for line in done.stderr.splitlines() if "warning" in line.lower()]
+    assert len(told) == 1
+    assert told[0].startswith("warning: d has 20 displacements for up to 8 regressors a unit")
+    assert told[0].endswith("give 44 more, or fewer parents")
+    assert "learn.py" not in done.stderr
 
 
 def test_mistakes_get_one_sentence(file: Path, tmp_path: Path) -> None:

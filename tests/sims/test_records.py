@@ -32,7 +32,7 @@ def test_a_failed_append_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space"):
         file.append({"seed": 1}, {"x": 2.0}, 0.1)
     assert file.path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["r.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".r.h5.writing", "r.h5"]  # the lock, and the file
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"\x89HDF\r\n\x1a\n" + b"\0" * 50])

@@ -16,6 +16,7 @@ from localnoise.errors import ArgumentError, MixedRecordsError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
 from localnoise.sims.attacks.gradients import gradient_exists, gradient_points_uphill
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.reports.records import Record, RecordFile
 from localnoise.sims.reports.spiking_accuracies import gains
 from localnoise.sims.reports.spiking_figures import published
@@ -131,7 +132,7 @@ def test_an_attacker_s_gradient_changes_no_spike_and_points_uphill():
     images, back = torch.rand(40, 1, 5, 5), nn.Sequential(nn.Flatten(), nn.Linear(25, 3))
     predictor = Predictor(nn.Identity(), spikes, back, 4)
     labels = predictor(images).argmax(1)
-    assert gradient_points_uphill(predictor, images, labels, eps=0.4).passed
+    assert gradient_points_uphill(predictor, images, labels, eps=0.4, bounds=PIXELS).passed
     assert gradient_exists(predictor, images, labels).passed
     spikes.reseed(3)
     shown = spikes(images.requires_grad_())

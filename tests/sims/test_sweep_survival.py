@@ -1,5 +1,6 @@
 """What a sweep survives: twenty kills of workers and of the client, a second sweep, a full disk, a torn journal."""
 
+import errno
 import os
 import random
 import resource
@@ -9,13 +10,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import paced
 import psutil
 import pytest
 
 import localnoise as ln
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, LockedError
 from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.sweeps.keeping import Kept, alone, study_in
 from localnoise.sims.sweeps.search import Search
@@ -105,6 +107,50 @@ def test_a_second_sweep_on_one_file_is_refused(tmp_path: Path) -> None:
         pass
     with alone(tmp_path / "s.h5"):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_without_locks_is_no_other_sweep(number: int, tmp_path: Path, monkeypatch: Any) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    refused = rf"s\.h5\.lock: the lock .* cannot be taken \(.*{os.strerror(number)}"
+    with pytest.raises(LockedError, match=refused), alone(tmp_path / "s.h5"):
+        pass
+
+
+def test_a_folder_that_is_not_ours_is_no_other_sweep(tmp_path: Path, monkeypatch: Any) -> None:
+    real = os.open
+
+    def refuse(path: Any, *more: Any) -> int:
+        if str(path).endswith(".lock"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(LockedError, match=r"Permission denied.*expected a folder of yours"), alone(tmp_path / "s.h5"):
+        pass
+
+
+def test_the_lock_of_a_killed_sweep_is_given_back(tmp_path: Path) -> None:
+    code = f"""if True:
+        import time
+        from pathlib import Path
+        from localnoise.sims.sweeps.keeping import alone
+        with alone(Path({str(tmp_path / "s.h5")!r})):
+            print("held", flush=True)
+            time.sleep(600)
+    """
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ArgumentError, match="another sweep"), alone(tmp_path / "s.h5"):
+            pass
+        holder.kill()
+        holder.wait()
+        with alone(tmp_path / "s.h5"):
+            pass
 
 
 def test_a_killed_client_leaves_no_worker_behind(study: Path, tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def test_compiled_targets_learn_the_same(target, name):
     assert told[-1] == (60, 60)
 
 
+def test_own_wires_are_kept():
+    d, h = stream(60)
+    grid = untaught("signal")
+    parents, readers = grid.field.parents, grid.field.readers
+    parents[:, :-1], parents[:, -1], readers[2, 1] = parents[:, 1:].copy(), -1, -1
+    found = learn_lms(grid, d, h, RULE, target="numpy")
+    np.testing.assert_array_equal(found.field.parents, parents)
+    check_equal(found, grid.learn(d, h, rule=RULE))
+
+
 def test_a_float32_grid_learns_to_its_own_rounding():
     d, _ = stream(60)
     grid = untaught("raster", "float32")

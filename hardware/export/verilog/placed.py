@@ -10,9 +10,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError, choose
+from localnoise.files import temporary_folder
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
@@ -77,8 +77,7 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
     """
     family, package = DEVICES[choose("device", device, DEVICES)]
     require()
-    with TemporaryDirectory(prefix="localnoise-placed-") as scratch:
-        here = Path(scratch)  # the tools are WebAssembly: they see their own folder only
+    with temporary_folder() as here:  # the tools are WebAssembly: they see their own folder only
         name = stage(Path(folder).resolve(), here)["name"]
         top = f"{name}_pins"
         (here / f"{top}.v").write_text(_pins((here / f"{name}.v").read_text(encoding="ascii"), name), encoding="ascii")
@@ -110,9 +109,9 @@ def place_chip(chip: ChipGrid, device: str = "ice40up5k", seed: int = 1) -> Plac
     Cost: seconds to minutes. Raises as `place` does.
     """
     choose("chip", device, DEVICES)
-    with TemporaryDirectory(prefix="localnoise-rtl-") as scratch:
-        write(chip, Path(scratch), 0, loaded=must_load(chip, device))
-        manifest.write(Path(scratch), "verilog", 0, {"name": USUAL, "learner": None})
+    with temporary_folder() as scratch:
+        write(chip, scratch, 0, loaded=must_load(chip, device))
+        manifest.write(scratch, "verilog", 0, {"name": USUAL, "learner": None})
         return place(scratch, device, seed)
 
 

@@ -9,6 +9,7 @@ engines in turn, and the engines wait for each other at its end.
 from pathlib import Path
 
 from localnoise.errors import ArgumentError
+from localnoise.files import write_text
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_verilog
 from localnoise.hardware.export.verilog.memories import hexadecimal, sizes_of, tables_of
@@ -51,8 +52,8 @@ def write(
     for number, (units, stops) in enumerate(plans):
         sizes = sizes_of(chip, units, loaded)
         for table, (values, bits) in tables_of(chip, units, stops, seed, sizes).items():
-            (folder / f"{name}_{table}{number}.mem").write_text(hexadecimal(values, bits), encoding="ascii")
+            write_text(folder / f"{name}_{table}{number}.mem", hexadecimal(values, bits))
         parameters.append(sizes)
     texts["localnoise.v"] = top_of(chip, plans, parameters)
     for file, text in texts.items():
-        (folder / file.replace(USUAL, name)).write_text(in_verilog(text, name), encoding="ascii")
+        write_text(folder / file.replace(USUAL, name), in_verilog(text, name))

@@ -1,6 +1,6 @@
 """What a sweep's page shows; the sweep fills it in, the page knows nothing of how trials were run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Trial:
         Values by name; a parameter that depends on another may be absent.
     values : dict
         By goal, and what else was measured ("links", "retention"); a pruned trial's are those it had when it stopped.
+    half_widths : dict
+        Half of the 95 % interval of the values that have one.
     seeds : int
         Seeds behind the values.
     seconds : float
@@ -74,9 +76,19 @@ class Trial:
     peak_bytes: int
     command: str
     error: str
+    half_widths: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         choose("state", self.state, STATES)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What trials are held against: a baseline's label, values by goal, and half widths of their 95 % intervals."""
+
+    label: str
+    values: dict[str, float]
+    half_widths: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +111,10 @@ class Content:
         By goal, each parameter's share; may be empty.
     grids : dict
         HDF5 files of grids, `UnitGrid` or `ChipGrid`, by trial.
+    also : tuple of Goal
+        No goals of the search, but shown beside them in the table of the front.
+    references : tuple of Reference
+        Rows below the front's.
 
     Raises
     ------
@@ -113,6 +129,8 @@ class Content:
     front: tuple[int, ...]
     importance: dict[str, dict[str, float]]
     grids: dict[int, Path]
+    also: tuple[Goal, ...] = ()
+    references: tuple[Reference, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.goals:

@@ -9,7 +9,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from localnoise.files import written_aside
+from localnoise.files import write_text
 from localnoise.sims.reports.page import tables
 from localnoise.sims.reports.page.content import Content
 from localnoise.sims.reports.page.explorer import explored
@@ -33,9 +33,7 @@ def write_page(content: Content, path: Path) -> Path:
     grids = [explored(number, file) for number, file in content.grids.items()]
     data = {"figures": drawn, "grids": grids}
     text = "\n".join(_parts(content, drawn, data))
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
-    return path
+    return write_text(path, text)
 
 
 def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Iterator[str]:
@@ -53,7 +51,10 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
     if paretos:
         yield _section("Goals against each other", f"{content.goals[0].label} against every other goal.", paretos)
     if "importance" in drawn:
-        what = "How strongly a parameter separates the better trials from the others (PED-ANOVA)."
+        what = "How strongly a parameter separates the better half of the trials from all (PED-ANOVA), "
+        what += "where it does so more than in each of 40 permutations of their values."
+        if left := [goal.label for goal in content.goals if goal.name not in content.importance]:
+            what += f" Not of {', '.join(left)}: what follows from the configuration, or what no parameter decides."
         yield _section("What matters", what, ["importance"])
     if "parallel" in drawn:
         say = f"One line a complete trial, coloured by {content.goals[0].label}. Drag along an axis to select trials."

@@ -21,8 +21,11 @@ def facts(content: Content) -> str:
 
 
 def front(content: Content) -> str:
-    """Return the best configurations, best by the first goal first, each with the command that makes it again."""
-    goals = content.goals
+    """Return the best configurations, best by the first goal first, each with the command that makes it again.
+
+    Below them the baselines; ± is half of the 95 % interval.
+    """
+    goals = (*content.goals, *content.also)
     first, chosen = goals[0], [trial for trial in content.trials if trial.number in content.front]
     if not chosen:
         return "<p>No trial is complete.</p>"
@@ -32,13 +35,17 @@ def front(content: Content) -> str:
     rows = []
     for trial in chosen:
         told = ", ".join(f"{name.replace('_', ' ')} {plain(value)}" for name, value in trial.parameters.items())
-        values = (_number(trial.values.get(goal.name), goal) for goal in goals)
+        values = (_number(trial.values.get(goal.name), goal, trial.half_widths.get(goal.name)) for goal in goals)
         cells = [_cell(trial.number, str(trial.number)), *values, f'<td class="told">{escape(told)}</td>']
         whole = " ".join(
             f"<span>{escape(word)}</span>" for word in trial.command.split(" ")
         )  # lines break between words
         cells.append(f'<td class="command"><code>{whole}</code>{copy(trial)}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
+    for other in content.references:
+        shown = (_number(other.values.get(goal.name), goal, other.half_widths.get(goal.name)) for goal in goals)
+        cells = ["<td></td>", *shown, f'<td class="told">{escape(other.label)}</td>', "<td></td>"]
+        rows.append(f'<tr class="reference">{"".join(cells)}</tr>')
     return _table("front", "best configurations", [f'<th scope="col">{escape(name)}</th>' for name in head], rows)
 
 
@@ -80,9 +87,11 @@ def _heading(name: str, *, sortable: bool) -> str:
     return f'<th scope="col" aria-sort="none"><button type="button" class="sort">{escape(name)}</button></th>'
 
 
-def _number(value: float | None, goal: Goal) -> str:
+def _number(value: float | None, goal: Goal, half_width: float | None = None) -> str:
     if value is None or math.isnan(value):
         return "<td></td>"
+    if half_width is not None:
+        return _cell(value, f"{value:.3f} ± {half_width:.3f}")
     whole = bool(goal.unit) and abs(value) >= 1000
     return _cell(value, f"{value:,.0f}" if whole else f"{value:.4g}")
 

@@ -1,0 +1,109 @@
+"""What a grid must be to be drawn from and written: checked before it is saved, and again of what a file holds."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from localnoise import wiring
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError
+from localnoise.field import Field
+from localnoise.rules import RULES, Rule
+from localnoise.validate import whole
+
+if TYPE_CHECKING:
+    from localnoise.grid import UnitGrid
+
+ARRAYS = tuple(field.name for field in fields(Field))
+WIRES = ("order", "parents", "readers")
+
+
+def check_grid(grid: "UnitGrid", *, state: bool) -> None:
+    """Refuse what `load` would refuse, so that no file is written that cannot be read; `state`: statistics, too.
+
+    Raises
+    ------
+    ArgumentError
+        Arrays that do not fit the configuration or each other, or numbers that no noise can have.
+    """
+    field, config = grid.field, grid.config
+    slots = (np.shape(field.parents)[-1], np.shape(field.readers)[-1])
+    for name, (shape, dtype) in layout(config, *slots).items():
+        _refuse(f"field.{misfit(name, getattr(field, name), shape, dtype)}")
+    _refuse(f"field.{unsound(config, field)}")
+    if state and grid.rule is not None and grid.state is not None:
+        check_statistics(grid)
+        _check_state(grid.rule, field, grid.state)
+
+
+def check_statistics(grid: "UnitGrid") -> None:
+    """Raise an ArgumentError where the wires were edited after the grid had learned: its statistics are of others."""
+    if grid.state is not None and grid.learned is not None and grid.field.wires != grid.learned:
+        raise ArgumentError(
+            "state: the wires were edited after the grid had learned, and its statistics are of the old ones: set "
+            "grid.state = None to begin anew from the weights that it has"
+        )
+
+
+def layout(config: GridConfig, parents: int, readers: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and dtype of each array of a field with so many slots for parents and readers; S, which needs none, first.
+
+    They are numbers alone: nothing of this size is made.
+    """
+    N, m = config.units, config.channels
+    weights = {"S": (N, m, m), "a": (N, m), "G": (N, m, readers * m), "B": (N, m, parents * m), "gain": (N,)}
+    wires = {"order": (N,), "parents": (N, parents), "readers": (N, readers)}
+    dtype = np.dtype(config.dtype)
+    return {name: (shape, np.dtype(np.int32) if name in wires else dtype) for name, shape in (weights | wires).items()}
+
+
+def misfit(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> str:
+    """Return how an array, or a data set, differs from what is expected, or ""."""
+    if array.shape == shape and array.dtype == dtype:
+        return ""
+    return f"{name} is {array.dtype} {array.shape}, expected {dtype} {shape} for its configuration"
+
+
+def not_finite(name: str, array: Any) -> str:
+    """Return that it holds NaN or infinity, or ""."""
+    return "" if np.isfinite(array).all() else f"{name} holds NaN or infinity"
+
+
+def unsound(config: GridConfig, field: Field) -> str:
+    """Return what is wrong with arrays of the right shapes, or ""."""
+    for name in ARRAYS:
+        fault = not_finite(name, getattr(field, name))
+        if fault:
+            return fault
+    if (np.diagonal(field.S, axis1=1, axis2=2) <= 0).any() or (field.gain <= 0).any():
+        return "S or gain is not positive, so the covariance would not be"
+    if field.signal != (config.signal == "local"):
+        return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
+    return wiring.unsound(field.order, field.parents, field.readers)
+
+
+def is_ours(rule: Rule) -> bool:
+    """Whether the rule's name leads back to its class: a user's own does not, nor one that borrows a name."""
+    return type(rule) is RULES.get(rule.name)
+
+
+def _check_state(rule: Rule, field: Field, state: dict[str, Any]) -> None:
+    fresh = rule.start(field)
+    if state.keys() != fresh.keys():
+        raise ArgumentError(f"state holds {sorted(state)}: expected {sorted(fresh)}, as {rule.name} keeps")
+    for name, expected in fresh.items():
+        if name == "seen":
+            if whole(state[name]) is None or state[name] < 0:
+                raise ArgumentError(f"state['seen']={state[name]!r}: expected a whole number >= 0")
+            continue
+        fault = misfit(name, state[name], expected.shape, expected.dtype) or not_finite(name, state[name])
+        if fault:
+            raise ArgumentError(
+                f"state: {fault}, as its rule and wires have it; learn again, or save the weights alone: state=False"
+            )
+
+
+def _refuse(fault: str) -> None:
+    if fault != "field.":
+        raise ArgumentError(f"{fault}: such a grid could not be loaded again; mend grid.field first")

@@ -1,0 +1,37 @@
+"""Names of what moves images, each with one meaning: `pgd` is PGD with averaged gradients, wherever it is written."""
+
+import difflib
+
+from localnoise.errors import ArgumentError
+from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
+from localnoise.sims.data.tensors import PIXELS
+from localnoise.sims.modifications import MODIFICATIONS
+
+CLEAN, WORST = "clean", "adaptive"  # no change; the worst case over the attacks of an attacker who knows the noise
+
+
+def as_name(argument: str, value: str, *others: str) -> str:
+    """Return `value` if it is a modification, an attack, or one of `others`.
+
+    Raises
+    ------
+    ArgumentError
+        It is not; the nearest name is suggested, for an attack of the paper its own.
+    """
+    names = (*others, *MODIFICATIONS, *ATTACKS)
+    if value in names:
+        return value
+    near = [f"art-{value}"] if value in PAPER_ATTACKS else difflib.get_close_matches(str(value), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ArgumentError(
+        f"{argument}={value!r}: expected {', '.join([*others, ''])}a modification such as rotate (`localnoise data` "
+        f"shows them), or an attack: {', '.join(ATTACKS)}{hint}"
+    )
+
+
+def check_level(name: str, level: float) -> None:
+    """Raise an ArgumentError unless a modification has the level, or an attack of this eps fits pixels."""
+    if name in MODIFICATIONS:
+        MODIFICATIONS[name].checked(level)
+    elif (name in ATTACKS or name == WORST) and not 0 <= level <= PIXELS[1] - PIXELS[0]:
+        raise ArgumentError(f"{name}@{level:g}: expected an eps from 0 to 1, pixels run from 0 to 1")

@@ -1,0 +1,58 @@
+"""A report is tried on invented results of the same design before the long part: what it cannot show fails at once."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from localnoise.files import temporary_folder
+from localnoise.sims.arms import ARMS
+from localnoise.sims.console import PlainConsole
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.source import DRIFT
+from localnoise.sims.reports.commands import Report
+from localnoise.sims.reports.records import Record
+
+_IMAGES = 40
+_RIGHT = {"none": 0.2, "full": 0.7}  # so that there is a central gain to keep a share of
+
+
+def rehearse(report: Report, cells: Sequence[Cell], settings: Settings) -> list[str]:
+    """Make all tables and figures of invented results; returns the files' names."""
+    return attempt(report, invented(cells, settings))
+
+
+def attempt(report: Report, records: list[Record]) -> list[str]:
+    """Show a report to nobody, and write it into a folder that is removed; returns the files' names."""
+    with temporary_folder() as folder:
+        for part in report.show(records):
+            PlainConsole(file=io.StringIO(), width=1000).print(part)
+        return report.write(records, folder)
+
+
+def invented(cells: Sequence[Cell], settings: Settings, right: float | None = None) -> list[Record]:
+    """Records as these cells would leave them, with outcomes drawn at random; `right`: the share of right images."""
+    return [Record(cell.config(settings), _values(cell, right), {}, 0.0) for cell in cells]
+
+
+def _values(cell: Cell, right: float | None) -> dict[str, Any]:
+    arm = ARMS[cell.arm]
+    values: dict[str, Any] = {"parameters": 1000, "bytes_per_unit": 10.0 if cell.arm != "none" else 0.0}
+    if not arm.central and arm.build is not None and not arm.clean:
+        values |= {"noise.links": 100, "noise.wire_length": 200}
+        if cell.arm.startswith(("chip-", "wires-")) or "_bits=" in cell.arm:
+            values |= {"noise.divergence": 0.1, "noise.covariance_error": 0.01, "noise.saturated": 0.001}
+    if any(threat.name == "adaptive" for threat in cell.threats):
+        values["adaptive.unreliable"] = "" if cell.seed else "invented"
+    own = [source.name for source in cell.sources if source.name != DRIFT]
+    tested = [threat.label for threat in cell.threats] or ["clean", *own]
+    share = _RIGHT.get(cell.arm, 0.6) if right is None else right
+    for name in tested:
+        said = f"{cell.seed} {cell.arm} {cell.sources} {name}"
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big"))
+        hit = (rng.random(_IMAGES) < share).astype(np.uint8)
+        values |= {f"accuracy.{name}": float(hit.mean()), f"correct.{name}": hit}
+    return values

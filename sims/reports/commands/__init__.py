@@ -1,0 +1,15 @@
+"""What each experiment's command shows and writes of its records; `localnoise report` makes it again."""
+
+from localnoise.sims.reports.commands.base import Report as Report
+from localnoise.sims.reports.commands.chip import Bits as Bits
+from localnoise.sims.reports.commands.chip import Wires as Wires
+from localnoise.sims.reports.commands.compare import Compare as Compare
+from localnoise.sims.reports.commands.paper import Paper as Paper
+from localnoise.sims.reports.commands.retention import Retention as Retention
+from localnoise.sims.reports.commands.spiking import Spiking as Spiking
+from localnoise.sims.reports.commands.tradeoff import Tradeoff as Tradeoff
+from localnoise.sims.reports.commands.transfer import Transfer as Transfer
+
+REPORTS: dict[str, type[Report]] = {
+    report.name: report for report in (Bits, Compare, Paper, Retention, Spiking, Tradeoff, Transfer, Wires)
+}

@@ -1,0 +1,54 @@
+"""What `localnoise retention` and `localnoise demo` write: every arm on every source, and what it keeps."""
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+from rich.table import Table
+
+from localnoise.files import write_text
+from localnoise.sims.reports import figures, tables
+from localnoise.sims.reports.commands.base import Report
+from localnoise.sims.reports.records import Record
+from localnoise.sims.reports.summary import summarise
+
+
+class Retention(Report):
+    """Arms on the sources that they learned from.
+
+    Attributes
+    ----------
+    brief : bool
+        One figure and no file of tables: the demonstration's.
+    """
+
+    name: ClassVar[str] = "retention"
+    brief: bool = False
+
+    def show(self, records: list[Record]) -> list[Table | str]:
+        """Return the table, and what its numbers are."""
+        summary = summarise(records)
+        if not summary.entries:
+            return ["No cell is done."]
+        return [tables.terminal(summary, f"Accuracy on Fashion-MNIST, {self.title}"), tables.footnote(summary)]
+
+    def write(self, records: list[Record], out: Path) -> list[str]:
+        """Write the tables, accuracies, and retention against memory where there is a central gain."""
+        summary, names = summarise(records), []
+        if not summary.entries:
+            return []
+        if not self.brief:
+            write_text(out / "tables.md", tables.all_of(summary) + "\n")
+            names.append("tables.md")
+        figures.accuracies(summary, out / "accuracy.png", self.headline)
+        names.append("accuracy.png")
+        if not self.brief and any(entry.retention for entry in summary.entries.values()):
+            figures.retentions(summary, out / "retention.png", self.headline)
+            names.append("retention.png")
+        return names
+
+    @classmethod
+    def of(cls, records: list[Record]) -> Self:
+        """As the records say."""
+        seeds = len({record.config["seed"] for record in records})
+        data = "embedded subset" if records and records[0].config["data"] == "embedded" else "full set"
+        return cls(title=f"{data}, {seeds} seed{'s' * (seeds != 1)}")

@@ -1,0 +1,72 @@
+"""What `localnoise transfer` writes: a heat map an arm, what is kept of the central gain, the sources' own threats."""
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+from rich.table import Table
+
+from localnoise.files import write_text
+from localnoise.sims.reports import heat, own, retained
+from localnoise.sims.reports.commands.base import (
+    ArmName,
+    Report,
+    SourceText,
+    arms_of,
+    default_sources,
+    sources_of,
+    threats_of,
+)
+from localnoise.sims.reports.comparison import attacks_run, outcomes
+from localnoise.sims.reports.intervals import RETENTION
+from localnoise.sims.reports.records import Record
+
+
+class Transfer(Report):
+    """Sources against threats.
+
+    Attributes
+    ----------
+    arms : list of str
+        One heat map each.
+    sources : list of str
+        Columns.
+    threats : list of str
+        Rows; `heat.OWN` is what each source does itself.
+    """
+
+    name: ClassVar[str] = "transfer"
+    arms: list[ArmName]
+    sources: list[SourceText]
+    threats: list[str]
+
+    def show(self, records: list[Record]) -> list[Table | str]:
+        """Return one line an arm, and which attacks were run."""
+        return [*(heat.summary(one) for one in self._maps(records)), *attacks_run(outcomes(records))]
+
+    def write(self, records: list[Record], out: Path) -> list[str]:
+        """Write tables and heat maps."""
+        found, maps, learned = outcomes(records), self._maps(records), default_sources(self.sources)
+        others = [arm for arm in self.arms if "full" in self.arms and arm != "full"]
+        kept = [heat.retention(found, arm, learned, self.threats) for arm in others]
+        matched = []
+        if heat.OWN in self.threats:
+            table = own.markdown(found, self.arms, learned)
+            matched = [f"Each source against itself:\n\n{table}\n\n{retained.BRACKETS} {RETENTION}"]
+        write_text(
+            out / "table.md", "\n\n".join([*matched, *map(heat.markdown, maps), *kept, *attacks_run(found)]) + "\n"
+        )
+        heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
+        return ["table.md", "transfer.png"]
+
+    def _maps(self, records: list[Record]) -> list[heat.HeatMap]:
+        found = outcomes(records)
+        return [heat.measured(found, arm, default_sources(self.sources), self.threats) for arm in self.arms]
+
+    @classmethod
+    def of(cls, records: list[Record]) -> Self:
+        """All arms but no noise, which each map has; threats that every source met, and each source's own."""
+        arms, sources = [arm for arm in arms_of(records) if arm != "none"], sources_of(records)
+        met = {(learned.partition(" trace")[0], tested) for _, learned, tested in outcomes(records)}
+        threats = [one for one in threats_of(records) if all((source, one) in met for source in sources)]
+        alone = [heat.OWN] if all((source, source) in met for source in sources) else []
+        return cls(arms=arms, sources=sources, threats=["clean", *threats, *alone])

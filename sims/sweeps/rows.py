@@ -1,0 +1,91 @@
+"""The front and the baselines as rows of a table: each accuracy with its 95 % interval over seeds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from localnoise.records import Record
+from localnoise.sims.arms import named
+from localnoise.sims.reports.intervals import over_seeds
+from localnoise.sims.reports.tables import share
+from localnoise.sims.sweeps.study import Study, spelled
+from localnoise.sims.sweeps.trials import BEST, MEASURED, Trial, judged, values_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial or a baseline.
+
+    Attributes
+    ----------
+    label : str
+    values : dict of str to float
+        By goal, and clean accuracy; empty of a baseline whose cells failed.
+    half_widths : dict of str to float
+        Of the accuracies: half of the 95 % interval.
+    """
+
+    label: str
+    values: dict[str, float]
+    half_widths: dict[str, float]
+
+    def text(self, name: str) -> str:
+        """A value as a table has it; empty where there is none, as energy of what is no grid."""
+        value = self.values.get(name)
+        if name in self.half_widths and value is not None:
+            return f"{share(value)} ±{share(self.half_widths[name])}"
+        if not self.values or (name == "energy" and not value):
+            return ""
+        return number(name, value or 0.0)
+
+
+def columns(study: Study) -> list[str]:
+    """What tables show: the goals, and clean accuracy."""
+    return list(dict.fromkeys([*study.goals, "clean"]))
+
+
+def rows_of(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> list[Row]:
+    """Trials of a front, best of the first goal first, then the baselines that have run."""
+    return [*(row(described(trial), trial.records) for trial in best_first(study, front)), *baselines(study, records)]
+
+
+def best_first(study: Study, front: Iterable[Trial]) -> list[Trial]:
+    """Trials by their first goal."""
+    first, sign = study.goals[0], -1 if BEST[study.goals[0]] == "high" else 1
+    return sorted(front, key=lambda trial: sign * trial.values()[first])
+
+
+def baselines(study: Study, records: Iterable[Record]) -> list[Row]:
+    """A row for each baseline that has run; one that failed says so."""
+    everything, found = list(records), []
+    for arm in study.baselines:
+        own = [r for r in everything if r.config.get("arm") == arm and "hyperparameters" not in r.config]
+        if own:
+            found.append(row(named(arm).label, own))
+    return found
+
+
+def row(label: str, records: Sequence[Record]) -> Row:
+    """Means over cells, of accuracies over seeds with their interval; failed cells are left out, and told."""
+    good = [record for record in records if "error" not in record.results]
+    lost = len(records) - len(good)
+    said = f"{label} ({lost} of {len(records)} cells failed)" if lost else label
+    values, half_widths = values_of(good), dict[str, float]()
+    for name in MEASURED if good else ():
+        seeds = sorted({record.config["seed"] for record in good})
+        means = [values_of(r for r in good if r.config["seed"] == seed)[name] for seed in seeds]
+        spread = over_seeds(means, min(judged(record, name) for record in good))
+        values[name], half_widths[name] = spread.mean, spread.half_width
+    return Row(said, values, half_widths)
+
+
+def described(trial: Trial) -> str:
+    """A trial's hyperparameters in words."""
+    others = [f"{name} {trial.parameters[name]}" for name in ("source", "layer") if name in trial.parameters]
+    return ", ".join([spelled(trial.parameters).label, *others])
+
+
+def number(name: str, value: float) -> str:
+    """A goal's value as text."""
+    if name in MEASURED:
+        return share(value)
+    return f"{value:.2f}" if name == "energy" else f"{value:,.0f}"

@@ -1,0 +1,77 @@
+"""Everything in localnoise that writes files, small: name -> what writes at a path, a file or a folder."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import localnoise as ln
+from localnoise.files import hdf5, write_text
+from localnoise.hardware import OnChip, quantise
+from localnoise.hardware.configuration import configure, write_hdf5, write_json
+from localnoise.hardware.configuration.graph import write_nir
+from localnoise.hardware.export import export
+from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.generators.figure import seeding_figure
+from localnoise.sims.data import contact_sheet, load
+from localnoise.sims.experiments.workbench import Workbench
+from localnoise.sims.reports.figures import drawn
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.sample import sample
+
+Writer = Callable[[Path], Any]
+FOLDERS = ("c99", "verilog", "network")  # what writes a folder
+SLOW = ("figure.png", "figure.pdf", "seeding.png", "sheet.png", "network")
+
+
+def writers(place: Path) -> dict[str, Writer]:
+    """Return all writers; what they read lies in `place`."""
+    rng = np.random.default_rng(0)
+    h = np.tanh(rng.normal(size=(300, 2, 4, 5))).astype(np.float32)
+    grid = ln.UnitGrid((4, 5), 2, parents=3, signal="local").learn(rng.normal(size=h.shape) + h, h)
+    chip = quantise(grid, h=h)
+    plain = quantise(ln.UnitGrid((3, 3), 2, parents=3).learn(rng.normal(size=(300, 2, 3, 3))))
+    configuration = configure(plain, learner=OnChip())
+    grid.save(place / "grid.h5")
+    data = load("embedded")
+    few = {
+        f"{part}_{kind}": getattr(data, f"{part}_{kind}")[:64]
+        for part in ("train", "test")
+        for kind in ("images", "labels")
+    }
+
+    def records(path: Path) -> None:
+        RecordFile(path).append({"seed": 0}, {"x": 1.0, "hits": rng.normal(size=800)}, 0.1)
+
+    def kept(path: Path) -> None:
+        with hdf5(path) as file:
+            file.create_dataset("d", data=h, compression="gzip", compression_opts=1, shuffle=True)
+
+    def figure(path: Path) -> None:
+        with drawn(path, (2.0, 1.5)) as page:
+            page.subplots().plot([0, 1])
+
+    def network(folder: Path) -> None:
+        Workbench(replace(data, **few), 0, 1, None, 10, folder).train_base()
+
+    return {
+        "grid.h5": grid.save,
+        "weights.h5": lambda path: grid.save(path, state=False),
+        "chip.h5": chip.save,
+        "records.h5": records,
+        "configuration.json": lambda path: write_json(configuration, path),
+        "configuration.h5": lambda path: write_hdf5(configuration, path),
+        "graph.nir": lambda path: write_nir(configuration, path),
+        "noise.h5": lambda path: sample(place / "grid.h5", path, count=3000),
+        "kept.h5": kept,
+        "figure.png": figure,
+        "figure.pdf": figure,
+        "seeding.png": lambda path: seeding_figure(path, GENERATORS["lfsr16"], "lfsr16", units=9, draws=99),
+        "sheet.png": lambda path: contact_sheet(data, path, 2),
+        "table.md": lambda path: write_text(path, "| table |\n" * 900),
+        "network": network,
+        "c99": lambda folder: export(chip, folder, "c99", force=True),
+        "verilog": lambda folder: export(chip, folder, "verilog", force=True),
+    }

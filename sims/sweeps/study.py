@@ -1,7 +1,6 @@
 """Study files: TOML, validated line by line; every combination is tried on paper before anything runs."""
 
 import difflib
-import tomllib
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.hardware.texts import from_toml
 from localnoise.sims.arms import named as arm_named
 from localnoise.sims.arms.spelled import Spelled
 from localnoise.sims.attacks import ATTACKS
@@ -150,9 +150,11 @@ def load_study(place: str | Path) -> tuple[Study, str]:
 def parse_study(text: str, place: str) -> tuple[Study, str]:
     """As `load_study`, from the text of a file; `place` names it in errors."""
     try:
-        study = Study(**tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        said = from_toml(text)
+    except ValueError as error:
         raise ArgumentError(f"{place}: not TOML: {error}") from None
+    try:
+        study = Study(**said)
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] == "missing")  # a misspelt field is missing, too
         raise ArgumentError(_sentence(first, text, place)) from None

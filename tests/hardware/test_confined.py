@@ -12,7 +12,7 @@ from naive_chip import learned
 
 from localnoise.errors import FileFormatError, LocalnoiseError
 from localnoise.hardware import quantise
-from localnoise.hardware.export import confined, export, manifest, verify
+from localnoise.hardware.export import confined, cortex, export, manifest, verify
 from localnoise.hardware.export.confined import Confined
 from localnoise.hardware.export.host import compiler
 from localnoise.hardware.export.verilog.placed import place
@@ -204,14 +204,18 @@ def test_a_program_that_ends_or_is_silent_is_told(tmp_path, monkeypatch):
 
 
 @linux
-def test_a_loop_in_an_artefact_ends(tmp_path, chip, monkeypatch):
+@pytest.mark.parametrize(
+    ("backend", "message"), [("host", "said nothing for 1 s"), ("cortex-m", "init took more than 1 s")]
+)
+def test_a_loop_in_an_artefact_ends(tmp_path, chip, monkeypatch, backend, message):
     folder = export(chip, tmp_path / "a")
     text, begin = (folder / "localnoise.c").read_text(), "void ln_init(ln_noise *noise)\n{\n"
     assert begin in text
     signed(folder, "localnoise.c", text.replace(begin, begin + "    volatile int on = 1;\n    while (on) {}\n"))
     monkeypatch.setattr(confined, "PATIENCE", 1.0)
-    with pytest.raises(LocalnoiseError, match="said nothing for 1 s"):
-        verify(folder, 100, ["host"])
+    monkeypatch.setattr(cortex, "_PATIENCE", 1)
+    with pytest.raises(LocalnoiseError, match=message):
+        verify(folder, 100, [backend])
 
 
 def test_no_program_is_left_running(tmp_path):

@@ -54,6 +54,7 @@ RULES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(wiring=WIRING, formats=formats(3, (56,)), seed=SEED, rule=RULES)  # 2 bits are too coarse to learn
 def test_any_small_grid_learns_and_draws(tmp_path_factory, wiring, formats, seed, rule):

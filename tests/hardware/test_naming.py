@@ -67,6 +67,7 @@ def test_two_grids_share_one_program(tmp_path, chips):
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.slow
 def test_two_grids_share_one_design(tmp_path, chips):
     tops = []
     for name, chip in chips.items():

@@ -46,6 +46,7 @@ def check(design, chip, seed=5, draws=12):
     assert design.clocks <= slow
 
 
+@pytest.mark.slow
 @settings(max_examples=20, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
 @given(wiring=WIRING, formats=formats(), seed=SEED, engines=st.integers(1, 3), loaded=st.booleans())
 def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats, seed, engines, loaded):
@@ -112,6 +113,7 @@ def test_engines_share_the_work(tmp_path):
         export(chip, tmp_path / "x", "verilog", engines=2, loaded=True)
 
 
+@pytest.mark.slow
 def test_a_small_grid_is_placed_with_the_memory_that_was_estimated(tmp_path):
     chip = quantise(UnitGrid(shape=(4, 4), channels=2, parents=2), feedback=False)
     export(chip, tmp_path / "a", "verilog")
@@ -123,6 +125,7 @@ def test_a_small_grid_is_placed_with_the_memory_that_was_estimated(tmp_path):
     assert placed.clock > 12e6
 
 
+@pytest.mark.slow
 def test_the_papers_layer_is_placed_on_an_ice40(tmp_path):
     grid = UnitGrid(shape=(14, 14), channels=16, parents=4)
     chip = quantise(grid, Formats(weight_bits=4), feedback=False)
@@ -132,6 +135,7 @@ def test_the_papers_layer_is_placed_on_an_ice40(tmp_path):
     assert all(placed.used[name] <= placed.available[name] for name in placed.used)
 
 
+@pytest.mark.slow
 def test_a_design_that_does_not_fit_is_told(tmp_path):
     chip = quantise(UnitGrid(shape=(8, 8), channels=8, parents=6), feedback=False)
     export(chip, tmp_path / "b", "verilog")

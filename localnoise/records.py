@@ -1,7 +1,8 @@
 """Reading records: append-only results in HDF5, one group each; a file that was cut short is read as far as it goes.
 
-Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`, ... with attributes `config` (JSON),
-`provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or removed.
+Layout (schema 1): root attributes `format`, `schema`, `count`; groups `000000`, `000001`, ... with attributes `config`
+(JSON), `provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or
+removed.
 """
 
 import hashlib
@@ -24,7 +25,8 @@ from localnoise.hdf5 import Budget, locks_named, member, refuse_irregular
 
 FORMAT, SCHEMA = "localnoise.records", 1
 _END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
-_MOST = 100_000
+_MISSING = 1000  # records in a row that may be lost before the search for more ends
+_EMPTY = 4096  # bytes of a file that holds no record
 MAX_BYTES = 2**30  # of all arrays of a file
 
 
@@ -150,22 +152,39 @@ def plain_value(value: Any) -> Any:
 def _attribute(file: Any, name: str) -> Any:
     try:
         return plain_value(file.attrs.get(name))
-    except (OSError, UnicodeDecodeError):
+    except Exception:  # whatever damaged bytes make HDF5 say
         return "damaged"
 
 
 def names(file: Any) -> list[str]:
-    """Names of the records in their order, as many as can be found."""
+    """Names of the records in their order, also of those that are lost between others.
+
+    Raises
+    ------
+    FileFormatError
+        The list of names is damaged, and none of those that it should hold is found either.
+    """
     try:
-        return sorted(file)
-    except RuntimeError:  # the list of names is damaged
-        return [name for index in range(_MOST) if _has(file, name := f"{index:06d}")]
+        found = sorted(file)
+    except Exception:  # the list is damaged: each is asked for by its number, until many in a row are missing
+        found, index = [], 0
+        while index < len(found) + _MISSING:
+            if _has(file, name := f"{index:06d}"):
+                found.append(name)
+            index += 1
+    if not found and file.id.get_filesize() > _EMPTY:
+        raise FileFormatError(f"{file.filename}: no record can be found; the file was damaged: restore it")
+    count = 1 + max((int(name) for name in found if name.isdecimal()), default=-1)
+    stated = _attribute(file, "count")  # records of before there was one state none
+    count = max(count, stated if isinstance(stated, int) else 0)
+    lost = range(count) if count < len(found) + _MISSING else ()
+    return sorted({*found, *(f"{index:06d}" for index in lost)})
 
 
 def _has(file: Any, name: str) -> bool:
     try:
         return name in file
-    except (KeyError, RuntimeError):
+    except Exception:
         return False
 
 

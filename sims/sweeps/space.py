@@ -1,6 +1,6 @@
 """The space of a study: what each hyperparameter may be, when it is asked for, and every combination."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +10,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import BaseTrial
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_FAR, _MOST = 1e15, 1_000_000  # bounds of a range; its values by steps
 Value = bool | int | float | str
 Parameters = dict[str, Any]
 GRID = ("rule", "rate", "order", "parents", "far", "radius", "signal", "signal_radius", "scope", "trace",
@@ -59,23 +60,36 @@ class Part(BaseModel):
                 raise ValueError(f"low={self.low} is above high={self.high}")
             if self.log and (self.low <= 0 or self.step is not None):
                 raise ValueError("log needs low > 0 and no step")
+            if not max(abs(self.low), abs(self.high), self.step or 0) < _FAR:
+                raise ValueError(f"low, high and step: expected numbers below {_FAR:g}")
+            if self.step is not None and (self.high - self.low) / self.step > _MOST:
+                raise ValueError(f"step={self.step}: expected at most {_MOST:,} values from low to high")
         return self
 
     @property
-    def discrete(self) -> list[Value] | None:
-        """All values; None of a continuous range."""
+    def discrete(self) -> Sequence[Value] | None:
+        """All values, of a range of whole numbers not one after the other; None of a continuous range."""
         if self.values is not None:
             return self.values
         assert self.low is not None
         assert self.high is not None
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        step = self.step if self.step is not None else 1 if whole and not self.log else None
+        step = 1 if self.step is None and whole else self.step
         if step is None:
-            return list(range(int(self.low), int(self.high) + 1)) if whole else None
-        return [self.low + i * step for i in range(int((self.high - self.low) / step + 1e-9) + 1)]
+            return None
+        if whole and isinstance(step, int):
+            return range(int(self.low), int(self.high) + 1, step)
+        return [self.low + i * step for i in range(self._steps)]
 
     @property
-    def ends(self) -> list[Value]:
+    def _steps(self) -> int:
+        assert self.low is not None
+        assert self.high is not None
+        assert self.step is not None
+        return int((self.high - self.low) / self.step + 1e-9) + 1
+
+    @property
+    def ends(self) -> Sequence[Value]:
         """All values, or the bounds of a continuous range: what is tried when a study is checked."""
         found = self.discrete
         return [self.low, self.high] if found is None else found  # type: ignore[list-item]

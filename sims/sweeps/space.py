@@ -1,7 +1,7 @@
 """The space of a study: what each hyperparameter may be, when it is asked for, and every combination."""
 
 from collections.abc import Iterator
-from math import prod
+from math import inf
 from typing import Annotated, Any, Literal, Self
 
 from optuna import create_study
@@ -14,6 +14,7 @@ Value = bool | int | float | str
 Parameters = dict[str, Any]
 GRID = ("rule", "rate", "order", "parents", "far", "radius", "signal", "signal_radius", "scope", "trace",
         "weight_bits", "word_bits")  # fmt: skip
+FINITE = 100_000  # values of a range, and combinations of a space, that are listed; more are taken for endless
 NAMES = (*GRID, "source", "layer")
 
 
@@ -62,21 +63,28 @@ class Part(BaseModel):
         return self
 
     @property
-    def discrete(self) -> list[Value] | None:
-        """All values; None of a continuous range."""
+    def count(self) -> float:
+        """How many values there are; infinitely many of a continuous range."""
         if self.values is not None:
-            return self.values
+            return len(self.values)
         assert self.low is not None
         assert self.high is not None
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        step = self.step if self.step is not None else 1 if whole and not self.log else None
-        if step is None:
-            return list(range(int(self.low), int(self.high) + 1)) if whole else None
-        return [self.low + i * step for i in range(int((self.high - self.low) / step + 1e-9) + 1)]
+        step = self.step if self.step is not None else 1 if whole else None
+        return inf if step is None else int((self.high - self.low) / step + 1e-9) + 1
+
+    @property
+    def discrete(self) -> list[Value] | None:
+        """All values; None of a continuous range, and of one that has more than `FINITE` values."""
+        if self.values is not None or self.count > FINITE:
+            return self.values
+        assert self.low is not None
+        step = 1 if self.step is None else self.step
+        return [self.low + i * step for i in range(int(self.count))]
 
     @property
     def ends(self) -> list[Value]:
-        """All values, or the bounds of a continuous range: what is tried when a study is checked."""
+        """All values, or the bounds of a range without end: what is tried when a study is checked."""
         found = self.discrete
         return [self.low, self.high] if found is None else found  # type: ignore[list-item]
 
@@ -115,7 +123,7 @@ def suggest(space: dict[str, Part], trial: BaseTrial) -> Parameters:
 
 
 def combinations(space: dict[str, Part]) -> Iterator[Parameters]:
-    """Every combination of values, of continuous ranges the bounds."""
+    """Every combination of values, of ranges without end the bounds."""
 
     def extend(names: list[str], parameters: Parameters) -> Iterator[Parameters]:
         if not names:
@@ -126,8 +134,3 @@ def combinations(space: dict[str, Part]) -> Iterator[Parameters]:
             yield from extend(names[1:], parameters if value is None else parameters | {names[0]: value})
 
     yield from extend(list(space), {})
-
-
-def size(space: dict[str, Part]) -> float:
-    """An upper bound of the number of combinations."""
-    return float(prod(len(part.ends) for part in space.values()))

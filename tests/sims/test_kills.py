@@ -1,13 +1,12 @@
 """Killed processes of an experiment, and two writers of one record: nothing is lost, nothing is left undone."""
 
 import multiprocessing
-import os
-import re
-import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psutil
@@ -15,6 +14,8 @@ import pytest
 import tasked
 
 from localnoise.errors import KilledError, LockedError
+from localnoise.sims import compare
+from localnoise.sims.experiments import budget as budgets
 from localnoise.sims.experiments.processes import Task, run_tasks
 from localnoise.sims.reports import records as module
 from localnoise.sims.reports.locks import locked
@@ -131,42 +132,57 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
     RecordFile(path).append({}, {}, 0.0)
 
 
-WORDS = ["compare", "--arms", "none,identity,raster-1", "--threats", "rotate,obstruction", "--jobs", "2"]
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget of seconds."""
+    few = replace(budgets.BUDGETS["quick"], data="full", base_epochs=1, epochs=1, images=40)
+    monkeypatch.setitem(budgets.BUDGETS, "quick", few)
 
 
-def started(out: Path, log: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "localnoise.sims.cli", *WORDS, "--out", str(out)]
-    with log.open("w") as sink:
-        return subprocess.Popen(command, stdout=sink, stderr=sink, text=True, env=os.environ | {"COLUMNS": "200"})
+def compared(small_dir: Path, out: Path) -> None:
+    compare.compare(
+        arms="none,identity,raster-1", threats="rotate,obstruction", sources="matched", protocol="any", against="none",
+        spend="quick", seeds=1, epochs=1, network="v2", activation="tanh", layer=2, out=out, data_dir=small_dir, jobs=2,
+        mix=False,
+    )  # fmt: skip
+
+
+def keys(out: Path) -> list[str]:
+    return [key(record.config) for record in RecordFile(out / "record.h5")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "manager"])
-def test_compare_goes_on_when_a_process_of_its_own_is_killed(victim: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    running = started(tmp_path / "out", log)
-    patience = time.monotonic() + 300
-    while " of 10: " not in log.read_text():
-        assert running.poll() is None, log.read_text()
-        assert time.monotonic() < patience
-        time.sleep(0.05)
-    children = [p for p in psutil.Process(running.pid).children() if any("spawn_main" in part for part in p.cmdline())]
-    children.sort(key=psutil.Process.create_time)
-    os.kill(children[0 if victim == "manager" else -1].pid, signal.SIGKILL)
-    assert running.wait(600) == 0, log.read_text()
-    text = log.read_text()
-    assert "Traceback" not in text
-    assert "Aborted" not in text
-    assert "killed from outside" in text
-    assert re.search(r"10 of 10 cells run", text)
-    keys = [key(record.config) for record in RecordFile(tmp_path / "out" / "record.h5")]
-    assert len(keys) == len(set(keys)) == 10
+def test_compare_goes_on_when_a_process_of_its_own_is_killed(
+    victim: str, small_dir: Path, tmp_path: Path, tiny: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        while not (tmp_path / "record.h5").exists():  # the first cell is recorded
+            time.sleep(0.02)
+        chosen = workers()[0 if victim == "manager" else -1]
+        killed.append(chosen.pid)
+        chosen.kill()
+
+    killer = Thread(target=kill)
+    killer.start()
+    compared(small_dir, tmp_path)
+    killer.join()
+    said = capfd.readouterr()
+    assert "killed from outside" in said.err
+    assert "10 of 10 cells run" in said.out
+    assert len(keys(tmp_path)) == len(set(keys(tmp_path))) == 10
+    assert workers() == []
 
 
 @pytest.mark.slow
-def test_two_comparisons_in_one_folder_keep_each_cell_once(tmp_path: Path) -> None:
-    both = [started(tmp_path / "out", tmp_path / f"log{index}") for index in range(2)]
-    for index, running in enumerate(both):
-        assert running.wait(900) == 0, (tmp_path / f"log{index}").read_text()
-    keys = [key(record.config) for record in RecordFile(tmp_path / "out" / "record.h5")]
-    assert len(keys) == len(set(keys)) == 10
+def test_two_comparisons_in_one_folder_keep_each_cell_once(small_dir: Path, tmp_path: Path, tiny: None) -> None:
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=compared, args=(small_dir, tmp_path)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+        assert process.exitcode == 0
+    assert len(keys(tmp_path)) == len(set(keys(tmp_path))) == 10

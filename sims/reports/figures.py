@@ -83,7 +83,8 @@ def drawn(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
 def legend(figure: Figure, title: str | None = None, where: str = "outside right center") -> Any:
     """Draw a legend beside the data, of what the first axes name; None where they name nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    return figure.legend(handles, labels, loc=where, frameon=False, title=title) if handles else None
+    place: Any = where  # matplotlib types it as a list of literals
+    return figure.legend(handles, labels, loc=place, frameon=False, title=title) if handles else None
 
 
 def accuracies(summary: Summary, path: Path, title: str) -> None:

@@ -187,7 +187,8 @@ def _use(threads: int) -> None:
 
     _warn_plainly()
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    most: Any = numba.config  # its attributes are made when it is imported
+    numba.set_num_threads(min(threads, most.NUMBA_NUM_THREADS))
 
 
 def _forget_peak() -> None:

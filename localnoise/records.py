@@ -1,7 +1,8 @@
 """Reading records: append-only results in HDF5, one group each; a file that was cut short is read as far as it goes.
 
-Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`, ... with attributes `config` (JSON),
-`provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or removed.
+Layout (schema 1): root attributes `format`, `schema`, `records` (their number); groups `000000`, `000001`, ... with
+attributes `config` (JSON), `provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is
+never changed or removed.
 """
 
 import hashlib
@@ -159,8 +160,10 @@ def names(file: Any) -> list[str]:
         found = set(file)
     except RuntimeError:  # the list of names is damaged
         found = {name for index in range(_MOST) if _has(file, name := f"{index:06d}")}
-    last = max((int(name) for name in found if name.isdecimal()), default=-1)
-    return sorted(found | {f"{index:06d}" for index in range(min(last + 1, _MOST))})
+    last = max((int(name) + 1 for name in found if name.isdecimal()), default=0)
+    stated = _attribute(file, "records")  # files of earlier versions have none
+    count = max(last, stated) if isinstance(stated, int) and found else last
+    return sorted(found | {f"{index:06d}" for index in range(min(count, _MOST))})
 
 
 def _has(file: Any, name: str) -> bool:

@@ -89,7 +89,9 @@ def _attempt(
     with manager, one_thread_each():
         messages, stop = manager.Queue(), manager.Event()
         with ProcessPoolExecutor(jobs, context, prepare, (messages, stop, *given)) as pool:
-            running: dict[Future[None], Task] = {pool.submit(*task): task for task in tasks}
+            running: dict[Future[None], Task] = {
+                pool.submit(function, what): (function, what) for function, what in tasks
+            }
             try:
                 while running or asked:
                     if asked:
@@ -99,7 +101,7 @@ def _attempt(
                     for future in sorted(finished, key=list(running).index):
                         future.result()
                         for task in then(running.pop(future)):
-                            running[pool.submit(*task)] = task
+                            running[pool.submit(task[0], task[1])] = task
             except BaseException as error:
                 with suppress(OSError, EOFError):  # the manager may be what is lost
                     stop.set()  # workers look at it a hundred times a step; what they had not begun is dropped

@@ -60,6 +60,10 @@ class FewDisplacementsWarning(LocalnoiseWarning):
     """Units learned from so few displacements that they fit chance: the message says how many are missing."""
 
 
+class RidgeWarning(LocalnoiseWarning):
+    """The ridge is a good part of the noise: the displacements are small."""
+
+
 def choose(argument: str, value: object, allowed: Iterable[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise an ArgumentError that suggests the nearest name."""
     names = list(allowed)

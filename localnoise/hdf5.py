@@ -5,6 +5,7 @@ stranger's file could so return another's content, or hang on a pipe.
 """
 
 import errno
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ from typing import Any
 
 import h5py
 
-from localnoise.errors import FileFormatError, LockedError
+from localnoise.errors import FileFormatError, LockedError, TooLargeError
 
-_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 _HELD = (errno.EAGAIN, errno.EACCES)
 
 
@@ -77,6 +78,37 @@ def locks_named(path: Path) -> Iterator[None]:
         if isinstance(error, PermissionError):
             raise FileFormatError(f"{path}: permission denied; expected a file that you may open") from error
         raise
+
+
+class Budget:
+    """Bytes that may be read from a file: what it declares is held against them before memory is taken.
+
+    A few bytes of a compressed data set can stand for any number of zeros.
+
+    Parameters
+    ----------
+    source : Path
+        For the message.
+    most : int
+    """
+
+    def __init__(self, source: Path, most: int) -> None:
+        self.source, self.most, self.used = source, most, 0
+
+    def spend(self, data: Any) -> None:
+        """Count a data set, or a piece of one that HDF5 unpacks as a whole, if that is larger.
+
+        Raises
+        ------
+        TooLargeError
+            All together would take more than `most` bytes.
+        """
+        self.used += max(data.nbytes, math.prod(data.chunks or (0,)) * data.dtype.itemsize)
+        if self.used > self.most:
+            raise TooLargeError(
+                f"{self.source}: its arrays would take {self.used / 2**30:,.1f} GiB, up to {data.name} alone: expected "
+                f"at most {self.most / 2**30:,.1f} GiB; raise max_bytes if you trust it"
+            )
 
 
 def member(source: Path, group: Any, name: str) -> Any:

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.cautions import warn_of_ridge
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import refuse_if_larger, tolerance
 from localnoise.errors import ArgumentError
@@ -47,6 +48,7 @@ def second_moment(flat: Array, ridge: float, trace: float | None, *, centred: bo
     if centred:
         mean = flat.mean(axis=0, dtype=np.float64)
         C -= np.outer(mean, mean)
+    warn_of_ridge(float(np.trace(C) / n), ridge, stacklevel=4)
     C[np.diag_indices(n)] += ridge
     total = np.trace(C)
     refuse_overflow(total)
@@ -90,4 +92,4 @@ def factored(
             f"ridge={ridge:g}: the second moment of {seen} displacements of {len(C)} neurons is singular; "
             "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
         ) from None
-    return CentralNoise(kind, factor.astype(np.float32), channels, shape, seen)
+    return CentralNoise(kind, factor, channels, shape, seen)

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.cautions import warn_of_ridge
 from localnoise.central.conditional import AffineNoise
 from localnoise.central.moments import MAX_BYTES, Matrix, factored, flattened, refuse_dense, refuse_overflow
 from localnoise.dense import tolerance
@@ -68,6 +69,7 @@ def affine(
     A, C_hd, Sigma = _moments(moved, signal, mean_d, mean_h)
     refuse_overflow(np.trace(A) + np.trace(Sigma))
     A[np.diag_indices(n)] += shrink
+    warn_of_ridge(float(np.trace(Sigma) / n), ridge, stacklevel=3)
     G = _solved(A, C_hd, shrink, len(moved)).T
     Sigma -= G @ C_hd
     Sigma = (Sigma + Sigma.T) / 2
@@ -78,7 +80,8 @@ def affine(
         Sigma *= louder
         a, G = np.sqrt(louder) * a, np.sqrt(louder) * G
     residual = factored("full", Sigma, ridge, channels, shape, len(moved))
-    return AffineNoise(a.astype(np.float32), np.ascontiguousarray(G, np.float32), residual)
+    with np.errstate(over="ignore", under="ignore"):
+        return AffineNoise(a.astype(np.float32), np.ascontiguousarray(G, np.float32), residual)
 
 
 def _moments(d: Array, h: Array, mean_d: Array, mean_h: Array) -> tuple[Matrix, Matrix, Matrix]:

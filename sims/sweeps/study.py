@@ -1,7 +1,6 @@
 """Study files: TOML, validated line by line; every combination is tried on paper before anything runs."""
 
 import difflib
-import tomllib
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -17,6 +16,7 @@ from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.source import DRIFT, Source
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space, Value, combinations
+from localnoise.toml import parse_toml, text_of_toml
 
 SHIPPED = {path.stem: path for path in sorted(Path(__file__).with_name("studies").glob("*.toml"))}
 _CHECKED = 20_000  # combinations tried before a study runs
@@ -146,15 +146,17 @@ def load_study(place: str | Path) -> tuple[Study, str]:
         if Path(place).suffix == ".toml":
             raise ArgumentError(f"study {str(place)!r}: no such file; shipped are {', '.join(SHIPPED)}")
         choose("study", str(place), SHIPPED)
-    return parse_study(path.read_text(encoding="utf-8"), str(place))
+    return parse_study(text_of_toml(path, "a study in TOML"), str(place))
 
 
 def parse_study(text: str, place: str) -> tuple[Study, str]:
     """As `load_study`, from the text of a file; `place` names it in errors."""
     try:
-        study = Study(**tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        given = parse_toml(text)
+    except ValueError as error:
         raise ArgumentError(f"{place}: not TOML: {error}") from None
+    try:
+        study = Study.model_validate(given)
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] == "missing")  # a misspelt field is missing, too
         raise ArgumentError(_sentence(first, text, place)) from None

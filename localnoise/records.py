@@ -143,10 +143,6 @@ def opened(path: Path) -> Iterator[Any]:
                     f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
                     "name another output file"
                 )
-            if not names(file):  # none was ever written without a record
-                raise FileFormatError(
-                    f"{path}: damaged, its list of records cannot be read; move it away to start a new record file"
-                )
             yield file
 
 

@@ -92,7 +92,10 @@ def _read(file: Any, name: str, budget: Budget) -> Record:
     stated = checksum(config, results)
     if values.get("checksum", stated) != stated:  # records written before there were checksums have none
         raise ValueError("checksum")
-    return Record(json.loads(config), results, json.loads(values["provenance"]), float(values["seconds"]))
+    asked, provenance = json.loads(config), json.loads(values["provenance"])
+    if not (isinstance(asked, dict) and isinstance(provenance, dict)):
+        raise ValueError("neither configuration nor provenance can be but a dict")
+    return Record(asked, results, provenance, float(values["seconds"]))
 
 
 def _flat(record: Record) -> dict[str, Any]:

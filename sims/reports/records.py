@@ -64,7 +64,7 @@ class RecordFile:
                     f"{self.path} holds records of data {other[:12]}, these images are {fingerprint[:12]}: "
                     "name another --out folder"
                 )
-            code = record.provenance["code"]
+            code = record.provenance.get("code", "unknown")
             if code != code_version():
                 raise MixedRecordsError(
                     f"{self.path} holds records written by code {code}, this is {code_version()}: name another --out "

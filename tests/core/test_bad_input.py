@@ -171,6 +171,7 @@ OUT = {
     ),
     "another dtype": ("out is float64", lambda: np.empty((5, CHANNELS, *SHAPE))),
     "not in one piece": ("contiguous", lambda: np.empty((5, CHANNELS, *SHAPE, 2), "f")[..., 0]),
+    "masked": ("out has 1 masked values", lambda: masked(np.empty((5, CHANNELS, *SHAPE), "f"))),
     "read only": ("writeable", lambda: np.broadcast_to(np.float32(0), (5, CHANNELS, *SHAPE))),
 }
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from localnoise import __version__
 from localnoise.errors import LocalnoiseError
 from localnoise.sims.console import console, errors, show_warnings_plainly
+from localnoise.sims.experiments.stopping import Interrupting
 
 # command: (module:function, help). A module is imported when its command is asked for: torch takes seconds, `--help`
 # should not.
@@ -29,7 +30,7 @@ COMMANDS = {
     "verify": ("verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
     "demo-chip": (
         "demochip:demo_chip",
-        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: 4 minutes.",
+        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
     ),
     "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
     "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
@@ -75,7 +76,9 @@ def build(arguments: list[str]) -> typer.Typer:
 def main() -> None:
     """Run the command line; errors become one sentence unless --debug is given."""
     arguments = sys.argv[1:]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends workers as Ctrl-C does
+    interrupting = Interrupting()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a scheduler's stop ends workers as Ctrl-C does
+        signal.signal(number, interrupting)
     show_warnings_plainly()
     try:
         build(arguments)()

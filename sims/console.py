@@ -27,6 +27,7 @@ from rich.text import Text
 
 from localnoise.errors import LocalnoiseWarning
 from localnoise.kernels.cache import CacheWarning
+from localnoise.sims.experiments.stopping import heed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -73,9 +74,23 @@ class _What(ProgressColumn):
         return Text(plain(task.description))
 
 
+class _Bars(Progress):
+    """Bars that look for a signal that was dropped whenever they are told of progress."""
+
+    def update(self, task_id: TaskID, **told: Any) -> None:
+        """Change a task."""
+        heed()
+        super().update(task_id, **told)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Advance a task."""
+        heed()
+        super().advance(task_id, advance)
+
+
 def progress() -> Progress:
     """Bars with what is being done, how far it is, and the time left."""
-    return Progress(
+    return _Bars(
         _What(),
         BarColumn(bar_width=12),
         TextColumn("{task.percentage:>3.0f}%", markup=False),
@@ -93,7 +108,7 @@ def show_warnings_plainly() -> None:
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, LocalnoiseWarning | CacheWarning):
-            errors.print(Text.assemble(("warning: ", "bold yellow"), str(message)), soft_wrap=True)
+            errors.print(Text.assemble(("warning: ", "bold yellow"), plain(str(message))), soft_wrap=True)
         else:
             before(message, category, *place, **more)
 

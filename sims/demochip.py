@@ -33,7 +33,7 @@ def steps(out: Path) -> list[str]:
 def demo_chip(
     out: Annotated[Path, typer.Option(help="Folder for grids and artefacts.")] = Path("results/demo-chip"),
 ) -> None:
-    """Bring the paper's layer onto a Cortex-M4 and an iCE40 FPGA, and prove it: about 4 minutes on 2 cores.
+    """Bring the paper's layer onto a Cortex-M4 and an iCE40 FPGA, and prove it: a few minutes on 2 cores.
 
     Prints every command that it runs; each can be run alone.
 

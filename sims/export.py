@@ -40,7 +40,9 @@ def export(
             show_default=False,
         ),
     ] = USUAL,
-    force: Annotated[bool, typer.Option("--force", help="Replace an artefact that is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an artefact that is there; other files in the folder stay.")
+    ] = False,
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 

@@ -11,6 +11,7 @@ import localnoise as ln
 from localnoise.files import as_output, format_of, streamed
 from localnoise.sims import datasets
 from localnoise.sims.console import console, progress
+from localnoise.sims.experiments.stopping import asked_to_stop
 from localnoise.sims.options import Force, Output
 from localnoise.validate import as_count, as_seed
 
@@ -57,8 +58,12 @@ def sample(
         bars = held.enter_context(progress())
         bar = bars.add_task("draw", total=total)
 
+        asked = held.enter_context(asked_to_stop())  # raised within HDF5, an interruption could be dropped
+
         def told(done: int, _: int | None) -> None:
             check()
+            if asked:
+                raise KeyboardInterrupt
             bars.update(bar, completed=done)
 
         if h is None:

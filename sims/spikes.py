@@ -109,7 +109,7 @@ def _hearing(
 
     def hear(name: str, kind: str, content: Any) -> None:
         if kind == "result":
-            records.append(*content)
+            records.append(*content, once=True)
             bars.advance(whole)
             config, values, seconds = content
             first = all(record.config["part"] != config["part"] for record in found)

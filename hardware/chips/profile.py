@@ -1,7 +1,6 @@
 """Chip profiles: what is published of a chip, each figure with its source and standing. What is not, stays unknown."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from localnoise.hardware.chips.profile_schema import (
     table_of,
     text_of,
 )
+from localnoise.toml import parse_toml, text_of_toml
 
 _FOLDER = Path(__file__).parent / "profiles"
 
@@ -92,10 +92,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
 
 def _read(path: Path) -> Profile:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror}): expected a chip profile in TOML") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = parse_toml(text_of_toml(path, "a chip profile in TOML"))
+    except ValueError as error:
         raise FileFormatError(f"{path}: is not TOML ({error}): expected a chip profile") from None
     check_keys(path, "", raw, ("title", "kind", "note", "clock", "block", "limits", "energy", "facts"), required=False)
     check_keys(path, "", {key: raw[key] for key in _REQUIRED if key in raw}, _REQUIRED, required=True)

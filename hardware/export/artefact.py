@@ -1,6 +1,5 @@
 """Write a chip grid as an artefact: a folder with all that is needed to build it, to run it and to check it."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import c99, manifest
 from localnoise.hardware.export.configured import writer
+from localnoise.hardware.export.folder import written_into
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog import write as verilog
 from localnoise.hardware.learning import OnChip
@@ -49,7 +49,7 @@ def export(
     learner : OnChip
         Adds learning on the chip by this rule, going on from where the chip grid is if it learned by the same one.
     force : bool
-        Write into a folder that is not empty; what it holds is removed.
+        Replace an artefact that is there: the files that its manifest names, if none was edited. Others stay.
     options
         Of some kinds alone: `name` of C99 and Verilog (`hardware.export.naming`); `engines` and `loaded` of Verilog
         (`hardware.export.verilog.write`); `target`, a chip profile, of configurations.
@@ -57,7 +57,7 @@ def export(
     Raises
     ------
     ArgumentError
-        Unknown kind, a folder that is not empty, or a learner where the kind has none.
+        Unknown kind, a learner where the kind has none, or a folder that is not empty (`folder.written_into`).
     """
     choose("format", kind, WRITERS)
     for name in options.keys() - set(OPTIONS.get(kind, ())):
@@ -66,17 +66,9 @@ def export(
             f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
         )
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        if not force:
-            raise ArgumentError(f"{target}: not empty; expected a new or an empty folder; use --force to replace it")
-        if not (target / manifest.NAME).is_file():
-            raise ArgumentError(f"{target}: holds no artefact, so it is not removed; expected a new or an empty folder")
-    aside = target.with_name(f".{target.name}-writing")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        WRITERS[kind](chip, aside, int(as_seed(seed)), learner, **options)
-        chip.save(aside / "chip.h5")
+    with written_into(target, force) as fresh:
+        WRITERS[kind](chip, fresh, int(as_seed(seed)), learner, **options)
+        chip.save(fresh / "chip.h5")
         more: dict[str, Any] = {
             "name": options.get("name", USUAL),
             "learner": None if learner is None else asdict(learner),
@@ -86,10 +78,5 @@ def export(
         }
         if chip.field.signal:
             more["activations"] = {"bits": chip.formats.activation_bits, "scale": chip.field.activation_scale}
-        manifest.write(aside, kind, int(seed), more)
-        if target.exists():  # only now: a failure before this leaves the old artefact
-            shutil.rmtree(target)
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        manifest.write(fresh, kind, int(seed), more)
     return target

@@ -11,10 +11,10 @@ import numpy as np
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export import manifest
 from localnoise.hardware.export.configured import Configured, learn_words
 from localnoise.hardware.export.cortex import CortexM
 from localnoise.hardware.export.host import Host
+from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.export.verilog.simulated import Verilated
 from localnoise.hardware.learning import OnChip
@@ -54,6 +54,9 @@ def verify(
 ) -> tuple[list[Check], dict[str, str]]:
     """Build the artefact, draw, perturb, score and learn with it, and compare what comes word by word.
 
+    That runs the artefact's code: what the manifest names and nothing else, in a process with limits (`confined`).
+    Checksums show what was edited by accident; whoever edits on purpose can write them anew.
+
     Parameters
     ----------
     words : int
@@ -74,13 +77,21 @@ def verify(
     ArgumentError
         Unknown back end, or one that does not run this kind of artefact.
     FileFormatError
-        The folder holds no artefact, or a file of it was edited.
+        The folder holds no artefact, a file of it was edited, or a source lies beside it or reaches beyond it.
+    LocalnoiseError
+        The artefact's code does not compile, ends, or says nothing for too long.
     MissingDependencyError
         No compiler, or a package that the back end needs is missing.
     """
-    place, said = Path(folder), manifest.read(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="localnoise-artefact-") as copies:
+        return _verify(Path(copies), stage(Path(folder), Path(copies)), as_count("words", words, 1), backends, progress)
+
+
+def _verify(
+    place: Path, said: dict[str, Any], words: int, backends: Sequence[str], progress: Progress | None
+) -> tuple[list[Check], dict[str, str]]:
     chip = load_chip(place / "chip.h5")
-    draws = -(-as_count("words", words, 1) // chip.config.neurons)
+    draws = -(-words // chip.config.neurons)
     checks, costs = [], {}
     able = OF_KIND[choose("kind", said["kind"], OF_KIND)]
     for backend in backends:

@@ -6,7 +6,6 @@ ends the emulation.
 """
 
 import importlib
-import subprocess
 import sys
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.host import compiled
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 from localnoise.hardware.export.naming import USUAL, prefix
 
@@ -26,6 +26,7 @@ FLAGS = (
     "-pedantic", "-Werror", "-ffreestanding", "-nostdlib", "-Wl,--image-base=0x08000000", "-Wl,--no-gc-sections",
 )  # fmt: skip
 FLASH, RAM, STOP = 0x08000000, 0x20000000, 0x0FFFFFF0
+_PATIENCE = 300  # seconds that one function may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class CortexM:
             "-o",
             str(program),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = compiled(command)
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
         self._load(program)
@@ -111,7 +112,7 @@ class CortexM:
         state = 4 * self._units + 8
         self.footprint = Footprint(code=code, tables=tables, state=state, words=2 * self.neurons)
         self._registers = [getattr(arm, f"UC_ARM_REG_{name}") for name in ("R0", "R1", "R2", "R3")]
-        self._sp, self._lr = arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR
+        self._sp, self._lr, self._pc = arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC
         self._code_hook = unicorn.UC_HOOK_CODE
         self.instructions = 0
 
@@ -127,7 +128,9 @@ class CortexM:
             self.instructions = 0
             uc.ctl_flush_tb()  # code translated without the hook would not call it
             hook = uc.hook_add(self._code_hook, self._count)
-        uc.emu_start(self._at[f"{self._prefix}_{name}"] | 1, STOP)
+        uc.emu_start(self._at[f"{self._prefix}_{name}"] | 1, STOP, timeout=_PATIENCE * 10**6)
+        if uc.reg_read(self._pc) & ~1 != STOP:
+            raise LocalnoiseError(f"the artefact's {name} took more than {_PATIENCE} s on the emulated Cortex-M4")
         if hook is not None:
             uc.hook_del(hook)
             uc.ctl_flush_tb()

@@ -1,6 +1,5 @@
-"""The C99 artefact on this computer: compiled by its compiler without a warning, called through ctypes."""
+"""The C99 artefact on this computer: compiled by its compiler without a warning, with a program that calls it."""
 
-import ctypes
 import importlib.util
 import shutil
 import subprocess
@@ -13,8 +12,9 @@ import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.confined import Confined
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
-from localnoise.hardware.export.naming import USUAL, prefix
+from localnoise.hardware.export.naming import USUAL, in_c
 
 FLAGS = (
     "-std=c99",
@@ -25,10 +25,9 @@ FLAGS = (
     "-pedantic",
     "-Werror",
     "-ffreestanding",
-    "-fPIC",
-    "-shared",
 )
-
+_DRIVER = Path(__file__).parent / "drive.c"
+_COMPILING = 600  # seconds
 
 _COMPILERS = {"cc": ("gcc", "clang", "cc"), "c++": ("g++", "clang++")}
 
@@ -50,8 +49,24 @@ def compiler(language: str = "cc") -> list[str]:
     raise MissingDependencyError(f"no {wanted}: pip install 'localnoise[hardware]' brings a compiler, or install one")
 
 
+def compiled(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a compiler or a tool on an artefact's sources, for ten minutes at most.
+
+    Raises
+    ------
+    LocalnoiseError
+        It takes longer.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_COMPILING, **options)
+    except subprocess.TimeoutExpired:
+        raise LocalnoiseError(
+            f"{Path(command[0]).name} took more than {_COMPILING} s on the artefact's sources"
+        ) from None
+
+
 class Host:
-    """The artefact in `folder`, compiled into `build`; its generators begin at the start of the exported stream."""
+    """The artefact in `folder`, compiled into `build` and run with limits (`confined`), from its stream's start."""
 
     @staticmethod
     def require() -> None:
@@ -59,27 +74,22 @@ class Host:
         compiler()
 
     def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
-        self._prefix = prefix(name)
         self.neurons, self.m = chip.config.neurons, chip.config.channels
-        library = build / "localnoise.so"
-        sources = sorted(map(str, folder.glob("*.c")))
-        command = [*compiler(), *FLAGS, "-I", str(folder), *sources, "-o", str(library)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        self._units, self._weights = chip.config.units, int(chip.field.weights.sum())
+        self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
+        program, driver = build / "localnoise", build / "drive.c"
+        driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")
+        learns = f"-DDRIVE_LEARNS={int((folder / f'{name}_learn.h').is_file())}"
+        sources = [*sorted(map(str, folder.glob("*.c"))), str(driver)]
+        command = [*compiler(), *FLAGS, learns, "-I", str(folder), *sources, "-o", str(program)]
+        done = compiled(command)
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
-        self._library = ctypes.CDLL(str(library))
-        self._units, self._weights = chip.config.units, int(chip.field.weights.sum())
-        wide = ctypes.c_int32 if chip.formats.accumulator_bits <= 32 else ctypes.c_int64
-        self._weight = (ctypes.c_int8 if chip.formats.weight_bits <= 8 else ctypes.c_int16) * self._weights
-        self._bias = wide * self.neurons
-        self._noise = (ctypes.c_uint64 * (self._units // 2 + 4))()  # the generators and two pointers
-        self._call("init", self._noise)
-
-    def _call(self, function: str, *arguments: Any) -> None:
-        getattr(self._library, f"{self._prefix}_{function}")(*arguments)
+        self._running = Confined(program, build)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """End the program."""
+        self._running.close()
 
     def cost(self) -> str:
         """Return nothing to tell: a computer is not what the artefact is for."""
@@ -87,47 +97,45 @@ class Host:
 
     def draw(self, count: int) -> Words:
         """The next `count` draws, (count, m, N)."""
-        return self._each(count, lambda t, eta: self._call("draw", self._noise, eta))
+        self._running.send(b"d", count.to_bytes(4, sys.byteorder))
+        return self._words(count)
 
     def perturb(self, h: npt.NDArray[np.integer[Any]]) -> Words:
         """The next draw for each of the activation words h (T, m, N)."""
-        read = unit_major(h)
-        return self._each(len(h), lambda t, eta: self._call("perturb", self._noise, _at(read[t]), eta))
+        return self._each(b"p", h)
 
     def mean(self, h: npt.NDArray[np.integer[Any]]) -> Words:
         """The field without private noise for each of the activation words h (T, m, N)."""
-        read = unit_major(h)
-        return self._each(len(h), lambda t, eta: self._call("mean", self._noise, _at(read[t]), eta))
+        return self._each(b"m", h)
 
     def seed(self, seed: int) -> None:
         """Begin the stream of `seed`."""
-        self._call("seed", self._noise, ctypes.c_uint64(seed))
+        self._running.send(b"s", seed.to_bytes(8, sys.byteorder))
 
     def innovation(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> Words:
         """Innovation words of displacement words d (T, m, N), activation words h with signal dependence."""
-        own, read = unit_major(d), unit_major(d if h is None else h)
-        return self._each(len(d), lambda t, e: self._call("innovation", self._noise, _at(own[t]), _at(read[t]), e))
+        return self._each(b"i", d, d if h is None else h)
 
     def learn(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> tuple[Any, Any]:
         """Learn from d (T, m, N) in order, settle; draw so from then on. Return weights, packed, and biases (N, m)."""
-        m, n, w = self.m, self.neurons, self._weights
-        learner = (ctypes.c_uint64 * (w + 3 * n + -(-w // 2) + self._units + 8))()
-        self._call("learn_init", learner)
-        own, read = unit_major(d), unit_major(d if h is None else h)
-        for t in range(len(d)):
-            self._call("learn", learner, _at(own[t]), _at(read[t]))
-        self._learned = (self._weight(), self._bias())
-        self._call("settle", learner, *self._learned)
-        self._call("use", self._noise, *self._learned)
-        weights, bias = (np.array(part, np.int64) for part in self._learned)
-        return weights, bias.reshape(self._units, m)
+        for own, read in zip(unit_major(d), unit_major(d if h is None else h), strict=True):
+            self._running.send(b"l", own.tobytes(), read.tobytes())
+        self._running.send(b"u")
+        kinds = (np.int8 if self._narrow else np.int16, np.int64 if self._wide else np.int32)
+        weights, bias = (
+            np.frombuffer(self._running.receive(size * np.dtype(kind).itemsize), kind).astype(np.int64)
+            for size, kind in zip((self._weights, self.neurons), kinds, strict=True)
+        )
+        return weights, bias.reshape(self._units, self.m)
 
-    def _each(self, count: int, act: Any) -> Words:
-        out = np.empty((count, self.neurons), np.int16)
-        for t in range(count):
-            act(t, _at(out[t]))
-        return channel_major(out, self.m)
+    def _each(self, command: bytes, *words: npt.NDArray[np.integer[Any]]) -> Words:
+        """What the program answers to each presentation: one at a time, so that neither waits for the other to read."""
+        answers = []
+        for parts in zip(*map(unit_major, words), strict=True):
+            self._running.send(command, *(part.tobytes() for part in parts))
+            answers.append(self._words(1))
+        return np.concatenate(answers)
 
-
-def _at(words: Words) -> Any:
-    return words.ctypes.data_as(ctypes.POINTER(ctypes.c_int16))
+    def _words(self, count: int) -> Words:
+        data = self._running.receive(2 * self.neurons * count)
+        return channel_major(np.frombuffer(data, np.int16).reshape(count, self.neurons), self.m)

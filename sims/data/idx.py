@@ -14,6 +14,7 @@ from typing import IO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.dense import refuse_if_larger
 from localnoise.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
@@ -23,9 +24,12 @@ SIDE = 28
 CLASSES = 10
 _MAGIC: dict[Kind, int] = {"images": 0x0803, "labels": 0x0801}
 _GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 20
+MOST = 1 << 30
+"""Bytes that a file may hold unpacked, unless told otherwise: 1.3 million images, 22 times Fashion-MNIST's."""
 
 
-def read(path: Path, kind: Kind) -> Bytes:
+def read(path: Path, kind: Kind, max_bytes: int = MOST) -> Bytes:
     """Read one IDX file of Fashion-MNIST's form, compressed with gzip or not, whatever its name ends in.
 
     Parameters
@@ -34,6 +38,8 @@ def read(path: Path, kind: Kind) -> Bytes:
         The file.
     kind : {"images", "labels"}
         What it has to hold.
+    max_bytes : int
+        The largest size that the header may declare, unpacked. No more than the header declares is ever unpacked.
 
     Returns
     -------
@@ -44,19 +50,23 @@ def read(path: Path, kind: Kind) -> Bytes:
     ------
     DataError
         The file is missing, unreadable, truncated, padded, damaged, of the other kind, empty or out of range.
+    TooLargeError
+        The header declares more than `max_bytes`.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: cannot be read (no plain file); expected an IDX file of {kind}")
         with path.open("rb") as file:
             gzipped = file.read(2) == _GZIP
             file.seek(0)
-            return _parse(gzip.GzipFile(fileobj=file) if gzipped else file, path, kind)
+            return _parse(gzip.GzipFile(fileobj=file) if gzipped else file, path, kind, max_bytes)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: the gzip stream is truncated or damaged ({error}); fetch the file again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); expected an IDX file of {kind}") from error
 
 
-def _parse(stream: IO[bytes] | gzip.GzipFile, path: Path, kind: Kind) -> Bytes:
+def _parse(stream: IO[bytes] | gzip.GzipFile, path: Path, kind: Kind, max_bytes: int) -> Bytes:
     """Check the header against `kind` and the payload against the header."""
     magic = _header(stream, 1, path, kind)[0]
     other: Kind = "labels" if kind == "images" else "images"
@@ -73,21 +83,34 @@ def _parse(stream: IO[bytes] | gzip.GzipFile, path: Path, kind: Kind) -> Bytes:
         raise DataError(
             f"{path}: images of {shape[1]} x {shape[2]} pixels, expected {SIDE} x {SIDE}; resize them first"
         )
-    payload = stream.read()  # to the end: a false header must not make us allocate what it announces
     expected = math.prod(shape)
-    if len(payload) != expected:
-        state = "truncated" if len(payload) < expected else "too long"
-        raise DataError(
-            f"{path}: {state}, {len(payload):,} bytes after the header, expected {expected:,} "
-            f"({shape[0]:,} {kind}); fetch the file again"
-        )
+    if not isinstance(stream, gzip.GzipFile):
+        _check_length(path, kind, shape, path.stat().st_size - 4 * (1 + len(shape)))
+    refuse_if_larger(f"{path}: {shape[0]:,} {kind}", expected, max_bytes, "fewer of them")
+    payload = bytearray()  # grows by what there is: a false header must not make us allocate what it declares
+    while len(payload) < expected and (part := stream.read(min(_CHUNK, expected - len(payload)))):
+        payload += part
+    more = bool(stream.read(1))  # this read checks gzip's checksum, too
+    _check_length(path, kind, shape, len(payload) + more, "at least " * more)
     array = np.frombuffer(payload, dtype=np.uint8).reshape(shape)
+    array.flags.writeable = False
     if kind == "labels" and array.max() >= CLASSES:
         first = int(np.argmax(array >= CLASSES))
         raise DataError(
             f"{path}: label {array[first]} at index {first}, expected 0..{CLASSES - 1}; relabel the classes"
         )
     return array
+
+
+def _check_length(path: Path, kind: Kind, shape: tuple[int, ...], found: int, about: str = "") -> None:
+    """Raise a DataError unless as many bytes follow the header as it declares."""
+    expected = math.prod(shape)
+    if found != expected:
+        state = "truncated" if found < expected else "too long"
+        raise DataError(
+            f"{path}: {state}, {about}{found:,} bytes after the header, expected {expected:,} ({shape[0]:,} {kind}); "
+            "fetch the file again"
+        )
 
 
 def _header(stream: IO[bytes] | gzip.GzipFile, words: int, path: Path, kind: Kind) -> tuple[int, ...]:

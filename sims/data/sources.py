@@ -31,7 +31,9 @@ _ALTERNATIVES = (
 )
 
 
-def load(source: str = "embedded", data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+def load(
+    source: str = "embedded", data_dir: str | os.PathLike[str] | None = None, *, max_bytes: int = idx.MOST
+) -> Dataset:
     """Load Fashion-MNIST, or a data set of the same form.
 
     Parameters
@@ -42,6 +44,8 @@ def load(source: str = "embedded", data_dir: str | os.PathLike[str] | None = Non
     data_dir : path, optional
         With "full": a directory with train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two with t10k for
         train, each with or without .gz. Any counts will do.
+    max_bytes : int
+        The largest size that a file of `data_dir` may declare, unpacked.
 
     Returns
     -------
@@ -54,19 +58,25 @@ def load(source: str = "embedded", data_dir: str | os.PathLike[str] | None = Non
         `source` is unknown, or does not read `data_dir`.
     DataError
         A file is missing, damaged, or of another size than it should be; or the download failed.
+    TooLargeError
+        A file declares more than `max_bytes`.
     MissingDependencyError
         A download is needed, and pooch is not installed.
     """
     choose("source", source, SOURCES)
     if source == "full" and data_dir is not None:
         folder = Path(data_dir).expanduser()
-        return read_directory(folder, f"full (directory {folder.name})")
+        return read_directory(folder, f"full (directory {folder.name})", max_bytes)
     if data_dir is not None:
-        raise ArgumentError(f"data_dir={str(data_dir)!r}: not read with source={source!r}; give source='full'")
+        raise ArgumentError(
+            f"data_dir={str(data_dir)!r} (--data-dir) is not read with the {source} images: drop it, or ask for the "
+            "full set (--data full, where there are budgets --budget standard or full, in a study data = 'full', in "
+            "Python load('full', data_dir))"
+        )
     return _embedded() if source == "embedded" else _official()
 
 
-def read_directory(folder: Path, source: str) -> Dataset:
+def read_directory(folder: Path, source: str, max_bytes: int = idx.MOST) -> Dataset:
     """Read the four IDX files in `folder`; where a file lies there twice, the one with .gz is read."""
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: not a directory that can be read, expected one that holds the four IDX files")
@@ -78,7 +88,7 @@ def read_directory(folder: Path, source: str) -> Dataset:
     if missing := [names[key] for key, path in found.items() if path is None]:
         raise DataError(f"{folder}: does not hold {', '.join(missing)}, expected with or without .gz; add the missing")
     paths = {key: path for key, path in found.items() if path is not None}
-    arrays = {f"{part}_{kind}": idx.read(paths[f"{part}_{kind}"], kind) for part in PARTS for kind in STEMS}
+    arrays = {f"{part}_{kind}": idx.read(paths[f"{part}_{kind}"], kind, max_bytes) for part in PARTS for kind in STEMS}
     for part in PARTS:
         images, labels = f"{part}_images", f"{part}_labels"
         if len(arrays[images]) != len(arrays[labels]):

@@ -76,7 +76,7 @@ BUDGETS = {
         attacked_train=500,
         attacked_test=60,
         strengths=1,
-        adaptive=Adaptive(steps=10, ladder=(1, 5), queries=100, tries=10, votes=3, checked=60),
+        adaptive=Adaptive(steps=10, ladder=(1, 5), queries=100, tries=10, votes=9, checked=60),
         pgd=PGD(steps=10, draws=4),
     ),
     "standard": Budget(

@@ -3,12 +3,11 @@
 import hashlib
 import io
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from localnoise.files import temporary_folder
 from localnoise.sims.arms import ARMS
 from localnoise.sims.console import PlainConsole
 from localnoise.sims.experiments.cells import Cell
@@ -28,10 +27,10 @@ def rehearse(report: Report, cells: Sequence[Cell], settings: Settings) -> list[
 
 def attempt(report: Report, records: list[Record]) -> list[str]:
     """Show a report to nobody, and write it into a folder that is removed; returns the files' names."""
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for part in report.show(records):
             PlainConsole(file=io.StringIO(), width=1000).print(part)
-        return report.write(records, Path(folder))
+        return report.write(records, folder)
 
 
 def invented(cells: Sequence[Cell], settings: Settings, right: float | None = None) -> list[Record]:

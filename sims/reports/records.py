@@ -10,17 +10,22 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import MixedRecordsError
+from localnoise.errors import LockedError, MixedRecordsError
 from localnoise.files import hdf5, write_bytes
 from localnoise.records import FORMAT, SCHEMA, checksum, intact, opened
 from localnoise.records import Record as Record
+from localnoise.sims.reports.locks import locked
 from localnoise.storage import versions
 
 ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks", "spiking")
 
+_WAIT = 600  # seconds for another writer
+
 
 class RecordFile:
     """A file of records. Appending copies the file aside and renames it: a crash leaves all finished records intact.
+
+    Several processes may append to one file: they take turns by the lock `.NAME.writing` beside it.
 
     Attributes
     ----------
@@ -33,6 +38,7 @@ class RecordFile:
         self.path = Path(path)
         self.damaged: list[str] = []
         self._written: tuple[int, int] | None = None
+        self._keys = set[str]()  # of the records that were there when this object last wrote
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the intact records in the order in which they were written; nothing if the file does not exist."""
@@ -71,29 +77,50 @@ class RecordFile:
                     "folder, or add --mix to go on all the same (each record says which code wrote it)"
                 )
 
-    def append(self, config: dict[str, Any], results: dict[str, Any], seconds: float) -> None:
+    def append(self, config: dict[str, Any], results: dict[str, Any], seconds: float, *, once: bool = False) -> None:
         """Add one record; O(file size), for the sake of an atomic rename."""
-        self.append_all([(config, results, seconds)])
+        self.append_all([(config, results, seconds)], once=once)
 
-    def append_all(self, several: Iterable[tuple[dict[str, Any], dict[str, Any], float]]) -> None:
-        """Add records (config, results, seconds) at the cost of one.
+    def append_all(
+        self, several: Iterable[tuple[dict[str, Any], dict[str, Any], float]], *, once: bool = False
+    ) -> None:
+        """Add records (config, results, seconds) at the cost of one. Several writers take turns: none loses a record.
 
         A damaged file is set aside as NAME.damaged, and its intact records go on in a new one.
+
+        once : leave out configurations of which the file holds a record.
+
+        Raises
+        ------
+        LockedError
+            Another process writes the file for minutes, or the folder takes no locks.
         """
+        held = LockedError(f"{self.path}: another process has been writing it for {_WAIT // 60} minutes; end that one")
+        with locked(self.path, "writing", wait=_WAIT, held=held):
+            self._append(several, once)
+
+    def _append(self, several: Iterable[tuple[dict[str, Any], dict[str, Any], float]], once: bool) -> None:
         there = self.path.exists()
-        kept = list(self) if there and self._stamp() != self._written else []
+        changed = not there or self._stamp() != self._written
+        kept = list(self) if there and changed else []
+        if changed:
+            self._keys = {key(record.config) for record in kept}
+        fresh = [entry for entry in several if not (once and key(entry[0]) in self._keys)]
+        if once and not fresh:
+            return
         before = self.path.read_bytes() if there else b""
         with hdf5(self.path, b"" if self.damaged else before) as file:
             if "format" not in file.attrs:
                 file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
             for record in kept if self.damaged else ():
                 _write(file, record)
-            for config, results, seconds in several:
+            for config, results, seconds in fresh:
                 _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
             file.attrs["count"] = len(file)  # so that a reader knows of one whose name is lost
             if self.damaged:
                 write_bytes(self.path.with_name(self.path.name + ".damaged"), before)
         self.damaged, self._written = [], self._stamp()
+        self._keys |= {key(config) for config, _, _ in fresh}
 
     def _stamp(self) -> tuple[int, int]:
         """Changes whenever somebody writes the file."""

@@ -1,17 +1,13 @@
 """Shares of `localnoise spiking` side by side, each in a process of its own; what is heard comes to this one."""
 
-import multiprocessing
-import queue
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
-from multiprocessing.managers import SyncManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from localnoise.sims.console import show_warnings_plainly
-from localnoise.sims.experiments.pool import end_with_parent, one_thread_each, thinned
+from localnoise.sims.experiments.processes import Task, end_with_parent, run_tasks, thinned
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.experiments.stage import Stage
 from localnoise.sims.experiments.stopping import asked_to_stop
@@ -73,34 +69,25 @@ def run_shares(shares: list[Share], jobs: int, hear: Hear) -> None:
                 lambda *content, name=share.name: hear(name, "result", content),
             )
         return
-    context = multiprocessing.get_context("spawn")
-    manager = SyncManager(ctx=context)
-    manager.start(end_with_parent)
-    with manager, one_thread_each(), asked_to_stop() as asked:
-        messages, stop = manager.Queue(), manager.Event()
-        with ProcessPoolExecutor(min(jobs, len(shares)), context, _prepare, (messages, stop)) as pool:
-            pending: set[Future[None]] = {pool.submit(_work, share) for share in shares}
-            try:
-                while pending:
-                    if asked:
-                        raise KeyboardInterrupt
-                    finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                    _drain(messages, hear)
-                    for future in finished:
-                        future.result()
-            except BaseException:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                _drain(messages, hear)
-                raise
+    left, done = list(shares), set[str]()
 
+    def first() -> list[Task]:
+        return [(_work, replace(share, done=share.done | done)) for share in left]
 
-def _drain(messages: Any, hear: Hear) -> None:
-    while True:
-        try:
-            hear(*messages.get_nowait())
-        except queue.Empty:
-            return
+    def ended(task: Task) -> list[Task]:
+        left[:] = [share for share in left if share.name != task[1].name]
+        return []
+
+    def heard(message: Any) -> bool:
+        hear(*message)
+        _, kind, content = message
+        if kind == "result":
+            done.add(key(content[0]))
+        return bool(kind == "result")
+
+    with asked_to_stop() as asked:
+        jobs = min(jobs, len(shares))
+        run_tasks(first, ended, heard, jobs=jobs, prepare=_prepare, given=(), asked=asked)
 
 
 def _prepare(messages: Any, stop: Any) -> None:

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from localnoise.errors import ArgumentError, FileFormatError, LockedError
+from localnoise.errors import ArgumentError, FileFormatError, short
 from localnoise.files import write_bytes
 from localnoise.records import Record
+from localnoise.sims.reports.locks import locked
 from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.sweeps.study import Study, parse_study
 from localnoise.sims.sweeps.trials import Trial
@@ -63,8 +62,8 @@ class Kept:
         for name in Study.model_fields:
             if name != "trials" and getattr(before, name) != getattr(study, name):
                 raise ArgumentError(
-                    f"{self.path} holds a study whose {name} differs ({getattr(before, name)!r} there, "
-                    f"{getattr(study, name)!r} here): expected the same; name another file with --out"
+                    f"{self.path} holds a study whose {name} differs ({short(repr(getattr(before, name)))} there, "
+                    f"{short(repr(getattr(study, name)))} here): expected the same; name another file with --out"
                 )
         for record in self.file:
             self.by_key[key(record.config)] = record
@@ -133,21 +132,9 @@ def alone(path: Path) -> Iterator[None]:
     LockedError
         The folder takes no lock: it is not ours to write, or its file system has none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ArgumentError(
-            f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or "
-            "name another with --out"
-        ) from None
-    except (OSError, NotImplementedError) as error:  # a folder of others, ENOLCK on a network's file system
-        raise LockedError(
-            f"{lock.lock_file}: the lock of out={str(path)!r} cannot be taken ({error}): expected a folder of yours on "
-            "a file system with locks, such as a local disk; name another with --out"
-        ) from error
-    try:
+    held = ArgumentError(
+        f"out={str(path)!r} is being written by another sweep: expected a file of its own; wait for it, or name "
+        "another with --out"
+    )
+    with locked(path, "lock", wait=0, held=held):
         yield
-    finally:
-        lock.release()

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from localnoise.errors import ArgumentError
 from localnoise.files import write_bytes
-from localnoise.sims.sweeps.space import Parameters, combinations, suggest
+from localnoise.sims.sweeps.space import FINITE, Parameters, combinations, suggest
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import BEST, Trial, beats, name_of, values_of
 
 _PATIENCE = 20  # suggestions in a row that were tried before: then one that was not is looked for
-_FINITE = 100_000  # combinations among which it is
 _DIRECTIONS = {"high": "maximize", "low": "minimize"}
 
 
@@ -36,7 +36,7 @@ class Search:
     def __init__(self, study: Study, storage: str) -> None:
         quiet()
         self.study, self._shadow = study, _halving(study)
-        self._optuna = _open(study, storage)
+        self._optuna = _of_this_space(_open(study, storage), study, storage)
         self._begun = [trial for trial in self._all() if trial.state == TrialState.RUNNING]
         self._seen: set[str] = set()
         self._rungs: dict[int, list[dict[str, float]]] = {}
@@ -117,7 +117,7 @@ class Search:
         """Queue a combination that was not tried, in a shuffled order; False where there is none, or no end of them."""
         if self._untried is None:
             finite = all(part.discrete is not None for part in self.study.space.values())
-            every = list(islice(combinations(self.study.space), _FINITE)) if finite else []
+            every = list(islice(combinations(self.study.space), FINITE)) if finite else []
             random.Random(self.study.seed).shuffle(every)  # a grid that is cut short is a random sample of it
             self._untried = every
         while self._untried:
@@ -199,6 +199,30 @@ def _open(study: Study, storage: str) -> optuna.Study:
     except ValueError:  # a line that is no JSON
         Path(storage).rename(storage + ".damaged")
         return optuna.create_study(storage=_journal(storage), load_if_exists=True, **own)
+
+
+def _of_this_space(found: optuna.Study, study: Study, storage: str) -> optuna.Study:
+    """Return the study of a storage if its trials are of the same goals and space, or raise an ArgumentError."""
+    wanted, what = [_DIRECTIONS[BEST[name]] for name in study.goals], ""
+    if [direction.name.lower() for direction in found.directions] != wanted:
+        what = f"{len(found.directions)} goals"
+    known = {name: part.distribution for name, part in study.space.items()}
+    for trial in found.get_trials(deepcopy=False):
+        for name, own in trial.distributions.items():
+            if not what and own != known.get(name):
+                what = f"{name} in {_short(own)}"
+    if what:
+        raise ArgumentError(
+            f"storage={storage!r} holds trials of another study named {study.name!r}, with {what}: expected the same "
+            "goals and space; name another with --storage, give the study another name, or move the file away"
+        )
+    return found
+
+
+def _short(own: BaseDistribution) -> str:
+    if isinstance(own, CategoricalDistribution):
+        return str(list(own.choices))[:100]
+    return f"{getattr(own, 'low', '?')} to {getattr(own, 'high', '?')}"
 
 
 def _journal(path: str) -> optuna.storages.JournalStorage:

@@ -79,7 +79,15 @@ def test_verify_reads_it_back_and_finds_a_planted_bit(tmp_path, kind):
     chip = quantise(grid, h=h, d=np.random.default_rng(1).normal(size=(200, 3, 3, 4)))
     folder = export(chip, tmp_path / "a", kind, seed=7, learner=OnChip(rule="sign-lms"))
     checks, costs = verify(folder, 2000)
-    assert [check.name for check in checks] == ["draw", "perturb", "innovation", "learn", "draw, learned"]
+    assert [check.name for check in checks] == [
+        "draw",
+        "perturb",
+        "mean",
+        "draw, seeded",
+        "innovation",
+        "learn",
+        "draw, learned",
+    ]
     assert all(not check.mismatch for check in checks)
     assert "12 units" in costs["file"]
     planted = configure(chip, seed=7, learner=OnChip(rule="sign-lms"))

@@ -52,7 +52,9 @@ def test_two_grids_share_one_program(tmp_path, chips):
     sources = [str(path) for path in (tmp_path / "main.c", *tmp_path.glob("fine/*.c"), *tmp_path.glob("coarse/*.c"))]
     paths = ["-I", str(tmp_path / "fine"), "-I", str(tmp_path / "coarse")]
     done = subprocess.run(
-        [*compiler(), *FLAGS, *paths, *sources, "-o", str(tmp_path / "both.so")], capture_output=True, text=True
+        [*compiler(), *FLAGS, "-fPIC", "-shared", *paths, *sources, "-o", str(tmp_path / "both.so")],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     words = {name: np.empty(chips[name].config.neurons, np.int16) for name in ("fine", "coarse")}

@@ -200,7 +200,7 @@ def test_a_threat_s_name_means_one_thing_and_the_table_says_what_was_run() -> No
     assert "adaptive@0.1: worst case, image by image, over APGD-CE, APGD-DLR and PGD (7 steps), FGSM, up to 5" in old
     assert "judged by the 5 votes on each example (version 0.3 and before), which is too low" in old
     new = judged("adaptive", verdict=2)
-    assert "chosen by 5 votes and judged by a fresh one." in new
+    assert "chosen by 15 votes and judged by a fresh one." in new
     assert "adaptive@0.1 is too high, for that choice, by at most .250 (full covariance, central)." in new
     assert "rotate@2:" not in comparing.footnote(
         comparing.Comparison(outcomes([record("full", 0, [1, 0, 1, 1])]), ["full"], ["rotate@2"])

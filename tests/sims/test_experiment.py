@@ -15,7 +15,7 @@ from localnoise.sims import data
 from localnoise.sims.arms import ARMS
 from localnoise.sims.arms.chips import CHIPS
 from localnoise.sims.attacks import PGD
-from localnoise.sims.experiments import pool
+from localnoise.sims.experiments import pool, processes
 from localnoise.sims.experiments.cells import Cell, crossed
 from localnoise.sims.experiments.conduct import keep_grid
 from localnoise.sims.experiments.runner import Runner
@@ -168,7 +168,7 @@ def test_bad_sources_are_named() -> None:
 
 def test_a_step_passes_on_a_hundred_messages_and_stops_when_asked() -> None:
     heard, stop = [], Event()
-    stage = pool.thinned(lambda *said: heard.append(said), stop)
+    stage = processes.thinned(lambda *said: heard.append(said), stop)
     for done in range(10_001):
         stage("draw", done, 10_000)
     assert len(heard) == 101

@@ -20,10 +20,13 @@ from localnoise.sims.learn import learn
 from localnoise.sims.quantise import quantise
 from localnoise.sims.randomness import random
 from localnoise.sims.report import DRAWN, report
+from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.sample import sample
 from localnoise.sims.sweep import sweep
 
-CHIP = Path(ln.__file__).parents[1] / "hardware" / "chips" / "profiles" / "ideal.toml"
+ROOT = Path(ln.__file__).parents[1]
+CHIP = ROOT / "hardware" / "chips" / "profiles" / "ideal.toml"
+STUDIES = ROOT / "sims" / "sweeps" / "studies"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +40,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to_integers(ln.load(folder / "g.h5")).save(folder / "c.h5")
     (folder / "study.toml").write_text("name = 'x'")
     (folder / "my.toml").write_text(CHIP.read_text())
-    for name in ("record.h5", "table.md"):
-        (folder / name).write_text("a record")
-    (folder / "front.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    text = (STUDIES / "quick.toml").read_text()
+    RecordFile(folder / "record.h5").append({"kind": "study", "name": "quick"}, {"text": text}, 0.0)
     return folder
 
 
@@ -50,6 +52,9 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     os.link("d.h5", "hard.h5")
     Path("soft.h5").symlink_to("d.h5")
+    for name in ("figures/front.png", "tables/table.md"):
+        Path(name).parent.mkdir()
+        Path(name).symlink_to("../record.h5")
     return tmp_path
 
 
@@ -74,8 +79,8 @@ ONE_FILE: dict[str, Callable[[bool], object]] = {
     "fit --keep": lambda force: fit(P("x.h5"), keep=P("./x.h5"), force=force),
     "inspect --figure": lambda force: inspect(P("g.h5"), figure=P("g.h5"), force=force),
     "report -o": lambda force: report(P("record.h5"), P("record.h5"), force=force),
-    "report --figures, a table": lambda force: report(P("table.md"), P("x.html"), figures=P("."), force=force),
-    "report --figures, a figure": lambda force: report(P("front.png"), P("x.html"), figures=P("."), force=force),
+    "report --figures, a table": lambda force: report(P("record.h5"), P("x.html"), figures=P("tables"), force=force),
+    "report --figures, a figure": lambda force: report(P("record.h5"), P("x.html"), figures=P("figures"), force=force),
 }
 
 
@@ -113,7 +118,7 @@ def test_an_artefact_that_is_read_is_not_replaced(place: Path) -> None:
 
 
 def test_a_sweep_does_not_write_into_its_study(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = Path(ln.__file__).parents[1] / "sims" / "sweeps" / "studies" / "quick.toml"
+    study = STUDIES / "quick.toml"
     for name, more in {
         "s.toml": {"out": P("s.toml"), "resume": True},
         "s.journal": {"out": P("s.h5")},
@@ -158,7 +163,7 @@ def test_another_kind_takes_force_and_ones_own_does_not(place: Path, command: st
 
 def test_fit_and_report_ask_before_they_work(place: Path) -> None:
     before = contents(place)
-    for name in ("page", "drawn/front.png", "tables/table.md"):
+    for name in ("page", "drawn/front.png", "told/table.md"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("x")
     calls: dict[str, Callable[[], object]] = {
@@ -168,7 +173,7 @@ def test_fit_and_report_ask_before_they_work(place: Path) -> None:
         "figures='drawn/front.png' exists and is not PNG figure": lambda: report(
             P("record.h5"), P("x.html"), P("drawn")
         ),
-        "figures='tables/table.md' exists and is not a table": lambda: report(P("g.h5"), P("x.html"), P("tables")),
+        "figures='told/table.md' exists and is not a table": lambda: report(P("record.h5"), P("x.html"), P("told")),
     }
     for message, call in calls.items():
         with pytest.raises(ArgumentError, match=message):

@@ -33,7 +33,7 @@ def test_a_failed_append_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space"):
         file.append({"seed": 1}, {"x": 2.0}, 0.1)
     assert file.path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["r.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".r.h5.writing", "r.h5"]  # the lock, and the file
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"\x89HDF\r\n\x1a\n" + b"\0" * 50])
@@ -96,7 +96,7 @@ def test_a_zeroed_block_is_an_error_or_leaves_records_out_and_takes_no_time(tmp_
             assert len(found) + len(file.damaged) == 4
             outcomes.add(len(found))
         except FileFormatError as error:
-            outcomes.add("no record can be found" in str(error))
+            outcomes.add("its list of records cannot be read" in str(error))
     assert {4, True} <= outcomes
     assert time.process_time() - began < 20, "a hundred thousand look-ups took two seconds a mutant"
 

@@ -27,12 +27,12 @@ from localnoise.sims.reports.summary import summarise
 OWN = "grid:order=raster:rule=lms:parents=4"
 COMMON = {"out": Path("nowhere"), "data_dir": None, "jobs": 1, "mix": False}
 SPENT = COMMON | {"spend": "standard", "seeds": 2, "epochs": 1}
-AGAINST = {"protocol": "adaptive", "against": "full", "network": "v2", "activation": "tanh", "layer": 2}
+AGAINST = {"protocol": "any", "against": "full", "network": "v2", "activation": "tanh", "layer": 2}
 ODD = f"none,full,lms-8,raster-2,{OWN}"  # arms without a colour of their own
 CALLS: dict[str, tuple[Any, Callable[[], None]]] = {
     "compare": (
         compare,
-        lambda: compare.compare(arms=ODD, threats="clean,rotate,pgd", sources="matched", **AGAINST, **SPENT),
+        lambda: compare.compare(arms=ODD, threats="clean,rotate,pgd,adaptive", sources="matched", **AGAINST, **SPENT),
     ),
     "compare, one net": (
         compare,

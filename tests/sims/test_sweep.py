@@ -250,6 +250,27 @@ def test_an_unknown_storage_is_refused(tmp_path: Path) -> None:
     assert optuna.logging.get_verbosity() == optuna.logging.ERROR
 
 
+@pytest.mark.parametrize("url", [False, True])
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (('rule = ["lms", "sign-lms"]', 'rule = ["lms", "sign-lms", "moments"]'), r"rule in \['lms', 'sign-lms'\]"),
+        (("parents = [8, 10]", "parents = { low = 8, high = 10 }"), r"parents in \[8, 10\]"),
+        (('"robust", "bytes", "energy"', '"robust", "bytes"'), "3 goals"),
+    ],
+)
+def test_a_storage_of_another_space_is_one_sentence(change, what: str, url: bool, tmp_path: Path) -> None:
+    study, _ = parse_study(STUDY, "tiny.toml")
+    place = f"sqlite:///{tmp_path}/o.db" if url else str(tmp_path / "o.journal")
+    number, parameters = (search := Search(study, place)).next() or (0, {})
+    search.tell(number, _trial(study, number, parameters, 0.5))
+    other, _ = parse_study(STUDY.replace(*change), "tiny.toml")
+    with pytest.raises(ArgumentError, match=rf"another study named 'tiny', with {what}: expected .* --storage") as said:
+        Search(other, place)
+    assert len(str(said.value)) <= 400
+    Search(study, place)
+
+
 def _trial(study, number: int, parameters: dict, accuracy: float, seeds: int = 2) -> Trial:
     records = []
     for seed in range(seeds):

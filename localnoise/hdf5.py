@@ -47,6 +47,9 @@ def refuse_irregular(path: Path, expected: str) -> None:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise FileFormatError(f"{path}: no such file; expected {expected}") from None
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte; a folder that may not be entered
+        reason = getattr(error, "strerror", None) or error
+        raise FileFormatError(f"{str(path)[:200]!r} cannot be opened ({reason}); expected {expected}") from None
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "a device")
         raise FileFormatError(f"{path}: no such file, but {kind}; expected {expected}")

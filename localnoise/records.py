@@ -26,7 +26,6 @@ from localnoise.hdf5 import Budget, locks_named, member, refuse_irregular
 FORMAT, SCHEMA = "localnoise.records", 1
 _END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
 _MISSING = 1000  # records in a row that may be lost before the search for more ends
-_EMPTY = 4096  # bytes of a file that holds no record
 MAX_BYTES = 2**30  # of all arrays of a file
 
 
@@ -160,13 +159,7 @@ def _attribute(file: Any, name: str) -> Any:
 
 
 def names(file: Any) -> list[str]:
-    """Names of the records in their order, also of those that are lost between others.
-
-    Raises
-    ------
-    FileFormatError
-        The list of names is damaged, and none of those that it should hold is found either.
-    """
+    """Names of the records in their order, also of those that are lost between others or at the end."""
     try:
         found = sorted(file)
     except Exception:  # the list is damaged: each is asked for by its number, until many in a row are missing
@@ -175,8 +168,6 @@ def names(file: Any) -> list[str]:
             if _has(file, name := f"{index:06d}"):
                 found.append(name)
             index += 1
-    if not found and file.id.get_filesize() > _EMPTY:
-        raise FileFormatError(f"{file.filename}: no record can be found; the file was damaged: restore it")
     count = 1 + max((int(name) for name in found if name.isdecimal()), default=-1)
     stated = _attribute(file, "count")  # records of before there was one state none
     count = max(count, stated if isinstance(stated, int) else 0)

@@ -154,6 +154,7 @@ def as_out(out: Any, count: int, channels: int, shape: tuple[int, int], dtype: A
     units, wanted = shape[0] * shape[1], (count, channels, *shape)
     if out is None:
         return room((count, channels, units), dtype)
+    refuse_masked("out", out)
     fits = isinstance(out, np.ndarray) and out.shape == wanted and out.dtype == dtype
     if not (fits and out.flags.c_contiguous and out.flags.writeable):
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.cautions import warn_of_ridge
-from localnoise.central.moments import MAX_BYTES, factored, flattened, power, refuse_dense, second_moment
+from localnoise.central.moments import MAX_BYTES, as_moderate, factored, flattened, power, refuse_dense, second_moment
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import permute, refuse_if_larger
 from localnoise.errors import ArgumentError
-from localnoise.validate import as_trace, check_positive
+from localnoise.validate import check_positive
 
 
 def full(
@@ -95,14 +95,14 @@ def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0) -
             f"ridge={ridge:g}: some neuron never moves, so its variance is zero; expected a ridge > 0; use ridge=1e-4"
         )
     if trace is not None:
-        variance *= as_trace(trace) / variance.mean()
+        variance *= as_moderate(trace) / variance.mean()
     return CentralNoise("diagonal", np.sqrt(variance), channels, shape, len(flat))
 
 
 def identity(d: npt.ArrayLike, trace: float | None = 2.0) -> CentralNoise:
     """Isotropic noise: every neuron alike, independent. trace=None: the displacements' mean variance."""
     flat, channels, shape = flattened(d)
-    variance = float(power(flat).mean()) if trace is None else as_trace(trace)
+    variance = float(power(flat).mean()) if trace is None else as_moderate(trace)
     if not variance > 0:
         raise ArgumentError(
             "trace=None: nothing in d moves, so its variance is zero; expected a trace > 0, or use none(d)"

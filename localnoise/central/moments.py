@@ -53,8 +53,16 @@ def second_moment(flat: Array, ridge: float, trace: float | None, *, centred: bo
     total = np.trace(C)
     refuse_overflow(total)
     if trace is not None:
-        C *= as_trace(trace) * n / (total or 1.0)
+        C *= as_moderate(trace) * n / (total or 1.0)
     return C
+
+
+def as_moderate(trace: float) -> float:
+    """Return the variance per neuron that a trace asks for; an ArgumentError where float32 does not hold such noise."""
+    variance, range32 = as_trace(trace), np.finfo(np.float32)
+    if not range32.tiny <= np.sqrt(variance) <= range32.max:
+        raise ArgumentError(f"trace={trace!r}: expected noise within the range of float32")
+    return variance
 
 
 def power(flat: Array) -> npt.NDArray[np.float64]:

@@ -5,10 +5,18 @@ import numpy.typing as npt
 
 from localnoise.cautions import warn_of_ridge
 from localnoise.central.conditional import AffineNoise
-from localnoise.central.moments import MAX_BYTES, Matrix, factored, flattened, refuse_dense, refuse_overflow
+from localnoise.central.moments import (
+    MAX_BYTES,
+    Matrix,
+    as_moderate,
+    factored,
+    flattened,
+    refuse_dense,
+    refuse_overflow,
+)
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_trace, check_positive
+from localnoise.validate import Array, check_positive
 
 _SUM = 1024  # presentations whose products are summed in float32, as the local rule sums them
 
@@ -62,7 +70,7 @@ def affine(
     shrink = ridge if signal_ridge is None else signal_ridge
     check_positive("ridge", ridge, zero=True)
     check_positive("signal_ridge", shrink, zero=True)
-    scale = None if trace is None else as_trace(trace)
+    scale = None if trace is None else as_moderate(trace)
     n = moved.shape[1]
     refuse_dense("affine(d, h)", n, 7, max_bytes)
     mean_d, mean_h = (x.mean(axis=0, dtype=np.float64) for x in (moved, signal))

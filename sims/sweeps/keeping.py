@@ -95,7 +95,7 @@ def study_in(path: Path) -> tuple[Study, str]:
         No such file, or no sweep's.
     """
     first = _first(path)
-    if first is None or first.config.get("kind") != "study":
+    if first is None or first.config.get("kind") != "study" or "text" not in first.results:
         raise FileFormatError(f"{path}: no record of a sweep; expected a file that localnoise sweep wrote")
     return parse_study(str(first.results["text"]), str(path))
 

@@ -118,6 +118,13 @@ def test_what_is_no_file_is_refused_before_it_is_opened(written, tmp_path, kind,
         read(tmp_path / "other.h5")
 
 
+@pytest.mark.parametrize("name", ["a\0b", "long" * 2000])
+def test_names_that_no_file_has_are_refused(written, tmp_path, name):
+    with pytest.raises(FileFormatError, match=r"cannot be opened .*expected") as told:
+        written[1](tmp_path / name)
+    assert len(str(told.value)) <= 400
+
+
 def test_a_link_to_a_file_is_followed(tmp_path):
     grid().save(tmp_path / "grid.h5")
     (tmp_path / "link.h5").symlink_to(tmp_path / "grid.h5")

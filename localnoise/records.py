@@ -142,6 +142,10 @@ def opened(path: Path) -> Iterator[Any]:
                     f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
                     "name another output file"
                 )
+            if not any(_has(file, name) for name in names(file)):  # none was ever written without a record
+                raise FileFormatError(
+                    f"{path}: damaged, its list of records cannot be read; move it away to start a new record file"
+                )
             yield file
 
 

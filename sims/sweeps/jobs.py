@@ -187,8 +187,7 @@ def _use(threads: int) -> None:
 
     _warn_plainly()
     torch.set_num_threads(threads)
-    most: Any = numba.config  # its attributes are made when it is imported
-    numba.set_num_threads(min(threads, most.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, int(vars(numba.config)["NUMBA_NUM_THREADS"])))
 
 
 def _forget_peak() -> None:

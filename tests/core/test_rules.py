@@ -532,6 +532,7 @@ SMALL = {
 def test_a_ridge_that_makes_the_noise_is_told(how):
     """Displacements of 1e-3, whose mean square is 1e-6, would get noise of 1e-2: all of it the ridge's."""
     d = np.random.default_rng(0).normal(size=(400, CHANNELS, *SHAPE))
+    d /= np.sqrt(np.square(d).mean())
     (told,) = ridge_warnings(lambda: SMALL[how](1e-3 * d))
     assert told.startswith("ridge=0.0001 is more than a tenth of the displacements' mean square, 1e-06")
     assert "use ridge=1e-09, or" in told

@@ -177,7 +177,7 @@ def looks(monkeypatch, width):
 
 
 def test_a_line_is_wired_in_almost_linear_time(monkeypatch):
-    """O(N log N): four times as many units take six times as many looks; at all offsets of a square they took 16 times."""
+    """O(N log N): four times as many units take six times the looks; at all offsets of a square, 16 times."""
     few, many = looks(monkeypatch, 40_000), looks(monkeypatch, 160_000)
     assert many < 8 * few
     assert many < 100 * 160_000

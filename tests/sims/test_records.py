@@ -237,7 +237,7 @@ def test_a_file_whose_records_cannot_be_found_is_damaged_and_not_empty(tmp_path:
         for name in list(raw):
             del raw[name]
     for act in (lambda: list(file), lambda: read_records(file.path), lambda: file.append({}, {}, 0.0)):
-        with pytest.raises(FileFormatError, match=r"r\.h5: no record can be found; the file was damaged"):
+        with pytest.raises(FileFormatError, match=r"r\.h5: damaged, its list of records cannot be read"):
             act()
 
 

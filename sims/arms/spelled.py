@@ -162,7 +162,7 @@ def _check_wiring(**wiring: Any) -> None:
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _formats(**bits: int) -> Formats:
+def _formats(**bits: Any) -> Formats:
     return Formats(**bits)
 
 

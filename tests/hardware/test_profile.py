@@ -123,3 +123,12 @@ def test_a_broken_file_is_named_with_its_field_in_one_sentence(tmp_path, case):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileFormatError, match=r"nowhere\.toml: cannot be read"):
         load_profile(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "{b = " * 3000 + "1" + "}" * 3000, "a." * 90 + "b = 1"]
+)
+def test_deep_nesting_is_refused(tmp_path, text):
+    (tmp_path / "deep.toml").write_text(text)
+    with pytest.raises(FileFormatError, match="is not TOML"):
+        load_profile(tmp_path / "deep.toml")

@@ -4,7 +4,6 @@ import multiprocessing
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,8 +13,6 @@ import pytest
 import tasked
 
 from localnoise.errors import KilledError, LockedError
-from localnoise.sims import compare
-from localnoise.sims.experiments import budget as budgets
 from localnoise.sims.experiments.processes import Task, run_tasks
 from localnoise.sims.reports import records as module
 from localnoise.sims.reports.locks import locked
@@ -132,21 +129,6 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
     RecordFile(path).append({}, {}, 0.0)
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A budget of seconds."""
-    few = replace(budgets.BUDGETS["quick"], data="full", base_epochs=1, epochs=1, images=40)
-    monkeypatch.setitem(budgets.BUDGETS, "quick", few)
-
-
-def compared(small_dir: Path, out: Path) -> None:
-    compare.compare(
-        arms="none,identity,raster-1", threats="rotate,obstruction", sources="matched", protocol="any", against="none",
-        spend="quick", seeds=1, epochs=1, network="v2", activation="tanh", layer=2, out=out, data_dir=small_dir, jobs=2,
-        mix=False,
-    )  # fmt: skip
-
-
 def keys(out: Path) -> list[str]:
     return [key(record.config) for record in RecordFile(out / "record.h5")]
 
@@ -154,7 +136,7 @@ def keys(out: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "manager"])
 def test_compare_goes_on_when_a_process_of_its_own_is_killed(
-    victim: str, small_dir: Path, tmp_path: Path, tiny: None, capfd: pytest.CaptureFixture[str]
+    victim: str, small_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     killed: list[int] = []
 
@@ -167,7 +149,7 @@ def test_compare_goes_on_when_a_process_of_its_own_is_killed(
 
     killer = Thread(target=kill)
     killer.start()
-    compared(small_dir, tmp_path)
+    tasked.compared(small_dir, tmp_path)
     killer.join()
     said = capfd.readouterr()
     assert "killed from outside" in said.err
@@ -177,12 +159,10 @@ def test_compare_goes_on_when_a_process_of_its_own_is_killed(
 
 
 @pytest.mark.slow
-def test_two_comparisons_in_one_folder_keep_each_cell_once(small_dir: Path, tmp_path: Path, tiny: None) -> None:
-    context = multiprocessing.get_context("fork")
-    both = [context.Process(target=compared, args=(small_dir, tmp_path)) for _ in range(2)]
+def test_two_comparisons_in_one_folder_keep_each_cell_once(small_dir: Path, tmp_path: Path) -> None:
+    command = [sys.executable, tasked.__file__, small_dir, tmp_path]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:
-        process.start()
-    for process in both:
-        process.join()
-        assert process.exitcode == 0
+        told = process.communicate(timeout=900)[1]
+        assert process.returncode == 0, told
     assert len(keys(tmp_path)) == len(set(keys(tmp_path))) == 10

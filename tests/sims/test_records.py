@@ -1,13 +1,15 @@
 """Records: append-only, atomic, and refusing what is not theirs."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from localnoise.errors import FileFormatError, MixedRecordsError
+from localnoise.errors import FileFormatError, LockedError, MixedRecordsError
+from localnoise.records import checksum, plain_value, read_records
 from localnoise.sims.reports import records as module
 from localnoise.sims.reports.records import RecordFile, key
 
@@ -165,3 +167,91 @@ def test_a_key_holds_what_a_result_depends_on_alone() -> None:
     assert key(adaptive | {"adaptive": {"steps": 7}}) != key(adaptive)
     own = {"arm": "full", "attacked_test": 9}  # no threats: the sources themselves, as many images as the settings say
     assert key(own) != key(own | {"attacked_test": 8})
+
+
+def edited(path: Path, change: Callable[[h5py.Group], None]) -> RecordFile:
+    """A file of four records, the third of which was changed, with a checksum that fits."""
+    file = filled(path, 4)
+    with h5py.File(path, "a") as raw:
+        group = raw["000002"]
+        change(group)
+        config = group.attrs.get("config")
+        if isinstance(config, bytes):
+            results = {name: plain_value(group.attrs[name]) for name in group.attrs if name not in OWN}
+            results |= {name: group[name][()] for name in group if isinstance(group[name], h5py.Dataset)}
+            group.attrs["checksum"] = checksum(config.decode(), results)
+    return file
+
+
+OWN = ("config", "provenance", "seconds", "checksum")
+EDITS: dict[str, Callable[[h5py.Group], None]] = {
+    "a list as config": lambda group: group.attrs.modify("config", np.bytes_("[1, 2]")),
+    "a number as config": lambda group: group.attrs.modify("config", np.bytes_("7")),
+    "numbers as config": lambda group: group.attrs.create("config", [1, 2]),
+    "no config": lambda group: group.attrs.__delitem__("config"),
+    "deep JSON": lambda group: group.attrs.modify("config", np.bytes_("[" * 9000 + "]" * 9000)),
+    "a text as provenance": lambda group: group.attrs.modify("provenance", np.bytes_('"me"')),
+    "no provenance": lambda group: group.attrs.__delitem__("provenance"),
+    "seconds that are many": lambda group: group.attrs.create("seconds", [1.0, 2.0]),
+    "seconds that are a text": lambda group: group.attrs.create("seconds", np.bytes_("soon")),
+    "a group as a result": lambda group: group.create_group("inner"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_record_of_other_types_is_damaged_and_no_foreign_error(name: str, tmp_path: Path) -> None:
+    file = edited(tmp_path / "r.h5", EDITS[name])
+    assert [record.config["seed"] for record in file] == [0, 1, 3]
+    assert file.damaged == ["000002"]
+    assert len(read_records(file.path)) == 3
+    file.refuse_to_mix("f" * 64)
+    file.append({"seed": 9}, {"x": 1.0}, 0.1)
+    assert [record.config["seed"] for record in file] == [0, 1, 3, 9]
+
+
+def test_a_record_that_is_missing_among_others_is_told(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        del raw["000001"]
+    assert [record.config["seed"] for record in file] == [0, 2, 3]
+    assert file.damaged == ["000001"]
+
+
+def test_records_that_are_missing_at_the_end_are_told(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        del raw["000003"], raw["000002"]
+    assert [record.config["seed"] for record in file] == [0, 1]
+    assert file.damaged == ["000002", "000003"]
+    file.append({"seed": 9}, {"x": 1.0}, 0.1)
+    assert [record.config["seed"] for record in file] == [0, 1, 9]
+    assert file.damaged == []
+    with h5py.File(file.path, "a") as raw:
+        del raw.attrs["count"]  # as earlier versions wrote it
+    assert [record.config["seed"] for record in file] == [0, 1, 9]
+
+
+def test_a_file_whose_records_cannot_be_found_is_damaged_and_not_empty(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        for name in list(raw):
+            del raw[name]
+    for act in (lambda: list(file), lambda: read_records(file.path), lambda: file.append({}, {}, 0.0)):
+        with pytest.raises(FileFormatError, match=r"r\.h5: damaged, its list of records cannot be read"):
+            act()
+
+
+def test_no_byte_of_the_root_group_loses_records_without_a_word(tmp_path: Path) -> None:
+    """Where the list of records lies, each byte is turned in turn: read whole, told what is lost, or refused."""
+    file = filled(tmp_path / "r.h5", 3)
+    content = file.path.read_bytes()
+    place, silent = content.index(b"TREE"), []
+    for offset in (*range(place, place + 48), *range(40, 96)):
+        file.path.write_bytes(content[:offset] + bytes([content[offset] ^ 0xFF]) + content[offset + 1 :])
+        try:
+            found = [record.config["seed"] for record in file]
+        except (FileFormatError, LockedError):
+            continue
+        if found != [0, 1, 2] and not file.damaged:
+            silent.append(offset)
+    assert silent == []

@@ -360,17 +360,17 @@ class UnitGrid:
         positions = as_positions(start, len(eta))
         key = as_seed(seed)
         workers = worker_count()
-        f = self.field
+        f, now = self.field, self.field.wires
         a = f.a if affine else np.zeros_like(f.a)
         if len(eta) < _FEW and self.config.neurons >= _LARGE:
-            wires = (*f.fronts, f.parents, f.readers)
+            wires = (*now.fronts, f.parents, f.readers)
             draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, positions, signal, white, workers)
             return self._shaped(eta)
-        held = self.config.units if f.ring == -1 or signal else f.ring + 1
+        held = self.config.units if now.ring == -1 or signal else now.ring + 1
         tile = self._tile(len(eta), held)
         weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
         positions = np.concatenate([positions, np.zeros(-len(eta) % tile, np.uint64)])
-        draw(eta, h, *weights, key, positions, signal, white, tile, f.ring, workers)
+        draw(eta, h, *weights, key, positions, signal, white, tile, now.ring, workers)
         return self._shaped(eta)
 
     def _tile(self, count: int, held: int) -> int:

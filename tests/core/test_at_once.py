@@ -124,7 +124,7 @@ def test_concurrent_readers_see_the_old_or_the_new(reader):
     assert len(legal) == 2
 
     def write():
-        for turn in range(400):
+        for turn in range(100):
             shared.field.assign(*weights[turn % 2])
 
     with ThreadPoolExecutor(2) as pool:

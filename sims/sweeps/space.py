@@ -90,9 +90,14 @@ class Part(BaseModel):
 
     @property
     def ends(self) -> Sequence[Value]:
-        """All values, or the bounds of a continuous range: what is tried when a study is checked."""
+        """All values, or the bounds of a continuous range."""
         found = self.discrete
         return [self.low, self.high] if found is None else found  # type: ignore[list-item]
+
+    @property
+    def tried(self) -> Sequence[Value]:
+        """All choices, or the bounds of a range: what is tried when a study is checked."""
+        return self.ends if self.values is not None else [self.ends[0], self.ends[-1]]
 
     def suggest(self, name: str, trial: BaseTrial) -> Value:
         """What the sampler suggests."""
@@ -128,15 +133,15 @@ def suggest(space: dict[str, Part], trial: BaseTrial) -> Parameters:
     return parameters
 
 
-def combinations(space: dict[str, Part]) -> Iterator[Parameters]:
-    """Every combination of values, of continuous ranges the bounds."""
+def combinations(space: dict[str, Part], *, bounds: bool = False) -> Iterator[Parameters]:
+    """Every combination of values, of continuous ranges the bounds; of all ranges with `bounds`."""
 
     def extend(names: list[str], parameters: Parameters) -> Iterator[Parameters]:
         if not names:
             yield parameters
             return
         part = space[names[0]]
-        for value in part.ends if part.asked(parameters) else [None]:
+        for value in (part.tried if bounds else part.ends) if part.asked(parameters) else [None]:
             yield from extend(names[1:], parameters if value is None else parameters | {names[0]: value})
 
     yield from extend(list(space), {})

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise import UnitGrid
+from localnoise.cautions import warn_of_few
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.hardware.fixedpoint import to_words
@@ -16,10 +17,10 @@ from localnoise.hardware.formats import NORMALS, ROUNDINGS, Formats
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
+from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
 from localnoise.kernels.threads import worker_count
-from localnoise.rules.base import warn_of_few
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together
@@ -42,17 +43,11 @@ class ChipGrid:
     Raises
     ------
     ArgumentError
-        A unit's accumulator could overflow.
+        A number is out of its range, the integers do not belong together, or a unit's accumulator could overflow.
     """
 
     def __init__(self, config: GridConfig, formats: Formats, field: IntegerField) -> None:
-        largest = field.largest_accumulators(formats)
-        unit = int(largest.argmax())
-        if largest[unit] >= 2.0 ** (formats.accumulator_bits - 1):
-            raise ArgumentError(
-                f"unit {divmod(unit, config.shape[1])}: its accumulator can reach {np.log2(largest[unit]) + 1:.1f} "
-                f"bits, accumulator_bits={formats.accumulator_bits}: quantise with more, or fewer word_bits"
-            )
+        refuse_out_of_range(config, formats, field)
         self.config, self.formats, self.field = config, formats, field
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
         self.rule: OnChip | None = None
@@ -169,9 +164,23 @@ class ChipGrid:
 
     @cached_property
     def realised(self) -> UnitGrid:
-        """The float grid, float32, whose weights are the integers' values: exact law but for rounding and overflow."""
+        """The float grid, float32, whose weights are the integers' values: exact law but for rounding and overflow.
+
+        Raises
+        ------
+        ArgumentError
+            A value is beyond float32, as with activations of 1e-36.
+        """
         grid = UnitGrid(**{name: getattr(self.config, name) for name in GridConfig.__dataclass_fields__})
-        grid.field = realised(self.field, self.formats).astype(grid.config.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            field = realised(self.field, self.formats).astype(grid.config.dtype)
+        for name in ("a", "G", "B", "S", "gain"):
+            if not np.isfinite(getattr(field, name)).all():
+                raise ArgumentError(
+                    f"{name} of this chip grid, in activation units, leaves the range of {grid.config.dtype}: expected "
+                    "activations and displacements of moderate size; rescale them"
+                )
+        grid.field = field
         return grid
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:

@@ -29,6 +29,7 @@ import numpy as np
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS, states
+from localnoise.hardware.ranges import MOST_BIAS_BITS, MOST_POWER
 from localnoise.hardware.words import NEAR, OWN, IntegerField
 from localnoise.validate import as_count, as_seed
 
@@ -73,6 +74,8 @@ class OnChip:
         for name, least, most in (("rate", 0, 24), ("halving", 1, 2**30), ("extra", 1, 16), ("memory", 1, 24)):
             if not least <= as_count(name, getattr(self, name)) <= most:
                 raise ArgumentError(f"{name}={getattr(self, name)}: expected {least} to {most}")
+        if not isinstance(self.stochastic, bool):
+            raise ArgumentError(f"stochastic={self.stochastic!r}: expected True or False")
         as_seed(self.seed)
 
 
@@ -84,9 +87,10 @@ def start(field: IntegerField, formats: Formats, rule: OnChip) -> State:
     most = formats.weight_limit << rule.extra
     parts = (*(np.rint(np.ldexp(inverse @ W, rule.extra)) for W in (field.G, field.B)), np.ldexp(field.L, rule.extra))
     V = np.clip(np.concatenate(parts, axis=2), -most, most)
-    bias = np.rint(np.einsum("uij,uj->ui", inverse, field.bias)).astype(np.int64)
+    edge = np.ldexp(1.0, np.minimum(formats.word_bits + field.fraction, MOST_BIAS_BITS))[:, None]  # beyond any word
+    bias = np.rint(np.clip(np.einsum("uij,uj->ui", inverse, field.bias), -edge, edge)).astype(np.int64)
     deviation = np.ldexp(field.s * formats.normal_deviation, (field.lift[:, OWN] - field.fraction)[:, None])
-    power = np.floor(np.square(deviation) * 2**POWER_BITS).astype(np.int64)
+    power = np.minimum(np.floor(np.square(deviation) * 2**POWER_BITS), MOST_POWER // 2).astype(np.int64)
     drawn = states(GENERATORS[formats.generator], field.units, rule.seed, 0)
     return {
         "seen": 0, "V": V.astype(np.int32), "bias": bias,
@@ -171,11 +175,11 @@ def refuse_overflow(field: IntegerField, formats: Formats, width: int) -> None:
             f"unit {divmod(int(coarse[0]), width)}: weight_bits={formats.weight_bits} hold its weights in steps "
             "larger than 1, too coarse to learn: quantise with more weight_bits"
         )
-    counts = np.array([field.G.shape[2], field.B.shape[2] + m, 1])
-    most = np.array([2 ** (formats.activation_bits - 1), 2 ** (formats.word_bits - 1), formats.normal_limit])
-    sums = np.ldexp((counts * most * formats.weight_limit).astype(np.float64), field.lift).sum(1)
-    sums = sums + np.ldexp(1.0, field.fraction + formats.word_bits) * (1 if field.G.shape[2] else 0.5)
-    bad = np.flatnonzero(sums >= 2.0 ** (formats.accumulator_bits - 1))
+    counts = np.array([field.G.shape[2], field.B.shape[2] + m, 1], object)
+    most = np.array([2 ** (formats.activation_bits - 1), 2 ** (formats.word_bits - 1), formats.normal_limit], object)
+    sums = (counts * most * formats.weight_limit * (1 << field.lift.astype(object))).sum(1)  # exact
+    sums = sums + (1 << field.fraction.astype(object) + formats.word_bits - (0 if field.G.shape[2] else 1))
+    bad = np.flatnonzero(sums >= 2 ** (formats.accumulator_bits - 1))
     if bad.size:
         raise ArgumentError(
             f"unit {divmod(int(bad[0]), width)}: learning could bring its accumulator to "

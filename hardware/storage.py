@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 
 from localnoise.config import GridConfig
-from localnoise.errors import FileFormatError, LockedError
+from localnoise.errors import ArgumentError, FileFormatError, LockedError
 from localnoise.files import hdf5
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
+from localnoise.hardware.ranges import layout, refuse_state
+from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
 from localnoise.hdf5 import member, reading
 from localnoise.storage import versions
-from localnoise.validate import as_count
+from localnoise.validate import as_count, whole
 
 FORMAT, SCHEMA = "localnoise.chip", 1
 CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
-_WEIGHTS = ("G", "B", "L", "s")
 
 
 def save(chip: ChipGrid, path: str | Path, *, state: bool = True) -> Path:
@@ -79,53 +80,62 @@ def load_chip(path: str | Path) -> ChipGrid:
 
 
 def _read(source: Path, file: Any) -> ChipGrid:
-    config = GridConfig(**json.loads(file.attrs["config"]))
-    formats = Formats(**json.loads(file.attrs["formats"]))
-    arrays = {
-        name: stored(source, file, name, shape, dtype)
-        for name, (shape, dtype) in layout(config, file["parents"].shape[-1], file["readers"].shape[-1]).items()
-    }
-    field = checked_field(source, formats, arrays, int(file.attrs["activation_scale"]))
-    chip = ChipGrid(config, formats, field)
-    chip.provenance = dict(json.loads(file.attrs["provenance"]))
+    config, formats = GridConfig(**from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
+    slots = [
+        slot_count(source, name, member(source, file, name).shape, config.units) for name in ("parents", "readers")
+    ]
+    arrays = {name: stored(source, file, name, shape, dtype) for name, (shape, dtype) in layout(config, *slots).items()}
+    chip = checked_chip(source, config, formats, arrays, file.attrs["activation_scale"])
+    chip.provenance = dict(from_json(file.attrs["provenance"]))
     if "learner" in file:
         group = member(source, file, "learner")
-        chip.rule = OnChip(**json.loads(group.attrs["options"]))
-        fresh = start(field, formats, chip.rule)
-        chip.state = {"seen": as_count("seen", group.attrs["seen"].item())}
+        rule = OnChip(**from_json(group.attrs["options"]))
+        fresh = start(chip.field, formats, rule)
+        state = {"seen": as_count("seen", group.attrs["seen"].item())}
         for name, expected in fresh.items():
             if name != "seen":
-                chip.state[name] = stored(source, group, name, expected.shape, expected.dtype)
+                state[name] = stored(source, group, name, expected.shape, expected.dtype)
+        give_state(source, chip, rule, state)
     return chip
 
 
-def layout(config: GridConfig, parents: int, readers: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shape and type of each array of a field with so many slots for parents and readers."""
-    N, m = config.units, config.channels
-    shapes = {"order": (N,), "parents": (N, parents), "readers": (N, readers), "bias": (N, m)}
-    shapes |= {"G": (N, m, readers * m), "B": (N, m, parents * m), "L": (N, m, m), "s": (N, m)}
-    shapes |= {"lift": (N, 3), "fraction": (N,), "scale": (N,)}
-    return {name: (shape, np.dtype(np.int64 if name == "bias" else np.int32)) for name, shape in shapes.items()}
+def slot_count(source: Path, name: str, shape: tuple[int, ...], units: int) -> int:
+    """Return how many slots an array (N, slots) has, if a grid of N units can have as many."""
+    if len(shape) != 2 or shape[1] > 4 * units + 25:  # twice as many offsets as units in each direction, and hubs
+        raise FileFormatError(
+            f"{source}: {name} has shape {shape}, expected ({units}, at most {4 * units + 25}); the file was edited or "
+            "damaged"
+        )
+    return int(shape[1])
 
 
-def checked_field(source: Path, formats: Formats, arrays: dict[str, Any], activation_scale: int) -> IntegerField:
-    """Return the field of arrays of the right shapes that a file holds.
+def checked_chip(
+    source: Path, config: GridConfig, formats: Formats, arrays: dict[str, Any], activation_scale: Any
+) -> ChipGrid:
+    """Return the chip grid of arrays that a file holds.
 
     Raises
     ------
     FileFormatError
         No sweep could run, or an integer is out of its range: the file was edited or damaged.
     """
-    _check_topology(source, **{name: arrays[name] for name in ("order", "parents", "readers")})
-    for name in _WEIGHTS:
-        if np.abs(arrays[name]).max(initial=0) > formats.weight_limit:
-            raise FileFormatError(
-                f"{source}: {name} holds {np.abs(arrays[name]).max()}, more than weight_bits={formats.weight_bits} "
-                f"allow ({formats.weight_limit}); the file was edited or damaged"
-            )
-    if (arrays["s"] < 1).any() or (arrays["lift"] < 0).any() or (arrays["fraction"] < 0).any():
-        raise FileFormatError(f"{source}: s, lift or fraction is negative or zero; the file was edited or damaged")
-    return IntegerField(**arrays, activation_scale=activation_scale)
+    said = activation_scale.item() if isinstance(activation_scale, np.generic) else activation_scale
+    try:
+        scale = whole(said)
+        if scale is None:
+            raise ArgumentError(f"activation_scale={str(said)[:40]}: expected a whole number")
+        return ChipGrid(config, formats, IntegerField(**arrays, activation_scale=scale))
+    except ArgumentError as error:
+        raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
+
+
+def give_state(source: Path, chip: ChipGrid, rule: OnChip, state: dict[str, Any]) -> None:
+    """Let `chip` go on learning from a state that a file holds; raises as `checked_chip`."""
+    try:
+        refuse_state(chip.formats, chip.field, rule.extra, state, chip.config.shape[1])
+    except ArgumentError as error:
+        raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
+    chip.rule, chip.state = rule, state
 
 
 def write_packed(group: Any, name: str, array: Any) -> None:
@@ -143,18 +153,3 @@ def stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: A
             "the file was edited or damaged"
         )
     return found[()]
-
-
-def _check_topology(source: Path, order: Any, parents: Any, readers: Any) -> None:
-    """Parents may have been pruned, so they need not follow from the configuration; but a sweep must run."""
-    units = len(order)
-    place = np.empty(units, np.int64)
-    if not np.array_equal(np.sort(order), np.arange(units)):
-        raise FileFormatError(f"{source}: order is no permutation of the units; the file was edited or damaged")
-    place[order] = np.arange(units)
-    linked = parents >= 0
-    ends = np.sort(~linked, axis=1)  # missing parents come last
-    if parents.min(initial=-1) < -1 or max(parents.max(initial=0), readers.max(initial=0)) >= units:
-        raise FileFormatError(f"{source}: parents or readers name units that do not exist; the file was damaged")
-    if (np.where(linked, place[parents], -1) >= place[:, None]).any() or not np.array_equal(ends, ~linked):
-        raise FileFormatError(f"{source}: parents does not hold units earlier in the order, then -1; it was edited")

@@ -80,14 +80,18 @@ class IntegerField:
         """All arrays by name, in the order of the attributes."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "activation_scale"}
 
-    def largest_accumulators(self, formats: Formats) -> npt.NDArray[np.float64]:
-        """Largest magnitude that each unit's accumulator can reach, (N,), whatever words and activations come."""
-        lift = np.ldexp(1.0, self.lift)
-        G, B, L = (np.abs(w.astype(np.float64)).sum(2) for w in (self.G, self.B, self.L))
-        rows = np.abs(self.bias) + G * 2 ** (formats.activation_bits - 1) * lift[:, READ, None]
+    def largest_accumulators(self, formats: Formats) -> npt.NDArray[np.object_]:
+        """Largest magnitude that each unit's accumulator can reach, (N,), whatever words and activations come.
+
+        Exact, in Python's integers: floating point and wrapped ones have let overflows pass.
+        """
+        whole = {name: array.astype(np.int64).astype(object) for name, array in self.arrays.items() if name != "order"}
+        lift, fraction = (1 << whole[name] for name in ("lift", "fraction"))
+        G, B, L = (np.abs(w.astype(np.int64)).sum(2).astype(object) for w in (self.G, self.B, self.L))
+        rows = np.abs(whole["bias"]) + G * 2 ** (formats.activation_bits - 1) * lift[:, READ, None]
         rows = rows + (B + L) * 2 ** (formats.word_bits - 1) * lift[:, NEAR, None]
-        rows += self.s * formats.normal_limit * lift[:, OWN, None]
-        return np.asarray(rows.max(1) + np.ldexp(1.0, self.fraction))
+        rows = rows + whole["s"] * formats.normal_limit * lift[:, OWN, None]
+        return np.asarray(rows.max(1) + fraction, object)
 
     @property
     def weights(self) -> npt.NDArray[np.int64]:

@@ -94,7 +94,7 @@ def _read(path: Path) -> Profile:
     try:
         raw = parse_toml(text_of_toml(path, "a chip profile in TOML"))
     except ValueError as error:
-        raise FileFormatError(f"{path}: is not TOML ({error}): expected a chip profile") from None
+        raise FileFormatError(f"{path}: is not TOML ({str(error)[:200]}): expected a chip profile") from None
     check_keys(path, "", raw, ("title", "kind", "note", "clock", "block", "limits", "energy", "facts"), required=False)
     check_keys(path, "", {key: raw[key] for key in _REQUIRED if key in raw}, _REQUIRED, required=True)
     kind = raw["kind"]

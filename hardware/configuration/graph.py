@@ -86,7 +86,7 @@ def read_nir(path: str | Path) -> Configuration:
     except Exception as error:  # whatever a damaged file makes HDF5 or nir say
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise FileFormatError(f"{source}: no graph that `localnoise export` wrote ({line}); export again") from error
-    found = parse(json.loads(text), source)
+    found = parse(text, source)
     expected = graph_of(found)
     if set(graph.edges) != set(expected.edges) or graph.nodes.keys() != expected.nodes.keys():
         raise FileFormatError(f"{source}: its nodes and edges are not those of its configuration; export again")

@@ -23,7 +23,8 @@ from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.learning import OnChip, refuse_overflow, start
 from localnoise.validate import as_seed
 
-FORMAT, VERSION = "localnoise.configuration", 1
+FORMAT, VERSION = "localnoise.configuration", 2
+WITHOUT_CHECKSUM = 1  # the version before, which is still read
 Ints = npt.NDArray[np.integer[Any]]
 PER_UNIT = ("V", "mean", "bias", "mean_bias", "power", "states")  # a learner's state
 

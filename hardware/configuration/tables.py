@@ -1,7 +1,8 @@
 """The configuration as HDF5: one table a quantity, a row a unit.
 
-Root attributes `format`, `version`, and `head` (JSON: all that is not of one unit); group `units` with the quantities
-of `model.Unit` (`core` -1 where it is not known; empty slots -1, their weights 0), group `learned` where units learn.
+Root attributes `format`, `version`, and `head` (JSON: all that is not of one unit, and the document's checksum); group
+`units` with the quantities of `model.Unit` (`core` -1 where it is not known; empty slots -1, their weights 0), group
+`learned` where units learn.
 """
 
 import json
@@ -12,9 +13,10 @@ import numpy as np
 
 from localnoise.errors import FileFormatError, LockedError
 from localnoise.files import hdf5
-from localnoise.hardware.configuration.document import assemble, head_of
-from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, Configuration
+from localnoise.hardware.configuration.document import assemble, signed_head
+from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration
 from localnoise.hardware.storage import CHECKSUMMED, stored, write_packed
+from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import member, reading
 
 
@@ -22,7 +24,7 @@ def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
     """Write a configuration; cost O(weights)."""
     chip = configuration.chip
     with hdf5(path, libver=CHECKSUMMED) as file:
-        head = json.dumps(head_of(configuration))
+        head = json.dumps(signed_head(configuration))
         file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(head)})
         units = file.create_group("units")
         for name, array in (chip.field.arrays | _named(configuration)).items():
@@ -58,11 +60,12 @@ def read_hdf5(path: str | Path) -> Configuration:
     try:
         with reading(source, "a configuration that `localnoise export` wrote") as file:
             found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
-            if found != np.bytes_(FORMAT) or version != VERSION:
+            if found != np.bytes_(FORMAT) or version not in (VERSION, WITHOUT_CHECKSUM):
                 raise FileFormatError(
-                    f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, version {VERSION}"
+                    f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, versions "
+                    f"{WITHOUT_CHECKSUM} and {VERSION}"
                 )
-            return _read(source, file)
+            return _read(source, file, version)
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
@@ -70,8 +73,10 @@ def read_hdf5(path: str | Path) -> Configuration:
         raise FileFormatError(f"{source}: damaged or not HDF5 ({line}); export again") from error
 
 
-def _read(source: Path, file: Any) -> Configuration:
-    said = json.loads(file.attrs["head"])
+def _read(source: Path, file: Any, version: int) -> Configuration:
+    said = from_json(file.attrs["head"])
+    if said["version"] != version:
+        raise FileFormatError(f"{source}: version {version}, its head says {said['version']!r}; it was edited")
 
     def array(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         return stored(source, member(source, file, "units"), name, shape, np.dtype(dtype))

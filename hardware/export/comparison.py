@@ -1,6 +1,5 @@
 """Run an artefact and compare every word with the emulator's."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.files import temporary_folder
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.configured import Configured, learn_words
 from localnoise.hardware.export.cortex import CortexM
@@ -83,8 +83,8 @@ def verify(
     MissingDependencyError
         No compiler, or a package that the back end needs is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="localnoise-artefact-") as copies:
-        return _verify(Path(copies), stage(Path(folder), Path(copies)), as_count("words", words, 1), backends, progress)
+    with temporary_folder() as copies:
+        return _verify(copies, stage(Path(folder), copies), as_count("words", words, 1), backends, progress)
 
 
 def _verify(
@@ -101,7 +101,7 @@ def _verify(
     for made in machines.values():  # all of them before the first runs
         made.require()
     for backend, made in machines.items():
-        with tempfile.TemporaryDirectory() as build, closing(made(place, Path(build), chip, said["name"])) as machine:
+        with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
             parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:
                 checks.append(_compare(backend, name, pairs))

@@ -1,17 +1,18 @@
 """The folder that an artefact goes into: only files that our manifest names are ever replaced, and all or none of them.
 
-What is written lies aside first, in a folder of its own with a name that nobody else has; what is replaced is moved
-there. An interruption moves everything back; a kill leaves it there, and nothing is lost.
+What is written lies aside first, in a folder of its own; what is replaced is moved to another one. An interruption
+moves everything back; a kill leaves it in `.localnoise-*-replaced`, which nobody removes, and nothing is lost.
 """
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.files.temporaries import name_beside, remove_orphans
 from localnoise.hardware.export import manifest
 
 
@@ -29,21 +30,22 @@ def written_into(folder: Path, force: bool) -> Iterator[Path]:
     _replaceable(folder, force)
     beside = real if real.is_dir() else real.parent
     beside.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".localnoise-", suffix="-writing", dir=beside))
-    fresh, old = aside / "fresh", aside / "replaced"
+    remove_orphans(beside)
+    fresh, old = name_beside(beside / "fresh"), None
     fresh.mkdir()
     try:
         yield fresh
         if real.is_dir():
-            old.mkdir()
+            old = Path(tempfile.mkdtemp(prefix=".localnoise-", suffix="-replaced", dir=real))
             _replace(folder, _replaceable(folder, force), fresh, old)
+            shutil.rmtree(old, ignore_errors=True)
         else:
             fresh.rename(real)
-    except BaseException:
-        if not old.is_dir() or not any(old.iterdir()):  # else putting back failed: what was there is kept here
-            shutil.rmtree(aside, ignore_errors=True)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old is not None:
+            with suppress(OSError):  # it holds what could not be put back, and stays
+                old.rmdir()
 
 
 def _replaceable(folder: Path, force: bool) -> list[str]:
@@ -74,7 +76,7 @@ def _replaceable(folder: Path, force: bool) -> list[str]:
 
 def _ours(path: Path) -> bool:
     """Whether it is the folder of a write into this folder: of the one that asks, or of another one."""
-    return path.name.startswith(".localnoise-") and path.name.endswith("-writing") and path.is_dir()
+    return path.name.startswith(".localnoise-") and path.is_dir()
 
 
 def _replace(folder: Path, names: list[str], fresh: Path, old: Path) -> None:

@@ -8,23 +8,12 @@ import re
 from typing import Any
 
 from localnoise.errors import ArgumentError
+from localnoise.hardware.export import reserved
 
 USUAL = "localnoise"
 _LONGEST = 20  # C99 promises 31 significant characters of an external name, and _innovation follows
+_KEYWORDS = {"C": reserved.C_KEYWORDS, "Verilog": reserved.VERILOG_KEYWORDS}
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
-_KEYWORDS = {
-    "C": """auto break case char const continue default do double else enum extern float for goto if inline int long
-    register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while""",
-    "Verilog": """always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign default
-    defparam design disable edge else end endcase endconfig endfunction endgenerate endmodule endprimitive endspecify
-    endtable endtask event for force forever fork function generate genvar highz0 highz1 if ifnone incdir include
-    initial inout input instance integer join large liblist library localparam macromodule medium module nand negedge
-    nmos nor noshowcancelled not notif0 notif1 or output parameter pmos posedge primitive pull0 pull1 pulldown pullup
-    pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat rnmos rpmos rtran rtranif0 rtranif1
-    scalared showcancelled signed small specify specparam strong0 strong1 supply0 supply1 table task time tran tranif0
-    tranif1 tri tri0 tri1 triand trior trireg unsigned use uwire vectored wait wand weak0 weak1 while wire wor xnor
-    xor""",
-}
 
 
 def as_identifier(name: Any, language: str) -> str:
@@ -33,12 +22,14 @@ def as_identifier(name: Any, language: str) -> str:
     Raises
     ------
     ArgumentError
-        It is no identifier of the language, one of its keywords, or too long.
+        It is no identifier of the language, too long, or taken: by a keyword, a header or a part of the top module.
     """
     if not (isinstance(name, str) and _IDENTIFIER.fullmatch(name)):
         why = "is no identifier"
-    elif name in _KEYWORDS[language].split():
+    elif name in _KEYWORDS[language]:
         why = f"is a keyword of {language}"
+    elif why := _taken(name, language):
+        pass
     elif len(name) > _LONGEST:
         why = f"has {len(name)} characters"
     else:
@@ -47,6 +38,20 @@ def as_identifier(name: Any, language: str) -> str:
         f"name={name!r}: {why}; expected a {language} identifier of at most {_LONGEST} letters, digits and "
         "underscores that begins with a letter"
     )
+
+
+def _taken(name: str, language: str) -> str:
+    """Why something else has the name already, or "". Files are compared as systems do that know no capitals."""
+    if any(re.fullmatch(device, name, re.IGNORECASE) for device in reserved.DEVICES):
+        return "is no file name on Windows"
+    if language == "C":
+        if name.lower() in reserved.C_HEADERS:
+            return "is a header or function of C's own"
+        return "is a keyword of C++" if name in reserved.CPP_KEYWORDS else ""
+    if name in reserved.SYSTEM_VERILOG_KEYWORDS:
+        return "is a keyword of SystemVerilog"
+    inside = any(re.fullmatch(own, name) for own in reserved.IN_TOP_MODULE)
+    return "is a port, net or instance of the top module" if inside else ""
 
 
 def prefix(name: str) -> str:

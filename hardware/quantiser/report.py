@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from localnoise import UnitGrid
 from localnoise.field import Field
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.quantiser.target import Floats
 from localnoise.hardware.realised import realised as real
-from localnoise.hardware.words import Words
 from localnoise.validate import as_activity, as_count
 
 EVERY_NEURONS = 8192  # the rows of a covariance of more take minutes: units are sampled
 _SAMPLED_NEURONS = 2048  # neurons of the units that are sampled then
 _BYTES = 2**26  # of a block of rows, or of words
+Units = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def report(
     if units is None:
         units = N if grid.config.neurons <= EVERY_NEURONS else max(_SAMPLED_NEURONS // m, 1)
     count = min(as_count("units", units, 1), N)
-    chosen = np.sort(np.random.default_rng(seed).choice(N, count, replace=False))
+    chosen = np.sort(np.random.default_rng(seed).choice(N, count, replace=False)).astype(np.int32)
     target, got_field = grid.field.astype(np.float64), real(chip.field, chip.formats)
     wanted, got = _factored(grid, target), _factored(grid, got_field)
     divergence, error, scale = (np.full(N, np.nan) for _ in range(3))
@@ -134,7 +135,7 @@ def _factored(grid: UnitGrid, field: Field) -> UnitGrid:
     return other
 
 
-def _rows(factored: UnitGrid, units: Words) -> Floats:
+def _rows(factored: UnitGrid, units: Units) -> Floats:
     """Rows of Sigma that belong to `units`, (units m, C, H, W)."""
     m, N = factored.config.channels, factored.config.units
     picked = np.zeros((len(units), m, m, N))
@@ -184,7 +185,7 @@ def _outputs(field: Field) -> Floats:
     return np.concatenate([w.reshape(len(w), -1) for w in (field.G * field.gain[:, None, None], B, S)], axis=1)
 
 
-def _divergence(target: Field, realised: Field, wanted: UnitGrid, chosen: Words) -> Floats:
+def _divergence(target: Field, realised: Field, wanted: UnitGrid, chosen: Units) -> Floats:
     """1/2 (log |S_chip S_chip'| / |S S'| + tr((S_chip S_chip')^-1 V) - m), V the chip's innovation under the target.
 
     The innovation of unit u is S_chip (R eta) for rows R over its parents and itself, so the trace is |R L|^2.

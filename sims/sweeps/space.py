@@ -1,7 +1,7 @@
 """The space of a study: what each hyperparameter may be, when it is asked for, and every combination."""
 
-from collections.abc import Iterator, Sequence
-from math import prod
+from collections.abc import Iterator
+from math import inf
 from typing import Annotated, Any, Literal, Self
 
 from optuna import create_study
@@ -15,6 +15,7 @@ Value = bool | int | float | str
 Parameters = dict[str, Any]
 GRID = ("rule", "rate", "order", "parents", "far", "radius", "signal", "signal_radius", "scope", "trace",
         "weight_bits", "word_bits")  # fmt: skip
+FINITE = 100_000  # values of a range, and combinations of a space, that are listed; more are taken for endless
 NAMES = (*GRID, "source", "layer")
 
 
@@ -67,37 +68,30 @@ class Part(BaseModel):
         return self
 
     @property
-    def discrete(self) -> Sequence[Value] | None:
-        """All values, of a range of whole numbers not one after the other; None of a continuous range."""
+    def count(self) -> float:
+        """How many values there are; infinitely many of a continuous range."""
         if self.values is not None:
-            return self.values
+            return len(self.values)
         assert self.low is not None
         assert self.high is not None
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        step = 1 if self.step is None and whole else self.step
-        if step is None:
-            return None
-        if whole and isinstance(step, int):
-            return range(int(self.low), int(self.high) + 1, step)
-        return [self.low + i * step for i in range(self._steps)]
+        step = self.step if self.step is not None else 1 if whole else None
+        return inf if step is None else int((self.high - self.low) / step + 1e-9) + 1
 
     @property
-    def _steps(self) -> int:
+    def discrete(self) -> list[Value] | None:
+        """All values; None of a continuous range, and of one that has more than `FINITE` values."""
+        if self.values is not None or self.count > FINITE:
+            return self.values
         assert self.low is not None
-        assert self.high is not None
-        assert self.step is not None
-        return int((self.high - self.low) / self.step + 1e-9) + 1
+        step = 1 if self.step is None else self.step
+        return [self.low + i * step for i in range(int(self.count))]
 
     @property
-    def ends(self) -> Sequence[Value]:
-        """All values, or the bounds of a continuous range."""
+    def ends(self) -> list[Value]:
+        """All values, or the bounds of a range without end: what is tried when a study is checked."""
         found = self.discrete
         return [self.low, self.high] if found is None else found  # type: ignore[list-item]
-
-    @property
-    def tried(self) -> Sequence[Value]:
-        """All choices, or the bounds of a range: what is tried when a study is checked."""
-        return self.ends if self.values is not None else [self.ends[0], self.ends[-1]]
 
     def suggest(self, name: str, trial: BaseTrial) -> Value:
         """What the sampler suggests."""
@@ -133,20 +127,15 @@ def suggest(space: dict[str, Part], trial: BaseTrial) -> Parameters:
     return parameters
 
 
-def combinations(space: dict[str, Part], *, bounds: bool = False) -> Iterator[Parameters]:
-    """Every combination of values, of continuous ranges the bounds; of all ranges with `bounds`."""
+def combinations(space: dict[str, Part]) -> Iterator[Parameters]:
+    """Every combination of values, of ranges without end the bounds."""
 
     def extend(names: list[str], parameters: Parameters) -> Iterator[Parameters]:
         if not names:
             yield parameters
             return
         part = space[names[0]]
-        for value in (part.tried if bounds else part.ends) if part.asked(parameters) else [None]:
+        for value in part.ends if part.asked(parameters) else [None]:
             yield from extend(names[1:], parameters if value is None else parameters | {names[0]: value})
 
     yield from extend(list(space), {})
-
-
-def size(space: dict[str, Part]) -> float:
-    """An upper bound of the number of combinations."""
-    return float(prod(len(part.ends) for part in space.values()))

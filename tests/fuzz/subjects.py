@@ -6,10 +6,12 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import h5py
 import naive
@@ -206,7 +208,13 @@ def written(name: str, write: Callable[[Path], Any]) -> bytes:
 
 
 def subjects() -> dict[str, Subject]:
-    """Return all of them, by name. Takes seconds: grids are learned."""
+    """Return all of them, by name, the same bytes each time. Takes seconds: grids are learned."""
+    with patch("localnoise.storage.datetime") as clock:
+        clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
+        return _subjects()
+
+
+def _subjects() -> dict[str, Subject]:
     rng = np.random.default_rng(0)
     h = np.tanh(rng.normal(size=(300, 2, 2, 3))).astype(np.float32)
     d = rng.normal(size=h.shape).astype(np.float32) + h

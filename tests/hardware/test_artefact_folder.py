@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 from naive_chip import learned
@@ -111,7 +112,7 @@ def test_an_interruption_at_any_move_leaves_the_old_artefact(tmp_path, chip, mon
                 if calls == stop + 1:
                     raise error
 
-            monkeypatch.setattr(folder.os, "replace", interrupted)
+            monkeypatch.setattr(folder, "os", SimpleNamespace(path=os.path, replace=interrupted))
             try:
                 export(chip, place, "verilog", seed=stop, force=True)
             except error:
@@ -125,7 +126,7 @@ def test_an_interruption_at_any_move_leaves_the_old_artefact(tmp_path, chip, mon
         assert set(manifest.read(place)["files"]) >= {"localnoise.v"}
         export(chip, place, "c99", force=True)
         before = contents(tmp_path)
-    assert moves > 50
+    assert moves > 40
 
 
 def test_a_failure_while_writing_leaves_the_old_artefact(tmp_path, chip, monkeypatch):

@@ -46,11 +46,11 @@ def test_learning_goes_on_after_a_power_cycle(tmp_path):
 @pytest.mark.parametrize(
     ("name", "index", "value", "message"),
     [
-        ("parents", (0, 0), 99, "units that do not exist"),
+        ("parents", (0, 0), 99, r"parents of unit \(0, 0\) holds 99: expected -1 to 11"),
         ("order", 0, 5, "no permutation"),
-        ("B", (0, 0, 0), 4000, r"B holds 4000, more than weight_bits=8 allow \(127\)"),
-        ("s", (0, 0), 0, "s, lift or fraction"),
-        ("lift", (0, 0), -1, "s, lift or fraction"),
+        ("B", (0, 0, 0), 4000, r"B of unit \(0, 0\) holds 4000: expected -127 to 127"),
+        ("s", (0, 0), 0, r"s of unit \(0, 0\) holds 0: expected 1 to 127"),
+        ("lift", (0, 0), -1, r"lift of unit \(0, 0\) holds -1: expected 0 to 31"),
     ],
 )
 def test_an_edited_file_is_refused(chip, tmp_path, name, index, value, message):

@@ -1,8 +1,11 @@
 """Configurations, unit by unit: written, read back and written again they are the same, and the same noise."""
 
+import hashlib
 import json
 import sys
+import time
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -113,15 +116,18 @@ def edited(tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda said: said.update(version=2), "version 2, this version of localnoise reads 1"),
+        (lambda said: said.update(version=3), "version 3, this version of localnoise reads 1 and 2"),
         (lambda said: said["units"][3].update(scale="4"), r"\$\.units\[3\]\.scale: '4' is not of type 'integer'"),
         (lambda said: said["units"][3].pop("lift"), r"\$\.units\[3\]: 'lift' is a required property"),
         (lambda said: said["formats"].update(rounding="down"), r"\$\.formats\.rounding: 'down' is not one of"),
-        (lambda said: said["units"][0]["s"].__setitem__(0, 9999), "s holds 9999, more than weight_bits=8 allow"),
+        (lambda said: said["units"][0]["s"].__setitem__(0, 9999), r"s of unit \(0, 0\) holds 9999: expected 1 to 127"),
         (lambda said: said["units"][0].update(place=1), "order is no permutation"),
         (lambda said: said["units"].pop(), "units are not those of a grid of 12"),
         (lambda said: said["units"][2]["B"][0].append(1), "inconsistent"),
-        (lambda said: said["units"][2].update(generator=1), "generators are not those of seed 5"),
+        (
+            lambda said: said["units"][2].update(generator=1),
+            r"units\[2\]\.generator is 1, the rest of the document asks for \d+",
+        ),
         (lambda said: said["units"][2].update(learned=None), "inconsistent"),
         (lambda said: said["units"][2]["B"][0].__setitem__(0, 2**80), "inconsistent"),
         (lambda said: said["units"][2]["parents"].append(-1), "-1 is less than the minimum of 0"),
@@ -131,6 +137,130 @@ def edited(tmp_path, change):
 def test_what_is_wrong_is_named(tmp_path, change, message):
     with pytest.raises(FileFormatError, match=message):
         read_json(edited(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda unit: unit.update(s=unit["s"][:1]), r"units\[2\]\.s has shape \(1,\), expected \(3,\)"),
+        (lambda unit: unit.update(bias=unit["bias"][:1]), r"units\[2\]\.bias has shape \(1,\)"),
+        (lambda unit: unit.update(L=unit["L"][:1]), r"units\[2\]\.L has shape \(1, 3\), expected \(3, 3\)"),
+        (lambda unit: unit.update(B=[unit["B"][0]]), r"units\[2\]\.B has shape \(1, \d+\)"),
+        (lambda unit: unit.update(B=[row[:1] for row in unit["B"]]), r"units\[2\]\.B has shape \(3, 1\)"),
+        (lambda unit: unit["learned"].update(power=[1]), r"units\[2\]\.learned\.power has shape \(1,\)"),
+        (lambda unit: unit["learned"].update(V=unit["learned"]["V"][:1]), r"units\[2\]\.learned\.V has shape \(1, "),
+        (lambda unit: unit["B"][0].__setitem__(0, 2**32 + 1), r"units\[2\]\.B holds numbers beyond int32"),
+        (lambda unit: unit.update(position=[0, 3]), r"units\[2\]\.position is \[0,3\], .* asks for \[0,2\]"),
+        (lambda unit: unit.update(core=None), "checksum is"),
+        (lambda unit: unit.update(scale=float(unit["scale"])), r"units\[2\]\.scale is -?\d+\.0, "),
+        (lambda unit: unit.update(readers=[2]), "slots are"),
+        (lambda unit: unit["parents"].extend([0, 1, 2, 3, 4, 5, 6]), "slots are"),
+    ],
+)
+def test_shapes_and_what_is_said_twice_are_checked(tmp_path, change, message):
+    """Nothing is broadcast: a short list of weights once filled all of a unit's channels."""
+    with pytest.raises(FileFormatError, match=message):
+        read_json(edited(tmp_path, lambda said: change(said["units"][2])))
+
+
+def test_declared_sizes_are_not_believed(tmp_path):
+    for change in (
+        lambda said: said["slots"].update(parents=10**9),
+        lambda said: said["slots"].update(readers=10**9),
+        lambda said: said["grid"].update(shape=[1, 10**10]),
+        lambda said: said["grid"].update(channels=10**6),
+    ):
+        begun = time.perf_counter()
+        with pytest.raises(FileFormatError, match=r"inconsistent|file was edited"):
+            read_json(edited(tmp_path, change))
+        assert time.perf_counter() - begun < 5
+
+
+def test_a_changed_weight_is_found_by_the_checksum(tmp_path):
+    def change(said):
+        said["units"][5]["B"][1][0] ^= 1
+
+    with pytest.raises(FileFormatError, match=r"inconsistent \(checksum is 'sha256:[0-9a-f]+', its content has"):
+        read_json(edited(tmp_path, change))
+    with pytest.raises(FileFormatError, match="'checksum' is a required property"):
+        read_json(edited(tmp_path, lambda said: said.pop("checksum")))
+    path = write_hdf5(made(signal="local"), tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file["units/G"][5, 0, 0] ^= 1
+    with pytest.raises(FileFormatError, match="checksum is"):
+        read_hdf5(path)
+
+
+@pytest.mark.parametrize("kind", ["json", "hdf5"])
+def test_documents_without_a_checksum_are_still_read(tmp_path, kind):
+    """Version 1 had none: what it says is read as it always was; what is said twice must agree there, too."""
+    first = made(learner=OnChip(), signal="local")
+    said = document.document(first)
+    del said["checksum"]
+    said["version"] = 1
+    if kind == "json":
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps(said))
+        same(first, read_json(path))
+        said["units"][0]["position"] = [1, 1]
+        path.write_text(json.dumps(said))
+        with pytest.raises(FileFormatError, match="position"):
+            read_json(path)
+        said["checksum"] = "sha256:" + "0" * 64
+        path.write_text(json.dumps(said))
+        with pytest.raises(FileFormatError, match="expected what the schema says"):
+            read_json(path)
+        return
+    path = write_hdf5(first, tmp_path / "a.h5")
+    with h5py.File(path, "r+", libver="v110") as file:
+        file.attrs["version"] = 1
+        file.attrs["head"] = np.bytes_(json.dumps({name: said[name] for name in said if name != "units"}))
+    same(first, read_hdf5(path))
+
+
+def test_the_checksum_is_what_the_schema_says(tmp_path):
+    """Computed here from the text alone, as a toolchain of another language would."""
+    said = json.loads(write_json(made(learner=OnChip()), tmp_path / "a.json").read_text())
+    units, found = said.pop("units"), said.pop("checksum")
+    parts = [json.dumps(part, sort_keys=True, separators=(",", ":")) + "\n" for part in (said, *units)]
+    assert found == "sha256:" + hashlib.sha256("".join(parts).encode("ascii")).hexdigest()
+
+
+@settings(max_examples=300)
+@given(where=st.floats(0, 1), bit=st.integers(0, 7), width=st.integers(0, 3))
+def test_no_mutant_of_a_document_changes_the_noise(mutated, tmp_path_factory, where, bit, width):
+    """A bit flipped, or bytes left out: refused, or the same grid."""
+    first, content = mutated
+    changed, at = bytearray(content), int(where * (len(content) - 1))
+    if width:
+        del changed[at : at + width]
+    else:
+        changed[at] ^= 1 << bit
+    path = tmp_path_factory.getbasetemp() / "mutant.json"
+    path.write_bytes(bytes(changed))
+    try:
+        found, refusal = read_json(path), ""
+    except FileFormatError as error:
+        found, refusal = None, str(error)
+    assert len(refusal) < 400 + len(str(path))
+    if found is not None:
+        same(first, found)
+
+
+@pytest.fixture(scope="module")
+def mutated(tmp_path_factory):
+    first = made(shape=(2, 2), channels=1, learner=OnChip())
+    return first, write_json(first, tmp_path_factory.mktemp("x") / "a.json").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "[" * 900 + "]" * 900, "[" * 90 + "]" * 90])
+def test_deep_nesting_is_refused(tmp_path, text):
+    path = tmp_path / "deep.json"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match="not JSON"):
+        read_json(path)
+    with pytest.raises(FileFormatError, match=r"nested more than 64 deep|JSON"):
+        read_json(edited(tmp_path, lambda said: said.update(provenance={"a": json.loads("[" * 70 + "]" * 70)})))
 
 
 def test_files_that_are_none_are_told(tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def test_how_a_stream_is_cut_changes_no_bit(signal):
 def test_an_accumulator_that_could_overflow_is_refused():
     chip = made(Formats(), parents=4)
     with pytest.raises(ArgumentError, match=r"unit \(\d, \d\): its accumulator can reach .* accumulator_bits=32"):
-        ChipGrid(chip.config, chip.formats, replace(chip.field, bias=chip.field.bias + 2**31))
+        ChipGrid(chip.config, chip.formats, replace(chip.field, lift=chip.field.lift + np.int32(16)))
 
 
 def test_values_are_words_times_their_scale():

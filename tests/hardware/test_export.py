@@ -1,6 +1,7 @@
 """Exported artefacts do what the emulator does, to the bit; what was edited or planted is found."""
 
 import ctypes
+import json
 import re
 import subprocess
 import sys
@@ -154,6 +155,45 @@ def test_an_edited_file_is_named(tmp_path):
     (folder / "manifest.json").write_text("{")
     with pytest.raises(FileFormatError, match="damaged"):
         verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda said: said.pop("kind"), "kind is missing; expected a format"),
+        (lambda said: said.pop("name"), "name is missing; expected an identifier"),
+        (lambda said: said.pop("learner"), "learner is missing; expected null"),
+        (lambda said: said.pop("seed"), "seed is missing; expected a whole number from 0"),
+        (lambda said: said.pop("files"), "files are not names"),
+        (lambda said: said.pop("version"), "is not of an artefact"),
+        (lambda said: said.update(kind="c98"), "kind='c98': expected one of"),
+        (lambda said: said.update(name="../x"), r"name is '\.\./x'; expected an identifier"),
+        (lambda said: said.update(name=7), "name is '7'"),
+        (lambda said: said.update(seed="5"), "seed is '5'"),
+        (lambda said: said.update(seed=2**64), "seed is '18446744073709551616'"),
+        (lambda said: said.update(seed=True), "seed is 'True'"),
+        (lambda said: said.update(learner={"rule": "adam"}), "learner is .*expected null, or the options of one"),
+        (lambda said: said.update(learner={"speed": 1}), "learner is"),
+        (lambda said: said.update(learner="lms"), "learner is"),
+        (lambda said: said.update(version=2), "version 2, this version reads 3; export again"),
+        (lambda said: said.update(files=[]), "files are not names"),
+    ],
+)
+def test_what_a_manifest_lacks_is_named(tmp_path, change, message):
+    folder = exported(tmp_path / "a")
+    said = json.loads((folder / "manifest.json").read_text())
+    change(said)
+    (folder / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(LocalnoiseError, match=message) as caught:
+        verify(folder)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "[" * 500 + "]" * 500, "7", "[]", "null", "\xff", '{"files": "x"}'])
+def test_what_is_no_manifest_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"damaged|is not of an artefact"):
+        verify(tmp_path)
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Artefacts under names of their own: two share one program, and one design; what is no identifier is refused."""
 
 import ctypes
+import re
 import subprocess
 
 import numpy as np
@@ -100,6 +101,35 @@ def test_export_refuses_before_it_writes(tmp_path, chips, kind, name):
     assert not list(tmp_path.iterdir())
     with pytest.raises(ArgumentError, match="not of format json; expected with c99, verilog"):
         export(chips["coarse"], tmp_path / "a", "json", name="fine")
+
+
+@pytest.mark.parametrize(
+    "name", ["stdint", "STDINT", "math", "main", "assert", "class", "template", "aux", "com1", "Con"]
+)
+def test_names_that_c_has_given_away_are_refused(name):
+    with pytest.raises(ArgumentError, match=rf"name='{name}': is .*expected a C identifier"):
+        as_identifier(name, "C")
+
+
+@pytest.mark.parametrize(
+    "name", ["clk", "rst", "eta_data", "engine0", "engine12", "bus", "logic", "byte", "INDEX_BITS", "nul"]
+)
+def test_names_that_the_top_module_uses_are_refused(tmp_path, chips, name):
+    with pytest.raises(ArgumentError, match=rf"name='{name}': is .*expected a Verilog identifier"):
+        export(chips["coarse"], tmp_path / "a", "verilog", name=name)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_no_name_inside_the_top_module_is_left_out(tmp_path, chips, loaded):
+    """Every identifier that the top module declares or connects, read off its text."""
+    folder = export(chips["coarse"], tmp_path / "a", "verilog", loaded=loaded)
+    text = re.sub(r"//.*", "", (folder / "localnoise.v").read_text())
+    declared = re.findall(r"(?:wire|localparam)[ \[\]\w:*+-]*?\b([A-Za-z]\w*)\b(?=\s*[,;=)]|\s*$)", text, re.M)
+    declared += re.findall(r"\) (\w+) \(", text)
+    assert {"clk", "rst", "eta_last", "bus", "engine0"} <= set(declared)
+    for name in declared:
+        with pytest.raises(ArgumentError, match="name="):
+            as_identifier(name, "Verilog")
 
 
 def test_keywords_are_of_their_language():

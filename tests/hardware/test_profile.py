@@ -139,3 +139,12 @@ def test_a_pipe_is_no_profile(tmp_path):
     os.mkfifo(tmp_path / "p.toml")
     with pytest.raises(FileFormatError, match="a named pipe; expected a chip profile"):
         load_profile(tmp_path / "p.toml")
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "{b = " * 3000 + "1" + "}" * 3000, "a." * 90 + "b = 1"]
+)
+def test_deep_nesting_is_refused(tmp_path, text):
+    (tmp_path / "deep.toml").write_text(text)
+    with pytest.raises(FileFormatError, match="is not TOML"):
+        load_profile(tmp_path / "deep.toml")

@@ -6,14 +6,18 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import h5py
 import naive
 import naive_chip
 import numpy as np
+import torch
 from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_toml
 
 import localnoise as ln
@@ -26,11 +30,13 @@ from localnoise.hardware.export.artefact import WRITERS
 from localnoise.hardware.export.naming import as_identifier
 from localnoise.hardware.fitting.fit import fit
 from localnoise.sims.data import idx
+from localnoise.sims.experiments.workbench import weights_in
 from localnoise.sims.reports.commands.chip import Bits
 from localnoise.sims.reports.commands.remade import keep, remade
 from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.sweeps.space import combinations
 from localnoise.sims.sweeps.study import load_study, spelled
+from localnoise.soundness import ARRAYS
 
 ROOT = Path(ln.__file__).parents[1]
 
@@ -68,7 +74,12 @@ def arrays_of(owner: dict[str, Any]) -> dict[str, Any]:
 
 def of_grid(grid: ln.UnitGrid) -> Any:
     rule = None if grid.rule is None else (grid.rule.name, vars(grid.rule))
-    return asdict(grid.config), arrays_of(vars(grid.field)), rule, arrays_of(grid.state or {})
+    return (
+        asdict(grid.config),
+        arrays_of({name: getattr(grid.field, name) for name in ARRAYS}),
+        rule,
+        arrays_of(grid.state or {}),
+    )
 
 
 def check_grid(grid: ln.UnitGrid, path: Path) -> None:
@@ -197,7 +208,13 @@ def written(name: str, write: Callable[[Path], Any]) -> bytes:
 
 
 def subjects() -> dict[str, Subject]:
-    """Return all of them, by name. Takes seconds: grids are learned."""
+    """Return all of them, by name, the same bytes each time. Takes seconds: grids are learned."""
+    with patch("localnoise.storage.datetime") as clock:
+        clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
+        return _subjects()
+
+
+def _subjects() -> dict[str, Subject]:
     rng = np.random.default_rng(0)
     h = np.tanh(rng.normal(size=(300, 2, 2, 3))).astype(np.float32)
     d = rng.normal(size=h.shape).astype(np.float32) + h
@@ -293,6 +310,15 @@ def subjects() -> dict[str, Subject]:
             name="p.toml", content=profile, mutators=(in_toml,), sealed=False, read=load_profile, identity=asdict,
             check=check_profile(chips["learner"]),
         )  # fmt: skip
+    held = BytesIO()
+    weights = {
+        part: {"0.weight": torch.arange(40.0).reshape(8, 5), "0.bias": torch.ones(8)} for part in ("front", "back")
+    }
+    torch.save(weights, held)
+    found["network"] = Subject(
+        name="n.pt", content=held.getvalue(), mutators=(in_bytes,), read=weights_in,
+        identity=lambda kept: [(part.shape, part.numpy().tobytes()) for part in kept], check=lambda kept, path: None,
+    )  # fmt: skip
     images, labels = rng.integers(0, 256, (4, 28, 28)).astype(np.uint8), rng.integers(0, 10, 40).astype(np.uint8)
     for kind, array in (("images", images), ("labels", labels)):
         packed = idx.encode(array)

@@ -23,7 +23,7 @@ from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.validate import as_count
 
 NOT_RUN = -1
-REVISION = 2  # of how a verdict is reached; 1, until version 0.3: the votes that chose an example judged it, too
+REVISION = 2  # of how a verdict is reached; 1: the votes that chose an example judged it, too
 
 
 def asked(

@@ -67,7 +67,7 @@ def highest_share(q: float, votes: int, examples: int) -> float:
 
 
 def test_attacks_that_do_nothing_cost_nothing() -> None:
-    """Until version 0.3 an image was lost as soon as most of one example's votes were wrong: .32 of accuracy here."""
+    """In revision 1 an image was lost as soon as most of one example's votes were wrong: .32 of accuracy here."""
     found = judged(0.2, [0.2] * ATTACKS, cascade=False)
     assert abs(found.robust_accuracy - 0.8) <= error(0.8)
     before = found.right

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise import UnitGrid
+from localnoise.cautions import warn_of_few
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.hardware.fixedpoint import to_words
@@ -20,7 +21,6 @@ from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
 from localnoise.hardware.words import IntegerField
 from localnoise.kernels.threads import worker_count
-from localnoise.rules.base import warn_of_few
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together

@@ -1,7 +1,6 @@
-"""JSON and TOML that somebody else may have written: parsed, or refused with a ValueError whatever they hold."""
+"""JSON that somebody else may have written: parsed, or refused with a ValueError whatever it holds."""
 
 import json
-import tomllib
 from typing import Any
 
 DEEPEST = 64  # levels of lists and tables in one another: what is ours has six
@@ -9,18 +8,12 @@ DEEPEST = 64  # levels of lists and tables in one another: what is ours has six
 
 def from_json(text: str | bytes) -> Any:
     """Parse JSON; a ValueError says what is wrong, nested too deeply among it."""
-    return _shallow(_parsed(json.loads, text))
+    return _shallow(_parsed(text))
 
 
-def from_toml(text: str) -> dict[str, Any]:
-    """Parse TOML; as `from_json`."""
-    found: dict[str, Any] = _shallow(_parsed(tomllib.loads, text))
-    return found
-
-
-def _parsed(parse: Any, text: Any) -> Any:
+def _parsed(text: str | bytes) -> Any:
     try:
-        return parse(text)
+        return json.loads(text)
     except RecursionError:
         raise _too_deep() from None
 

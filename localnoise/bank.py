@@ -16,6 +16,7 @@ from localnoise.validate import (
     as_seed,
     check_positive,
     refuse_masked,
+    room,
 )
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -121,8 +122,9 @@ class Bank:
         return self._each(len(g), seed, start, lambda member, rows, where: member.pull_back(g[rows]))
 
     def _each(self, count: int, seed: int, start: Start, act: Callable[[Any, Any, Any], Array]) -> Array:
+        out = room((count, *layout(self)), self._dtype)
+        out[:] = 0
         turn, positions = self.turns(count, seed, start), as_positions(start, count)
-        out = np.zeros((count, *layout(self)), self._dtype)
         for index, member in enumerate(self.members):
             rows = np.flatnonzero(turn == index)
             if rows.size:

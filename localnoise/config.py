@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.orders import ORDERS
+from localnoise.orders import MOST_HUBS, ORDERS, slots
 from localnoise.validate import as_count, whole
 
 
@@ -77,12 +77,24 @@ class GridConfig:
             raise ArgumentError(
                 f"far={self.far!r}: expected fewer than parents={self.parents!r}, of which it is a part"
             )
+        if self.far > MOST_HUBS:
+            raise ArgumentError(f"far={self.far!r}: expected at most {MOST_HUBS}, the hubs around a unit; use fewer")
         object.__setattr__(self, "signal_radius", as_count("signal_radius", self.signal_radius))
 
     @property
     def units(self) -> int:
         """N = H W."""
         return self.shape[0] * self.shape[1]
+
+    @property
+    def bytes(self) -> int:
+        """Most bytes that the field of such a grid takes, from the configuration alone."""
+        m, most = self.channels, None if self.parents is None else self.parents - self.far
+        near = slots(*self.shape, most, self.radius) + self.far
+        side = 2 * self.signal_radius + 1
+        read = min(side, 2 * self.shape[0]) * min(side, 2 * self.shape[1]) if self.signal == "local" else 0
+        numbers = m * m * (near + min(read, self.units) + 1) + m + 1
+        return self.units * (numbers * (4 if self.dtype == "float32" else 8) + 4 * (near + read) + 8)
 
     @property
     def neurons(self) -> int:

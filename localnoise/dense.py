@@ -1,5 +1,6 @@
 """What dense oracles and central baselines share: neuron order, memory limits, the Gaussian log density."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,19 @@ def refuse_if_larger(what: str, needed: int, limit: int, instead: str) -> None:
         raise TooLargeError(
             f"{what} would take {needed / 2**30:.1f} GiB: expected at most {limit / 2**30:.1f} GiB; "
             f"use {instead}, or raise max_bytes"
+        )
+
+
+def refuse_beyond_memory(what: str, needed: int, instead: str) -> None:
+    """Raise a TooLargeError if `needed` bytes are more than this machine has; where it does not tell, nothing."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return
+    if needed > there:
+        raise TooLargeError(
+            f"{what} would take {needed / 2**30:,.1f} GiB: expected less than the {there / 2**30:,.1f} GiB of this "
+            f"machine; use {instead}"
         )
 
 

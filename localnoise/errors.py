@@ -60,6 +60,10 @@ class FewDisplacementsWarning(LocalnoiseWarning):
     """Units learned from so few displacements that they fit chance: the message says how many are missing."""
 
 
+class RidgeWarning(LocalnoiseWarning):
+    """The ridge is a good part of the noise: the displacements are small."""
+
+
 def choose(argument: str, value: object, allowed: Iterable[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise an ArgumentError that suggests the nearest name."""
     names = list(allowed)
@@ -67,4 +71,33 @@ def choose(argument: str, value: object, allowed: Iterable[str]) -> str:
         return value
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ArgumentError(f"{argument}={value!r}: expected one of {', '.join(map(repr, names))}{hint}")
+    raise ArgumentError(f"{argument}={short(repr(value))}: expected one of {listed(map(repr, names))}{hint}")
+
+
+def listed(names: Iterable[str], most: int = 200) -> str:
+    """Names as a sentence lists them: of many the first, in at most `most` characters, and how many there are.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b, c'
+    >>> listed(["alpha", "beta", "gamma"], most=12)
+    'alpha, beta, ... (3 in all)'
+    """
+    every, shown = list(names), list[str]()
+    while len(shown) < len(every) and len(", ".join([*shown, every[len(shown)]])) <= most:
+        shown.append(every[len(shown)])
+    return ", ".join(shown if len(shown) == len(every) else [*shown, f"... ({len(every)} in all)"])
+
+
+def short(text: object, most: int = 100) -> str:
+    """Return a text, the middle of a long one left out: an error is a sentence.
+
+    Examples
+    --------
+    >>> short("abcdefghij", most=9)
+    'abc...hij'
+    """
+    whole = str(text)
+    keep = (most - 3) // 2
+    return whole if len(whole) <= most else f"{whole[:keep]}...{whole[len(whole) - keep :]}"

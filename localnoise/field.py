@@ -6,7 +6,7 @@
 diag(gain): positive definite whatever the weights, as long as the diagonals of S and the gains are positive.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,9 @@ class Field:
         return np.concatenate(parts, axis=2)
 
     def assign(self, W: Floats, S: Floats) -> None:
-        """Write learned weights W (N, m, p) and factors S (N, m, m) in place; the gain returns to 1.
+        """Take learned weights W (N, m, p) and factors S (N, m, m), all at once; the gain returns to 1.
+
+        The arrays are new ones: whoever holds the old ones, or stops this half way, has the old field as a whole.
 
         Raises
         ------
@@ -129,21 +131,52 @@ class Field:
         """
         dtype = self.S.dtype
         with np.errstate(over="ignore", under="ignore"):
-            W, S = W.astype(dtype, copy=False), S.astype(dtype, copy=False)
+            W, S = W.astype(dtype), S.astype(dtype)
         diagonal = np.diagonal(S, axis1=1, axis2=2)
         if not (np.isfinite(W).all() and np.isfinite(S).all() and (diagonal > 0).all()):
             raise ArgumentError(
                 f"d: learned weights leave the range of {dtype}: expected displacements and activations of moderate "
                 "size; rescale them, or build UnitGrid(dtype='float64')"
             )
+        new = {"B": np.ascontiguousarray(W[:, :, W.shape[2] - self.B.shape[2] :]), "S": S}
+        new["gain"] = np.ones_like(self.gain)
         if self.signal:
-            self.a[:] = W[:, :, 0]
-            self.G[:] = W[:, :, 1 : 1 + self.G.shape[2]]
-        self.B[:] = W[:, :, W.shape[2] - self.B.shape[2] :]
-        self.S[:] = S
-        self.gain[:] = 1
+            new["a"] = W[:, :, 0].copy()
+            new["G"] = np.ascontiguousarray(W[:, :, 1 : 1 + self.G.shape[2]])
+        vars(self).update(new)  # one step of the interpreter
+
+    def at_once(self) -> "Field":
+        """Return the field as it is: it shares all arrays, and no `assign` meanwhile reaches it."""
+        now = object.__new__(Field)
+        vars(now).update(vars(self))  # one step of the interpreter
+        return now
+
+    def copy(self) -> "Field":
+        """Return the same field in arrays of its own."""
+        return self.astype(self.S.dtype)
+
+    def with_gain(self, gain: npt.NDArray[np.float64], what: str) -> "Field":
+        """Return the field with another gain, (N,); it shares all other arrays.
+
+        Raises
+        ------
+        ArgumentError
+            A gain leaves the range of the field's precision; `what` begins the message: "trace=1e300".
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            cast = gain.astype(self.gain.dtype)
+        if not (np.isfinite(cast).all() and (cast > 0).all()):
+            raise ArgumentError(
+                f"{what}: a unit's gain would leave the range of {cast.dtype}: expected noise of moderate size, or a "
+                "grid with dtype='float64'"
+            )
+        changed = replace(self, gain=cast)
+        vars(changed)["_wires"] = self.wires
+        return changed
 
     def astype(self, dtype: Any) -> "Field":
         """The same field in another precision (a copy)."""
         weights = {name: getattr(self, name).astype(dtype) for name in ("a", "G", "B", "S", "gain")}
-        return Field(order=self.order, parents=self.parents, readers=self.readers, **weights)
+        same = Field(order=self.order, parents=self.parents, readers=self.readers, **weights)
+        vars(same)["_wires"] = vars(self).get("_wires")  # looked at again when they are asked for
+        return same

@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise import gain
+from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
-from localnoise.dense import log_density, permute, refuse_if_larger
+from localnoise.dense import log_density, permute, refuse_beyond_memory, refuse_if_larger
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.kernels.threads import worker_count
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.rules import Rule, make_rule
-from localnoise.rules.base import State, warn_of_few
+from localnoise.rules.base import State
 from localnoise.soundness import check_statistics
-from localnoise.streams import Progress, chunk_size, fill, presentations, told
+from localnoise.streams import Progress, chunk_size, fill, mean_square, positions, presentations, told
 from localnoise.unit import ProcessingUnit
 from localnoise.validate import (
     Array,
@@ -59,6 +60,7 @@ class UnitGrid:
         for option in wiring:
             choose("option of UnitGrid", option, GridConfig.__dataclass_fields__)
         self.config = config = GridConfig(shape=shape, channels=channels, **wiring)
+        refuse_beyond_memory(f"shape={config.shape}", config.bytes, "fewer units, parents, or a smaller radius")
         height, width = config.shape
         periodic = config.boundary == "periodic"
         order = ORDERS[config.order](height, width)
@@ -122,27 +124,31 @@ class UnitGrid:
         -----
         FewDisplacementsWarning
             The first call brings fewer than 8 displacements a regressor of a unit: how many are missing.
+        RidgeWarning
+            The ridge is more than a tenth of the displacements' mean square, and so a good part of the noise.
         """
         chosen = make_rule(rule, **options)
         total = None
         if not is_iterator(d):
             d = as_presentations("d", d, *self._layout[:2])
             h, total = self._activation(h, d), len(d)
-        signal, size = self.field.signal, chunk_size(*self._layout)
-        chunks = presentations(d, h, *self._layout, signal=signal, size=size)
-        wires = self.field.wires
-        fresh = self.rule is None or self.state is None or self.rule.name != chosen.name
-        if self.rule is None or self.state is None or fresh:
-            state = chosen.start(self.field)
+        field, before = self.field.copy(), self._now()
+        chunks = presentations(d, h, *self._layout, signal=field.signal, size=chunk_size(*self._layout))
+        fresh = before.rule is None or before.state is None or before.rule.name != chosen.name
+        if before.state is None or fresh:
+            state = chosen.start(field)
         else:
-            check_statistics(self)
-            state = {name: copy(value) for name, value in self.state.items()}
+            check_statistics(before)
+            state = {name: copy(value) for name, value in before.state.items()}
+        power: float | None = None
         for part, activation in told(chunks, total, progress):
-            chosen.observe(self.field, state, part, part[:, :, :0] if activation is None else activation)
-        chosen.settle(self.field, state)
-        self.rule, self.state, self.learned = chosen, state, wires
+            power = mean_square(part) if power is None else power
+            chosen.observe(field, state, part, part[:, :, :0] if activation is None else activation)
+        chosen.settle(field, state)
+        vars(self).update(field=field, rule=chosen, state=state, learned=field.wires)  # one step of the interpreter
         if fresh:
-            warn_of_few(self.field, state["seen"], stacklevel=3)
+            warn_of_few(field, state["seen"], stacklevel=3)
+            warn_of_ridge(power or 0.0, getattr(chosen, "ridge", 0.0), stacklevel=3)
         return self
 
     def normalise(self, trace: float = 0.5, scope: str = "global") -> Self:
@@ -150,7 +156,7 @@ class UnitGrid:
 
         With signal dependence the whole field is scaled, mean and noise, by what the conditional covariance needs.
         """
-        gain.normalise(self.field, as_trace(trace), choose("scope", scope, ("global", "local")))
+        self.field = gain.normalised(self.field, as_trace(trace), choose("scope", scope, ("global", "local")))
         return self
 
     # Drawing
@@ -168,11 +174,10 @@ class UnitGrid:
         count = as_count("count", count)
         if is_stored(out):
             as_presentations("out", out, *self._layout[:2])
-            positions, size = as_positions(start, count), chunk_size(*self._layout)
-            cuts = (positions[first : first + size] for first in range(0, count, size))
-            return fill(out, (self.sample(len(cut), seed, cut) for cut in cuts), count, progress)
+            cuts, now = positions(start, count, chunk_size(*self._layout)), self._now()
+            return fill(out, (now.sample(len(cut), seed, cut) for cut in cuts), count, progress)
         eta = as_out(out, count, *self._layout)
-        return self._draw(eta, eta, seed, start, signal=False, white=True)
+        return self._now()._draw(eta, eta, seed, start, signal=False, white=True)
 
     def perturb(
         self, h: Any, seed: int = 0, start: Start = 0, out: Any = None, progress: Progress | None = None
@@ -185,12 +190,12 @@ class UnitGrid:
             as_presentations("out", out, *self._layout[:2])
             first = int(as_positions(start, 1)[0])
             parts = presentations(h, None, *self._layout, signal=False, size=chunk_size(*self._layout))
-            return fill(out, self._perturbed(parts, seed, first), None if is_iterator(h) else len(h), progress)
+            return fill(out, self._now()._perturbed(parts, seed, first), None if is_iterator(h) else len(h), progress)
         h3 = as_activity("h", h, *self._layout)
         eta = as_out(out, len(h3), *self._layout)
         if np.shares_memory(eta, h3):
             raise ArgumentError("out shares memory with h: expected an array of its own; use np.empty_like(h)")
-        return self._draw(eta, h3, seed, start, signal=self.field.signal, white=True)
+        return self._now()._draw(eta, h3, seed, start, signal=self.field.signal, white=True)
 
     def _perturbed(self, parts: Iterator[tuple[Array, Array | None]], seed: int, start: int) -> Iterator[Array]:
         for part, _ in parts:
@@ -200,14 +205,14 @@ class UnitGrid:
     def mean(self, h: npt.ArrayLike) -> Array:
         """Mean of `perturb(h)`: diag(gain) (I - B)^-1 (a + G h), (T, C, H, W); zero without signal dependence."""
         h3 = as_activity("h", h, *self._layout)
-        return self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, white=False)
+        return self._now()._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, white=False)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
         """Adjoint of the mean's linear part: G' (I - B)^-T diag(gain) gradient, (T, C, H, W). Exact."""
         from localnoise.kernels.sweep import pull_back
 
         g = as_activity("gradient", gradient, *self._layout, finite=False)
-        f = self.field
+        f = self.field.at_once()
         if not f.signal:  # the mean does not depend on h
             return self._shaped(np.zeros_like(g))
         out, wires = np.empty_like(g), f.wires
@@ -221,7 +226,7 @@ class UnitGrid:
 
         Standard normal where the field is true; its square is the unit's surprise. Cost O(T n m (K + R)).
         """
-        return self._innovations("d", d, h)
+        return self._now()._innovations("d", d, h)
 
     def mahalanobis(self, delta: npt.ArrayLike, *, through_mean: bool = False) -> npt.NDArray[np.float64]:
         """Squared norm delta' Sigma^-1 delta of each displacement, (T,), a sum of unit terms.
@@ -231,22 +236,23 @@ class UnitGrid:
         """
         from localnoise.kernels.score import squared_norms
 
-        d3 = as_activity("delta", delta, *self._layout, finite=False)
+        d3, now = as_activity("delta", delta, *self._layout, finite=False), self._now()
         if through_mean and self.field.signal:
-            shift = self._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
+            shift = now._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
-        out, f = np.empty(len(d3)), self.field
-        squared_norms(out, d3, f.parents, f.readers, *f.whitening, *self._shared(len(d3)))
+        out, f = np.empty(len(d3)), now.field
+        squared_norms(out, d3, f.parents, f.readers, *f.whitening, *now._shared(len(d3)))
         if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
             as_activity("delta", delta, *self._layout)
         return out
 
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
         """Log density of the field at eta, given h with signal dependence; (T,), natural logarithm."""
-        f = self.field
+        now = self._now()
+        f = now.field
         scale = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum()
         scale += self.config.channels * np.log(f.gain.astype(np.float64)).sum()
-        return log_density(self._innovations("eta", eta, h), scale)
+        return log_density(now._innovations("eta", eta, h), scale)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
         """Sigma, (n, n) float64, n in C order of (C, H, W). Small grids only: O(n^2) memory, O(n^3) time.
@@ -257,12 +263,12 @@ class UnitGrid:
             If it would take more than `max_bytes`; the message says how much.
         """
         refuse_if_larger("covariance()", 3 * 8 * self.config.neurons**2, max_bytes, "sample() or variance()")
-        L = permute(gain.factor(self.field), self.config.channels)
+        L = permute(gain.factor(self.field.at_once()), self.config.channels)
         return np.asarray(L @ L.T)
 
     def variance(self) -> npt.NDArray[np.float64]:
         """Variance of each neuron's noise, (C, H, W); exact up to 4,096 neurons, then from 4,096 draws."""
-        variance = gain.marginal_variance(self.field).T
+        variance = gain.marginal_variance(self.field.at_once()).T
         return np.asarray(variance.reshape(self.config.channels, *self.config.shape), np.float64)
 
     # Size
@@ -315,9 +321,15 @@ class UnitGrid:
         """Write the grid to HDF5, aside and renamed. Without `state` the file is small, but cannot go on learning."""
         from localnoise.storage import save
 
-        return save(self, path, state=state)
+        return save(self._now(), path, state=state)
 
     # Inner parts
+
+    def _now(self) -> Self:
+        """Return the grid as it is: what another thread learns or normalises meanwhile does not reach it."""
+        now = copy(self)
+        now.field = self.field.at_once()
+        return now
 
     @property
     def _layout(self) -> tuple[int, tuple[int, int], str]:
@@ -348,17 +360,17 @@ class UnitGrid:
         positions = as_positions(start, len(eta))
         key = as_seed(seed)
         workers = worker_count()
-        f = self.field
+        f, now = self.field, self.field.wires
         a = f.a if affine else np.zeros_like(f.a)
         if len(eta) < _FEW and self.config.neurons >= _LARGE:
-            wires = (*f.fronts, f.parents, f.readers)
+            wires = (*now.fronts, f.parents, f.readers)
             draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, positions, signal, white, workers)
             return self._shaped(eta)
-        held = self.config.units if f.ring == -1 or signal else f.ring + 1
+        held = self.config.units if now.ring == -1 or signal else now.ring + 1
         tile = self._tile(len(eta), held)
         weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
         positions = np.concatenate([positions, np.zeros(-len(eta) % tile, np.uint64)])
-        draw(eta, h, *weights, key, positions, signal, white, tile, f.ring, workers)
+        draw(eta, h, *weights, key, positions, signal, white, tile, now.ring, workers)
         return self._shaped(eta)
 
     def _tile(self, count: int, held: int) -> int:

@@ -5,6 +5,7 @@ stranger's file could so return another's content, or hang on a pipe.
 """
 
 import errno
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ from typing import Any
 
 import h5py
 
-from localnoise.errors import FileFormatError, LockedError
+from localnoise.errors import FileFormatError, LockedError, TooLargeError
 
-_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 _HELD = (errno.EAGAIN, errno.EACCES)
 
 
@@ -46,6 +47,9 @@ def refuse_irregular(path: Path, expected: str) -> None:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise FileFormatError(f"{path}: no such file; expected {expected}") from None
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte; a folder that may not be entered
+        reason = getattr(error, "strerror", None) or error
+        raise FileFormatError(f"{str(path)[:200]!r} cannot be opened ({reason}); expected {expected}") from None
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "a device")
         raise FileFormatError(f"{path}: no such file, but {kind}; expected {expected}")
@@ -77,6 +81,37 @@ def locks_named(path: Path) -> Iterator[None]:
         if isinstance(error, PermissionError):
             raise FileFormatError(f"{path}: permission denied; expected a file that you may open") from error
         raise
+
+
+class Budget:
+    """Bytes that may be read from a file: what it declares is held against them before memory is taken.
+
+    A few bytes of a compressed data set can stand for any number of zeros.
+
+    Parameters
+    ----------
+    source : Path
+        For the message.
+    most : int
+    """
+
+    def __init__(self, source: Path, most: int) -> None:
+        self.source, self.most, self.used = source, most, 0
+
+    def spend(self, data: Any) -> None:
+        """Count a data set, or a piece of one that HDF5 unpacks as a whole, if that is larger.
+
+        Raises
+        ------
+        TooLargeError
+            All together would take more than `most` bytes.
+        """
+        self.used += max(data.nbytes, math.prod(data.chunks or (0,)) * data.dtype.itemsize)
+        if self.used > self.most:
+            raise TooLargeError(
+                f"{self.source}: its arrays would take {self.used / 2**30:,.1f} GiB, up to {data.name} alone: expected "
+                f"at most {self.most / 2**30:,.1f} GiB; raise max_bytes if you trust it"
+            )
 
 
 def member(source: Path, group: Any, name: str) -> Any:

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int32]
+Places = npt.NDArray[np.int64]
 _HUBS = 4  # stride of the hubs' sublattice, through the central unit
+MOST_HUBS = 25  # hubs around a unit that it may choose from
 _DIRECT = 2048  # units placed first whose parents are found by looking at all placed units
 
 
@@ -51,9 +53,10 @@ def neighbours(height: int, width: int, radius: int, periodic: bool) -> Ints:
     (N, R) int32, -1 where clipped; R counts the offsets that some unit has.
     """
     columns: dict[tuple[int, int], Ints] = {}
-    for dy, dx in _offsets(min(radius, max(height, width) - 1)):
+    at = np.divmod(np.arange(height * width), width)
+    for dy, dx in _offsets(radius, height, width):
         # on a small torus several offsets reach the same unit
-        column = _shift(height, width, dy, dx, periodic)
+        column = _shift(height, width, dy, dx, periodic, *at)
         if (column >= 0).any():
             columns.setdefault((dy % height, dx % width) if periodic else (dy, dx), column)
     return np.stack(list(columns.values()), axis=1)
@@ -69,8 +72,8 @@ def parents(order: Ints, height: int, width: int, *, count: int | None, radius: 
     place[order] = np.arange(units)
     reach = max(height, width) - 1
     limit = max(1, reach if radius is None else min(radius, reach))
-    wanted = (2 * limit + 1) ** 2 - 1 if count is None else min(count, units)
-    chosen = np.full((units, max(wanted, 1)), -1, dtype=np.int32)
+    wanted = slots(height, width, count, limit)
+    chosen = np.full((units, wanted), -1, dtype=np.int32)
     early = order[:_DIRECT] if radius is None else order[:0]
     for unit in early:  # coarse units: few are placed, and far apart, so that a look at all of them is cheapest
         near = _nearest(unit, order[: place[unit]], height, width, wanted, periodic)
@@ -80,11 +83,12 @@ def parents(order: Ints, height: int, width: int, *, count: int | None, radius: 
         ring = min(ring, limit)
         found = np.zeros(pending.size, dtype=np.int64)
         picked = np.full((pending.size, chosen.shape[1]), -1, dtype=np.int32)
+        at = np.divmod(pending, width)
         settled_radius = ring if ring < limit else np.inf  # beyond the ring a nearer unit may hide in a corner
-        for dy, dx in _offsets(ring)[1:]:
+        for dy, dx in _offsets(ring, height, width)[1:]:
             if dy * dy + dx * dx > settled_radius**2:
                 break
-            other = _shift(height, width, dy, dx, periodic, pending)
+            other = _shift(height, width, dy, dx, periodic, *at)
             earlier = (other >= 0) & (place[other] < place[pending]) & (found < wanted)
             if periodic:  # on a small torus two offsets can reach the same unit
                 earlier &= ~(picked == other[:, None]).any(axis=1)
@@ -95,6 +99,13 @@ def parents(order: Ints, height: int, width: int, *, count: int | None, radius: 
         chosen[pending[done]] = picked[done]
         pending, ring = pending[~done], 2 * ring
     return np.ascontiguousarray(chosen[:, : max(1, int((chosen >= 0).sum(axis=1).max()))])
+
+
+def slots(height: int, width: int, count: int | None, radius: int | None) -> int:
+    """Most parents that a unit of the grid can have, at least 1."""
+    limit = max(height, width) if radius is None else radius
+    around = min(2 * limit + 1, 2 * height - 1) * min(2 * limit + 1, 2 * width - 1) - 1
+    return max(1, min(around, height * width, around if count is None else count))
 
 
 def with_hubs(near: Ints, order: Ints, height: int, width: int, *, far: int, periodic: bool) -> Ints:
@@ -135,15 +146,15 @@ def _nearest(unit: int, earlier: Ints, height: int, width: int, wanted: int, per
     return np.asarray(earlier[np.lexsort((dx, dy, abs(dy) + abs(dx), dy * dy + dx * dx))[:wanted]])
 
 
-def _offsets(radius: int) -> list[tuple[int, int]]:
-    side = range(-radius, radius + 1)
-    return sorted(((y, x) for y in side for x in side), key=lambda o: (o[0] ** 2 + o[1] ** 2, abs(o[0]) + abs(o[1]), o))
+def _offsets(radius: int, height: int, width: int) -> list[tuple[int, int]]:
+    """Offsets (dy, dx) within the radius that some two units of the grid have, by distance; (0, 0) first."""
+    reach_y, reach_x = min(radius, height - 1), min(radius, width - 1)
+    all_of_them = ((y, x) for y in range(-reach_y, reach_y + 1) for x in range(-reach_x, reach_x + 1))
+    return sorted(all_of_them, key=lambda o: (o[0] ** 2 + o[1] ** 2, abs(o[0]) + abs(o[1]), o))
 
 
-def _shift(
-    height: int, width: int, dy: int, dx: int, periodic: bool, units: npt.NDArray[np.int64] | None = None
-) -> Ints:
-    y, x = np.divmod(np.arange(height * width) if units is None else units, width)
+def _shift(height: int, width: int, dy: int, dx: int, periodic: bool, y: Places, x: Places) -> Ints:
+    """Units at an offset from those at (y, x), -1 where there is none."""
     y, x = y + dy, x + dx
     if periodic:
         return np.asarray((y % height) * width + x % width, np.int32)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.dense import refuse_beyond_memory
+
 Ints = npt.NDArray[np.int32]
 
 
@@ -36,7 +38,9 @@ class Pairs:
     @classmethod
     def of(cls, parents: Ints, readers: Ints) -> "Pairs":
         """Pairs that these wires need. Cost O(N q^2 log(N q^2)), q = K + R + 1 items a unit."""
-        units = len(parents)
+        units, q = len(parents), parents.shape[1] + readers.shape[1] + 1
+        most = units * q * (q + 1) // 2
+        refuse_beyond_memory(f"{most:,} pairs of what units read together", 40 * most, "fewer parents, or rule='lms'")
         own = np.arange(units, dtype=np.int32)[:, None]
         count = 2 * units if readers.shape[1] else units
         items = np.concatenate([np.where(readers >= 0, readers + units, -1), parents, own], axis=1)

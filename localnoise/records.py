@@ -1,11 +1,14 @@
 """Reading records: append-only results in HDF5, one group each; a file that was cut short is read as far as it goes.
 
-Layout (schema 1): root attributes `format`, `schema`; groups `000000`, `000001`, ... with attributes `config` (JSON),
-`provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or removed.
+Layout (schema 1): root attributes `format`, `schema`, `count`; groups `000000`, `000001`, ... with attributes `config`
+(JSON), `provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or
+removed.
 """
 
 import hashlib
 import json
+import os
+import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +20,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import FileFormatError, LocalnoiseError
-from localnoise.hdf5 import locks_named, member, refuse_irregular
+from localnoise.errors import FileFormatError, LocalnoiseError, TooLargeError
+from localnoise.hdf5 import Budget, locks_named, member, refuse_irregular
 
 FORMAT, SCHEMA = "localnoise.records", 1
 _END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
-_MOST = 100_000
+_MISSING = 1000  # records in a row that may be lost before the search for more ends
+MAX_BYTES = 2**30  # of all arrays of a file
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Record:
     seconds: float
 
 
-def read_records(path: str | Path) -> list[dict[str, Any]]:
+def read_records(path: str | Path, max_bytes: int = MAX_BYTES) -> list[dict[str, Any]]:
     """Read a file of records as flat rows, for `pandas.DataFrame(rows)`; a file that is being written is read, too.
 
     A row has the configuration's and the provenance's values under dotted names (`config.arm`, `provenance.code`), the
@@ -45,17 +49,20 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
     ------
     FileFormatError
         There is no such file, it is no HDF5, or not ours.
+    TooLargeError
+        Its arrays would take more than `max_bytes`.
     """
     with opened(Path(path)) as file:
-        return [_flat(record) for _, record in intact(file) if record is not None]
+        return [_flat(record) for _, record in intact(file, max_bytes) if record is not None]
 
 
-def intact(file: Any) -> Iterator[tuple[str, Record | None]]:
-    """Yield each record with its name, None where it is damaged, or missing among the others."""
+def intact(file: Any, max_bytes: int = MAX_BYTES) -> Iterator[tuple[str, Record | None]]:
+    """Yield each record with its name, None where it is damaged; a TooLargeError beyond `max_bytes` of arrays."""
+    budget = Budget(Path(file.filename), max_bytes)
     for name in names(file):
         try:
-            yield name, _read(file, name)
-        except FileFormatError:  # no damage makes a link
+            yield name, _read(file, name, budget)
+        except (FileFormatError, TooLargeError):  # no damage makes a link
             raise
         except Exception:  # whatever damaged bytes make HDF5 and JSON say
             yield name, None
@@ -71,13 +78,15 @@ def checksum(config: str, results: dict[str, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(file: Any, name: str) -> Record:
-    source = Path(file.filename)
-    group = member(source, file, name)
+def _read(file: Any, name: str, budget: Budget) -> Record:
+    group = member(budget.source, file, name)
     own = {"config", "provenance", "seconds", "checksum"}
     values = {key: plain_value(value) for key, value in group.attrs.items()}
     results = {key: value for key, value in values.items() if key not in own}
-    results |= {key: member(source, group, key)[()] for key in group}
+    for key in group:
+        data = member(budget.source, group, key)
+        budget.spend(data)
+        results[key] = data[()]
     config = values["config"]
     stated = checksum(config, results)
     if values.get("checksum", stated) != stated:  # records written before there were checksums have none
@@ -133,7 +142,7 @@ def opened(path: Path) -> Iterator[Any]:
                     f"{path}: format {found!r} schema {schema!r}, expected {FORMAT!r} schema {SCHEMA}; "
                     "name another output file"
                 )
-            if not names(file):  # none was ever written without a record
+            if not any(_has(file, name) for name in names(file)):  # none was ever written without a record
                 raise FileFormatError(
                     f"{path}: damaged, its list of records cannot be read; move it away to start a new record file"
                 )
@@ -149,35 +158,44 @@ def plain_value(value: Any) -> Any:
 def _attribute(file: Any, name: str) -> Any:
     try:
         return plain_value(file.attrs.get(name))
-    except (OSError, UnicodeDecodeError):
+    except Exception:  # whatever damaged bytes make HDF5 say
         return "damaged"
 
 
 def names(file: Any) -> list[str]:
-    """Names of the records in their order, as many as can be found, and of those that are missing between them."""
+    """Names of the records in their order, also of those that are lost between others or at the end."""
     try:
-        found = set(file)
-    except RuntimeError:  # the list of names is damaged
-        found = {name for index in range(_MOST) if _has(file, name := f"{index:06d}")}
-    last = max((int(name) for name in found if name.isdecimal()), default=-1)
-    return sorted(found | {f"{index:06d}" for index in range(min(last + 1, _MOST))})
+        found = sorted(file)
+    except Exception:  # the list is damaged: each is asked for by its number, until many in a row are missing
+        found, index = [], 0
+        while index < len(found) + _MISSING:
+            if _has(file, name := f"{index:06d}"):
+                found.append(name)
+            index += 1
+    count = 1 + max((int(name) for name in found if name.isdecimal()), default=-1)
+    stated = _attribute(file, "count")  # records of before there was one state none
+    count = max(count, stated if isinstance(stated, int) else 0)
+    lost = range(count) if count < len(found) + _MISSING else ()
+    return sorted({*found, *(f"{index:06d}" for index in lost)})
 
 
 def _has(file: Any, name: str) -> bool:
     try:
         return name in file
-    except (KeyError, RuntimeError):
+    except Exception:
         return False
 
 
 def _filled_up(path: Path, copy: Path, error: OSError) -> Any:
     """Open a copy that has the length which the file's first bytes state, zeros at its end."""
-    content = path.read_bytes()
+    there = path.stat().st_size
     try:
-        (length,) = struct.unpack("<Q", content[_END_OF_FILE])
-        if not len(content) < length < 100 * max(len(content), 1 << 20):
+        with path.open("rb") as start:
+            (length,) = struct.unpack("<Q", start.read(_END_OF_FILE.stop)[_END_OF_FILE])
+        if not there < length < 100 * max(there, 1 << 20):
             raise error
-        copy.write_bytes(content + bytes(length - len(content)))
+        shutil.copyfile(path, copy)
+        os.truncate(copy, length)  # takes no room: zeros are not stored
         return h5py.File(copy, "r")
     except (OSError, struct.error) as wrong:
         raise FileFormatError(

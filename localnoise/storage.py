@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from localnoise.config import GridConfig
-from localnoise.errors import ArgumentError, FileFormatError, LockedError, NotJsonError
+from localnoise.errors import ArgumentError, FileFormatError, LockedError, NotJsonError, TooLargeError
 from localnoise.field import Field
 from localnoise.files import hdf5
-from localnoise.hdf5 import member, reading
+from localnoise.hdf5 import Budget, member, reading
 from localnoise.rules import RULES, make_rule
 from localnoise.soundness import ARRAYS, WIRES, check_grid, is_ours, layout, misfit, not_finite, unsound
 from localnoise.validate import as_count
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from localnoise.grid import UnitGrid
 
 FORMAT, SCHEMA = "localnoise.grid", 2
+MAX_BYTES = 4 * 2**30  # of a grid's arrays
+_LITTLE = 2**24  # bytes that no configuration is refused for
 _CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
@@ -65,13 +67,17 @@ def save(grid: "UnitGrid", path: str | Path, *, state: bool) -> Path:
     return Path(path)
 
 
-def load(path: str | Path) -> "UnitGrid":
+def load(path: str | Path, max_bytes: int = MAX_BYTES) -> "UnitGrid":
     """Read a grid that `UnitGrid.save` wrote; sampling, scoring and learning go on as if it had never been away.
 
     Raises
     ------
     FileFormatError
         The file is missing, truncated, foreign, of another schema, or inconsistent; the message says which.
+    LockedError
+        Another process holds it, or its file system has no locks.
+    TooLargeError
+        The grid would take more than `max_bytes`.
     """
     source = Path(path)
     try:
@@ -87,8 +93,8 @@ def load(path: str | Path) -> "UnitGrid":
                 raise FileFormatError(
                     f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it"
                 )
-            return _read_grid(source, file)
-    except (FileFormatError, LockedError):
+            return _read_grid(source, file, Budget(source, max_bytes))
+    except (FileFormatError, LockedError, TooLargeError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         raise FileFormatError(
@@ -147,26 +153,33 @@ def _write(group: Any, name: str, value: Any) -> None:
     group.create_dataset(name, data=array, **packed)
 
 
-def _read_grid(source: Path, file: Any) -> "UnitGrid":
+def _read_grid(source: Path, file: Any, budget: Budget) -> "UnitGrid":
     from localnoise.grid import UnitGrid
 
     config = GridConfig(**json.loads(file.attrs["config"]))
     slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
     stored = {name: _stored(source, file, name, *expected) for name, expected in layout(config, *slots).items()}
+    for data in stored.values():
+        budget.spend(data)
+    own = "wiring" in file.attrs
+    if config.bytes > (budget.most if own else max(_LITTLE, 8 * budget.used)):  # before its wires are made
+        raise FileFormatError(
+            f"{source}: its configuration is of a grid of {config.bytes / 2**20:,.0f} MiB, its arrays take "
+            f"{budget.used / 2**20:,.0f} MiB; the file was edited or damaged"
+        )
     grid = UnitGrid(**asdict(config))
     grid.provenance = dict(json.loads(file.attrs["provenance"]))
     arrays = {name: data[()] for name, data in stored.items()}
-    if "wiring" not in file.attrs:
-        for name in WIRES:
-            if not np.array_equal(arrays[name], getattr(grid.field, name)):
-                raise FileFormatError(
-                    f"{source}: {name} differs from what its configuration implies; the file was edited or damaged"
-                )
+    for name in () if own else WIRES:
+        if not np.array_equal(arrays[name], getattr(grid.field, name)):
+            raise FileFormatError(
+                f"{source}: {name} differs from what its configuration implies; the file was edited or damaged"
+            )
     field = Field(**arrays)
     _refuse(source, unsound(config, field))
     grid.field = field
     if "rule" in file:
-        _read_rule(source, member(source, file, "rule"), grid)
+        _read_rule(source, member(source, file, "rule"), grid, budget)
     return grid
 
 
@@ -182,7 +195,7 @@ def _refuse(source: Path, fault: str) -> None:
         raise FileFormatError(f"{source}: {fault}; the file was edited or damaged")
 
 
-def _read_rule(source: Path, group: Any, grid: "UnitGrid") -> None:
+def _read_rule(source: Path, group: Any, grid: "UnitGrid", budget: Budget) -> None:
     name = _text(group.attrs["name"])
     if name not in RULES:
         raise FileFormatError(f"{source}: rule {name!r} is unknown to this version; expected one of {', '.join(RULES)}")
@@ -194,7 +207,9 @@ def _read_rule(source: Path, group: Any, grid: "UnitGrid") -> None:
         if key == "seen":
             state[key] = as_count("seen", group.attrs[key].item())
         else:
-            state[key] = _stored(source, group, key, value.shape, value.dtype)[()]
+            data = _stored(source, group, key, value.shape, value.dtype)
+            budget.spend(data)
+            state[key] = data[()]
             _refuse(source, not_finite(key, state[key]))
     grid.state, grid.learned = state, grid.field.wires
 

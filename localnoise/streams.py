@@ -12,7 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_activity, as_array, as_presentations, is_iterator
+from localnoise.validate import (
+    Array,
+    Start,
+    as_activity,
+    as_array,
+    as_positions,
+    as_presentations,
+    first_position,
+    is_iterator,
+)
 
 Progress = Callable[[int, int | None], None]
 Part = tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
@@ -62,6 +71,13 @@ def presentations(
         raise ArgumentError("d has 0 samples: expected at least 1 displacement")
 
 
+def mean_square(part: Array) -> float:
+    """Return the mean square of a contiguous part, in its own precision."""
+    line = part.reshape(-1)
+    with np.errstate(over="ignore"):
+        return float(np.dot(line, line) / max(len(line), 1))
+
+
 def fill(out: Any, chunks: Iterator[Array], count: int | None, progress: Progress | None = None) -> Any:
     """Write chunks (t, C, H, W) one after the other into `out`, a stored data set of floating numbers, from row 0 on.
 
@@ -69,17 +85,30 @@ def fill(out: Any, chunks: Iterator[Array], count: int | None, progress: Progres
     """
     if not np.issubdtype(out.dtype, np.floating):
         raise ArgumentError(f"out has dtype {out.dtype}: expected a floating one; create it with dtype='float32'")
+    if count is not None:
+        _refuse_to_overrun(out, count)
     first = 0
     for chunk in chunks:
-        if first + len(chunk) > len(out):
-            raise ArgumentError(
-                f"out holds {len(out)} presentations: expected room for at least {first + len(chunk)}; make it larger"
-            )
+        _refuse_to_overrun(out, first + len(chunk))
         out[first : first + len(chunk)] = chunk
         first += len(chunk)
         if progress is not None:
             progress(first, count)
     return out
+
+
+def positions(start: Start, count: int, size: int) -> Iterator[npt.NDArray[np.uint64]]:
+    """Positions of `count` draws, `size` at a time: of draws in a row, only so many are ever in memory."""
+    at_once = as_positions(start, count) if np.ndim(start) else None
+    begin = 0 if at_once is not None else first_position(start, count)
+    for first in range(0, count, size):
+        last = min(first + size, count)
+        yield as_positions(begin + first, last - first) if at_once is None else at_once[first:last]
+
+
+def _refuse_to_overrun(out: Any, count: int) -> None:
+    if count > len(out):
+        raise ArgumentError(f"out holds {len(out)} presentations: expected room for at least {count}; make it larger")
 
 
 def _slices(d: npt.NDArray[Any], h: npt.NDArray[Any] | None, size: int) -> Iterator[Part]:

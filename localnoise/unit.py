@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from localnoise.errors import ArgumentError
 from localnoise.field import Floats, Ints
 from localnoise.rules.base import State
 from localnoise.validate import check_positive
@@ -62,7 +63,12 @@ class ProcessingUnit:
     @gain.setter
     def gain(self, value: float) -> None:
         check_positive("gain", value)
-        self.grid.field.gain[self.index] = value
+        gain = self.grid.field.gain
+        with np.errstate(over="ignore", under="ignore"):
+            cast = gain.dtype.type(value)
+        if not (np.isfinite(cast) and cast > 0):
+            raise ArgumentError(f"gain={value!r}: expected a number > 0 within the range of {gain.dtype}")
+        gain[self.index] = value  # one number: a draw meanwhile has the old one or the new one
 
     @property
     def statistics(self) -> State:

@@ -1,11 +1,13 @@
 """Coercion at the boundary: arrays and numbers from a user become what kernels expect, or one clear sentence."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import ArgumentError
+from localnoise.dense import refuse_beyond_memory
+from localnoise.errors import ArgumentError, TooLargeError
 
 Array = npt.NDArray[np.floating[Any]]
 Start = int | npt.NDArray[np.integer[Any]]
@@ -151,7 +153,8 @@ def as_out(out: Any, count: int, channels: int, shape: tuple[int, int], dtype: A
     """
     units, wanted = shape[0] * shape[1], (count, channels, *shape)
     if out is None:
-        return np.empty((count, channels, units), dtype)
+        return room((count, channels, units), dtype)
+    refuse_masked("out", out)
     fits = isinstance(out, np.ndarray) and out.shape == wanted and out.dtype == dtype
     if not (fits and out.flags.c_contiguous and out.flags.writeable):
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
@@ -160,6 +163,16 @@ def as_out(out: Any, count: int, channels: int, shape: tuple[int, int], dtype: A
             f"use np.empty({wanted}, {np.dtype(dtype).name!r})"
         )
     return np.asarray(out.reshape(count, channels, units))
+
+
+def room(shape: tuple[int, ...], dtype: Any) -> Array:
+    """New memory for draws, the first side their count; a TooLargeError if the machine has not as much."""
+    what, instead = f"count={shape[0]}", "fewer draws at a time, with start=..., or an HDF5 data set as out=..."
+    refuse_beyond_memory(what, math.prod(shape) * np.dtype(dtype).itemsize, instead)
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError) as error:
+        raise TooLargeError(f"{what}: {error}; use {instead}") from None
 
 
 def as_count(argument: str, value: Any, least: int = 0) -> int:
@@ -191,9 +204,8 @@ def as_seed(value: Any) -> np.uint64:
 def as_positions(start: Any, count: int) -> npt.NDArray[np.uint64]:
     """Positions of `count` draws in a seed's stream: start, start + 1, ..., or the (count,) positions given."""
     if np.ndim(start) == 0:
-        first = as_count("start", start)
-        if first + count > 2**63:
-            raise ArgumentError(f"start={start!r}: expected start + count <= 2**63")
+        first = first_position(start, count)
+        refuse_beyond_memory(f"count={count}", 8 * count, "fewer draws at a time, with start=...")
         return np.arange(first, first + count, dtype=np.uint64)
     array = as_array("start", start, "a whole number, or one for each draw")
     if array.shape != (count,) or not (np.issubdtype(array.dtype, np.integer) or count == 0):
@@ -203,6 +215,14 @@ def as_positions(start: Any, count: int) -> npt.NDArray[np.uint64]:
     if (array < 0).any():
         raise ArgumentError(f"start holds {array.min()}: expected positions >= 0")
     return array.astype(np.uint64)
+
+
+def first_position(start: Any, count: int) -> int:
+    """Return the position of the first of `count` draws in a row."""
+    first = as_count("start", start)
+    if first + count > 2**63:
+        raise ArgumentError(f"start={start!r}: expected start + count <= 2**63")
+    return first
 
 
 def as_trace(value: Any) -> float:

@@ -1,8 +1,10 @@
-"""Tasks for worker processes that kill, and are killed: for tests of what a pool survives."""
+"""Tasks for worker processes that kill, and are killed, and a comparison of seconds: for tests of what survives."""
 
 import os
 import signal
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +27,22 @@ def work(name: str) -> None:
 
 def fail(name: str) -> None:
     raise FileNotFoundError(name)
+
+
+def compared(data: Path, out: Path) -> None:
+    """Ten cells of a few hundred images."""
+    from localnoise.sims import compare
+    from localnoise.sims.experiments import budget
+
+    before = budget.BUDGETS["quick"]
+    budget.BUDGETS["quick"] = replace(before, data="full", base_epochs=1, epochs=1, images=40)
+    try:
+        compare.compare(
+            arms="none,identity,raster-1", threats="rotate,obstruction", against="none", seeds=1, out=out, data_dir=data
+        )
+    finally:
+        budget.BUDGETS["quick"] = before
+
+
+if __name__ == "__main__":
+    compared(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -18,7 +18,7 @@ from localnoise.hardware.chips.profile_schema import (
     table_of,
     text_of,
 )
-from localnoise.hardware.texts import from_toml
+from localnoise.toml import parse_toml, text_of_toml
 
 _FOLDER = Path(__file__).parent / "profiles"
 
@@ -92,9 +92,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
 
 def _read(path: Path) -> Profile:
     try:
-        raw = from_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror}): expected a chip profile in TOML") from None
+        raw = parse_toml(text_of_toml(path, "a chip profile in TOML"))
     except ValueError as error:
         raise FileFormatError(f"{path}: is not TOML ({str(error)[:200]}): expected a chip profile") from None
     check_keys(path, "", raw, ("title", "kind", "note", "clock", "block", "limits", "energy", "facts"), required=False)

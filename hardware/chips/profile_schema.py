@@ -17,6 +17,8 @@ from localnoise.errors import FileFormatError
 PUBLISHED = ("datasheet", "paper", "vendor-doc", "tool-source", "third-party")
 STATUSES = (*PUBLISHED, "unknown", "unlimited")
 KINDS = ("neuromorphic", "microcontroller", "fpga", "ideal")
+_MOST = 1e18  # of any figure
+_SHOWN = 60  # characters of what is wrong
 NAMES = "names"  # unit of a figure that lists names
 
 _COMMON = {
@@ -73,7 +75,8 @@ class Figure:
 
 def fail(path: Path, field: str, found: str, expected: str) -> FileFormatError:
     """The one sentence of a schema error."""
-    return FileFormatError(f"{path}: {field} {found}: expected {expected}")
+    shown, there = (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..." for text in (field, found))
+    return FileFormatError(f"{path}: {shown} {there}: expected {expected}")
 
 
 def check_keys(path: Path, where: str, table: Mapping[str, Any], allowed: Iterable[str], required: bool) -> None:
@@ -82,7 +85,7 @@ def check_keys(path: Path, where: str, table: Mapping[str, Any], allowed: Iterab
     prefix = f"{where}." if where else ""
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
+            near = difflib.get_close_matches(key[:_SHOWN], names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise fail(path, prefix + key, "is unknown", f"one of {', '.join(names)}{hint}")
     for key in names if required else ():
@@ -118,7 +121,7 @@ def read_figure(path: Path, where: str, raw: Any, unit: str | None) -> Figure:
     check_keys(path, where, table, ("value", "source", "status", *own), required=False)
     status = table.get("status")
     if status not in STATUSES:
-        near = difflib.get_close_matches(str(status), STATUSES, n=1)
+        near = difflib.get_close_matches(str(status)[:_SHOWN], STATUSES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise fail(path, f"{where}.status", f"is {status!r}", f"one of {', '.join(STATUSES)}{hint}")
     if status != "unknown" and "source" not in table:
@@ -141,8 +144,10 @@ def _value(path: Path, where: str, value: Any, unit: str) -> float | tuple[str, 
         if not (isinstance(value, list) and value and all(isinstance(name, str) for name in value)):
             raise fail(path, where, f"is {value!r}", "a list of names")
         return tuple(value)
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    real = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MOST
     fractions = unit in ("pJ", "Hz", "W", "J")
-    if not real or not 0 < value < float("inf") or (not fractions and value != int(value)):
-        raise fail(path, where, f"is {value!r}", f"a {'' if fractions else 'whole '}number of {unit} above 0")
+    if not real or not value > 0 or (not fractions and value != int(value)):
+        raise fail(
+            path, where, f"is {value!r}", f"a {'' if fractions else 'whole '}number of {unit} above 0, below {_MOST:g}"
+        )
     return value if fractions else int(value)

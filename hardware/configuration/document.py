@@ -84,10 +84,10 @@ def parse(text: str | bytes, source: Path) -> Configuration:
             f"{source}: version {version}, this version of localnoise reads {WITHOUT_CHECKSUM} and {VERSION}; use the "
             "one that wrote it"
         )
-    broken = next(iter(_validator().iter_errors(said)), None)
-    if broken is not None:
+    fault = next(iter(_validator().iter_errors(said)), None)
+    if fault is not None:
         raise FileFormatError(
-            f"{source}: {broken.json_path}: {broken.message[:200]}; expected what the schema says; export again"
+            f"{source}: {fault.json_path}: {fault.message[:200]}; expected what the schema says; export again"
         )
     try:
         return _configuration(said, source)

@@ -1,6 +1,7 @@
 """Whether a grid fits a chip: every limit with what is used of it, what exceeds, and what would fit instead."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 from localnoise.errors import ArgumentError
@@ -94,14 +95,14 @@ class Fit:
         )
 
 
-def fit(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
+def fit(chip: Chip, profile: Profile | str | Path, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
     """Hold a grid on a chip against a profile.
 
     Parameters
     ----------
     chip : Chip
         With `config`, `formats`, `field`: a `ChipGrid`.
-    profile : Profile or str
+    profile : Profile, str or Path
         Or its name, or the path of its file.
     learner : str
         "none", "lms" or "sign-lms": whether the units learn on the chip.
@@ -113,7 +114,7 @@ def fit(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_
     ArgumentError, FileFormatError
         Unknown profile or learner; a profile's file that breaks the schema.
     """
-    chosen = load_profile(profile) if isinstance(profile, str) else profile
+    chosen = load_profile(profile) if isinstance(profile, (str, Path)) else profile
     wiring, formats = Wiring.of(chip), chip.formats
 
     def demand_of(some: Wiring, widths: Formats) -> Demand:
@@ -147,7 +148,9 @@ def fit(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_
     )
 
 
-def check_fits(chip: Chip, profile: Profile | str, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
+def check_fits(
+    chip: Chip, profile: Profile | str | Path, *, learner: str = "none", units_per_core: int | None = None
+) -> Fit:
     """As `fit`, for what must fit.
 
     Raises

@@ -102,7 +102,7 @@ def report(
     if units is None:
         units = N if grid.config.neurons <= EVERY_NEURONS else max(_SAMPLED_NEURONS // m, 1)
     count = min(as_count("units", units, 1), N)
-    chosen = np.sort(np.random.default_rng(seed).choice(N, count, replace=False))
+    chosen = np.sort(np.random.default_rng(seed).choice(N, count, replace=False)).astype(np.int32)
     target, got_field = grid.field.astype(np.float64), real(chip.field, chip.formats)
     wanted, got = _factored(grid, target), _factored(grid, got_field)
     divergence, error, scale = (np.full(N, np.nan) for _ in range(3))

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.central.moments import MAX_BYTES, factored, flattened, power, refuse_dense, second_moment
+from localnoise.cautions import warn_of_ridge
+from localnoise.central.moments import MAX_BYTES, as_moderate, factored, flattened, power, refuse_dense, second_moment
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import permute, refuse_if_larger
 from localnoise.errors import ArgumentError
-from localnoise.validate import as_trace, check_positive
+from localnoise.validate import check_positive
 
 
 def full(
@@ -86,25 +87,27 @@ def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0) -
     """Each neuron's own variance, no correlation."""
     flat, channels, shape = flattened(d)
     check_positive("ridge", ridge, zero=True)
-    variance = power(flat) + ridge
+    variance = power(flat)
+    warn_of_ridge(float(variance.mean()), ridge, stacklevel=3)
+    variance += ridge
     if not (variance > 0).all():
         raise ArgumentError(
             f"ridge={ridge:g}: some neuron never moves, so its variance is zero; expected a ridge > 0; use ridge=1e-4"
         )
     if trace is not None:
-        variance *= as_trace(trace) / variance.mean()
-    return CentralNoise("diagonal", np.sqrt(variance).astype(np.float32), channels, shape, len(flat))
+        variance *= as_moderate(trace) / variance.mean()
+    return CentralNoise("diagonal", np.sqrt(variance), channels, shape, len(flat))
 
 
 def identity(d: npt.ArrayLike, trace: float | None = 2.0) -> CentralNoise:
     """Isotropic noise: every neuron alike, independent. trace=None: the displacements' mean variance."""
     flat, channels, shape = flattened(d)
-    variance = float(power(flat).mean()) if trace is None else as_trace(trace)
+    variance = float(power(flat).mean()) if trace is None else as_moderate(trace)
     if not variance > 0:
         raise ArgumentError(
             "trace=None: nothing in d moves, so its variance is zero; expected a trace > 0, or use none(d)"
         )
-    return CentralNoise("identity", np.full(flat.shape[1], np.sqrt(variance), np.float32), channels, shape, len(flat))
+    return CentralNoise("identity", np.full(flat.shape[1], np.sqrt(variance)), channels, shape, len(flat))
 
 
 def none(d: npt.ArrayLike) -> CentralNoise:
@@ -119,5 +122,5 @@ def dense(grid: Any) -> CentralNoise:
 
     refuse_if_larger("dense(grid)", 3 * 8 * grid.config.neurons**2, MAX_BYTES, "the grid itself")
     L = permute(factor(grid.field), grid.config.channels)
-    lower = np.linalg.cholesky(L @ L.T).astype(np.float32)
+    lower = np.linalg.cholesky(L @ L.T)
     return CentralNoise("full", lower, grid.config.channels, grid.config.shape, 0)

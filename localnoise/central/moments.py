@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.cautions import warn_of_ridge
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import refuse_if_larger, tolerance
 from localnoise.errors import ArgumentError
@@ -47,12 +48,21 @@ def second_moment(flat: Array, ridge: float, trace: float | None, *, centred: bo
     if centred:
         mean = flat.mean(axis=0, dtype=np.float64)
         C -= np.outer(mean, mean)
+    warn_of_ridge(float(np.trace(C) / n), ridge, stacklevel=4)
     C[np.diag_indices(n)] += ridge
     total = np.trace(C)
     refuse_overflow(total)
     if trace is not None:
-        C *= as_trace(trace) * n / (total or 1.0)
+        C *= as_moderate(trace) * n / (total or 1.0)
     return C
+
+
+def as_moderate(trace: float) -> float:
+    """Return the variance per neuron that a trace asks for; an ArgumentError where float32 does not hold such noise."""
+    variance, range32 = as_trace(trace), np.finfo(np.float32)
+    if not range32.tiny <= np.sqrt(variance) <= range32.max:
+        raise ArgumentError(f"trace={trace!r}: expected noise within the range of float32")
+    return variance
 
 
 def power(flat: Array) -> npt.NDArray[np.float64]:
@@ -90,4 +100,4 @@ def factored(
             f"ridge={ridge:g}: the second moment of {seen} displacements of {len(C)} neurons is singular; "
             "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
         ) from None
-    return CentralNoise(kind, factor.astype(np.float32), channels, shape, seen)
+    return CentralNoise(kind, factor, channels, shape, seen)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from localnoise.dense import log_density, refuse_if_larger
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed
+from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, room
 
 _BLOCK = 512  # samples mixed at a time
 _BAND = 392  # rows of a triangular factor multiplied at a time: what lies right of the diagonal is never read
@@ -21,11 +21,25 @@ class CentralNoise:
     kind : str
         What it was made by: "full", "diagonal", "identity", "none", "mix", "shuffled", "spectrum-matched".
     factor : (n, n) lower triangular, (n,) standard deviations, or None for no noise.
+
+    Raises
+    ------
+    ArgumentError
+        The factor leaves the range of float32.
     """
 
     def __init__(
         self, kind: str, factor: npt.NDArray[Any] | None, channels: int, shape: tuple[int, int], seen: int
     ) -> None:
+        if factor is not None:
+            with np.errstate(over="ignore", under="ignore"):
+                factor = factor.astype(np.float32)
+            scales = factor if factor.ndim == 1 else np.diagonal(factor)
+            if not (np.isfinite(factor).all() and (scales > 0).all()):
+                raise ArgumentError(
+                    f"the {kind} covariance leaves the range of float32: expected noise of moderate size; use "
+                    "another trace"
+                )
         self.kind, self.factor, self.channels, self.shape, self.seen = kind, factor, channels, shape, seen
         self.provenance: dict[str, Any] = {}
         self._kept: tuple[tuple[int, int], Array] | None = None
@@ -53,8 +67,9 @@ class CentralNoise:
         is cut, the numbers are the same, and a dense factor is read once per block. The last block is kept.
         """
         count, key = as_count("count", count), as_seed(seed)
+        out = room((count, self.neurons), np.float32)
+        out[:] = 0
         block, within = np.divmod(as_positions(start, count), np.uint64(_BLOCK))
-        out = np.zeros((count, self.neurons), np.float32)
         if self.factor is not None:
             for index in np.unique(block):
                 rows = block == index

@@ -3,11 +3,20 @@
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.cautions import warn_of_ridge
 from localnoise.central.conditional import AffineNoise
-from localnoise.central.moments import MAX_BYTES, Matrix, factored, flattened, refuse_dense, refuse_overflow
+from localnoise.central.moments import (
+    MAX_BYTES,
+    Matrix,
+    as_moderate,
+    factored,
+    flattened,
+    refuse_dense,
+    refuse_overflow,
+)
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_trace, check_positive
+from localnoise.validate import Array, check_positive
 
 _SUM = 1024  # presentations whose products are summed in float32, as the local rule sums them
 
@@ -61,13 +70,14 @@ def affine(
     shrink = ridge if signal_ridge is None else signal_ridge
     check_positive("ridge", ridge, zero=True)
     check_positive("signal_ridge", shrink, zero=True)
-    scale = None if trace is None else as_trace(trace)
+    scale = None if trace is None else as_moderate(trace)
     n = moved.shape[1]
     refuse_dense("affine(d, h)", n, 7, max_bytes)
     mean_d, mean_h = (x.mean(axis=0, dtype=np.float64) for x in (moved, signal))
     A, C_hd, Sigma = _moments(moved, signal, mean_d, mean_h)
     refuse_overflow(np.trace(A) + np.trace(Sigma))
     A[np.diag_indices(n)] += shrink
+    warn_of_ridge(float(np.trace(Sigma) / n), ridge, stacklevel=3)
     G = _solved(A, C_hd, shrink, len(moved)).T
     Sigma -= G @ C_hd
     Sigma = (Sigma + Sigma.T) / 2
@@ -78,7 +88,8 @@ def affine(
         Sigma *= louder
         a, G = np.sqrt(louder) * a, np.sqrt(louder) * G
     residual = factored("full", Sigma, ridge, channels, shape, len(moved))
-    return AffineNoise(a.astype(np.float32), np.ascontiguousarray(G, np.float32), residual)
+    with np.errstate(over="ignore", under="ignore"):
+        return AffineNoise(a.astype(np.float32), np.ascontiguousarray(G, np.float32), residual)
 
 
 def _moments(d: Array, h: Array, mean_d: Array, mean_h: Array) -> tuple[Matrix, Matrix, Matrix]:

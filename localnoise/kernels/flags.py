@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit
-from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 from localnoise.kernels.cache import KernelCache, Sources
@@ -34,7 +33,7 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
     variant : tells apart two forms of one function.
     """
     dispatcher: Any = njit(**flags)(function)
-    if isinstance(dispatcher, Dispatcher):  # with NUMBA_DISABLE_JIT it is the function itself
+    if hasattr(dispatcher, "enable_caching"):  # with NUMBA_DISABLE_JIT it is the function itself
         dispatcher._cache = KernelCache(function, sources, variant)
     return dispatcher
 

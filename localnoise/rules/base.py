@@ -1,18 +1,16 @@
 """What every local rule offers, and the one step they share: the factor of a residual."""
 
-import warnings
 from dataclasses import fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from localnoise.dense import tolerance
-from localnoise.errors import ArgumentError, FewDisplacementsWarning
+from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
 from localnoise.validate import check_positive as check_positive
 
 State = dict[str, Any]
-_ENOUGH = 8  # displacements a regressor
 
 
 class Rule(Protocol):
@@ -31,25 +29,6 @@ class Rule(Protocol):
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
         """What the state holds of one unit."""
-
-
-def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
-    """Warn where a unit learned from fewer than 8 displacements a regressor; the field may be a chip's.
-
-    Least squares with p regressors on T samples fits their chance, too: a held-out norm of the whitened innovations is
-    about T^2 / (T - p)^2 where 1 is right, 1.3 at T = 8 p, and without bound as T falls to p.
-    """
-    m = field.channels
-    read = (field.parents >= 0).sum(axis=1) + (field.readers >= 0).sum(axis=1)
-    regressors = max(int(read.max()) * m + field.signal, m)
-    wanted = _ENOUGH * regressors
-    if seen < wanted:
-        warnings.warn(
-            f"d has {seen:,} displacements for up to {regressors:,} regressors a unit, so that weights fit chance: "
-            f"expected at least {wanted:,}, {_ENOUGH} a regressor; give {wanted - seen:,} more, or fewer parents",
-            FewDisplacementsWarning,
-            stacklevel=stacklevel,
-        )
 
 
 def own_numbers(rule: Any) -> None:

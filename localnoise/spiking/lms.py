@@ -5,9 +5,9 @@ from typing import Any
 import brian2
 from brian2 import Quantity, ms
 
+from localnoise.cautions import warn_of_few
 from localnoise.grid import UnitGrid
 from localnoise.rules import LMS
-from localnoise.rules.base import warn_of_few
 from localnoise.spiking.lms_network import RULE, SynapticLMS
 from localnoise.spiking.target import finish, on
 from localnoise.streams import Progress

@@ -1,6 +1,7 @@
 """Arms spelled out, so that any grid can be compared: `grid:order=raster:rule=lms:parents=4`."""
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -50,8 +51,8 @@ class Spelled:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, and what would say nothing."""
-        make_rule(self.rule, **self._options)
-        GridConfig(shape=(2, 2), **self._wiring)
+        _check_rule(self.rule, **self._options)
+        _check_wiring(**self._wiring)
         choose("scope", "global" if self.scope is None else self.scope, ("global", "local"))
         if self.trace is not None:
             as_trace(self.trace)
@@ -67,7 +68,7 @@ class Spelled:
         bits = {name: getattr(self, name) for name in ("weight_bits", "word_bits")}
         given = {name: value for name, value in bits.items() if value is not None}
         wide = max(given.values(), default=0) > 12
-        return Formats(**given, accumulator_bits=48 if wide else 32) if given else None
+        return _formats(**given, accumulator_bits=48 if wide else 32) if given else None
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -145,6 +146,24 @@ class Spelled:
                 wanted = "a number" if kind is float else "a whole number"
                 raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
         return cls(**given)
+
+
+# A study asks for the same few choices in thousands of combinations.
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _check_rule(rule: str, **options: Any) -> None:
+    make_rule(rule, **options)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _check_wiring(**wiring: Any) -> None:
+    GridConfig(shape=(2, 2), **wiring)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _formats(**bits: Any) -> Formats:
+    return Formats(**bits)
 
 
 def _text(value: Any) -> str:

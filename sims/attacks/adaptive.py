@@ -19,8 +19,10 @@ from localnoise.sims.attacks.protocol import (
     Attack,
     Bounds,
     Predict,
+    check_deployed,
     check_inputs,
     check_options,
+    fixed,
     noise_off,
     reseed,
     stream,
@@ -31,7 +33,6 @@ from localnoise.sims.attacks.verdict import Verdict, WorstCase
 from localnoise.sims.experiments.stage import Stage
 from localnoise.validate import whole
 
-WHITE_BOX = ("apgd-ce", "apgd-dlr", "pgd", "fgsm")
 BLACK_BOX = ("transfer", "random", "square")
 
 
@@ -47,7 +48,8 @@ class Report:
         The ladder of draws per gradient, on the first images.
     checks : list of Check
     ablation : dict of str to float
-        "noise_off.clean" and "noise_off.robust": accuracies of the same network with its noise off at test.
+        "noise_off.clean" and "noise_off.robust": accuracies of the same network with its noise off at test; empty
+        where the noise cannot be switched off.
     """
 
     verdict: Verdict
@@ -116,12 +118,12 @@ class Adaptive:
         if not rising or rising[0] < 1 or rising != sorted(set(rising)):
             raise ArgumentError(f"ladder={self.ladder!r}: expected rising whole numbers >= 1, as {LADDER}")
 
-    def attacks(self, draws: int, twin: Predict) -> dict[str, Attack]:
-        """Every attack by name, white-box first, with `draws` per gradient."""
-        eps, steps, restarts = self.eps, self.steps, self.restarts
+    def attacks(self, draws: int, twin: Predict, classes: int = 10) -> dict[str, Attack]:
+        """Every attack by name, white-box first, with `draws` per gradient; two classes have the margin for the DLR."""
+        eps, steps, restarts, second = self.eps, self.steps, self.restarts, "dlr" if classes > 2 else "margin"
         return {
             "apgd-ce": APGD(eps=eps, steps=steps, restarts=restarts, draws=draws),
-            "apgd-dlr": APGD(eps=eps, loss="dlr", steps=steps, restarts=restarts, draws=draws),
+            f"apgd-{second}": APGD(eps=eps, loss=second, steps=steps, restarts=restarts, draws=draws),
             "pgd": PGD(eps=eps, steps=steps, restarts=restarts, draws=draws, keep="best"),
             "fgsm": FGSM(eps=eps, draws=draws),
             "transfer": Transfer(twin=twin, attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=1)),
@@ -157,28 +159,33 @@ class Adaptive:
             Told what is being done, how many images are done, and of how many.
         """
         few = slice(self.checked)
+        check_deployed(predictor=predictor, twin=twin)
         check_inputs(images, labels, self.eps, bounds)
+        with torch.no_grad():
+            classes = predictor(images[:1]).shape[1]
         known: dict[str, Any] = {"bounds": bounds, "seed": seed, "batch": batch, "stage": stage}
         rungs = escalate(
             lambda draws: APGD(eps=self.eps, steps=self.steps, restarts=self.restarts, draws=draws),
             predictor, images[few], labels[few], ladder=self.ladder, votes=self.votes, **known,
         )  # fmt: skip
         draws = plateau(rungs)
-        attacks = self.attacks(draws, twin)
+        attacks = self.attacks(draws, twin, classes)
         every = WorstCase(attacks=attacks, cascade=False, votes=self.votes)
         verdict = first = every(predictor, images[few], labels[few], **known)
         if len(images) > self.checked:
             cascade, others = WorstCase(attacks=attacks, votes=self.votes), slice(self.checked, None)
-            rest = cascade(predictor, images[others], labels[others], **known)
+            rest = cascade(predictor, images[others], labels[others], **(known | {"seed": stream(seed, "others")}))
             wrong = {name: torch.cat([first.wrong[name], rest.wrong[name]]) for name in attacks}
             both = [torch.cat([getattr(first, name), getattr(rest, name)]) for name in ("clean", "worst", "robust")]
             verdict = Verdict(both[0], wrong, self.votes, *both[1:])
-        found = self._check(predictor, images[few], labels[few], first, rungs, draws, known)
-        with noise_off(predictor):
-            plain = WorstCase(attacks={"noise off": APGD(eps=self.eps, steps=self.steps, draws=1)}, votes=1)
-            off = plain(predictor, images[few], labels[few], **known)
-        clean = off.right.double().mean().item()
-        ablation = {"noise_off.clean": clean, "noise_off.robust": off.robust_accuracy}
+        found = self._check(predictor, images[few], labels[few], first, rungs, draws, classes, known)
+        ablation = {}
+        with noise_off(predictor) as silent:
+            if silent:
+                plain = WorstCase(attacks={"noise off": APGD(eps=self.eps, steps=self.steps, draws=1)}, votes=1)
+                off = plain(predictor, images[few], labels[few], **known)
+                clean = off.right.double().mean().item()
+                ablation = {"noise_off.clean": clean, "noise_off.robust": off.robust_accuracy}
         return Report(verdict, rungs, found, ablation)
 
     def _check(
@@ -189,18 +196,22 @@ class Adaptive:
         first: Verdict,
         rungs: list[Rung],
         draws: int,
+        classes: int,
         known: dict[str, Any],
     ) -> list[Check]:
-        right, bounds = first.right, known["bounds"]
+        right, bounds, own = first.right, known["bounds"], first.survives("apgd-ce")
         low, high = bounds or (images.min().item(), images.max().item())
-        widest, by_eps = high - low, {self.eps: first.survives("apgd-ce")}
+
+        def left(name: str, attack: Attack, attacked: Predict = predictor) -> Tensor:
+            return WorstCase(attacks={name: attack}, votes=self.votes)(attacked, images, labels, **known).survives(name)
+
+        widest, by_eps = high - low, {self.eps: own}
         for eps in {self.eps / 2, min(2 * self.eps, widest), widest} - {self.eps}:
-            name = f"eps {eps:g}"
-            wider: dict[str, Attack] = {name: APGD(eps=eps, steps=self.steps, draws=draws)}
-            judged = WorstCase(attacks=wider, votes=self.votes)(predictor, images, labels, **known)
-            by_eps[eps] = judged.survives(name)
-        with torch.no_grad():
-            classes = predictor(images[:1]).shape[1]
+            by_eps[eps] = left(f"eps {eps:g}", APGD(eps=eps, steps=self.steps, draws=draws))
+        twice = left("twice the steps", APGD(eps=self.eps, steps=2 * self.steps, draws=draws))
+        still = fixed(predictor, stream(known["seed"], "fixed"))
+        alone = left("fixed noise", APGD(eps=self.eps, steps=self.steps, draws=1), still)
+        white = [name for name in first.wrong if name not in BLACK_BOX]
         reseed(predictor, stream(known["seed"], "gradients"))
         return [
             gradients.gradient_exists(predictor, images[right], labels[right], draws),
@@ -209,7 +220,9 @@ class Adaptive:
             ),
             checks.iterative_at_least_single_step(first.survives("fgsm"), first.survives("pgd")),
             checks.more_draws_never_help(rungs),
+            checks.more_steps_never_help(own, twice),
+            checks.fixed_noise_never_helps(own, alone),
             checks.unbounded_reaches_chance(by_eps[widest], classes, widest),
             checks.falls_with_eps(by_eps),
-            checks.black_box_never_beats_white_box(first, list(BLACK_BOX), list(WHITE_BOX)),
+            checks.black_box_never_beats_white_box(first, list(BLACK_BOX), white),
         ]

@@ -51,7 +51,7 @@ class APGD:
     eps : float
         Largest change of a value, in the units of the data.
     loss : str
-        "ce", cross-entropy, or "dlr", difference of logits ratio.
+        "ce", cross-entropy; "dlr", difference of logits ratio, of three classes or more; or "margin".
     steps : int
         Gradient steps.
     draws : int

@@ -61,6 +61,31 @@ def more_draws_never_help(rungs: list[Rung]) -> Check:
     )
 
 
+def more_steps_never_help(once: Tensor, twice: Tensor) -> Check:
+    """Twice the steps leave no fewer images right, beyond the 95 % interval: the attack has converged."""
+    gap = difference(twice, once)
+    return Check(
+        "more_steps_never_help",
+        gap.low <= 0,
+        f"Twice the steps leave {_percent(twice)} right, the attack's own {_percent(once)} "
+        f"(difference {_interval(gap)}); take more steps.",
+    )
+
+
+def fixed_noise_never_helps(fresh: Tensor, fixed: Tensor) -> Check:
+    """A network whose noise is always the same is no harder to attack than with fresh noise, beyond the 95 % interval.
+
+    Else what defends is no randomness, and the attack fails for another reason (Carlini et al. 2019, section 3.1).
+    """
+    gap = difference(fresh, fixed)
+    return Check(
+        "fixed_noise_never_helps",
+        gap.low <= 0,
+        f"With its noise fixed the network is right about {_percent(fixed)}, with fresh noise about {_percent(fresh)} "
+        f"(difference {_interval(gap)}).",
+    )
+
+
 def unbounded_reaches_chance(survives: Tensor, classes: int, eps: float = 1.0) -> Check:
     """With eps as wide as the data every image may become any other: Wilson's interval begins at most at 1 / classes.
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from localnoise.sims.attacks.checks import Check
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Bounds, Predict, ball, drawing, reseed
+from localnoise.sims.attacks.protocol import Bounds, Predict, ball, batches, drawing, reseed
 
 _DEAD = 0.01  # share of images that may have none
 
@@ -24,7 +24,8 @@ def gradient_of_margin(predictor: Predict, images: Tensor, labels: Tensor) -> Te
 def gradient_exists(predictor: Predict, images: Tensor, labels: Tensor, draws: int = 20) -> Check:
     """At most 1 % of the images have a gradient that is zero everywhere, or not finite somewhere."""
     with drawing(predictor, draws):
-        flat = gradient_of_margin(predictor, images, labels).flatten(1)
+        parts = [gradient_of_margin(predictor, x, y) for x, y in batches(images, labels, len(labels) or 1, draws)]
+    flat = torch.cat(parts).flatten(1)
     broken = int((~flat.isfinite()).any(1).sum())
     zero = int((flat == 0).all(1).sum())
     return Check(
@@ -53,15 +54,16 @@ def gradient_points_uphill(
         return Check("gradient_points_uphill", True, "No image is right unattacked.")
     generator = torch.Generator().manual_seed(seed)
     with drawing(predictor, draws):
-        slope = gradient_of_margin(predictor, images, labels).nan_to_num(0, 0, 0).sign()
+        pairs = list(batches(images, labels, len(labels), draws))
+        slope = torch.cat([gradient_of_margin(predictor, x, y) for x, y in pairs]).nan_to_num(0, 0, 0).sign()
         chance = (2 * torch.randint(2, images.shape, generator=generator) - 1).to(images)
         margins = []
         for step in (-slope, chance):
             reseed(predictor, seed)  # both steps meet the same draws: the difference is the step's alone
+            moved = torch.clamp(images + eps / 4 * step, *ball(images, eps, bounds))
             with torch.no_grad():
-                margins.append(
-                    margin(predictor(torch.clamp(images + eps / 4 * step, *ball(images, eps, bounds))), labels).double()
-                )
+                own = [margin(predictor(x), y).double() for x, y in batches(moved, labels, len(labels), draws)]
+            margins.append(torch.cat(own))
     gap = margins[0] - margins[1]
     error = gap.std().item() / len(gap) ** 0.5 if len(gap) > 1 else float("inf")  # one image says nothing
     return Check(

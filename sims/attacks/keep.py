@@ -21,10 +21,11 @@ class Best:
     """
 
     def __init__(self, x: Tensor, margins: Tensor) -> None:
-        self.x, self.margin = x.detach().clone(), margins.clone()
+        self.x, self.margin = x.detach().clone(), _lowest_if_nan(margins).clone()
 
     def offer(self, x: Tensor, margins: Tensor) -> None:
-        """Take the examples whose margin is lower."""
+        """Take the examples whose margin is lower; a network that answers NaN is broken."""
+        margins = _lowest_if_nan(margins)
         better = margins < self.margin
         self.x[better], self.margin[better] = x.detach()[better], margins[better]
 
@@ -37,5 +38,9 @@ def strongest(predictor: Predict, runs: Sequence[Tensor], labels: Tensor) -> Ten
     if len(runs) == 1:
         return runs[0]
     with torch.no_grad():
-        margins = torch.stack([margin(predictor(x), labels) for x in runs])
+        margins = torch.stack([_lowest_if_nan(margin(predictor(x), labels)) for x in runs])
     return torch.stack(list(runs))[margins.argmin(0), torch.arange(len(labels), device=margins.device)]
+
+
+def _lowest_if_nan(margins: Tensor) -> Tensor:
+    return torch.where(margins.isnan(), -torch.inf, margins)

@@ -55,10 +55,11 @@ def escalate(
     batch: int = 250,
     stage: Stage | None = None,
 ) -> list[Rung]:
-    """Run attack(draws) for each rung, until one is no stronger than the one before by more than chance.
+    """Run attack(draws) for each rung, until one leaves as many images right as the one before, or more.
 
-    A rung falls if the 95 % interval of the paired difference lies below zero. The last rung that was run is part of
-    the answer: it shows the plateau.
+    A fall within the interval of the paired difference goes on, too: few images would hide that more draws help, and
+    an attacker with too few makes a defense look better. The last rung that was run is part of the answer: it shows
+    the plateau.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def escalate(
         survives = verdict.survives(name)
         change = difference(rungs[-1].survives, survives) if rungs else None
         rungs.append(Rung(draws, survives, change, perf_counter() - began))
-        if change is not None and change.high >= 0:
+        if change is not None and change.mean >= 0:
             break
     return rungs
 

@@ -28,12 +28,17 @@ def dlr(logits: Tensor, labels: Tensor) -> Tensor:
     Scaling the logits does not change it: a saturated softmax hides nothing.
     """
     if logits.shape[1] < 3:
-        raise ArgumentError(f"the DLR loss of {logits.shape[1]} classes: expected at least 3; use loss='ce'")
+        raise ArgumentError(f"the DLR loss of {logits.shape[1]} classes: expected at least 3; use loss='margin'")
     top = logits.topk(3, dim=1).values
     return -margin(logits, labels) / (top[:, 0] - top[:, 2] + 1e-12)
 
 
-LOSSES: dict[str, Loss] = {"ce": cross_entropy, "dlr": dlr}
+def loss_of_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return max_{i != y} z_i - z_y, (T,): Carlini and Wagner 2017, of any number of classes."""
+    return -margin(logits, labels)
+
+
+LOSSES: dict[str, Loss] = {"ce": cross_entropy, "dlr": dlr, "margin": loss_of_margin}
 
 
 def ascend(predictor: Predict, x: Tensor, labels: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:

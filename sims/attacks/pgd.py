@@ -1,11 +1,12 @@
 """Projected gradient descent through a noisy network, averaged over its own draws (EOT)."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from localnoise.errors import choose
+from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks.keep import Best, strongest
 from localnoise.sims.attacks.losses import ascend, cross_entropy
 from localnoise.sims.attacks.protocol import (
@@ -59,6 +60,8 @@ class PGD:
     def __post_init__(self) -> None:
         check_options(self, "steps", "draws", "restarts")
         choose("keep", self.keep, ("last", "best"))
+        if self.step is not None and not 0 <= self.step < math.inf:
+            raise ArgumentError(f"step={self.step!r}: expected a finite number >= 0, or None for eps / 4")
 
     def __call__(
         self,

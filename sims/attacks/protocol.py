@@ -89,6 +89,27 @@ def anywhere(images: Tensor, eps: float, bounds: Bounds, generator: torch.Genera
     return torch.clamp(images + shift * eps, *ball(images, eps, bounds))
 
 
+def check_deployed(**predictors: Predict) -> None:
+    """Raise an ArgumentError if a network is in training mode: its dropout, its noise are not the deployed ones."""
+    for name, predictor in predictors.items():
+        if getattr(predictor, "training", False):
+            raise ArgumentError(f"{name} is in training mode: expected the deployed network; call {name}.eval() first")
+
+
+def check_examples(name: str, found: Tensor, images: Tensor, eps: float, bounds: Bounds) -> None:
+    """Raise an ArgumentError unless an attack kept to the form, the ball and the bounds, up to rounding."""
+    if found.shape != images.shape:
+        raise ArgumentError(f"{name} gave examples of shape {tuple(found.shape)}: expected {tuple(images.shape)}")
+    low, high = ball(images, eps, bounds)
+    slack = 1e-6 * (1 + images.abs())
+    if not ((found >= low - slack) & (found <= high + slack)).all():
+        most = (found - images).abs().max().item()
+        raise ArgumentError(
+            f"{name} left its ball or the bounds: it moved a value by {most:g}, expected at most eps={eps:g}, within "
+            f"bounds={bounds}"
+        )
+
+
 @contextmanager
 def drawing(predictor: Predict, draws: int | None) -> Iterator[None]:
     """Let a `localnoise.nn.Predictor` average over `draws` draws; None, or a predictor without draws: as it is."""
@@ -104,15 +125,18 @@ def drawing(predictor: Predict, draws: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def noise_off(predictor: Predict) -> Iterator[None]:
-    """Let a `localnoise.nn.Predictor` run without its noise: an ablation."""
+def noise_off(predictor: Predict) -> Iterator[bool]:
+    """Let a `localnoise.nn.Predictor` run without its noise, an ablation; yields whether it does.
+
+    Noise that has no switch, such as that of spikes, stays on.
+    """
     layer: Any = getattr(predictor, "noise", None)
-    if layer is None:
-        yield
+    if not hasattr(layer, "when"):
+        yield not getattr(layer, "active", False)
         return
     before, layer.when = layer.when, "never"
     try:
-        yield
+        yield True
     finally:
         layer.when = before
 
@@ -128,6 +152,16 @@ def reseed(predictor: Predict, seed: int) -> None:
     layer = getattr(predictor, "noise", None)
     if layer is not None:
         layer.reseed(seed)
+
+
+def fixed(predictor: Predict, seed: int) -> Predict:
+    """Return the predictor with its randomness fixed: the same draws in every call."""
+
+    def answer(x: Tensor) -> Tensor:
+        reseed(predictor, seed)
+        return predictor(x)
+
+    return answer
 
 
 def batches(images: Tensor, labels: Tensor, batch: int, draws: int | None = 1) -> Iterator[tuple[Tensor, Tensor]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from localnoise.errors import ArgumentError
 from localnoise.sims.attacks.losses import margin
 from localnoise.sims.attacks.protocol import (
     Bounds,
@@ -54,6 +55,8 @@ class Square:
 
     def __post_init__(self) -> None:
         check_options(self, "queries", *(() if self.draws is None else ("draws",)))
+        if not 0 < self.share <= 1:
+            raise ArgumentError(f"share={self.share!r}: expected a share of the image in (0, 1]")
 
     def __call__(
         self,

@@ -8,12 +8,22 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Attack, Bounds, Predict, batches, check_inputs, reseed, stream
+from localnoise.sims.attacks.protocol import (
+    Attack,
+    Bounds,
+    Predict,
+    batches,
+    check_deployed,
+    check_examples,
+    check_inputs,
+    reseed,
+    stream,
+)
 from localnoise.sims.experiments.stage import Stage, ticker
 from localnoise.validate import as_count
 
 NOT_RUN = -1
-REVISION = 2  # of how a verdict is reached; 1, until version 0.3: the votes that chose an example judged it, too
+REVISION = 2  # of how a verdict is reached; 1: the votes that chose an example judged it, too
 
 
 def asked(
@@ -29,7 +39,7 @@ def asked(
     with torch.no_grad():
         for _ in range(votes):
             parts = [
-                (logits.argmax(1) != y, margin(logits, y))
+                ((logits.argmax(1) != y) | logits.isnan().any(1), margin(logits, y))  # NaN is no right answer
                 for x, y in batches(images, labels, batch, getattr(predictor, "draws", 1))
                 for logits in (predictor(x),)
             ]
@@ -168,6 +178,7 @@ class WorstCase:
         Each attack starts from a seed of its own, made of `seed` and its name: an attack's result on a set of images
         depends on no other attack but through the cascade.
         """
+        check_deployed(predictor=predictor)
         check_inputs(images, labels, max(attack.eps for attack in self.attacks.values()), bounds)
         clean, lowest = asked(predictor, images, labels, votes=self.votes, seed=seed, batch=batch)
         examples, most, worst = images.clone(), clean.clone(), torch.zeros_like(clean)
@@ -182,6 +193,7 @@ class WorstCase:
             tick = None if stage is None else ticker(stage, name, len(rows))
             reseed(predictor, own)
             tried = attack(predictor, images[rows], labels[rows], bounds=bounds, seed=own, batch=batch, tick=tick)
+            check_examples(name, tried, images[rows], attack.eps, bounds)
             count, margins = asked(predictor, tried, labels[rows], votes=self.votes, seed=own, batch=batch)
             wrong[name][rows] = count
             worse = (count > most[rows]) | ((count == most[rows]) & (margins < lowest[rows]))

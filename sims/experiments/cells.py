@@ -44,7 +44,7 @@ class Cell:
         """Everything that the cell's result depends on, as plain values: its key in the records."""
         revision = ARMS[self.arm].revision
         said = {**plain(self), **plain(settings), **({"revision": revision} if revision > 1 else {})}
-        judged = any(threat.name == WORST for threat in self.threats)  # which the records of version 0.3 do not say
+        judged = any(threat.name == WORST for threat in self.threats)  # which earlier records do not say
         return said | ({"verdict": REVISION} if judged else {})
 
     def provenance(self) -> dict[str, Any]:

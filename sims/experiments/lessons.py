@@ -14,15 +14,17 @@ from localnoise.sims.experiments.workbench import Workbench
 def lesson(cell: Cell, bench: Workbench, epochs: int, tick: training.Tick) -> Lesson:
     """Lesson of a cell. With several sources each image meets one of them an epoch, all alike often."""
     images, labels = bench.train
-    kept: dict[str, Tensor] = {}  # attacks on the undefended network: a new one would be nearly the same, and is dear
+    kept: dict[
+        tuple[str, float, int | None], Tensor
+    ] = {}  # attacks on the undefended network: a new one would be nearly the same, and is dear
 
     def modified(draw: int) -> Tensor:
         turn = torch.from_numpy(np.random.default_rng((cell.seed, draw)).integers(len(cell.sources), size=len(images)))
         out = images.clone()
         for index, source in enumerate(cell.sources):
-            fresh = kept[source.name] if source.name in kept else bench.altered(source, draw)
+            fresh = kept[source.moved] if source.moved in kept else bench.altered(source, draw)
             if len(fresh) < len(images):
-                kept[source.name] = fresh
+                kept[source.moved] = fresh
             rows = turn[: len(fresh)] == index
             out[: len(fresh)][rows] = fresh[rows]
         return out

@@ -2,7 +2,7 @@
 
 import difflib
 
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, short
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.modifications import MODIFICATIONS
@@ -24,8 +24,8 @@ def as_name(argument: str, value: str, *others: str) -> str:
     near = [f"art-{value}"] if value in PAPER_ATTACKS else difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ArgumentError(
-        f"{argument}={value!r}: expected {', '.join([*others, ''])}a modification such as rotate (`localnoise data` "
-        f"shows them), or an attack: {', '.join(ATTACKS)}{hint}"
+        f"{argument}={short(repr(value))}: expected {', '.join([*others, ''])}a modification such as rotate "
+        f"(`localnoise data` shows them), or an attack: {', '.join(ATTACKS)}{hint}"
     )
 
 

@@ -89,7 +89,7 @@ def _attempt(
     with manager, one_thread_each():
         messages, stop = manager.Queue(), manager.Event()
         with ProcessPoolExecutor(jobs, context, prepare, (messages, stop, *given)) as pool:
-            running: dict[Future[None], Task] = {pool.submit(*task): task for task in tasks}
+            running: dict[Future[None], Task] = {pool.submit(work, what): (work, what) for work, what in tasks}
             try:
                 while running or asked:
                     if asked:
@@ -98,8 +98,8 @@ def _attempt(
                     drain(messages, hear)
                     for future in sorted(finished, key=list(running).index):
                         future.result()
-                        for task in then(running.pop(future)):
-                            running[pool.submit(*task)] = task
+                        for work, what in then(running.pop(future)):
+                            running[pool.submit(work, what)] = (work, what)
             except BaseException as error:
                 with suppress(OSError, EOFError):  # the manager may be what is lost
                     stop.set()  # workers look at it a hundred times a step; what they had not begun is dropped

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from localnoise.errors import FileFormatError
 from localnoise.files import write_bytes
 from localnoise.sims import displacements, modifications, networks
 from localnoise.sims.attacks import ATTACKS, PGD
@@ -19,6 +21,26 @@ from localnoise.sims.experiments import training
 from localnoise.sims.experiments.source import DRIFT, Source
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
+
+
+def weights_in(path: Path) -> list[Tensor]:
+    """Return the weights of a network that was kept, front first.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged: Torch itself reads a changed byte without a word.
+    """
+    try:
+        with ZipFile(path) as archive:
+            wrong = archive.testzip()
+        if wrong is not None:
+            raise ValueError(f"checksum of {wrong}")
+        kept = torch.load(path, weights_only=True)
+        return [*kept["front"].values(), *kept["back"].values()]
+    except Exception as error:  # whatever a damaged archive makes Python and Torch say
+        line = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise FileFormatError(f"{path}: damaged ({line}); remove it, and the network is trained again") from error
 
 
 @dataclass
@@ -82,8 +104,7 @@ class Workbench:
         """The trained network, in evaluation mode, its front frozen."""
         self.train_base()
         network = self._fresh()
-        kept = torch.load(self.base_path, weights_only=True)
-        network.load([*kept["front"].values(), *kept["back"].values()])
+        network.load(weights_in(self.base_path))
         network.front.requires_grad_(False).eval()
         network.back.requires_grad_(False).eval()
         return network

@@ -45,7 +45,7 @@ class Outcome:
     def bias(self) -> float | None:
         """By how much, at most, the accuracy is too high for the choice of each image's worst example; None: unknown.
 
-        The mean over seeds; the records of version 0.3, whose verdicts are too low instead, do not say.
+        The mean over seeds; records of revision 1, whose verdicts are too low instead, do not say.
         """
         found = [values["adaptive.bias"] for values in self.extra.values() if "adaptive.bias" in values]
         return float(np.mean(found)) if found else None

@@ -80,10 +80,12 @@ def drawn(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         write_figure(figure, path)
 
 
-def legend(figure: Figure, title: str | None = None, where: str = "outside right center") -> Any:
+def legend(figure: Figure, title: str | None = None) -> Any:
     """Draw a legend beside the data, of what the first axes name; None where they name nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    return figure.legend(handles, labels, loc=where, frameon=False, title=title) if handles else None
+    if not handles:
+        return None
+    return figure.legend(handles, labels, loc="outside right center", frameon=False, title=title)
 
 
 def accuracies(summary: Summary, path: Path, title: str) -> None:

@@ -43,7 +43,7 @@ def _worst_case(options: dict[str, Any], verdict: int) -> str:
     judged = (
         f"an image's worst example is chosen by {options['votes']} votes and judged by a fresh one"
         if verdict > 1
-        else f"judged by the {options['votes']} votes on each example (version 0.3 and before), which is too low where "
+        else f"judged by the {options['votes']} votes on each example (revision 1), which is too low where "
         "noise alone changes votes"
     )
     return f"worst case, image by image, over {attacks}; {judged}"

@@ -116,6 +116,7 @@ class RecordFile:
                 _write(file, record)
             for config, results, seconds in fresh:
                 _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
+            file.attrs["count"] = len(file)  # so that a reader knows of one whose name is lost
             if self.damaged:
                 write_bytes(self.path.with_name(self.path.name + ".damaged"), before)
         self.damaged, self._written = [], self._stamp()

@@ -26,7 +26,7 @@ def importance(study: Study, trials: Sequence[Trial]) -> dict[str, dict[str, flo
     complete = [trial for trial in trials if trial.state(study) == "complete"]
     known = {name: part.distribution for name, part in study.space.items()}
     params = [trial.parameters for trial in complete]
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for goal in study.goals:
         sign = 1 if BEST[goal] == "low" else -1
         values = [sign * trial.values()[goal] for trial in complete if goal in MEASURED]

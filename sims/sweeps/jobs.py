@@ -1,7 +1,6 @@
 """What a worker does: train a seed's network, or run one cell of a trial. Values come back, never an exception."""
 
 import atexit
-import os
 import sys
 import traceback
 from collections import OrderedDict
@@ -188,7 +187,7 @@ def _use(threads: int) -> None:
 
     _warn_plainly()
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, int(os.environ.get("NUMBA_NUM_THREADS", os.cpu_count() or 1))))
+    numba.set_num_threads(min(threads, int(vars(numba.config)["NUMBA_NUM_THREADS"])))
 
 
 def _forget_peak() -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.errors import ArgumentError, FileFormatError, short
 from localnoise.files import write_bytes
 from localnoise.records import Record
 from localnoise.sims.reports.locks import locked
@@ -62,8 +62,8 @@ class Kept:
         for name in Study.model_fields:
             if name != "trials" and getattr(before, name) != getattr(study, name):
                 raise ArgumentError(
-                    f"{self.path} holds a study whose {name} differs ({getattr(before, name)!r} there, "
-                    f"{getattr(study, name)!r} here): expected the same; name another file with --out"
+                    f"{self.path} holds a study whose {name} differs ({short(repr(getattr(before, name)))} there, "
+                    f"{short(repr(getattr(study, name)))} here): expected the same; name another file with --out"
                 )
         for record in self.file:
             self.by_key[key(record.config)] = record
@@ -95,7 +95,7 @@ def study_in(path: Path) -> tuple[Study, str]:
         No such file, or no sweep's.
     """
     first = _first(path)
-    if first is None or first.config.get("kind") != "study":
+    if first is None or first.config.get("kind") != "study" or "text" not in first.results:
         raise FileFormatError(f"{path}: no record of a sweep; expected a file that localnoise sweep wrote")
     return parse_study(str(first.results["text"]), str(path))
 

@@ -15,12 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from localnoise.errors import ArgumentError
 from localnoise.files import write_bytes
-from localnoise.sims.sweeps.space import Parameters, combinations, suggest
+from localnoise.sims.sweeps.space import FINITE, Parameters, combinations, suggest
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import BEST, Trial, beats, name_of, values_of
 
 _PATIENCE = 20  # suggestions in a row that were tried before: then one that was not is looked for
-_FINITE = 100_000  # combinations among which it is
 _DIRECTIONS = {"high": "maximize", "low": "minimize"}
 
 
@@ -118,7 +117,7 @@ class Search:
         """Queue a combination that was not tried, in a shuffled order; False where there is none, or no end of them."""
         if self._untried is None:
             finite = all(part.discrete is not None for part in self.study.space.values())
-            every = list(islice(combinations(self.study.space), _FINITE)) if finite else []
+            every = list(islice(combinations(self.study.space), FINITE)) if finite else []
             random.Random(self.study.seed).shuffle(every)  # a grid that is cut short is a random sample of it
             self._untried = every
         while self._untried:

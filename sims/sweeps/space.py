@@ -1,7 +1,7 @@
 """The space of a study: what each hyperparameter may be, when it is asked for, and every combination."""
 
 from collections.abc import Iterator
-from math import prod
+from math import inf
 from typing import Annotated, Any, Literal, Self
 
 from optuna import create_study
@@ -10,10 +10,12 @@ from optuna.samplers import RandomSampler
 from optuna.trial import BaseTrial
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_FAR, _MOST = 1e15, 1_000_000  # bounds of a range; its values by steps
 Value = bool | int | float | str
 Parameters = dict[str, Any]
 GRID = ("rule", "rate", "order", "parents", "far", "radius", "signal", "signal_radius", "scope", "trace",
         "weight_bits", "word_bits")  # fmt: skip
+FINITE = 100_000  # values of a range, and combinations of a space, that are listed; more are taken for endless
 NAMES = (*GRID, "source", "layer")
 
 
@@ -59,24 +61,35 @@ class Part(BaseModel):
                 raise ValueError(f"low={self.low} is above high={self.high}")
             if self.log and (self.low <= 0 or self.step is not None):
                 raise ValueError("log needs low > 0 and no step")
+            if not max(abs(self.low), abs(self.high), self.step or 0) < _FAR:
+                raise ValueError(f"low, high and step: expected numbers below {_FAR:g}")
+            if self.step is not None and (self.high - self.low) / self.step > _MOST:
+                raise ValueError(f"step={self.step}: expected at most {_MOST:,} values from low to high")
         return self
 
     @property
-    def discrete(self) -> list[Value] | None:
-        """All values; None of a continuous range."""
+    def count(self) -> float:
+        """How many values there are; infinitely many of a continuous range."""
         if self.values is not None:
-            return self.values
+            return len(self.values)
         assert self.low is not None
         assert self.high is not None
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        step = self.step if self.step is not None else 1 if whole and not self.log else None
-        if step is None:
-            return list(range(int(self.low), int(self.high) + 1)) if whole else None
-        return [self.low + i * step for i in range(int((self.high - self.low) / step + 1e-9) + 1)]
+        step = self.step if self.step is not None else 1 if whole else None
+        return inf if step is None else int((self.high - self.low) / step + 1e-9) + 1
+
+    @property
+    def discrete(self) -> list[Value] | None:
+        """All values; None of a continuous range, and of one that has more than `FINITE` values."""
+        if self.values is not None or self.count > FINITE:
+            return self.values
+        assert self.low is not None
+        step = 1 if self.step is None else self.step
+        return [self.low + i * step for i in range(int(self.count))]
 
     @property
     def ends(self) -> list[Value]:
-        """All values, or the bounds of a continuous range: what is tried when a study is checked."""
+        """All values, or the bounds of a range without end: what is tried when a study is checked."""
         found = self.discrete
         return [self.low, self.high] if found is None else found  # type: ignore[list-item]
 
@@ -115,7 +128,7 @@ def suggest(space: dict[str, Part], trial: BaseTrial) -> Parameters:
 
 
 def combinations(space: dict[str, Part]) -> Iterator[Parameters]:
-    """Every combination of values, of continuous ranges the bounds."""
+    """Every combination of values, of ranges without end the bounds."""
 
     def extend(names: list[str], parameters: Parameters) -> Iterator[Parameters]:
         if not names:
@@ -126,8 +139,3 @@ def combinations(space: dict[str, Part]) -> Iterator[Parameters]:
             yield from extend(names[1:], parameters if value is None else parameters | {names[0]: value})
 
     yield from extend(list(space), {})
-
-
-def size(space: dict[str, Part]) -> float:
-    """An upper bound of the number of combinations."""
-    return float(prod(len(part.ends) for part in space.values()))

@@ -1,5 +1,6 @@
 """Every mistake meets one sentence: the argument, its value, what was expected, and where there is one, the fix."""
 
+import re
 import warnings
 
 import numpy as np
@@ -72,6 +73,7 @@ CONFIGURATIONS = {
     "negative radius": ("radius=-1: expected a whole number >= 1, or None", {"radius": -1}),
     "half a radius": ("radius=0.5: expected a whole number >= 1, or None", {"radius": 0.5}),
     "half a hub": ("far=0.5: expected a whole number >= 0", {"far": 0.5}),
+    "more hubs than there are": ("far=99: expected at most 25, the hubs around a unit", {"far": 99, "parents": 100}),
     "hubs alone": ("far=4: expected fewer than parents=4, of which it is a part", {"far": 4}),
     "hubs of no parents": ("far=1: expected fewer than parents=None", {"far": 1, "order": "raster"}),
     "negative signal radius": ("signal_radius=-1: expected a whole number >= 0", {"signal_radius": -1}),
@@ -170,6 +172,7 @@ OUT = {
     ),
     "another dtype": ("out is float64", lambda: np.empty((5, CHANNELS, *SHAPE))),
     "not in one piece": ("contiguous", lambda: np.empty((5, CHANNELS, *SHAPE, 2), "f")[..., 0]),
+    "masked": ("out has 1 masked values", lambda: masked(np.empty((5, CHANNELS, *SHAPE), "f"))),
     "read only": ("writeable", lambda: np.broadcast_to(np.float32(0), (5, CHANNELS, *SHAPE))),
 }
 
@@ -357,11 +360,22 @@ def test_an_array_that_could_be_masked_and_is_not_is_an_array():
 
 # Drawing
 
+
+def loud(grid, gain):
+    grid[0, 1].gain = gain
+
+
 DRAWING = {
     "a negative seed": ("seed=-1: expected a whole number >= 0", lambda g: g.sample(1, seed=-1)),
     "a large seed": (r"seed=18446744073709551616: expected less than 2\*\*64", lambda g: g.sample(1, seed=2**64)),
     "half a seed": ("seed=0.5: expected a whole number", lambda g: g.sample(1, seed=0.5)),
     "no seed": ("seed=None: expected a whole number", lambda g: g.perturb(h, seed=None)),
+    "a huge trace": (r"trace=1e\+300: a unit's gain would leave the range of float32", lambda g: g.normalise(1e300)),
+    "a huge local trace": (r"trace=1e\+300: .* range of float32", lambda g: g.normalise(1e300, "local")),
+    "a vanishing trace": ("trace=4.9.*e-324: .* range of float32", lambda g: g.normalise(5e-324)),
+    "a vanishing local trace": ("trace=4.9.*e-324: .* range of float32", lambda g: g.normalise(5e-324, "local")),
+    "a huge gain": (r"gain=1e\+300: expected a number > 0 within the range of float32", lambda g: loud(g, 1e300)),
+    "a vanishing gain": ("gain=5e-324: expected a number > 0 within the range", lambda g: loud(g, 5e-324)),
     "a generator": ("seed=Generator.*: expected a whole number", lambda g: g.sample(1, seed=np.random.default_rng())),
     "a negative count": ("count=-1: expected a whole number >= 0", lambda g: g.sample(-1)),
     "a count as text": ("count='3': expected a whole number", lambda g: g.sample("3")),
@@ -411,6 +425,36 @@ def test_a_covariance_that_would_not_fit_states_the_memory():
     refuses("covariance.. would take", lambda: small.covariance(max_bytes=24 * 16 - 1), TooLargeError)
     assert small.covariance(max_bytes=24 * 16).shape == (4, 4)
     assert issubclass(TooLargeError, MemoryError)
+
+
+@pytest.mark.parametrize("noise", [plain, lambda: ln.central.full(d), lambda: ln.Bank([plain()])])
+@pytest.mark.parametrize("count", [10**12, 2**63])
+def test_draws_that_no_memory_holds(noise, count):
+    refuses(f"count={count} would take .* GiB", lambda: noise().sample(count), TooLargeError)
+
+
+def test_turns_that_no_memory_holds():
+    refuses("count=1000000000000 would take .* GiB", lambda: ln.Bank([plain()]).turns(10**12), TooLargeError)
+
+
+@pytest.mark.parametrize("trace", [1e300, 5e-324])
+@pytest.mark.parametrize("make", ["full", "diagonal", "identity", "affine"])
+def test_central_noise_out_of_the_range_of_float32(make, trace):
+    data = (d, h) if make == "affine" else (d,)
+    refuses(
+        rf"trace={re.escape(repr(trace))}: expected noise within the range of float32",
+        lambda: getattr(ln.central, make)(*data, trace=trace),
+    )
+
+
+def test_grids_that_no_memory_holds_are_refused_before_they_are_made():
+    for wiring in ({"shape": (10**9, 10**9)}, {"shape": (1000, 1000), "radius": 1000, "order": "raster"}):
+        refused = r"shape=\(.*\) would take .* GiB.*use fewer units"
+        refuses(refused, lambda wiring=wiring: ln.UnitGrid(**wiring), TooLargeError)
+    wide = ln.UnitGrid((1, 3000), order="raster", radius=3000)
+    assert wide.field.parents.shape == (3000, 2999)
+    line = np.zeros((8, 1, 1, 3000))
+    refuses("pairs of what units read together would take .*rule='lms'", lambda: wide.learn(line), TooLargeError)
 
 
 def test_a_dense_counterpart_that_would_not_fit():

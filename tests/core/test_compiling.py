@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import numpy as np
 import localnoise as ln
@@ -38,3 +40,12 @@ def test_nothing_is_said_where_nobody_reads(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, capture_output=True, check=True, env=environment, timeout=300)
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("threads", ["0", "-2"])
+def test_no_threads_are_as_many_as_there_are(threads: str) -> None:
+    code = "import localnoise as ln; print(ln.UnitGrid((3, 3)).sample(2).shape)"
+    environment = os.environ | {"NUMBA_NUM_THREADS": threads}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "(2, 1, 3, 3)\n"
+    assert f"NUMBA_NUM_THREADS='{threads}' is no number of threads: expected a whole number >= 1" in done.stderr

@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.errors import FileFormatError, LockedError
+from localnoise.errors import FileFormatError, LockedError, TooLargeError
 from localnoise.hardware import load_chip, quantise
 from localnoise.hardware.configuration import configure, read_hdf5, write_hdf5
 from localnoise.hardware.configuration.graph import read_nir, write_nir
@@ -107,13 +109,20 @@ def test_a_writer_that_died_is_named(tmp_path):
 # What is no file
 
 
-@pytest.mark.parametrize(("kind", "make"), [("a named pipe", os.mkfifo), ("a folder", os.mkdir)])
+@pytest.mark.parametrize(("kind", "make"), [("a FIFO", os.mkfifo), ("a folder", os.mkdir)])
 def test_what_is_no_file_is_refused_before_it_is_opened(written, tmp_path, kind, make):
     """Opening a pipe that nobody writes would wait for ever."""
     _, read = written
     make(tmp_path / "other.h5")
     with pytest.raises(FileFormatError, match=rf"other\.h5: no such file, but {kind}; expected"):
         read(tmp_path / "other.h5")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "long" * 2000])
+def test_names_that_no_file_has_are_refused(written, tmp_path, name):
+    with pytest.raises(FileFormatError, match=r"cannot be opened .*expected") as told:
+        written[1](tmp_path / name)
+    assert len(str(told.value)) <= 400
 
 
 def test_a_link_to_a_file_is_followed(tmp_path):
@@ -198,3 +207,78 @@ def test_a_file_of_others_permissions_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(h5py, "File", refuse)
     with pytest.raises(FileFormatError, match=r"grid\.h5: permission denied"):
         ln.load(path)
+
+
+# What is declared is not believed
+
+
+def peak_of(call):
+    tracemalloc.start()
+    try:
+        call()
+    finally:
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 2**24, "refused before the memory is taken"
+
+
+def test_a_small_file_of_a_large_grid_is_refused_unless_it_is_asked_for(tmp_path):
+    """Zeros are packed a thousandfold."""
+    path = ln.UnitGrid((1, 60_000), order="raster").save(tmp_path / "line.h5")
+    assert path.stat().st_size < 500_000
+
+    def load():
+        with pytest.raises(TooLargeError, match=r"line\.h5: its arrays would take .* GiB, up to .*raise max_bytes"):
+            ln.load(path, max_bytes=2**18)
+
+    peak_of(load)
+    assert ln.load(path, max_bytes=2**26).config.units == 60_000
+
+
+@pytest.mark.parametrize("edit", [{"parents": 10**6}, {"radius": 10**5, "parents": None, "order": "raster"}])
+def test_a_configuration_of_more_wires_than_the_file_has_is_refused(tmp_path, edit):
+    path = ln.UnitGrid((1, 20_000)).save(tmp_path / "line.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["config"] = np.bytes_(json.dumps(json.loads(file.attrs["config"]) | edit))
+
+    def load():
+        with pytest.raises(FileFormatError, match=r"its configuration is of a grid of .* MiB, its arrays take"):
+            ln.load(path)
+
+    peak_of(load)
+
+
+BOMBS = {
+    "numbers that were never written": {"shape": (2**29,), "chunks": (1024,)},
+    "one piece that unpacks to 2 GiB": {"shape": (10,), "chunks": (2**28,), "maxshape": (None,)},
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_record_that_asks_for_too_much_is_refused(tmp_path, bomb):
+    path = tmp_path / "record.h5"
+    write_records(path)
+    with h5py.File(path, "r+") as file:
+        file["000000"].create_dataset("extra", dtype="f8", compression="gzip", **BOMBS[bomb])
+    assert path.stat().st_size < 50_000
+    for read in (ln.read_records, lambda path: list(RecordFile(path))):
+
+        def refused(read=read):
+            with pytest.raises(TooLargeError, match=r"record\.h5: .* GiB, up to /000000/extra alone.*raise max_bytes"):
+                read(path)
+
+        peak_of(refused)
+
+
+def test_a_record_cut_short_is_filled_up_without_memory(tmp_path):
+    path = tmp_path / "record.h5"
+    write_records(path)
+    content = bytearray(path.read_bytes())
+    content[40:48] = (90 << 20).to_bytes(8, "little")  # as long as its first bytes may state
+    path.write_bytes(content)
+
+    def read():
+        with contextlib.suppress(FileFormatError):
+            ln.read_records(path)
+
+    peak_of(read)

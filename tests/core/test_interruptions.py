@@ -70,6 +70,7 @@ ACTIONS: dict[str, Callable[[ln.UnitGrid, Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::localnoise.errors.FewDisplacementsWarning")
 @pytest.mark.parametrize("signal", ["none", "local"])
 @pytest.mark.parametrize("name", ACTIONS)

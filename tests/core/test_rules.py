@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.errors import FewDisplacementsWarning
+from localnoise.errors import FewDisplacementsWarning, RidgeWarning
 
 RULES = ["moments", "lms", "sign-lms"]
 SHAPE, CHANNELS = (2, 3), 2
@@ -504,6 +504,49 @@ def test_held_out_norms_are_one_from_enough_displacements_on(count, norm):
     seen, held = ((rng.normal(size=(size, 72)) @ C.T).reshape(-1, 2, 6, 6) for size in (count, 2000))
     found = np.square(ln.UnitGrid((6, 6), 2).learn(seen).innovations(held)).mean()
     assert found > 50 if count == 10 else found == pytest.approx(norm, rel=0.06)
+
+
+# A ridge larger than the displacements
+
+
+def ridge_warnings(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    assert all(each.filename == __file__ for each in caught if issubclass(each.category, RidgeWarning))
+    return [str(each.message) for each in caught if issubclass(each.category, RidgeWarning)]
+
+
+SMALL = {
+    "moments": lambda d, **options: ln.UnitGrid(SHAPE, CHANNELS).learn(d, **options),
+    "lms": lambda d, **options: ln.UnitGrid(SHAPE, CHANNELS).learn(d, rule="lms", **options),
+    "sign-lms": lambda d, **options: ln.UnitGrid(SHAPE, CHANNELS).learn(d, rule="sign-lms", **options),
+    "full": ln.central.full,
+    "diagonal": ln.central.diagonal,
+    "mix": lambda d, **options: ln.central.mix(d, 0.5, 0.5, **options),
+    "affine": lambda d, **options: ln.central.affine(d, d + 1, **options),
+}
+
+
+@pytest.mark.parametrize("how", SMALL)
+def test_a_ridge_that_makes_the_noise_is_told(how):
+    """Displacements of 1e-3, whose mean square is 1e-6, would get noise of 1e-2: all of it the ridge's."""
+    d = np.random.default_rng(0).normal(size=(400, CHANNELS, *SHAPE))
+    d /= np.sqrt(np.square(d).mean())
+    (told,) = ridge_warnings(lambda: SMALL[how](1e-3 * d))
+    assert told.startswith("ridge=0.0001 is more than a tenth of the displacements' mean square, 1e-06")
+    assert "use ridge=1e-09, or" in told
+    assert ridge_warnings(lambda: SMALL[how](1e-3 * d, ridge=1e-9)) == []
+    assert ridge_warnings(lambda: SMALL[how](d)) == []
+    assert ridge_warnings(lambda: SMALL[how](0.05 * d)) == []
+    assert ridge_warnings(lambda: SMALL[how](0.02 * d)) != []
+
+
+def test_the_ridge_that_is_advised_lets_the_noise_be_the_displacements():
+    d = 1e-3 * np.random.default_rng(0).normal(size=(400, CHANNELS, *SHAPE))
+    loud, right = (ln.UnitGrid(SHAPE, CHANNELS).learn(d, ridge=ridge).variance().mean() for ridge in (1e-4, 1e-9))
+    assert loud > 50 * np.square(d).mean()
+    assert right == pytest.approx(np.square(d).mean(), rel=0.01)
 
 
 # Going on

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba, numpy as np
 import localnoise as ln
 from localnoise.hardware import Formats, quantise
+from localnoise.kernels import threads
 
 def fitted(rule, signal):
     rng = np.random.default_rng(0)
@@ -40,8 +41,11 @@ LARGE = ln.UnitGrid(shape=(128, 128), channels=4).sample(1)
 if __name__ == "__main__":
     own = everything()
     assert numba.threading_layer() == sys.argv[1], numba.threading_layer()
+    threads._alone = True  # compiled once here, not once in each child
+    assert everything() == own
+    threads._alone = False
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map_async(everything, range(2)).get(timeout=300) == [own] * 2
+        assert pool.map_async(everything, range(2)).get(timeout=600) == [own] * 2
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(everything, range(3))) == [own] * 3
     numba.set_num_threads(1)
@@ -63,6 +67,7 @@ def _loads(module: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("layer", layers())
 def test_forked_children_and_threads_draw_the_same_numbers(layer: str, tmp_path: Path) -> None:

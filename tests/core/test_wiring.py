@@ -158,3 +158,26 @@ def test_parameters_and_wire_count_the_links_that_exist(shape, signal):
 def test_wires_go_round_a_torus():
     line = ln.UnitGrid((1, 6), order="raster", boundary="periodic", radius=1)
     assert line.wire_length == 5 + 1  # five neighbours in the row, and one wire that closes the ring
+
+
+def looks(monkeypatch, width):
+    """How many units are looked up to find the parents of a line."""
+    from localnoise import orders
+
+    counted, shift = [], orders._shift
+
+    def count(*arguments):
+        counted.append(len(arguments[-1]))
+        return shift(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "_shift", count)
+        orders.parents(orders.multiscale(1, width), 1, width, count=4, radius=None, periodic=False)
+    return sum(counted)
+
+
+def test_a_line_is_wired_in_almost_linear_time(monkeypatch):
+    """O(N log N): four times as many units take six times the looks; at all offsets of a square, 16 times."""
+    few, many = looks(monkeypatch, 40_000), looks(monkeypatch, 160_000)
+    assert many < 8 * few
+    assert many < 100 * 160_000

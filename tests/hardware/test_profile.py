@@ -1,5 +1,6 @@
 """Chip profiles: every figure has its source, unknown stays unknown, and a broken file is named in one sentence."""
 
+import os
 import re
 
 import pytest
@@ -121,8 +122,23 @@ def test_a_broken_file_is_named_with_its_field_in_one_sentence(tmp_path, case):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileFormatError, match=r"nowhere\.toml: cannot be read"):
+    with pytest.raises(FileFormatError, match=r"nowhere\.toml: no such file"):
         load_profile(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 50_000, "a" + ".a" * 50_000 + " = 1", "x" * 2**21])
+def test_no_text_is_too_deep_or_too_long_for_a_sentence(tmp_path, text):
+    path = tmp_path / "p.toml"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match=r"^.*p\.toml: .*expected a chip profile") as caught:
+        load_profile(path)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_pipe_is_no_profile(tmp_path):
+    os.mkfifo(tmp_path / "p.toml")
+    with pytest.raises(FileFormatError, match="a named pipe; expected a chip profile"):
+        load_profile(tmp_path / "p.toml")
 
 
 @pytest.mark.parametrize(

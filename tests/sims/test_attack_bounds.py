@@ -104,7 +104,7 @@ def test_data_out_of_their_bounds_are_refused(name: str) -> None:
 def test_an_evaluation_of_data_without_bounds_holds() -> None:
     """All attacks and checks, on features: the widest eps is as wide as the data."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(30, 40), nn.Tanh(), nn.Linear(40, 4)).requires_grad_(False)
+    net = nn.Sequential(nn.Linear(30, 40), nn.Tanh(), nn.Linear(40, 4)).requires_grad_(False).eval()
     x = data("features") / 4
     labels = net(x).argmax(1)
     small = Adaptive(eps=EPS, steps=8, ladder=(1, 2), queries=60, tries=4, votes=1, checked=8)
@@ -132,7 +132,7 @@ def test_what_cannot_be_attacked_is_named(options: dict[str, Tensor], message: s
     attack = PGD(eps=EPS, steps=1)
     for call in (attack, WorstCase(attacks={"pgd": attack})):
         with pytest.raises(ArgumentError, match=message):
-            call(Shifted(features=30), given["images"], given["labels"], bounds=given["bounds"])  # type: ignore[operator]
+            call(Shifted(features=30).eval(), given["images"], given["labels"], bounds=given["bounds"])  # type: ignore[operator]
 
 
 def test_an_eps_wider_than_the_bounds_is_refused() -> None:

@@ -178,7 +178,11 @@ def test_bad_settings_are_named(images: Tensor) -> None:
         Square(queries=0)
     with pytest.raises(ArgumentError, match=r"tries=1\.5"):
         RandomNoise(tries=1.5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"step=-0\.1: expected a finite number >= 0"):
+        PGD(step=-0.1)  # it would descend
+    with pytest.raises(ArgumentError, match=r"share=0: expected a share of the image in \(0, 1\]"):
+        Square(share=0)
     with pytest.raises(ArgumentError, match=r"name='fgsm'.*did you mean 'fgm'"):
         PaperAttack(name="fgsm")
-    with pytest.raises(ArgumentError, match=r"2 classes.*loss='ce'"):
+    with pytest.raises(ArgumentError, match=r"2 classes.*loss='margin'"):
         APGD(loss="dlr", steps=1)(linear(classes=2), images, torch.zeros(12, dtype=torch.long), bounds=PIXELS)

@@ -10,7 +10,18 @@ from torch import Tensor, nn
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims.attacks import APGD, FGSM, PGD, Adaptive, RandomNoise, Verdict, WorstCase, checks, escalate
+from localnoise.sims.attacks import (
+    APGD,
+    FGSM,
+    PGD,
+    Adaptive,
+    RandomNoise,
+    Verdict,
+    WorstCase,
+    checks,
+    escalate,
+    gradients,
+)
 from localnoise.sims.attacks.ladder import Rung, plateau
 from localnoise.sims.attacks.paired import difference
 from localnoise.sims.attacks.verdict import asked
@@ -104,6 +115,8 @@ def test_each_check_can_fail() -> None:
             (good, bad),
             (bad, good),
         ),
+        (checks.more_steps_never_help, (good, good), (good, bad)),
+        (checks.fixed_noise_never_helps, (good, bad), (bad, good)),
         (lambda a, b: checks.falls_with_eps({0.2: b, 0.1: a}), (good, bad), (bad, good)),
         (lambda a, _: checks.unbounded_reaches_chance(a, 10), (bad, bad), (good, good)),
     ]
@@ -132,7 +145,7 @@ def test_an_honest_noisy_network_passes_every_check(defended: Predictor, trained
     net, images, labels = first(trained)
     report = ADAPTIVE(defended, images, labels, twin=net, bounds=PIXELS, seed=3)
     assert report.unreliable == ""
-    assert len(report.checks) == 7
+    assert len(report.checks) == 9
     values = report.evidence()
     verdict = report.verdict
     assert verdict.robust.shape == (60,)
@@ -172,7 +185,7 @@ def test_a_planted_broken_defence_is_flagged(
     planted: Callable[[], nn.Module], caught_by: str, trained: Trained
 ) -> None:
     net, images, labels = first(trained)
-    broken = nn.Sequential(planted(), net)
+    broken = nn.Sequential(planted(), net).eval()
     report = ADAPTIVE(broken, images, labels, twin=net, bounds=PIXELS, seed=3)
     failed = {check.name for check in report.checks if not check.passed}
     assert {caught_by, "black_box_never_beats_white_box"} <= failed
@@ -187,8 +200,143 @@ def test_saturated_activations_are_flagged(trained: Trained) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return net[4](torch.tanh(1e6 * nn.functional.linear(net[0](x).flatten(1), weights, net[2].bias)))
 
-    report = ADAPTIVE(Saturated(), images, labels, twin=net, bounds=PIXELS, seed=3)
+    report = ADAPTIVE(Saturated().eval(), images, labels, twin=net, bounds=PIXELS, seed=3)
     assert "gradient_exists" in report.unreliable
+
+
+def test_two_classes_and_a_predictor_without_noise_are_evaluated(images_of_two: Trained) -> None:
+    """The DLR loss needs three classes, and an identity has no noise to switch off: neither stops a long run."""
+    net, images, labels = images_of_two
+    plain = Predictor(nn.Identity(), nn.Identity(), net).eval()
+    small = Adaptive(eps=0.1, steps=4, ladder=(1, 2), queries=20, tries=2, votes=1, checked=20)
+    report = small(plain, images, labels, twin=net, bounds=PIXELS)
+    assert "apgd-margin" in report.verdict.wrong
+    assert report.ablation["noise_off.clean"] == report.verdict.right.double().mean().item()
+    assert "chance is 50.0%" in next(c.reason for c in report.checks if c.name == "unbounded_reaches_chance")
+
+    class Stubborn(nn.Module):
+        seed, active = 0, True
+
+        def reseed(self, seed: int) -> None:
+            torch.manual_seed(seed % 2**62)
+
+        def forward(self, h: Tensor) -> Tensor:
+            return h + 0.01 * torch.randn_like(h)
+
+    noisy = Predictor(nn.Identity(), Stubborn(), net, draws=2).eval()
+    assert small(noisy, images, labels, twin=net, bounds=PIXELS).ablation == {}
+
+
+@pytest.fixture
+def images_of_two(trained: Trained) -> Trained:
+    _, images, labels = trained
+    few = (labels < 2).nonzero()[:20, 0]
+    net = nn.Sequential(trained[0], Columns()).eval()
+    return net, images[few], labels[few]
+
+
+class Columns(nn.Module):
+    """The first two logits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :2]
+
+
+def test_a_network_in_training_mode_is_refused(defended: Predictor, trained: Trained) -> None:
+    net, images, labels = first(trained)
+    worst = WorstCase(attacks={"fgsm": FGSM(draws=1)}, votes=1)
+    with pytest.raises(ArgumentError, match=r"predictor is in training mode.*predictor\.eval\(\)"):
+        worst(defended.train(), images, labels, bounds=PIXELS)
+    defended.eval()
+    with pytest.raises(ArgumentError, match=r"twin is in training mode"):
+        ADAPTIVE(defended, images, labels, twin=nn.Sequential(net), bounds=PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (lambda x: x + 0.3 * (x < 0.5), r"mine left its ball or the bounds: it moved a value by 0\.3.*eps=0\.1"),
+        (lambda x: x - 0.05, r"mine left its ball or the bounds.*bounds=\(0\.0, 1\.0\)"),
+        (lambda x: x[:3], r"mine gave examples of shape \(3, 1, 28, 28\)"),
+        (lambda x: x * torch.nan, "mine left its ball"),
+    ],
+)
+def test_an_attack_that_leaves_its_ball_breaks_nothing(
+    found: Callable[[Tensor], Tensor], message: str, trained: Trained
+) -> None:
+    net, images, labels = first(trained)
+
+    class Mine:
+        eps = 0.1
+
+        def __call__(self, predictor: object, images: Tensor, labels: Tensor, **_: object) -> Tensor:
+            return found(images)
+
+    with pytest.raises(ArgumentError, match=message):
+        WorstCase(attacks={"mine": Mine()}, votes=1)(net, images, labels, bounds=PIXELS)
+
+
+def test_a_network_that_answers_nan_is_broken(trained: Trained) -> None:
+    """argmax of NaN alone is class 0: images of that class would count as right."""
+    net, images, labels = first(trained)
+
+    def fragile(x: Tensor) -> Tensor:
+        moved = (x - images[: len(x)]).abs().flatten(1).max(1).values > 0.05
+        return torch.where(moved[:, None], torch.nan, net(x))
+
+    zeros = labels == 0
+    right = (net(images).argmax(1) == labels) & zeros
+    assert right.any()
+    answers, _ = asked(lambda x: net(x) * torch.nan, images[zeros], labels[zeros], votes=1, seed=0)
+    assert answers.all()
+    attack = PGD(eps=0.1, steps=3, draws=1, keep="best", random_start=False)
+    found = attack(fragile, images, labels, bounds=PIXELS)
+    assert ((found - images).abs().flatten(1).max(1).values[right] > 0.05).all()
+
+
+def test_the_ladder_goes_on_while_fewer_images_are_right_be_it_by_chance(trained: Trained) -> None:
+    """Two images of 60 fewer lie within the interval; but an attacker with too few draws flatters the defense."""
+    net, images, labels = first(trained)
+
+    class Fells:
+        eps = 0.0
+
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def __call__(self, predictor: object, x: Tensor, y: Tensor, **_: object) -> Tensor:
+            return torch.cat([torch.zeros_like(x[: self.count]), x[self.count :]])
+
+    def sees(x: Tensor) -> Tensor:
+        black = x.flatten(1).max(1).values == 0
+        return torch.where(black[:, None], torch.eye(10)[9], net(x))
+
+    keep = (net(images).argmax(1) == labels) & (labels != 9)
+    images, labels = images[keep], labels[keep]
+
+    def rung(draws: int) -> Fells:
+        fells = Fells({1: 4, 5: 6, 20: 6, 100: 9}[draws])
+        fells.eps = 1.0  # type: ignore[misc]
+        return fells
+
+    rungs = escalate(rung, sees, images, labels, bounds=PIXELS, votes=1)
+    assert [one.draws for one in rungs] == [1, 5, 20]
+    assert rungs[1].change is not None
+    assert rungs[1].change.low < 0 < rungs[1].change.high
+    assert plateau(rungs) == 5
+
+
+def test_gradients_are_checked_in_parts_that_fit_into_memory(defended: Predictor, trained: Trained) -> None:
+    _, images, labels = first(trained)
+    sizes: list[int] = []
+    defended.back.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    known = {"draws": 200, "bounds": PIXELS, "eps": 0.1}
+    points = gradients.gradient_points_uphill(defended, images, labels, **known)  # type: ignore[arg-type]
+    exists = gradients.gradient_exists(defended, images, labels, 200)
+    assert max(sizes) <= 5_000
+    assert sum(sizes) == 4 * 200 * len(images)
+    assert points.passed
+    assert exists.passed
 
 
 def test_bad_settings_are_named(trained: Trained) -> None:

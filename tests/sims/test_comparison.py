@@ -180,7 +180,7 @@ def squeezed(text: str) -> str:
 
 
 def test_a_threat_s_name_means_one_thing_and_the_table_says_what_was_run() -> None:
-    """Until version 0.3 `pgd` was the worst case over all attacks in `compare`, and one attack elsewhere."""
+    """At first `pgd` was the worst case over all attacks in `compare`, and one attack elsewhere."""
 
     def judged(threat: str, **more: object) -> str:
         base = record("full", 0, [1, 0, 1, 1])
@@ -198,7 +198,7 @@ def test_a_threat_s_name_means_one_thing_and_the_table_says_what_was_run() -> No
     assert "apgd-ce@0.1: APGD with cross-entropy alone, 8 draws" in judged("apgd-ce")
     old = judged("adaptive", adaptive={"steps": 7, "ladder": [1, 5], "queries": 3, "tries": 2, "votes": 5})
     assert "adaptive@0.1: worst case, image by image, over APGD-CE, APGD-DLR and PGD (7 steps), FGSM, up to 5" in old
-    assert "judged by the 5 votes on each example (version 0.3 and before), which is too low" in old
+    assert "judged by the 5 votes on each example (revision 1), which is too low" in old
     new = judged("adaptive", verdict=2)
     assert "chosen by 15 votes and judged by a fresh one." in new
     assert "adaptive@0.1 is too high, for that choice, by at most .250 (full covariance, central)." in new
@@ -228,7 +228,7 @@ def test_a_protocol_refuses_the_attacks_of_another(protocol: str, threats: str, 
 
 
 def test_the_verdict_s_revision_is_in_the_key_of_what_it_judged() -> None:
-    """A record of version 0.3 does not stand for an evaluation of this one; all other records do."""
+    """A record of revision 1 does not stand for an evaluation of this one; all other records do."""
     settings = Settings(data="embedded", fingerprint="f")
     (one, other) = (matched([0], ["none"], [threat(name, 10, 5)])[-1].config(settings) for name in ("adaptive", "pgd"))
     assert one["verdict"] == 2

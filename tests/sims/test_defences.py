@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ from localnoise.sims.defences import (
 )
 from localnoise.sims.defences.lesson import noiseless, teach
 from localnoise.sims.defences.wca import objective
-from localnoise.sims.experiments import training
+from localnoise.sims.experiments import lessons, training
+from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.source import Source
 
 TRAIN, TEST = 1200, 200
 WEAK = PGD(eps=0.1, steps=2, step=0.07, draws=1)  # few steps: what is tested is the training, not the attack
@@ -180,6 +183,22 @@ def test_harmless_attack_leaves_plain_training(short):
 
 
 # Augmentation
+
+
+def test_two_strengths_of_one_attack_are_two_sources(lesson):
+    """Attacked images are kept from epoch to epoch: those of each strength, not the first ones under its name."""
+    images = lesson.images[:40]
+
+    def altered(source, draw):
+        return torch.full_like(images[:20], source.level)
+
+    network = SimpleNamespace(front=lesson.front, fresh_back=lesson.back)
+    bench = SimpleNamespace(train=(images, lesson.labels[:40]), network=network, altered=altered)
+    sources = tuple(Source.default("pgd", level) for level in (0.04, 0.1))
+    given = lessons.lesson(Cell(seed=0, sources=sources, arm="augmentation"), bench, 1, None)
+    for draw in (1, 2):
+        shown = given.modified(draw)[:20].flatten(1)[:, 0]
+        assert set(shown.tolist()) == {np.float32(0.04).item(), np.float32(0.1).item()}
 
 
 def test_modified_shows_a_new_draw_every_epoch_and_leaves_a_share_clean(short):

@@ -1,13 +1,11 @@
 """Killed processes of an experiment, and two writers of one record: nothing is lost, nothing is left undone."""
 
 import multiprocessing
-import os
-import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psutil
@@ -131,42 +129,40 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
     RecordFile(path).append({}, {}, 0.0)
 
 
-WORDS = ["compare", "--arms", "none,identity,raster-1", "--threats", "rotate,obstruction", "--jobs", "2"]
-
-
-def started(out: Path, log: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "localnoise.sims.cli", *WORDS, "--out", str(out)]
-    with log.open("w") as sink:
-        return subprocess.Popen(command, stdout=sink, stderr=sink, text=True, env=os.environ | {"COLUMNS": "200"})
+def keys(out: Path) -> list[str]:
+    return [key(record.config) for record in RecordFile(out / "record.h5")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "manager"])
-def test_compare_goes_on_when_a_process_of_its_own_is_killed(victim: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    running = started(tmp_path / "out", log)
-    patience = time.monotonic() + 300
-    while " of 10: " not in log.read_text():
-        assert running.poll() is None, log.read_text()
-        assert time.monotonic() < patience
-        time.sleep(0.05)
-    children = [p for p in psutil.Process(running.pid).children() if any("spawn_main" in part for part in p.cmdline())]
-    children.sort(key=psutil.Process.create_time)
-    os.kill(children[0 if victim == "manager" else -1].pid, signal.SIGKILL)
-    assert running.wait(600) == 0, log.read_text()
-    text = log.read_text()
-    assert "Traceback" not in text
-    assert "Aborted" not in text
-    assert "killed from outside" in text
-    assert re.search(r"10 of 10 cells run", text)
-    keys = [key(record.config) for record in RecordFile(tmp_path / "out" / "record.h5")]
-    assert len(keys) == len(set(keys)) == 10
+def test_compare_goes_on_when_a_process_of_its_own_is_killed(
+    victim: str, small_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        while not (tmp_path / "record.h5").exists():  # the first cell is recorded
+            time.sleep(0.02)
+        chosen = workers()[0 if victim == "manager" else -1]
+        killed.append(chosen.pid)
+        chosen.kill()
+
+    killer = Thread(target=kill)
+    killer.start()
+    tasked.compared(small_dir, tmp_path)
+    killer.join()
+    said = capfd.readouterr()
+    assert "killed from outside" in said.err
+    assert "10 of 10 cells run" in said.out
+    assert len(keys(tmp_path)) == len(set(keys(tmp_path))) == 10
+    assert workers() == []
 
 
 @pytest.mark.slow
-def test_two_comparisons_in_one_folder_keep_each_cell_once(tmp_path: Path) -> None:
-    both = [started(tmp_path / "out", tmp_path / f"log{index}") for index in range(2)]
-    for index, running in enumerate(both):
-        assert running.wait(900) == 0, (tmp_path / f"log{index}").read_text()
-    keys = [key(record.config) for record in RecordFile(tmp_path / "out" / "record.h5")]
-    assert len(keys) == len(set(keys)) == 10
+def test_two_comparisons_in_one_folder_keep_each_cell_once(small_dir: Path, tmp_path: Path) -> None:
+    command = [sys.executable, tasked.__file__, small_dir, tmp_path]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        told = process.communicate(timeout=900)[1]
+        assert process.returncode == 0, told
+    assert len(keys(tmp_path)) == len(set(keys(tmp_path))) == 10

@@ -1,12 +1,15 @@
 """Records: append-only, atomic, and refusing what is not theirs."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from localnoise.errors import FileFormatError, MixedRecordsError
+from localnoise.errors import FileFormatError, LockedError, MixedRecordsError
+from localnoise.records import checksum, plain_value, read_records
 from localnoise.sims.reports import records as module
 from localnoise.sims.reports.records import RecordFile, key
 
@@ -74,6 +77,64 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path) -> No
     assert (tmp_path / "r.h5.damaged").read_bytes() == before
 
 
+def test_a_record_whose_name_is_lost_is_named(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        del raw["000001"]
+    assert [record.config["seed"] for record in file] == [0, 2, 3]
+    assert file.damaged == ["000001"]
+
+
+def test_a_zeroed_block_is_an_error_or_leaves_records_out_and_takes_no_time(tmp_path: Path) -> None:
+    """HDF5 without checksums: where the list of names is gone, it is not read as a file of no records."""
+    file = filled(tmp_path / "r.h5", 4)
+    content, began, outcomes = file.path.read_bytes(), time.process_time(), set()
+    for offset in range(96, 4096, 64):
+        mutant = bytearray(content)
+        mutant[offset : offset + 128] = bytes(128)
+        file.path.write_bytes(mutant)
+        try:
+            found = [record.config["seed"] for record in file]
+            assert len(found) + len(file.damaged) == 4
+            outcomes.add(len(found))
+        except FileFormatError as error:
+            outcomes.add("its list of records cannot be read" in str(error))
+    assert {4, True} <= outcomes
+    assert time.process_time() - began < 20, "a hundred thousand look-ups took two seconds a mutant"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("config", "[1]"),
+        ("config", "1"),
+        ("config", "[" * 20_000),
+        ("config", 3.5),
+        ("provenance", "null"),
+        ("provenance", None),
+        ("seconds", "long"),
+        ("seconds", None),
+    ],
+)
+def test_a_record_of_another_form_is_left_out(tmp_path: Path, attribute: str, value: object) -> None:
+    file = filled(tmp_path / "r.h5", 2)
+    with h5py.File(file.path, "a") as raw:
+        attributes = raw["000000"].attrs
+        del attributes[attribute], attributes["checksum"]
+        if value is not None:
+            attributes[attribute] = np.bytes_(value) if isinstance(value, str) else value
+    assert [record.config["seed"] for record in file] == [1]
+    assert file.damaged == ["000000"]
+
+
+def test_a_record_of_unknown_code_is_not_mixed_with(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 1)
+    with h5py.File(file.path, "a") as raw:
+        raw["000000"].attrs["provenance"] = np.bytes_("{}")
+    with pytest.raises(MixedRecordsError, match="written by code unknown"):
+        file.refuse_to_mix("f" * 64)
+
+
 @pytest.mark.parametrize("kept", [0.9, 0.6])
 def test_a_file_cut_short_gives_what_is_left(tmp_path: Path, kept: float) -> None:
     file = filled(tmp_path / "r.h5", 6)
@@ -106,3 +167,91 @@ def test_a_key_holds_what_a_result_depends_on_alone() -> None:
     assert key(adaptive | {"adaptive": {"steps": 7}}) != key(adaptive)
     own = {"arm": "full", "attacked_test": 9}  # no threats: the sources themselves, as many images as the settings say
     assert key(own) != key(own | {"attacked_test": 8})
+
+
+def edited(path: Path, change: Callable[[h5py.Group], None]) -> RecordFile:
+    """A file of four records, the third of which was changed, with a checksum that fits."""
+    file = filled(path, 4)
+    with h5py.File(path, "a") as raw:
+        group = raw["000002"]
+        change(group)
+        config = group.attrs.get("config")
+        if isinstance(config, bytes):
+            results = {name: plain_value(group.attrs[name]) for name in group.attrs if name not in OWN}
+            results |= {name: group[name][()] for name in group if isinstance(group[name], h5py.Dataset)}
+            group.attrs["checksum"] = checksum(config.decode(), results)
+    return file
+
+
+OWN = ("config", "provenance", "seconds", "checksum")
+EDITS: dict[str, Callable[[h5py.Group], None]] = {
+    "a list as config": lambda group: group.attrs.modify("config", np.bytes_("[1, 2]")),
+    "a number as config": lambda group: group.attrs.modify("config", np.bytes_("7")),
+    "numbers as config": lambda group: group.attrs.create("config", [1, 2]),
+    "no config": lambda group: group.attrs.__delitem__("config"),
+    "deep JSON": lambda group: group.attrs.modify("config", np.bytes_("[" * 9000 + "]" * 9000)),
+    "a text as provenance": lambda group: group.attrs.modify("provenance", np.bytes_('"me"')),
+    "no provenance": lambda group: group.attrs.__delitem__("provenance"),
+    "seconds that are many": lambda group: group.attrs.create("seconds", [1.0, 2.0]),
+    "seconds that are a text": lambda group: group.attrs.create("seconds", np.bytes_("soon")),
+    "a group as a result": lambda group: group.create_group("inner"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_record_of_other_types_is_damaged_and_no_foreign_error(name: str, tmp_path: Path) -> None:
+    file = edited(tmp_path / "r.h5", EDITS[name])
+    assert [record.config["seed"] for record in file] == [0, 1, 3]
+    assert file.damaged == ["000002"]
+    assert len(read_records(file.path)) == 3
+    file.refuse_to_mix("f" * 64)
+    file.append({"seed": 9}, {"x": 1.0}, 0.1)
+    assert [record.config["seed"] for record in file] == [0, 1, 3, 9]
+
+
+def test_a_record_that_is_missing_among_others_is_told(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        del raw["000001"]
+    assert [record.config["seed"] for record in file] == [0, 2, 3]
+    assert file.damaged == ["000001"]
+
+
+def test_records_that_are_missing_at_the_end_are_told(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        del raw["000003"], raw["000002"]
+    assert [record.config["seed"] for record in file] == [0, 1]
+    assert file.damaged == ["000002", "000003"]
+    file.append({"seed": 9}, {"x": 1.0}, 0.1)
+    assert [record.config["seed"] for record in file] == [0, 1, 9]
+    assert file.damaged == []
+    with h5py.File(file.path, "a") as raw:
+        del raw.attrs["count"]  # as earlier versions wrote it
+    assert [record.config["seed"] for record in file] == [0, 1, 9]
+
+
+def test_a_file_whose_records_cannot_be_found_is_damaged_and_not_empty(tmp_path: Path) -> None:
+    file = filled(tmp_path / "r.h5", 4)
+    with h5py.File(file.path, "a") as raw:
+        for name in list(raw):
+            del raw[name]
+    for act in (lambda: list(file), lambda: read_records(file.path), lambda: file.append({}, {}, 0.0)):
+        with pytest.raises(FileFormatError, match=r"r\.h5: damaged, its list of records cannot be read"):
+            act()
+
+
+def test_no_byte_of_the_root_group_loses_records_without_a_word(tmp_path: Path) -> None:
+    """Where the list of records lies, each byte is turned in turn: read whole, told what is lost, or refused."""
+    file = filled(tmp_path / "r.h5", 3)
+    content = file.path.read_bytes()
+    place, silent = content.index(b"TREE"), []
+    for offset in (*range(place, place + 48), *range(40, 96)):
+        file.path.write_bytes(content[:offset] + bytes([content[offset] ^ 0xFF]) + content[offset + 1 :])
+        try:
+            found = [record.config["seed"] for record in file]
+        except (FileFormatError, LockedError):
+            continue
+        if found != [0, 1, 2] and not file.damaged:
+            silent.append(offset)
+    assert silent == []

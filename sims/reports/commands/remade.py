@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from localnoise.errors import ArgumentError, FileFormatError, choose
+from localnoise.errors import ArgumentError, FileFormatError, choose, listed
 from localnoise.files import write_text
 from localnoise.records import Record
 from localnoise.sims.reports.commands import REPORTS, Report
@@ -73,6 +73,6 @@ def _of_one_setting(records: list[Record], path: Path) -> None:
         values = {json.dumps(record.config.get(name)) for record in records}
         if len(values - {"null"}) > 1:
             raise ArgumentError(
-                f"{path} holds records of several settings ({name}: {', '.join(sorted(values))}): expected one; run "
+                f"{path} holds records of several settings ({name}: {listed(sorted(values))}): expected one; run "
                 f"the command again in its folder, which then says in {NAME} what belongs together"
             )

@@ -1,0 +1,40 @@
+"""What learning warns of: it goes on, but what it learned says less of the displacements than one would think."""
+
+import warnings
+from typing import Any
+
+from localnoise.errors import FewDisplacementsWarning, RidgeWarning
+
+_ENOUGH = 8  # displacements a regressor
+_SMALL = 0.1  # of the displacements' mean square
+
+
+def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
+    """Warn where a unit learned from fewer than 8 displacements a regressor; the field may be a chip's.
+
+    Least squares with p regressors on T samples fits their chance, too: a held-out norm of the whitened innovations is
+    about T^2 / (T - p)^2 where 1 is right, 1.3 at T = 8 p, and without bound as T falls to p.
+    """
+    m = field.channels
+    read = (field.parents >= 0).sum(axis=1) + (field.readers >= 0).sum(axis=1)
+    regressors = max(int(read.max()) * m + field.signal, m)
+    wanted = _ENOUGH * regressors
+    if seen < wanted:
+        warnings.warn(
+            f"d has {seen:,} displacements for up to {regressors:,} regressors a unit, so that weights fit chance: "
+            f"expected at least {wanted:,}, {_ENOUGH} a regressor; give {wanted - seen:,} more, or fewer parents",
+            FewDisplacementsWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def warn_of_ridge(power: float, ridge: float, *, stacklevel: int) -> None:
+    """Warn where the ridge is more than a tenth of the displacements' mean square: it is then noise of its own."""
+    if ridge > _SMALL * power:
+        smaller = f"ridge={1e-3 * power:.1g}, or " if power > 0 else ""
+        warnings.warn(
+            f"ridge={ridge:g} is more than a tenth of the displacements' mean square, {power:.2g}, and is added to the "
+            f"noise: expected a smaller one; use {smaller}displacements in other units",
+            RidgeWarning,
+            stacklevel=stacklevel,
+        )

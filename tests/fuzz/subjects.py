@@ -1,0 +1,335 @@
+"""The kinds of files that localnoise reads: a small valid one each, how it is read, and what it must then do."""
+
+import gzip
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import h5py
+import naive
+import naive_chip
+import numpy as np
+import torch
+from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_toml
+
+import localnoise as ln
+from localnoise.hardware import OnChip, load_chip, quantise
+from localnoise.hardware.chips.profile import load_profile
+from localnoise.hardware.configuration import configure, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.hardware.configuration.graph import read_nir, write_nir
+from localnoise.hardware.export import export, manifest
+from localnoise.hardware.export.artefact import WRITERS
+from localnoise.hardware.export.naming import as_identifier
+from localnoise.hardware.fitting.fit import fit
+from localnoise.sims.data import idx
+from localnoise.sims.experiments.workbench import weights_in
+from localnoise.sims.reports.commands.chip import Bits
+from localnoise.sims.reports.commands.remade import keep, remade
+from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.sweeps.space import combinations
+from localnoise.sims.sweeps.study import load_study, spelled
+from localnoise.soundness import ARRAYS
+
+ROOT = Path(ln.__file__).parents[1]
+
+
+@dataclass(kw_only=True)
+class Subject:
+    """A kind of file.
+
+    name : of the file; content : a valid one; beside : other files that it is read with
+    sealed : a changed byte must not change what is read
+    whole : the identity of the valid file, once it has been read
+    read : path -> value; identity : what counts of a value; check : that a value, differently edited, does what it says
+    """
+
+    name: str
+    content: bytes
+    mutators: tuple[Mutator, ...]
+    read: Callable[[Path], Any]
+    identity: Callable[[Any], Any]
+    check: Callable[[Any, Path], None]
+    beside: tuple[tuple[str, bytes], ...] = ()
+    sealed: bool = True
+    whole: Any = None
+
+
+def arrays_of(owner: dict[str, Any]) -> dict[str, Any]:
+    """Shape, type and checksum of every array."""
+    return {
+        name: (value.shape, str(value.dtype), hashlib.sha256(value.tobytes()).hexdigest())
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in owner.items()
+    }
+
+
+def of_grid(grid: ln.UnitGrid) -> Any:
+    rule = None if grid.rule is None else (grid.rule.name, vars(grid.rule))
+    return (
+        asdict(grid.config),
+        arrays_of({name: getattr(grid.field, name) for name in ARRAYS}),
+        rule,
+        arrays_of(grid.state or {}),
+    )
+
+
+def check_grid(grid: ln.UnitGrid, path: Path) -> None:
+    """It draws what a dense oracle says of its weights, goes on learning, and comes back from a file of its own."""
+    f, count, m = grid.field, 3, grid.config.channels
+    xi = naive.normals(7, range(count), grid.config.neurons)[0]  # unit-major
+    drawn = naive.unit_major(grid.sample(count, seed=7))
+    with np.errstate(all="ignore"):
+        dense = naive.Dense(f)
+        expected = dense.noise(xi)
+        whole = np.linalg.inv(np.eye(f.a.size) - np.abs(dense.B)) @ np.abs(dense.S)  # no sum cancels
+        bound = 10 * dense.gain * np.abs(whole).sum(1)
+    sound = np.isfinite(expected) & (bound < 1e30)
+    assert (np.abs(drawn - expected) <= 1e-4 * bound + 1e-6)[sound].all(), "draws differ from the dense oracle's"
+    assert (grid.sample(count, seed=7) == grid.sample(count, seed=7)).all() or not sound.all()
+    again = ln.load(grid.save(path.with_name("again.h5")))
+    assert of_grid(again) == of_grid(grid), "does not come back from a file"
+    if grid.rule is not None and grid.state is not None:
+        d = np.random.default_rng(0).normal(size=(20, m, *grid.config.shape))
+        grid.learn(d, d if f.signal else None, rule=grid.rule)
+
+
+def of_chip(chip: Any) -> Any:
+    return (
+        asdict(chip.config),
+        asdict(chip.formats),
+        arrays_of(chip.field.arrays),
+        chip.field.activation_scale,
+        (None if chip.rule is None else asdict(chip.rule)),
+        arrays_of(chip.state or {}),
+    )
+
+
+def check_chip(chip: Any, path: Path, seed: int = 3) -> None:
+    """It draws what Python's integers say of its weights, and goes on learning within its words."""
+    m, N = chip.config.channels, chip.config.units
+    limit = 2 ** (chip.formats.word_bits - 1)
+    h = None
+    if chip.field.signal:
+        most = 2 ** (chip.formats.activation_bits - 1) - 1
+        h = np.random.default_rng(1).integers(-most, most, (2, m, N))
+    drawn = chip.words(2, seed, 0, None if h is None else h.reshape(2, m, *chip.config.shape)).reshape(2, m, N)
+    assert (drawn == naive_chip.words(chip, 2, seed, h)).all(), "words differ from the oracle's"
+    assert np.abs(drawn.astype(np.int64)).max(initial=0) <= limit
+    assert np.isfinite(chip.sample(2, seed)).all()
+    if chip.rule is not None and chip.state is not None:
+        d = np.random.default_rng(0).normal(size=(5, m, *chip.config.shape))
+        chip.learn(d, d if chip.field.signal else None, **asdict(chip.rule))
+        assert np.abs(chip.words(2, seed).astype(np.int64)).max(initial=0) <= limit
+
+
+def of_configuration(found: Any) -> Any:
+    core = None if found.core is None else found.core.tolist()
+    return of_chip(found.chip), found.seed, found.target, core, json.dumps(found.limits)
+
+
+def check_configuration(found: Any, path: Path) -> None:
+    check_chip(found.chip, path, found.seed)
+    assert list(found), "no units"
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return ln.read_records(path)
+
+
+def of_rows(rows: list[dict[str, Any]]) -> Any:
+    """What the checksum covers: configuration and results."""
+    kept = [{k: v for k, v in row.items() if k != "seconds" and not k.startswith("provenance")} for row in rows]
+    return [{k: np.asarray(v).tolist() for k, v in row.items()} for row in kept]
+
+
+def check_rows(content: bytes) -> Callable[[Any, Path], None]:
+    """Every record is one that was written, or its checksum was taken out of the file or made anew."""
+
+    def check(rows: Any, path: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "r.h5").write_bytes(content)
+            written = of_rows(rows_of(Path(folder) / "r.h5"))
+        if all(row in written for row in of_rows(rows)):
+            return
+        with h5py.File(path, "r") as file:
+            assert any("checksum" not in group.attrs for group in file.values()), "a record changed without a word"
+
+    return check
+
+
+def check_manifest(said: Any, path: Path) -> None:
+    assert said["kind"] in WRITERS
+    as_identifier(said["name"], "C")
+    assert isinstance(said["seed"], int)
+    if said["learner"] is not None:
+        OnChip(**said["learner"])
+
+
+def check_study(found: Any, path: Path) -> None:
+    """Its first combinations are grids that draw."""
+    study, _ = found
+    for parameters in islice(combinations(study.space), 3):
+        study.sources_of(parameters)
+        wanted = spelled(parameters)
+        grid = ln.UnitGrid((4, 4), 2, **wanted._wiring)
+        assert np.isfinite(grid.sample(2)).all()
+
+
+def check_images(array: Any, path: Path) -> None:
+    """They are the bytes that the file ends with."""
+    content = path.read_bytes()
+    inner = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    assert array.tobytes() == inner[-array.size :]
+
+
+def check_profile(chip: Any) -> Callable[[Any, Path], None]:
+    def check(profile: Any, path: Path) -> None:
+        found = fit(chip, profile)
+        assert {row.limit for row in found.rows} >= set()
+        for figure in (profile.clock, profile.block, *profile.limits.values(), *profile.energy.values()):
+            assert figure.number is None or figure.number > 0
+
+    return check
+
+
+def written(name: str, write: Callable[[Path], Any]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / name)
+        return (Path(folder) / name).read_bytes()
+
+
+def subjects() -> dict[str, Subject]:
+    """Return all of them, by name, the same bytes each time. Takes seconds: grids are learned."""
+    with patch("localnoise.storage.datetime") as clock:
+        clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
+        return _subjects()
+
+
+def _subjects() -> dict[str, Subject]:
+    rng = np.random.default_rng(0)
+    h = np.tanh(rng.normal(size=(300, 2, 2, 3))).astype(np.float32)
+    d = rng.normal(size=h.shape).astype(np.float32) + h
+    shape: dict[str, Any] = {"shape": (2, 3), "channels": 2, "parents": 2}
+    grids = {
+        "moments": ln.UnitGrid(**shape).learn(d),
+        "lms": ln.UnitGrid(**shape, signal="local").learn(d, h, rule="lms"),
+        "sign-lms": ln.UnitGrid(**shape, order="raster", boundary="periodic", radius=1, dtype="float64").learn(
+            d, rule="sign-lms"
+        ),
+    }
+    chips = {"signal": quantise(grids["lms"], h=h, d=d), "learner": quantise(grids["moments"], d=d).learn(d[:50])}
+    small = configure(chips["learner"], seed=5, target="loihi1")
+    found: dict[str, Subject] = {}
+    for name, grid in grids.items():
+        content = written("g.h5", grid.save)
+        found[f"grid-{name}"] = Subject(
+            name="g.h5",
+            content=content,
+            mutators=(in_bytes, in_hdf5, in_hdf5),
+            read=ln.load,
+            identity=of_grid,
+            check=check_grid,
+        )
+    for name, chip in chips.items():
+        content = written("c.h5", chip.save)
+        found[f"chip-{name}"] = Subject(
+            name="c.h5",
+            content=content,
+            mutators=(in_bytes, in_hdf5, in_hdf5),
+            read=load_chip,
+            identity=of_chip,
+            check=check_chip,
+        )
+    configurations: dict[str, tuple[Any, Any, tuple[Mutator, ...]]] = {
+        "configuration.json": (write_json, read_json, (in_bytes, in_json, in_json)),
+        "configuration.h5": (write_hdf5, read_hdf5, (in_bytes, in_hdf5, in_hdf5)),
+        "graph.nir": (write_nir, read_nir, (in_bytes, in_hdf5)),
+    }
+    for name, (write, read, mutators) in configurations.items():
+        content = written(name, lambda path, write=write: write(small, path))
+        found[name] = Subject(
+            name=name,
+            content=content,
+            mutators=mutators,
+            read=read,
+            identity=of_configuration,
+            check=check_configuration,
+        )
+    with tempfile.TemporaryDirectory() as place:
+        folder = export(chips["learner"], Path(place) / "a", "c99", learner=OnChip())
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    found["manifest"] = Subject(
+        name="manifest.json", content=files.pop("manifest.json"), mutators=(in_bytes, in_json, in_json), sealed=False,
+        read=lambda path: manifest.read(path.parent), identity=lambda said: {**said, "provenance": None},
+        check=check_manifest,
+        beside=tuple(files.items()),
+    )  # fmt: skip
+
+    def records(path: Path) -> None:
+        file = RecordFile(path)
+        for seed in range(3):
+            config = {"seed": seed, "arm": "none", "threats": [], "sources": [{"name": "pgd"}]}
+            file.append(config, {"accuracy": seed / 7, "hits": np.arange(9) * seed, "error": "x"}, 0.5)
+
+    content = written("r.h5", records)
+    found["records"] = Subject(
+        name="r.h5",
+        content=content,
+        mutators=(in_bytes, in_hdf5, in_hdf5),
+        read=rows_of,
+        identity=of_rows,
+        check=check_rows(content),
+    )
+    with tempfile.TemporaryDirectory() as place:
+        config = {"seed": 0, "arm": "none", "threats": [], "sources": [{"name": "pgd"}]}
+        keep(Bits(arms=["none"], sources=["pgd@0.1"]), [config], Path(place))
+        report = (Path(place) / "experiment.json").read_bytes()
+    found["experiment.json"] = Subject(
+        name="experiment.json", content=report, mutators=(in_bytes, in_json), sealed=False,
+        beside=(("record.h5", content),),
+        read=lambda path: remade(path.with_name("record.h5"), "bits" if not path.exists() else ""),
+        identity=lambda made: made[0].model_dump(), check=lambda made, path: None,
+    )  # fmt: skip
+    study = (ROOT / "sims" / "sweeps" / "studies" / "quick.toml").read_bytes()
+    found["study"] = Subject(
+        name="s.toml", content=study, mutators=(in_toml,), sealed=False, read=lambda path: load_study(str(path)),
+        identity=lambda made: made[0].model_dump(), check=check_study,
+    )  # fmt: skip
+    for kind in ("ice40up5k", "loihi2"):
+        profile = (ROOT / "hardware" / "chips" / "profiles" / f"{kind}.toml").read_bytes()
+        found[f"profile-{kind}"] = Subject(
+            name="p.toml", content=profile, mutators=(in_toml,), sealed=False, read=load_profile, identity=asdict,
+            check=check_profile(chips["learner"]),
+        )  # fmt: skip
+    held = BytesIO()
+    weights = {
+        part: {"0.weight": torch.arange(40.0).reshape(8, 5), "0.bias": torch.ones(8)} for part in ("front", "back")
+    }
+    torch.save(weights, held)
+    found["network"] = Subject(
+        name="n.pt", content=held.getvalue(), mutators=(in_bytes,), read=weights_in,
+        identity=lambda kept: [(part.shape, part.numpy().tobytes()) for part in kept], check=lambda kept, path: None,
+    )  # fmt: skip
+    images, labels = rng.integers(0, 256, (4, 28, 28)).astype(np.uint8), rng.integers(0, 10, 40).astype(np.uint8)
+    for kind, array in (("images", images), ("labels", labels)):
+        packed = idx.encode(array)
+        how: dict[str, Any] = {
+            "read": lambda path, kind=kind: idx.read(path, kind),
+            "identity": lambda a: (a.shape, a.tobytes()),
+            "check": check_images,
+        }
+        found[f"idx-{kind}"] = Subject(name=f"{kind}.gz", content=packed, mutators=(in_gzip,), sealed=False, **how)
+        found[f"idx-{kind}-bytes"] = Subject(name=f"{kind}.gz", content=packed, mutators=(in_bytes,), **how)
+        found[f"idx-{kind}-plain"] = Subject(
+            name=kind, content=gzip.decompress(packed), mutators=(in_bytes,), sealed=False, **how
+        )
+    return found

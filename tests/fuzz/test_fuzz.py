@@ -1,0 +1,21 @@
+"""Every kind of file that localnoise reads, changed at random: equal, an error of its own in time, or sound.
+
+A fault prints the command that tries its mutant again.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from fuzz.driver import run, told
+
+SEED = int(os.environ.get("FUZZ_SEED", "0"))
+
+
+@pytest.mark.parametrize(("count", "workers"), [(300, 1), pytest.param(10_000, 2, marks=pytest.mark.slow)])
+def test_a_changed_file_is_read_as_it_was_or_refused_or_sound(tmp_path: Path, count: int, workers: int) -> None:
+    outcomes, faults = run(tmp_path, count, SEED, workers)
+    assert sum(outcomes.values()) == count
+    assert not faults, told(faults)
+    every = {name for name, _ in outcomes}
+    assert {name for name, outcome in outcomes if outcome.startswith("own error")} == every, "some are never refused"

@@ -111,8 +111,7 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
     summary = summarise(records.of(cell.config(settings) for cell in few))
     assert summary.sources == ["rotate", "brighten", "pgd"]
     entry = summary.entries["full", "rotate", "rotate"]
-    assert entry.retention is not None
-    assert entry.retention.mean in (1.0, pytest.approx(np.nan, nan_ok=True))
+    assert entry.retention is None or entry.retention.mean == 1.0  # None of so few images where nothing is gained
     assert ("augmentation", MIXED, "rotate") in summary.entries
     text = tables.markdown(summary, lambda found: found.accuracy)
     assert text.count("\n") == 1 + 5 + 1

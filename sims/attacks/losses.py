@@ -22,6 +22,11 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     return right - logits.scatter(1, labels[:, None], -torch.inf).max(1).values
 
 
+def answered(logits: Tensor, labels: Tensor) -> Tensor:
+    """Which predictions are right, (T,) bool. A network that answers NaN is wrong: argmax alone would say class 0."""
+    return (logits.argmax(1) == labels) & ~logits.isnan().any(1)
+
+
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:
     """Difference of logits ratio, -(z_y - max_{i != y} z_i) / (z_(1) - z_(3)), (T,): Croce and Hein 2020, eq. 6.
 

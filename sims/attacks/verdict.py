@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.attacks.losses import margin
+from localnoise.sims.attacks.losses import answered, margin
 from localnoise.sims.attacks.protocol import (
     Attack,
     Bounds,
@@ -39,7 +39,7 @@ def asked(
     with torch.no_grad():
         for _ in range(votes):
             parts = [
-                ((logits.argmax(1) != y) | logits.isnan().any(1), margin(logits, y))  # NaN is no right answer
+                (~answered(logits, y), margin(logits, y))
                 for x, y in batches(images, labels, batch, getattr(predictor, "draws", 1))
                 for logits in (predictor(x),)
             ]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.nn import NoiseLayer, Predictor
+from localnoise.sims.attacks.losses import answered
 from localnoise.sims.networks import Network
 
 Tick = Callable[[int], None]
@@ -96,7 +97,7 @@ def correct_from(predictor: Predictor, h: Tensor, labels: Tensor, batch: int = 5
     """As `accuracy_per_image`, from activations."""
     predictor.noise.reseed(predictor.noise.seed + 1)
     with torch.no_grad():
-        return torch.cat([(predictor.decide(x).argmax(1) == y).byte() for x, y in _pairs(h, labels, batch)])
+        return torch.cat([answered(predictor.decide(x), y).byte() for x, y in _pairs(h, labels, batch)])
 
 
 def _pairs(x: Tensor, y: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from localnoise import UnitGrid
 from localnoise.nn import Predictor
+from localnoise.sims.attacks.losses import answered
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.experiments import training
 from localnoise.sims.experiments.source import Source
@@ -50,7 +51,7 @@ class Defence:
             told = self._told(label)
             counts = torch.from_numpy(layer.counts(h.numpy(), 1, self.seed + 1, told)[:, 0]).float()
             with torch.no_grad():
-                hit = (predictor.back(self.table.values(counts)).argmax(1) == labels).byte()
+                hit = answered(predictor.back(self.table.values(counts)), labels).byte()
             values |= {f"accuracy.{label}": float(hit.double().mean()), f"correct.{label}": hit.numpy()}
             for draws, prefix in ((1, "table"), (10, "table10")):
                 many = Predictor(front, predictor.noise, predictor.back, draws).eval()

@@ -9,7 +9,7 @@ from torch import nn
 
 from localnoise import UnitGrid, central
 from localnoise.errors import ArgumentError
-from localnoise.nn import NoiseLayer
+from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims import data
 from localnoise.sims.attacks import PGD
 from localnoise.sims.experiments import training
@@ -155,3 +155,15 @@ def test_weights_of_another_network_are_refused() -> None:
         build("v2").load(build("v3").weights())
     with pytest.raises(ArgumentError, match=r"weights: 12 tensors that do not fit 'v1'"):
         build("v1").load(build("v2").weights())
+
+
+def test_a_network_that_answers_nan_is_right_about_nothing() -> None:
+    """The first class is what argmax makes of NaN: its images once counted as right."""
+
+    class Broken(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(x), 10), torch.nan)
+
+    predictor = Predictor(nn.Identity(), NoiseLayer(UnitGrid(shape=(2, 2)), when="never"), Broken())
+    images, labels = torch.zeros(6, 1, 2, 2), torch.arange(6) % 2
+    assert not training.accuracy_per_image(predictor, images, labels).any()

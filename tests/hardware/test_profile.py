@@ -137,7 +137,7 @@ def test_no_text_is_too_deep_or_too_long_for_a_sentence(tmp_path, text):
 
 def test_a_pipe_is_no_profile(tmp_path):
     os.mkfifo(tmp_path / "p.toml")
-    with pytest.raises(FileFormatError, match="a named pipe; expected a chip profile"):
+    with pytest.raises(FileFormatError, match="a FIFO; expected a chip profile"):
         load_profile(tmp_path / "p.toml")
 
 

@@ -21,7 +21,7 @@ from localnoise.hardware import load_chip, quantise
 from localnoise.hardware.export import manifest
 
 pytestmark = pytest.mark.slow
-KILLS = 8  # of each command
+KILLS = 5  # of each command
 CALLS = """
 import sys
 from pathlib import Path

@@ -86,9 +86,9 @@ class ChipGrid:
         going_on = self.rule == chosen and self.state is not None
         state = {k: copy(v) for k, v in self.state.items()} if going_on and self.state else start(f, formats, chosen)
         observe(f, formats, chosen, state, to_words(d3, f.scale, formats.word_bits), activation)
-        self.field, self.rule, self.state = settle(f, formats, chosen, state), chosen, state
-        for cached in ("realised", "_integers"):
-            self.__dict__.pop(cached, None)
+        learned = {"field": settle(f, formats, chosen, state), "rule": chosen, "state": state}
+        kept = {name: value for name, value in vars(self).items() if name not in ("realised", "_integers")}
+        self.__dict__ = kept | learned  # one step of the interpreter: what is derived from the old field goes with it
         if not going_on:
             warn_of_few(f, state["seen"], stacklevel=3)
         return self

@@ -1,18 +1,16 @@
 """Learning, normalising and assigning change a grid at once: who stops them, or reads meanwhile, has old or new."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupting import Interruption
 
 import localnoise as ln
 
 SHAPE, CHANNELS = (2, 3), 2
 d, h = np.random.default_rng(0).normal(size=(2, 60, CHANNELS, *SHAPE)).cumsum(axis=4).astype(np.float32)
-HOME = str(Path(ln.__file__).parent)
 
 
 def grid(signal="local"):
@@ -24,35 +22,6 @@ def content(grid):
     state = sorted((name, np.asarray(value).tobytes()) for name, value in (grid.state or {}).items())
     arrays = [getattr(grid.field, name).tobytes() for name in ("a", "G", "B", "S", "gain")]
     return arrays, state, repr(grid.rule)
-
-
-class Interruption:
-    """KeyboardInterrupt where the n-th line that our Python has not run before is about to run."""
-
-    def __init__(self, line):
-        self.line, self.places = line, set()
-
-    @property
-    def seen(self):
-        return len(self.places)
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def trace(self, frame, event, _):
-        if not frame.f_code.co_filename.startswith(HOME) or "/kernels/" in frame.f_code.co_filename:
-            return None
-        place = frame.f_code.co_filename, frame.f_lineno
-        if event == "line" and place not in self.places:
-            self.places.add(place)
-            if self.seen == self.line:
-                raise KeyboardInterrupt
-        return self.trace
 
 
 def assigned(grid):

@@ -1,10 +1,13 @@
 """Learning in integers: the kernel does what Python's integers do, from local activity alone, and learns the field."""
 
+from copy import deepcopy
+
 import naive_chip_learning as naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interrupting import Interruption
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
@@ -152,3 +155,31 @@ def test_weights_in_steps_larger_than_one_are_refused():
 def test_wrong_options_get_one_sentence(options, message):
     with pytest.raises(ArgumentError, match=message):
         OnChip(**options)
+
+
+def content(chip):
+    """All that a chip grid holds and draws, as one value."""
+    state = sorted((name, np.asarray(value).tobytes()) for name, value in (chip.state or {}).items())
+    arrays = {name: array.tobytes() for name, array in chip.field.arrays.items()}
+    return arrays, state, repr(chip.rule), chip.sample(4).tobytes(), chip.realised.field.B.tobytes()
+
+
+def test_an_interruption_at_every_line_leaves_the_old_chip_or_the_new():
+    d = smooth(60, 2, 3, 3)
+    base = untaught((3, 3), 2, d).learn(d)
+    chip = deepcopy(base)
+    old = content(chip)
+    with Interruption(0) as counted:
+        chip.learn(2 * d)
+    new = content(chip)
+    assert new != old
+    found = set()
+    for line in range(1, counted.seen + 1):
+        chip = deepcopy(base)
+        assert content(chip) == old  # also makes what is derived from the old field
+        with pytest.raises(KeyboardInterrupt), Interruption(line):
+            chip.learn(2 * d)
+        now = content(chip)
+        assert now in (old, new), line
+        found.add(now == old)
+    assert found == {True, False}

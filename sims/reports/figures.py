@@ -174,7 +174,7 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
                     told = [r for r in own if r.stated is not None]
                     means = [r.stated.mean for r in told if r.stated]
                     axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=colour)
-            axes.set(title=words(source.removeprefix("art-")), ylim=(0, 1))
+            axes.set(title=words(source), ylim=(0, 1))
         for axes in panels[len(sources) :]:
             axes.set_visible(False)
         figure.supxlabel("strength (eps of an attack; severity or scale of a modification)", fontsize=9)

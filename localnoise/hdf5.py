@@ -147,5 +147,31 @@ def refuse_foreign(source: Path, name: str, found: Any) -> None:
         )
 
 
+def refuse_strange(source: Path, file: Any, max_bytes: int) -> None:
+    """Look at all of a file before another package reads it whole: a tree of groups, its numbers in the file itself.
+
+    Raises
+    ------
+    FileFormatError
+        Something is a soft or external link, a group is linked to twice, or numbers lie in other files.
+    TooLargeError
+        All data sets together would take more than `max_bytes`.
+    """
+    budget, groups, seen = Budget(source, max_bytes), [""], set()
+    while groups:
+        above = groups.pop()
+        for part in file[above or "/"]:
+            name = f"{above}/{part}"
+            found = member(source, file[above or "/"], part)
+            if isinstance(found, h5py.Dataset):
+                budget.spend(found)
+            elif isinstance(found, h5py.Group):
+                place = h5py.h5o.get_info(found.id).addr
+                if place in seen:
+                    raise FileFormatError(f"{source}: group {name} lies in the file under two names; export it again")
+                seen.add(place)
+                groups.append(name)
+
+
 def _name(number: int | None) -> str:
     return errno.errorcode.get(number or 0, f"error {number}")

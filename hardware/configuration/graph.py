@@ -24,7 +24,7 @@ from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependenc
 from localnoise.files import write_bytes
 from localnoise.hardware.configuration.document import document, parse
 from localnoise.hardware.configuration.model import Configuration, Unit
-from localnoise.hdf5 import locks_named, refuse_irregular
+from localnoise.hdf5 import locks_named, reading, refuse_irregular, refuse_strange
 
 KEY = "localnoise"
 
@@ -65,19 +65,25 @@ def write_nir(configuration: Configuration, path: str | Path) -> Path:
     return write_bytes(path, held.getbuffer())
 
 
-def read_nir(path: str | Path) -> Configuration:
+def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
     """Read what `write_nir` wrote: the same chip grid, to the bit.
+
+    max_bytes : most that the graph's numbers may take.
 
     Raises
     ------
     FileFormatError
-        No such file, no graph, or a graph whose nodes are not those of its configuration: the first that differs.
+        No such file, no graph, links in it, or nodes that are not those of its configuration: the first that differs.
+    TooLargeError
+        Its numbers would take more than `max_bytes`.
     MissingDependencyError
         The package nir is missing.
     """
     source, nir = Path(path), _nir()
     refuse_irregular(source, "a graph that `localnoise export` wrote")
     try:
+        with reading(source, "a graph") as file:
+            refuse_strange(source, file, max_bytes)
         with locks_named(source):
             graph = nir.read(source)
         text = graph.metadata[KEY]

@@ -165,6 +165,7 @@ PLACES = {
     "chip": ["B", "order"],
     "configuration": ["units/B", "units"],
     "displacements": ["d"],
+    "graph": ["node/edges", "node/nodes"],
 }
 ELSEWHERE = {
     "external storage": external_storage,
@@ -181,7 +182,7 @@ ELSEWHERE = {
         for kind, places in PLACES.items()
         for place in places
         for how in ELSEWHERE
-        if place not in {"rule", "000000", "units"} or "link" in how
+        if place not in {"rule", "000000", "units", "node/nodes"} or "link" in how
     ],
 )
 def test_numbers_of_other_files_are_not_read(tmp_path, kind, place, how):
@@ -196,6 +197,23 @@ def test_numbers_of_other_files_are_not_read(tmp_path, kind, place, how):
     if kind != "displacements" or "link" not in how:  # there the name is simply not among the file's own
         assert "some.h5: " in str(told.value)
         assert "links are not followed" in str(told.value) or "lie in other files" in str(told.value)
+
+
+def test_a_group_that_holds_itself_is_refused(tmp_path):
+    """Who reads a graph whole would go round for ever."""
+    path = write_nir(configuration(), tmp_path / "graph.nir")
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/again"] = file["node"]
+    with pytest.raises(FileFormatError, match=r"group /node/nodes/again lies in the file under two names"):
+        read_nir(path)
+
+
+def test_a_graph_of_many_zeros_is_refused_before_they_take_memory(tmp_path):
+    path = write_nir(configuration(), tmp_path / "graph.nir")
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("node/zeros", (2**28,), "f8", compression="gzip", chunks=(2**20,))
+    with pytest.raises(TooLargeError, match=r"raise max_bytes"):
+        read_nir(path)
 
 
 def test_a_file_of_others_permissions_is_named(tmp_path, monkeypatch):

@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError
+from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError, short
 from localnoise.files import write_bytes
 from localnoise.hardware.configuration.document import document, parse
 from localnoise.hardware.configuration.model import Configuration, Unit
-from localnoise.hdf5 import locks_named, refuse_irregular
+from localnoise.hdf5 import check_tree, reading
 
 KEY = "localnoise"
+_MOST = 2**31  # bytes that the arrays of a graph may take
 
 
 def graph_of(configuration: Configuration) -> Any:
@@ -76,16 +77,18 @@ def read_nir(path: str | Path) -> Configuration:
         The package nir is missing.
     """
     source, nir = Path(path), _nir()
-    refuse_irregular(source, "a graph that `localnoise export` wrote")
     try:
-        with locks_named(source):
-            graph = nir.read(source)
+        with reading(source, "a graph that `localnoise export` wrote") as file:
+            check_tree(source, file, _MOST)
+        graph = nir.read(source)
         text = graph.metadata[KEY]
     except LocalnoiseError:
         raise
     except Exception as error:  # whatever a damaged file makes HDF5 or nir say
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{source}: no graph that `localnoise export` wrote ({line}); export again") from error
+        raise FileFormatError(
+            f"{source}: no graph that `localnoise export` wrote ({short(line, 150)}); export again"
+        ) from error
     found = parse(text, source)
     expected = graph_of(found)
     if set(graph.edges) != set(expected.edges) or graph.nodes.keys() != expected.nodes.keys():

@@ -139,38 +139,40 @@ def member(source: Path, group: Any, name: str) -> Any:
     return found
 
 
+def check_tree(source: Path, root: Any, most: int) -> None:
+    """Hold a file that another package is to read against what such a package expects: a tree that fits into memory.
+
+    Raises
+    ------
+    FileFormatError
+        A link leads elsewhere or back, or numbers lie in another file.
+    TooLargeError
+        Its data sets would take more than `most` bytes.
+    """
+    budget, waiting = Budget(source, most), [root]
+    seen = {h5py.h5o.get_info(root.id).addr}
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            found = member(source, group, name)
+            address = h5py.h5o.get_info(found.id).addr
+            if address in seen:
+                raise FileFormatError(
+                    f"{source}: {name} is linked twice, or holds itself: expected a tree; write it anew"
+                )
+            seen.add(address)
+            if isinstance(found, h5py.Dataset):
+                budget.spend(found)
+            else:
+                waiting.append(found)
+
+
 def refuse_foreign(source: Path, name: str, found: Any) -> None:
     """Raise a FileFormatError for a data set whose numbers lie in other files."""
     if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
         raise FileFormatError(
             f"{source}: the numbers of {name} lie in other files, which are not read; write them into this one"
         )
-
-
-def refuse_strange(source: Path, file: Any, max_bytes: int) -> None:
-    """Look at all of a file before another package reads it whole: a tree of groups, its numbers in the file itself.
-
-    Raises
-    ------
-    FileFormatError
-        Something is a soft or external link, a group is linked to twice, or numbers lie in other files.
-    TooLargeError
-        All data sets together would take more than `max_bytes`.
-    """
-    budget, groups, seen = Budget(source, max_bytes), [""], set()
-    while groups:
-        above = groups.pop()
-        for part in file[above or "/"]:
-            name = f"{above}/{part}"
-            found = member(source, file[above or "/"], part)
-            if isinstance(found, h5py.Dataset):
-                budget.spend(found)
-            elif isinstance(found, h5py.Group):
-                place = h5py.h5o.get_info(found.id).addr
-                if place in seen:
-                    raise FileFormatError(f"{source}: group {name} lies in the file under two names; export it again")
-                seen.add(place)
-                groups.append(name)
 
 
 def _name(number: int | None) -> str:

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError
+from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError, short
 from localnoise.files import write_bytes
 from localnoise.hardware.configuration.document import document, parse
 from localnoise.hardware.configuration.model import Configuration, Unit
-from localnoise.hdf5 import locks_named, reading, refuse_irregular, refuse_strange
+from localnoise.hdf5 import check_tree, reading
 
 KEY = "localnoise"
 
@@ -80,18 +80,18 @@ def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
         The package nir is missing.
     """
     source, nir = Path(path), _nir()
-    refuse_irregular(source, "a graph that `localnoise export` wrote")
     try:
-        with reading(source, "a graph") as file:
-            refuse_strange(source, file, max_bytes)
-        with locks_named(source):
-            graph = nir.read(source)
+        with reading(source, "a graph that `localnoise export` wrote") as file:
+            check_tree(source, file, max_bytes)
+        graph = nir.read(source)
         text = graph.metadata[KEY]
     except LocalnoiseError:
         raise
     except Exception as error:  # whatever a damaged file makes HDF5 or nir say
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{source}: no graph that `localnoise export` wrote ({line}); export again") from error
+        raise FileFormatError(
+            f"{source}: no graph that `localnoise export` wrote ({short(line, 150)}); export again"
+        ) from error
     found = parse(text, source)
     expected = graph_of(found)
     if set(graph.edges) != set(expected.edges) or graph.nodes.keys() != expected.nodes.keys():

@@ -146,9 +146,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def of_rows(rows: list[dict[str, Any]]) -> Any:
-    """What the checksum covers: configuration and results."""
+    """What the checksum covers: configuration and results, but for their shapes."""
     kept = [{k: v for k, v in row.items() if k != "seconds" and not k.startswith("provenance")} for row in rows]
-    return [{k: np.asarray(v).tolist() for k, v in row.items()} for row in kept]
+    return [{k: np.ravel(v).tolist() for k, v in row.items()} for row in kept]
 
 
 def check_rows(content: bytes) -> Callable[[Any, Path], None]:

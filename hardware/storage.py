@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.config import GridConfig
-from localnoise.errors import ArgumentError, FileFormatError, LockedError
+from localnoise.errors import ArgumentError, FileFormatError, LockedError, first_line, short
 from localnoise.files import hdf5
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
@@ -74,8 +74,9 @@ def load_chip(path: str | Path) -> ChipGrid:
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{source}: damaged or not HDF5 ({line}); restore it or quantise again") from error
+        raise FileFormatError(
+            f"{source}: damaged or not HDF5 ({first_line(error)}); restore it or quantise again"
+        ) from error
     return chip
 
 
@@ -123,7 +124,7 @@ def checked_chip(
     try:
         scale = whole(said)
         if scale is None:
-            raise ArgumentError(f"activation_scale={str(said)[:40]}: expected a whole number")
+            raise ArgumentError(f"activation_scale={short(said, 40)}: expected a whole number")
         return ChipGrid(config, formats, IntegerField(**arrays, activation_scale=scale))
     except ArgumentError as error:
         raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None

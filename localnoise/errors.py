@@ -98,6 +98,11 @@ def short(text: object, most: int = 100) -> str:
     >>> short("abcdefghij", most=9)
     'abc...hij'
     """
-    whole = str(text)
+    whole = " ".join(str(text).splitlines())
     keep = (most - 3) // 2
     return whole if len(whole) <= most else f"{whole[:keep]}...{whole[len(whole) - keep :]}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return what another package says of a damaged file, within a sentence of ours."""
+    return short((str(error).splitlines() or [type(error).__name__])[0], 150)

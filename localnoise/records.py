@@ -20,7 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import FileFormatError, LocalnoiseError, TooLargeError
+from localnoise.errors import FileFormatError, LocalnoiseError, TooLargeError, first_line
 from localnoise.hdf5 import Budget, locks_named, member, refuse_irregular
 
 FORMAT, SCHEMA = "localnoise.records", 1
@@ -199,5 +199,5 @@ def _filled_up(path: Path, copy: Path, error: OSError) -> Any:
         return h5py.File(copy, "r")
     except (OSError, struct.error) as wrong:
         raise FileFormatError(
-            f"{path}: damaged or not HDF5 ({error}); move it away to start a new record file"
+            f"{path}: damaged or not HDF5 ({first_line(error)}); move it away to start a new record file"
         ) from wrong

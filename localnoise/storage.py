@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from localnoise.config import GridConfig
-from localnoise.errors import ArgumentError, FileFormatError, LockedError, NotJsonError, TooLargeError
+from localnoise.errors import ArgumentError, FileFormatError, LockedError, NotJsonError, TooLargeError, first_line
 from localnoise.field import Field
 from localnoise.files import hdf5
 from localnoise.hdf5 import Budget, member, reading
@@ -98,7 +98,7 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES) -> "UnitGrid":
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         raise FileFormatError(
-            f"{source}: damaged or not HDF5 ({_first_line(error)}); restore it or learn it again"
+            f"{source}: damaged or not HDF5 ({first_line(error)}); restore it or learn it again"
         ) from error
 
 
@@ -212,7 +212,3 @@ def _read_rule(source: Path, group: Any, grid: "UnitGrid", budget: Budget) -> No
             state[key] = data[()]
             _refuse(source, not_finite(key, state[key]))
     grid.state, grid.learned = state, grid.field.wires
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError, short
+from localnoise.errors import FileFormatError, LocalnoiseError, MissingDependencyError, first_line
 from localnoise.files import write_bytes
 from localnoise.hardware.configuration.document import document, parse
 from localnoise.hardware.configuration.model import Configuration, Unit
@@ -88,9 +88,8 @@ def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
     except LocalnoiseError:
         raise
     except Exception as error:  # whatever a damaged file makes HDF5 or nir say
-        line = (str(error).splitlines() or [type(error).__name__])[0]
         raise FileFormatError(
-            f"{source}: no graph that `localnoise export` wrote ({short(line, 150)}); export again"
+            f"{source}: no graph that `localnoise export` wrote ({first_line(error)}); export again"
         ) from error
     found = parse(text, source)
     expected = graph_of(found)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, LockedError
+from localnoise.errors import FileFormatError, LockedError, first_line
 from localnoise.files import hdf5
 from localnoise.hardware.configuration.document import assemble, signed_head
 from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration
@@ -69,8 +69,7 @@ def read_hdf5(path: str | Path) -> Configuration:
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{source}: damaged or not HDF5 ({line}); export again") from error
+        raise FileFormatError(f"{source}: damaged or not HDF5 ({first_line(error)}); export again") from error
 
 
 def _read(source: Path, file: Any, version: int) -> Configuration:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from localnoise.errors import FileFormatError
+from localnoise.errors import FileFormatError, first_line
 from localnoise.files import write_bytes
 from localnoise.sims import displacements, modifications, networks
 from localnoise.sims.attacks import ATTACKS, PGD
@@ -39,8 +39,9 @@ def weights_in(path: Path) -> list[Tensor]:
         kept = torch.load(path, weights_only=True)
         return [*kept["front"].values(), *kept["back"].values()]
     except Exception as error:  # whatever a damaged archive makes Python and Torch say
-        line = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise FileFormatError(f"{path}: damaged ({line}); remove it, and the network is trained again") from error
+        raise FileFormatError(
+            f"{path}: damaged ({first_line(error)}); remove it, and the network is trained again"
+        ) from error
 
 
 @dataclass

@@ -199,8 +199,8 @@ def _try_all(study: Study, text: str, place: str) -> None:
             message = str(error)
             about = next((name for name in parameters if f"{name}=" in message or f"'{name}'" in message), "")
             raise ArgumentError(
-                f"{place}, line {line_of(text, ('space', about))}: the combination {short(said, 120)} cannot be: "
-                f"{short(message, 150)}; "
+                f"{place}, line {line_of(text, ('space', about))}: the combination {short(said, 80)} cannot be: "
+                f"{short(message, 120)}; "
                 "take a value out, or say `when` it is asked for"
             ) from None
 

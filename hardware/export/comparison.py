@@ -142,8 +142,9 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
     yield "innovation", ((chip.innovation_words(*part), host.innovation(*part)) for part in both)
     if said["learner"] is not None:
         taught = load_chip(folder / "chip.h5")
-        d, read = d[:_AT_ONCE], None if read is None else read[:_AT_ONCE]
-        yield "learn", (_learned(host, taught, OnChip(**said["learner"]), d, read) for _ in range(1))
+        # names of their own: the parts above run later, and must find all of d and read
+        some, seen = d[:_AT_ONCE], None if read is None else read[:_AT_ONCE]
+        yield "learn", (_learned(host, taught, OnChip(**said["learner"]), some, seen) for _ in range(1))
         again = None if read is None else read[:1]
         yield (
             "draw, learned",

@@ -45,6 +45,12 @@ def test_c_draws_what_the_emulator_draws(tmp_path, generator, rounding):
     assert min(compared[name] for name in some) >= 3000
 
 
+def test_beside_a_learner_every_function_is_compared_over_all_draws(tmp_path):
+    """More draws than are learned from: what is learned must not shorten what is compared."""
+    compared = equal(exported(tmp_path / "a", learner=OnChip(rule="lms"), shape=(2, 2), channels=1), words=1200)
+    assert min(compared[name] for name in ("draw", "mean", "innovation", "draw, learned")) >= 1200
+
+
 RULES = st.builds(
     OnChip,
     rule=st.sampled_from(["lms", "sign-lms"]),
@@ -63,6 +69,7 @@ def test_any_small_grid_learns_and_draws(tmp_path_factory, wiring, formats, seed
     checks, _ = verify(folder, 500, backends)
     assert all(check.mismatch == "" for check in checks), checks
     assert "learn" in {check.name for check in checks}
+    assert all(check.words >= 500 for check in checks if check.name not in {"learn", "draw, seeded"}), checks
 
 
 def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):

@@ -6,7 +6,7 @@ Signed and unsigned integers wrap alike with and without threads, so a parallel 
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from localnoise.kernels.cache import Sources
 from localnoise.kernels.flags import SOURCES, compiled
@@ -34,5 +34,4 @@ def inlined(function: F) -> F:
 def parallel_integer_kernel(function: F) -> F:
     """Compile a kernel whose `prange` loops run on all of Numba's threads. Called from Python alone."""
     threaded = compiled(function, _SOURCES, "-threaded", parallel=True, **_FLAGS)
-    made: Any = Threaded(threaded, compiled(function, _SOURCES, **_FLAGS))
-    return made  # type: ignore[no-any-return]
+    return cast(F, Threaded(threaded, compiled(function, _SOURCES, **_FLAGS)))

@@ -6,7 +6,7 @@ not depend on how the samples are split into tiles or threads.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -58,5 +58,4 @@ def emitted(function: Callable[..., Any]) -> Any:
 def parallel_kernel(function: F) -> F:
     """Compile a kernel whose `prange` loops run on all of Numba's threads. Called from Python alone."""
     threaded = compiled(function, SOURCES, "-threaded", parallel=True, **_FLAGS)
-    made: Any = Threaded(threaded, compiled(function, SOURCES, **_FLAGS))
-    return made  # type: ignore[no-any-return]
+    return cast(F, Threaded(threaded, compiled(function, SOURCES, **_FLAGS)))

@@ -67,7 +67,7 @@ def test_commands_end_by_a_dropped_signal_and_leave_no_output(
     monkeypatch.setattr(ln.UnitGrid, "sample", dropping)
     with pytest.raises(KeyboardInterrupt):
         sample.sample(tmp_path / "g.h5", tmp_path / "n.h5", count=50)
-    assert interrupting == [KeyboardInterrupt]
+    assert interrupting == []  # noted, and raised where nothing can drop it
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g.h5"]
 
 

@@ -1,4 +1,4 @@
-"""Commands that write are killed at random moments: what was there or what was to be is there, and nothing else after."""
+"""Commands that write are killed at random moments: what was there or was to be is there, and nothing else after."""
 
 import random
 import signal

@@ -205,10 +205,10 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
 def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_path, monkeypatch):
     own, kept = RecordFile.append, []
 
-    def interrupted(records, *record):
+    def interrupted(records, *record, **options):
         if kept:
             raise KeyboardInterrupt
-        own(records, *record)
+        own(records, *record, **options)
         kept.append(record)
 
     options = {"parts": "field", "seeds": "2", "jobs": "2", "target": "numpy", "data-dir": small}

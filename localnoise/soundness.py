@@ -78,6 +78,8 @@ def unsound(config: GridConfig, field: Field) -> str:
             return fault
     if (np.diagonal(field.S, axis1=1, axis2=2) <= 0).any() or (field.gain <= 0).any():
         return "S or gain is not positive, so the covariance would not be"
+    if np.triu(field.S, 1).any():
+        return "S is not lower triangular, and draws read no more than that of it"
     if field.signal != (config.signal == "local"):
         return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
     return wiring.unsound(field.order, field.parents, field.readers)

@@ -1,5 +1,9 @@
-"""Commands that write are killed at random moments: what was there or was to be is there, and nothing else after."""
+"""Commands that write are killed at random moments: what was there or was to be is there, and nothing else after.
 
+Interruptions (Ctrl-C) of `sample` as well, none of which may be lost.
+"""
+
+import os
 import random
 import signal
 import subprocess
@@ -13,10 +17,11 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.hardware import load_chip
+from localnoise.hardware import load_chip, quantise
+from localnoise.hardware.export import manifest
 
 pytestmark = pytest.mark.slow
-KILLS = 5  # of each command
+KILLS = 5  # of each command, of the slow fit two
 CALLS = """
 import sys
 from pathlib import Path
@@ -37,6 +42,12 @@ COMMANDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "learn": ("learn", 'command(Path("d.h5"), Path("out"))', lambda path: ln.load(path).field.B.tobytes()),
     "sample": ("sample", 'command(Path("g.h5"), Path("out"), count=40_000)', noise),
     "quantise": ("quantise", 'command(Path("g.h5"), Path("out"))', lambda path: load_chip(path).field.B.tobytes()),
+    "export": ("export", 'command(Path("c.h5"), Path("out"), force=True)', lambda path: manifest.read(path)["files"]),
+    "fit": (
+        "fit",
+        'command(Path("out"), "rotate", cache=Path("networks"), epochs=1, keep=Path("kept.h5"))',
+        lambda path: ln.load(path).field.B.tobytes(),
+    ),
 }
 
 
@@ -47,6 +58,7 @@ def place(tmp_path: Path) -> Path:
         file["d"] = d
     grid = ln.UnitGrid((9, 9), 4).learn(d)
     grid.save(tmp_path / "g.h5")
+    quantise(grid).save(tmp_path / "c.h5")
     return tmp_path
 
 
@@ -88,7 +100,7 @@ def test_a_kill_leaves_the_old_or_the_new(place: Path, command: str) -> None:
     read, whole = COMMANDS[command][2], seconds(command, place)
     expected, rng = read(place / "out"), random.Random(0)
     landed = 0
-    for _ in range(KILLS):
+    for _ in range(2 if command == "fit" else KILLS):
         process = begun(command, place)
         go(process)
         time.sleep(rng.uniform(0.3, 1.0) * whole)
@@ -101,3 +113,22 @@ def test_a_kill_leaves_the_old_or_the_new(place: Path, command: str) -> None:
     assert process.wait() == 0
     assert read(place / "out") == expected
     assert ours(place) == []
+
+
+def test_no_interruption_of_sample_is_lost(place: Path) -> None:
+    rng, whole = random.Random(1), seconds("sample", place)
+    expected, stopped = noise(place / "out"), 0
+    for _ in range(KILLS):
+        (place / "out").unlink(missing_ok=True)
+        process = begun("sample", place)
+        go(process)
+        time.sleep(rng.uniform(0.2, 0.8) * whole)
+        os.kill(process.pid, signal.SIGINT)
+        if process.wait() == 0:  # it was done before the signal
+            assert noise(place / "out") == expected
+        else:
+            assert process.returncode in (1, 130, -signal.SIGINT)
+            assert not (place / "out").exists()
+            stopped += 1
+        assert ours(place) == []
+    assert stopped, "every run ended before its interruption"

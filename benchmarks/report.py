@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from benchmarks.row import Result
-from localnoise.sims.reports.records import Record, RecordFile
+from localnoise.sims.results.records import Record, RecordFile
 
 PUBLISHED = Path(__file__).parent / "published" / "speed.h5"
 _SLACK = 1.2

@@ -8,15 +8,15 @@ from benchmarks import fields
 from benchmarks.row import Row
 from localnoise import central
 from localnoise.nn import NoiseLayer
-from localnoise.sims import networks
-from localnoise.sims.experiments import training
+from localnoise.sims import models
+from localnoise.sims.models import training
 
 _IMAGES = 6_400
 
 
 def rows() -> Iterator[Row]:
     """Rows of the table."""
-    network = networks.build("v2", "tanh", 2, seed=0)
+    network = models.build("v2", "tanh", 2, seed=0)
     generator = torch.Generator().manual_seed(0)
     h = 0.5 * torch.randn(_IMAGES, *network.layout, generator=generator)
     labels = torch.randint(0, 10, (_IMAGES,), generator=generator)

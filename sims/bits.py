@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
-from localnoise.sims.arms.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
-from localnoise.sims.experiments.budget import budget
+from localnoise.sims.defenses.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import own_threats
-from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds, words
+from localnoise.sims.experiments.design import own_threats
+from localnoise.sims.experiments.presets import budget
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
 from localnoise.sims.reports.heat import label
+from localnoise.sims.runtime.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds, words
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"

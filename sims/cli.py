@@ -14,26 +14,26 @@ from rich.text import Text
 
 from localnoise import __version__
 from localnoise.errors import LocalnoiseError
-from localnoise.sims.console import console, errors, show_warnings_plainly
-from localnoise.sims.experiments.stopping import Interrupting
+from localnoise.sims.runtime.console import console, errors, show_warnings_plainly
+from localnoise.sims.runtime.stopping import Interrupting
 
 # command: (module:function, help). A module is imported when its command is asked for: torch takes seconds, `--help`
 # should not.
 COMMANDS = {
     "demo": ("demo:demo", "Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores."),
-    "fit": ("fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
-    "learn": ("learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
-    "sample": ("sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
-    "quantise": ("quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
-    "chip": ("chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
-    "export": ("export:export", "Export a chip grid as C99, with what is needed to check it."),
-    "verify": ("verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
+    "fit": ("tools.fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
+    "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
+    "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
+    "quantise": ("tools.quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
+    "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
+    "export": ("tools.export:export", "Export a chip grid as C99, with what is needed to check it."),
+    "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
     "demo-chip": (
         "demochip:demo_chip",
         "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
     ),
-    "inspect": ("inspection:inspect", "Summarise a fitted grid in text and one figure."),
-    "data": ("showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
+    "inspect": ("tools.inspection:inspect", "Summarise a fitted grid in text and one figure."),
+    "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
     "compare": ("compare:compare", "Compare any arms against any threats, under the paper's protocol or a reviewer's."),
     "tradeoff": (
@@ -45,7 +45,7 @@ COMMANDS = {
     "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
     "sweep": ("sweep:sweep", "Search hyperparameters for several goals at once, on this machine or a Dask cluster."),
     "report": (
-        "report:report",
+        "tools.report:report",
         "Make tables, figures and pages again, from the records of an experiment or a sweep.",
     ),
     "spiking": (

@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.arms import ARMS
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
-from localnoise.sims.console import console
-from localnoise.sims.experiments.budget import budget
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.evaluation.names import WORST, name_and_level
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat, threat
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import matched, named, threat, trained_on
-from localnoise.sims.experiments.names import WORST
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.options import words
+from localnoise.sims.experiments.design import matched, trained_on
+from localnoise.sims.experiments.presets import budget
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
+from localnoise.sims.runtime.console import console
+from localnoise.sims.runtime.options import words
 
 PROTOCOLS = ("any", "paper", "adaptive")
 _AGAINST = "full"
@@ -105,7 +105,7 @@ def _label(source: Source) -> str:
 
 
 def _sources(text: str) -> tuple[Source, ...]:
-    return tuple(Source.default(*named(part)) for part in words(text))
+    return tuple(Source.default(*name_and_level(part)) for part in words(text))
 
 
 def _cells(sources: str, arms: list[str], threats: list[Threat], seeds: int) -> list[Cell]:

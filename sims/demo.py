@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.console import command, console
 from localnoise.sims.data import load
-from localnoise.sims.experiments.cells import crossed
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.cell import crossed
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports.commands import Retention
+from localnoise.sims.runtime.console import command, console
 
 ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it

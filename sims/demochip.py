@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from localnoise.sims.console import console
+from localnoise.sims.runtime.console import console
 
 _SOURCE = "rotate"
 

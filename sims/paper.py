@@ -6,16 +6,17 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
-from localnoise.sims.experiments.budget import Budget, budget
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.evaluation.names import variances_of
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import trained_on, variances_of
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.modifications import MODIFICATIONS
-from localnoise.sims.options import words
+from localnoise.sims.experiments.design import trained_on
+from localnoise.sims.experiments.presets import Budget, budget
+from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.commands import Paper
+from localnoise.sims.runtime.options import words
 
 SOURCES = (
     "art-autopgd",

@@ -8,13 +8,13 @@ import typer
 from localnoise.errors import choose
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.data import load
-from localnoise.sims.experiments.cells import crossed
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.cell import crossed
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.modifications import MODIFICATIONS
-from localnoise.sims.options import counted, words
+from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports.commands import Retention
+from localnoise.sims.runtime.options import counted, words
 from localnoise.validate import as_count
 
 ARMS = (

@@ -10,14 +10,16 @@ import typer
 from rich.progress import Progress, TaskID
 
 from localnoise.errors import MissingDependencyError, choose
-from localnoise.sims.console import console, errors, progress
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.conduct import publish
-from localnoise.sims.experiments.matched import named
 from localnoise.sims.experiments.rehearsal import attempt
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.options import DataDir, Epochs, Jobs, Mix, Seeds
-from localnoise.sims.reports.commands import Report, Spiking, remade
-from localnoise.sims.reports.records import Record, RecordFile, key
+from localnoise.sims.results import experiment
+from localnoise.sims.results.experiment import Report
+from localnoise.sims.results.records import Record, RecordFile, key
+from localnoise.sims.runtime.console import console, errors, progress
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Seeds
+from localnoise.sims.spiking.reported import Spiking
 from localnoise.validate import as_count, as_trace
 
 _SAID = ("part", "order", "signal", "causal", "variability")
@@ -65,7 +67,7 @@ def spiking(
 
     choose("target", target, TARGETS)
     chosen = [choose("part", part.strip(), PARTS) for part in (PARTS if parts == "all" else parts.split(","))]
-    learned = tuple(Source.default(*named(text)) for text in sources.split(","))
+    learned = tuple(Source.default(*name_and_level(text)) for text in sources.split(","))
     if trace is not None:
         learned = tuple(replace(source, trace=as_trace(trace)) for source in learned)
     plan = replace(PLANS[choose("budget", spend, PLANS)], target=target)
@@ -91,7 +93,7 @@ def spiking(
         for seed in range(count)
         if any(config["seed"] == seed and config["part"] in parts for config in todo)
     ]
-    remade.keep(report, configs, out)
+    experiment.keep(report, configs, out)
     with progress() as bars:
         run_shares(
             shares, as_count("jobs", jobs, 1), _hearing(bars, records, report, len(configs), len(configs) - len(todo))

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from localnoise.files import refuse_same
-from localnoise.sims.console import command, console, errors, show
-from localnoise.sims.options import DataDir, Mix
+from localnoise.sims.runtime.console import command, console, errors, show
+from localnoise.sims.runtime.options import DataDir, Mix
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.validate import as_count
 
@@ -43,7 +43,7 @@ def sweep(
     """
     import os
 
-    from localnoise.sims.experiments.stopping import asked_to_stop
+    from localnoise.sims.runtime.stopping import asked_to_stop
     from localnoise.sims.sweeps.cluster import connected
     from localnoise.sims.sweeps.display import Display, front_table
     from localnoise.sims.sweeps.keeping import Kept, alone

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.experiments.budget import budget
+from localnoise.sims.evaluation.names import name_and_level, variances_of
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import named, threat, trained_on, variances_of
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.options import words
+from localnoise.sims.experiments.design import trained_on
+from localnoise.sims.experiments.presets import budget
 from localnoise.sims.reports.commands import Tradeoff
+from localnoise.sims.runtime.options import words
 
 
 def tradeoff(
@@ -41,7 +43,7 @@ def tradeoff(
     """
     plan = budget(spend, seeds=seeds, epochs=epochs)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
-    learned = Source.default(*named(source))
+    learned = Source.default(*name_and_level(source))
     variances = variances_of(traces)
     names = words(arms)
     cells = [

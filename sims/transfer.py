@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.experiments.budget import budget
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import named, threat, trained_on
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.modifications import PAPER
-from localnoise.sims.options import words
+from localnoise.sims.experiments.design import trained_on
+from localnoise.sims.experiments.presets import budget
+from localnoise.sims.perturbations import PAPER
 from localnoise.sims.reports import heat
 from localnoise.sims.reports.commands import Transfer
+from localnoise.sims.runtime.options import words
 
 STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
@@ -57,7 +58,7 @@ def transfer(
         localnoise transfer --sources all --threats own,adaptive@0.04
     """
     plan, names = budget(spend, seeds=seeds, epochs=epochs), words(arms)
-    learned = [Source.default(*named(text)).of(plan.displaced) for text in spelled(sources)]
+    learned = [Source.default(*name_and_level(text)).of(plan.displaced) for text in spelled(sources)]
     rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":
         rows.remove("input_noise@0.25")

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.arms.chips import FAN_IN, ORDERS
-from localnoise.sims.experiments.budget import budget
+from localnoise.sims.defenses.chips import FAN_IN, ORDERS
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.matched import own_threats
-from localnoise.sims.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
+from localnoise.sims.experiments.design import own_threats
+from localnoise.sims.experiments.presets import budget
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Wires
 from localnoise.sims.reports.heat import label
+from localnoise.sims.runtime.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from localnoise.sims.reports.records import key
+from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import jobs, load_study
 from localnoise.sims.sweeps.cluster import connected
 from localnoise.sims.sweeps.keeping import Kept, alone

@@ -32,7 +32,7 @@ def fail(name: str) -> None:
 def compared(data: Path, out: Path) -> None:
     """Ten cells of a few hundred images."""
     from localnoise.sims import compare
-    from localnoise.sims.experiments import budget
+    from localnoise.sims.experiments import presets as budget
 
     before = budget.BUDGETS["quick"]
     budget.BUDGETS["quick"] = replace(before, data="full", base_epochs=1, epochs=1, images=40)

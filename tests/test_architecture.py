@@ -59,6 +59,11 @@ def test_contracts_hold(installed):
         ("localnoise/kernels", "from localnoise.errors import ArgumentError"),
         ("localnoise/kernels", "from localnoise import hardware"),
         ("localnoise/kernels", "from scipy import linalg"),
+        ("localnoise/sims/attacks", "from localnoise.sims import evaluation"),
+        ("localnoise/sims/results", "from localnoise.sims.reports import tables"),
+        ("localnoise/sims/experiments", "from localnoise.sims.reports import tables"),
+        ("localnoise/sims/reports", "from localnoise.sims.experiments import cell"),
+        ("localnoise/sims", "import math"),  # no floor of its own
     ],
 )
 def test_contracts_bite(installed, where, line):
@@ -73,7 +78,7 @@ def test_contracts_bite(installed, where, line):
     [
         ("localnoise/kernels", "import math\nimport numba\nimport numpy\nimport localnoise.kernels"),
         ("localnoise/hardware", "import localnoise.errors"),
-        ("localnoise/sims", "import brian2\nimport torch\nimport localnoise.hardware\nimport localnoise.errors"),
+        ("localnoise/sims/tools", "import brian2\nimport torch\nimport localnoise.hardware\nimport localnoise.errors"),
     ],
 )
 def test_contracts_allow_the_right_way(installed, where, line):

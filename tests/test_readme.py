@@ -9,15 +9,16 @@ import pytest
 from helping import help_of
 
 from localnoise.sims import bits
-from localnoise.sims.arms import ARMS
-from localnoise.sims.arms.chips import BITS, WIRES
-from localnoise.sims.experiments.matched import named
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses.chips import BITS, WIRES
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.paper import SOURCES
-from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, spiking, tables, trading
+from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, tables, trading
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import summarise
+from localnoise.sims.results.records import RecordFile
+from localnoise.sims.spiking import report as spiking
 from localnoise.sims.sweeps.summary import markdown
 from localnoise.sims.transfer import spelled
 
@@ -98,7 +99,7 @@ def test_ten_epochs_close_the_gap():
 
 
 def test_sources_against_themselves_are_those_of_their_record():
-    sources = [Source.default(*named(text)) for text in spelled("all,input_noise@0.25")]
+    sources = [Source.default(*name_and_level(text)) for text in spelled("all,input_noise@0.25")]
     arms = ["full", "multiscale-8", "signal-8", "augmentation"]
     text = own.markdown(outcomes(RecordFile(PUBLISHED / "transfer.h5")), arms, sources)
     assert text.count("\n") == 17
@@ -119,7 +120,7 @@ def test_the_adaptive_evaluation_is_that_of_its_record():
 
 def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
     found = outcomes(RecordFile(PUBLISHED / "transfer-adaptive.h5"))
-    sources = [Source.default(*named(text)) for text in spelled("all")]
+    sources = [Source.default(*name_and_level(text)) for text in spelled("all")]
     text = own.markdown(found, ["full", "multiscale-8"], sources, "adaptive@0.04")
     assert text.count("\n") == 16
     assert text in README
@@ -131,7 +132,7 @@ def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
 
 def test_transfer_between_attacks_is_that_of_its_record():
     found = outcomes(RecordFile(PUBLISHED / "transfer-attacks.h5"))
-    sources = [Source.default(*named(text)) for text in spelled("attacks")]
+    sources = [Source.default(*name_and_level(text)) for text in spelled("attacks")]
     rows = ["clean", *dict.fromkeys(key[2] for key in found if key[2].startswith("art-"))]
     for arm in ("full", "multiscale-8"):
         assert heat.markdown(heat.measured(found, arm, sources, rows)).split("\n\n", 1)[1] in README
@@ -169,7 +170,7 @@ TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16"
 def test_chip_nets_are_those_of_their_record(arms, sources, columns):
     found = outcomes(RecordFile(PUBLISHED / "chip.h5"))
     labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *arms)}
-    table = deployed.rows(found, [*labels], [Source.default(*named(text)) for text in sources.split(",")])
+    table = deployed.rows(found, [*labels], [Source.default(*name_and_level(text)) for text in sources.split(",")])
     assert deployed.markdown(table, labels, columns) in README
 
 

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import t as student
 
 from localnoise.records import read_records
-from localnoise.sims.arms import ARMS
-from localnoise.sims.reports.intervals import CLEAN, RETENTION
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.results.statistics import CLEAN, RETENTION
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

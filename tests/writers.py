@@ -16,10 +16,10 @@ from localnoise.hardware.export import export
 from localnoise.hardware.generators import GENERATORS
 from localnoise.hardware.generators.figure import seeding_figure
 from localnoise.sims.data import contact_sheet, load
-from localnoise.sims.experiments.workbench import Workbench
+from localnoise.sims.experiments.testbed import Workbench
 from localnoise.sims.reports.figures import drawn
-from localnoise.sims.reports.records import RecordFile
-from localnoise.sims.sample import sample
+from localnoise.sims.results.records import RecordFile
+from localnoise.sims.tools.sample import sample
 
 Writer = Callable[[Path], Any]
 FOLDERS = ("c99", "verilog", "network")  # what writes a folder

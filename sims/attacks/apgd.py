@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import choose
-from localnoise.sims.attacks.keep import Best, strongest
-from localnoise.sims.attacks.losses import LOSSES, ascend
-from localnoise.sims.attacks.protocol import (
+from localnoise.sims.attacks.base import (
     Bounds,
     Predict,
     Tick,
@@ -20,6 +18,8 @@ from localnoise.sims.attacks.protocol import (
     check_options,
     drawing,
 )
+from localnoise.sims.attacks.best_iterate import Best, strongest
+from localnoise.sims.attacks.losses import LOSSES, ascend
 
 _MOMENTUM, _RISING = 0.75, 0.75  # alpha and rho of the paper
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from localnoise.sims.attacks.keep import Best
+from localnoise.sims.attacks.base import Bounds, Predict, Tick, ball, batches, check_inputs, check_options, drawing
+from localnoise.sims.attacks.best_iterate import Best
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import Bounds, Predict, Tick, ball, batches, check_inputs, check_options, drawing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from localnoise.sims.attacks.base import Bounds, Predict, Tick, check_options
 from localnoise.sims.attacks.pgd import PGD
-from localnoise.sims.attacks.protocol import Bounds, Predict, Tick, check_options
 
 
 @dataclass(frozen=True, kw_only=True)

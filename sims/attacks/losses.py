@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.attacks.protocol import Predict
+from localnoise.sims.attacks.base import Predict
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -20,11 +20,6 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     """z_y - max_{i != y} z_i, (T,): below zero where the prediction is wrong."""
     right = logits.gather(1, labels[:, None])[:, 0]
     return right - logits.scatter(1, labels[:, None], -torch.inf).max(1).values
-
-
-def answered(logits: Tensor, labels: Tensor) -> Tensor:
-    """Which predictions are right, (T,) bool. A network that answers NaN is wrong: argmax alone would say class 0."""
-    return (logits.argmax(1) == labels) & ~logits.isnan().any(1)
 
 
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import MissingDependencyError, choose
-from localnoise.sims.attacks.protocol import Bounds, Predict, Tick, batches, check_inputs, check_options, drawing
-from localnoise.sims.modifications.draws import generator_kept
+from localnoise.sims.attacks.base import Bounds, Predict, Tick, batches, check_inputs, check_options, drawing
+from localnoise.sims.perturbations.draws import generator_kept
 
 # The paper's names, and the classes of the Adversarial Robustness Toolbox
 PAPER_ATTACKS = {

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.attacks.keep import Best, strongest
-from localnoise.sims.attacks.losses import ascend, cross_entropy
-from localnoise.sims.attacks.protocol import (
+from localnoise.sims.attacks.base import (
     Bounds,
     Predict,
     Tick,
@@ -20,7 +18,9 @@ from localnoise.sims.attacks.protocol import (
     check_options,
     drawing,
 )
-from localnoise.sims.reports.plain import LATER
+from localnoise.sims.attacks.best_iterate import Best, strongest
+from localnoise.sims.attacks.losses import ascend, cross_entropy
+from localnoise.sims.results.plain import LATER
 
 
 @dataclass(frozen=True, kw_only=True)

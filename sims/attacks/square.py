@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.attacks.losses import margin
-from localnoise.sims.attacks.protocol import (
+from localnoise.sims.attacks.base import (
     Bounds,
     Predict,
     Tick,
@@ -19,6 +18,7 @@ from localnoise.sims.attacks.protocol import (
     drawing,
     is_noisy,
 )
+from localnoise.sims.attacks.losses import margin
 
 _HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)  # of 10,000 queries
 _AGAIN, _SURE = 10, 5  # a noisy current point is asked again every 10th query; 5 answers make it sure

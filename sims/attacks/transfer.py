@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from localnoise.sims.attacks.protocol import Attack, Bounds, Predict, Tick
+from localnoise.sims.attacks.base import Attack, Bounds, Predict, Tick
 
 
 @dataclass(frozen=True, kw_only=True)

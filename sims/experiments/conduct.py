@@ -9,13 +9,14 @@ from typing import Any
 from localnoise import Bank, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid
-from localnoise.sims.console import console, show
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.pool import run
 from localnoise.sims.experiments.rehearsal import rehearse
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.reports.commands import Report, remade
-from localnoise.sims.reports.records import Record, RecordFile, key
+from localnoise.sims.results import experiment
+from localnoise.sims.results.experiment import Report
+from localnoise.sims.results.records import Record, RecordFile, key
+from localnoise.sims.runtime.console import console, show
 
 _LONG = 160  # characters of a file's name that are kept: file systems take 255 bytes
 
@@ -53,7 +54,7 @@ def conduct(
     if not records.done().issuperset(map(key, configs)):
         rehearse(report, cells, settings)
     keep = partial(keep_grid, out / grids)
-    remade.keep(report, configs, out)
+    experiment.keep(report, configs, out)
     fresh = run(cells, settings, records, out, data_dir=data_dir, keep=keep, jobs=jobs)
     console.print(f"{fresh} of {len(cells)} cells run in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from localnoise.sims import networks
-from localnoise.sims.defences import Lesson
-from localnoise.sims.experiments import training
-from localnoise.sims.experiments.cells import Cell
-from localnoise.sims.experiments.workbench import Workbench
+from localnoise.sims import models
+from localnoise.sims.defenses import Lesson
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.models import training
 
 
 def lesson(cell: Cell, bench: Workbench, epochs: int, tick: training.Tick) -> Lesson:
@@ -30,7 +30,7 @@ def lesson(cell: Cell, bench: Workbench, epochs: int, tick: training.Tick) -> Le
         return out
 
     def fresh_front(seed: int) -> torch.nn.Module:
-        return networks.build(bench.name, bench.activation, bench.layer, seed).front
+        return models.build(bench.name, bench.activation, bench.layer, seed).front
 
     return Lesson(
         front=bench.network.front,

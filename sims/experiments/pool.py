@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from localnoise.sims.arms import ARMS
-from localnoise.sims.console import errors, progress, show_warnings_plainly
 from localnoise.sims.data import load
-from localnoise.sims.experiments.cells import Cell
-from localnoise.sims.experiments.processes import Task, end_with_parent, run_tasks, thinned
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.stopping import asked_to_stop
-from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.results.records import RecordFile, key
+from localnoise.sims.runtime.console import errors, progress, show_warnings_plainly
+from localnoise.sims.runtime.processes import Task, end_with_parent, run_tasks, thinned
+from localnoise.sims.runtime.stopping import asked_to_stop
 
 Keep = Callable[[Cell, Any], None]
 _TOLD = 10  # damaged records that are named

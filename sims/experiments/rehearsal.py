@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from localnoise.files import temporary_folder
-from localnoise.sims.arms import ARMS
-from localnoise.sims.console import PlainConsole
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.evaluation.source import DRIFT
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import DRIFT
-from localnoise.sims.reports.commands import Report
-from localnoise.sims.reports.records import Record
+from localnoise.sims.results.experiment import Report
+from localnoise.sims.results.records import Record
+from localnoise.sims.runtime.console import PlainConsole
 
 _IMAGES = 40
 _RIGHT = {"none": 0.2, "full": 0.7}  # so that there is a central gain to keep a share of

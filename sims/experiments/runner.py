@@ -11,18 +11,17 @@ from torch import Tensor
 
 from localnoise import Bank
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims.arms import ARMS, Arm
 from localnoise.sims.data import Dataset
-from localnoise.sims.defences import added_parameters
-from localnoise.sims.experiments import training
-from localnoise.sims.experiments.cells import Cell
-from localnoise.sims.experiments.facts import facts
+from localnoise.sims.defenses import ARMS, Arm, added_parameters
+from localnoise.sims.defenses.facts import facts
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.stage import Stage, ticker
+from localnoise.sims.experiments.testbed import Workbench
 from localnoise.sims.experiments.testing import Examiner
-from localnoise.sims.experiments.workbench import Workbench
+from localnoise.sims.models import training
+from localnoise.sims.runtime.stage import Stage, ticker
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.attacks import PGD, Adaptive
-from localnoise.sims.reports.plain import LATER
+from localnoise.sims.attacks import PGD
+from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.results.plain import LATER
 
 
 @dataclass(frozen=True, kw_only=True)

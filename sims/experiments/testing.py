@@ -6,16 +6,17 @@ from typing import Any
 from torch import Tensor
 
 from localnoise.nn import Predictor
-from localnoise.sims.attacks import ATTACKS, Report
+from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.data.tensors import PIXELS
-from localnoise.sims.experiments import training
-from localnoise.sims.experiments.cells import Cell
-from localnoise.sims.experiments.names import CLEAN, WORST
+from localnoise.sims.evaluation import Report
+from localnoise.sims.evaluation.names import CLEAN, WORST
+from localnoise.sims.evaluation.source import DRIFT
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import DRIFT
-from localnoise.sims.experiments.stage import Stage, ticker
-from localnoise.sims.experiments.threat import Threat
-from localnoise.sims.experiments.workbench import Workbench
+from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.models import training
+from localnoise.sims.runtime.stage import Stage, ticker
 
 
 @dataclass

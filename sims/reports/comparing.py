@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.arms import ARMS
+from localnoise.sims.defenses import ARMS
 from localnoise.sims.reports import retained
 from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
-from localnoise.sims.reports.intervals import CLEAN, Estimate, over_seeds
 from localnoise.sims.reports.tables import share
+from localnoise.sims.results.statistics import CLEAN, Estimate, over_seeds
 
 _MANY = 6  # threats, beyond which each has a row instead of a column
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.sims.arms import ARMS
-from localnoise.sims.reports.intervals import Estimate, difference, over_seeds
+from localnoise.sims.defenses import ARMS
 from localnoise.sims.reports.protocols import ran
-from localnoise.sims.reports.records import Record
+from localnoise.sims.results.records import Record
+from localnoise.sims.results.statistics import Estimate, difference, over_seeds
 
 Place = tuple[str, str, str]  # (arm, learned from, tested on)
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localnoise.errors import choose
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.intervals import Estimate
 from localnoise.sims.reports.retained import Kept, kept
 from localnoise.sims.reports.tables import share
+from localnoise.sims.results.statistics import Estimate
 
 FLOAT = "multiscale-8"
 

@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from localnoise.files import write_figure
-from localnoise.sims.arms import ARMS
+from localnoise.sims.defenses import ARMS
 from localnoise.sims.reports.comparing import Comparison
-from localnoise.sims.reports.intervals import Estimate
 from localnoise.sims.reports.side_by_side import Row
 from localnoise.sims.reports.summary import Summary
 from localnoise.sims.reports.tables import words
+from localnoise.sims.results.statistics import Estimate
 
 STYLE: Any = {
     "font.size": 9,

@@ -9,7 +9,7 @@ from localnoise.hardware import ChipGrid
 from localnoise.hardware.export.verilog.placed import Placed
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
-from localnoise.sims.console import console, show
+from localnoise.sims.runtime.console import console, show
 
 _PARTS = ("arithmetic", "memory", "random", "messages")
 

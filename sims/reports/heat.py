@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.sims.arms import ARMS
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import retained, stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import drawn

@@ -1,7 +1,7 @@
 """Every source against itself: arms side by side, one row a source, what each keeps of the central gain at the end."""
 
-from localnoise.sims.arms import ARMS
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import heat, retained
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.tables import share, words

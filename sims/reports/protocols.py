@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from localnoise.sims.attacks import Adaptive
-from localnoise.sims.reports.plain import plain
+from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.results.plain import plain
 
 _PAPER = {"fgm": "FGM", "pgd": "PGD", "autopgd": "AutoPGD", "square": "Square"}
 

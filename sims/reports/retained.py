@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from localnoise.sims.reports.comparison import Outcome
-from localnoise.sims.reports.intervals import RETENTION, Estimate, retention
+from localnoise.sims.results.statistics import RETENTION, Estimate, retention
 
 BRACKETS = "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.arms import ARMS, ordered
+from localnoise.sims.defenses import ARMS, ordered
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.intervals import Estimate
 from localnoise.sims.reports.stated import Stated
 from localnoise.sims.reports.tables import share, words
+from localnoise.sims.results.statistics import Estimate
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from localnoise.sims.reports.intervals import Estimate
+from localnoise.sims.results.statistics import Estimate
 
 ARMS = ("none", "identity", "diagonal", "full")
 TOLERANCE = 0.03  # the paper's own rounding, network and training noise; wider where the two intervals are

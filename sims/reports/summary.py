@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localnoise.sims.arms import ordered
-from localnoise.sims.modifications import MODIFICATIONS
-from localnoise.sims.reports.intervals import Estimate, over_seeds, retention
-from localnoise.sims.reports.records import Record
+from localnoise.sims.defenses import ordered
+from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.results.records import Record
+from localnoise.sims.results.statistics import Estimate, over_seeds, retention
 
 MIXED = "all modifications"
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.arms import ARMS
-from localnoise.sims.reports.intervals import CLEAN, RETENTION, Estimate
+from localnoise.sims.defenses import ARMS
 from localnoise.sims.reports.summary import MIXED, Entry, Summary
+from localnoise.sims.results.statistics import CLEAN, RETENTION, Estimate
 
 _ATTACKS = {
     "pgd": "PGD", "art-pgd": "ART PGD", "art-autopgd": "ART AutoPGD", "art-fgm": "ART FGM", "art-square": "ART Square"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from matplotlib.collections import PathCollection
 
-from localnoise.sims.arms import ARMS
+from localnoise.sims.defenses import ARMS
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import drawn, legend, looks
-from localnoise.sims.reports.intervals import Estimate
 from localnoise.sims.reports.tables import share
+from localnoise.sims.results.statistics import Estimate
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from localnoise.sims.console import show_warnings_plainly
-from localnoise.sims.experiments.processes import Task, end_with_parent, run_tasks, thinned
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.stage import Stage
-from localnoise.sims.experiments.stopping import asked_to_stop
-from localnoise.sims.reports.records import key
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.results.records import key
+from localnoise.sims.runtime.console import show_warnings_plainly
+from localnoise.sims.runtime.processes import Task, end_with_parent, run_tasks, thinned
+from localnoise.sims.runtime.stage import Stage
+from localnoise.sims.runtime.stopping import asked_to_stop
 from localnoise.sims.spiking.plan import Plan
 from localnoise.sims.spiking.study import Study
 

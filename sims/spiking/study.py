@@ -13,15 +13,15 @@ from localnoise import UnitGrid
 from localnoise.errors import choose
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
-from localnoise.sims.experiments import training
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.stage import Stage, ticker
-from localnoise.sims.experiments.workbench import Workbench
-from localnoise.sims.reports.plain import plain
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.models import training
+from localnoise.sims.results.plain import plain
+from localnoise.sims.runtime.stage import Stage, ticker
 from localnoise.sims.spiking import learning, variability
 from localnoise.sims.spiking.agreement import agreement
 from localnoise.sims.spiking.arms import VARIABILITIES, Variability, field_of, layer_of
-from localnoise.sims.spiking.defence import Defence
+from localnoise.sims.spiking.defense import Defence
 from localnoise.sims.spiking.plan import Plan
 from localnoise.sims.spiking.readout import Table
 

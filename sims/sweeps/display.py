@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from localnoise.records import Record
-from localnoise.sims.console import errors, progress
+from localnoise.sims.runtime.console import errors, progress
 from localnoise.sims.sweeps.rows import best_first, columns, rows_of
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.sweep import Sweep

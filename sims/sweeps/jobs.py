@@ -17,11 +17,11 @@ import psutil
 from localnoise import Bank, UnitGrid
 from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid, Formats
-from localnoise.sims.console import show_warnings_plainly
 from localnoise.sims.data import Dataset, load, split
-from localnoise.sims.experiments.cells import Cell
-from localnoise.sims.experiments.facts import facts
+from localnoise.sims.defenses.facts import facts
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.runtime.console import show_warnings_plainly
 
 if TYPE_CHECKING:
     from localnoise.sims.experiments.runner import Runner

@@ -8,8 +8,8 @@ from typing import Any
 from localnoise.errors import ArgumentError, FileFormatError, short
 from localnoise.files import write_bytes
 from localnoise.records import Record
-from localnoise.sims.reports.locks import locked
-from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.results.locks import locked
+from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.sweeps.study import Study, parse_study
 from localnoise.sims.sweeps.trials import Trial
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from localnoise.records import Record
-from localnoise.sims.arms import named
-from localnoise.sims.reports.intervals import over_seeds
+from localnoise.sims.defenses import named
 from localnoise.sims.reports.tables import share
+from localnoise.sims.results.statistics import over_seeds
 from localnoise.sims.sweeps.study import Study, spelled
 from localnoise.sims.sweeps.trials import BEST, MEASURED, Trial, judged, values_of
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from localnoise.errors import ArgumentError, choose, short
-from localnoise.sims.arms import named as arm_named
-from localnoise.sims.arms.spelled import Spelled
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.experiments.matched import named
-from localnoise.sims.experiments.source import DRIFT, Source
+from localnoise.sims.defenses import named as arm_named
+from localnoise.sims.defenses.spelled import Spelled
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space, Value, combinations
 from localnoise.toml import parse_toml, text_of_toml
@@ -130,7 +130,7 @@ def spelled(parameters: Parameters) -> Spelled:
 
 def source_of(text: str) -> Source:
     """Source from NAME or NAME@LEVEL."""
-    return Source.default(*named(text))
+    return Source.default(*name_and_level(text))
 
 
 def load_study(place: str | Path) -> tuple[Study, str]:
@@ -214,6 +214,6 @@ def _check_source(study: Study, text: Any) -> None:
 
 
 def _check_layer(study: Study, layer: Any) -> None:
-    from localnoise.sims.networks import build
+    from localnoise.sims.models import build
 
     build(study.network, study.activation, layer)

@@ -5,11 +5,11 @@ from statistics import mean
 from typing import Any
 
 from localnoise.records import Record
-from localnoise.sims.reports.page import Content, Goal, Reference
-from localnoise.sims.reports.page import Trial as Shown
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
 from localnoise.sims.sweeps.keeping import Kept, study_in
+from localnoise.sims.sweeps.page import Content, Goal, Reference
+from localnoise.sims.sweeps.page import Trial as Shown
 from localnoise.sims.sweeps.rows import baselines, columns, described, row, rows_of
 from localnoise.sims.sweeps.study import Study, spelled
 from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of

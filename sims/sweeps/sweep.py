@@ -7,9 +7,9 @@ from time import sleep
 from typing import Any
 
 from localnoise.records import Record
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.reports.records import key
+from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.cluster import slots
 from localnoise.sims.sweeps.keeping import Entry, Kept

@@ -8,12 +8,12 @@ from statistics import mean
 from typing import Any
 
 from localnoise.records import Record
-from localnoise.sims.arms import named
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.defenses import named
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.experiments.threat import Threat
 from localnoise.sims.sweeps.space import Parameters
 from localnoise.sims.sweeps.study import Study, spelled
 

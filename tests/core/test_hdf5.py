@@ -18,15 +18,15 @@ from localnoise.errors import FileFormatError, LockedError, TooLargeError
 from localnoise.hardware import load_chip, quantise
 from localnoise.hardware.configuration import configure, read_hdf5, write_hdf5
 from localnoise.hardware.configuration.graph import read_nir, write_nir
-from localnoise.sims import datasets
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.data import arrays
+from localnoise.sims.results.records import RecordFile
 
 d = np.random.default_rng(0).normal(size=(200, 1, 3, 3))
 
 
 def displacements(path):
-    with datasets.opened(path) as file:
-        return datasets.presentations(file, "d")[:]
+    with arrays.opened(path) as file:
+        return arrays.presentations(file, "d")[:]
 
 
 def write_displacements(path):

@@ -30,12 +30,13 @@ from localnoise.hardware.export.artefact import WRITERS
 from localnoise.hardware.export.naming import as_identifier
 from localnoise.hardware.fitting.fit import fit
 from localnoise.sims.data import idx
-from localnoise.sims.experiments.workbench import weights_in
+from localnoise.sims.experiments.testbed import weights_in
 from localnoise.sims.reports.commands.chip import Bits
-from localnoise.sims.reports.commands.remade import keep, remade
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.results.experiment import keep
+from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.space import combinations
 from localnoise.sims.sweeps.study import load_study, spelled
+from localnoise.sims.tools.remade import remade
 from localnoise.soundness import ARRAYS
 
 ROOT = Path(ln.__file__).parents[1]

@@ -5,19 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.attacks import (
-    APGD,
-    FGSM,
-    PGD,
-    Adaptive,
-    Attack,
-    PaperAttack,
-    RandomNoise,
-    Square,
-    Transfer,
-    WorstCase,
-)
+from localnoise.sims.attacks import APGD, FGSM, PGD, Attack, PaperAttack, RandomNoise, Square, Transfer
 from localnoise.sims.attacks.paper import PAPER_ATTACKS
+from localnoise.sims.evaluation import Adaptive, WorstCase
 
 EPS = 0.1
 SHIFT = 13.0

@@ -13,9 +13,9 @@ from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.attacks import APGD, FGSM, PGD, Attack, PaperAttack, RandomNoise, Square, Transfer, losses
 from localnoise.sims.attacks.apgd import checkpoints
 from localnoise.sims.data.tensors import PIXELS
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
 
 
 def linear(seed: int = 0, classes: int = 3) -> nn.Module:

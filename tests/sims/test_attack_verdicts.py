@@ -10,22 +10,12 @@ from torch import Tensor, nn
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims.attacks import (
-    APGD,
-    FGSM,
-    PGD,
-    Adaptive,
-    RandomNoise,
-    Verdict,
-    WorstCase,
-    checks,
-    escalate,
-    gradients,
-)
-from localnoise.sims.attacks.ladder import Rung, plateau
-from localnoise.sims.attacks.paired import difference
-from localnoise.sims.attacks.verdict import asked
+from localnoise.sims.attacks import APGD, FGSM, PGD, RandomNoise
 from localnoise.sims.data.tensors import PIXELS
+from localnoise.sims.evaluation import Adaptive, Verdict, WorstCase, checks, escalate, gradients
+from localnoise.sims.evaluation.eot_sweep import Rung, plateau
+from localnoise.sims.evaluation.paired import difference
+from localnoise.sims.evaluation.worst_case import asked
 
 Trained = tuple[nn.Sequential, Tensor, Tensor]
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 
 from localnoise import UnitGrid
 from localnoise.hardware import load_chip
-from localnoise.sims import quantise
 from localnoise.sims.cli import build
+from localnoise.sims.tools import quantise
 
 
 def run(*arguments: object) -> Result:

@@ -15,7 +15,7 @@ from helping import help_of
 from localnoise import UnitGrid, load
 from localnoise.hardware import quantise
 from localnoise.sims.cli import COMMANDS
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.results.records import RecordFile
 
 PNG = b"\x89PNG"
 
@@ -80,7 +80,7 @@ def test_data_draws_its_sheets(small_dir: Path, tmp_path: Path) -> None:
 def test_each_module_is_a_script_too(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     UnitGrid((3, 4), 2).save(tmp_path / "g.h5")
-    command = [sys.executable, root / "sims" / "inspection.py", tmp_path / "g.h5"]
+    command = [sys.executable, root / "sims" / "tools" / "inspection.py", tmp_path / "g.h5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "3 x 4" in done.stdout

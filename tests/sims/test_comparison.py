@@ -9,16 +9,19 @@ from PIL import Image
 
 from localnoise.errors import ArgumentError
 from localnoise.sims import compare, paper, tradeoff, transfer
-from localnoise.sims.arms import ARMS
-from localnoise.sims.attacks import PGD, Adaptive
-from localnoise.sims.experiments import budget as budgets
-from localnoise.sims.experiments.matched import matched, named, threat, trained_on, variances_of
+from localnoise.sims.attacks import PGD
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.evaluation.names import name_and_level, variances_of
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import threat
+from localnoise.sims.experiments import presets as budgets
+from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import comparing, heat, retained, side_by_side, stated
 from localnoise.sims.reports.comparison import Outcome, outcomes
-from localnoise.sims.reports.intervals import difference, over_seeds
-from localnoise.sims.reports.records import Record, RecordFile
+from localnoise.sims.results.records import Record, RecordFile
+from localnoise.sims.results.statistics import difference, over_seeds
 
 
 def record(arm: str, seed: int, hits: list[int], level: float = 2.0, trace: float | None = None) -> Record:
@@ -34,10 +37,10 @@ def record(arm: str, seed: int, hits: list[int], level: float = 2.0, trace: floa
 
 
 def test_names_and_levels_are_read() -> None:
-    assert named("rotate@1.5") == ("rotate", 1.5)
-    assert named(" pgd ") == ("pgd", None)
+    assert name_and_level("rotate@1.5") == ("rotate", 1.5)
+    assert name_and_level(" pgd ") == ("pgd", None)
     with pytest.raises(ArgumentError, match=r"rotate@two.*NAME@LEVEL"):
-        named("rotate@two")
+        name_and_level("rotate@two")
     with pytest.raises(ArgumentError, match=r"epochs=0: expected a whole number >= 1"):
         budgets.budget("quick", epochs=0)
     assert budgets.budget("quick", seeds=7).seeds == 7

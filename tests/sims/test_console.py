@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from localnoise import UnitGrid
 from localnoise.sims import cli
-from localnoise.sims.console import PlainConsole, command, console, plain, progress, show
-from localnoise.sims.inspection import inspect
+from localnoise.sims.runtime.console import PlainConsole, command, console, plain, progress, show
+from localnoise.sims.tools.inspection import inspect
 
 NASTY = "a[/b] [red]x[/red] \x1b[31m\x1b]0;title\x07 \u202e :smile:"
 SHOWN = "a[/b] [red]x[/red] \\x1b[31m\\x1b]0;title\\x07 \\u202e :smile:"

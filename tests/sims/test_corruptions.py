@@ -10,7 +10,7 @@ import torch
 from localnoise.errors import ArgumentError, MissingDependencyError
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.modifications import HELD_OUT, MODIFICATIONS, PAPER, apply, corruptions, draws
+from localnoise.sims.perturbations import HELD_OUT, MODIFICATIONS, PAPER, apply, corruptions, draws
 
 imagecorruptions = pytest.importorskip("imagecorruptions")
 

@@ -12,11 +12,11 @@ from torch import nn
 
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
-from localnoise.sims import networks
+from localnoise.sims import models
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import PIXELS, to_tensor
-from localnoise.sims.defences import (
+from localnoise.sims.defenses import (
     LearnedNoise,
     Lesson,
     added_parameters,
@@ -26,11 +26,12 @@ from localnoise.sims.defences import (
     select,
     wca,
 )
-from localnoise.sims.defences.lesson import noiseless, teach
-from localnoise.sims.defences.wca import objective
-from localnoise.sims.experiments import lessons, training
-from localnoise.sims.experiments.cells import Cell
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.defenses.lesson import noiseless, teach
+from localnoise.sims.defenses.wca import objective
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments import lessons
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.models import training
 
 TRAIN, TEST = 1200, 200
 WEAK = PGD(eps=0.1, steps=2, step=0.07, draws=1)  # few steps: what is tested is the training, not the attack
@@ -54,12 +55,12 @@ def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 def lesson(data) -> Lesson:
     torch.set_num_threads(1)
     images, labels, _, _ = data
-    network = networks.build(seed=0)
+    network = models.build(seed=0)
     training.train_base(network, images, labels, epochs=3, seed=0)
     return Lesson(
         front=network.front,
-        back=lambda seed: networks.build(seed=seed).back,
-        fresh_front=lambda seed: networks.build(seed=seed).front,
+        back=lambda seed: models.build(seed=seed).back,
+        fresh_front=lambda seed: models.build(seed=seed).front,
         modified=lambda draw: images.roll(1, 3),
         images=images,
         labels=labels,
@@ -116,7 +117,7 @@ def test_seed_fixes_everything_and_whole_trains_every_layer(short, name):
         front = first.front[0] if name == "wca" else first.front
         assert (front is short.front) is not whole
         if whole:
-            assert moved(networks.build(seed=short.seed).front, front)
+            assert moved(models.build(seed=short.seed).front, front)
 
 
 @pytest.mark.parametrize("name", DEFENCES)
@@ -137,7 +138,7 @@ def test_ticks_count_every_presentation(short):
     [
         ({"epochs": 0}, "epochs=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"front": networks.build(seed=0).front}, "frozen"),
+        ({"front": models.build(seed=0).front}, "frozen"),
         ({"images": torch.zeros(3, 28, 28)}, r"\(3, 28, 28\)"),
         ({"images": torch.full((100, 1, 28, 28), 255.0)}, "255"),
         ({"images": torch.full((100, 1, 28, 28), torch.nan)}, "nan"),

@@ -10,12 +10,13 @@ from PIL import Image
 from localnoise.errors import ArgumentError
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.sims import bits, wires
-from localnoise.sims.attacks import PGD, Adaptive
-from localnoise.sims.experiments import budget as budgets
-from localnoise.sims.experiments.source import Source
+from localnoise.sims.attacks import PGD
+from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments import presets as budgets
 from localnoise.sims.reports import chips, deployed
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import Record, RecordFile
+from localnoise.sims.results.records import Record, RecordFile
 
 
 @pytest.fixture

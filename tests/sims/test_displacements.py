@@ -8,11 +8,11 @@ from torch import nn
 
 from localnoise import UnitGrid, central
 from localnoise.errors import ArgumentError
-from localnoise.sims import data, modifications
+from localnoise.sims import data, perturbations
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.displacements import between, drift, jitter, paired, temporal
-from localnoise.sims.displacements.drift import BRIGHTNESS, DEGREES, KEPT, PIXELS, poses, turn
-from localnoise.sims.networks import build
+from localnoise.sims.models import build
+from localnoise.sims.perturbations import between, drift, jitter, paired, temporal
+from localnoise.sims.perturbations.drift import BRIGHTNESS, DEGREES, KEPT, PIXELS, poses, turn
 
 LEVELS = {"paired": 1.6, "jitter": 0.2, "temporal": 1.0}
 
@@ -58,7 +58,7 @@ def test_fields_learn_from_every_kind(kind: str, front: nn.Module, images: torch
 
 
 def test_paired_is_the_difference_of_two_activations(front: nn.Module, images: torch.Tensor) -> None:
-    moved = modifications.apply("rotate", images, 1.6, 3, 7)
+    moved = perturbations.apply("rotate", images, 1.6, 3, 7)
     d, h = paired(front, images, "rotate", 1.6, 3, 7)
     with torch.no_grad():
         torch.testing.assert_close(h, front(images), rtol=0, atol=1e-6)

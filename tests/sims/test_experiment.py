@@ -12,18 +12,19 @@ import torch
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
 from localnoise.sims import data
-from localnoise.sims.arms import ARMS
-from localnoise.sims.arms.chips import CHIPS
 from localnoise.sims.attacks import PGD
-from localnoise.sims.experiments import pool, processes
-from localnoise.sims.experiments.cells import Cell, crossed
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses.chips import CHIPS
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments import pool
+from localnoise.sims.experiments.cell import Cell, crossed
 from localnoise.sims.experiments.conduct import keep_grid
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.source import Source
 from localnoise.sims.reports import tables
-from localnoise.sims.reports.records import RecordFile
 from localnoise.sims.reports.summary import MIXED, summarise
+from localnoise.sims.results.records import RecordFile
+from localnoise.sims.runtime import processes
 
 SOURCES = tuple(Source.default(name) for name in ("rotate", "brighten", "pgd"))
 ARMS_TRIED = ("none", "full", "raster-1", "bank-8", "augmentation")

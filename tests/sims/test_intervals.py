@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from localnoise.sims.reports.intervals import over_seeds, retention
+from localnoise.sims.results.statistics import over_seeds, retention
 
 
 def test_students_interval_of_three_values() -> None:

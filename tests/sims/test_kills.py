@@ -13,10 +13,10 @@ import pytest
 import tasked
 
 from localnoise.errors import KilledError, LockedError
-from localnoise.sims.experiments.processes import Task, run_tasks
-from localnoise.sims.reports import records as module
-from localnoise.sims.reports.locks import locked
-from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.results import records as module
+from localnoise.sims.results.locks import locked
+from localnoise.sims.results.records import RecordFile, key
+from localnoise.sims.runtime.processes import Task, run_tasks
 
 
 def ran(names: list[str], folder: Path, act: Any = lambda: None) -> list[str]:
@@ -54,7 +54,7 @@ def test_tasks_run_again_when_the_manager_is_killed(tmp_path: Path, capfd: pytes
 
 
 def test_a_task_that_always_dies_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("localnoise.sims.experiments.processes._AGAIN", 1)
+    monkeypatch.setattr("localnoise.sims.runtime.processes._AGAIN", 1)
     with pytest.raises(KilledError, match=r"killed 2 times in a row before anything was finished: .* fewer --jobs"):
         ran(["doomed"], tmp_path)
 
@@ -118,7 +118,7 @@ def test_a_writer_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest
 
 def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "r.h5"
-    code = "import sys, time; from pathlib import Path; from localnoise.sims.reports.locks import locked\n"
+    code = "import sys, time; from pathlib import Path; from localnoise.sims.results.locks import locked\n"
     code += (
         "with locked(Path(sys.argv[1]), 'writing', wait=0, held=OSError()): print('held', flush=True); time.sleep(99)"
     )

@@ -25,7 +25,7 @@ KILLS = 5  # of each command, of the slow fit two
 CALLS = """
 import sys
 from pathlib import Path
-from localnoise.sims.{module} import {command} as command
+from localnoise.sims.tools.{module} import {command} as command
 
 print("ready", flush=True)
 sys.stdin.readline()

@@ -10,8 +10,8 @@ import pytest
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.sims.learn import learn
-from localnoise.sims.sample import sample
+from localnoise.sims.tools.learn import learn
+from localnoise.sims.tools.sample import sample
 
 d = np.random.default_rng(0).normal(size=(300, 2, 3, 4)).astype(np.float32)
 h = np.random.default_rng(1).normal(size=d.shape).astype(np.float32)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from localnoise.errors import LocalnoiseError, choose, listed, short
-from localnoise.sims import datasets
-from localnoise.sims.arms import named
-from localnoise.sims.experiments.matched import threat
+from localnoise.sims.data import arrays
+from localnoise.sims.defenses import named
+from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.sweeps.keeping import Kept
 from localnoise.sims.sweeps.space import Part
 from localnoise.sims.sweeps.study import parse_study
@@ -36,8 +36,8 @@ def data_sets(folder: Path) -> None:
     with h5py.File(folder / "many.h5", "w") as file:
         for index in range(300):
             file[f"layer{index}/displacements"] = np.zeros(1)
-    with datasets.opened(folder / "many.h5") as file:
-        datasets.presentations(file, "d")
+    with arrays.opened(folder / "many.h5") as file:
+        arrays.presentations(file, "d")
 
 
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -92,10 +92,11 @@ def test_ranges_of_any_size_are_read_at_once(text: str, count: int) -> None:
 
 def test_what_depends_on_no_other_choice_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are built to check a layer: once a layer, not once a combination."""
-    from localnoise.sims import networks
+
+    from localnoise.sims import models
 
     built: list[object] = []
-    monkeypatch.setattr(networks, "build", lambda *given: built.append(given))
+    monkeypatch.setattr(models, "build", lambda *given: built.append(given))
     many = "layer = [1, 2, 3]\nparents = { low = 1, high = 40 }\nword_bits = { low = 4, high = 12 }\n"
     parse_study(STUDY + many, "s.toml")
     assert len(built) == 3

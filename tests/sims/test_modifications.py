@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localnoise.errors import ArgumentError
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.modifications import (
+from localnoise.sims.perturbations import (
     HELD_OUT,
     MODIFICATIONS,
     PAPER,

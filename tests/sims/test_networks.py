@@ -12,9 +12,8 @@ from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims import data
 from localnoise.sims.attacks import PGD
-from localnoise.sims.experiments import training
-from localnoise.sims.experiments.workbench import Workbench
-from localnoise.sims.networks import ACTIVATIONS, NETWORKS, build
+from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.models import ACTIVATIONS, NETWORKS, build, training
 
 CUTS = [(name, layer) for name, hidden in NETWORKS.items() for layer in range(1, hidden + 1)]
 

@@ -13,16 +13,16 @@ import localnoise as ln
 from localnoise.errors import ArgumentError, LocalnoiseError, WriteError
 from localnoise.hardware import load_chip
 from localnoise.hardware import quantise as to_integers
-from localnoise.sims.export import export
-from localnoise.sims.fit import fit
-from localnoise.sims.inspection import inspect
-from localnoise.sims.learn import learn
-from localnoise.sims.quantise import quantise
-from localnoise.sims.randomness import random
-from localnoise.sims.report import DRAWN, report
-from localnoise.sims.reports.records import RecordFile
-from localnoise.sims.sample import sample
+from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweep import sweep
+from localnoise.sims.tools.export import export
+from localnoise.sims.tools.fit import fit
+from localnoise.sims.tools.inspection import inspect
+from localnoise.sims.tools.learn import learn
+from localnoise.sims.tools.quantise import quantise
+from localnoise.sims.tools.randomness import random
+from localnoise.sims.tools.report import DRAWN, report
+from localnoise.sims.tools.sample import sample
 
 ROOT = Path(ln.__file__).parents[1]
 CHIP = ROOT / "hardware" / "chips" / "profiles" / "ideal.toml"
@@ -186,7 +186,7 @@ def test_a_device_is_refused_before_the_work(place: Path, command: str, monkeypa
     """A FIFO stands for devices: no test may risk the machine's own."""
     os.mkfifo("pipe.png")
     inode = os.stat("pipe.png").st_ino
-    for name in ("localnoise.sims.quantise.load", "localnoise.sims.inspection.load", "localnoise.load"):
+    for name in ("localnoise.sims.tools.quantise.load", "localnoise.sims.tools.inspection.load", "localnoise.load"):
         monkeypatch.setattr(name, None)
     with pytest.raises(WriteError, match=r"pipe\.png: is a FIFO"):
         KINDS[command][0](Path("pipe.png"), True)
@@ -214,7 +214,7 @@ def test_a_figure_of_an_unknown_suffix_is_refused_before_the_work(place: Path) -
 
 
 def test_the_names_of_a_reports_figures_are_known() -> None:
-    from localnoise.sims.reports import sweeping
+    from localnoise.sims.sweeps import figures as sweeping
 
     source = Path(sweeping.__file__).read_text()
     assert all(f'"{name}"' in source for name in DRAWN if name.endswith(".png"))

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, quantise, report
-from localnoise.sims.reports.page import Content, Goal, Trial, explorer, write_page
-from localnoise.sims.reports.page.figures import figures, unbeaten
-from localnoise.sims.reports.page.parallel import parallel
+from localnoise.sims.sweeps.page import Content, Goal, Trial, explorer, write_page
+from localnoise.sims.sweeps.page.figures import figures, unbeaten
+from localnoise.sims.sweeps.page.parallel import parallel
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ARGUMENTS += ["--disable-sync", "--no-first-run"]

@@ -10,8 +10,8 @@ import pytest
 
 from localnoise.errors import FileFormatError, LockedError, MixedRecordsError
 from localnoise.records import checksum, plain_value, read_records
-from localnoise.sims.reports import records as module
-from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.results import records as module
+from localnoise.sims.results.records import RecordFile, key
 
 
 def test_what_is_appended_comes_back_in_order(tmp_path: Path) -> None:

@@ -11,18 +11,21 @@ import numpy as np
 import pytest
 
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.sims import bits, compare, demo, paper, report, retention, tradeoff, transfer, wires
-from localnoise.sims.arms import ARMS, ordered
+from localnoise.sims import bits, compare, demo, paper, retention, tradeoff, transfer, wires
 from localnoise.sims.data import load
-from localnoise.sims.experiments import budget as budgets
+from localnoise.sims.defenses import ARMS, ordered
 from localnoise.sims.experiments import conduct as conducting
-from localnoise.sims.experiments.cells import Cell
+from localnoise.sims.experiments import presets as budgets
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.rehearsal import attempt, invented, rehearse
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.reports.commands import REPORTS, Retention, remade
+from localnoise.sims.reports.commands import Retention
 from localnoise.sims.reports.figures import looks
-from localnoise.sims.reports.records import RecordFile, key
 from localnoise.sims.reports.summary import summarise
+from localnoise.sims.results import experiment
+from localnoise.sims.results.records import RecordFile, key
+from localnoise.sims.tools import report
+from localnoise.sims.tools.remade import REPORTS, remade
 
 OWN = "grid:order=raster:rule=lms:parents=4"
 COMMON = {"out": Path("nowhere"), "data_dir": None, "jobs": 1, "mix": False}
@@ -98,8 +101,8 @@ def test_a_report_is_made_again_from_its_records(name: str, design: Any, tmp_pat
     records, file = invented(cells, settings), RecordFile(tmp_path / "record.h5")
     other = invented(cells[:1], replace(settings, base_epochs=99))  # of another run in the same folder
     file.append_all([(r.config, r.results, 0.0) for r in (*other, *records)])
-    remade.keep(made, (record.config for record in records), tmp_path)
-    found, own = remade.remade(file.path)
+    experiment.keep(made, (record.config for record in records), tmp_path)
+    found, own = remade(file.path)
     assert found == made
     assert [key(record.config) for record in own] == [key(record.config) for record in records]
     names = made.write(records, tmp_path)
@@ -113,32 +116,32 @@ def test_records_alone_are_reported_under_the_command_that_is_named(design: Any,
     path = tmp_path / "moved.h5"
     RecordFile(path).append_all([(r.config, r.results, 0.0) for r in invented(cells, settings)])
     with pytest.raises(ArgumentError, match=r"does not say which command wrote it: expected --as with bits, compare"):
-        remade.remade(path)
+        remade(path)
     with pytest.raises(ArgumentError, match="did you mean 'transfer'"):
-        remade.remade(path, "transfr")
-    found, _ = remade.remade(path, "transfer")
+        remade(path, "transfr")
+    found, _ = remade(path, "transfer")
     assert found.sources == ["rotate@1.6", "art-pgd@0.1"]
     assert found.threats == ["clean", "fog@5", "own"]
     for name in ("compare", "tradeoff", "paper", "bits", "wires"):
-        again, records = remade.remade(path, name)
+        again, records = remade(path, name)
         attempt(again, records)
     mixed = invented(cells[:1], replace(settings, epochs=7))
     RecordFile(path).append_all([(r.config, r.results, 0.0) for r in mixed])
     with pytest.raises(ArgumentError, match=r"several settings \(epochs: 1, 7\)"):
-        remade.remade(path, "transfer")
+        remade(path, "transfer")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"command": "compare"}', '{"command": "x", "report": {}}', "null"])
 def test_a_damaged_description_is_one_sentence(content: str, design: Any, tmp_path: Path) -> None:
     cells, settings, made = design("compare")
     RecordFile(tmp_path / "record.h5").append_all([(r.config, r.results, 0.0) for r in invented(cells[:1], settings)])
-    remade.keep(made, [], tmp_path)
-    edited = json.loads((tmp_path / remade.NAME).read_text())
+    experiment.keep(made, [], tmp_path)
+    edited = json.loads((tmp_path / experiment.NAME).read_text())
     edited["report"]["arms"] = ["nobody"]
     for text in (content, json.dumps(edited)):
-        (tmp_path / remade.NAME).write_text(text)
+        (tmp_path / experiment.NAME).write_text(text)
         with pytest.raises(FileFormatError, match=r"experiment\.json: damaged or edited .* name the command with --as"):
-            remade.remade(tmp_path / "record.h5")
+            remade(tmp_path / "record.h5")
 
 
 class Broken(Retention):

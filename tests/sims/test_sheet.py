@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from localnoise.errors import ArgumentError
-from localnoise.sims import showdata
 from localnoise.sims.data import load
 from localnoise.sims.data.mosaic import starts
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.modifications import HELD_OUT, MODIFICATIONS, PAPER, apply, figure
-from localnoise.sims.modifications.sheet import groups, levels
+from localnoise.sims.perturbations import HELD_OUT, MODIFICATIONS, PAPER, apply, figure
+from localnoise.sims.perturbations.sheet import groups, levels
+from localnoise.sims.tools import showdata
 
 QUICK = [name for name, modification in MODIFICATIONS.items() if not modification.whole]
 SLOW = [name for name in MODIFICATIONS if name not in QUICK]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.sims import cli, learn, sample
-from localnoise.sims.console import progress
-from localnoise.sims.experiments.stopping import Interrupting, asked_to_stop, heed
+from localnoise.sims import cli
+from localnoise.sims.runtime.console import progress
+from localnoise.sims.runtime.stopping import Interrupting, asked_to_stop, heed
+from localnoise.sims.tools import learn, sample
 
 
 def send() -> None:

@@ -15,14 +15,14 @@ from localnoise import UnitGrid
 from localnoise.errors import ArgumentError, MixedRecordsError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
-from localnoise.sims.attacks.gradients import gradient_exists, gradient_points_uphill
 from localnoise.sims.data.tensors import PIXELS
-from localnoise.sims.reports.records import Record, RecordFile
-from localnoise.sims.reports.spiking_accuracies import gains
-from localnoise.sims.reports.spiking_figures import published
+from localnoise.sims.evaluation.gradients import gradient_exists, gradient_points_uphill
+from localnoise.sims.results.records import Record, RecordFile
 from localnoise.sims.spikes import spiking
 from localnoise.sims.spiking import plan, readout, variability
+from localnoise.sims.spiking.accuracies import gains
 from localnoise.sims.spiking.arms import VARIABILITIES, field_of, independent, layer_of
+from localnoise.sims.spiking.figures import published
 from localnoise.sims.spiking.readout import HIGH, LOW, RUNGS, Readout, Table
 
 RNG = np.random.default_rng(0)
@@ -219,7 +219,7 @@ def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_pa
     assert "5 of 6 parts run" in run(tmp_path, **options).output
     records = list(RecordFile(tmp_path / "record.h5"))
     assert sorted(r.config["seed"] for r in records) == [0, 0, 0, 1, 1, 1]
-    monkeypatch.setattr("localnoise.sims.reports.records.code_version", lambda: "another")
+    monkeypatch.setattr("localnoise.sims.results.records.code_version", lambda: "another")
     with pytest.raises(MixedRecordsError, match="--mix"):
         run(tmp_path, **options)
     assert "0 of 6 parts run" in run(tmp_path, mix=None, **options).output

@@ -3,8 +3,8 @@
 import pytest
 
 from localnoise.errors import ArgumentError, LocalnoiseError
-from localnoise.sims.arms import named
-from localnoise.sims.arms.spelled import Spelled
+from localnoise.sims.defenses import named
+from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import combinations

@@ -16,7 +16,7 @@ from distributed import LocalCluster
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.records import Record
-from localnoise.sims.reports.records import RecordFile
+from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.keeping import Kept
 from localnoise.sims.sweeps.search import Search

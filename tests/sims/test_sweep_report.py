@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from localnoise.sims.console import PlainConsole
-from localnoise.sims.report import report
-from localnoise.sims.reports.intervals import over_seeds
+from localnoise.sims.results.statistics import over_seeds
+from localnoise.sims.runtime.console import PlainConsole
 from localnoise.sims.sweeps.display import front_table
 from localnoise.sims.sweeps.keeping import Kept
 from localnoise.sims.sweeps.rows import baselines, row
 from localnoise.sims.sweeps.study import parse_study
 from localnoise.sims.sweeps.summary import content_of, markdown
 from localnoise.sims.sweeps.trials import Front, baselines_of, cells_of, config_of, settings_of, trials_of
+from localnoise.sims.tools.report import report
 
 STUDY = """name = "said"
 holdout = 200

@@ -18,7 +18,7 @@ import pytest
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, LockedError
-from localnoise.sims.reports.records import RecordFile, key
+from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.sweeps.keeping import Kept, alone, study_in
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.trials import trials_of

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from localnoise.sims.attacks import Verdict, WorstCase
-from localnoise.sims.attacks.verdict import NOT_RUN
+from localnoise.sims.evaluation import Verdict, WorstCase
+from localnoise.sims.evaluation.worst_case import NOT_RUN
 
 COUNT = 5_000  # one batch: an image meets the same coins, whichever others are attacked
 ATTACKS = 7

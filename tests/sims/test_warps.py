@@ -8,7 +8,7 @@ import torch
 
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.modifications import apply, draws, elastic, perspective
+from localnoise.sims.perturbations import apply, draws, elastic, perspective
 
 SAMPLED = 2e-5  # bilinear sampling at places that float32 rounds by up to 28 * 2^-23 pixels
 LEVELS = [0.2, 0.4, 0.6, 0.8, 1.2, 1.4, 1.6, 1.8, 2.0]  # the paper's

@@ -6,10 +6,5 @@ from localnoise.sims.reports.commands.chip import Wires as Wires
 from localnoise.sims.reports.commands.compare import Compare as Compare
 from localnoise.sims.reports.commands.paper import Paper as Paper
 from localnoise.sims.reports.commands.retention import Retention as Retention
-from localnoise.sims.reports.commands.spiking import Spiking as Spiking
 from localnoise.sims.reports.commands.tradeoff import Tradeoff as Tradeoff
 from localnoise.sims.reports.commands.transfer import Transfer as Transfer
-
-REPORTS: dict[str, type[Report]] = {
-    report.name: report for report in (Bits, Compare, Paper, Retention, Spiking, Tradeoff, Transfer, Wires)
-}

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from rich.table import Table
 
-from localnoise.sims.arms import named as arm_named
-from localnoise.sims.arms import ordered
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.experiments.matched import named
-from localnoise.sims.experiments.source import Source
-from localnoise.sims.modifications import MODIFICATIONS
-from localnoise.sims.reports.records import Record
+from localnoise.sims.defenses import named as arm_named
+from localnoise.sims.defenses import ordered
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.results.records import Record
 
 
 def _arm(name: str) -> str:
@@ -23,7 +23,7 @@ def _arm(name: str) -> str:
 
 
 def _source(text: str) -> str:
-    Source.default(*named(text))
+    Source.default(*name_and_level(text))
     return text
 
 
@@ -86,7 +86,7 @@ def sources_of(records: Iterable[Record]) -> list[str]:
 
 def default_sources(texts: Iterable[str]) -> list[Source]:
     """Sources from NAME@LEVEL."""
-    return [Source.default(*named(text)) for text in texts]
+    return [Source.default(*name_and_level(text)) for text in texts]
 
 
 def _place(one: tuple[str, float]) -> tuple[int, str, float]:

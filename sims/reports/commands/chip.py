@@ -8,12 +8,12 @@ from rich.table import Table
 
 from localnoise.files import write_text
 from localnoise.hardware.chips.profile import load_profile, profile_names
-from localnoise.sims.arms import ARMS
-from localnoise.sims.arms.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
+from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.reports import chips, deployed
 from localnoise.sims.reports.commands.base import ArmName, Report, SourceText, arms_of, default_sources, sources_of
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import Record
+from localnoise.sims.results.records import Record
 
 _UNITS = 14 * 14  # of the paper's layer
 _BESIDE = ("none", "full", deployed.FLOAT)

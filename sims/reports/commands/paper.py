@@ -9,7 +9,7 @@ from localnoise.files import write_text
 from localnoise.sims.reports import figures, side_by_side
 from localnoise.sims.reports.commands.base import Report, threats_of
 from localnoise.sims.reports.comparison import outcomes
-from localnoise.sims.reports.records import Record
+from localnoise.sims.results.records import Record
 
 
 class Paper(Report):

@@ -8,8 +8,8 @@ from rich.table import Table
 from localnoise.files import write_text
 from localnoise.sims.reports import figures, tables
 from localnoise.sims.reports.commands.base import Report
-from localnoise.sims.reports.records import Record
 from localnoise.sims.reports.summary import summarise
+from localnoise.sims.results.records import Record
 
 
 class Retention(Report):

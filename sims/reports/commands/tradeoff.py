@@ -9,7 +9,7 @@ from localnoise.files import write_text
 from localnoise.sims.reports import trading
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import attacks_run, outcomes
-from localnoise.sims.reports.records import Record
+from localnoise.sims.results.records import Record
 
 
 class Tradeoff(Report):

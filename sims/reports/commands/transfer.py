@@ -17,8 +17,8 @@ from localnoise.sims.reports.commands.base import (
     threats_of,
 )
 from localnoise.sims.reports.comparison import attacks_run, outcomes
-from localnoise.sims.reports.intervals import RETENTION
-from localnoise.sims.reports.records import Record
+from localnoise.sims.results.records import Record
+from localnoise.sims.results.statistics import RETENTION
 
 
 class Transfer(Report):

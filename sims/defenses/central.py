@@ -1,0 +1,57 @@
+"""Central arms: the paper's covariances, and controls that take their structure apart."""
+
+from localnoise import central
+from localnoise.sims.defenses.defense import Arm, Array, Build
+
+
+def _mix(alpha: float) -> Build:
+    def build(d: Array, h: Array, trace: float) -> central.CentralNoise:
+        return central.mix(d, alpha, 1 - alpha, trace=trace)
+
+    return build
+
+
+CENTRAL = (
+    Arm(name="none", label="no noise", build=lambda d, h, t: central.none(d), central=True, when="never", learns=False),
+    Arm(
+        name="identity",
+        label="identity",
+        build=lambda d, h, t: central.identity(d, trace=t),
+        central=True,
+        learns=False,
+    ),
+    Arm(name="diagonal", label="diagonal", build=lambda d, h, t: central.diagonal(d, trace=t), central=True),
+    Arm(name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, trace=t), central=True),
+    Arm(name="mix-75", label="3/4 full + 1/4 identity", build=_mix(0.75), central=True),
+    Arm(name="mix-50", label="1/2 full + 1/2 identity", build=_mix(0.5), central=True),
+    Arm(name="mix-25", label="1/4 full + 3/4 identity", build=_mix(0.25), central=True),
+    Arm(name="shuffled", label="full, shuffled", build=lambda d, h, t: central.shuffled(d, trace=t), central=True),
+    Arm(
+        name="spectrum",
+        label="full's spectrum, random axes",
+        build=lambda d, h, t: central.spectrum_matched(d, trace=t),
+        central=True,
+    ),
+    Arm(
+        name="full-train",
+        label="full, noise at training only",
+        build=lambda d, h, t: central.full(d, trace=t),
+        central=True,
+        when="train",
+    ),
+    Arm(
+        name="full-test",
+        label="full, noise at test only",
+        build=lambda d, h, t: central.full(d, trace=t),
+        central=True,
+        when="eval",
+    ),
+    Arm(
+        name="affine",
+        label="signal-dependent, dense",
+        build=lambda d, h, t: central.affine(d, h, signal_ridge=1e-2),
+        central=True,
+        when="train",
+        clean=0.2,
+    ),
+)

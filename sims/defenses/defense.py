@@ -1,0 +1,56 @@
+"""What an arm is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.nn import Predictor
+from localnoise.sims.defenses.lesson import Lesson
+
+Array = npt.NDArray[np.float32]
+Build = Callable[[Array, Array, float], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One defence.
+
+    Attributes
+    ----------
+    name, label : str
+        Its name in records and on the command line; its name in tables.
+    build : callable or None
+        (displacements d, activations h, trace) -> noise; the layers after it are retrained.
+    train : callable or None
+        Lesson -> defended predictor: a defence that trains in its own way. Either this or `build`.
+    central : bool
+        Whether anything in it needs more than a unit and its neighbours.
+    when : str
+        When the noise is on: "both", "train" (tested without), "eval" (trained without) or "never".
+    clean : float
+        Share of the training presentations that are left clean.
+    causes : int
+        Into how many causes a source is cut (16 ranges of angle, say), each with a field of its own: a bank, one drawn
+        per presentation.
+    learns : bool
+        Whether it learns from the sources: if not, one net serves them all.
+    whole : bool
+        Whether it trains all layers, for as many epochs as the undefended network.
+    revision : int
+        Raised when what the arm does changes: records of an earlier revision no longer count as done.
+    """
+
+    name: str
+    label: str
+    build: Build | None = None
+    train: Callable[[Lesson], Predictor] | None = None
+    central: bool
+    when: str = "both"
+    clean: float = 0.0
+    causes: int = 1
+    learns: bool = True
+    whole: bool = False
+    revision: int = 1

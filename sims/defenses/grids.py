@@ -1,0 +1,47 @@
+"""Local arms: grids of units, by order, fan-in, rule, gain; signal-independent and signal-dependent."""
+
+from localnoise import UnitGrid
+from localnoise.sims.defenses.defense import Arm, Array, Build
+
+
+def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Build:
+    def build(d: Array, h: Array, trace: float) -> UnitGrid:
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring)
+        return grid.learn(d, rule=rule).normalise(trace, scope)
+
+    return build
+
+
+def _signal(amplified: bool = False, **wiring: object) -> Build:
+    def build(d: Array, h: Array, trace: float) -> UnitGrid:
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring).learn(d, h)
+        return grid.normalise(trace) if amplified else grid
+
+    return build
+
+
+def _quiet(name: str, label: str, parents: int, amplified: bool = False, **more: object) -> Arm:
+    """Return a signal-dependent arm, tested without noise, at its natural scale or amplified to the source's trace."""
+    build = _signal(amplified, parents=parents)
+    return Arm(name=name, label=label, build=build, central=False, clean=0.2, **({"when": "train"} | more))  # type: ignore[arg-type]
+
+
+LOCAL = (
+    Arm(name="raster-1", label="raster r=1", build=_field(order="raster", radius=1), central=False),
+    Arm(name="raster-2", label="raster r=2, K=8", build=_field(order="raster", radius=2, parents=8), central=False),
+    Arm(name="multiscale-2", label="multiscale K=2", build=_field(parents=2), central=False),
+    Arm(name="multiscale-4", label="multiscale K=4", build=_field(parents=4), central=False),
+    Arm(name="multiscale-8", label="multiscale K=8", build=_field(parents=8), central=False),
+    Arm(name="hubs-8", label="multiscale K=4+4 hubs", build=_field(parents=8, far=4), central=False),
+    Arm(name="local-gain-8", label="K=8, local gain", build=_field(scope="local", parents=8), central=False),
+    Arm(name="lms-8", label="K=8, lms", build=_field("lms", parents=8), central=False),
+    Arm(name="sign-lms-8", label="K=8, sign-lms", build=_field("sign-lms", parents=8), central=False),
+    Arm(name="train-8", label="K=8, noise at training only", build=_field(parents=8), central=False, when="train"),
+    Arm(name="test-8", label="K=8, noise at test only", build=_field(parents=8), central=False, when="eval"),
+    _quiet("signal-4", "signal-dependent K=4", 4),
+    _quiet("signal-8", "signal-dependent K=8", 8),
+    _quiet("signal-on-8", "signal-dependent K=8, on at test", 8, when="both"),
+    _quiet("signal-amplified-8", "signal-dependent K=8, amplified", 8, amplified=True),
+    _quiet("signal-amplified-on-8", "signal-dependent K=8, amplified, on at test", 8, amplified=True, when="both"),
+    _quiet("bank-8", "signal-dependent K=8, bank of 16", 8, causes=16, revision=2),  # 1 cut each source into four
+)

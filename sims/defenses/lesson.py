@@ -1,0 +1,164 @@
+"""What every trained defence is given, and the steps that they share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from localnoise import central
+from localnoise.errors import ArgumentError
+from localnoise.nn import NoiseLayer, Predictor
+from localnoise.sims.defenses.learned import LearnedNoise
+from localnoise.sims.models import training
+from localnoise.validate import as_count, as_seed
+
+Modify = Callable[[int], Tensor]
+Alter = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Networks, images and settings of one training run.
+
+    By default a defence trains the layers after the frozen `front`, the same ones as the noise arms, so that the
+    comparison is matched. With `whole=True` it trains all layers from scratch, as its own paper does.
+
+    Attributes
+    ----------
+    front : Module
+        Trained layers up to the noise, frozen (`requires_grad_(False)`).
+    back : callable
+        seed -> fresh layers after it.
+    images : Tensor of float32, (T, 1, 28, 28)
+        In [0, 1].
+    labels : Tensor of int64, (T,)
+        Classes 0..9.
+    epochs, seed : int
+        Passes over the images; what fixes weights, batches and every draw.
+    fresh_front : callable or None
+        seed -> fresh layers up to the noise; needed for `whole=True` only.
+    modified : callable or None
+        draw -> the images modified anew, of their shape; draws are numbered from 0 on. For `modified` only.
+    tick : callable or None
+        Called with the number of presentations done, after every batch.
+
+    Raises
+    ------
+    ArgumentError
+        Images or labels of another shape, dtype or range, a front that is not frozen, no epochs.
+    """
+
+    front: nn.Module
+    back: Callable[[int], nn.Module]
+    images: Tensor
+    labels: Tensor
+    epochs: int
+    seed: int
+    fresh_front: Callable[[int], nn.Module] | None = None
+    modified: Modify | None = None
+    tick: training.Tick | None = None
+
+    def __post_init__(self) -> None:
+        as_count("epochs", self.epochs, 1)
+        as_seed(self.seed)
+        check_images(self.images, self.labels)
+        if any(weight.requires_grad for weight in self.front.parameters()):
+            raise ArgumentError("front has trainable weights: expected frozen layers; use front.requires_grad_(False)")
+
+    def networks(self, whole: bool) -> tuple[nn.Module, nn.Module]:
+        """Layers up to the noise and fresh layers after it; the former are fresh too if `whole`."""
+        if not whole:
+            return self.front.eval(), self.back(self.seed)
+        if self.fresh_front is None:
+            raise ArgumentError("whole=True needs fresh layers up to the noise: pass fresh_front, a function of a seed")
+        return self.fresh_front(self.seed), self.back(self.seed)
+
+    def only(self, rows: npt.NDArray[np.int64]) -> "Lesson":
+        """Return the same lesson with these images alone."""
+        index, source = torch.from_numpy(rows), self.modified
+        few = None if source is None else lambda draw: source(draw)[index]
+        return replace(self, images=self.images[index], labels=self.labels[index], modified=few)
+
+
+def check_images(images: Tensor, labels: Tensor) -> None:
+    """Refuse images and labels that a network cannot learn from."""
+    if images.ndim != 4 or images.dtype != torch.float32 or not len(images):
+        raise ArgumentError(
+            f"images: {images.dtype} of shape {tuple(images.shape)}, expected float32 (T >= 1, 1, 28, 28); "
+            "use localnoise.sims.data.tensors.to_tensor"
+        )
+    low, high = images.aminmax()
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise ArgumentError(f"images: values from {low:g} to {high:g}, expected [0, 1]; divide bytes by 255")
+    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+        raise ArgumentError(
+            f"labels: {labels.dtype} of shape {tuple(labels.shape)}, expected int64 ({len(images)},), one an image"
+        )
+
+
+def teach(
+    lesson: Lesson,
+    front: nn.Module,
+    later: nn.Module,
+    whole: bool,
+    images: Tensor | Modify | None = None,
+    *,
+    altered: Alter | None = None,
+    penalty: Callable[[], Tensor] | None = None,
+) -> None:
+    """Train `later`, and `front` too if `whole`, in place; then freeze both.
+
+    images : the same in every epoch, or a function of the epoch; None: the lesson's.
+    altered : what a batch (images, labels) becomes at the present weights, before `front`.
+    penalty : a term added to the loss of every batch.
+    """
+    inputs = lesson.images if images is None else images
+    model, shown = nn.Sequential(front, later) if whole else later, altered
+    if not whole:
+        if altered is None:  # a frozen front sees each image once an epoch, or once in all
+            inputs = _through(front, inputs)
+        else:
+            shown = _then(front, altered)
+    training.fit(
+        model,
+        inputs,
+        lesson.labels,
+        epochs=lesson.epochs,
+        seed=lesson.seed,
+        tick=lesson.tick,
+        shown=shown,
+        penalty=penalty,
+    )
+    front.requires_grad_(False).eval()
+    later.requires_grad_(False).eval()
+
+
+def _through(front: nn.Module, images: Tensor | Modify) -> Tensor | Modify:
+    if isinstance(images, Tensor):
+        return training.activations(front, images)
+    return lambda epoch: training.activations(front, images(epoch))
+
+
+def _then(front: nn.Module, altered: Alter) -> Alter:
+    def shown(x: Tensor, y: Tensor) -> Tensor:
+        h: Tensor = front(altered(x, y))
+        return h
+
+    return shown
+
+
+def noiseless(front: nn.Module, back: nn.Module, images: Tensor) -> Predictor:
+    """Return the predictor of a network without noise: one pass."""
+    h = training.activations(front, images[:1])
+    return Predictor(front, NoiseLayer(central.none(h.numpy()), when="never"), back, 1).eval()
+
+
+def added_parameters(predictor: Predictor) -> int:
+    """Count the numbers that the defence adds to the network: those of its noise; none for a noiseless one."""
+    noise = predictor.noise
+    if isinstance(noise, NoiseLayer):
+        return int(noise.noise.parameters)
+    return noise.added if isinstance(noise, LearnedNoise) else 0

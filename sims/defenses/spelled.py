@@ -1,0 +1,170 @@
+"""Arms spelled out, so that any grid can be compared: `grid:order=raster:rule=lms:parents=4`."""
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, Self
+
+import numpy as np
+
+from localnoise import GridConfig, UnitGrid
+from localnoise.errors import ArgumentError, choose
+from localnoise.hardware import Formats, quantise, report
+from localnoise.rules import make_rule
+from localnoise.sims.defenses.defense import Arm, Array
+from localnoise.sims.defenses.facts import reported
+from localnoise.validate import as_trace
+
+PREFIX = "grid:"
+_CALIBRATION = 2048  # activations that a signal-dependent grid is calibrated on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelled:
+    """A local field by its hyperparameters; None: the default of `UnitGrid`, of the rule, or of the source.
+
+    Attributes
+    ----------
+    rule, rate : str, float
+        "moments", "lms" or "sign-lms"; the step of the last two.
+    order, parents, far, radius : str, int
+        Of `UnitGrid`.
+    signal, signal_radius : str, int
+        Signal dependence: learned at its natural scale, tested without noise, with a fifth of clean presentations.
+    scope, trace : str, float
+        "global" or "local" gain; noise variance per neuron.
+    weight_bits, word_bits : int
+        On a chip: integers, at training and at test. One of them implies the other's default (8, 12).
+    """
+
+    rule: str = "moments"
+    rate: float | None = None
+    order: str = "multiscale"
+    parents: int | None = None
+    far: int | None = None
+    radius: int | None = None
+    signal: str = "none"
+    signal_radius: int | None = None
+    scope: str | None = None
+    trace: float | None = None
+    weight_bits: int | None = None
+    word_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, and what would say nothing."""
+        _check_rule(self.rule, **self._options)
+        _check_wiring(**self._wiring)
+        choose("scope", "global" if self.scope is None else self.scope, ("global", "local"))
+        if self.trace is not None:
+            as_trace(self.trace)
+        if self.signal == "none" and self.signal_radius is not None:
+            raise ArgumentError(f"signal_radius={self.signal_radius!r}: expected none with signal='none'; drop it")
+        if self.signal == "local" and self.scope is not None and self.trace is None:
+            raise ArgumentError(f"scope={self.scope!r}: expected a trace with signal='local', or no scope")
+        _ = self.formats  # the widths that a chip may have
+
+    @property
+    def formats(self) -> Formats | None:
+        """Widths on a chip; None: floating point."""
+        bits = {name: getattr(self, name) for name in ("weight_bits", "word_bits")}
+        given = {name: value for name, value in bits.items() if value is not None}
+        wide = max(given.values(), default=0) > 12
+        return _formats(**given, accumulator_bits=48 if wide else 32) if given else None
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {} if self.rate is None else {"rate": self.rate}
+
+    @property
+    def _wiring(self) -> dict[str, Any]:
+        names = ("order", "parents", "far", "radius", "signal", "signal_radius")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @property
+    def name(self) -> str:
+        """What `parse` takes: everything that is not the default, in a fixed order."""
+        said = [f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return PREFIX + ":".join(said)
+
+    @property
+    def label(self) -> str:
+        """Short words for tables."""
+        words = [self.order, self.rule]
+        for name, sign in (("parents", "K"), ("far", "hubs"), ("radius", "r"), ("rate", "rate"), ("trace", "trace")):
+            if getattr(self, name) is not None:
+                words.append(f"{sign}={getattr(self, name):g}")
+        if self.signal == "local":
+            words.append("signal-dependent" if self.signal_radius is None else f"signal r={self.signal_radius}")
+        if self.scope == "local":
+            words.append("local gain")
+        if (formats := self.formats) is not None:
+            words.append(f"{formats.weight_bits}-bit weights, {formats.word_bits}-bit words")
+        return " ".join(words)
+
+    @property
+    def arm(self) -> Arm:
+        """The arm."""
+        signal = self.signal == "local"
+        return Arm(
+            name=self.name,
+            label=self.label,
+            build=self.build,
+            central=False,
+            when="train" if signal else "both",
+            clean=0.2 if signal else 0.0,
+        )
+
+    def build(self, d: Array, h: Array, trace: float) -> Any:
+        """Noise learned from displacements d of activations h."""
+        signal = self.signal == "local"
+        grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **self._wiring)
+        grid.learn(d, h if signal else None, rule=self.rule, **self._options)
+        if not signal or self.trace is not None:
+            grid.normalise(trace if self.trace is None else self.trace, self.scope or "global")
+        if self.formats is None:
+            return grid
+        calibration = h[:_CALIBRATION] if signal else None
+        chip = quantise(grid, self.formats, h=calibration)
+        return reported(chip, report(grid, chip, h=calibration))
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read "grid:NAME=VALUE:...".
+
+        Raises
+        ------
+        ArgumentError
+            An unknown name, a value of another kind, or a combination that cannot be.
+        """
+        given: dict[str, Any] = {}
+        for part in filter(None, name.removeprefix(PREFIX).split(":")):
+            key, _, text = part.partition("=")
+            choose(f"arm {name!r}: parameter", key, [f.name for f in fields(cls)])
+            kind = float if key in ("rate", "trace") else str if key in ("rule", "order", "signal", "scope") else int
+            try:
+                given[key] = kind(text)
+            except ValueError:
+                wanted = "a number" if kind is float else "a whole number"
+                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
+        return cls(**given)
+
+
+# A study asks for the same few choices in thousands of combinations.
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _check_rule(rule: str, **options: Any) -> None:
+    make_rule(rule, **options)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _check_wiring(**wiring: Any) -> None:
+    GridConfig(shape=(2, 2), **wiring)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _formats(**bits: Any) -> Formats:
+    return Formats(**bits)
+
+
+def _text(value: Any) -> str:
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

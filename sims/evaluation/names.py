@@ -1,0 +1,67 @@
+"""Names of what moves images, each with one meaning: `pgd` is PGD with averaged gradients, wherever it is written."""
+
+import difflib
+
+from localnoise.errors import ArgumentError, short
+from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
+from localnoise.sims.data.tensors import PIXELS
+from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.validate import as_trace
+
+CLEAN, WORST = "clean", "adaptive"  # no change; the worst case over the attacks of an attacker who knows the noise
+
+
+def as_name(argument: str, value: str, *others: str) -> str:
+    """Return `value` if it is a modification, an attack, or one of `others`.
+
+    Raises
+    ------
+    ArgumentError
+        It is not; the nearest name is suggested, for an attack of the paper its own.
+    """
+    names = (*others, *MODIFICATIONS, *ATTACKS)
+    if value in names:
+        return value
+    near = [f"art-{value}"] if value in PAPER_ATTACKS else difflib.get_close_matches(str(value), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ArgumentError(
+        f"{argument}={short(repr(value))}: expected {', '.join([*others, ''])}a modification such as rotate "
+        f"(`localnoise data` shows them), or an attack: {', '.join(ATTACKS)}{hint}"
+    )
+
+
+def check_level(name: str, level: float) -> None:
+    """Raise an ArgumentError unless a modification has the level, or an attack of this eps fits pixels."""
+    if name in MODIFICATIONS:
+        MODIFICATIONS[name].checked(level)
+    elif (name in ATTACKS or name == WORST) and not 0 <= level <= PIXELS[1] - PIXELS[0]:
+        raise ArgumentError(f"{name}@{level:g}: expected an eps from 0 to 1, pixels run from 0 to 1")
+
+
+def name_and_level(text: str) -> tuple[str, float | None]:
+    """Split "rotate@2" into a name and a level; without a level it is None.
+
+    Raises
+    ------
+    ArgumentError
+        The level is no number.
+    """
+    name, _, level = text.strip().partition("@")
+    try:
+        return name, float(level) if level else None
+    except ValueError:
+        raise ArgumentError(f"{text!r}: expected NAME or NAME@LEVEL, such as rotate@1.6") from None
+
+
+def variances_of(text: str) -> list[float]:
+    """Noise variances from "2,0.5".
+
+    Raises
+    ------
+    ArgumentError
+        One of them is no number > 0.
+    """
+    try:
+        return [as_trace(float(part)) for part in text.split(",")]
+    except ValueError:
+        raise ArgumentError(f"traces={text!r}: expected numbers > 0, separated by commas, such as 2,0.5") from None

@@ -1,0 +1,60 @@
+"""Where displacements come from, and how loud the noise learned from them is made."""
+
+from dataclasses import dataclass, field, replace
+
+from localnoise.errors import ArgumentError
+from localnoise.sims.attacks import ATTACKS, EPS
+from localnoise.sims.evaluation.names import as_name, check_level
+from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.results.plain import LATER
+
+DRIFT = "drift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A modification, an attack or a drifting stream whose displacements a noise is learned from.
+
+    Attributes
+    ----------
+    name : str
+        A modification, an attack, or "drift": from frame to frame, without clean images. "input_noise" is the sensor's
+        own jitter: without labels or attacker.
+    level : float
+        The modification's level, the attack's eps, or the stream's level.
+    trace : float
+        Noise variance per neuron of the signal-independent arms (paper: 0.5 for modifications, 2 for attacks).
+    images : int or None
+        Training images that are displaced to learn from, the first ones; None: all, or of an attack those that the
+        settings say. A covariance needs fewer than a bank of causes.
+    """
+
+    name: str
+    level: float
+    trace: float
+    images: int | None = field(default=None, metadata=LATER)
+
+    def __post_init__(self) -> None:
+        as_name("source", self.name, DRIFT)
+        if self.images is not None and (self.name not in MODIFICATIONS or self.images < 1):
+            raise ArgumentError(f"images={self.images!r}: expected None, or of a modification a whole number >= 1")
+        check_level(self.name, self.level)
+
+    @property
+    def moved(self) -> tuple[str, float, int | None]:
+        """What its displacements depend on; sources that differ in trace alone share them."""
+        return self.name, self.level, self.images
+
+    @classmethod
+    def default(cls, name: str, level: float | None = None) -> "Source":
+        """The trace, and by default the level, that the README's tables use."""
+        as_name("source", name, DRIFT)
+        if name == DRIFT:
+            return cls(name=name, level=1.0 if level is None else level, trace=0.5)
+        if name in ATTACKS:
+            return cls(name=name, level=EPS if level is None else level, trace=2.0)
+        return cls(name=name, level=MODIFICATIONS[name].level if level is None else level, trace=0.5)
+
+    def of(self, images: int | None) -> "Source":
+        """The same source learned from fewer images; an attack is left as it is."""
+        return replace(self, images=images) if self.name in MODIFICATIONS else self

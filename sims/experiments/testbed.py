@@ -1,0 +1,163 @@
+"""What the arms of one seed share: the trained network, its activations, the displacements of each source."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from localnoise.errors import FileFormatError, first_line
+from localnoise.files import write_bytes
+from localnoise.sims import models, perturbations
+from localnoise.sims.attacks import ATTACKS, PGD
+from localnoise.sims.data import Dataset
+from localnoise.sims.data.tensors import PIXELS, to_tensor
+from localnoise.sims.evaluation.source import DRIFT, Source
+from localnoise.sims.models import training
+
+_TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
+
+
+def weights_in(path: Path) -> list[Tensor]:
+    """Return the weights of a network that was kept, front first.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged: Torch itself reads a changed byte without a word.
+    """
+    try:
+        with ZipFile(path) as archive:
+            wrong = archive.testzip()
+        if wrong is not None:
+            raise ValueError(f"checksum of {wrong}")
+        kept = torch.load(path, weights_only=True)
+        return [*kept["front"].values(), *kept["back"].values()]
+    except Exception as error:  # whatever a damaged archive makes Python and Torch say
+        raise FileFormatError(
+            f"{path}: damaged ({first_line(error)}); remove it, and the network is trained again"
+        ) from error
+
+
+@dataclass
+class Workbench:
+    """One seed's network, frozen up to the noise, and the images that go through it.
+
+    Attributes
+    ----------
+    data : Dataset
+    seed : int
+        Fixes weights, batches, noise, and every modification.
+    epochs : int
+        Of training on clean images, all layers.
+    attack : PGD
+        The attack that the source "pgd" stands for; its eps is the source's.
+    attacked_train : int
+        How many training images are attacked: the attack is the dearest step.
+    folder : Path
+        Where the trained network is kept.
+    name, activation, layer
+        The network and where it is cut, as `models.build` takes them.
+    """
+
+    data: Dataset
+    seed: int
+    epochs: int
+    attack: PGD
+    attacked_train: int
+    folder: Path
+    name: str = "v2"
+    activation: str = "tanh"
+    layer: int = 2
+
+    @cached_property
+    def train(self) -> tuple[Tensor, Tensor]:
+        """Training images (T, 1, 28, 28) in [0, 1] and labels (T,)."""
+        return to_tensor(self.data.train_images), torch.from_numpy(self.data.train_labels.astype(np.int64))
+
+    @cached_property
+    def test(self) -> tuple[Tensor, Tensor]:
+        """Test images and labels."""
+        return to_tensor(self.data.test_images), torch.from_numpy(self.data.test_labels.astype(np.int64))
+
+    @property
+    def base_path(self) -> Path:
+        """File of the trained network; its name holds what it depends on, and the cut is no part of that."""
+        kind = self.name if self.activation == "tanh" else f"{self.name}-{self.activation}"
+        return self.folder / f"{kind}-{self.data.fingerprint[:12]}-epochs{self.epochs}-seed{self.seed}.pt"
+
+    def train_base(self, tick: training.Tick | None = None) -> None:
+        """Train the network and keep it, unless it is kept already."""
+        if not self.base_path.exists():
+            network = self._fresh()
+            training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
+            held = BytesIO()
+            torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, held)
+            write_bytes(self.base_path, held.getbuffer())
+
+    @cached_property
+    def network(self) -> models.Network:
+        """The trained network, in evaluation mode, its front frozen."""
+        self.train_base()
+        network = self._fresh()
+        network.load(weights_in(self.base_path))
+        network.front.requires_grad_(False).eval()
+        network.back.requires_grad_(False).eval()
+        return network
+
+    def _fresh(self) -> models.Network:
+        return models.build(self.name, self.activation, self.layer, self.seed)
+
+    @cached_property
+    def h_train(self) -> Tensor:
+        """Activations of the clean training images."""
+        return training.activations(self.network.front, self.train[0])
+
+    @cached_property
+    def h_test(self) -> Tensor:
+        """Activations of the clean test images."""
+        return training.activations(self.network.front, self.test[0])
+
+    def altered(
+        self, source: Source, draw: int = 0, tick: training.Tick | None = None, count: int | None = None
+    ) -> Tensor:
+        """Training images that `source` modified, all or the first `count`; another `draw` modifies each anew.
+
+        An attack: those that the settings say, once.
+        """
+        images, labels = self.train
+        if source.name in ATTACKS:
+            few = slice(self.attacked_train)
+            attack = ATTACKS[source.name](self.attack, source.level)
+            return attack(self.network, images[few], labels[few], bounds=PIXELS, seed=self.seed, tick=tick)
+        seed = self._stream(_TRAIN, draw)
+        if source.name == DRIFT:
+            return perturbations.drift(images, source.level, seed, frames=2)[:, 1]
+        return perturbations.apply(source.name, images[:count], source.level, seed)
+
+    def displacement(self, source: Source, tick: training.Tick | None = None) -> tuple[Tensor, Tensor]:
+        """(d, h): how activations h moved under a source, draw 0; both (T, C, H, W)."""
+        if source.name == DRIFT:
+            seed = self._stream(_TRAIN)
+            return perturbations.temporal(self.network.front, self.train[0], source.level, seed, frames=2)
+        d = training.activations(self.network.front, self.altered(source, tick=tick, count=source.images))
+        d -= self.h_train[: len(d)]
+        return d, self.h_train[: len(d)]
+
+    def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
+        """Which of up to `parts` causes moved each training image of draw 0, (count,); one but for modifications."""
+        if source not in perturbations.MODIFICATIONS:
+            return np.zeros(count, np.int64)
+        return perturbations.causes(source, self._stream(_TRAIN), count, parts)
+
+    def modified_test(self, name: str, level: float, count: int) -> Tensor:
+        """The first `count` test images, modified: the same image gets the same modification in every arm."""
+        return perturbations.apply(name, self.test[0][:count], level, self._stream(_TEST))
+
+    def _stream(self, part: int, draw: int = 0) -> int:
+        return (self.seed << 32) + (draw << 8) + part

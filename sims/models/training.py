@@ -1,0 +1,108 @@
+"""Training on the CPU, at the paper's settings: Adam 1e-3, batches of 64; the seed fixes weights, batches and noise."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise.nn import NoiseLayer, Predictor
+from localnoise.sims.models import Network
+
+Tick = Callable[[int], None]
+BATCH, RATE = 64, 1e-3
+AHEAD = 32  # batches whose noise is drawn at once: a bank's members each draw several samples, not one
+
+
+def fit(
+    model: nn.Module,
+    inputs: Tensor | Callable[[int], Tensor],
+    labels: Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    tick: Tick | None = None,
+    shown: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ahead: Callable[[Tensor], Tensor] | None = None,
+    penalty: Callable[[], Tensor] | None = None,
+) -> None:
+    """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
+
+    inputs : one for each label, in every epoch the same, or a function of the epoch that gives them.
+    shown : what the model gets for a batch (inputs, labels), at its present weights; None: the inputs.
+    ahead : what becomes of inputs, whatever the model's weights; called on `AHEAD` batches at once, without gradients.
+    penalty : a term added to the loss of every batch.
+    """
+    model.train()
+    optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True)
+    rng = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        x = inputs(epoch) if callable(inputs) else inputs
+        order = torch.from_numpy(rng.permutation(len(labels)))
+        for several in order.split(BATCH * AHEAD):
+            with torch.no_grad():
+                drawn = x[several] if ahead is None else ahead(x[several])
+            for batch, y in _pairs(drawn, labels[several], BATCH):
+                optimiser.zero_grad()
+                loss = nn.functional.cross_entropy(model(batch if shown is None else shown(batch, y)), y)
+                (loss if penalty is None else loss + penalty()).backward()
+                optimiser.step()
+                if tick is not None:
+                    tick(len(y))
+    model.eval()
+
+
+def train_base(
+    network: Network, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None
+) -> None:
+    """Train all layers on clean images, then freeze those before the noise."""
+    fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick)
+    network.front.requires_grad_(False)
+
+
+def retrain(
+    network: Network,
+    noise: NoiseLayer,
+    activations: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    draws: int,
+    tick: Tick | None = None,
+) -> Predictor:
+    """Train fresh layers after the noise on clean activations with a fresh draw per presentation (paper, Methods).
+
+    Returns the deployed predictor: the mean of `draws` noisy logits, or one pass where the noise is off at test.
+    """
+    back = network.fresh_back(seed)
+    fit(back, activations, labels, epochs=epochs, seed=seed, tick=tick, ahead=noise.train())
+    noise.eval()
+    return Predictor(network.front, noise, back, draws).eval()
+
+
+def activations(front: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+    """Activation h (T, C, H, W) of images (T, 1, 28, 28), without gradients."""
+    with torch.no_grad():
+        return torch.cat([front(part) for part in images.split(batch)])
+
+
+def answered(logits: Tensor, labels: Tensor) -> Tensor:
+    """Which predictions are right, (T,) bool. A network that answers NaN is wrong: argmax alone would say class 0."""
+    return (logits.argmax(1) == labels) & ~logits.isnan().any(1)
+
+
+def accuracy_per_image(predictor: Predictor, images: Tensor, labels: Tensor, batch: int = 50) -> Tensor:
+    """1 where the deployed predictor is right, else 0; (T,) uint8. The noise stream starts anew."""
+    return correct_from(predictor, activations(predictor.front, images), labels, batch)
+
+
+def correct_from(predictor: Predictor, h: Tensor, labels: Tensor, batch: int = 50) -> Tensor:
+    """As `accuracy_per_image`, from activations."""
+    predictor.noise.reseed(predictor.noise.seed + 1)
+    with torch.no_grad():
+        return torch.cat([answered(predictor.decide(x), y).byte() for x, y in _pairs(h, labels, batch)])
+
+
+def _pairs(x: Tensor, y: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(x.split(batch), y.split(batch), strict=True)

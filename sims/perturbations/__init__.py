@@ -1,0 +1,20 @@
+"""Ways in which images change, and the displacements that they cause.
+
+Modifications: the paper's ten, six held out, and the project's own; seeded image by image. Displacements d of a layer's
+activation h, three kinds: what a field learns from. None of them reads a label. `jitter`, `paired` and `temporal` take
+the layers up to the noise and images, and return (d, h): what moved, and the activation that it moved from, each
+(T, C, H, W). `between` serves every other cause, an attack among them.
+"""
+
+from localnoise.sims.perturbations.displacements import between as between
+from localnoise.sims.perturbations.displacements import jitter as jitter
+from localnoise.sims.perturbations.displacements import paired as paired
+from localnoise.sims.perturbations.displacements import temporal as temporal
+from localnoise.sims.perturbations.drift import drift as drift
+from localnoise.sims.perturbations.modification import Modification as Modification
+from localnoise.sims.perturbations.registry import HELD_OUT as HELD_OUT
+from localnoise.sims.perturbations.registry import MODIFICATIONS as MODIFICATIONS
+from localnoise.sims.perturbations.registry import PAPER as PAPER
+from localnoise.sims.perturbations.registry import apply as apply
+from localnoise.sims.perturbations.registry import causes as causes
+from localnoise.sims.perturbations.sheet import figure as figure

@@ -1,0 +1,73 @@
+"""What a modification is: a name, a function, and a level with its unit and range."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import SupportsFloat
+
+from torch import Tensor
+
+from localnoise.errors import ArgumentError
+from localnoise.sims.perturbations.draws import Words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modification:
+    """One kind of change to images, as the table lists it.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the table and on the command line.
+    function : callable
+        (images (N, 1, 28, 28) float32 in [0, 1], level, words (N, `words`)) -> images of the same shape. Image i may
+        depend on row i of the words only; values outside [0, 1] are clipped afterwards.
+    words : int
+        Random 64-bit words that it takes for one image.
+    level : float
+        The default level.
+    lowest, highest : float
+        The range of levels, both included.
+    unit : str
+        What a level of 1 means.
+    description : str
+        One sentence.
+    whole : bool
+        Levels are whole numbers.
+    numbers : int
+        How many uniform numbers, one to a word, say where the image was moved to, or what was moved over it; 0 where
+        the words are no such thing. See `causes`.
+    """
+
+    name: str
+    function: Callable[[Tensor, float, Words], Tensor]
+    words: int
+    level: float
+    lowest: float
+    highest: float
+    unit: str
+    description: str
+    whole: bool = False
+    numbers: int = 0
+
+    def checked(self, level: SupportsFloat | None) -> float:
+        """Return `level`, or the default level where it is None.
+
+        Raises
+        ------
+        ArgumentError
+            The level is no finite number of the range, or no whole one where these are asked for.
+        """
+        if level is None:
+            return self.level
+        try:
+            value = float(level)
+        except (TypeError, ValueError, RuntimeError):
+            value = math.nan
+        if not self.lowest <= value <= self.highest or (self.whole and not value.is_integer()):
+            kind = "whole number" if self.whole else "number"
+            raise ArgumentError(
+                f"level={level!r}: expected a {kind} from {self.lowest:g} to {self.highest:g} for {self.name!r} "
+                f"(unit: {self.unit}; default {self.level:g})"
+            )
+        return value

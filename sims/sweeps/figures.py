@@ -1,0 +1,148 @@
+"""Figures of a sweep: fronts, importances, parallel coordinates, robustness by links and bits."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from localnoise.sims.reports.figures import drawn
+from localnoise.sims.sweeps.page import Content, Goal, Trial
+
+_LOOK = {"complete": ("#0072B2", "o"), "pruned": ("#E69F00", "v")}  # Okabe and Ito 2008
+_FRONT, _PALE = "#D55E00", "#BBBBBB"
+
+
+def figures(content: Content, folder: Path) -> list[Path]:
+    """Draw every figure that the trials allow; returns the files."""
+    found = []
+    if len(content.goals) > 1:
+        found.append(fronts(content, folder / "front.png"))
+    if content.importance:
+        found.append(importances(content, folder / "importance.png"))
+    if sum(trial.state == "complete" for trial in content.trials) > 1:
+        found.append(parallel(content, folder / "parallel.png"))
+    if (path := by_size(content, folder / "retention.png")) is not None:
+        found.append(path)
+    return found
+
+
+def fronts(content: Content, path: Path) -> Path:
+    """The first goal against every other; the front as a line."""
+    first, *others = content.goals
+    with drawn(path, (3.6 * len(others) + 1.6, 3.4)) as page:
+        for axes, other in zip(np.atleast_1d(page.subplots(1, len(others))), others, strict=True):
+            for state, (colour, mark) in _LOOK.items():
+                some = [t for t in content.trials if t.state == state]
+                x, y = ([t.values[g.name] for t in some] for g in (other, first))
+                if not some:
+                    continue
+                axes.plot(x, y, mark, ms=4, color=colour, label=f"{state} ({len(some)})", ls="")
+            best = sorted(
+                (t.values[other.name], t.values[first.name]) for t in content.trials if t.number in content.front
+            )
+            axes.plot(*zip(*best, strict=True), "-o", ms=5, lw=1, color=_FRONT, label=f"Pareto front ({len(best)})")
+            axes.set(xlabel=_title(other), ylabel=_title(first))
+            if other.best == "low" and min(t.values[other.name] for t in content.trials if t.values) > 0:
+                _logarithmic(axes)
+        page.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return path
+
+
+def importances(content: Content, path: Path) -> Path:
+    """How much each hyperparameter separates the better trials from the others, by goal."""
+    names = [name for name in content.parameters if any(name in own for own in content.importance.values())]
+    goals = [goal for goal in content.goals if goal.name in content.importance]
+    with drawn(path, (2.4 + 2.0 * len(goals), 0.8 + 0.32 * len(names))) as page:
+        for axes, goal in zip(np.atleast_1d(page.subplots(1, len(goals), sharey=True)), goals, strict=True):
+            shares = [content.importance[goal.name].get(name, 0.0) for name in names]
+            axes.barh(names, shares, color=_LOOK["complete"][0])
+            axes.set(xlabel="importance (PED-ANOVA)", xlim=(0, 1), title=goal.label)
+            axes.invert_yaxis()
+    return path
+
+
+def parallel(content: Content, path: Path) -> Path:
+    """One line a complete trial, over hyperparameters and goals; the front is coloured."""
+    trials = [trial for trial in content.trials if trial.state == "complete"]
+    names = [*content.parameters, *(goal.name for goal in content.goals)]
+    columns = [_column([t.parameters.get(name) for t in trials]) for name in content.parameters]
+    columns += [_scale([t.values[goal.name] for t in trials]) for goal in content.goals]
+    with drawn(path, (1.3 * len(names) + 0.8, 3.8)) as page:
+        axes = page.subplots()
+        for index, trial in sorted(enumerate(trials), key=lambda pair: pair[1].number in content.front):
+            best = trial.number in content.front
+            heights = [heights[index] for heights, _ in columns]
+            axes.plot(range(len(names)), heights, color=_FRONT if best else _PALE, lw=1.6 if best else 0.7)
+        for place, (_, ticks) in enumerate(columns):
+            for height, text in ticks:
+                axes.annotate(text, (place, height), xytext=(4, 2), textcoords="offset points", fontsize=7,
+                              bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.8})  # fmt: skip
+        labels = [*content.parameters, *(_title(goal).replace(" / ", "\n/ ") for goal in content.goals)]
+        axes.set_xticks(range(len(names)), labels)
+        axes.set(yticks=[], xlim=(-0.1, len(names) - 0.4), ylim=(-0.06, 1.1))
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.set_title("complete trials; on the front: coloured", loc="left", fontsize=9)
+    return path
+
+
+def by_size(content: Content, path: Path) -> Path | None:
+    """Retention (or the first goal) against links and bits, where the trials have them."""
+    kept = "retention" if any("retention" in t.values for t in content.trials) else content.goals[0].name
+    panels = {"links": "links of the grid", "weight_bits": "weight bits", "word_bits": "word bits"}
+    trials = [t for t in content.trials if t.state != "failed" and kept in t.values]
+    found = {n: label for n, label in panels.items() if len({_of(t, n) for t in trials} - {None}) > 1}
+    if not found:
+        return None
+    with drawn(path, (2.9 * len(found) + 1.6, 3.2)) as page:
+        for axes, (name, label) in zip(
+            np.atleast_1d(page.subplots(1, len(found), sharey=True)), found.items(), strict=True
+        ):
+            for state, (colour, mark) in _LOOK.items():
+                some = [t for t in trials if t.state == state and _of(t, name) is not None]
+                axes.plot(
+                    [_of(t, name) for t in some], [t.values[kept] for t in some], mark, ms=4, color=colour, label=state
+                )
+            axes.set(xlabel=label)
+            if name == "links":
+                _logarithmic(axes)
+        word = "share of the central gain kept" if kept == "retention" else _title(content.goals[0])
+        page.axes[0].set_ylabel(word)
+        page.legend(*page.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return path
+
+
+def _logarithmic(axes: Any) -> None:
+    """A logarithmic axis whose ticks are few and plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="x", rotation=30)
+
+
+def _of(trial: Trial, name: str) -> float | None:
+    return trial.values.get(name, trial.parameters.get(name))
+
+
+def _title(goal: Goal) -> str:
+    return f"{goal.label} / {goal.unit}" if goal.unit else goal.label
+
+
+def _column(values: list[Any]) -> tuple[list[float], list[tuple[float, str]]]:
+    """Heights in [0, 1] of a column's values, and its ticks; what was not asked for lies at the bottom."""
+    given = sorted({value for value in values if value is not None}, key=lambda v: (isinstance(v, str), v))
+    if len(given) <= 8 or any(isinstance(value, str) for value in given):
+        places = {value: (i + 1) / len(given) for i, value in enumerate(given)}
+        ticks = [(height, f"{v:g}" if isinstance(v, float) else str(v)) for v, height in places.items()]
+        return [places.get(value, 0.0) for value in values], [*ticks, *([(0.0, "–")] if None in values else [])]
+    scaled = iter(_scale([value for value in values if value is not None])[0])
+    return [0.0 if value is None else next(scaled) for value in values], _scale([float(v) for v in given])[1]
+
+
+def _scale(values: list[float]) -> tuple[list[float], list[tuple[float, str]]]:
+    """Heights of numbers between their bounds, which are the ticks."""
+    low, high = min(values), max(values)
+    heights = [0.1 + 0.9 * (value - low) / ((high - low) or 1.0) for value in values]
+    return heights, [(height, f"{v:.3f}" if high <= 1 else f"{v:,.0f}") for height, v in ((0.1, low), (1.0, high))]

@@ -1,0 +1,123 @@
+"""Chips: what is published of them, and whether a quantised grid fits one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise.hardware import load_chip
+from localnoise.hardware.chips.profile import load_profile, profile_names
+from localnoise.hardware.chips.profile_schema import Figure
+from localnoise.hardware.export.verilog.placed import place_chip
+from localnoise.hardware.export.verilog.plan import clocks
+from localnoise.hardware.fitting.fit import fit as hold_against
+from localnoise.sims.reports.fits import placed_table, show_fit
+from localnoise.sims.runtime.console import console, show
+from localnoise.sims.tools.randomness import random
+
+chip = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="""Chips: what is published of them, and whether a quantised grid fits one.
+
+Examples
+
+    localnoise chip list
+
+    localnoise chip show ice40up5k
+
+    localnoise chip fit chip.h5 --chip stm32f407
+
+    localnoise chip random --generator lfsr32
+""",
+)
+
+
+@chip.command("list")
+def list_chips() -> None:
+    """List the chips that have a profile.
+
+    Examples
+    --------
+        localnoise chip list
+    """
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("name", "chip", "kind"):
+        table.add_column(column)
+    table.add_column("limits published", justify="right")
+    for name in profile_names():
+        profile = load_profile(name)
+        known = [figure for figure in profile.limits.values() if figure.status != "unknown"]
+        table.add_row(name, profile.title, profile.kind, f"{len(known)} of {len(profile.limits)}")
+    show(table)
+
+
+@chip.command("show")
+def show_chip(name: Annotated[str, typer.Argument(help="Name, or the path of your own TOML file.")]) -> None:
+    """Show a chip's limits and energies, each with its source and standing.
+
+    Examples
+    --------
+        localnoise chip show loihi1
+
+        localnoise chip show my-board.toml
+    """
+    profile = load_profile(name)
+    table = Table(box=box.SIMPLE_HEAD, title=f"{profile.title}: {profile.kind}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for column in ("unit", "status", "source"):
+        table.add_column(column)
+    named = {"clock": profile.clock, **profile.limits}
+    named |= {f"energy, {key}": figure for key, figure in profile.energy.items()} | dict(profile.facts)
+    for key, figure in named.items():
+        table.add_row(key.replace("_", " "), _value(figure), figure.unit or "", figure.status, figure.source or "")
+    show(table)
+    if profile.note != "-":
+        console.print(profile.note)
+
+
+@chip.command("fit")
+def fit_chip(
+    file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
+    name: Annotated[str, typer.Option("--chip", help="Name, or the path of your own TOML file.")] = "ideal",
+    learner: Annotated[str, typer.Option(help="Whether units learn on the chip: none, lms or sign-lms.")] = "none",
+    units_per_core: Annotated[int | None, typer.Option(help="Units a core is to hold. Default: what it can.")] = None,
+    draws: Annotated[int, typer.Option(help="Draws averaged per inference.")] = 10,
+    placed: Annotated[bool, typer.Option("--place", help="Synthesise, place and route it (ice40up5k).")] = False,
+) -> None:
+    """Hold a quantised grid against a chip: every limit, what exceeds it, what would fit; memory, energy, latency.
+
+    Exits with 1 where a published limit is exceeded.
+
+    Examples
+    --------
+        localnoise chip fit chip.h5 --chip ice40up5k --place
+
+        localnoise chip fit chip.h5 --chip loihi1 --learner sign-lms --units-per-core 16
+    """
+    grid = load_chip(file)
+    found = hold_against(grid, name, learner=learner, units_per_core=units_per_core)
+    show_fit(found, draws)
+    if placed:
+        show(placed_table(found, place_chip(grid, name), clocks(grid)))
+    silent = [limit for limit in found.unknown if not (placed and limit == "logic_cells")]
+    unknown = f"; not published: {', '.join(silent).replace('_', ' ')}" if silent else ""
+    console.print(("fits what is published of " if found.fits else "does not fit ") + found.profile.title + unknown)
+    if not found.fits:
+        raise typer.Exit(1)
+
+
+chip.command("random")(random)
+
+
+def _value(figure: Figure) -> str:
+    if figure.value is None:
+        return {"unknown": "not published", "unlimited": "no limit"}.get(figure.status, "")
+    return ", ".join(figure.value) if isinstance(figure.value, tuple) else f"{figure.value:,}"
+
+
+if __name__ == "__main__":
+    chip()

@@ -1,0 +1,85 @@
+"""Export a chip grid: a folder with all that is needed to build it, to run it, and to check it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from localnoise.errors import ArgumentError
+from localnoise.files import refuse_inputs
+from localnoise.hardware import OnChip, load_chip
+from localnoise.hardware.export import export as write
+from localnoise.hardware.export.artefact import OPTIONS
+from localnoise.hardware.export.naming import USUAL
+from localnoise.hardware.export.verilog.placed import must_load
+from localnoise.sims.reports.fits import required_fit
+from localnoise.sims.runtime.console import command, console
+
+_USUAL = {"engines": 1, "loaded": False, "name": USUAL}
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write: new, or empty.")] = Path("build"),
+    kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
+    chip: Annotated[
+        str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
+    ] = "ideal",
+    seed: Annotated[int, typer.Option(help="Stream that the artefact draws after every start.")] = 0,
+    learner: Annotated[str, typer.Option(help="Add learning on the chip: lms or sign-lms.")] = "",
+    rate: Annotated[int, typer.Option(help="The learner's first step, 2^-rate.")] = 1,
+    engines: Annotated[int, typer.Option(help="Verilog: units that are drawn at the same time.")] = 1,
+    load_weights: Annotated[
+        bool, typer.Option("--load-weights", help="Verilog: weights come in through a port, for single-port RAM.")
+    ] = False,
+    name: Annotated[
+        str,
+        typer.Option(
+            help="C99 and Verilog: what names of files, functions, macros and modules begin with. By default files and "
+            "modules with localnoise, C's functions and macros with ln_ and LN_.",
+            show_default=False,
+        ),
+    ] = USUAL,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an artefact that is there; other files in the folder stay.")
+    ] = False,
+) -> None:
+    """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
+
+    For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
+
+    An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
+
+    Examples
+    --------
+        localnoise export chip.h5 --chip stm32f407 -o build
+
+        localnoise export chip.h5 --learner sign-lms --seed 7 -o build --force
+
+        localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights -o rtl
+
+        localnoise export chip.h5 --name layer2_noise -o firmware/layer2_noise
+
+        localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
+    """
+    refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
+    grid = load_chip(file)
+    rule = OnChip(rule=learner, rate=rate) if learner else None
+    required_fit(grid, chip, learner or "none")
+    asked = {"engines": engines, "loaded": load_weights, "name": name}
+    options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
+    if "target" in OPTIONS.get(kind, ()):
+        options["target"] = chip
+    if kind == "verilog" and not load_weights and must_load(grid, chip):
+        raise ArgumentError(
+            f"chip={chip!r}: its block RAM has no room for this grid's weights; expected --load-weights, which puts "
+            "them into single-port RAM"
+        )
+    folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
+    console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")
+    console.print(f"Prove it with: {command('verify', folder)}")
+
+
+if __name__ == "__main__":
+    typer.run(export)

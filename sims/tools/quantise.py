@@ -1,0 +1,138 @@
+"""Quantise a fitted grid for a chip: integers that the emulator, and every export, draws to the bit."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise import load
+from localnoise.errors import ArgumentError
+from localnoise.files import as_output
+from localnoise.hardware import ChipGrid, Formats, report
+from localnoise.hardware import quantise as to_integers
+from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware.quantiser import Report
+from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
+from localnoise.sims.data import arrays
+from localnoise.sims.reports.chips import quantised_figure
+from localnoise.sims.reports.fits import required_fit
+from localnoise.sims.runtime.console import command, console, follow, progress, show
+from localnoise.sims.runtime.options import Force
+
+_CALIBRATION = 4096  # presentations to calibrate on
+
+
+def quantise(
+    grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("chip.h5"),
+    chip: Annotated[
+        str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
+    ] = "ideal",
+    weight_bits: Annotated[int | None, typer.Option(help="Default: 8, or as many as the chip has.")] = None,
+    word_bits: Annotated[int | None, typer.Option(help="Default: 12, or as many as the chip has.")] = None,
+    activation_bits: Annotated[int, typer.Option(help="Of the activation that signal-dependent units read.")] = 8,
+    accumulator_bits: Annotated[int, typer.Option(help="16 to 64.")] = 32,
+    rounding: Annotated[str, typer.Option(help="half-up, half-even or stochastic.")] = "half-up",
+    overflow: Annotated[str, typer.Option(help="saturate or wrap.")] = "saturate",
+    generator: Annotated[str, typer.Option(help="xorshift32, lfsr32, lfsr24 or lfsr16.")] = "xorshift32",
+    normal: Annotated[str, typer.Option(help="Gaussian word: sum of bytes, or popcount.")] = "sum",
+    normal_bytes: Annotated[int, typer.Option(help="Random bytes per Gaussian word.")] = 8,
+    activations: Annotated[
+        str, typer.Option(help="FILE:NAME of activations (T, C, H, W) to calibrate on; needed with signal dependence.")
+    ] = "",
+    displacements: Annotated[
+        str, typer.Option(help="FILE:NAME of displacements that the chip is to learn from: scales that hold them.")
+    ] = "",
+    feedback: Annotated[
+        bool, typer.Option(help="Compensate a parent's rounding in its children; of up to 8,192 neurons.")
+    ] = True,
+    figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
+    force: Force = False,
+) -> None:
+    """Quantise a grid: scales, rounding with feedback, and what it did to the noise.
+
+    The chip grid is saved first, then held against the grid: every unit of up to 8,192 neurons, of more a sample.
+
+    Examples
+    --------
+        localnoise quantise grid.h5 -o chip.h5
+
+        localnoise quantise grid.h5 --chip stm32f407 --weight-bits 6 --generator lfsr32 -o chip.h5
+
+        localnoise quantise signal.h5 --activations run.h5:layer2/h --figure errors.png
+    """
+    inputs = {
+        "grid": grid,
+        "activations": arrays.file_of(activations),
+        "displacements": arrays.file_of(displacements),
+    }
+    inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
+    as_output("output", output, "a chip grid", inputs=inputs, force=force)
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs=inputs | {"output": output}, force=force)
+    source, profile = load(grid), load_profile(chip)
+    formats = Formats(
+        weight_bits=_within(weight_bits, 8, profile, "weight_bits"),
+        word_bits=_within(word_bits, 12, profile, "word_bits"),
+        activation_bits=activation_bits,
+        accumulator_bits=accumulator_bits,
+        rounding=rounding,
+        overflow=overflow,
+        generator=generator,
+        normal=normal,
+        normal_bytes=normal_bytes,
+    )
+    h, d = _read(activations, "activations"), _read(displacements, "displacements")
+    if source.field.signal and h is None:
+        raise ArgumentError(
+            "--activations is missing, but the grid is signal-dependent: expected FILE:NAME of activations to "
+            "calibrate on; `localnoise fit --keep run.h5` writes them as run.h5:h"
+        )
+    with progress() as bars:
+        bar = bars.add_task("quantise", total=source.config.units)
+        made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
+        made.provenance |= {"grid": grid.name, "chip": profile.name}
+    required_fit(made, chip, "none" if d is None else "lms")
+    made.save(output)  # first: whatever happens to the comparison, the chip grid is there
+    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
+    if feedback and source.config.neurons > FEEDBACK_NEURONS:
+        console.print(f"Rounded without feedback: more than {FEEDBACK_NEURONS:,} neurons")
+    with progress() as bars:
+        bar = bars.add_task("compare with the grid", total=None)
+        found = report(source, made, h=h)
+        bars.update(bar, total=1, completed=1)
+    show(_table(found, made))
+    if figure is not None:
+        quantised_figure(found, made, figure)
+        console.print(f"{figure}: errors unit by unit")
+    console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
+
+
+def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:
+    """What was asked for; else the usual width, or what the chip has, if that is less."""
+    most = profile.limit(name)
+    return asked if asked is not None else usual if most is None else int(min(usual, most))
+
+
+def _read(place: str, argument: str) -> Any:
+    with arrays.given(place, argument) as stored:
+        return None if stored is None else np.asarray(stored[:_CALIBRATION], np.float32)
+
+
+def _table(found: Report, made: ChipGrid) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="against the grid it came from")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_column("worst unit (y, x)", justify="right")
+    for what, value in found.summary():
+        table.add_row(what, value, "")
+    for what, value, unit in found.worst(made.config.shape[1]):
+        table.add_row(f"worst {what}", value, unit)
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(quantise)

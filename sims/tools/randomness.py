@@ -1,0 +1,93 @@
+"""How random a chip's generators are: words of many units measured against an ideal Gaussian, by seeding."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise.errors import choose
+from localnoise.files import as_output
+from localnoise.hardware.formats import NORMALS
+from localnoise.hardware.generators import GENERATORS, draw, draws_without_overlap, naive_states, states
+from localnoise.hardware.generators.figure import seeding_figure
+from localnoise.hardware.generators.moments import excess_kurtosis, variance
+from localnoise.hardware.generators.quality import Quality, ideal_tails, measure
+from localnoise.sims.runtime.console import console, progress, show
+from localnoise.sims.runtime.options import Force
+from localnoise.validate import as_count
+
+_ROWS = ("mean", "variance", "skewness", "excess kurtosis", "beyond 2 sigma", "beyond 3 sigma", "beyond 4 sigma")
+_ENDS = ("largest", "serial", "max |r|", "max |r| lagged")
+
+
+def random(
+    generator: Annotated[str, typer.Option(help="Comma-separated: xorshift32, lfsr32, lfsr24, lfsr16.")] = (
+        "xorshift32,lfsr32,lfsr24,lfsr16"
+    ),
+    normal: Annotated[str, typer.Option(help="sum of bytes, or popcount.")] = "sum",
+    normal_bytes: Annotated[int, typer.Option(help="Random bytes per word.")] = 8,
+    units: Annotated[int, typer.Option(help="Units that share a sequence.")] = 196,
+    channels: Annotated[int, typer.Option(help="Channels per unit, for the draws without overlap.")] = 16,
+    draws: Annotated[int, typer.Option(help="Words of each unit.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    figure: Annotated[Path | None, typer.Option(help="Figure of the first generator's correlations.")] = None,
+    force: Force = False,
+) -> None:
+    """Measure generators: moments, tails, correlation in time and between units, seeded by jumps and naively.
+
+    Examples
+    --------
+        localnoise chip random --generator lfsr32 --figure seeding.png
+
+        localnoise chip random --normal popcount --normal-bytes 16 --units 64
+    """
+    names = [choose("generator", name.strip(), GENERATORS) for name in generator.split(",")]
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs={}, force=force)
+    as_count("units", units, 2)
+    as_count("draws", draws, 9)
+    how = {"k": normal_bytes, "method": choose("normal", normal, NORMALS)}
+    spread = float(variance(normal_bytes, normal))
+    found: dict[str, tuple[Quality, Quality, int]] = {}
+    with progress() as bars:
+        bar = bars.add_task("draw and measure", total=2 * len(names))
+        for name in names:
+            source, pair = GENERATORS[name], []
+            for start in (states, naive_states):
+                pair.append(measure(draw(source, start(source, units, seed), draws, **how)[:, 0], spread))  # type: ignore[arg-type]
+                bars.advance(bar)
+            steps = channels * source.steps(normal_bytes)
+            found[name] = (pair[0], pair[1], draws_without_overlap(source, units, steps))
+    show(_table(found, normal_bytes, normal))
+    if figure is not None:
+        seeding_figure(figure, GENERATORS[names[0]], names[0], units=units, draws=draws, seed=seed)
+        console.print(f"{figure}: correlation between units, seeded naively and by jumps")
+
+
+def _table(found: dict[str, tuple[Quality, Quality, int]], k: int, normal: str) -> Table:
+    any_one = next(iter(found.values()))[0]
+    title = f"{normal} of {k} bytes, {any_one.units} units, {any_one.draws:,} draws"
+    table = Table(box=box.SIMPLE_HEAD, title=title)
+    table.add_column("")
+    for name in found:
+        table.add_column(name, justify="right")
+    table.add_column("ideal", justify="right")
+    ideal = dict(zip(_ROWS, (0.0, 1.0, 0.0, float(excess_kurtosis(k, normal)), *ideal_tails()), strict=True))
+    ideal |= {"serial": 0.0, "max |r|": any_one.cross_ideal}
+    for row in (*_ROWS, *_ENDS):
+        table.add_row(row, *(f"{jump.row()[row]:.2g}" for jump, _, _ in found.values()), _shown(ideal.get(row)))
+    table.add_row("max |r|, seeded naively", *(f"{naive.cross:.2g}" for _, naive, _ in found.values()), "")
+    lagged = (f"{naive.cross_lagged:.2g}" for _, naive, _ in found.values())
+    table.add_row("max |r| lagged, seeded naively", *lagged, "")
+    table.add_row("draws without overlap", *(f"{free:,}" for _, _, free in found.values()), "")
+    return table
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"
+
+
+if __name__ == "__main__":
+    typer.run(random)

@@ -1,0 +1,87 @@
+"""What an experiment or a sweep found, made again from its records: tables and figures, or one page to look through."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localnoise.errors import ArgumentError
+from localnoise.files import as_output, write_text
+from localnoise.sims.runtime.console import console
+from localnoise.sims.runtime.options import Force
+
+DRAWN = ("front.png", "importance.png", "parallel.png", "retention.png", "table.md")  # in the folder for figures
+
+
+def report(
+    record: Annotated[
+        Path, typer.Argument(help="HDF5 file of a sweep or of an experiment, or an experiment's --out folder.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A sweep's HTML file, default report.html. Else a folder, default the record's own.",
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Of a sweep: folder for figures for print, and the front as table.md.")
+    ] = None,
+    command: Annotated[
+        str, typer.Option("--as", help="Command that wrote an experiment's records, where they do not say so.")
+    ] = "",
+    force: Force = False,
+) -> None:
+    """Make tables, figures and pages of records, also of those that are still being written.
+
+    A sweep becomes one self-contained page. Records of compare, transfer, tradeoff, retention, paper, bits, wires and
+    spiking become the tables and figures that these commands end with.
+
+    Examples
+    --------
+        localnoise report results/sweep/quick.h5 -o report.html
+
+        localnoise report study.h5 -o report.html --figures figures
+
+        localnoise report results/compare
+
+        localnoise report transfer.h5 --as transfer -o figures
+    """
+    from localnoise.sims.experiments.conduct import publish
+    from localnoise.sims.sweeps.keeping import is_sweep
+    from localnoise.sims.tools.remade import remade
+
+    path = record / "record.h5" if record.is_dir() else record
+    if is_sweep(path):
+        if command:
+            raise ArgumentError(f"--as {command}: expected none with a sweep, whose record says what it is; drop it")
+        _page(path, output or Path("report.html"), figures, force=force)
+        return
+    if figures is not None:
+        raise ArgumentError(f"--figures {figures}: expected with a sweep; of an experiment they go to --output")
+    publish(*remade(path, command), output or path.parent)
+
+
+def _page(record: Path, output: Path, figures: Path | None, *, force: bool) -> None:
+    from localnoise.sims.sweeps.figures import figures as draw
+    from localnoise.sims.sweeps.page import write_page
+    from localnoise.sims.sweeps.summary import content_of, markdown
+
+    as_output("output", output, "a page", inputs={"record": record}, force=force)
+    for place in [] if figures is None else [figures / name for name in DRAWN]:
+        kind = "a table" if place.suffix == ".md" else "a figure"
+        as_output("figures", place, kind, inputs={"record": record, "output": output}, force=force)
+    content = content_of(record)
+    drawn = draw(content, figures) if figures is not None and content.trials else []
+    if figures is not None and drawn:
+        write_text(figures / "table.md", markdown(record) + "\n")
+    write_page(content, output)
+    size = output.stat().st_size / 2**20
+    console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")
+    if drawn:
+        console.print(f"{figures}: {', '.join(path.name for path in drawn)}")
+
+
+if __name__ == "__main__":
+    typer.run(report)

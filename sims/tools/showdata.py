@@ -1,0 +1,72 @@
+"""What the images are: a table and contact sheets, for `localnoise data`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise.errors import MissingDependencyError
+from localnoise.sims import perturbations
+from localnoise.sims.data import contact_sheet, describe, load
+from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.perturbations import corruptions
+from localnoise.sims.runtime.console import console, show
+
+_SEED = 5  # of draws that show what the modifications do: no angle near zero, no square on the background alone
+
+
+def data(
+    full: Annotated[
+        bool, typer.Option("--full", help="The full set (60,000 + 10,000), downloaded if need be.")
+    ] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files; implies --full.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("results/data"),
+) -> None:
+    """Describe the data set and draw contact sheets of its classes and of the modifications.
+
+    Examples
+    --------
+        localnoise data
+
+        localnoise data --data-dir fashion-mnist --out figures
+    """
+    dataset = load("full" if full or data_dir else "embedded", data_dir)
+    description = describe(dataset)
+    table = Table(
+        title=f"Fashion-MNIST: {description.source}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for column, justify in (
+        ("label", "right"),
+        ("class", "left"),
+        ("training", "right"),
+        ("test", "right"),
+        ("mean pixel", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for row in description.rows:
+        label = "" if row.label is None else str(row.label)
+        table.add_row(label, row.name, f"{row.train:,}", f"{row.test:,}", f"{row.mean_pixel:.3f}")
+    show(table)
+    console.print(f"SHA-256 {description.fingerprint}")
+    out.mkdir(parents=True, exist_ok=True)
+    contact_sheet(dataset, out / "classes.png")
+    leave_out = _cannot_be_drawn()
+    perturbations.figure(to_tensor(dataset.test_images[:2]), out / "modifications.png", _SEED, leave_out)
+    console.print(f"figures {out / 'classes.png'}, {out / 'modifications.png'}")
+
+
+def _cannot_be_drawn() -> list[str]:
+    """Name the modifications that ask for a library that is missing, and say so."""
+    try:
+        corruptions.library()
+    except MissingDependencyError as error:
+        names = [corruption.name for corruption in corruptions.CORRUPTIONS]
+        console.print(f"Without {', '.join(names)}: {error}")
+        return names
+    return []
+
+
+if __name__ == "__main__":
+    typer.run(data)

@@ -1,0 +1,64 @@
+"""Verify an artefact: build it, run it, and compare every word with the emulator's."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from localnoise.hardware.export import verify as run
+from localnoise.sims.runtime.console import console, follow, progress, show
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote.")],
+    words: Annotated[
+        int,
+        typer.Option(
+            help="Words to compare, at least, of draws, perturbed draws, means and innovations. Fewer of the rest: 8 "
+            "draws of another seed, for a slow reader and after a reset; what 256 presentations teach."
+        ),
+    ] = 100_000,
+    on: Annotated[
+        str,
+        typer.Option(
+            help="host, cortex-m (emulated), verilator (simulated), file. Default: all that run the artefact."
+        ),
+    ] = "",
+) -> None:
+    """Build an artefact without a warning, run it, and compare every word with the emulator's.
+
+    C runs here and on an emulated Cortex-M4; Verilog is simulated clock by clock.
+
+    Verifying runs the artefact's code: what its manifest names and nothing else, in a process that may not write files,
+    with limits on time and memory, and without network where the system allows. Do not verify what you do not trust.
+
+    Exits with 1 at the first word that differs, and names unit, channel, step, expected and got.
+
+    Examples
+    --------
+        localnoise verify build
+
+        localnoise verify build --on host --words 1000000
+    """
+    with progress() as bars:
+        bar = bars.add_task("run and compare", total=None)
+        checks, costs = run(folder, words, [name.strip() for name in on.split(",") if name.strip()], follow(bars, bar))
+    table = Table(box=box.SIMPLE_HEAD, title=f"{folder} against the emulator")
+    table.add_column("back end")
+    table.add_column("function")
+    table.add_column("words compared", justify="right")
+    table.add_column("verdict")
+    for check in checks:
+        table.add_row(check.backend, check.name, f"{check.words:,}", check.mismatch or "equal to the bit")
+    show(table)
+    for backend, cost in costs.items():
+        console.print(f"{backend}: {cost}")
+    if any(check.mismatch for check in checks):
+        console.print("The artefact does not do what the emulator does.")
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(verify)

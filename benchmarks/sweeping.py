@@ -8,7 +8,7 @@ from time import perf_counter
 from benchmarks.row import Result
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.cluster import connected
-from localnoise.sims.sweeps.keeping import Kept
+from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.study import parse_study
 from localnoise.sims.sweeps.sweep import Sweep, prepared
@@ -54,7 +54,7 @@ def _swept(sampler: str, trials: int, workers: int, work: object) -> float:
     with tempfile.TemporaryDirectory() as folder, connected("", workers, 1) as client:
         for warm, of in ((True, workers), (False, trials)):
             plan = study.model_copy(update={"trials": of})
-            kept = Kept(Path(folder) / f"{warm}.h5")
+            kept = TrialStore(Path(folder) / f"{warm}.h5")
             kept.begin(plan, text, resume=False)
             sweep = Sweep(plan, kept, Search(plan, str(kept.journal)), client, settings, work=work)  # type: ignore[arg-type]
             began = perf_counter()

@@ -9,11 +9,11 @@ from localnoise.errors import choose
 from localnoise.sims.defenses.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import own_threats
-from localnoise.sims.experiments.presets import budget
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
 from localnoise.sims.reports.heat import label
-from localnoise.sims.runtime.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds, words
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Preset, Seeds, words
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
@@ -24,7 +24,7 @@ def bits(
     weight_bits: Annotated[str, typer.Option(help="With 12-bit words; of 2, 3, 4, 5, 6, 8, 12, 16.")] = "2,3,4,6,8,16",
     word_bits: Annotated[str, typer.Option(help="With 8-bit weights; of 4, 6, 8, 10, 16.")] = "4,6,8,10,16",
     also: Annotated[str, typer.Option(help="Further arms: chip-lms-8, chip-lfsr16, ..., and lms-8, sign-lms-8.")] = "",
-    spend: Budget = "quick",
+    spend: Preset = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
     out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/bits"),
@@ -40,7 +40,7 @@ def bits(
 
         localnoise bits --also chip-lms-8,chip-sign-lms-8 --budget standard
     """
-    plan = budget(spend, seeds=seeds, epochs=epochs)
+    plan = preset(spend, seeds=seeds, epochs=epochs)
     by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}
     by_word = {n: f"chip-w8-d{n}" for n in deployed.numbers("word_bits", word_bits, WORD_BITS)}
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]

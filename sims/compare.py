@@ -7,14 +7,14 @@ import typer
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import matched, trained_on
-from localnoise.sims.experiments.presets import budget
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
 from localnoise.sims.runtime.console import console
@@ -43,7 +43,7 @@ def compare(
         str,
         typer.Option(help="Attacks to allow among the threats: paper (art-... alone), adaptive (adaptive alone), any."),
     ] = "any",
-    against: Annotated[str, typer.Option(help="Arm that differences are taken from.")] = _AGAINST,
+    against: Annotated[str, typer.Option(help="Defense that differences are taken from.")] = _AGAINST,
     spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
     seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
@@ -66,11 +66,11 @@ def compare(
         localnoise compare --sources rotate@2,obstruction@2 --threats rotate@2,obstruction@2,fog --arms signal-8
     """
     if arms == "list":
-        width = max(map(len, ARMS))
-        console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in ARMS.items()))
+        width = max(map(len, DEFENSES))
+        console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in DEFENSES.items()))
         return
     choose("protocol", protocol, PROTOCOLS)
-    plan, names = budget(spend, seeds=seeds, epochs=epochs), words(arms)
+    plan, names = preset(spend, seeds=seeds, epochs=epochs), words(arms)
     if against != _AGAINST:
         choose("against", against, names)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in words(threats)]

@@ -13,7 +13,7 @@ from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports.commands import Retention
 from localnoise.sims.runtime.console import command, console
 
-ARMS = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
+DEFENSES = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
 
 
@@ -44,7 +44,7 @@ def demo(
 
         localnoise demo --out results/seed1 --seed 1
     """
-    chosen, cells = settings(), crossed((seed,), tuple(map(Source.default, SOURCES)), ARMS)
+    chosen, cells = settings(), crossed((seed,), tuple(map(Source.default, SOURCES)), DEFENSES)
     report = Retention(title=f"embedded subset, seed {seed}", brief=True)
     conduct(cells, chosen, out, report, data_dir=None, jobs=jobs, grids=".")
     saved = sorted(path.name for path in out.glob("grid-*.h5"))

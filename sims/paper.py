@@ -12,7 +12,7 @@ from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
-from localnoise.sims.experiments.presets import Budget, budget
+from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.commands import Paper
@@ -58,7 +58,7 @@ def paper(
 
         localnoise paper --budget standard --sources rotate,elastic --traces 0.5
     """
-    names, plan = words(sources), budget(spend, seeds=seeds, epochs=epochs)
+    names, plan = words(sources), preset(spend, seeds=seeds, epochs=epochs)
     for name in names:
         choose("source", name, {row.source for row in stated.table()})
     cells = _cells(plan, names, words(arms), variances_of(traces))
@@ -66,7 +66,7 @@ def paper(
     conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 
-def _cells(plan: Budget, sources: list[str], arms: list[str], traces: list[float]) -> list[Cell]:
+def _cells(plan: Preset, sources: list[str], arms: list[str], traces: list[float]) -> list[Cell]:
     """Cells of all seeds; the trace of an attack's noise is 2."""
     out: list[Cell] = []
     for seed in range(plan.seeds):

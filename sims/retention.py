@@ -17,7 +17,7 @@ from localnoise.sims.reports.commands import Retention
 from localnoise.sims.runtime.options import counted, words
 from localnoise.validate import as_count
 
-ARMS = (
+DEFENSES = (
     "none",
     "identity",
     "diagonal",
@@ -39,7 +39,7 @@ def retention(
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ..., each with its own network.")] = 3,
     sources: Annotated[str, typer.Option(help="Comma-separated: modifications and pgd.")] = ",".join(SOURCES),
-    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(ARMS),
+    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(DEFENSES),
     mixed: Annotated[
         str, typer.Option(help="Arms also trained on all modifications at once.")
     ] = "signal-8,bank-8,augmentation",

@@ -63,7 +63,7 @@ def spiking(
         ) from error
     from localnoise.sims.spiking.plan import PLANS
     from localnoise.sims.spiking.shares import Share, run_shares
-    from localnoise.sims.spiking.study import Study
+    from localnoise.sims.spiking.study import SpikingStudy
 
     choose("target", target, TARGETS)
     chosen = [choose("part", part.strip(), PARTS) for part in (PARTS if parts == "all" else parts.split(","))]
@@ -75,7 +75,7 @@ def spiking(
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
     report = Spiking(title=spend)
     began, records = perf_counter(), RecordFile(out / "record.h5")
-    studies = [Study(plan, seed, out / "networks", data_dir) for seed in range(count)]
+    studies = [SpikingStudy(plan, seed, out / "networks", data_dir) for seed in range(count)]
     if not mix:
         records.refuse_to_mix(studies[0].fingerprint)
     configs, done = [config for study in studies for config, _ in study.tasks(chosen, learned)], records.done()

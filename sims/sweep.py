@@ -46,7 +46,7 @@ def sweep(
     from localnoise.sims.runtime.stopping import asked_to_stop
     from localnoise.sims.sweeps.cluster import connected
     from localnoise.sims.sweeps.display import Display, front_table
-    from localnoise.sims.sweeps.keeping import Kept, alone
+    from localnoise.sims.sweeps.keeping import TrialStore, alone
     from localnoise.sims.sweeps.search import Search
     from localnoise.sims.sweeps.sweep import Sweep, prepared
 
@@ -55,7 +55,7 @@ def sweep(
         plan = plan.model_copy(update={"trials": as_count("trials", trials, 1)})
     many = as_count("workers", os.cpu_count() or 1 if workers is None else workers, 1)
     each = as_count("threads", threads, 1)
-    kept = Kept(out or Path("results/sweep") / f"{plan.name}.h5")
+    kept = TrialStore(out or Path("results/sweep") / f"{plan.name}.h5")
     for name, place in {"out": kept.path, "out's journal": kept.journal, "storage": storage or kept.journal}.items():
         refuse_same(name, place, {"study": study})
     settings = prepared(plan, data_dir)

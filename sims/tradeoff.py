@@ -11,7 +11,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
-from localnoise.sims.experiments.presets import budget
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Tradeoff
 from localnoise.sims.runtime.options import words
 
@@ -41,7 +41,7 @@ def tradeoff(
 
         localnoise tradeoff --source pgd@0.1 --threat adaptive@0.1
     """
-    plan = budget(spend, seeds=seeds, epochs=epochs)
+    plan = preset(spend, seeds=seeds, epochs=epochs)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
     learned = Source.default(*name_and_level(source))
     variances = variances_of(traces)

@@ -10,7 +10,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
-from localnoise.sims.experiments.presets import budget
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.perturbations import PAPER
 from localnoise.sims.reports import heat
 from localnoise.sims.reports.commands import Transfer
@@ -57,7 +57,7 @@ def transfer(
 
         localnoise transfer --sources all --threats own,adaptive@0.04
     """
-    plan, names = budget(spend, seeds=seeds, epochs=epochs), words(arms)
+    plan, names = preset(spend, seeds=seeds, epochs=epochs), words(arms)
     learned = [Source.default(*name_and_level(text)).of(plan.displaced) for text in spelled(sources)]
     rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":

@@ -8,11 +8,11 @@ import typer
 from localnoise.sims.defenses.chips import FAN_IN, ORDERS
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import own_threats
-from localnoise.sims.experiments.presets import budget
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Wires
 from localnoise.sims.reports.heat import label
-from localnoise.sims.runtime.options import Budget, DataDir, Epochs, Jobs, Mix, Seeds
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Preset, Seeds
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
@@ -20,7 +20,7 @@ SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 def wires(
     sources: Annotated[str, typer.Option(help="NAME@LEVEL,...: learned from, and tested on.")] = SOURCES,
     fan_in: Annotated[str, typer.Option(help="Parents a unit keeps; of 1, 2, 3, 4, 6, 8.")] = "1,2,3,4,6,8",
-    spend: Budget = "quick",
+    spend: Preset = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
     out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/wires"),
@@ -36,7 +36,7 @@ def wires(
 
         localnoise wires --budget standard
     """
-    plan = budget(spend, seeds=seeds, epochs=epochs)
+    plan = preset(spend, seeds=seeds, epochs=epochs)
     chosen = deployed.numbers("fan_in", fan_in, FAN_IN)
     names = [f"wires-{order}-{n}" for order in ORDERS for n in chosen]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)

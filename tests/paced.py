@@ -9,7 +9,7 @@ from pathlib import Path
 from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import jobs, load_study
 from localnoise.sims.sweeps.cluster import connected
-from localnoise.sims.sweeps.keeping import Kept, alone
+from localnoise.sims.sweeps.keeping import TrialStore, alone
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.sweep import Sweep, prepared
 
@@ -23,7 +23,7 @@ def work(job: jobs.Job) -> jobs.Answer:
 
 def main(study: str, out: str) -> None:
     plan, text = load_study(study)
-    kept, settings = Kept(Path(out)), prepared(plan, None)
+    kept, settings = TrialStore(Path(out)), prepared(plan, None)
     with alone(kept.path):
         kept.begin(plan, text, resume=True)
         search = Search(plan, str(kept.journal))

@@ -34,14 +34,14 @@ def compared(data: Path, out: Path) -> None:
     from localnoise.sims import compare
     from localnoise.sims.experiments import presets as budget
 
-    before = budget.BUDGETS["quick"]
-    budget.BUDGETS["quick"] = replace(before, data="full", base_epochs=1, epochs=1, images=40)
+    before = budget.PRESETS["quick"]
+    budget.PRESETS["quick"] = replace(before, data="full", base_epochs=1, epochs=1, images=40)
     try:
         compare.compare(
             arms="none,identity,raster-1", threats="rotate,obstruction", against="none", seeds=1, out=out, data_dir=data
         )
     finally:
-        budget.BUDGETS["quick"] = before
+        budget.PRESETS["quick"] = before
 
 
 if __name__ == "__main__":

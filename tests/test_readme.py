@@ -9,7 +9,7 @@ import pytest
 from helping import help_of
 
 from localnoise.sims import bits
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import BITS, WIRES
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
@@ -169,7 +169,7 @@ TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16"
 )
 def test_chip_nets_are_those_of_their_record(arms, sources, columns):
     found = outcomes(RecordFile(PUBLISHED / "chip.h5"))
-    labels = {name: ARMS[name].label for name in ("full", deployed.FLOAT, *arms)}
+    labels = {name: DEFENSES[name].label for name in ("full", deployed.FLOAT, *arms)}
     table = deployed.rows(found, [*labels], [Source.default(*name_and_level(text)) for text in sources.split(",")])
     assert deployed.markdown(table, labels, columns) in README
 

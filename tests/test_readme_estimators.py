@@ -8,13 +8,13 @@ import pytest
 from scipy.stats import t as student
 
 from localnoise.records import read_records
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.results.statistics import CLEAN, RETENTION
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PUBLISHED = ROOT / "benchmarks" / "published"
-LABELS = {arm.label: name for name, arm in ARMS.items()}
+LABELS = {arm.label: name for name, arm in DEFENSES.items()}
 NET = ", one net for all modifications"
 
 

@@ -16,7 +16,7 @@ from localnoise.hardware.export import export
 from localnoise.hardware.generators import GENERATORS
 from localnoise.hardware.generators.figure import seeding_figure
 from localnoise.sims.data import contact_sheet, load
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.reports.figures import drawn
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.tools.sample import sample
@@ -54,7 +54,7 @@ def writers(place: Path) -> dict[str, Writer]:
             page.subplots().plot([0, 1])
 
     def network(folder: Path) -> None:
-        Workbench(replace(data, **few), 0, 1, None, 10, folder).train_base()
+        Testbed(replace(data, **few), 0, 1, None, 10, folder).train_base()
 
     return {
         "grid.h5": grid.save,

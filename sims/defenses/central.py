@@ -1,7 +1,7 @@
 """Central arms: the paper's covariances, and controls that take their structure apart."""
 
 from localnoise import central
-from localnoise.sims.defenses.defense import Arm, Array, Build
+from localnoise.sims.defenses.defense import Array, Build, Defense
 
 
 def _mix(alpha: float) -> Build:
@@ -12,41 +12,45 @@ def _mix(alpha: float) -> Build:
 
 
 CENTRAL = (
-    Arm(name="none", label="no noise", build=lambda d, h, t: central.none(d), central=True, when="never", learns=False),
-    Arm(
+    Defense(
+        name="none", label="no noise", build=lambda d, h, t: central.none(d), central=True, when="never", learns=False
+    ),
+    Defense(
         name="identity",
         label="identity",
         build=lambda d, h, t: central.identity(d, trace=t),
         central=True,
         learns=False,
     ),
-    Arm(name="diagonal", label="diagonal", build=lambda d, h, t: central.diagonal(d, trace=t), central=True),
-    Arm(name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, trace=t), central=True),
-    Arm(name="mix-75", label="3/4 full + 1/4 identity", build=_mix(0.75), central=True),
-    Arm(name="mix-50", label="1/2 full + 1/2 identity", build=_mix(0.5), central=True),
-    Arm(name="mix-25", label="1/4 full + 3/4 identity", build=_mix(0.25), central=True),
-    Arm(name="shuffled", label="full, shuffled", build=lambda d, h, t: central.shuffled(d, trace=t), central=True),
-    Arm(
+    Defense(name="diagonal", label="diagonal", build=lambda d, h, t: central.diagonal(d, trace=t), central=True),
+    Defense(
+        name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, trace=t), central=True
+    ),
+    Defense(name="mix-75", label="3/4 full + 1/4 identity", build=_mix(0.75), central=True),
+    Defense(name="mix-50", label="1/2 full + 1/2 identity", build=_mix(0.5), central=True),
+    Defense(name="mix-25", label="1/4 full + 3/4 identity", build=_mix(0.25), central=True),
+    Defense(name="shuffled", label="full, shuffled", build=lambda d, h, t: central.shuffled(d, trace=t), central=True),
+    Defense(
         name="spectrum",
         label="full's spectrum, random axes",
         build=lambda d, h, t: central.spectrum_matched(d, trace=t),
         central=True,
     ),
-    Arm(
+    Defense(
         name="full-train",
         label="full, noise at training only",
         build=lambda d, h, t: central.full(d, trace=t),
         central=True,
         when="train",
     ),
-    Arm(
+    Defense(
         name="full-test",
         label="full, noise at test only",
         build=lambda d, h, t: central.full(d, trace=t),
         central=True,
         when="eval",
     ),
-    Arm(
+    Defense(
         name="affine",
         label="signal-dependent, dense",
         build=lambda d, h, t: central.affine(d, h, signal_ridge=1e-2),

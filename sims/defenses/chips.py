@@ -7,7 +7,7 @@ import numpy as np
 from localnoise import UnitGrid
 from localnoise.hardware import Formats, quantise, report
 from localnoise.hardware.fitting.pruning import prune
-from localnoise.sims.defenses.defense import Arm, Array, Build
+from localnoise.sims.defenses.defense import Array, Build, Defense
 from localnoise.sims.defenses.facts import reported
 
 _CALIBRATION = 2048  # activations that a signal-dependent grid is calibrated on
@@ -42,24 +42,24 @@ def _taught(rule: str, rate: int) -> Build:
     return build
 
 
-def _bits(weight_bits: int, word_bits: int) -> Arm:
+def _bits(weight_bits: int, word_bits: int) -> Defense:
     """Return K=8 at these widths: `chip-w8-d12` has 8-bit weights and 12-bit words."""
     accumulator = 48 if max(weight_bits, word_bits) > 12 else 32
     build = _chip(weight_bits=weight_bits, word_bits=word_bits, accumulator_bits=accumulator)
     label = f"K=8 on chip, {weight_bits}-bit weights, {word_bits}-bit words"
-    return Arm(name=f"chip-w{weight_bits}-d{word_bits}", label=label, build=build, central=False)
+    return Defense(name=f"chip-w{weight_bits}-d{word_bits}", label=label, build=build, central=False)
 
 
-def _wires(order: str, fan_in: int) -> Arm:
+def _wires(order: str, fan_in: int) -> Defense:
     """Return a chip grid whose units were pruned from eight parents to their best `fan_in`."""
     label = f"{order} on chip, {fan_in} parents"
-    return Arm(name=f"wires-{order}-{fan_in}", label=label, build=_chip(order, fan_in), central=False)
+    return Defense(name=f"wires-{order}-{fan_in}", label=label, build=_chip(order, fan_in), central=False)
 
 
 BITS = tuple(_bits(bits, 12) for bits in WEIGHT_BITS) + tuple(_bits(8, bits) for bits in WORD_BITS)
 WIRES = tuple(_wires(order, fan_in) for order in ORDERS for fan_in in FAN_IN)
 OTHERS = (
-    Arm(
+    Defense(
         name="chip-signal-8",
         label="signal-dependent K=8 on chip, 8-bit weights, 12-bit words",
         build=_chip(signal="local"),
@@ -67,17 +67,17 @@ OTHERS = (
         clean=0.2,
         when="train",
     ),
-    Arm(name="chip-lms-8", label="K=8, lms learned on chip", build=_taught("lms", 1), central=False),
-    Arm(
+    Defense(name="chip-lms-8", label="K=8, lms learned on chip", build=_taught("lms", 1), central=False),
+    Defense(
         name="chip-sign-lms-8",
         label="K=8, sign-lms learned on chip",
         build=_taught("sign-lms", 6),
         central=False,
         revision=2,  # 1 began with steps of 2^-1, too large for displacements of images: its field amplified
     ),
-    Arm(name="chip-lfsr32", label="K=8 on chip, 32-bit LFSRs", build=_chip(generator="lfsr32"), central=False),
-    Arm(name="chip-lfsr16", label="K=8 on chip, 16-bit LFSRs", build=_chip(generator="lfsr16"), central=False),
-    Arm(
+    Defense(name="chip-lfsr32", label="K=8 on chip, 32-bit LFSRs", build=_chip(generator="lfsr32"), central=False),
+    Defense(name="chip-lfsr16", label="K=8 on chip, 16-bit LFSRs", build=_chip(generator="lfsr16"), central=False),
+    Defense(
         name="chip-popcount",
         label="K=8 on chip, popcount of 16 bytes",
         build=_chip(normal="popcount", normal_bytes=16),

@@ -15,7 +15,7 @@ Build = Callable[[Array, Array, float], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class Defense:
     """One defence.
 
     Attributes

@@ -1,7 +1,7 @@
 """Local arms: grids of units, by order, fan-in, rule, gain; signal-independent and signal-dependent."""
 
 from localnoise import UnitGrid
-from localnoise.sims.defenses.defense import Arm, Array, Build
+from localnoise.sims.defenses.defense import Array, Build, Defense
 
 
 def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Build:
@@ -20,24 +20,24 @@ def _signal(amplified: bool = False, **wiring: object) -> Build:
     return build
 
 
-def _quiet(name: str, label: str, parents: int, amplified: bool = False, **more: object) -> Arm:
+def _quiet(name: str, label: str, parents: int, amplified: bool = False, **more: object) -> Defense:
     """Return a signal-dependent arm, tested without noise, at its natural scale or amplified to the source's trace."""
     build = _signal(amplified, parents=parents)
-    return Arm(name=name, label=label, build=build, central=False, clean=0.2, **({"when": "train"} | more))  # type: ignore[arg-type]
+    return Defense(name=name, label=label, build=build, central=False, clean=0.2, **({"when": "train"} | more))  # type: ignore[arg-type]
 
 
 LOCAL = (
-    Arm(name="raster-1", label="raster r=1", build=_field(order="raster", radius=1), central=False),
-    Arm(name="raster-2", label="raster r=2, K=8", build=_field(order="raster", radius=2, parents=8), central=False),
-    Arm(name="multiscale-2", label="multiscale K=2", build=_field(parents=2), central=False),
-    Arm(name="multiscale-4", label="multiscale K=4", build=_field(parents=4), central=False),
-    Arm(name="multiscale-8", label="multiscale K=8", build=_field(parents=8), central=False),
-    Arm(name="hubs-8", label="multiscale K=4+4 hubs", build=_field(parents=8, far=4), central=False),
-    Arm(name="local-gain-8", label="K=8, local gain", build=_field(scope="local", parents=8), central=False),
-    Arm(name="lms-8", label="K=8, lms", build=_field("lms", parents=8), central=False),
-    Arm(name="sign-lms-8", label="K=8, sign-lms", build=_field("sign-lms", parents=8), central=False),
-    Arm(name="train-8", label="K=8, noise at training only", build=_field(parents=8), central=False, when="train"),
-    Arm(name="test-8", label="K=8, noise at test only", build=_field(parents=8), central=False, when="eval"),
+    Defense(name="raster-1", label="raster r=1", build=_field(order="raster", radius=1), central=False),
+    Defense(name="raster-2", label="raster r=2, K=8", build=_field(order="raster", radius=2, parents=8), central=False),
+    Defense(name="multiscale-2", label="multiscale K=2", build=_field(parents=2), central=False),
+    Defense(name="multiscale-4", label="multiscale K=4", build=_field(parents=4), central=False),
+    Defense(name="multiscale-8", label="multiscale K=8", build=_field(parents=8), central=False),
+    Defense(name="hubs-8", label="multiscale K=4+4 hubs", build=_field(parents=8, far=4), central=False),
+    Defense(name="local-gain-8", label="K=8, local gain", build=_field(scope="local", parents=8), central=False),
+    Defense(name="lms-8", label="K=8, lms", build=_field("lms", parents=8), central=False),
+    Defense(name="sign-lms-8", label="K=8, sign-lms", build=_field("sign-lms", parents=8), central=False),
+    Defense(name="train-8", label="K=8, noise at training only", build=_field(parents=8), central=False, when="train"),
+    Defense(name="test-8", label="K=8, noise at test only", build=_field(parents=8), central=False, when="eval"),
     _quiet("signal-4", "signal-dependent K=4", 4),
     _quiet("signal-8", "signal-dependent K=8", 8),
     _quiet("signal-on-8", "signal-dependent K=8, on at test", 8, when="both"),

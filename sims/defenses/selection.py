@@ -17,7 +17,7 @@ from localnoise.validate import as_count
 
 
 @dataclass(frozen=True)
-class Trial:
+class Candidate:
     """One value and what it gives on the held-out images: accuracy on clean and on attacked ones."""
 
     value: float
@@ -33,7 +33,7 @@ def select(
     attack: Callable[..., Tensor] = PGD(),  # noqa: B008  frozen
     held: int = 1000,
     loss: float = 0.03,
-) -> tuple[float, list[Trial]]:
+) -> tuple[float, list[Candidate]]:
     """Train with each value on all but `held` images; return the value most robust on those, and all trials.
 
     Values whose clean accuracy is more than `loss` below the best are passed over: else a network that says little
@@ -71,7 +71,7 @@ def select(
         predictor = train(kept, value)
         attacked = attack(predictor, images, labels, bounds=PIXELS, seed=lesson.seed)
         clean, robust = (training.accuracy_per_image(predictor, x, labels) for x in (images, attacked))
-        trials.append(Trial(value, float(clean.double().mean()), float(robust.double().mean())))
+        trials.append(Candidate(value, float(clean.double().mean()), float(robust.double().mean())))
     floor = max(trial.clean for trial in trials) - loss
     best = max((trial for trial in trials if trial.clean >= floor), key=lambda trial: trial.robust)
     return best.value, trials

@@ -10,7 +10,7 @@ from localnoise import GridConfig, UnitGrid
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
-from localnoise.sims.defenses.defense import Arm, Array
+from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
 from localnoise.validate import as_trace
 
@@ -101,10 +101,10 @@ class Spelled:
         return " ".join(words)
 
     @property
-    def arm(self) -> Arm:
+    def arm(self) -> Defense:
         """The arm."""
         signal = self.signal == "local"
-        return Arm(
+        return Defense(
             name=self.name,
             label=self.label,
             build=self.build,

@@ -2,32 +2,32 @@
 
 from localnoise.nn import Predictor
 from localnoise.sims.defenses.adversarial import adversarial
-from localnoise.sims.defenses.defense import Arm
+from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.gaussian import gaussian
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.modified import modified
 from localnoise.sims.defenses.wca import wca
 
 
-def _adversarial(ratio: float, whole: bool) -> Arm:
+def _adversarial(ratio: float, whole: bool) -> Defense:
     def train(lesson: Lesson) -> Predictor:
         return adversarial(lesson, ratio=ratio, whole=whole)
 
     share = f"{ratio:.0%} adversarial".replace("%", " %")
     label = f"{share}, all layers" if whole else share
     name = f"adversarial-{100 * ratio:.0f}" + ("-whole" if whole else "")
-    return Arm(name=name, label=label, train=train, central=True, learns=False, whole=whole)
+    return Defense(name=name, label=label, train=train, central=True, learns=False, whole=whole)
 
 
 TRAINED = (
-    Arm(
+    Defense(
         name="augmentation",
         label="augmentation, central",
         train=modified,
         central=True,
         revision=3,  # 1 began its optimiser anew with each epoch's modifications; 2 drew them from another stream
     ),
-    Arm(
+    Defense(
         name="input-noise",
         label="Gaussian input augmentation",
         train=lambda lesson: gaussian(lesson, sigma=0.25),
@@ -38,8 +38,8 @@ TRAINED = (
     _adversarial(0.9, whole=False),
     _adversarial(0.5, whole=True),
     _adversarial(0.9, whole=True),
-    Arm(name="wca", label="WCA-Net", train=wca, central=True, learns=False),
-    Arm(
+    Defense(name="wca", label="WCA-Net", train=wca, central=True, learns=False),
+    Defense(
         name="wca-whole",
         label="WCA-Net, all layers",
         train=lambda lesson: wca(lesson, whole=True),

@@ -1,8 +1,8 @@
 """Judging a defense: names of what moves images, the worst case over attacks, EOT sweep, sanity checks."""
 
 from localnoise.sims.evaluation.adaptive import Adaptive as Adaptive
-from localnoise.sims.evaluation.adaptive import Report as Report
-from localnoise.sims.evaluation.checks import Check as Check
+from localnoise.sims.evaluation.adaptive import AdaptiveReport as AdaptiveReport
+from localnoise.sims.evaluation.checks import SanityCheck as SanityCheck
 from localnoise.sims.evaluation.eot_sweep import escalate as escalate
 from localnoise.sims.evaluation.source import Source as Source
 from localnoise.sims.evaluation.threat import Threat as Threat

@@ -27,7 +27,7 @@ from localnoise.sims.attacks.pgd import PGD
 from localnoise.sims.attacks.square import Square
 from localnoise.sims.attacks.transfer import Transfer
 from localnoise.sims.evaluation import checks, gradients
-from localnoise.sims.evaluation.checks import Check
+from localnoise.sims.evaluation.checks import SanityCheck
 from localnoise.sims.evaluation.eot_sweep import LADDER, Rung, escalate, plateau
 from localnoise.sims.evaluation.worst_case import Verdict, WorstCase
 from localnoise.sims.runtime.stage import Stage
@@ -37,7 +37,7 @@ BLACK_BOX = ("transfer", "random", "square")
 
 
 @dataclass(frozen=True)
-class Report:
+class AdaptiveReport:
     """What an adaptive evaluation found.
 
     Attributes
@@ -46,7 +46,7 @@ class Report:
         Which attack broke which image, all images.
     rungs : list of Rung
         The ladder of draws per gradient, on the first images.
-    checks : list of Check
+    checks : list of SanityCheck
     ablation : dict of str to float
         "noise_off.clean" and "noise_off.robust": accuracies of the same network with its noise off at test; empty
         where the noise cannot be switched off.
@@ -54,7 +54,7 @@ class Report:
 
     verdict: Verdict
     rungs: list[Rung]
-    checks: list[Check]
+    checks: list[SanityCheck]
     ablation: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -142,7 +142,7 @@ class Adaptive:
         seed: int = 0,
         batch: int = 250,
         stage: Stage | None = None,
-    ) -> Report:
+    ) -> AdaptiveReport:
         """Attack, judge and check.
 
         Parameters
@@ -186,7 +186,7 @@ class Adaptive:
                 off = plain(predictor, images[few], labels[few], **known)
                 clean = off.right.double().mean().item()
                 ablation = {"noise_off.clean": clean, "noise_off.robust": off.robust_accuracy}
-        return Report(verdict, rungs, found, ablation)
+        return AdaptiveReport(verdict, rungs, found, ablation)
 
     def _check(
         self,
@@ -198,7 +198,7 @@ class Adaptive:
         draws: int,
         classes: int,
         known: dict[str, Any],
-    ) -> list[Check]:
+    ) -> list[SanityCheck]:
         right, bounds, own = first.right, known["bounds"], first.survives("apgd-ce")
         low, high = bounds or (images.min().item(), images.max().item())
 

@@ -20,7 +20,7 @@ ESCAPES = 0.002  # share of images; AutoAttack's own threshold for a warning abo
 
 
 @dataclass(frozen=True)
-class Check:
+class SanityCheck:
     """A law, whether it holds, and one sentence with the numbers."""
 
     name: str
@@ -28,10 +28,10 @@ class Check:
     reason: str
 
 
-def iterative_at_least_single_step(single: Tensor, iterative: Tensor) -> Check:
+def iterative_at_least_single_step(single: Tensor, iterative: Tensor) -> SanityCheck:
     """An iterative attack leaves no more images right than a single step does, beyond the 95 % interval."""
     gap = difference(single, iterative)
-    return Check(
+    return SanityCheck(
         "iterative_at_least_single_step",
         gap.low <= 0,
         f"The iterative attack leaves {_percent(iterative)} right, a single step {_percent(single)} "
@@ -39,7 +39,7 @@ def iterative_at_least_single_step(single: Tensor, iterative: Tensor) -> Check:
     )
 
 
-def more_draws_never_help(rungs: list[Rung]) -> Check:
+def more_draws_never_help(rungs: list[Rung]) -> SanityCheck:
     """More draws per gradient leave no more images right than fewer did, beyond the 95 % interval, for every pair."""
     worst = max(
         (
@@ -51,9 +51,9 @@ def more_draws_never_help(rungs: list[Rung]) -> Check:
         default=None,
     )
     if worst is None:
-        return Check("more_draws_never_help", True, "Only one number of draws was run.")
+        return SanityCheck("more_draws_never_help", True, "Only one number of draws was run.")
     gap, few, many = worst
-    return Check(
+    return SanityCheck(
         "more_draws_never_help",
         gap.low <= 0,
         f"{many.draws} draws per gradient leave {many.robust_accuracy:.1%} right, {few.draws} leave "
@@ -61,10 +61,10 @@ def more_draws_never_help(rungs: list[Rung]) -> Check:
     )
 
 
-def more_steps_never_help(once: Tensor, twice: Tensor) -> Check:
+def more_steps_never_help(once: Tensor, twice: Tensor) -> SanityCheck:
     """Twice the steps leave no fewer images right, beyond the 95 % interval: the attack has converged."""
     gap = difference(twice, once)
-    return Check(
+    return SanityCheck(
         "more_steps_never_help",
         gap.low <= 0,
         f"Twice the steps leave {_percent(twice)} right, the attack's own {_percent(once)} "
@@ -72,13 +72,13 @@ def more_steps_never_help(once: Tensor, twice: Tensor) -> Check:
     )
 
 
-def fixed_noise_never_helps(fresh: Tensor, fixed: Tensor) -> Check:
+def fixed_noise_never_helps(fresh: Tensor, fixed: Tensor) -> SanityCheck:
     """A network whose noise is always the same is no harder to attack than with fresh noise, beyond the 95 % interval.
 
     Else what defends is no randomness, and the attack fails for another reason (Carlini et al. 2019, section 3.1).
     """
     gap = difference(fresh, fixed)
-    return Check(
+    return SanityCheck(
         "fixed_noise_never_helps",
         gap.low <= 0,
         f"With its noise fixed the network is right about {_percent(fixed)}, with fresh noise about {_percent(fresh)} "
@@ -86,13 +86,13 @@ def fixed_noise_never_helps(fresh: Tensor, fixed: Tensor) -> Check:
     )
 
 
-def unbounded_reaches_chance(survives: Tensor, classes: int, eps: float = 1.0) -> Check:
+def unbounded_reaches_chance(survives: Tensor, classes: int, eps: float = 1.0) -> SanityCheck:
     """With eps as wide as the data every image may become any other: Wilson's interval begins at most at 1 / classes.
 
     eps : of the evaluation, 1 for pixels in [0, 1].
     """
     found = share(survives)
-    return Check(
+    return SanityCheck(
         "unbounded_reaches_chance",
         found.low <= 1 / classes,
         f"With eps = {eps:g}, {found.mean:.1%} stay right (95 % interval from {found.low:.1%}); "
@@ -100,15 +100,15 @@ def unbounded_reaches_chance(survives: Tensor, classes: int, eps: float = 1.0) -
     )
 
 
-def falls_with_eps(survives: Mapping[float, Tensor]) -> Check:
+def falls_with_eps(survives: Mapping[float, Tensor]) -> SanityCheck:
     """A larger ball leaves no more images right than a smaller one, beyond the 95 % interval, for neighbouring eps."""
     order = sorted(survives)
     gaps = [difference(survives[small], survives[large]) for small, large in pairwise(order)]
     text = ", ".join(f"{_percent(survives[eps])} at {eps:g}" for eps in order)
-    return Check("falls_with_eps", all(gap.low <= 0 for gap in gaps), f"By eps, right stay: {text}.")
+    return SanityCheck("falls_with_eps", all(gap.low <= 0 for gap in gaps), f"By eps, right stay: {text}.")
 
 
-def black_box_never_beats_white_box(verdict: Verdict, black: list[str], white: list[str]) -> Check:
+def black_box_never_beats_white_box(verdict: Verdict, black: list[str], white: list[str]) -> SanityCheck:
     """Hardly an image falls to an attack without gradients that no attack with gradients breaks.
 
     The rule. Every example has v votes. An image escapes the white-box attacks if some black-box example of it gets k_b
@@ -129,7 +129,7 @@ def black_box_never_beats_white_box(verdict: Verdict, black: list[str], white: l
         by[name] = int(beaten.sum())
         escapes |= beaten
     found_share = share(escapes)
-    return Check(
+    return SanityCheck(
         "black_box_never_beats_white_box",
         found_share.low <= ESCAPES,
         f"{int(escapes.sum())} of {len(escapes)} images fall to an attack without gradients but to none with them "

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from localnoise.sims.attacks.base import Bounds, Predict, ball, batches, drawing, reseed
 from localnoise.sims.attacks.losses import margin
-from localnoise.sims.evaluation.checks import Check
+from localnoise.sims.evaluation.checks import SanityCheck
 
 _DEAD = 0.01  # share of images that may have none
 
@@ -21,14 +21,14 @@ def gradient_of_margin(predictor: Predict, images: Tensor, labels: Tensor) -> Te
     return torch.zeros_like(images) if found is None else found
 
 
-def gradient_exists(predictor: Predict, images: Tensor, labels: Tensor, draws: int = 20) -> Check:
+def gradient_exists(predictor: Predict, images: Tensor, labels: Tensor, draws: int = 20) -> SanityCheck:
     """At most 1 % of the images have a gradient that is zero everywhere, or not finite somewhere."""
     with drawing(predictor, draws):
         parts = [gradient_of_margin(predictor, x, y) for x, y in batches(images, labels, len(labels) or 1, draws)]
     flat = torch.cat(parts).flatten(1)
     broken = int((~flat.isfinite()).any(1).sum())
     zero = int((flat == 0).all(1).sum())
-    return Check(
+    return SanityCheck(
         "gradient_exists",
         broken + zero <= _DEAD * len(images),
         f"Of {len(images)} images {zero} have a gradient of zero, {broken} one that is not finite.",
@@ -44,14 +44,14 @@ def gradient_points_uphill(
     bounds: Bounds,
     draws: int = 20,
     seed: int = 0,
-) -> Check:
+) -> SanityCheck:
     """A step of eps / 4 against the margin's gradient lowers the margin by more than a random step does.
 
     The random step is sign for sign as large. Over the images, the mean of the paired differences of the two margins
     must lie below zero by two standard errors. A gradient that is quantised, shuffled or cut in parts points nowhere.
     """
     if not len(images):
-        return Check("gradient_points_uphill", True, "No image is right unattacked.")
+        return SanityCheck("gradient_points_uphill", True, "No image is right unattacked.")
     generator = torch.Generator().manual_seed(seed)
     with drawing(predictor, draws):
         pairs = list(batches(images, labels, len(labels), draws))
@@ -66,7 +66,7 @@ def gradient_points_uphill(
             margins.append(torch.cat(own))
     gap = margins[0] - margins[1]
     error = gap.std().item() / len(gap) ** 0.5 if len(gap) > 1 else float("inf")  # one image says nothing
-    return Check(
+    return SanityCheck(
         "gradient_points_uphill",
         gap.mean().item() < -2 * error,
         f"A small step along the gradient lowers the margin by {-gap.mean().item():.3g} more than a random step "

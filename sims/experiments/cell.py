@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.defenses import ARMS, named
+from localnoise.sims.defenses import DEFENSES, named
 from localnoise.sims.evaluation.names import WORST
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
@@ -42,7 +42,7 @@ class Cell:
 
     def config(self, settings: Settings) -> dict[str, Any]:
         """Everything that the cell's result depends on, as plain values: its key in the records."""
-        revision = ARMS[self.arm].revision
+        revision = DEFENSES[self.arm].revision
         said = {**plain(self), **plain(settings), **({"revision": revision} if revision > 1 else {})}
         judged = any(threat.name == WORST for threat in self.threats)  # which earlier records do not say
         return said | ({"verdict": REVISION} if judged else {})

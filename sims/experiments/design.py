@@ -7,7 +7,7 @@ from localnoise.sims.evaluation.names import CLEAN, WORST, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.presets import Budget
+from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.perturbations import MODIFICATIONS
 
 
@@ -25,7 +25,7 @@ def matched(seeds: Iterable[int], arms: Iterable[str], threats: Iterable[Threat]
     return list(dict.fromkeys(out))
 
 
-def own_threats(sources: str, arms: Iterable[str], plan: Budget) -> tuple[list[Cell], list[Source]]:
+def own_threats(sources: str, arms: Iterable[str], plan: Preset) -> tuple[list[Cell], list[Source]]:
     """Cells of each source's nets, clean and against what the source itself does; and the sources."""
     names, cells, learned = list(arms), [], []
     for text in sources.split(","):

@@ -7,11 +7,11 @@ from torch import Tensor
 from localnoise.sims import models
 from localnoise.sims.defenses import Lesson
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 
 
-def lesson(cell: Cell, bench: Workbench, epochs: int, tick: training.Tick) -> Lesson:
+def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Lesson:
     """Lesson of a cell. With several sources each image meets one of them an epoch, all alike often."""
     images, labels = bench.train
     kept: dict[

@@ -8,7 +8,7 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from localnoise.sims.data import load
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results.records import RecordFile, key
@@ -130,4 +130,4 @@ def _work(group: list[Cell]) -> None:
 def _describe(cell: Cell) -> str:
     names = " + ".join(source.name for source in cell.sources)
     tested = ", ".join(threat.label for threat in cell.threats)
-    return ", ".join(filter(None, (f"seed {cell.seed}", names, ARMS[cell.arm].label, tested)))
+    return ", ".join(filter(None, (f"seed {cell.seed}", names, DEFENSES[cell.arm].label, tested)))

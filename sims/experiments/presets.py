@@ -12,7 +12,7 @@ from localnoise.validate import as_count
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Preset:
     """One choice of data, seeds, epochs, images and strengths.
 
     Attributes
@@ -66,8 +66,8 @@ class Budget:
         )
 
 
-BUDGETS = {
-    "quick": Budget(
+PRESETS = {
+    "quick": Preset(
         data="embedded",
         seeds=1,
         base_epochs=5,
@@ -80,7 +80,7 @@ BUDGETS = {
         adaptive=Adaptive(steps=10, ladder=(1, 5), queries=100, tries=10, votes=9, checked=60),
         pgd=PGD(steps=10, draws=4),
     ),
-    "standard": Budget(
+    "standard": Preset(
         data="full",
         seeds=3,
         base_epochs=10,
@@ -93,7 +93,7 @@ BUDGETS = {
         adaptive=Adaptive(steps=40, ladder=(1, 5, 20), queries=500, tries=50, checked=50),
         pgd=PGD(),
     ),
-    "full": Budget(
+    "full": Preset(
         data="full",
         seeds=5,
         base_epochs=10,
@@ -109,7 +109,7 @@ BUDGETS = {
 }
 
 
-def budget(name: str, *, seeds: int | None = None, epochs: int | None = None) -> Budget:
+def preset(name: str, *, seeds: int | None = None, epochs: int | None = None) -> Preset:
     """Return the budget of this name, with other seeds or epochs of retraining where they are given.
 
     Raises
@@ -117,7 +117,7 @@ def budget(name: str, *, seeds: int | None = None, epochs: int | None = None) ->
     ArgumentError
         An unknown name (the near one is suggested), or less than one seed or epoch.
     """
-    chosen = BUDGETS[choose("budget", name, BUDGETS)]
+    chosen = PRESETS[choose("budget", name, PRESETS)]
     return replace(
         chosen,
         seeds=chosen.seeds if seeds is None else as_count("seeds", seeds, 1),

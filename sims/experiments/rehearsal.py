@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.files import temporary_folder
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import DRIFT
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
@@ -39,7 +39,7 @@ def invented(cells: Sequence[Cell], settings: Settings, right: float | None = No
 
 
 def _values(cell: Cell, right: float | None) -> dict[str, Any]:
-    arm = ARMS[cell.arm]
+    arm = DEFENSES[cell.arm]
     values: dict[str, Any] = {"parameters": 1000, "bytes_per_unit": 10.0 if cell.arm != "none" else 0.0}
     if not arm.central and arm.build is not None and not arm.clean:
         values |= {"noise.links": 100, "noise.wire_length": 200}

@@ -12,13 +12,13 @@ from torch import Tensor
 from localnoise import Bank
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.data import Dataset
-from localnoise.sims.defenses import ARMS, Arm, added_parameters
+from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
 from localnoise.sims.defenses.facts import facts
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.experiments.testing import Examiner
 from localnoise.sims.models import training
 from localnoise.sims.runtime.stage import Stage, ticker
@@ -51,7 +51,7 @@ class Runner:
     data: Dataset
     folder: Path
     stage: Stage = lambda what, done, of: None
-    _bench: Workbench | None = None
+    _bench: Testbed | None = None
     _displaced: dict[tuple[str, float, int | None], tuple[Tensor, Tensor]] = field(default_factory=dict)
     _examiner: Examiner | None = None
     _trained: tuple[Cell, Predictor, dict[str, float]] | None = None
@@ -70,9 +70,9 @@ class Runner:
         values |= size
         return Result(values, getattr(predictor.noise, "noise", None), perf_counter() - began)
 
-    def _train(self, cell: Cell, bench: Workbench) -> tuple[Predictor, dict[str, float]]:
+    def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""
-        arm, s = ARMS[cell.arm], self.settings
+        arm, s = DEFENSES[cell.arm], self.settings
         epochs = s.base_epochs if arm.whole else s.epochs
         tick = ticker(self.stage, "retrain", epochs * len(bench.h_train))
         if arm.train is not None:
@@ -86,7 +86,7 @@ class Runner:
         size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
         return predictor, size | facts(noise)
 
-    def bench(self, seed: int) -> Workbench:
+    def bench(self, seed: int) -> Testbed:
         """Return the seed's workbench, made when it is first needed."""
         if self._bench is None or self._bench.seed != seed:
             s = self.settings
@@ -95,13 +95,13 @@ class Runner:
             self._bench.train_base(ticker(self.stage, "train the network", s.base_epochs * len(self.data.train_images)))
         return self._bench
 
-    def unused_bench(self, seed: int) -> Workbench:
+    def unused_bench(self, seed: int) -> Testbed:
         """Return a workbench of the seed, whose network may yet have to be trained."""
         s = self.settings
         cut = (s.network, s.activation, s.layer)
-        return Workbench(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
+        return Testbed(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
 
-    def _noise(self, cell: Cell, bench: Workbench, arm: Arm) -> Any:
+    def _noise(self, cell: Cell, bench: Testbed, arm: Defense) -> Any:
         """Learn from each source in turn: one noise, or a bank where there are several sources or causes."""
         assert arm.build is not None
         members: list[Any] = []
@@ -122,7 +122,7 @@ class Runner:
             members, shares = [arm.build(still, still, 1.0 if cell.trace is None else cell.trace)], [1.0]
         return members[0] if len(members) == 1 and not arm.clean else Bank(members, arm.clean, shares)
 
-    def _displacement(self, bench: Workbench, source: Source) -> tuple[Tensor, Tensor]:
+    def _displacement(self, bench: Testbed, source: Source) -> tuple[Tensor, Tensor]:
         """Displacements of a source and the activations displaced, kept while they are in use."""
         if source.moved not in self._displaced:
             self._displaced.clear()

@@ -45,7 +45,7 @@ def weights_in(path: Path) -> list[Tensor]:
 
 
 @dataclass
-class Workbench:
+class Testbed:
     """One seed's network, frozen up to the noise, and the images that go through it.
 
     Attributes

@@ -8,13 +8,13 @@ from torch import Tensor
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.data.tensors import PIXELS
-from localnoise.sims.evaluation import Report
+from localnoise.sims.evaluation import AdaptiveReport
 from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.evaluation.source import DRIFT
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 from localnoise.sims.runtime.stage import Stage, ticker
 
@@ -25,13 +25,13 @@ class Examiner:
 
     Attributes
     ----------
-    bench : Workbench
+    bench : Testbed
     settings : Settings
     stage : callable
         Told what is being done, and how far it is.
     """
 
-    bench: Workbench
+    bench: Testbed
     settings: Settings
     stage: Stage
     _moved: dict[Threat, Tensor] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Examiner:
             values |= {f"accuracy.{name}": float(hit.double().mean()), f"correct.{name}": hit.numpy()}
         return values
 
-    def _adaptive(self, threat: Threat, predictor: Predictor) -> Report:
+    def _adaptive(self, threat: Threat, predictor: Predictor) -> AdaptiveReport:
         images, labels = (part[: threat.images] for part in self.bench.test)
         attack = replace(self.settings.adaptive, eps=threat.level)
         return attack(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.models.registry import ACTIVATIONS, CLASSES, PLANS, SIDE, Plan
+from localnoise.sims.models.registry import ACTIVATIONS, ARCHITECTURES, CLASSES, SIDE, Architecture
 from localnoise.validate import as_seed, whole
 
 
@@ -86,7 +86,7 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
     ArgumentError
         An unknown name or activation, a layer that is none of the hidden ones, or no seed.
     """
-    plan = PLANS[choose("name", name, PLANS)]
+    plan = ARCHITECTURES[choose("name", name, ARCHITECTURES)]
     nonlinearity = ACTIVATIONS[choose("activation", activation, ACTIVATIONS)]
     cut = whole(layer)
     if cut is None or not 1 <= cut <= plan.hidden:
@@ -109,7 +109,7 @@ def _sequence(modules: list[nn.Module]) -> nn.Module:
 
 
 def _layers(
-    plan: Plan, nonlinearity: type[nn.Module], seed: int
+    plan: Architecture, nonlinearity: type[nn.Module], seed: int
 ) -> tuple[list[list[nn.Module]], list[tuple[int, int, int]]]:
     """Modules of each layer in turn, logits last, and the layout of each hidden layer's activation.
 

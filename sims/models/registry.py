@@ -23,7 +23,7 @@ class Convolution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Architecture:
     """Hidden layers in order; a dense layer of 10 logits ends every network.
 
     Attributes
@@ -47,12 +47,12 @@ class Plan:
         return len(self.convolutions) + len(self.dense)
 
 
-PLANS: dict[str, Plan] = {
-    "v1": Plan(
+ARCHITECTURES: dict[str, Architecture] = {
+    "v1": Architecture(
         convolutions=(Convolution(channels=32, kernel=3, padding=1, pool=True),),
         dense=(128, 64, 32, 16),
     ),
-    "v2": Plan(
+    "v2": Architecture(
         convolutions=(
             Convolution(channels=6, kernel=5, padding=2, pool=True),
             Convolution(channels=16, kernel=3, padding=1),
@@ -61,7 +61,7 @@ PLANS: dict[str, Plan] = {
         dense=(32, 16),
         restart=2,
     ),
-    "v3": Plan(
+    "v3": Architecture(
         convolutions=(
             Convolution(channels=6, kernel=5, padding=2, pool=True),
             Convolution(channels=16, kernel=5, pool=True),
@@ -69,4 +69,6 @@ PLANS: dict[str, Plan] = {
         dense=(32, 16),
     ),
 }
-NETWORKS: dict[str, int] = {name: plan.hidden for name, plan in PLANS.items()}  # name -> number of hidden layers
+NETWORKS: dict[str, int] = {
+    name: plan.hidden for name, plan in ARCHITECTURES.items()
+}  # name -> number of hidden layers

@@ -9,13 +9,13 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from localnoise.hardware import ChipGrid, Report
 from localnoise.hardware.chips.profile import Profile
-from localnoise.sims.reports.deployed import Row
+from localnoise.sims.reports.deployed import ChipRow
 from localnoise.sims.reports.figures import drawn
 
 _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKS = "osD^vP"
 _FAR = 0.3  # where accuracy axes end
-Table = dict[tuple[str, str], Row]
+Table = dict[tuple[str, str], ChipRow]
 
 
 def quantised_figure(found: Report, chip: ChipGrid, path: Path) -> None:

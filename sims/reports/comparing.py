@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import retained
 from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
 from localnoise.sims.reports.tables import share
@@ -75,7 +75,7 @@ def terminal(table: Comparison, title: str) -> Table:
     if len(table.threats) > _MANY:
         out.add_column("", no_wrap=True)
         for arm in table.arms:
-            out.add_column(ARMS[arm].label, justify="right", max_width=18)
+            out.add_column(DEFENSES[arm].label, justify="right", max_width=18)
         for row in table.rows:
             if row in list(table.groups)[:1]:
                 out.add_section()
@@ -87,11 +87,11 @@ def terminal(table: Comparison, title: str) -> Table:
     before = None
     for arm in table.arms:
         own = [entry for threat in table.threats if (entry := table.entry(arm, threat))]
-        if before is not None and ARMS[arm].central != before:
+        if before is not None and DEFENSES[arm].central != before:
             out.add_section()
-        before = ARMS[arm].central
+        before = DEFENSES[arm].central
         out.add_row(
-            ARMS[arm].label,
+            DEFENSES[arm].label,
             *(_cell(table, arm, row) for row in table.rows),
             f"{max(entry.parameters for entry in own):,}" if own else "",
             f"{max(entry.bytes_per_unit for entry in own):,.0f}" if own else "",
@@ -123,7 +123,7 @@ def footnote(table: Comparison) -> str:
     for arm in table.arms:
         for threat in table.threats:
             for seed, reason in (table.entry(arm, threat) or Outcome(0, 0)).unreliable.items():
-                lines.append(f"! {ARMS[arm].label}, {threat}, seed {seed} is unreliable: {reason}")
+                lines.append(f"! {DEFENSES[arm].label}, {threat}, seed {seed} is unreliable: {reason}")
     return "\n".join(lines)
 
 
@@ -132,7 +132,7 @@ def markdown(table: Comparison, against: str | None) -> str:
     blocks = [_grid(table, lambda arm, row: _estimate(table.estimate(arm, row)))]
     if against is not None:
         blocks.append(
-            f"Less {ARMS[against].label}, paired:\n\n" + _grid(table, lambda a, row: _less(table, a, row, against))
+            f"Less {DEFENSES[against].label}, paired:\n\n" + _grid(table, lambda a, row: _less(table, a, row, against))
         )
     if {"none", "full"} <= set(table.arms):
         blocks.append("Retention of the central gain:\n\n" + _retained(table))
@@ -142,14 +142,14 @@ def markdown(table: Comparison, against: str | None) -> str:
 def _retained(table: Comparison) -> str:
     arms = [arm for arm in table.arms if arm not in ("none", "full")]
 
-    def find(i: int, j: int) -> retained.Kept | None:
+    def find(i: int, j: int) -> retained.RetainedGain | None:
         return retained.kept(*(table.entry(arm, table.threats[j]) for arm in (arms[i], "none", "full")))
 
-    return retained.markdown([ARMS[arm].label for arm in arms], table.threats, find)
+    return retained.markdown([DEFENSES[arm].label for arm in arms], table.threats, find)
 
 
 def _grid(table: Comparison, text: Callable[[str, str], str]) -> str:
-    arms = [ARMS[arm].label for arm in table.arms]
+    arms = [DEFENSES[arm].label for arm in table.arms]
     if len(table.threats) > _MANY:
         head, body = arms, [[row, *(text(arm, row) for arm in table.arms)] for row in table.rows]
     else:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.protocols import ran
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import Estimate, difference, over_seeds
@@ -112,7 +112,7 @@ def attacks_run(found: Mapping[Place, Outcome]) -> list[str]:
             own[arm] = max(one.bias, own.get(arm, 0.0))
     lines = [f"{', '.join(several)}: {said}." for said, several in labels.items()]
     for tested, own in bounds.items():
-        each = [f"{bound:.3f}".removeprefix("0") + f" ({ARMS[arm].label})" for arm, bound in own.items()]
+        each = [f"{bound:.3f}".removeprefix("0") + f" ({DEFENSES[arm].label})" for arm, bound in own.items()]
         lines.append(f"{tested} is too high, for that choice, by at most {', '.join(each)}.")
     return lines
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from localnoise.errors import choose
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.retained import Kept, kept
+from localnoise.sims.reports.retained import RetainedGain, kept
 from localnoise.sims.reports.tables import share
 from localnoise.sims.results.statistics import Estimate
 
@@ -14,7 +14,7 @@ FLOAT = "multiscale-8"
 
 
 @dataclass(frozen=True)
-class Row:
+class ChipRow:
     """One arm on one source.
 
     Attributes
@@ -23,7 +23,7 @@ class Row:
         On the source's own threat.
     less : Estimate or None
         Accuracy less that of the float grid, paired.
-    kept : Kept or None
+    kept : RetainedGain or None
         Share of the central gain.
     bytes_per_unit : float
     facts : dict of float
@@ -32,7 +32,7 @@ class Row:
 
     accuracy: Estimate
     less: Estimate | None
-    kept: Kept | None
+    kept: RetainedGain | None
     bytes_per_unit: float
     facts: dict[str, float]
 
@@ -49,7 +49,7 @@ def numbers(argument: str, text: str, allowed: Sequence[int]) -> list[int]:
     return sorted({int(name) for name in named})
 
 
-def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Source]) -> dict[tuple[str, str], Row]:
+def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Source]) -> dict[tuple[str, str], ChipRow]:
     """By arm and source. An arm or source without records is left out."""
     out = {}
     for source in sources:
@@ -61,7 +61,7 @@ def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Sou
             if own is not None:
                 less = None if real is None or arm == FLOAT else own.less(real)
                 keeps = kept(own, none, full)
-                out[arm, label] = Row(own.accuracy, less, keeps, own.bytes_per_unit, _facts(own))
+                out[arm, label] = ChipRow(own.accuracy, less, keeps, own.bytes_per_unit, _facts(own))
     return out
 
 
@@ -73,7 +73,7 @@ def _facts(own: Outcome) -> dict[str, float]:
     }
 
 
-def markdown(table: dict[tuple[str, str], Row], labels: dict[str, str], columns: Sequence[str]) -> str:
+def markdown(table: dict[tuple[str, str], ChipRow], labels: dict[str, str], columns: Sequence[str]) -> str:
     """One row an arm: `columns` of facts, bytes per unit, accuracy and its difference from float by source, `kept`.
 
     kept : the mean over the sources of the arm's share of the central gain.

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from localnoise.files import write_figure
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.comparing import Comparison
-from localnoise.sims.reports.side_by_side import Row
+from localnoise.sims.reports.side_by_side import PaperRow
 from localnoise.sims.reports.summary import Summary
 from localnoise.sims.reports.tables import words
 from localnoise.sims.results.statistics import Estimate
@@ -62,7 +62,7 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
     left = [hue for hue in HUES if hue not in fixed.values()] or HUES
     found: dict[str, Look] = {}
     for arm in sorted(dict.fromkeys(arms), key=lambda name: name not in fixed):
-        marks = MARKERS[ARMS[arm].central]
+        marks = MARKERS[DEFENSES[arm].central]
         own = [Look(fixed[arm], mark) for mark in marks] if arm in fixed else []
         free = (Look(hue, mark) for mark, hue in product(marks, left))
         more = (Look(hue, mark) for mark, hue in product(marks, HUES))
@@ -106,7 +106,7 @@ def accuracies(summary: Summary, path: Path, title: str) -> None:
                 markeredgecolor="#333333",
                 markeredgewidth=0.5,
                 elinewidth=1.2,
-                label=ARMS[arm].label,
+                label=DEFENSES[arm].label,
             )
         axes.set_xticks(range(len(columns)), [words(column) for column in columns])
         axes.grid(visible=False, axis="x")
@@ -143,7 +143,7 @@ def threats(table: Comparison, path: Path, title: str) -> None:
                     markeredgecolor="#333333",
                     markeredgewidth=0.5,
                     elinewidth=1.2,
-                    label=ARMS[arm].label if x == found[0][0] else None,
+                    label=DEFENSES[arm].label if x == found[0][0] else None,
                 )
         axes.set_xticks(range(len(table.threats)), [t.replace("_", " ").replace("@", "\n") for t in table.threats])
         axes.grid(visible=False, axis="x")
@@ -151,7 +151,7 @@ def threats(table: Comparison, path: Path, title: str) -> None:
         legend(figure, "■ central   ● local")
 
 
-def strengths(rows: list[Row], path: Path, title: str) -> None:
+def strengths(rows: list[PaperRow], path: Path, title: str) -> None:
     """Accuracy against strength, a panel for each source, a line for each arm; hollow diamonds: the paper's values."""
     sources = list(dict.fromkeys(row.source for row in rows))
     wide = min(3, len(sources))
@@ -169,7 +169,7 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
                     spread = [r.measured.half_width for r in own]
                     place, mean = [r.level for r in own], [r.measured.mean for r in own]
                     colour, marker = look[arm]
-                    label = ARMS[arm].label
+                    label = DEFENSES[arm].label
                     axes.errorbar(place, mean, spread, ls=line, marker=marker, ms=4, c=colour, label=label)
                     told = [r for r in own if r.stated is not None]
                     means = [r.stated.mean for r in told if r.stated]
@@ -184,14 +184,14 @@ def strengths(rows: list[Row], path: Path, title: str) -> None:
         for axes in panels:
             for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
                 shown.setdefault(name, handle)
-        names = [ARMS[arm].label for arm in arms]
+        names = [DEFENSES[arm].label for arm in arms]
         figure.legend([shown[name] for name in names], names, loc="outside right center", frameon=False,
                       title=f"{title}\n{said}\n◇ stated")  # fmt: skip
 
 
 def retentions(summary: Summary, path: Path, title: str) -> None:
     """Retention of the central gain against bytes per unit, one line a source."""
-    local = [arm for arm in summary.arms if not ARMS[arm].central or arm == "full"]
+    local = [arm for arm in summary.arms if not DEFENSES[arm].central or arm == "full"]
     dress = cycle(Look(hue, mark) for mark, hue in product("osD^vP", HUES[2:]))
     with drawn(path, (6.4, 3.4)) as figure:
         axes = figure.subplots()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import retained, stated
 from localnoise.sims.reports.comparison import Outcome, Place
@@ -64,7 +64,7 @@ def measured(found: dict[Place, Outcome], arm: str, sources: list[Source], threa
                 images.add(estimate.images)
     note = f"{seeds} seed{'s' * (seeds != 1)}, n = {', '.join(f'{n:,}' for n in sorted(images))}"
     columns = ["no noise", *map(label, sources)]
-    return HeatMap(ARMS[arm].label, threats, columns, accuracy, half, undefended, note)
+    return HeatMap(DEFENSES[arm].label, threats, columns, accuracy, half, undefended, note)
 
 
 def tested(found: dict[Place, Outcome], arm: str, source: Source | None, threat: str) -> Outcome | None:
@@ -81,12 +81,12 @@ def retention(found: dict[Place, Outcome], arm: str, sources: list[Source], thre
     """Share of the central gain that an arm keeps, source by source, against each threat but "clean"."""
     rows = [threat for threat in threats if threat != "clean"]
 
-    def find(i: int, j: int) -> retained.Kept | None:
+    def find(i: int, j: int) -> retained.RetainedGain | None:
         own, none, full = (tested(found, name, sources[j], rows[i]) for name in (arm, "none", "full"))
         return retained.kept(own, none, full)
 
     table = retained.markdown([_words(row) for row in rows], [_words(label(source)) for source in sources], find)
-    return f"Retention of the central gain, {ARMS[arm].label}: rows tested, columns learned from\n\n{table}"
+    return f"Retention of the central gain, {DEFENSES[arm].label}: rows tested, columns learned from\n\n{table}"
 
 
 def label(source: Source) -> str:

@@ -1,6 +1,6 @@
 """Every source against itself: arms side by side, one row a source, what each keeps of the central gain at the end."""
 
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import heat, retained
 from localnoise.sims.reports.comparison import Outcome, Place
@@ -14,10 +14,10 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]
     mean and least share.
     """
     names = list(dict.fromkeys(["none", *arms]))
-    local = [name for name in names if not ARMS[name].central] if "full" in names else []
+    local = [name for name in names if not DEFENSES[name].central] if "full" in names else []
     head = [
-        *(ARMS[name].label for name in names),
-        *(f"{ARMS[name].label}: share of the central gain" for name in local),
+        *(DEFENSES[name].label for name in names),
+        *(f"{DEFENSES[name].label}: share of the central gain" for name in local),
     ]
     lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
     kept: dict[str, list[float]] = {name: [] for name in local}

@@ -12,7 +12,7 @@ BRACKETS = "In brackets the central gain itself, where its 95 % interval reaches
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetainedGain:
     """One arm at one place.
 
     Attributes
@@ -28,7 +28,7 @@ class Kept:
     share: Estimate | None
 
 
-def kept(own: Outcome | None, none: Outcome | None, full: Outcome | None) -> Kept | None:
+def kept(own: Outcome | None, none: Outcome | None, full: Outcome | None) -> RetainedGain | None:
     """From the seeds that the three share; None if one is missing or they share none."""
     if own is None or none is None or full is None:
         return None
@@ -38,10 +38,10 @@ def kept(own: Outcome | None, none: Outcome | None, full: Outcome | None) -> Kep
         return None
     local, zero, best = ([float(one.correct[seed].mean()) for seed in seeds] for one in (own, none, full))
     images = len(own.correct[seeds[0]])
-    return Kept(gain, retention(local, zero, best, images) if gain.low > 0 else None)
+    return RetainedGain(gain, retention(local, zero, best, images) if gain.low > 0 else None)
 
 
-def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, int], Kept | None]) -> str:
+def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, int], RetainedGain | None]) -> str:
     """A table of shares, `find(row, column)` each; in brackets the central gain where it is not surely above 0."""
     lines = ["| | " + " | ".join((*columns, "mean", "least")) + " |", "|---|" + "---:|" * (len(columns) + 2)]
     for i, row in enumerate(rows):
@@ -52,7 +52,7 @@ def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, i
     return "\n".join(lines)
 
 
-def cell(one: Kept | None) -> str:
+def cell(one: RetainedGain | None) -> str:
     """A share with its interval; in brackets the central gain where it is not surely above 0."""
     if one is None:
         return ""
@@ -63,6 +63,6 @@ def cell(one: Kept | None) -> str:
     return f"{one.share.mean:.2f} ± {one.share.half_width:.2f}"
 
 
-def _ends(found: list[Kept | None]) -> tuple[str, str]:
+def _ends(found: list[RetainedGain | None]) -> tuple[str, str]:
     shares = [one.share.mean for one in found if one is not None and one.share is not None]
     return (f"{np.mean(shares):.2f}", f"{min(shares):.2f}") if shares else ("", "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.defenses import ARMS, ordered
+from localnoise.sims.defenses import DEFENSES, ordered
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.stated import Stated
@@ -14,7 +14,7 @@ from localnoise.sims.results.statistics import Estimate
 
 
 @dataclass(frozen=True)
-class Row:
+class PaperRow:
     """One arm at one source, strength and trace: measured, and stated where the paper has it."""
 
     source: str
@@ -30,7 +30,7 @@ class Row:
         return None if self.stated is None else self.stated.agrees(self.measured)
 
 
-def rows(found: dict[Place, Outcome], sources: list[str]) -> list[Row]:
+def rows(found: dict[Place, Outcome], sources: list[str]) -> list[PaperRow]:
     """Rows in the order of the sources, then strength, trace, arm."""
     wanted = {(row.source, row.level, row.arm): row for row in stated.table()}
     placed = [(arm, learned, *tested.rpartition("@")[::2], own) for (arm, learned, tested), own in found.items()]
@@ -44,14 +44,14 @@ def rows(found: dict[Place, Outcome], sources: list[str]) -> list[Row]:
             # an arm without a trace of its own, such as no noise, stands beside each trace
             alone = sorted(traces[source]) or [2.0]
             for trace in [float(learned.rpartition("trace ")[2])] if learned else alone:
-                out.append(Row(source, float(level), trace, arm, own.accuracy, row))
+                out.append(PaperRow(source, float(level), trace, arm, own.accuracy, row))
     order = ordered(arm for arm, _, _ in found)
     attack = {source for source in sources if source.startswith("art-")}
     kept = [row for row in out if row.source not in attack or row.trace == 2]
     return sorted(kept, key=lambda row: (sources.index(row.source), -row.trace, row.level, order.index(row.arm)))
 
 
-def terminal(table: list[Row], title: str) -> Table:
+def terminal(table: list[PaperRow], title: str) -> Table:
     """Measured ± half width, the paper's value in brackets; `*` where they disagree."""
     arms = list(dict.fromkeys(row.arm for row in table))
     out = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
@@ -59,7 +59,7 @@ def terminal(table: list[Row], title: str) -> Table:
     for name in ("strength", "trace"):
         out.add_column(name, justify="right")
     for arm in arms:
-        out.add_column(ARMS[arm].label, justify="right", max_width=18)
+        out.add_column(DEFENSES[arm].label, justify="right", max_width=18)
     before = None
     for place, own in _grouped(table).items():
         if before not in (None, place[0]):
@@ -69,10 +69,10 @@ def terminal(table: list[Row], title: str) -> Table:
     return out
 
 
-def markdown(table: list[Row]) -> str:
+def markdown(table: list[PaperRow]) -> str:
     """As `terminal`, in Markdown."""
     arms = list(dict.fromkeys(row.arm for row in table))
-    lines = ["| source | strength | trace | " + " | ".join(ARMS[arm].label for arm in arms) + " |"]
+    lines = ["| source | strength | trace | " + " | ".join(DEFENSES[arm].label for arm in arms) + " |"]
     lines.append("|---|---:|---:|" + "---:|" * len(arms))
     for (source, level, trace), own in _grouped(table).items():
         cells = " | ".join(_cell(own.get(arm)) for arm in arms)
@@ -80,7 +80,7 @@ def markdown(table: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def verdict(table: list[Row]) -> str:
+def verdict(table: list[PaperRow]) -> str:
     """How many rows agree, by trace, and which do not."""
     lines = []
     for trace in sorted({row.trace for row in table}, reverse=True):
@@ -97,14 +97,14 @@ def verdict(table: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _grouped(table: list[Row]) -> dict[tuple[str, float, float], dict[str, Row]]:
-    out: dict[tuple[str, float, float], dict[str, Row]] = {}
+def _grouped(table: list[PaperRow]) -> dict[tuple[str, float, float], dict[str, PaperRow]]:
+    out: dict[tuple[str, float, float], dict[str, PaperRow]] = {}
     for row in table:
         out.setdefault((row.source, row.level, row.trace), {})[row.arm] = row
     return out
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: PaperRow | None) -> str:
     if row is None:
         return ""
     own = row.measured

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from localnoise.sims.results.statistics import Estimate
 
-ARMS = ("none", "identity", "diagonal", "full")
+DEFENSES = ("none", "identity", "diagonal", "full")
 TOLERANCE = 0.03  # the paper's own rounding, network and training noise; wider where the two intervals are
 NAMES = {"AutoPGD": "art-autopgd", "PGD": "art-pgd", "FGM": "art-fgm", "Square": "art-square"}
 
@@ -40,7 +40,7 @@ def table() -> tuple[Stated, ...]:
             *(float(row[f"{arm}_{part}"]) for part in ("acc", "lo", "hi")),
         )
         for row in _rows("table")
-        for arm in ARMS
+        for arm in DEFENSES
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rich import box
 from rich.table import Table
 
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.summary import MIXED, Entry, Summary
 from localnoise.sims.results.statistics import CLEAN, RETENTION, Estimate
 
@@ -22,23 +22,23 @@ def terminal(summary: Summary, title: str) -> Table:
     sources = [_BROKEN.get(source, words(source).replace(" ", "\n")) for source in summary.sources]
     for column in ("clean", *sources, "reten-\ntion", "para-\nmeters", "bytes/\nunit"):
         table.add_column(column, justify="right", no_wrap=True)
-    before = ARMS[summary.arms[0]].central
+    before = DEFENSES[summary.arms[0]].central
     for arm in summary.arms:
         own = {s: entry for s in summary.sources if (entry := summary.entries.get((arm, s, s)))}
         if not own:
             continue
-        if ARMS[arm].central != before:
+        if DEFENSES[arm].central != before:
             table.add_section()
         size = max(own.values(), key=lambda entry: entry.parameters)
         table.add_row(
-            ARMS[arm].label,
+            DEFENSES[arm].label,
             share(summary.clean[arm].mean) if arm in summary.clean else "",
             *(share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
             f"{kept:.0%}" if arm != "none" and (kept := summary.mean_retention(arm)) is not None else "",
             f"{size.parameters:,}",
             f"{size.bytes_per_unit:,.0f}",
         )
-        before = ARMS[arm].central
+        before = DEFENSES[arm].central
     return table
 
 
@@ -84,7 +84,7 @@ def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits
             if any(found):
                 texts = [_markdown_cell(value(entry) if entry else None, digits) for entry in found]
             if any(found) and any(texts):
-                lines.append(f"| {ARMS[arm].label}{mark} | " + " | ".join(texts) + " |")
+                lines.append(f"| {DEFENSES[arm].label}{mark} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.collections import PathCollection
 
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import drawn, legend, looks
 from localnoise.sims.reports.tables import share
@@ -42,7 +42,7 @@ def markdown(table: dict[str, list[Point]], threat: str) -> str:
         for p in points:
             trace = "" if p.trace is None else f"{p.trace:g}"
             accuracies = " | ".join(f"{share(e.mean)} ±{share(e.half_width)}" for e in (p.clean, p.robust))
-            rows.append(f"| {ARMS[arm].label} | {trace} | {accuracies} | {p.bytes_per_unit:,.0f} |")
+            rows.append(f"| {DEFENSES[arm].label} | {trace} | {accuracies} | {p.bytes_per_unit:,.0f} |")
     images = sorted({e.images for points in table.values() for p in points for e in (p.clean, p.robust)})
     seeds = max((p.robust.seeds for points in table.values() for p in points), default=0)
     rows += ["", f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."]
@@ -60,7 +60,7 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
             axes.errorbar(x, y, yerr=spread[1], xerr=spread[0], color=look[arm].colour, lw=1, elinewidth=0.6)
             area = [12 + p.bytes_per_unit / 500 for p in points]
             axes.scatter(x, y, area, color=look[arm].colour, marker=look[arm].marker, edgecolors="#333333", lw=0.5,
-                         zorder=3, label=ARMS[arm].label)  # fmt: skip
+                         zorder=3, label=DEFENSES[arm].label)  # fmt: skip
             for p in dict.fromkeys(
                 (points[0], points[-1])
             ):  # the ends of a line, where no other arm's label stands already

@@ -10,12 +10,12 @@ from localnoise import UnitGrid
 from localnoise.nn import Predictor
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 from localnoise.sims.models.training import answered
 from localnoise.sims.runtime.stage import Stage, ticker
 from localnoise.sims.spiking.arms import Variability, layer_of
-from localnoise.sims.spiking.plan import Plan
+from localnoise.sims.spiking.plan import SpikingPreset
 from localnoise.sims.spiking.readout import Readout, Table
 
 
@@ -28,8 +28,8 @@ class Defence:
     the counts' mean.
     """
 
-    plan: Plan
-    bench: Workbench
+    plan: SpikingPreset
+    bench: Testbed
     seed: int
     kind: Variability
     field: UnitGrid | None

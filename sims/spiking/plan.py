@@ -6,7 +6,7 @@ from localnoise.sims.attacks import PGD
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SpikingPreset:
     """How much to spend.
 
     Attributes
@@ -51,7 +51,7 @@ class Plan:
 
 
 PLANS = {
-    "quick": Plan(
+    "quick": SpikingPreset(
         data="embedded",
         base_epochs=5,
         epochs=1,
@@ -64,7 +64,7 @@ PLANS = {
         draws=100,
         shown=1_000,
     ),
-    "standard": Plan(
+    "standard": SpikingPreset(
         data="full",
         base_epochs=10,
         epochs=3,

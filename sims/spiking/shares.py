@@ -12,8 +12,8 @@ from localnoise.sims.runtime.console import show_warnings_plainly
 from localnoise.sims.runtime.processes import Task, end_with_parent, run_tasks, thinned
 from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.runtime.stopping import asked_to_stop
-from localnoise.sims.spiking.plan import Plan
-from localnoise.sims.spiking.study import Study
+from localnoise.sims.spiking.plan import SpikingPreset
+from localnoise.sims.spiking.study import SpikingStudy
 
 # whose; "stage" and (what, done, of), or "result" and (config, values, seconds)
 Hear = Callable[[str, str, Any], None]
@@ -27,7 +27,7 @@ class Share:
 
     Attributes
     ----------
-    plan : Plan
+    plan : SpikingPreset
     seed : int
     parts : list of str
     sources : tuple of Source
@@ -38,7 +38,7 @@ class Share:
     data_dir : Path or None
     """
 
-    plan: Plan
+    plan: SpikingPreset
     seed: int
     parts: list[str]
     sources: tuple[Source, ...]
@@ -53,7 +53,7 @@ class Share:
 
     def run(self, stage: Stage, keep: Keep) -> None:
         """Run what is not done."""
-        study = Study(self.plan, self.seed, self.folder, self.data_dir, stage)
+        study = SpikingStudy(self.plan, self.seed, self.folder, self.data_dir, stage)
         for config, task in study.tasks(self.parts, self.sources):
             if key(config) not in self.done:
                 began = perf_counter()

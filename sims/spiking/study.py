@@ -14,7 +14,7 @@ from localnoise.errors import choose
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 from localnoise.sims.results.plain import plain
 from localnoise.sims.runtime.stage import Stage, ticker
@@ -22,7 +22,7 @@ from localnoise.sims.spiking import learning, variability
 from localnoise.sims.spiking.agreement import agreement
 from localnoise.sims.spiking.arms import VARIABILITIES, Variability, field_of, layer_of
 from localnoise.sims.spiking.defense import Defence
-from localnoise.sims.spiking.plan import Plan
+from localnoise.sims.spiking.plan import SpikingPreset
 from localnoise.sims.spiking.readout import Table
 
 Task = Callable[[], dict[str, Any]]
@@ -39,10 +39,10 @@ SPENT = {
 
 
 @dataclass
-class Study:
+class SpikingStudy:
     """The parts of one seed; each returns values for a record."""
 
-    plan: Plan
+    plan: SpikingPreset
     seed: int
     folder: Path
     data_dir: Path | None = None
@@ -77,10 +77,10 @@ class Study:
         return out
 
     @cached_property
-    def bench(self) -> Workbench:
+    def bench(self) -> Testbed:
         """Network, images and displacements."""
         data, p = load(self.plan.data, self.data_dir), self.plan
-        bench = Workbench(data, self.seed, p.base_epochs, PGD(), 1, self.folder)
+        bench = Testbed(data, self.seed, p.base_epochs, PGD(), 1, self.folder)
         bench.train_base(ticker(self.stage, "train the network", p.base_epochs * len(data.train_images)))
         return bench
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from localnoise.sims.reports.figures import drawn
-from localnoise.sims.sweeps.page import Content, Goal, Trial
+from localnoise.sims.sweeps.page import Content, Goal, PageTrial
 
 _LOOK = {"complete": ("#0072B2", "o"), "pruned": ("#E69F00", "v")}  # Okabe and Ito 2008
 _FRONT, _PALE = "#D55E00", "#BBBBBB"
@@ -122,7 +122,7 @@ def _logarithmic(axes: Any) -> None:
     axes.tick_params(axis="x", rotation=30)
 
 
-def _of(trial: Trial, name: str) -> float | None:
+def _of(trial: PageTrial, name: str) -> float | None:
     return trial.values.get(name, trial.parameters.get(name))
 
 

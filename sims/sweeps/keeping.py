@@ -16,7 +16,7 @@ from localnoise.sims.sweeps.trials import Trial
 Entry = tuple[dict[str, Any], dict[str, Any], float]
 
 
-class Kept:
+class TrialStore:
     """The records of a sweep, and beside them NAME.journal (Optuna's) and NAME-grids/.
 
     Parameters

@@ -12,7 +12,7 @@ from localnoise.sims.sweeps.trials import BEST, MEASURED, Trial, judged, values_
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """A trial or a baseline.
 
     Attributes
@@ -43,7 +43,7 @@ def columns(study: Study) -> list[str]:
     return list(dict.fromkeys([*study.goals, "clean"]))
 
 
-def rows_of(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> list[Row]:
+def rows_of(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> list[TrialRow]:
     """Trials of a front, best of the first goal first, then the baselines that have run."""
     return [*(row(described(trial), trial.records) for trial in best_first(study, front)), *baselines(study, records)]
 
@@ -54,7 +54,7 @@ def best_first(study: Study, front: Iterable[Trial]) -> list[Trial]:
     return sorted(front, key=lambda trial: sign * trial.values()[first])
 
 
-def baselines(study: Study, records: Iterable[Record]) -> list[Row]:
+def baselines(study: Study, records: Iterable[Record]) -> list[TrialRow]:
     """A row for each baseline that has run; one that failed says so."""
     everything, found = list(records), []
     for arm in study.baselines:
@@ -64,7 +64,7 @@ def baselines(study: Study, records: Iterable[Record]) -> list[Row]:
     return found
 
 
-def row(label: str, records: Sequence[Record]) -> Row:
+def row(label: str, records: Sequence[Record]) -> TrialRow:
     """Means over cells, of accuracies over seeds with their interval; failed cells are left out, and told."""
     good = [record for record in records if "error" not in record.results]
     lost = len(records) - len(good)
@@ -75,7 +75,7 @@ def row(label: str, records: Sequence[Record]) -> Row:
         means = [values_of(r for r in good if r.config["seed"] == seed)[name] for seed in seeds]
         spread = over_seeds(means, min(judged(record, name) for record in good))
         values[name], half_widths[name] = spread.mean, spread.half_width
-    return Row(said, values, half_widths)
+    return TrialRow(said, values, half_widths)
 
 
 def described(trial: Trial) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 from localnoise.records import Record
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
-from localnoise.sims.sweeps.keeping import Kept, study_in
-from localnoise.sims.sweeps.page import Content, Goal, Reference
-from localnoise.sims.sweeps.page import Trial as Shown
+from localnoise.sims.sweeps.keeping import TrialStore, study_in
+from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
 from localnoise.sims.sweeps.rows import baselines, columns, described, row, rows_of
 from localnoise.sims.sweeps.study import Study, spelled
 from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
@@ -24,7 +23,7 @@ def content_of(path: Path) -> Content:
         No such file, or no sweep's.
     """
     study, _ = study_in(path)
-    kept, records = Kept(path), list(RecordFile(path))
+    kept, records = TrialStore(path), list(RecordFile(path))
     ended = [trial for trial in trials_of(records) if trial.state(study) != "running"]
     references = {name: _reference(records, name) for name in ("none", "full")}
     best = list(Front(study, ended))
@@ -63,11 +62,11 @@ def command_of(study: Study, trial: Trial) -> str:
     return " ".join(said)
 
 
-def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) -> Shown:
+def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) -> PageTrial:
     values = trial.values()
     if (share := _retention(trial, references)) is not None:
         values["retention"] = share
-    return Shown(
+    return PageTrial(
         number=trial.number,
         state=trial.state(study),
         parameters=trial.parameters,

@@ -12,7 +12,7 @@ from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.cluster import slots
-from localnoise.sims.sweeps.keeping import Entry, Kept
+from localnoise.sims.sweeps.keeping import Entry, TrialStore
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.space import Parameters
 from localnoise.sims.sweeps.study import Study
@@ -70,7 +70,7 @@ class Sweep:
     def __init__(
         self,
         study: Study,
-        kept: Kept,
+        kept: TrialStore,
         search: Search,
         client: Any,
         settings: Settings,

@@ -13,7 +13,7 @@ from localnoise.rules import RULES
 from localnoise.sims.attacks import ATTACKS, PGD
 from localnoise.sims.data import load
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments.testbed import Workbench
+from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import NETWORKS, build
 from localnoise.sims.runtime.console import command, console, progress
 from localnoise.sims.runtime.options import Force, Order, Output, Parents, Radius, Rule, SignalRadius
@@ -75,7 +75,7 @@ def fit(
     chosen = Source.default(source)
     chosen = replace(chosen, level=chosen.level if level is None else level)
     cut = (network, activation, layer)
-    bench = Workbench(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, *cut)
+    bench = Testbed(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, *cut)
     wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
     if trace is not None:

@@ -10,7 +10,7 @@ from PIL import Image
 from localnoise.errors import ArgumentError
 from localnoise.sims import compare, paper, tradeoff, transfer
 from localnoise.sims.attacks import PGD
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.evaluation.names import name_and_level, variances_of
 from localnoise.sims.evaluation.source import Source
@@ -42,8 +42,8 @@ def test_names_and_levels_are_read() -> None:
     with pytest.raises(ArgumentError, match=r"rotate@two.*NAME@LEVEL"):
         name_and_level("rotate@two")
     with pytest.raises(ArgumentError, match=r"epochs=0: expected a whole number >= 1"):
-        budgets.budget("quick", epochs=0)
-    assert budgets.budget("quick", seeds=7).seeds == 7
+        budgets.preset("quick", epochs=0)
+    assert budgets.preset("quick", seeds=7).seeds == 7
     for bad in ("2,x", "-1", "nan"):
         with pytest.raises(ArgumentError, match=r"traces=.*expected numbers > 0"):
             variances_of(bad)
@@ -243,10 +243,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget of seconds: two epochs on a few hundred images."""
     adaptive = Adaptive(steps=2, ladder=(1, 2), queries=4, tries=2, votes=1, checked=6)
     few = replace(
-        budgets.BUDGETS["quick"], data="full", base_epochs=1, epochs=1, images=40, attacked_train=50, attacked_test=8,
+        budgets.PRESETS["quick"], data="full", base_epochs=1, epochs=1, images=40, attacked_train=50, attacked_test=8,
         adaptive=adaptive, pgd=PGD(steps=2, draws=2),
     )  # fmt: skip
-    monkeypatch.setitem(budgets.BUDGETS, "quick", few)
+    monkeypatch.setitem(budgets.PRESETS, "quick", few)
 
 
 def test_compare_writes_a_table_and_goes_on(
@@ -304,4 +304,4 @@ def test_paper_and_transfer_write_their_tables(
 def test_every_arm_is_listed_with_its_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     common = {"threats": "rotate", "sources": "matched", "spend": "quick", "out": tmp_path, "data_dir": None, "jobs": 1}
     compare.compare(arms="list", **DEFAULTS, **common)
-    assert capsys.readouterr().out.count("\n") == len(ARMS)
+    assert capsys.readouterr().out.count("\n") == len(DEFENSES)

@@ -22,10 +22,10 @@ from localnoise.sims.results.records import Record, RecordFile
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(
-        budgets.BUDGETS["quick"], data="full", base_epochs=1, epochs=1, images=40, displaced=200, attacked_train=50,
+        budgets.PRESETS["quick"], data="full", base_epochs=1, epochs=1, images=40, displaced=200, attacked_train=50,
         attacked_test=8, pgd=PGD(steps=2, draws=1), adaptive=Adaptive(steps=2, queries=2, tries=2, votes=1, checked=4),
     )  # fmt: skip
-    monkeypatch.setitem(budgets.BUDGETS, "quick", few)
+    monkeypatch.setitem(budgets.PRESETS, "quick", few)
 
 
 def record(arm: str, seed: int, hits: list[int], **facts: float) -> Record:

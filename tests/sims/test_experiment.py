@@ -13,7 +13,7 @@ from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
 from localnoise.sims import data
 from localnoise.sims.attacks import PGD
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import CHIPS
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments import pool
@@ -61,12 +61,12 @@ WIDTHS = {arm.name for arm in CHIPS} - {"chip-w8-d12", "chip-signal-8", "chip-lm
 @pytest.mark.parametrize("arm", sorted(WIDTHS))
 def test_a_chip_of_any_width_and_wiring_is_the_same_twice(arm: str) -> None:
     d, h = (np.random.default_rng(seed).normal(size=(400, 2, 5, 5)).astype(np.float32) for seed in (1, 2))
-    first, again = (ARMS[arm].build(d, h, 0.5) for _ in range(2))
+    first, again = (DEFENSES[arm].build(d, h, 0.5) for _ in range(2))
     np.testing.assert_array_equal(first.sample(20, seed=3), again.sample(20, seed=3))
     assert np.square(first.sample(20, seed=3)).mean() > 0.05
 
 
-@pytest.mark.parametrize("arm", sorted(set(ARMS) - WIDTHS))  # of the arms that differ in a number, one for all
+@pytest.mark.parametrize("arm", sorted(set(DEFENSES) - WIDTHS))  # of the arms that differ in a number, one for all
 def test_a_cell_gives_the_same_result_twice(runner: Runner, arm: str) -> None:
     cell = Cell(seed=0, sources=(Source.default("obstruction"),), arm=arm)
     first = runner.run(cell)

@@ -11,7 +11,7 @@ from localnoise.errors import LocalnoiseError, choose, listed, short
 from localnoise.sims.data import arrays
 from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.threat import threat
-from localnoise.sims.sweeps.keeping import Kept
+from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.space import Part
 from localnoise.sims.sweeps.study import parse_study
 
@@ -27,7 +27,7 @@ LONG = "x" * 5000
 
 
 def another_space(folder: Path) -> None:
-    kept, many = Kept(folder / "s.h5"), STUDY + f"parents = {list(range(1, 400))}\n"
+    kept, many = TrialStore(folder / "s.h5"), STUDY + f"parents = {list(range(1, 400))}\n"
     kept.begin(*parse_study(STUDY, "a.toml"), resume=False)
     kept.begin(*parse_study(many, "b.toml"), resume=True)
 

@@ -13,7 +13,7 @@ import pytest
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.sims import bits, compare, demo, paper, retention, tradeoff, transfer, wires
 from localnoise.sims.data import load
-from localnoise.sims.defenses import ARMS, ordered
+from localnoise.sims.defenses import DEFENSES, ordered
 from localnoise.sims.experiments import conduct as conducting
 from localnoise.sims.experiments import presets as budgets
 from localnoise.sims.experiments.cell import Cell
@@ -66,7 +66,7 @@ CALLS: dict[str, tuple[Any, Callable[[], None]]] = {
 @pytest.fixture
 def design(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[list[Cell], Settings, Any]]:
     """Cells, settings and report of a command, of which nothing is run."""
-    monkeypatch.setitem(budgets.BUDGETS, "standard", replace(budgets.BUDGETS["standard"], data="embedded"))
+    monkeypatch.setitem(budgets.PRESETS, "standard", replace(budgets.PRESETS["standard"], data="embedded"))
 
     def designed(name: str) -> tuple[list[Cell], Settings, Any]:
         module, call = CALLS[name]
@@ -87,7 +87,7 @@ def test_every_arm_that_ran_has_its_row_whatever_came_out(name: str, design: Any
     if name != "demo":
         text = (tmp_path / names[0]).read_text()
         shown = {cell.arm for cell in cells} - ({"none"} if name in ("bits", "wires") else set())
-        assert [arm for arm in shown if ARMS[arm].label not in text] == []
+        assert [arm for arm in shown if DEFENSES[arm].label not in text] == []
     assert rehearse(made, cells, settings) == names
     for right in (0.0, 1.0):  # no gain, nothing left to gain
         attempt(made, invented(cells, settings, right))
@@ -176,9 +176,9 @@ def test_retention_of_spelled_arms_runs_to_its_end_and_is_reported_again(
     given = COMMON | {"out": tmp_path, "data_dir": small_dir}
     retention.retention(data="full", seeds=1, sources="rotate", arms=f"none,{OWN},multiscale-2", mixed="", **given)
     text = (tmp_path / "tables.md").read_text()
-    assert ARMS[OWN].label in text
-    assert ARMS["multiscale-2"].label in text
-    assert ARMS[OWN].label in capsys.readouterr().out
+    assert DEFENSES[OWN].label in text
+    assert DEFENSES["multiscale-2"].label in text
+    assert DEFENSES[OWN].label in capsys.readouterr().out
     shutil.copy(tmp_path / "tables.md", tmp_path / "before.md")
     report.report(tmp_path / "record.h5", None, None, "")
     assert (tmp_path / "tables.md").read_text() == text
@@ -208,7 +208,7 @@ def _matched(config: dict[str, Any], arm: str) -> bool:
 
 
 def test_any_arms_have_looks_of_their_own_the_same_each_time() -> None:
-    arms = [*ARMS, *(f"grid:parents={k}" for k in range(1, 9))]
+    arms = [*DEFENSES, *(f"grid:parents={k}" for k in range(1, 9))]
     few = ["none", "full", "multiscale-8", "lms-8", OWN, "signal-4", "signal-8"]
     assert looks(few) == looks(list(reversed(few))) | looks(few)
     assert looks(few)["full"] == ("#0072B2", "s")

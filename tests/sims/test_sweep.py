@@ -18,7 +18,7 @@ from localnoise.errors import ArgumentError
 from localnoise.records import Record
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps import jobs
-from localnoise.sims.sweeps.keeping import Kept
+from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.study import parse_study
 from localnoise.sims.sweeps.summary import content_of
@@ -220,7 +220,7 @@ def test_a_grid_is_kept_if_all_seeds_of_its_trial_reach_the_front(tmp_path: Path
     order.clear()
     with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster, cluster.get_client() as client:
         for trials in (1, 2, 3):
-            plan, kept = study.model_copy(update={"trials": trials}), Kept(tmp_path / "tiny.h5")
+            plan, kept = study.model_copy(update={"trials": trials}), TrialStore(tmp_path / "tiny.h5")
             kept.begin(plan, text, resume=True)
             search = Search(plan, str(kept.journal))
             sweep = Sweep(plan, kept, search, client, settings_of(study, "f"), work=uneven)

@@ -9,7 +9,7 @@ import pytest
 from localnoise.sims.results.statistics import over_seeds
 from localnoise.sims.runtime.console import PlainConsole
 from localnoise.sims.sweeps.display import front_table
-from localnoise.sims.sweeps.keeping import Kept
+from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.rows import baselines, row
 from localnoise.sims.sweeps.study import parse_study
 from localnoise.sims.sweeps.summary import content_of, markdown
@@ -30,10 +30,10 @@ parents = { low = 1, high = 12 }
 """
 
 
-def swept(path: Path, failed: str = "") -> Kept:
+def swept(path: Path, failed: str = "") -> TrialStore:
     """Records of a sweep that was never run: robustness by rule alone, bytes by parents alone but for the sample."""
     study, text = parse_study(STUDY, "said.toml")
-    kept, settings, rng = Kept(path), settings_of(study, "f" * 64), np.random.default_rng(0)
+    kept, settings, rng = TrialStore(path), settings_of(study, "f" * 64), np.random.default_rng(0)
     kept.begin(study, text, resume=False)
     entries = []
     for cell in baselines_of(study):

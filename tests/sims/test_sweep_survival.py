@@ -19,7 +19,7 @@ import pytest
 import localnoise as ln
 from localnoise.errors import ArgumentError, LockedError
 from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.sweeps.keeping import Kept, alone, study_in
+from localnoise.sims.sweeps.keeping import TrialStore, alone, study_in
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.trials import trials_of
 
@@ -167,7 +167,7 @@ def test_a_killed_client_leaves_no_worker_behind(study: Path, tmp_path: Path) ->
 def test_a_full_disk_is_an_error_and_leaves_the_file_whole(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(STUDY.format(trials=3))
     plan, text = paced.load_study(tmp_path / "s.toml")
-    kept = Kept(tmp_path / "s.h5")
+    kept = TrialStore(tmp_path / "s.h5")
     kept.begin(plan, text, resume=False)
     before, size = (tmp_path / "s.h5").read_bytes(), (tmp_path / "s.h5").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -206,7 +206,7 @@ def test_a_torn_or_lost_journal_is_rebuilt_from_the_records(tmp_path: Path) -> N
 def test_another_study_does_not_go_on_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(STUDY.format(trials=3))
     (tmp_path / "b.toml").write_text(STUDY.format(trials=5).replace("seeds = 2", "seeds = 3"))
-    kept = Kept(tmp_path / "s.h5")
+    kept = TrialStore(tmp_path / "s.h5")
     kept.begin(*paced.load_study(tmp_path / "a.toml"), resume=False)
     with pytest.raises(ArgumentError, match="add --resume"):
         kept.begin(*paced.load_study(tmp_path / "a.toml"), resume=False)

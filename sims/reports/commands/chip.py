@@ -8,7 +8,7 @@ from rich.table import Table
 
 from localnoise.files import write_text
 from localnoise.hardware.chips.profile import load_profile, profile_names
-from localnoise.sims.defenses import ARMS
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.reports import chips, deployed
 from localnoise.sims.reports.commands.base import ArmName, Report, SourceText, arms_of, default_sources, sources_of
@@ -54,7 +54,7 @@ class OnChip(Report):
 
     @property
     def _labels(self) -> dict[str, str]:
-        return {name: ARMS[name].label for name in dict.fromkeys(("full", deployed.FLOAT, *self.arms))}
+        return {name: DEFENSES[name].label for name in dict.fromkeys(("full", deployed.FLOAT, *self.arms))}
 
     def _table(self, records: list[Record]) -> chips.Table:
         return deployed.rows(outcomes(records), [*self._labels], default_sources(self.sources))

@@ -21,7 +21,7 @@ class Compare(Report):
     arms, threats : list of str
         In the order of the table.
     against : str or None
-        Arm that differences are taken from.
+        Defense that differences are taken from.
     groups : dict of str to list of str
         Threats whose mean is shown, too.
     """

@@ -42,7 +42,7 @@ class Paper(Report):
         figures.strengths(rows, out / "paper.png", self.headline)
         return ["table.md", "paper.png"]
 
-    def _rows(self, records: list[Record]) -> list[side_by_side.Row]:
+    def _rows(self, records: list[Record]) -> list[side_by_side.PaperRow]:
         return side_by_side.rows(outcomes(records), self.sources)
 
     @classmethod

@@ -16,7 +16,7 @@ class Goal:
     Parameters
     ----------
     name : str
-        Key in `Trial.values`, such as "robust".
+        Key in `PageTrial.values`, such as "robust".
     label : str
         As a reader writes it, such as "robust accuracy".
     unit : str
@@ -40,7 +40,7 @@ class Goal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class PageTrial:
     """One configuration that was tried.
 
     Parameters
@@ -103,7 +103,7 @@ class Content:
         Data, seeds, sampler, code version: name and text.
     goals : tuple of Goal
         The first is set against every other.
-    trials : tuple of Trial
+    trials : tuple of PageTrial
         In any order.
     front : tuple of int
         Numbers of the Pareto-optimal trials.
@@ -125,7 +125,7 @@ class Content:
     title: str
     facts: dict[str, str]
     goals: tuple[Goal, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[PageTrial, ...]
     front: tuple[int, ...]
     importance: dict[str, dict[str, float]]
     grids: dict[int, Path]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from localnoise.sims.sweeps.page.content import Content, Goal, Trial
+from localnoise.sims.sweeps.page.content import Content, Goal, PageTrial
 from localnoise.sims.sweeps.page.parallel import parallel
 
 Figure = dict[str, Any]
@@ -23,7 +23,7 @@ def figures(content: Content) -> dict[str, Figure]:
         drawn["parallel"] = parallel(content)
     kept = any("retention" in trial.values for trial in content.trials)
     height = Goal(name="retention", label="retention of the central gain", unit="", best="high") if kept else first
-    places: dict[str, tuple[str, Callable[[Trial], Any]]] = {
+    places: dict[str, tuple[str, Callable[[PageTrial], Any]]] = {
         "links": ("links", lambda trial: trial.values.get("links")),
         "weight_bits": ("weight bits", lambda trial: trial.parameters.get("weight_bits")),
         "word_bits": ("word bits", lambda trial: trial.parameters.get("word_bits", trial.values.get("word_bits"))),
@@ -57,11 +57,11 @@ def pareto(content: Content, high: Goal, wide: Goal) -> Figure:
     return {"data": traces, "layout": _axes(_axis(wide.title, _values(both, wide)), high.title)}
 
 
-def unbeaten(trials: Sequence[Trial], one: Goal, other: Goal) -> list[Trial]:
+def unbeaten(trials: Sequence[PageTrial], one: Goal, other: Goal) -> list[PageTrial]:
     """Trials that no other one equals or beats in both goals, in order of `other`."""
     signs = [1 if goal.best == "low" else -1 for goal in (one, other)]
     ranked = sorted(trials, key=lambda t: (signs[1] * t.values[other.name], signs[0] * t.values[one.name]))
-    kept: list[Trial] = []
+    kept: list[PageTrial] = []
     for trial in ranked:
         if not kept or signs[0] * trial.values[one.name] < signs[0] * kept[-1].values[one.name]:
             kept.append(trial)
@@ -93,7 +93,7 @@ def importance(content: Content) -> Figure:
     return {"data": traces, "layout": layout | {"height": 170 + (14 + 12 * len(traces)) * len(names)}}
 
 
-def against(content: Content, label: str, place: Callable[[Trial], Any], high: Goal) -> Figure | None:
+def against(content: Content, label: str, place: Callable[[PageTrial], Any], high: Goal) -> Figure | None:
     """A goal against what a trial costs; None unless two complete trials differ in it."""
     found = [t for t in content.trials if t.state == "complete" and high.name in t.values and _is_number(place(t))]
     if len({place(t) for t in found}) < 2:
@@ -113,7 +113,7 @@ def words(name: str) -> str:
 
 
 def _markers(
-    trials: Sequence[Trial], wide: Goal, high: Goal, name: str, symbol: str, hue: str, size: int = 8
+    trials: Sequence[PageTrial], wide: Goal, high: Goal, name: str, symbol: str, hue: str, size: int = 8
 ) -> Figure:
     return {
         "type": "scatter",
@@ -140,7 +140,7 @@ def _axis(title: str, values: Sequence[float]) -> Figure:
     return axis
 
 
-def _values(trials: Sequence[Trial], goal: Goal) -> list[float]:
+def _values(trials: Sequence[PageTrial], goal: Goal) -> list[float]:
     return [t.values[goal.name] for t in trials]
 
 

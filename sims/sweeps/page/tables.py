@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from localnoise.sims.sweeps.page.content import Content, Goal, Trial
+from localnoise.sims.sweeps.page.content import Content, Goal, PageTrial
 
 _MORE = ("links", "retention", "word_bits")  # values that are no goals but have a column where a trial has them
 
@@ -68,7 +68,7 @@ def trials(content: Content) -> str:
     return _table("trials", "all trials", [_heading(name, sortable=name != "command") for name in head], rows)
 
 
-def copy(trial: Trial) -> str:
+def copy(trial: PageTrial) -> str:
     """Return a button that copies the trial's command, if it has one."""
     if not trial.command:
         return ""

@@ -13,21 +13,23 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
 from localnoise.sims.reports.heat import label
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Preset, Seeds, words
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Seeds, Train, words
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
 
 def bits(
-    sources: Annotated[str, typer.Option(help="NAME@LEVEL,...: learned from, and tested on.")] = SOURCES,
+    sources: Train = SOURCES,
     weight_bits: Annotated[str, typer.Option(help="With 12-bit words; of 2, 3, 4, 5, 6, 8, 12, 16.")] = "2,3,4,6,8,16",
     word_bits: Annotated[str, typer.Option(help="With 8-bit weights; of 4, 6, 8, 10, 16.")] = "4,6,8,10,16",
-    also: Annotated[str, typer.Option(help="Further arms: chip-lms-8, chip-lfsr16, ..., and lms-8, sign-lms-8.")] = "",
-    spend: Preset = "quick",
+    also: Annotated[
+        str, typer.Option(help="Further defenses: chip-lms-8, chip-lfsr16, ..., and lms-8, sign-lms-8.")
+    ] = "",
+    spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
-    out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/bits"),
+    out: Out = Path("results/bits"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
     mix: Mix = False,
@@ -36,9 +38,9 @@ def bits(
 
     Examples
     --------
-        localnoise bits --sources rotate@2 --weight-bits 4,8 --word-bits 8
+        localnoise bits --train rotate@2 --weight-bits 4,8 --word-bits 8
 
-        localnoise bits --also chip-lms-8,chip-sign-lms-8 --budget standard
+        localnoise bits --also chip-lms-8,chip-sign-lms-8 --preset standard
     """
     plan = preset(spend, seeds=seeds, epochs=epochs)
     by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}

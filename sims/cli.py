@@ -15,45 +15,63 @@ from rich.text import Text
 from localnoise import __version__
 from localnoise.errors import LocalnoiseError
 from localnoise.sims.runtime.console import console, errors, show_warnings_plainly
+from localnoise.sims.runtime.renamed import Command
 from localnoise.sims.runtime.stopping import Interrupting
 
-# command: (module:function, help). A module is imported when its command is asked for: torch takes seconds, `--help`
-# should not.
-COMMANDS = {
-    "demo": ("demo:demo", "Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores."),
-    "fit": ("tools.fit:fit", "Learn a grid from the displacements that a modification causes; write it to HDF5."),
-    "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
-    "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
-    "quantise": ("tools.quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
-    "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
-    "export": ("tools.export:export", "Export a chip grid as C99, with what is needed to check it."),
-    "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
-    "demo-chip": (
-        "demochip:demo_chip",
-        "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
-    ),
-    "inspect": ("tools.inspection:inspect", "Summarise a fitted grid in text and one figure."),
-    "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
-    "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
-    "compare": ("compare:compare", "Compare any arms against any threats, under the paper's protocol or a reviewer's."),
-    "tradeoff": (
-        "tradeoff:tradeoff",
-        "What robustness costs: clean against robust accuracy, by noise variance.",
-    ),
-    "transfer": ("transfer:transfer", "Which source's noise helps against which threat: heat maps."),
-    "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
-    "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
-    "sweep": ("sweep:sweep", "Search hyperparameters for several goals at once, on this machine or a Dask cluster."),
-    "report": (
-        "tools.report:report",
-        "Make tables, figures and pages again, from the records of an experiment or a sweep.",
-    ),
-    "spiking": (
-        "spikes:spiking",
-        "The grid in Brian2: checked, learned by spikes, beside cortex, as a defence.",
-    ),
-    "retention": ("retention:retention", "Compare local with central noise on every source, with intervals: hours."),
+# panel: {command: (module:function, help)}. A module is imported when its command is asked for: torch takes seconds,
+# `--help` should not.
+PANELS = {
+    "Start": {
+        "demo": ("demo:demo", "Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores."),
+        "list": ("tools.names:names", "List rules, orders, perturbations, attacks, defenses, networks or chips."),
+        "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
+    },
+    "Learn": {
+        "fit": ("tools.fit:fit", "Learn a grid from the displacements that a perturbation causes; write it to HDF5."),
+        "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
+        "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
+        "inspect": ("tools.inspection:inspect", "Summarise a fitted grid in text and one figure."),
+    },
+    "Evaluate": {
+        "compare": (
+            "compare:compare",
+            "Compare any defenses on any perturbations, under the paper's protocol or a reviewer's.",
+        ),
+        "retention": (
+            "retention:retention",
+            "Compare local with central noise on every source, with intervals: hours.",
+        ),
+        "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
+        "transfer": ("transfer:transfer", "Which noise helps against which perturbation: heat maps."),
+        "tradeoff": ("tradeoff:tradeoff", "What robustness costs: clean against robust accuracy, by noise variance."),
+        "report": (
+            "tools.report:report",
+            "Make tables, figures and pages again, from records.",
+        ),
+    },
+    "Chip": {
+        "demo-chip": (
+            "demochip:demo_chip",
+            "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
+        ),
+        "quantise": ("tools.quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
+        "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
+        "export": ("tools.export:export", "Export a chip grid as C99, with what is needed to check it."),
+        "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
+        "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
+        "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
+    },
+    "Spikes": {
+        "spiking": ("spikes:spiking", "The grid in Brian2: checked, learned by spikes, beside cortex, as a defense."),
+    },
+    "Search": {
+        "sweep": (
+            "sweep:sweep",
+            "Search hyperparameters for several goals at once, here or on a Dask cluster.",
+        ),
+    },
 }
+COMMANDS = {name: command for panel in PANELS.values() for name, command in panel.items()}
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -61,15 +79,16 @@ def build(arguments: list[str]) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help=_HELP)
     app.callback()(_options)
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
-    for name, (place, summary) in COMMANDS.items():
-        module, function = place.split(":")
-        command: Any = _listed(summary)
-        if name == named:
-            command = getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
-        if isinstance(command, typer.Typer):  # a group of commands
-            app.add_typer(command, name=name)
-        else:
-            app.command(name)(command)
+    for panel, commands in PANELS.items():
+        for name, (place, summary) in commands.items():
+            module, function = place.split(":")
+            command: Any = _listed(summary)
+            if name == named:
+                command = getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
+            if isinstance(command, typer.Typer):  # a group of commands
+                app.add_typer(command, name=name, rich_help_panel=panel)
+            else:
+                app.command(name, cls=Command, rich_help_panel=panel)(command)
     return app
 
 
@@ -102,7 +121,7 @@ Examples:
 
     localnoise demo
 
-    localnoise fit --source rotate --parents 8 -o rotate.h5
+    localnoise fit --train rotate --parents 8 -o rotate.h5
 
     localnoise inspect rotate.h5
 """

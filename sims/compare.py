@@ -1,4 +1,4 @@
-"""Any arms against any threats, the paper's attacks or a reviewer's: one table, with paired differences."""
+"""Any defenses on any perturbations, the paper's attacks or a reviewer's: one table, with paired differences."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,6 @@ import typer
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
-from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -17,57 +16,57 @@ from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
-from localnoise.sims.runtime.console import console
-from localnoise.sims.runtime.options import words
+from localnoise.sims.runtime.options import DataDir, Defenses, Epochs, Jobs, Mix, Out, PresetName, Seeds, words
+from localnoise.sims.tools.names import names as list_names
 
 PROTOCOLS = ("any", "paper", "adaptive")
 _AGAINST = "full"
 
 
 def compare(
-    arms: Annotated[
-        str, typer.Option(help="Comma-separated; `list` shows them all.")
-    ] = "none,identity,diagonal,full,multiscale-8,signal-8,augmentation",
+    arms: Defenses = "none,identity,diagonal,full,multiscale-8,signal-8,augmentation",
     threats: Annotated[
         str,
         typer.Option(
+            "--test",
             help="Comma-separated NAME or NAME@LEVEL: modifications; adaptive (the worst case over an attacker's "
-            "attacks who knows the noise); single attacks (pgd, apgd-ce, ...); art-pgd, ...: the paper's."
+            "attacks who knows the noise); single attacks (pgd, apgd-ce, ...); art-pgd, ...: the paper's.",
         ),
     ] = "rotate,obstruction,adaptive",
     sources: Annotated[
         str,
-        typer.Option(help="What to learn from: matched (the threat itself), or NAME@LEVEL,... all in one net."),
+        typer.Option(
+            "--train", help="What to learn from: matched (what is tested itself), or NAME@LEVEL,... all in one net."
+        ),
     ] = "matched",
     protocol: Annotated[
         str,
-        typer.Option(help="Attacks to allow among the threats: paper (art-... alone), adaptive (adaptive alone), any."),
+        typer.Option(help="Attacks to allow in --test: paper (art-... alone), adaptive (adaptive alone), any."),
     ] = "any",
     against: Annotated[str, typer.Option(help="Defense that differences are taken from.")] = _AGAINST,
-    spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
-    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
+    spend: PresetName = "quick",
+    seeds: Seeds = None,
+    epochs: Epochs = None,
     network: Annotated[str, typer.Option(help="v1, v2 or v3.")] = "v2",
     activation: Annotated[str, typer.Option(help="tanh or relu.")] = "tanh",
     layer: Annotated[int, typer.Option(help="Hidden layer after which the noise enters.")] = 2,
-    out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/compare"),
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
-    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
+    out: Out = Path("results/compare"),
+    data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    mix: Mix = False,
 ) -> None:
-    """Compare arms against threats; each finished cell is kept, and the same command goes on after an interruption.
+    """Compare defenses on perturbations; finished cells are kept, and the same command goes on after an interruption.
 
     Examples
     --------
-        localnoise compare --arms none,full,multiscale-8 --threats rotate@2,adaptive@0.1 --budget quick
+        localnoise compare --defenses none,full,multiscale-8 --test rotate@2,adaptive@0.1 --preset quick
 
-        localnoise compare --threats art-pgd@0.08,art-autopgd@0.08,pgd@0.08 --arms none,identity,full
+        localnoise compare --test art-pgd@0.08,art-autopgd@0.08,pgd@0.08 --defenses none,identity,full
 
-        localnoise compare --sources rotate@2,obstruction@2 --threats rotate@2,obstruction@2,fog --arms signal-8
+        localnoise compare --train rotate@2,obstruction@2 --test rotate@2,obstruction@2,fog --defenses signal-8
     """
     if arms == "list":
-        width = max(map(len, DEFENSES))
-        console.print("\n".join(f"{name:{width}}  {arm.label}" for name, arm in DEFENSES.items()))
+        list_names("defenses", every=True)
         return
     choose("protocol", protocol, PROTOCOLS)
     plan, names = preset(spend, seeds=seeds, epochs=epochs), words(arms)

@@ -12,6 +12,7 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports.commands import Retention
 from localnoise.sims.runtime.console import command, console
+from localnoise.sims.runtime.options import Jobs
 
 DEFENSES = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
@@ -32,7 +33,7 @@ def settings() -> Settings:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the record, the figure and the grids.")] = Path("results/demo"),
     seed: Annotated[int, typer.Option(help="Fixes weights, batches, noise and modifications.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
+    jobs: Jobs = 2,
 ) -> None:
     """Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores.
 

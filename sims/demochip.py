@@ -14,7 +14,7 @@ _SOURCE = "rotate"
 
 def steps(out: Path) -> list[str]:
     """Return the commands that the demonstration runs, in order."""
-    fit = f"fit --source {_SOURCE} --cache {out / 'networks'}"
+    fit = f"fit --train {_SOURCE} --cache {out / 'networks'}"
     mcu, fpga = out / "stm32f407", out / "ice40up5k"
     return [
         f"{fit} --parents 8 -o {mcu}.grid.h5",

@@ -16,7 +16,7 @@ from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.commands import Paper
-from localnoise.sims.runtime.options import words
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Seeds, words
 
 SOURCES = (
     "art-autopgd",
@@ -32,20 +32,25 @@ SOURCES = (
 
 
 def paper(
-    sources: Annotated[str, typer.Option(help="Comma-separated rows of the paper's table.")] = ",".join(SOURCES),
+    sources: Annotated[str, typer.Option("--train", help="Comma-separated rows of the paper's table.")] = ",".join(
+        SOURCES
+    ),
     arms: Annotated[
-        str, typer.Option(help="Comma-separated; the paper has diagonal, too. A grid: multiscale-8.")
+        str, typer.Option("--defenses", help="Comma-separated; the paper has diagonal, too. A grid: multiscale-8.")
     ] = "none,identity,full",
     traces: Annotated[
-        str, typer.Option(help="Noise variance per neuron of the modifications: 2 by its table, 0.5 by its scripts.")
+        str,
+        typer.Option(
+            "--variances", help="Noise variance per neuron of the modifications: 2 by its table, 0.5 by its scripts."
+        ),
     ] = "2,0.5",
-    spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
-    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the record, tables and figure.")] = Path("results/paper"),
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
-    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
+    spend: PresetName = "quick",
+    seeds: Seeds = None,
+    epochs: Epochs = None,
+    out: Out = Path("results/paper"),
+    data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    mix: Mix = False,
 ) -> None:
     """Rerun the paper's table: a net for each source, strength and arm, tested on that source at that strength.
 
@@ -56,7 +61,7 @@ def paper(
     --------
         localnoise paper
 
-        localnoise paper --budget standard --sources rotate,elastic --traces 0.5
+        localnoise paper --preset standard --train rotate,elastic --variances 0.5
     """
     names, plan = words(sources), preset(spend, seeds=seeds, epochs=epochs)
     for name in names:

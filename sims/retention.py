@@ -14,7 +14,7 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports.commands import Retention
-from localnoise.sims.runtime.options import counted, words
+from localnoise.sims.runtime.options import DataDir, Defenses, Images, Mix, Out, Train, counted, words
 from localnoise.validate import as_count
 
 DEFENSES = (
@@ -32,19 +32,21 @@ DEFENSES = (
 )
 SOURCES = ("rotate", "obstruction", "line_blur", "brighten", "pgd")
 
+_SOURCES, _DEFENSES = ",".join(SOURCES), ",".join(DEFENSES)
+
 
 def retention(
-    out: Annotated[Path, typer.Option(help="Folder for the record, tables and figures.")] = Path("results/retention"),
-    data: Annotated[str, typer.Option(help="full or embedded.")] = "full",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
+    out: Out = Path("results/retention"),
+    data: Images = "full",
+    data_dir: DataDir = None,
     seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ..., each with its own network.")] = 3,
-    sources: Annotated[str, typer.Option(help="Comma-separated: modifications and pgd.")] = ",".join(SOURCES),
-    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(DEFENSES),
+    sources: Train = _SOURCES,
+    arms: Defenses = _DEFENSES,
     mixed: Annotated[
-        str, typer.Option(help="Arms also trained on all modifications at once.")
+        str, typer.Option(help="Defenses also trained on all modifications at once.")
     ] = "signal-8,bank-8,augmentation",
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
-    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
+    mix: Mix = False,
 ) -> None:
     """Compare local with central noise on every source, with 95 % intervals over seeds; hours on the full set.
 
@@ -54,7 +56,7 @@ def retention(
     --------
         localnoise retention
 
-        localnoise retention --data embedded --seeds 2 --sources rotate --arms none,full,multiscale-8
+        localnoise retention --data embedded --seeds 2 --train rotate --defenses none,full,multiscale-8
     """
     named = [choose("source", name, (*MODIFICATIONS, *ATTACKS)) for name in words(sources)]
     cells = crossed(

@@ -18,7 +18,7 @@ from localnoise.sims.results import experiment
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import Record, RecordFile, key
 from localnoise.sims.runtime.console import console, errors, progress
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Seeds
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, Seeds, one_of
 from localnoise.sims.spiking.reported import Spiking
 from localnoise.validate import as_count, as_trace
 
@@ -29,15 +29,17 @@ PARTS = ("field", "learning", "variability", "defence")
 def spiking(
     parts: Annotated[str, typer.Option(help="Comma-separated: field, learning, variability, defence.")] = "all",
     sources: Annotated[
-        str, typer.Option(help="NAME@LEVEL,...: fields are learned from them; they are the threats.")
+        str, typer.Option("--train", help="NAME@LEVEL,...: fields are learned from them, and tested on them.")
     ] = "motion_blur@5,obstruction@2",
-    spend: Annotated[str, typer.Option("--budget", help="quick or standard.")] = "quick",
+    spend: Annotated[str, one_of(("quick", "standard"), "--preset", help="How much to spend.")] = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
-    trace: Annotated[float | None, typer.Option(help="Mean variance of the fields; default: the sources' own.")] = None,
+    trace: Annotated[
+        float | None, typer.Option("--variance", help="Mean variance of the fields; default: the sources' own.")
+    ] = None,
     jobs: Jobs = 2,
     target: Annotated[str, typer.Option(help="Brian2's: numpy, cython or cpp_standalone.")] = "cython",
-    out: Annotated[Path, typer.Option(help="Folder for the record, tables and figures.")] = Path("results/spiking"),
+    out: Out = Path("results/spiking"),
     data_dir: DataDir = None,
     mix: Mix = False,
 ) -> None:
@@ -49,11 +51,11 @@ def spiking(
     --------
         localnoise spiking
 
-        localnoise spiking --parts variability --sources rotate@2 --out results/rotation
+        localnoise spiking --parts variability --train rotate@2 --out results/rotation
 
-        localnoise spiking --parts variability,defence --trace 0.1 --out results/quiet
+        localnoise spiking --parts variability,defence --variance 0.1 --out results/quiet
 
-        localnoise spiking --budget standard
+        localnoise spiking --preset standard
     """
     try:
         from localnoise.spiking.target import TARGETS

@@ -14,7 +14,9 @@ from localnoise.validate import as_count
 
 def sweep(
     study: Annotated[str, typer.Argument(help=f"TOML file, or one that ships: {', '.join(SHIPPED)}.")],
-    out: Annotated[Path | None, typer.Option(help="HDF5 file of the records. Default: results/sweep/NAME.h5")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="HDF5 file of the records. Default: results/sweep/NAME.h5")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in a file that a sweep began.")] = False,
     trials: Annotated[int | None, typer.Option(help="How many; default: the study's.")] = None,
     scheduler: Annotated[

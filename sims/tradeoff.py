@@ -13,33 +13,44 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Tradeoff
-from localnoise.sims.runtime.options import words
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Defenses,
+    Epochs,
+    Jobs,
+    Mix,
+    Out,
+    PresetName,
+    Seeds,
+    Variances,
+    words,
+)
 
 
 def tradeoff(
-    source: Annotated[str, typer.Option(help="NAME@LEVEL: what the noise is learned from, and tested on.")] = "pgd@0.1",
-    tested: Annotated[str, typer.Option("--threat", help="NAME@LEVEL; default: the source.")] = "",
-    arms: Annotated[str, typer.Option(help="Comma-separated.")] = (
-        "none,identity,diagonal,full,multiscale-4,multiscale-8,adversarial-90"
-    ),
-    traces: Annotated[str, typer.Option(help="Noise variances per neuron.")] = "0.25,0.5,1,2,4",
-    spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
-    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/tradeoff"),
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
-    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
+    source: Annotated[
+        str, typer.Option("--train", help="NAME@LEVEL: what the noise is learned from, and tested on.")
+    ] = "pgd@0.1",
+    tested: Annotated[str, typer.Option("--test", help="NAME@LEVEL; default: as --train.")] = "",
+    arms: Defenses = ("none,identity,diagonal,full,multiscale-4,multiscale-8,adversarial-90"),
+    traces: Variances = "0.25,0.5,1,2,4",
+    spend: PresetName = "quick",
+    seeds: Seeds = None,
+    epochs: Epochs = None,
+    out: Out = Path("results/tradeoff"),
+    data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    mix: Mix = False,
 ) -> None:
     """Sweep the noise variance: one line an arm, clean against robust accuracy, memory per unit as marker size.
 
     Examples
     --------
-        localnoise tradeoff --source pgd@0.1 --traces 0.5,2
+        localnoise tradeoff --train pgd@0.1 --variances 0.5,2
 
-        localnoise tradeoff --source rotate@2 --arms none,full,multiscale-8,augmentation --budget standard
+        localnoise tradeoff --train rotate@2 --defenses none,full,multiscale-8,augmentation --preset standard
 
-        localnoise tradeoff --source pgd@0.1 --threat adaptive@0.1
+        localnoise tradeoff --train pgd@0.1 --test adaptive@0.1
     """
     plan = preset(spend, seeds=seeds, epochs=epochs)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]

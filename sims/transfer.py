@@ -14,7 +14,7 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.perturbations import PAPER
 from localnoise.sims.reports import heat
 from localnoise.sims.reports.commands import Transfer
-from localnoise.sims.runtime.options import words
+from localnoise.sims.runtime.options import DataDir, Defenses, Epochs, Jobs, Mix, Out, PresetName, Seeds, words
 
 STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
@@ -31,31 +31,35 @@ GROUPS = {
 def transfer(
     sources: Annotated[
         str,
-        typer.Option(help="NAME@LEVEL,... or modifications (the paper's ten), attacks (its four, input noise), all."),
+        typer.Option(
+            "--train",
+            help="NAME@LEVEL,... or modifications (the paper's ten), attacks (its four, input noise), all.",
+        ),
     ] = "modifications",
     threats: Annotated[
-        str, typer.Option(help="NAME@LEVEL,..., the words of --sources, or `own`: what each source does itself.")
+        str,
+        typer.Option("--test", help="NAME@LEVEL,..., the words of --train, or `own`: what each was trained on itself."),
     ] = "",
-    arms: Annotated[str, typer.Option(help="Arms, one heat map each.")] = "full,multiscale-8",
-    spend: Annotated[str, typer.Option("--budget", help="quick, standard or full.")] = "quick",
-    seeds: Annotated[int | None, typer.Option(help="How many; default: the budget's.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the record, tables and figure.")] = Path("results/transfer"),
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
-    mix: Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")] = False,
+    arms: Defenses = "full,multiscale-8",
+    spend: PresetName = "quick",
+    seeds: Seeds = None,
+    epochs: Epochs = None,
+    out: Out = Path("results/transfer"),
+    data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    mix: Mix = False,
 ) -> None:
     """Fill source x threat heat maps: each net learns from one source and is tested on every threat.
 
     Examples
     --------
-        localnoise transfer --budget quick
+        localnoise transfer --preset quick
 
-        localnoise transfer --sources attacks --budget standard
+        localnoise transfer --train attacks --preset standard
 
-        localnoise transfer --sources rotate@2,elastic@2 --threats rotate@2,elastic@2,fog@5 --arms full,signal-8
+        localnoise transfer --train rotate@2,elastic@2 --test rotate@2,elastic@2,fog@5 --defenses full,signal-8
 
-        localnoise transfer --sources all --threats own,adaptive@0.04
+        localnoise transfer --train all --test own,adaptive@0.04
     """
     plan, names = preset(spend, seeds=seeds, epochs=epochs), words(arms)
     learned = [Source.default(*name_and_level(text)).of(plan.displaced) for text in spelled(sources)]

@@ -12,18 +12,20 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Wires
 from localnoise.sims.reports.heat import label
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Preset, Seeds
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Seeds, Train
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
 
 def wires(
-    sources: Annotated[str, typer.Option(help="NAME@LEVEL,...: learned from, and tested on.")] = SOURCES,
-    fan_in: Annotated[str, typer.Option(help="Parents a unit keeps; of 1, 2, 3, 4, 6, 8.")] = "1,2,3,4,6,8",
-    spend: Preset = "quick",
+    sources: Train = SOURCES,
+    fan_in: Annotated[
+        str, typer.Option("--parents", help="Parents a unit keeps; of 1, 2, 3, 4, 6, 8.")
+    ] = "1,2,3,4,6,8",
+    spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
-    out: Annotated[Path, typer.Option(help="Folder for the record, table and figure.")] = Path("results/wires"),
+    out: Out = Path("results/wires"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
     mix: Mix = False,
@@ -32,9 +34,9 @@ def wires(
 
     Examples
     --------
-        localnoise wires --sources rotate@2 --fan-in 2,4
+        localnoise wires --train rotate@2 --parents 2,4
 
-        localnoise wires --budget standard
+        localnoise wires --preset standard
     """
     plan = preset(spend, seeds=seeds, epochs=epochs)
     chosen = deployed.numbers("fan_in", fan_in, FAN_IN)

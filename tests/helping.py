@@ -2,9 +2,13 @@
 
 from functools import cache
 
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from localnoise.sims.cli import build
+
+
+def invoked(*command: str) -> Result:
+    return CliRunner().invoke(build(list(command)), list(command), env={"COLUMNS": "100", "NO_COLOR": "1"})
 
 
 @cache

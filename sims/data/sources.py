@@ -70,7 +70,7 @@ def load(
     if data_dir is not None:
         raise ArgumentError(
             f"data_dir={str(data_dir)!r} (--data-dir) is not read with the {source} images: drop it, or ask for the "
-            "full set (--data full, where there are budgets --budget standard or full, in a study data = 'full', in "
+            "full set (--data full, where there are presets --preset standard or full, in a study data = 'full', in "
             "Python load('full', data_dir))"
         )
     return _embedded() if source == "embedded" else _official()

@@ -27,6 +27,7 @@ from rich.text import Text
 
 from localnoise.errors import LocalnoiseWarning
 from localnoise.kernels.cache import CacheWarning
+from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.runtime.stopping import heed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -122,6 +123,20 @@ def follow(bars: Progress, bar: TaskID) -> Callable[[int, int | None], None]:
         bars.update(bar, completed=done, total=total)
 
     return advance
+
+
+def staged(bars: Progress) -> Stage:
+    """Return what a step tells (what is being done, done, of): a bar for each thing that is done."""
+    shown: dict[str, TaskID] = {}
+
+    def stage(what: str, done: int, of: int) -> None:
+        if what not in shown:
+            for bar in shown.values():  # the one before is over, however much it was
+                bars.update(bar, total=bars.tasks[bar].completed, completed=bars.tasks[bar].completed)
+            shown[what] = bars.add_task(what)
+        bars.update(shown[what], completed=done, total=of or None)
+
+    return stage
 
 
 def command(*words: object) -> str:

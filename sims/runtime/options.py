@@ -1,24 +1,40 @@
-"""Options that commands share: those that learn grids, and those that run experiments."""
+"""Options that commands share: those that learn grids, and those that run experiments. One name means one thing."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+
+def one_of(names: Iterable[str], *flags: str, help: str) -> Any:  # Typer's own word
+    """Return an option that takes one of these names: listed in its help, completed by the shell."""
+    listed = list(names)
+    return typer.Option(*flags, metavar="|".join(listed), autocompletion=lambda: listed, help=help)
+
+
 Output = Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file of another kind; never an input.")]
-Rule = Annotated[str, typer.Option(help="moments, lms or sign-lms.")]
-Order = Annotated[str, typer.Option(help="multiscale or raster.")]
+Rule = Annotated[str, typer.Option(help="How units learn: a name of `localnoise list rules`.")]
+Order = Annotated[str, typer.Option(help="Order of the units: a name of `localnoise list orders`.")]
 Parents = Annotated[int | None, typer.Option(help="Most parents per unit.")]
 Radius = Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")]
+Signal = Annotated[str, one_of(("none", "local"), help="local: the noise depends on the activations of neighbours.")]
 SignalRadius = Annotated[int, typer.Option(help="Radius of the activations read.")]
-Preset = Annotated[str, typer.Option("--budget", help="quick, standard or full.")]
-Seeds = Annotated[int | None, typer.Option(help="How many; default: the budget's.")]
-Epochs = Annotated[int | None, typer.Option(help="Of retraining; default: the budget's.")]
+Scope = Annotated[str, one_of(("global", "local"), help="Gain: one sum over the grid, or each unit its own.")]
+Images = Annotated[str, one_of(("embedded", "full"), help="Images: a subset that ships, or all of them.")]
+PresetName = Annotated[str, one_of(("quick", "standard", "full"), "--preset", help="How much to spend.")]
+Seeds = Annotated[int | None, typer.Option(help="How many; default: the preset's.")]
+Epochs = Annotated[int | None, typer.Option(help="Of retraining; default: the preset's.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")]
 Jobs = Annotated[int, typer.Option(help="Processes.")]
 Out = Annotated[Path, typer.Option(help="Folder for the record, tables and figures.")]
 Mix = Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")]
+Defenses = Annotated[
+    str, typer.Option("--defenses", help="Names, separated by commas: `localnoise list defenses` shows them.")
+]
+Train = Annotated[str, typer.Option("--train", help="NAME@LEVEL,...: what the noise is learned from.")]
+Variances = Annotated[str, typer.Option("--variances", help="Noise variances per neuron, separated by commas.")]
 
 
 def words(text: str) -> list[str]:

@@ -50,9 +50,9 @@ def command_of(study: Study, trial: Trial) -> str:
     threats = study.sources or [str(trial.parameters["source"])]
     said = [
         "localnoise compare",
-        f"--arms none,full,{spelled(trial.parameters).name}",
-        f"--threats {','.join(threats)}",
-        f"--budget {'standard' if study.data == 'full' else 'quick'}",
+        f"--defenses none,full,{spelled(trial.parameters).name}",
+        f"--test {','.join(threats)}",
+        f"--preset {'standard' if study.data == 'full' else 'quick'}",
         f"--seeds {study.seeds} --epochs {study.epochs}",
     ]
     if study.network != "v2" or study.activation != "tanh":

@@ -20,7 +20,7 @@ _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
 
 def export(
     file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write: new, or empty.")] = Path("build"),
+    output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: new, or empty.")] = Path("build"),
     kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")

@@ -1,4 +1,4 @@
-"""Learn one grid from a network, a layer's activation and a modification; write it to a file."""
+"""Learn one grid from a network, a layer's activation and a perturbation; write it to a file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,42 +7,58 @@ from typing import Annotated, Any
 import typer
 
 from localnoise import UnitGrid
-from localnoise.errors import choose
+from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_output, format_of, hdf5
 from localnoise.rules import RULES
-from localnoise.sims.attacks import ATTACKS, PGD
+from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
+from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.fitted import fitted
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.models import NETWORKS, build
-from localnoise.sims.runtime.console import command, console, progress
-from localnoise.sims.runtime.options import Force, Order, Output, Parents, Radius, Rule, SignalRadius
+from localnoise.sims.models import ACTIVATIONS, NETWORKS, build
+from localnoise.sims.runtime.console import command, console, progress, staged
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Force,
+    Images,
+    Order,
+    Output,
+    Parents,
+    Radius,
+    Rule,
+    Scope,
+    Signal,
+    SignalRadius,
+    one_of,
+)
 from localnoise.validate import as_trace
 
 _KEPT = 4096  # displacements that --keep writes: what a chip is calibrated on
-_CHUNK = 5000  # displacements between two steps of the progress bar: each call of learn solves all units anew
 
 
 def fit(
     output: Output = Path("grid.h5"),
-    source: Annotated[str, typer.Option(help="Modification, or pgd.")] = "line_blur",
-    level: Annotated[float | None, typer.Option(help="Level of the modification, or eps of the attack.")] = None,
-    network: Annotated[str, typer.Option(help="Network: v1, v2 or v3.")] = "v2",
-    activation: Annotated[str, typer.Option(help="Its nonlinearity: tanh or relu.")] = "tanh",
+    source: Annotated[str, typer.Option("--train", help="NAME or NAME@LEVEL: what displaces the layer.")] = "line_blur",
+    level: Annotated[float | None, typer.Option(hidden=True)] = None,
+    network: Annotated[str, one_of(NETWORKS, help="The paper's network.")] = "v2",
+    activation: Annotated[str, one_of(ACTIVATIONS, help="Its nonlinearity.")] = "tanh",
     layer: Annotated[int, typer.Option(help="Hidden layer whose activation is displaced, from 1 on.")] = 2,
     rule: Rule = "moments",
     order: Order = "multiscale",
     parents: Parents = None,
     radius: Radius = None,
-    signal: Annotated[str, typer.Option(help="none, or local: signal-dependent.")] = "none",
+    signal: Signal = "none",
     signal_radius: SignalRadius = 1,
     trace: Annotated[
         float | None,
-        typer.Option(help="Noise variance per neuron. Default: 0.5 (pgd: 2); natural with --signal local."),
+        typer.Option(
+            "--variance", help="Noise variance per neuron. Default: 0.5 (attacks: 2); natural with --signal local."
+        ),
     ] = None,
-    scope: Annotated[str, typer.Option(help="Gain: global or local.")] = "global",
-    data: Annotated[str, typer.Option(help="embedded or full.")] = "embedded",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files.")] = None,
+    scope: Scope = "global",
+    data: Images = "embedded",
+    data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(help="Epochs of training the network.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     keep: Annotated[
@@ -51,17 +67,17 @@ def fit(
     cache: Annotated[Path, typer.Option(help="Folder where trained networks are kept.")] = Path("results/networks"),
     force: Force = False,
 ) -> None:
-    """Learn a grid from the displacements that a modification causes in a layer, and write it.
+    """Learn a grid from the displacements that a perturbation causes in a layer, and write it.
 
     Examples
     --------
-        localnoise fit --source rotate --parents 8 -o rotate.h5
+        localnoise fit --train rotate --parents 8 -o rotate.h5
 
-        localnoise fit --source obstruction --order raster --radius 1 --rule lms -o lms.h5
+        localnoise fit --train obstruction --order raster --radius 1 --rule lms -o lms.h5
 
-        localnoise fit --source line_blur --signal local --parents 8 -o signal.h5
+        localnoise fit --train line_blur@2 --signal local --parents 8 -o signal.h5
 
-        localnoise fit --source rotate --signal local --parents 8 -o signal.h5 --keep run.h5
+        localnoise fit --train rotate --signal local --parents 8 -o signal.h5 --keep run.h5
 
         localnoise fit --network v3 --activation relu --layer 3 -o dense.h5
     """
@@ -72,41 +88,31 @@ def fit(
     channels, *shape = build(network, activation, layer).layout
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))
-    chosen = Source.default(source)
-    chosen = replace(chosen, level=chosen.level if level is None else level)
-    cut = (network, activation, layer)
-    bench = Testbed(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, *cut)
+    chosen = _source(source, level)
+    bench = Testbed(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, network, activation, layer)
     wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
     if trace is not None:
         as_trace(trace)  # before the long part
     with progress() as bars:
-        bar = bars.add_task(f"train {network}", total=epochs * len(bench.data.train_images))
-        bench.train_base(lambda n: bars.advance(bar, n))
-        bars.update(bar, completed=epochs * len(bench.data.train_images))
-        attacked = bench.attacked_train if source in ATTACKS else None
-        bar = bars.add_task(f"displace layer {layer} by {source}", total=attacked)
-        d, h = bench.displacement(chosen, tick=lambda n: bars.advance(bar, n))
-        bars.update(bar, total=len(d), completed=len(d))
-        bar = bars.add_task(f"learn by {rule}", total=len(d))
-        for first in range(0, len(d), _CHUNK):
-            rows = slice(first, min(first + _CHUNK, len(d)))
-            grid.learn(d[rows].numpy(), h[rows].numpy() if grid.field.signal else None, rule=rule)
-            bars.advance(bar, rows.stop - rows.start)
+        d, h = fitted(grid, bench, chosen, rule=rule, trace=trace, scope=scope, stage=staged(bars))
     if keep is not None:
         _keep(keep, d=d[:_KEPT].numpy(), h=h[:_KEPT].numpy())
-    if trace is not None or signal == "none":
-        grid.normalise(chosen.trace if trace is None else trace, scope)
-    grid.provenance = {
-        "network": network, "activation": activation, "layer": layer, "source": source, "level": chosen.level,
-        "seed": seed, "epochs": epochs, "data": bench.data.source, "fingerprint": bench.data.fingerprint,
-    }  # fmt: skip
     grid.save(output)
     size = output.stat().st_size / 2**20
     console.print(
         f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB"
     )
     console.print(f"Look at it with: {command('inspect', output)}")
+
+
+def _source(text: str, level: float | None) -> Source:
+    """Source from NAME@LEVEL; an earlier version had the level apart."""
+    name, own = name_and_level(text)
+    if own is not None and level is not None:
+        raise ArgumentError(f"level={level:g}: expected none beside {text!r}, which says its own; drop one of them")
+    chosen = Source.default(name, own)
+    return chosen if level is None else replace(chosen, level=level)
 
 
 def _keep(path: Path, **arrays: Any) -> None:

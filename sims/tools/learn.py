@@ -26,7 +26,9 @@ def learn(
     parents: Parents = None,
     radius: Radius = None,
     signal_radius: SignalRadius = 1,
-    trace: Annotated[float | None, typer.Option(help="Noise variance per neuron. Default: the data's own.")] = None,
+    trace: Annotated[
+        float | None, typer.Option("--variance", help="Noise variance per neuron. Default: the data's own.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Learn a grid from displacements of your own: how the activation of any layer of any network moved.
@@ -37,7 +39,7 @@ def learn(
 
         localnoise learn run.h5 --dataset layer2/d --activations layer2/h -o signal.h5
 
-        localnoise learn displacements.h5 --rule lms --order raster --radius 1 --trace 0.5 -o lms.h5
+        localnoise learn displacements.h5 --rule lms --order raster --radius 1 --variance 0.5 -o lms.h5
     """
     make_rule(rule)
     as_output("output", output, "a grid", inputs={"file": file}, force=force)

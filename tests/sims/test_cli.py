@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helping import help_of
+from helping import help_of, invoked
 
 from localnoise import UnitGrid, load
 from localnoise.hardware import quantise
-from localnoise.sims.cli import COMMANDS
+from localnoise.sims.cli import COMMANDS, PANELS
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.runtime.renamed import RENAMED, renamed
+from localnoise.sims.tools.names import KINDS
 
 PNG = b"\x89PNG"
 
@@ -34,6 +36,50 @@ def test_help_lists_every_command_without_torch() -> None:
     assert done.stdout.rstrip().endswith("False")
 
 
+def test_help_groups_commands_in_panels() -> None:
+    told = help_of()
+    assert [told.index(f"─ {panel} ─") for panel in PANELS] == sorted(told.index(f"─ {panel} ─") for panel in PANELS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_are_listed_each_with_what_it_stands_for(kind: str) -> None:
+    done = invoked("list", kind, "--all")
+    rows = [line.split(maxsplit=1) for line in done.output.splitlines()[3:] if line.strip()]
+    assert [name for name, _ in rows] == [name for name, _ in KINDS[kind](True)]
+    assert len(rows) > 1 and all(len(text) > 1 for _, text in rows)  # noqa: PT018
+
+
+def test_lists_are_short_unless_asked() -> None:
+    few = [name for name, _ in KINDS["defenses"](False)]
+    assert not any(name.startswith(("chip-", "wires-")) for name in few)
+    assert f"{len(KINDS['defenses'](True)) - len(few)} more with --all" in invoked("list", "defenses").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own", "expected"),
+    [
+        (["--arms", "none", "--budget=full"], {"--defenses", "--preset"}, ["--defenses", "none", "--preset=full"]),
+        (["--out", "a"], {"--out", "--output"}, ["--out", "a"]),
+        (["--out", "a"], {"--output"}, ["--output", "a"]),
+        (["--fan-in", "2"], {"--fan-in"}, ["--fan-in", "2"]),
+        (["--", "--arms"], {"--defenses"}, ["--", "--arms"]),
+    ],
+)
+def test_earlier_names_of_options_mean_the_new_ones(
+    arguments: list[str], own: set[str], expected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert renamed(arguments, own) == expected
+    changed = arguments != expected
+    assert ("the old name goes with the next version" in capsys.readouterr().err) == changed
+
+
+def test_no_option_has_an_earlier_name() -> None:
+    """One vocabulary: what was renamed is nowhere the name of something else, but for --out and --output."""
+    for command in COMMANDS:
+        found = set(re.findall(r"(--[a-z-]+)", help_of(command)))
+        assert not found & (RENAMED.keys() - {"--out", "--output"}), command
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_of_each_command_has_examples(command: str) -> None:
     told = help_of(command)
@@ -43,7 +89,7 @@ def test_help_of_each_command_has_examples(command: str) -> None:
 
 def test_fit_then_inspect(small_dir: Path, tmp_path: Path) -> None:
     common = ("--data", "full", "--data-dir", small_dir, "--epochs", 1, "--cache", tmp_path / "cache")
-    done = run("fit", "--source", "rotate", "--parents", 4, "-o", tmp_path / "g.h5", *common)
+    done = run("fit", "--train", "rotate", "--parents", 4, "-o", tmp_path / "g.h5", *common)
     assert done.returncode == 0, done.stderr
     grid = load(tmp_path / "g.h5")
     assert abs(grid.variance().mean() - 0.5) < 1e-3
@@ -90,14 +136,14 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("inspect", "missing.h5"), 1, "no such file"),
-        (("fit", "--source", "rotat"), 1, "did you mean 'rotate'"),
+        (("fit", "--train", "rotat"), 1, "did you mean 'rotate'"),
         (("fit", "--rule", "moment"), 1, "did you mean 'moments'"),
-        (("fit", "--trace", "-1"), 1, "trace=-1.0: expected"),
+        (("fit", "--variance", "-1"), 1, "trace=-1.0: expected"),
         (("fit", "--parents", "0"), 1, "parents=0: expected"),
         (("fit", "--network", "v9"), 1, "network='v9': expected one of 'v1', 'v2', 'v3'"),
         (("fit", "--layer", "6"), 1, "layer=6: expected one of 1, 2, 3, 4, 5"),
         (("data", "--data-dir", "nowhere"), 1, "nowhere"),
-        (("retention", "--arms", "none,ful"), 1, "did you mean 'full'"),
+        (("retention", "--defenses", "none,ful"), 1, "did you mean 'full'"),
         (("demmo",), 2, "demo"),
         (("inspect",), 2, "GRID.H5"),
         (("fit", "--parents", "many"), 2, "--parents"),
@@ -122,7 +168,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
 def test_a_stopped_experiment_leaves_no_process_and_goes_on(stop: signal.Signals, tmp_path: Path) -> None:
     """Only the main process is signalled: its workers must find out."""
-    words = ["compare", "--arms", "none,identity", "--threats", "rotate,obstruction,brighten"]
+    words = ["compare", "--defenses", "none,identity", "--test", "rotate,obstruction,brighten"]
     words += ["--out", str(tmp_path / "out"), "--jobs", "2"]
     command = [sys.executable, "-m", "localnoise.sims.cli", *words]
     log = tmp_path / "log"
@@ -156,7 +202,7 @@ def _alive(group: int) -> bool:
 
 def test_quantise_then_fit_a_chip(small_dir: Path, tmp_path: Path) -> None:
     common = ("--data", "full", "--data-dir", small_dir, "--epochs", 1, "--cache", tmp_path / "cache")
-    run("fit", "--source", "rotate", "--parents", 2, "--signal", "local", "--keep", "run.h5", *common, cwd=tmp_path)
+    run("fit", "--train", "rotate", "--parents", 2, "--signal", "local", "--keep", "run.h5", *common, cwd=tmp_path)
     done = run("quantise", "grid.h5", cwd=tmp_path)
     assert done.returncode == 1
     assert "--activations is missing" in done.stderr

@@ -181,7 +181,7 @@ def run(out, **options):
 
 
 def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
-    options = {"sources": "motion_blur@5", "target": "numpy", "data-dir": small}
+    options = {"train": "motion_blur@5", "target": "numpy", "data-dir": small}
     first = run(tmp_path, **options)
     assert first.exit_code == 0
     records = list(RecordFile(tmp_path / "record.h5"))
@@ -228,12 +228,12 @@ def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trace": "-1"}, "trace=-1.0"),
+        ({"variance": "-1"}, "trace=-1.0"),
         ({"jobs": "0"}, "jobs=0"),
         ({"parts": "variabilty"}, "did you mean 'variability'?"),
         ({"target": "gpu"}, "target='gpu': expected one of"),
-        ({"budget": "quik"}, "did you mean 'quick'?"),
-        ({"sources": "blur@5"}, "source='blur'"),
+        ({"preset": "quik"}, "did you mean 'quick'?"),
+        ({"train": "blur@5"}, "source='blur'"),
     ],
 )
 def test_wrong_options_get_one_sentence(options, message, tmp_path):

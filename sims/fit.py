@@ -76,7 +76,8 @@ def fit(
     chosen = replace(chosen, level=chosen.level if level is None else level)
     cut = (network, activation, layer)
     bench = Workbench(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, *cut)
-    wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
+    wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius}
+    wiring |= {"signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
     if trace is not None:
         as_trace(trace)  # before the long part

@@ -3,9 +3,13 @@
 Start with `UnitGrid`; baselines are in `central`, the torch layer in `localnoise.nn`.
 """
 
+from importlib import import_module
 from typing import Any
 
 from localnoise import central as central
+from localnoise import orders as orders
+from localnoise import plugins as plugins
+from localnoise import rules as rules
 from localnoise.bank import Bank as Bank
 from localnoise.config import GridConfig as GridConfig
 from localnoise.grid import UnitGrid as UnitGrid
@@ -19,10 +23,35 @@ from localnoise.unit import ProcessingUnit as ProcessingUnit
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    """Import the parts with large dependencies when they are first asked for: `ln.spiking`, `ln.nn`."""
-    if name in ("nn", "spiking"):
-        from importlib import import_module
+__all__ = [
+    "LMS",
+    "Bank",
+    "GridConfig",
+    "Moments",
+    "ProcessingUnit",
+    "SignLMS",
+    "UnitGrid",
+    "central",
+    "hardware",
+    "load",
+    "nn",
+    "orders",
+    "plugins",
+    "read_records",
+    "rules",
+    "sims",
+    "spiking",
+]
+_LAZY = ("hardware", "nn", "sims", "spiking")  # with dependencies of their own
 
+
+def __getattr__(name: str) -> Any:
+    """Import a part with dependencies of its own when it is first asked for: `ln.nn`, `ln.hardware`."""
+    if name in _LAZY:
         return import_module(f"localnoise.{name}")
     raise AttributeError(f"module 'localnoise' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, also of parts that are not imported yet."""
+    return sorted([*__all__, "__doc__", "__version__"])

@@ -1,10 +1,18 @@
 """The configuration of a grid: frozen, validated once, written into every file."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.orders import MOST_HUBS, ORDERS, slots
+from localnoise.orders.base import OWN
 from localnoise.validate import as_count, whole
+
+
+class AbsentOrder(str):
+    """The name of an order that is not installed here, of a file that holds its wires."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +26,14 @@ class GridConfig:
     channels : int
         m, neurons per unit.
     order : str
-        "multiscale" (coarse to fine) or "raster" (row by row).
+        "multiscale" (coarse to fine), "raster" (row by row) or a plug-in's name; "own": the wires were given as arrays
+        or by a callable, and follow from no configuration.
     parents : int or None
-        Most parents per unit, K. None: 4 for multiscale, all within the radius for raster.
+        Most parents per unit, K. None: all within the radius for raster, 4 for other orders.
     far : int
         How many of the parents are hubs, units of the sublattice of stride 4, instead of the nearest units.
     radius : int or None
-        Chebyshev radius of the parents. None: 1 for raster, unlimited for multiscale.
+        Chebyshev radius of the parents. None: 1 for raster, unlimited for other orders.
     boundary : str
         "clipped" or "periodic".
     signal : str
@@ -57,13 +66,14 @@ class GridConfig:
             )
         object.__setattr__(self, "shape", tuple(sides))
         object.__setattr__(self, "channels", as_count("channels", self.channels, 1))
-        choose("order", self.order, ORDERS)
+        if self.order != OWN and not isinstance(self.order, AbsentOrder):
+            ORDERS.find(self.order)
         choose("boundary", self.boundary, ("clipped", "periodic"))
         choose("signal", self.signal, ("none", "local"))
         choose("dtype", self.dtype, ("float32", "float64"))
         if self.order == "raster" and self.radius is None and self.parents is None:
             object.__setattr__(self, "radius", 1)
-        if self.order == "multiscale" and self.parents is None:
+        if self.order != "raster" and self.parents is None:
             object.__setattr__(self, "parents", 4)
         for name in ("parents", "radius"):
             value = getattr(self, name)
@@ -80,6 +90,17 @@ class GridConfig:
         if self.far > MOST_HUBS:
             raise ArgumentError(f"far={self.far!r}: expected at most {MOST_HUBS}, the hubs around a unit; use fewer")
         object.__setattr__(self, "signal_radius", as_count("signal_radius", self.signal_radius))
+
+    @classmethod
+    def of_file(cls, said: dict[str, Any]) -> Self:
+        """Return the configuration that a file holds; its order may be one that is not installed here.
+
+        Whoever calls this takes the wires from the file: nobody can make them anew.
+        """
+        order = said.get("order")
+        if isinstance(order, str) and order.isprintable() and order != OWN and order not in ORDERS:
+            said = said | {"order": AbsentOrder(order)}
+        return cls(**said)
 
     @property
     def units(self) -> int:

@@ -1,7 +1,7 @@
 """One exception tree. Every message names the argument, its value, what was expected and the fix."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class LocalnoiseError(Exception):
@@ -10,6 +10,12 @@ class LocalnoiseError(Exception):
 
 class ArgumentError(LocalnoiseError, ValueError):
     """An argument has a value, shape or dtype that the function cannot use."""
+
+
+class UnknownNameError(ArgumentError, KeyError):
+    """A registry holds no part of this name: the message lists those that it holds, and the nearest one."""
+
+    __str__ = Exception.__str__  # a KeyError would show the message in quotes
 
 
 class NotJsonError(ArgumentError, TypeError):
@@ -52,6 +58,10 @@ class MissingDependencyError(LocalnoiseError, ImportError):
     """An optional dependency is not installed: the message gives the install command."""
 
 
+class PluginError(LocalnoiseError, ImportError):
+    """A plug-in cannot be imported, or what it registers does not follow its protocol."""
+
+
 class LocalnoiseWarning(UserWarning):
     """Base of everything that localnoise warns of."""
 
@@ -64,14 +74,24 @@ class RidgeWarning(LocalnoiseWarning):
     """The ridge is a good part of the noise: the displacements are small."""
 
 
+class PluginWarning(LocalnoiseWarning):
+    """An installed plug-in is left out: it cannot be imported, or its name is taken."""
+
+
 def choose(argument: str, value: object, allowed: Iterable[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise an ArgumentError that suggests the nearest name."""
-    names = list(allowed)
-    if isinstance(value, str) and value in names:
+    names = allowed if isinstance(allowed, Collection) else list(allowed)
+    if isinstance(value, str) and value in names:  # a registry is asked for the name before it is listed
         return value
+    raise ArgumentError(unknown(argument, value, names))
+
+
+def unknown(argument: str, value: object, names: Iterable[str]) -> str:
+    """Return the sentence that refuses `value`, lists the names that are known, and suggests the nearest."""
+    names = list(names)
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ArgumentError(f"{argument}={short(repr(value))}: expected one of {listed(map(repr, names))}{hint}")
+    return f"{argument}={short(repr(value))}: expected one of {listed(map(repr, names))}{hint}"
 
 
 def listed(names: Iterable[str], most: int = 200) -> str:

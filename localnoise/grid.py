@@ -3,8 +3,9 @@
 import operator
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +13,18 @@ import numpy.typing as npt
 from localnoise import gain
 from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
-from localnoise.dense import log_density, permute, refuse_beyond_memory, refuse_if_larger
+from localnoise.dense import log_density, permute, refuse_if_larger
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.kernels.threads import worker_count
-from localnoise.orders import ORDERS, neighbours, parents, with_hubs
+from localnoise.orders import ORDERS, Order
+from localnoise.orders.base import OWN
 from localnoise.rules import Rule, make_rule
-from localnoise.rules.base import State
-from localnoise.soundness import check_statistics
+from localnoise.rules.base import State, begun
+from localnoise.saving import save
+from localnoise.soundness import check_learned, check_statistics
 from localnoise.streams import Progress, chunk_size, fill, mean_square, positions, presentations, told
+from localnoise.topology import Parents, wired
 from localnoise.unit import ProcessingUnit
 from localnoise.validate import (
     Array,
@@ -45,7 +49,23 @@ class UnitGrid:
     """A grid of units that learn and draw structured noise from what they and their parents do.
 
     eta_u = gain_u (a_u + G_u h_R(u) + B_u eta_P(u) + S_u xi_u), xi_u ~ N(0, I). A draw costs O(n m (K + R)) time,
-    storage is O(n m (K + R)). Parameters as in `GridConfig`.
+    storage is O(n m (K + R)).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W): rows and columns of units.
+    channels : int
+        m, neurons per unit.
+    order : str, (N,) whole numbers, or callable
+        "multiscale" (coarse to fine), "raster" (row by row) or the name of a plug-in's order; or all units, numbered
+        u = y W + x, in an order of your own, or a function that gives them (`localnoise.orders.Order`).
+    parents : int, (N, K) whole numbers, or callable
+        Most parents per unit, nearest first; None: all within the radius for raster, 4 for other orders. Or each
+        unit's parents, units earlier in the order, -1 where there is none, or a function that gives them
+        (`localnoise.topology.Parents`).
+    far, radius, boundary, signal, signal_radius, dtype
+        As in `GridConfig`. Parents of your own have neither `far` nor `radius`.
 
     Examples
     --------
@@ -56,34 +76,54 @@ class UnitGrid:
     (3, 2, 4, 4)
     """
 
-    def __init__(self, shape: tuple[int, int], channels: int = 1, **wiring: Any) -> None:
-        for option in wiring:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        channels: int = 1,
+        *,
+        order: str | Order | npt.ArrayLike = "multiscale",
+        parents: int | Parents | npt.ArrayLike | None = None,
+        far: int = 0,
+        radius: int | None = None,
+        boundary: str = "clipped",
+        signal: str = "none",
+        signal_radius: int = 1,
+        dtype: str = "float32",
+        **unknown: Never,
+    ) -> None:
+        for option in unknown:
             choose("option of UnitGrid", option, GridConfig.__dataclass_fields__)
-        self.config = config = GridConfig(shape=shape, channels=channels, **wiring)
-        refuse_beyond_memory(f"shape={config.shape}", config.bytes, "fewer units, parents, or a smaller radius")
-        height, width = config.shape
-        periodic = config.boundary == "periodic"
-        order = ORDERS[config.order](height, width)
-        near = None if config.parents is None else config.parents - config.far
-        above = parents(order, height, width, count=near, radius=config.radius, periodic=periodic)
-        if config.far:
-            above = with_hubs(above, order, height, width, far=config.far, periodic=periodic)
-        readers = np.empty((config.units, 0), np.int32)
-        if config.signal == "local":
-            readers = neighbours(height, width, config.signal_radius, periodic)
-        self.field = Field.initial(order, above, readers, config.channels, config.dtype)
-        self.implied: Wires = self.field.wires  # an edit of the field's wires is seen by it
+        made = wired(
+            {
+                "shape": shape, "channels": channels, "order": order, "parents": parents, "far": far, "radius": radius,
+                "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "dtype": dtype,
+            }
+        )  # fmt: skip
+        config = made.config
+        field = Field.initial(made.order, made.parents, made.readers, config.channels, config.dtype)
+        self._hold(config, field, field.wires if made.implied else None)  # an edit of the field's wires is seen by it
+        if config.order != OWN and not made.implied:
+            self.provenance["order"] = {"name": str(config.order)} | asdict(ORDERS.origin(config.order))
+
+    def _hold(self, config: GridConfig, field: Field, implied: Wires | None) -> None:
+        self.config, self.field, self.implied = config, field, implied
         self.rule: Rule | None = None
         self.state: State | None = None
         self.learned: Wires | None = None  # the wires whose statistics `state` holds
         self.provenance: dict[str, Any] = {}
 
+    @classmethod
+    def of_field(cls, config: GridConfig, field: Field, implied: Wires | None = None) -> Self:
+        """Return a grid that holds this field; `implied` are the wires that the configuration implies, if it does."""
+        grid = cls.__new__(cls)
+        grid._hold(config, field, implied)
+        return grid
+
     def blank(self) -> "UnitGrid":
         """Return a grid of the same configuration and wires that has learned nothing."""
-        grid = UnitGrid(**{name: getattr(self.config, name) for name in GridConfig.__dataclass_fields__})
         f = self.field
-        grid.field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
-        return grid
+        field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
+        return UnitGrid.of_field(self.config, field, self.implied)
 
     # Learning
 
@@ -110,8 +150,9 @@ class UnitGrid:
         h : (T, C, H, W), with signal="local"
             The activations that were displaced: an array, a tensor or an HDF5 data set.
         rule : str or Rule
-            "moments", "lms" or "sign-lms"; `options` are the rule's. Another rule than before starts from the weights
-            that the grid has now, with fresh statistics.
+            "moments", "lms", "sign-lms" or the name of a plug-in's rule; `options` are the rule's. Or a rule that is
+            built, `Moments(ridge=1e-3)` or an object of your own that follows `localnoise.rules.Rule`. Another rule
+            than before starts from the weights that the grid has now, with fresh statistics.
         progress : callable
             Told (presentations learned, all of them or None where it is not known).
 
@@ -136,7 +177,7 @@ class UnitGrid:
         chunks = presentations(d, h, *self._layout, signal=field.signal, size=chunk_size(*self._layout))
         fresh = before.rule is None or before.state is None or before.rule.name != chosen.name
         if before.state is None or fresh:
-            state = chosen.start(field)
+            state = begun(chosen, field)
         else:
             check_statistics(before)
             state = {name: copy(value) for name, value in before.state.items()}
@@ -145,6 +186,7 @@ class UnitGrid:
             power = mean_square(part) if power is None else power
             chosen.observe(field, state, part, part[:, :, :0] if activation is None else activation)
         chosen.settle(field, state)
+        check_learned(self.config, field, chosen)
         vars(self).update(field=field, rule=chosen, state=state, learned=field.wires)  # one step of the interpreter
         if fresh:
             warn_of_few(field, state["seen"], stacklevel=3)
@@ -319,8 +361,6 @@ class UnitGrid:
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
         """Write the grid to HDF5, aside and renamed. Without `state` the file is small, but cannot go on learning."""
-        from localnoise.storage import save
-
         return save(self._now(), path, state=state)
 
     # Inner parts

@@ -1,7 +1,7 @@
 """What a grid must be to be drawn from and written: checked before it is saved, and again of what a file holds."""
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,17 +9,15 @@ from localnoise import wiring
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
+from localnoise.parts import GridParts
 from localnoise.rules import RULES, Rule
 from localnoise.validate import whole
-
-if TYPE_CHECKING:
-    from localnoise.grid import UnitGrid
 
 ARRAYS = tuple(field.name for field in fields(Field))
 WIRES = ("order", "parents", "readers")
 
 
-def check_grid(grid: "UnitGrid", *, state: bool) -> None:
+def check_grid(grid: GridParts, *, state: bool) -> None:
     """Refuse what `load` would refuse, so that no file is written that cannot be read; `state`: statistics, too.
 
     Raises
@@ -27,17 +25,32 @@ def check_grid(grid: "UnitGrid", *, state: bool) -> None:
     ArgumentError
         Arrays that do not fit the configuration or each other, or numbers that no noise can have.
     """
-    field, config = grid.field, grid.config
-    slots = (np.shape(field.parents)[-1], np.shape(field.readers)[-1])
-    for name, (shape, dtype) in layout(config, *slots).items():
-        _refuse(f"field.{misfit(name, getattr(field, name), shape, dtype)}")
-    _refuse(f"field.{unsound(config, field)}")
+    fault = fault_of(grid.config, grid.field)
+    if fault:
+        raise ArgumentError(f"field.{fault}: such a grid could not be loaded again; mend grid.field first")
     if state and grid.rule is not None and grid.state is not None:
         check_statistics(grid)
-        _check_state(grid.rule, field, grid.state)
+        _check_state(grid.rule, grid.field, grid.state)
 
 
-def check_statistics(grid: "UnitGrid") -> None:
+def check_learned(config: GridConfig, field: Field, rule: Rule) -> None:
+    """Raise an ArgumentError where a user's own rule has left a field that no noise can be drawn from."""
+    fault = "" if type(rule).__module__.startswith("localnoise.") else fault_of(config, field)
+    if fault:
+        raise ArgumentError(
+            f"rule {rule.name!r} left field.{fault}: expected settle to write sound weights, as field.assign(W, S) does"
+        )
+
+
+def fault_of(config: GridConfig, field: Field) -> str:
+    """Return what is wrong with a field's arrays, or ""."""
+    slots = (np.shape(field.parents)[-1], np.shape(field.readers)[-1])
+    expected = layout(config, *slots).items()
+    misfits = (misfit(name, getattr(field, name), shape, dtype) for name, (shape, dtype) in expected)
+    return next(filter(None, misfits), "") or unsound(config, field)
+
+
+def check_statistics(grid: GridParts) -> None:
     """Raise an ArgumentError where the wires were edited after the grid had learned: its statistics are of others."""
     if grid.state is not None and grid.learned is not None and grid.field.wires != grid.learned:
         raise ArgumentError(
@@ -85,8 +98,8 @@ def unsound(config: GridConfig, field: Field) -> str:
     return wiring.unsound(field.order, field.parents, field.readers)
 
 
-def is_ours(rule: Rule) -> bool:
-    """Whether the rule's name leads back to its class: a user's own does not, nor one that borrows a name."""
+def is_registered(rule: Rule) -> bool:
+    """Return whether the rule's name leads back to its class, so that a file of it can be loaded."""
     return type(rule) is RULES.get(rule.name)
 
 
@@ -104,8 +117,3 @@ def _check_state(rule: Rule, field: Field, state: dict[str, Any]) -> None:
             raise ArgumentError(
                 f"state: {fault}, as its rule and wires have it; learn again, or save the weights alone: state=False"
             )
-
-
-def _refuse(fault: str) -> None:
-    if fault != "field.":
-        raise ArgumentError(f"{fault}: such a grid could not be loaded again; mend grid.field first")

@@ -1,23 +1,21 @@
 """One processing unit: a view of its rows in the grid's arrays, never a copy."""
 
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Floats, Ints
+from localnoise.parts import GridParts
 from localnoise.rules.base import State
 from localnoise.validate import check_positive
-
-if TYPE_CHECKING:
-    from localnoise.grid import UnitGrid
 
 
 @final
 class ProcessingUnit:
     """The unit at a position of the grid. Writing into `weights`, `cholesky` or `activity_weights` changes the grid."""
 
-    def __init__(self, grid: "UnitGrid", index: int) -> None:
+    def __init__(self, grid: GridParts, index: int) -> None:
         self.grid, self.index = grid, index
 
     @property

@@ -1,29 +1,39 @@
-"""Local learning rules, one a file. `make_rule("lms", rate=0.05)` builds one by name."""
+"""Local learning rules, one a file, each registered under its name. `make_rule("lms", rate=0.05)` builds one by name.
 
+A rule of your own is a class that follows `Rule`, under `@register("my-rule")`: see `localnoise.rules.base`.
+"""
+
+# Parts are listed in the order in which they are imported.
+# isort: off
 from dataclasses import fields
-from typing import Any
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError, choose, listed
+from localnoise.rules.base import RULES as RULES
 from localnoise.rules.base import Rule as Rule
-from localnoise.rules.lms import LMS as LMS
+
 from localnoise.rules.moments import Moments as Moments
+from localnoise.rules.lms import LMS as LMS
 from localnoise.rules.sign_lms import SignLMS as SignLMS
+# isort: on
 
-RULES: dict[str, Any] = {rule.name: rule for rule in (Moments, LMS, SignLMS)}
+register = RULES.register
 
 
-def make_rule(rule: str | Rule, **options: Any) -> Rule:
+def make_rule(rule: str | Rule, **options: object) -> Rule:
     """Return the rule of that name with the options given; a rule that is built already passes through."""
     if not isinstance(rule, str):
         if options:
             raise ArgumentError(f"{next(iter(options))}: options belong to a rule's name; this rule is already built")
-        if isinstance(rule, type) or not all(
-            hasattr(rule, part) for part in ("name", "start", "observe", "settle", "statistics")
-        ):
-            names = ", ".join(map(repr, RULES))
-            raise ArgumentError(f"rule={rule!r}: expected one of {names}, or a rule that is built, Moments(ridge=1e-4)")
+        parts = ("name", "start", "observe", "settle", "statistics")
+        missing = [part for part in parts if not hasattr(rule, part)]
+        if isinstance(rule, type) or missing:
+            lacks = f" (it has no {', no '.join(missing)})" if 0 < len(missing) < len(parts) else ""
+            raise ArgumentError(
+                f"rule={rule!r}{lacks}: expected one of {listed(map(repr, RULES))}, or a rule that is built, "
+                "Moments(ridge=1e-4)"
+            )
         return rule
-    cls = RULES[choose("rule", rule, RULES)]
+    cls = RULES.find(rule)
     allowed = [field.name for field in fields(cls)]
     for option in options:
         choose(f"option of rule {rule!r}", option, allowed)

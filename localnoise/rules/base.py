@@ -1,6 +1,6 @@
-"""What every local rule offers, and the one step they share: the factor of a residual."""
+"""The protocol that every local rule follows, their registry, and the step that they share: a residual's factor."""
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -8,27 +8,103 @@ import numpy as np
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
+from localnoise.registry import Registry
 from localnoise.validate import check_positive as check_positive
+from localnoise.validate import whole
 
 State = dict[str, Any]
 
 
 class Rule(Protocol):
-    """A rule is a frozen configuration; its state is a dict of arrays, plus `seen`, the count."""
+    """A local learning rule: a configuration that never changes, and four methods that work on a state given to them.
+
+    `UnitGrid.learn` calls `start` once, then `observe` for one chunk of presentations after the other, then `settle`;
+    when learning goes on, `observe` and `settle` again, with the state as it was. How the presentations are cut into
+    chunks must change nothing. A rule is local if a unit's rows of the state and of the weights depend on the
+    displacements of the unit and its parents, and on the activations that it reads, alone; nobody can check that but
+    by perturbation.
+
+    A rule that is found by its name is a frozen dataclass whose fields are its options, all with a default. A grid's
+    file holds them as JSON, so they are texts, Python's numbers, lists or None (`own_numbers`).
+
+    Attributes
+    ----------
+    name : str
+        Of the class: the name in `learn(d, rule=name)` and in files.
+    ridge : float, optional
+        Where a rule has one, `learn` warns if it is a good part of the noise.
+    """
 
     name: ClassVar[str]
 
     def start(self, field: Field) -> State:
-        """State before the first presentation."""
+        """Return the state before the first presentation: a dict of NumPy arrays, and `seen`, an int, 0.
+
+        Names, shapes and dtypes follow from the rule's options and the field's wires alone, since a file that holds
+        the state is checked against what `start` returns. The field's weights may be read: learning goes on from them.
+        """
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
-        """Learn from displacements d (T, m, N) of activations h (T, m, N, or empty); updates `state` in place."""
+        """Learn from displacements d of activations h, in the order given; update `state`, its `seen` too, in place.
+
+        d is (T, m, N), h is (T, m, N) with signal dependence and (T, m, 0) without, both in the field's dtype; T may
+        be 0. `field` is not changed.
+        """
 
     def settle(self, field: Field, state: State) -> None:
-        """Write the weights that the state implies into `field`."""
+        """Write the weights that the state implies into `field`, as `field.assign(W, S)` does; leave `state` as it is.
+
+        W is (N, m, p) in the layout of `field.weights`: [a G B] with signal dependence, B without; S is (N, m, m),
+        lower triangular with a positive diagonal (`residual_factor`).
+
+        Raises
+        ------
+        ArgumentError
+            The state implies no weights, as with too few presentations: `learn` then leaves the grid as it was.
+        """
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
-        """What the state holds of one unit."""
+        """Return what the state holds of one unit, and `seen`."""
+
+
+def _fault(name: str, rule: Any) -> str:
+    """Return why a class cannot be a rule that is found by this name, or ""."""
+    if not (isinstance(rule, type) and is_dataclass(rule)):
+        return "is no dataclass: expected a class under @dataclass(frozen=True, kw_only=True), its fields the options"
+    said: Any = rule
+    if said.name != name:
+        return f"says name = {said.name!r}: expected name = {name!r}, which files will hold"
+    return ""
+
+
+RULES = Registry("rule", Rule, group="localnoise.rules", home="localnoise.rules", check=_fault)
+
+
+def begun(rule: Rule, field: Field) -> State:
+    """Return `rule.start(field)`, checked: what is not of the protocol would fail later, or in a file.
+
+    Raises
+    ------
+    ArgumentError
+        It is no dict with `seen`, or an entry is no array of numbers.
+    """
+    state: Any = rule.start(field)
+    if not isinstance(state, dict) or whole(state.get("seen")) is None:
+        raise ArgumentError(
+            f"rule {rule.name!r}: start returned {type(state).__name__}: expected a dict with 'seen': 0"
+        )
+    for name, value in state.items():
+        number = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.number)
+        if name != "seen" and not (number and isinstance(name, str)):
+            raise ArgumentError(
+                f"rule {rule.name!r}: start returned {name!r} as {type(value).__name__}: expected an array of numbers"
+            )
+    return dict(state)
+
+
+def options_of(rule: Any) -> dict[str, Any]:
+    """Return the options that a registered rule was built with."""
+    return {option.name: getattr(rule, option.name) for option in fields(rule) if option.init}
 
 
 def own_numbers(rule: Any) -> None:

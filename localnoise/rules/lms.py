@@ -8,9 +8,10 @@ import numpy as np
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
 from localnoise.kernels.threads import worker_count
-from localnoise.rules.base import State, check_positive, own_numbers, residual_factor
+from localnoise.rules.base import RULES, State, check_positive, own_numbers, residual_factor
 
 
+@RULES.register("lms")
 @dataclass(frozen=True, kw_only=True)
 class LMS:
     """dW_u = rate e_u z_u' / (floor + |z_u|^2),  e_u = d_u - W_u z_u, with a Polyak average of W_u.

@@ -8,11 +8,12 @@ import numpy as np
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import State, check_positive, own_numbers, refuse_overflow, residual_factor
+from localnoise.rules.base import RULES, State, check_positive, own_numbers, refuse_overflow, residual_factor
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
 
 
+@RULES.register("moments")
 @dataclass(frozen=True, kw_only=True)
 class Moments:
     """W_u = M_uz (M_zz + lambda I)^-1,  S_u S_u' = M_uu + lambda I - W_u M_zu, from the running moments of [z_u; d_u].

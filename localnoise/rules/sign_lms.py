@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from localnoise.field import Field, Floats
 from localnoise.kernels.threads import worker_count
-from localnoise.rules.base import State, check_positive, own_numbers
+from localnoise.rules.base import RULES, State, check_positive, own_numbers
 from localnoise.rules.lms import averaging_state, settle_average, unit_rows
 
 
+@RULES.register("sign-lms")
 @dataclass(frozen=True, kw_only=True)
 class SignLMS:
     """dW_u = step sign(e_u) sign(z_u)', weights saturating at +-limit, the step halving as presentations double.

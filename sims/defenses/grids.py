@@ -1,10 +1,12 @@
 """Local arms: grids of units, by order, fan-in, rule, gain; signal-independent and signal-dependent."""
 
+from typing import Any
+
 from localnoise import UnitGrid
 from localnoise.sims.defenses.defense import Array, Build, Defense
 
 
-def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Build:
+def _field(rule: str = "moments", scope: str = "global", **wiring: Any) -> Build:
     def build(d: Array, h: Array, trace: float) -> UnitGrid:
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring)
         return grid.learn(d, rule=rule).normalise(trace, scope)
@@ -12,7 +14,7 @@ def _field(rule: str = "moments", scope: str = "global", **wiring: object) -> Bu
     return build
 
 
-def _signal(amplified: bool = False, **wiring: object) -> Build:
+def _signal(amplified: bool = False, **wiring: Any) -> Build:
     def build(d: Array, h: Array, trace: float) -> UnitGrid:
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring).learn(d, h)
         return grid.normalise(trace) if amplified else grid

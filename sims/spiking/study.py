@@ -28,7 +28,7 @@ from localnoise.sims.spiking.readout import Table
 Task = Callable[[], dict[str, Any]]
 PARENTS, _COPIES = 8, 8
 FIELDS = (("raster", "none"), ("multiscale", "none"), ("multiscale", "local"))
-ORDERS = {"raster": {"radius": 1}, "multiscale": {"parents": 4}}
+ORDERS: dict[str, Any] = {"raster": {"radius": 1}, "multiscale": {"parents": 4}}
 ALWAYS = ("data", "base_epochs", "displaced", "target")  # of a plan, what each part depends on
 SPENT = {
     "field": ("draws",),

@@ -90,7 +90,8 @@ def fit(
     choose("scope", scope, ("global", "local"))
     chosen = _source(source, level)
     bench = Testbed(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, network, activation, layer)
-    wiring = {"order": order, "parents": parents, "radius": radius, "signal": signal, "signal_radius": signal_radius}
+    wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius}
+    wiring |= {"signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
     if trace is not None:
         as_trace(trace)  # before the long part

@@ -1,7 +1,7 @@
 """Learn a grid from displacements in an HDF5 file, a chunk at a time: they may be larger than memory."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,7 @@ def learn(
         d = arrays.presentations(content, dataset)
         h = arrays.presentations(content, activations) if activations else None
         channels, height, width = d.shape[1:]
-        wiring = {"order": order, "parents": parents, "radius": radius, "signal_radius": signal_radius}
+        wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius, "signal_radius": signal_radius}
         grid = UnitGrid((height, width), channels, signal="local" if activations else "none", **wiring)
         bar = bars.add_task(f"learn by {rule}", total=len(d))
         grid.learn(d, h, rule=rule, progress=lambda done, total: bars.update(bar, completed=done))

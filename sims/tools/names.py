@@ -21,13 +21,13 @@ def _first_line(thing: object) -> str:
 def _rules(every: bool) -> Rows:
     from localnoise.rules import RULES
 
-    return [(name, _first_line(RULES[name])) for name in RULES]
+    return [(name, _first_line(rule)) for name, rule in RULES.available().items()]
 
 
 def _orders(every: bool) -> Rows:
-    from localnoise import orders
+    from localnoise.orders import ORDERS
 
-    return [(name, _first_line(getattr(orders, name))) for name in ("raster", "multiscale")]
+    return [(name, _first_line(order)) for name, order in ORDERS.available().items()]
 
 
 def _perturbations(every: bool) -> Rows:

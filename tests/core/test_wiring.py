@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import localnoise as ln
 from localnoise import orders
+from localnoise.orders import nearest
 
 sides = st.integers(1, 12)
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 5), (4, 4), (6, 5), (8, 8)]
@@ -33,9 +34,9 @@ def test_parents_equal_the_oracle(height, width, name, count, radius, periodic, 
     """`direct` moves units between the two ways in which parents are found: by a look at all, and ring by ring."""
     if count is None and radius is None:
         radius = 1
-    order = orders.ORDERS[name](height, width)
+    order = orders.ORDERS[name]((height, width), "clipped")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(orders, "_DIRECT", direct)
+        patch.setattr(nearest, "_DIRECT", direct)
         found = orders.parents(order, height, width, count=count, radius=radius, periodic=periodic)
     assert as_lists(found) == naive.parents(order, height, width, count, radius, periodic)
 
@@ -87,7 +88,7 @@ def test_neighbours_equal_the_oracle(height, width, radius, periodic):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", sorted(orders.ORDERS))
 def test_an_order_is_a_permutation(name, shape):
-    assert sorted(orders.ORDERS[name](*shape)) == list(range(shape[0] * shape[1]))
+    assert sorted(orders.ORDERS[name](shape, "clipped")) == list(range(shape[0] * shape[1]))
 
 
 @pytest.mark.parametrize("boundary", ["clipped", "periodic"])
@@ -132,13 +133,13 @@ def greedy(shape):
 @pytest.mark.parametrize("shape", [(8, 8), (7, 10), (1, 16), (13, 13)])
 def test_multiscale_prefixes_stay_apart(shape):
     """Every prefix is at least half as far apart as greedy maximin's; the lattice's own loss is at most that factor."""
-    placed, best = orders.multiscale(*shape), greedy(shape)
+    placed, best = orders.multiscale(shape), greedy(shape)
     for count in range(2, shape[0] * shape[1] + 1):
         assert separation(placed[:count], shape[1]) >= 0.5 * separation(best[:count], shape[1])
 
 
 def test_raster_prefixes_do_not():
-    placed, best = orders.raster(8, 8), greedy((8, 8))
+    placed, best = orders.raster((8, 8)), greedy((8, 8))
     assert separation(placed[:4], 8) < 0.5 * separation(best[:4], 8)
 
 
@@ -162,17 +163,15 @@ def test_wires_go_round_a_torus():
 
 def looks(monkeypatch, width):
     """How many units are looked up to find the parents of a line."""
-    from localnoise import orders
-
-    counted, shift = [], orders._shift
+    counted, shift = [], nearest._shift
 
     def count(*arguments):
         counted.append(len(arguments[-1]))
         return shift(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(orders, "_shift", count)
-        orders.parents(orders.multiscale(1, width), 1, width, count=4, radius=None, periodic=False)
+        patch.setattr(nearest, "_shift", count)
+        orders.parents(orders.multiscale((1, width)), 1, width, count=4, radius=None, periodic=False)
     return sum(counted)
 
 

@@ -1,12 +1,7 @@
-"""Orders of the units and each unit's parents: neighbours earlier in the order.
+"""Which units a unit is wired to: its parents, the nearest ones earlier in the order; hubs; those that it reads.
 
-`raster`: row by row; the parents lie within a Chebyshev radius (radius 1: W, NW, N, NE), nearest first.
-`multiscale`: coarse to fine, the maximin order of a square lattice; the parents are the nearest units already placed
-(Schafer, Katzfuss, Owhadi 2021, SIAM J. Sci. Comput. 43, section 2: maximin ordering for KL minimisation).
-Cost O(N K) in time and memory for both.
+Cost O(N K) in time and memory.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,35 +11,6 @@ Places = npt.NDArray[np.int64]
 _HUBS = 4  # stride of the hubs' sublattice, through the central unit
 MOST_HUBS = 25  # hubs around a unit that it may choose from
 _DIRECT = 2048  # units placed first whose parents are found by looking at all placed units
-
-
-def raster(height: int, width: int) -> Ints:
-    """Units row by row. Returns (N,) int32."""
-    return np.arange(height * width, dtype=np.int32)
-
-
-def multiscale(height: int, width: int) -> Ints:
-    """Units from the coarsest sublattice to the finest: stride s, then its cell centres, then its edge midpoints.
-
-    Every prefix that ends with a level is a regular sublattice, which maximises the smallest distance between placed
-    units: the maximin order in closed form. Returns (N,) int32.
-    """
-    y, x = np.divmod(np.arange(height * width), width)
-    y, x = y - height // 2, x - width // 2  # the first unit is the central one
-    level = np.zeros(height * width, dtype=np.int64)
-    rank = 0
-    stride = 1 << max(height, width).bit_length()
-    level[(y % stride == 0) & (x % stride == 0)] = rank
-    while stride > 1:
-        half = stride // 2
-        odd_y, odd_x = y % stride == half, x % stride == half
-        level[odd_y & odd_x] = rank + 1
-        level[(odd_y & (x % stride == 0)) | ((y % stride == 0) & odd_x)] = rank + 2
-        rank, stride = rank + 2, half
-    return np.argsort(level, kind="stable").astype(np.int32)
-
-
-ORDERS: dict[str, Callable[[int, int], Ints]] = {"raster": raster, "multiscale": multiscale}
 
 
 def neighbours(height: int, width: int, radius: int, periodic: bool) -> Ints:

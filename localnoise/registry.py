@@ -1,0 +1,223 @@
+"""Registries: a name is a way to find a part, such as a rule or an order, whoever wrote it.
+
+A registry is a mapping from names to parts. A part enters it by the decorator `register`, from one of our modules or
+a plug-in's, or by an entry point of the registry's group in an installed package. Parts that are not known yet are
+looked for only when an unknown name is asked for or all names are wanted, so that importing localnoise stays cheap.
+"""
+
+import importlib
+import pkgutil
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, TypeVar, final
+
+from localnoise import plugins
+from localnoise.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError, unknown
+
+Part = TypeVar("Part")
+_NAME = re.compile(r"[A-Za-z]\w*([.+-]\w+)*", re.ASCII)
+
+
+@final
+class Registry(Mapping[str, Any]):
+    """Parts of one kind by name.
+
+    Parameters
+    ----------
+    kind : str
+        What messages call a part: "rule".
+    protocol : Protocol class
+        Its public methods and annotated attributes are what a part must have.
+    group : str
+        Entry points of this group name parts: "localnoise.rules".
+    home : str
+        Package whose modules register parts when they are imported: a file put there is found.
+    check : callable
+        (name, part) -> "" or what is wrong with the part.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        protocol: Any,
+        *,
+        group: str,
+        home: str = "",
+        check: Callable[[str, Any], str] | None = None,
+    ) -> None:
+        self.kind, self.protocol, self.group, self.home, self._check = kind, protocol, group, home, check
+        self._parts: dict[str, Any] = {}
+        self._found: dict[str, EntryPoint] = {}  # entry points, imported when their part is asked for
+        self._distributions: dict[str, str] = {}  # of parts that came by an entry point
+        self._searched: tuple[str, ...] | None = None  # sys.path at the last search
+
+    def register(self, name: str) -> Callable[[Part], Part]:
+        """Return a decorator that enters a class, function or object under `name` and returns it as it is.
+
+        Raises
+        ------
+        ArgumentError
+            The name is taken by another part, or no plain name.
+        PluginError
+            The part lacks something that the protocol asks for.
+        """
+
+        def enter(part: Part) -> Part:
+            if not _NAME.fullmatch(str(name)):
+                raise ArgumentError(
+                    f"name={name!r}: expected letters, digits, '-', '_' and '.', a letter first, as in 'my-{self.kind}'"
+                )
+            held = self._parts.get(name)
+            if held is not None and _place(held) != _place(part):  # a module that is run again enters the same part
+                raise ArgumentError(
+                    f"{self.kind} {name!r} is registered already, by {_place(held)}: expected a name of its own; "
+                    f"rename the one of {_place(part)}"
+                )
+            fault = self._fault(name, part)
+            if fault:
+                raise PluginError(f"{self.kind} {name!r} of {_place(part)} {fault}")
+            self._parts[name] = part
+            return part
+
+        return enter
+
+    def find(self, name: object, argument: str = "") -> Any:
+        """Return the part called `name`, as an argument gave it.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none: which there are, and the nearest.
+        PluginError
+            An installed package names one that cannot be imported.
+        """
+        if isinstance(name, str) and name in self:
+            return self[name]
+        raise UnknownNameError(unknown(argument or self.kind, name, self))
+
+    def origin(self, name: str) -> plugins.Origin:
+        """Return the module and the distribution that a part came from."""
+        part = self[name]
+        return plugins.Origin.of(_place(part).rpartition(":")[0], self._distributions.get(name, ""))
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether the part called `name` is one of localnoise itself."""
+        return _place(self[name]).startswith("localnoise.")
+
+    def available(self) -> dict[str, Any]:
+        """Return all parts by name; one that cannot be imported is left out, with a PluginWarning that says why."""
+        out = {}
+        for name in self:
+            try:
+                out[name] = self[name]
+            except PluginError as error:
+                warnings.warn(f"{error}; it is left out", PluginWarning, stacklevel=2)
+        return out
+
+    def name_of(self, part: Any) -> str | None:
+        """Return the name of a registered part, of those that are imported, or None."""
+        return next((name for name, held in self._parts.items() if held is part), None)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._parts:
+            self._search()
+        if name in self._parts:
+            return self._parts[name]
+        if name in self._found:
+            return self._imported(name, self._found[name])
+        raise UnknownNameError(unknown(self.kind, name, self))
+
+    def __contains__(self, name: object) -> bool:
+        if name not in self._parts:
+            self._search()
+        return name in self._parts or name in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        self._search()
+        return iter([*self._parts, *(name for name in self._found if name not in self._parts)])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __repr__(self) -> str:
+        return f"Registry({self.kind!r}: {', '.join(self._parts)}, ...)"
+
+    def _search(self) -> None:
+        """Import our own modules and what LOCALNOISE_PLUGINS names; look for entry points where sys.path is new."""
+        if self.home:
+            for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__, f"{self.home}."):
+                importlib.import_module(module.name)
+        plugins.load_named()
+        path = tuple(sys.path)
+        if path == self._searched:
+            return
+        self._searched, self._found = path, {}
+        ours = set(self._parts) - set(self._distributions)
+        for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, _distribution(entry))):
+            other = self._found.get(entry.name)
+            held = self._parts.get(entry.name)
+            if other is not None and _distribution(other) == _distribution(entry):
+                continue  # the same package, found twice on the path
+            if other is not None or (entry.name in ours and _root(_place(held)) != _root(entry.module)):
+                taken = _distribution(other) if other is not None else _place(held)
+                warnings.warn(
+                    f"{self.kind} {entry.name!r} of {_distribution(entry)} is left out: its name is taken by {taken}; "
+                    "rename one of them",
+                    PluginWarning,
+                    stacklevel=4,
+                )
+                continue
+            self._found[entry.name] = entry
+
+    def _imported(self, name: str, entry: EntryPoint) -> Any:
+        what = f"{self.kind} {name!r} of {_distribution(entry)}"
+        try:
+            part = entry.load()
+        except PluginError:
+            raise
+        except Exception as error:  # whatever somebody else's module raises
+            raise PluginError(plugins.broken(what, error)) from error
+        fault = self._fault(name, part)
+        if fault:
+            raise PluginError(f"{what} {fault}")
+        self._parts[name], self._distributions[name] = part, _distribution(entry)
+        return part
+
+    def _fault(self, name: str, part: Any) -> str:
+        """Return what a part lacks, or ""."""
+        missing = [member for member in _members(self.protocol) if not _has(part, member)]
+        if missing:
+            return f"has no {' and no '.join(missing)}: expected a part that follows {self.protocol.__name__}"
+        return "" if self._check is None else self._check(name, part)
+
+
+def _members(protocol: Any) -> list[str]:
+    names = [*getattr(protocol, "__annotations__", ()), *vars(protocol)]
+    return [name for name in dict.fromkeys(names) if name == "__call__" or not name.startswith("_")]
+
+
+def _has(part: Any, member: str) -> bool:
+    if member == "__call__":
+        return callable(part)
+    return hasattr(part, member) or member in getattr(part, "__dataclass_fields__", ())
+
+
+def _place(part: Any) -> str:
+    """Return where a part is defined: "module:name", by its class where it is no class or function itself."""
+    if isinstance(part, ModuleType):
+        return f"{part.__name__}:"
+    owner = part if hasattr(part, "__qualname__") else type(part)
+    return f"{owner.__module__}:{owner.__qualname__}"
+
+
+def _root(place: str) -> str:
+    """Return the outermost package of a place."""
+    return place.partition(":")[0].partition(".")[0]
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else ""

@@ -53,10 +53,13 @@ class Registry(Mapping[str, Any]):
         self._parts: dict[str, Any] = {}
         self._found: dict[str, EntryPoint] = {}  # entry points, imported when their part is asked for
         self._distributions: dict[str, str] = {}  # of parts that came by an entry point
+        self._places: dict[str, str] = {}  # "module:name" of each part
         self._searched: tuple[str, ...] | None = None  # sys.path at the last search
 
-    def register(self, name: str) -> Callable[[Part], Part]:
+    def register(self, name: str, module: str = "") -> Callable[[Part], Part]:
         """Return a decorator that enters a class, function or object under `name` and returns it as it is.
+
+        module : of an object that is no class or function, its module; default: the one that calls.
 
         Raises
         ------
@@ -65,22 +68,24 @@ class Registry(Mapping[str, Any]):
         PluginError
             The part lacks something that the protocol asks for.
         """
+        caller = module or sys._getframe(1).f_globals.get("__name__", "")  # an object does not say of which it is
 
         def enter(part: Part) -> Part:
+            place = _place(part) or f"{caller}:{name}"
             if not _NAME.fullmatch(str(name)):
                 raise ArgumentError(
                     f"name={name!r}: expected letters, digits, '-', '_' and '.', a letter first, as in 'my-{self.kind}'"
                 )
             held = self._parts.get(name)
-            if held is not None and _place(held) != _place(part):  # a module that is run again enters the same part
+            if held is not None and self._places[name] != place:  # a module that is run again enters the same part
                 raise ArgumentError(
-                    f"{self.kind} {name!r} is registered already, by {_place(held)}: expected a name of its own; "
-                    f"rename the one of {_place(part)}"
+                    f"{self.kind} {name!r} is registered already, by {self._places[name]}: expected a name of its own; "
+                    f"rename the one of {place}"
                 )
             fault = self._fault(name, part)
             if fault:
-                raise PluginError(f"{self.kind} {name!r} of {_place(part)} {fault}")
-            self._parts[name] = part
+                raise PluginError(f"{self.kind} {name!r} of {place} {fault}")
+            self._parts[name], self._places[name] = part, place
             return part
 
         return enter
@@ -101,12 +106,13 @@ class Registry(Mapping[str, Any]):
 
     def origin(self, name: str) -> plugins.Origin:
         """Return the module and the distribution that a part came from."""
-        part = self[name]
-        return plugins.Origin.of(_place(part).rpartition(":")[0], self._distributions.get(name, ""))
+        _ = self[name]
+        return plugins.Origin.of(self._places[name].partition(":")[0], self._distributions.get(name, ""))
 
     def is_ours(self, name: str) -> bool:
         """Return whether the part called `name` is one of localnoise itself."""
-        return _place(self[name]).startswith("localnoise.")
+        _ = self[name]
+        return self._places[name].startswith("localnoise.")
 
     def available(self) -> dict[str, Any]:
         """Return all parts by name; one that cannot be imported is left out, with a PluginWarning that says why."""
@@ -159,11 +165,10 @@ class Registry(Mapping[str, Any]):
         ours = set(self._parts) - set(self._distributions)
         for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, _distribution(entry))):
             other = self._found.get(entry.name)
-            held = self._parts.get(entry.name)
             if other is not None and _distribution(other) == _distribution(entry):
                 continue  # the same package, found twice on the path
-            if other is not None or (entry.name in ours and _root(_place(held)) != _root(entry.module)):
-                taken = _distribution(other) if other is not None else _place(held)
+            if other is not None or (entry.name in ours and _root(self._places[entry.name]) != _root(entry.module)):
+                taken = _distribution(other) if other is not None else self._places[entry.name]
                 warnings.warn(
                     f"{self.kind} {entry.name!r} of {_distribution(entry)} is left out: its name is taken by {taken}; "
                     "rename one of them",
@@ -185,6 +190,7 @@ class Registry(Mapping[str, Any]):
         if fault:
             raise PluginError(f"{what} {fault}")
         self._parts[name], self._distributions[name] = part, _distribution(entry)
+        self._places[name] = _place(part) or f"{entry.module}:{entry.attr}"
         return part
 
     def _fault(self, name: str, part: Any) -> str:
@@ -207,11 +213,10 @@ def _has(part: Any, member: str) -> bool:
 
 
 def _place(part: Any) -> str:
-    """Return where a part is defined: "module:name", by its class where it is no class or function itself."""
+    """Return where a class, function or module is defined, "module:name"; "" of an object, which does not say."""
     if isinstance(part, ModuleType):
         return f"{part.__name__}:"
-    owner = part if hasattr(part, "__qualname__") else type(part)
-    return f"{owner.__module__}:{owner.__qualname__}"
+    return f"{part.__module__}:{part.__qualname__}" if hasattr(part, "__qualname__") else ""
 
 
 def _root(place: str) -> str:

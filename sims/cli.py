@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from localnoise import __version__
+from localnoise import __version__, plugins
 from localnoise.errors import LocalnoiseError
 from localnoise.sims.runtime.console import console, errors, show_warnings_plainly
 from localnoise.sims.runtime.renamed import Command
@@ -100,7 +100,9 @@ def main() -> None:
         signal.signal(number, interrupting)
     show_warnings_plainly()
     try:
-        build(arguments)()
+        names, sys.argv[1:] = plugged(arguments)
+        plugins.load(*names)
+        build(sys.argv[1:])()
     except (LocalnoiseError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             raise
@@ -112,6 +114,26 @@ def main() -> None:
             raise
         errors.print("interrupted; finished work is kept, the same command goes on (a sweep with --resume)")
         sys.exit(_INTERRUPTED)
+
+
+def plugged(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Take the modules of --plugin out, wherever it stands: they are imported before the command, which may need them.
+
+    Returns
+    -------
+    modules, rest : list of str
+    """
+    modules, rest, left = [], [], iter(arguments)
+    for argument in left:
+        if argument == "--plugin":
+            modules.append(next(left, ""))
+        elif argument.startswith("--plugin="):
+            modules.append(argument.partition("=")[2])
+        else:
+            rest.append(argument)
+            if argument == "--":
+                rest += left
+    return modules, rest
 
 
 _INTERRUPTED = 130
@@ -143,6 +165,10 @@ def _version(wanted: bool) -> None:
 
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(help="Module of rules, orders, perturbations, attacks, defenses of your own; may be repeated."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
     ] = False,

@@ -20,6 +20,8 @@ from localnoise.sims.attacks.base import (
 )
 from localnoise.sims.attacks.best_iterate import Best, strongest
 from localnoise.sims.attacks.losses import LOSSES, ascend
+from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.registry import ATTACKS
 
 _MOMENTUM, _RISING = 0.75, 0.75  # alpha and rho of the paper
 
@@ -125,3 +127,13 @@ class APGD:
 
 def _wide(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.ndim - 1))
+
+
+@ATTACKS.register("apgd-ce")
+def _apgd_ce(settings: PGD, eps: float) -> APGD:
+    return APGD(eps=eps, draws=settings.draws)
+
+
+@ATTACKS.register("apgd-dlr")
+def _apgd_dlr(settings: PGD, eps: float) -> APGD:
+    return APGD(eps=eps, loss="dlr", draws=settings.draws)

@@ -8,6 +8,8 @@ from torch import Tensor
 from localnoise.sims.attacks.base import Bounds, Predict, Tick, ball, batches, check_inputs, check_options, drawing
 from localnoise.sims.attacks.best_iterate import Best
 from localnoise.sims.attacks.losses import margin
+from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.registry import ATTACKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +62,8 @@ class RandomNoise:
                 if tick is not None:
                     tick(len(x0))
         return torch.cat(out)
+
+
+@ATTACKS.register("random")
+def _random(settings: PGD, eps: float) -> RandomNoise:
+    return RandomNoise(eps=eps)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from localnoise.sims.attacks.base import Bounds, Predict, Tick, check_options
 from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.registry import ATTACKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +41,8 @@ class FGSM:
         """Adversarial images of the same shape; nothing is drawn but the defence's own noise."""
         one = PGD(eps=self.eps, steps=1, step=self.eps, draws=self.draws, random_start=False)
         return one(predictor, images, labels, bounds=bounds, seed=seed, batch=batch, tick=tick)
+
+
+@ATTACKS.register("fgsm")
+def _fgsm(settings: PGD, eps: float) -> FGSM:
+    return FGSM(eps=eps, draws=settings.draws)

@@ -1,5 +1,6 @@
 """The `paper` protocol: ART's attacks with ART's default options, through one noise draw. Needs `art`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from localnoise.errors import MissingDependencyError, choose
 from localnoise.sims.attacks.base import Bounds, Predict, Tick, batches, check_inputs, check_options, drawing
+from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.registry import ATTACKS
 from localnoise.sims.perturbations.draws import generator_kept
 
 # The paper's names, and the classes of the Adversarial Robustness Toolbox
@@ -108,3 +111,14 @@ class _Plain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._call[0](x)
+
+
+def _maker(name: str) -> Callable[[PGD, float], PaperAttack]:
+    def make(settings: PGD, eps: float) -> PaperAttack:
+        return PaperAttack(name=name, eps=eps)
+
+    return make
+
+
+for _name in PAPER_ATTACKS:
+    ATTACKS.register(f"art-{_name}")(_maker(_name))

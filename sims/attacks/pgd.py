@@ -1,7 +1,7 @@
 """Projected gradient descent through a noisy network, averaged over its own draws (EOT)."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from localnoise.sims.attacks.base import (
 )
 from localnoise.sims.attacks.best_iterate import Best, strongest
 from localnoise.sims.attacks.losses import ascend, cross_entropy
+from localnoise.sims.attacks.registry import ATTACKS
 from localnoise.sims.results.plain import LATER
 
 
@@ -101,3 +102,8 @@ class PGD:
         if best is not None:
             best.offer(x, ascend(predictor, x, y, cross_entropy)[2])
         return x if best is None else best.x
+
+
+@ATTACKS.register("pgd")
+def _pgd(settings: PGD, eps: float) -> PGD:
+    return replace(settings, eps=eps)

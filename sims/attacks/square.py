@@ -19,6 +19,8 @@ from localnoise.sims.attacks.base import (
     is_noisy,
 )
 from localnoise.sims.attacks.losses import margin
+from localnoise.sims.attacks.pgd import PGD
+from localnoise.sims.attacks.registry import ATTACKS
 
 _HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)  # of 10,000 queries
 _AGAIN, _SURE = 10, 5  # a noisy current point is asked again every 10th query; 5 answers make it sure
@@ -136,3 +138,8 @@ class Square:
     def _signs(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         signs: Tensor = 2 * torch.randint(2, shape, generator=generator) - 1
         return signs * self.eps
+
+
+@ATTACKS.register("square")
+def _square(settings: PGD, eps: float) -> Square:
+    return Square(eps=eps)

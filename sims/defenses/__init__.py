@@ -1,15 +1,24 @@
 """Defenses that experiments compare, one row of a table each: noise of every kind, and trained baselines."""
 
-from localnoise.sims.defenses.adversarial import adversarial as adversarial
+# Defenses are listed in the order in which they are imported.
+# isort: off
 from localnoise.sims.defenses.defense import Defense as Defense
+from localnoise.sims.defenses.registry import DEFENSES as DEFENSES
+from localnoise.sims.defenses.registry import named as named
+from localnoise.sims.defenses.registry import ordered as ordered
+from localnoise.sims.defenses.registry import register as register
+from localnoise.sims.defenses import central as _central  # noqa: F401
+from localnoise.sims.defenses import grids as _grids  # noqa: F401
+from localnoise.sims.defenses import chips as _chips  # noqa: F401
+from localnoise.sims.defenses import trained as _trained  # noqa: F401
+# isort: on
+
+from localnoise.sims.defenses.adversarial import adversarial as adversarial
 from localnoise.sims.defenses.gaussian import gaussian as gaussian
 from localnoise.sims.defenses.learned import LearnedNoise as LearnedNoise
 from localnoise.sims.defenses.lesson import Lesson as Lesson
 from localnoise.sims.defenses.lesson import added_parameters as added_parameters
 from localnoise.sims.defenses.modified import modified as modified
-from localnoise.sims.defenses.registry import DEFENSES as DEFENSES
-from localnoise.sims.defenses.registry import named as named
-from localnoise.sims.defenses.registry import ordered as ordered
 from localnoise.sims.defenses.selection import Candidate as Candidate
 from localnoise.sims.defenses.selection import select as select
 from localnoise.sims.defenses.wca import wca as wca

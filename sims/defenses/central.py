@@ -2,6 +2,7 @@
 
 from localnoise import central
 from localnoise.sims.defenses.defense import Array, Build, Defense
+from localnoise.sims.defenses.registry import register
 
 
 def _mix(alpha: float) -> Build:
@@ -59,3 +60,4 @@ CENTRAL = (
         clean=0.2,
     ),
 )
+register(*CENTRAL)

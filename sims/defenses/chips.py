@@ -9,6 +9,7 @@ from localnoise.hardware import Formats, quantise, report
 from localnoise.hardware.fitting.pruning import prune
 from localnoise.sims.defenses.defense import Array, Build, Defense
 from localnoise.sims.defenses.facts import reported
+from localnoise.sims.defenses.registry import register
 
 _CALIBRATION = 2048  # activations that a signal-dependent grid is calibrated on
 WEIGHT_BITS, WORD_BITS, FAN_IN = (2, 3, 4, 5, 6, 8, 12, 16), (4, 6, 8, 10, 16), (1, 2, 3, 4, 6, 8)
@@ -85,3 +86,4 @@ OTHERS = (
     ),
 )
 CHIPS = (*BITS, *WIRES, *OTHERS)
+register(*CHIPS)

@@ -4,6 +4,7 @@ from typing import Any
 
 from localnoise import UnitGrid
 from localnoise.sims.defenses.defense import Array, Build, Defense
+from localnoise.sims.defenses.registry import register
 
 
 def _field(rule: str = "moments", scope: str = "global", **wiring: Any) -> Build:
@@ -47,3 +48,4 @@ LOCAL = (
     _quiet("signal-amplified-on-8", "signal-dependent K=8, amplified, on at test", 8, amplified=True, when="both"),
     _quiet("bank-8", "signal-dependent K=8, bank of 16", 8, causes=16, revision=2),  # 1 cut each source into four
 )
+register(*LOCAL)

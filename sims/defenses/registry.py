@@ -1,24 +1,47 @@
-"""All defenses by name; a grid that is spelled out is built when it is asked for."""
+"""Defenses by name: each registers itself, one of a plug-in's too; a grid that is spelled out is built on demand."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from typing import final
 
-from localnoise.errors import choose
-from localnoise.sims.defenses.central import CENTRAL
-from localnoise.sims.defenses.chips import CHIPS
+from localnoise.registry import Registry
 from localnoise.sims.defenses.defense import Defense
-from localnoise.sims.defenses.grids import LOCAL
 from localnoise.sims.defenses.spelled import PREFIX, Spelled
-from localnoise.sims.defenses.trained import TRAINED
 
 
-class _Defenses(dict[str, Defense]):
-    """Arms by name; one that is spelled out is built when it is asked for."""
+def _fault(name: str, defense: Defense) -> str:
+    return "" if defense.name == name else f"calls itself {defense.name!r}: expected the same name"
 
-    def __missing__(self, name: str) -> Defense:
-        if not name.startswith(PREFIX):
-            raise KeyError(name)
-        return _spelled(name)
+
+REGISTRY = Registry("defense", Defense, group="localnoise.defenses", home="localnoise.sims.defenses", check=_fault)
+
+
+def register(*defenses: Defense) -> None:
+    """Enter defenses under their names, which must be free."""
+    module = sys._getframe(1).f_globals.get("__name__", "")
+    for defense in defenses:
+        REGISTRY.register(defense.name, module)(defense)
+
+
+@final
+class _Defenses(Mapping[str, Defense]):
+    """Those of the registry, and every `grid:...`."""
+
+    def __getitem__(self, name: str) -> Defense:
+        if name.startswith(PREFIX):
+            return _spelled(name)
+        found: Defense = REGISTRY[name]
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in REGISTRY
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(REGISTRY)
+
+    def __len__(self) -> int:
+        return len(REGISTRY)
 
 
 @cache
@@ -26,21 +49,24 @@ def _spelled(name: str) -> Defense:
     return Spelled.parse(name).arm
 
 
-DEFENSES = _Defenses((arm.name, arm) for arm in (*CENTRAL, *LOCAL, *CHIPS, *TRAINED))
+DEFENSES = _Defenses()
 
 
 def ordered(names: Iterable[str]) -> list[str]:
-    """Return each name once: those of the table in its order, then those that spell an arm out, in their own."""
+    """Return each name once: those of the table in its order, then those that spell a grid out, in their own."""
     given = dict.fromkeys(names)
     return [*(name for name in DEFENSES if name in given), *(name for name in given if name not in DEFENSES)]
 
 
 def named(name: str) -> Defense:
-    """Return the arm of this name, or the one that it spells out.
+    """Return the defense of this name, or the one that it spells out.
 
     Raises
     ------
     ArgumentError
         An unknown name (the near one is suggested), or hyperparameters that cannot be.
     """
-    return DEFENSES[name if name.startswith(PREFIX) else choose("arm", name, DEFENSES)]
+    if name.startswith(PREFIX):
+        return DEFENSES[name]
+    found: Defense = REGISTRY.find(name)
+    return found

@@ -6,6 +6,7 @@ from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.gaussian import gaussian
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.modified import modified
+from localnoise.sims.defenses.registry import register
 from localnoise.sims.defenses.wca import wca
 
 
@@ -48,3 +49,4 @@ TRAINED = (
         whole=True,
     ),
 )
+register(*TRAINED)

@@ -14,7 +14,7 @@ from torch import Tensor
 from localnoise.errors import FileFormatError, first_line
 from localnoise.files import write_bytes
 from localnoise.sims import models, perturbations
-from localnoise.sims.attacks import ATTACKS, PGD
+from localnoise.sims.attacks import ATTACKS, PGD, Attack
 from localnoise.sims.data import Dataset
 from localnoise.sims.data.tensors import PIXELS, to_tensor
 from localnoise.sims.evaluation.source import DRIFT, Source
@@ -133,7 +133,7 @@ class Testbed:
         images, labels = self.train
         if source.name in ATTACKS:
             few = slice(self.attacked_train)
-            attack = ATTACKS[source.name](self.attack, source.level)
+            attack: Attack = ATTACKS[source.name](self.attack, source.level)
             return attack(self.network, images[few], labels[few], bounds=PIXELS, seed=self.seed, tick=tick)
         seed = self._stream(_TRAIN, draw)
         if source.name == DRIFT:

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 
 def brighten(images: Tensor, level: float, words: Words) -> Tensor:
@@ -11,13 +12,15 @@ def brighten(images: Tensor, level: float, words: Words) -> Tensor:
     return images + level
 
 
-MODIFICATION = Modification(
-    name="brighten",
-    function=brighten,
-    words=0,
-    level=0.5,
-    lowest=-1.0,
-    highest=1.0,
-    unit="black to white",
-    description="Every pixel raised by level (lowered where it is negative) and clipped.",
+MODIFICATION = MODIFICATIONS.register("brighten")(
+    Modification(
+        name="brighten",
+        function=brighten,
+        words=0,
+        level=0.5,
+        lowest=-1.0,
+        highest=1.0,
+        unit="black to white",
+        description="Every pixel raised by level (lowered where it is negative) and clipped.",
+    )
 )

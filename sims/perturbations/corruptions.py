@@ -20,6 +20,7 @@ from torch import Tensor
 from localnoise.errors import MissingDependencyError
 from localnoise.sims.perturbations.draws import Words, generator_kept
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 Bytes = npt.NDArray[np.uint8]
 _FRAME = 2
@@ -106,3 +107,5 @@ CORRUPTIONS = (
     _listed("defocus_blur", "Blurred by a disk of radius 3 to 10 pixels."),
     _listed("zoom_blur", "Averaged over enlargements by up to 1.1 to 1.3."),
 )
+for one in CORRUPTIONS:
+    MODIFICATIONS.register(one.name)(one)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.sims.models.training import activations
+from localnoise.sims.perturbations.applied import apply
 from localnoise.sims.perturbations.drift import drift
-from localnoise.sims.perturbations.registry import apply
 from localnoise.validate import as_count
 
 Moved = tuple[Tensor, Tensor]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 ALPHA = 35.0  # amplitude at level 1
 SIGMA = 5.0  # pixels
@@ -38,13 +39,15 @@ def elastic(images: Tensor, level: float, words: Words) -> Tensor:
     return remap(images, pixel + moved[:, 0], pixel[:, None] + moved[:, 1], align_corners=True)
 
 
-MODIFICATION = Modification(
-    name="elastic",
-    function=elastic,
-    words=2 * _SIDE**2,
-    level=2.0,
-    lowest=0.0,
-    highest=2.0,
-    unit="amplitude alpha of 35",
-    description="Distorted by a smooth random field of amplitude alpha = 35 level and width sigma = 5 pixels.",
+MODIFICATION = MODIFICATIONS.register("elastic")(
+    Modification(
+        name="elastic",
+        function=elastic,
+        words=2 * _SIDE**2,
+        level=2.0,
+        lowest=0.0,
+        highest=2.0,
+        unit="amplitude alpha of 35",
+        description="Distorted by a smooth random field of amplitude alpha = 35 level and width sigma = 5 pixels.",
+    )
 )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 
 def kernels(level: float, angles: Tensor) -> Tensor:
@@ -35,14 +36,16 @@ def line_blur(images: Tensor, level: float, words: Words) -> Tensor:
     return filter2d(images, kernels(level, angles), border_type="constant")
 
 
-MODIFICATION = Modification(
-    name="line_blur",
-    function=line_blur,
-    words=1,
-    numbers=1,
-    level=13.0,
-    lowest=0.0,
-    highest=28.0,
-    unit="pixels of length",
-    description="Blurred along a line of level pixels in a direction uniform in 0..180 degrees; black outside.",
+MODIFICATION = MODIFICATIONS.register("line_blur")(
+    Modification(
+        name="line_blur",
+        function=line_blur,
+        words=1,
+        numbers=1,
+        level=13.0,
+        lowest=0.0,
+        highest=28.0,
+        unit="pixels of length",
+        description="Blurred along a line of level pixels in a direction uniform in 0..180 degrees; black outside.",
+    )
 )

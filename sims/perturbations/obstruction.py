@@ -6,6 +6,7 @@ from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 SHARE = 0.40  # of the image's side at level 1
 
@@ -25,14 +26,16 @@ def obstruction(images: Tensor, level: float, words: Words) -> Tensor:
     return images.masked_fill((inside[:, 0, :, None] & inside[:, 1, None, :])[:, None], 0.0)
 
 
-MODIFICATION = Modification(
-    name="obstruction",
-    function=obstruction,
-    words=2,
-    numbers=2,
-    level=2.0,
-    lowest=0.0,
-    highest=2.5,
-    unit="0.40 of the image's side",
-    description="Covered by a black square of side 0.40 level times the image's, at a random place inside the frame.",
+MODIFICATION = MODIFICATIONS.register("obstruction")(
+    Modification(
+        name="obstruction",
+        function=obstruction,
+        words=2,
+        numbers=2,
+        level=2.0,
+        lowest=0.0,
+        highest=2.5,
+        unit="0.40 of the image's side",
+        description="Covered by a black square of side 0.40 level times the image's, at a random place in the frame.",
+    )
 )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 DISTORTION = 0.25  # of half the image's side at level 1
 _CORNERS = np.array([[0.0, 0.0], [27.0, 0.0], [27.0, 27.0], [0.0, 27.0]])  # (x, y), clockwise from the top left
@@ -37,13 +38,15 @@ def perspective(images: Tensor, level: float, words: Words) -> Tensor:
     return warped.nan_to_num(nan=0.0)  # a pixel on the horizon looks infinitely far outside the frame
 
 
-MODIFICATION = Modification(
-    name="perspective",
-    function=perspective,
-    words=8,
-    level=2.0,
-    lowest=0.0,
-    highest=2.0,
-    unit="distortion of 0.25",
-    description="Seen at an angle: each corner moved inwards by up to int(0.25 level 14) pixels along each axis.",
+MODIFICATION = MODIFICATIONS.register("perspective")(
+    Modification(
+        name="perspective",
+        function=perspective,
+        words=8,
+        level=2.0,
+        lowest=0.0,
+        highest=2.0,
+        unit="distortion of 0.25",
+        description="Seen at an angle: each corner moved inwards by up to int(0.25 level 14) pixels along each axis.",
+    )
 )

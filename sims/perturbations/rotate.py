@@ -6,6 +6,7 @@ from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
 from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 DEGREES = 60.0  # largest angle at level 1
 
@@ -16,14 +17,16 @@ def rotate(images: Tensor, level: float, words: Words) -> Tensor:
     return rotate_by(images, torch.from_numpy(angles).to(images), mode="bilinear", padding_mode="zeros")
 
 
-MODIFICATION = Modification(
-    name="rotate",
-    function=rotate,
-    words=1,
-    numbers=1,
-    level=1.6,
-    lowest=0.0,
-    highest=3.0,
-    unit="±60 degrees",
-    description="Rotated about the centre by an angle uniform in ±60 level degrees; black outside the frame.",
+MODIFICATION = MODIFICATIONS.register("rotate")(
+    Modification(
+        name="rotate",
+        function=rotate,
+        words=1,
+        numbers=1,
+        level=1.6,
+        lowest=0.0,
+        highest=3.0,
+        unit="±60 degrees",
+        description="Rotated about the centre by an angle uniform in ±60 level degrees; black outside the frame.",
+    )
 )

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.data.mosaic import image_rows
+from localnoise.sims.perturbations.applied import apply
 from localnoise.sims.perturbations.modification import Modification
-from localnoise.sims.perturbations.registry import HELD_OUT, MODIFICATIONS, PAPER, apply
+from localnoise.sims.perturbations.registry import HELD_OUT, MODIFICATIONS, PAPER
 
 _STEPS = 5
 

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections import OrderedDict
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from localnoise import Bank, UnitGrid
+from localnoise import Bank, UnitGrid, plugins
 from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid, Formats
 from localnoise.sims.data import Dataset, load, split
@@ -51,6 +51,8 @@ class Job:
         Of torch and Numba.
     grid : bool
         Whether the learned grid comes back.
+    plugins : tuple of str
+        Modules that a worker imports first: a defense, rule or perturbation of the job may be theirs.
     """
 
     cell: Cell
@@ -60,6 +62,7 @@ class Job:
     network: bytes = b""
     threads: int = 1
     grid: bool = False
+    plugins: tuple[str, ...] = field(default_factory=plugins.loaded)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,7 @@ def _held_out(data: str, holdout: int, data_dir: str | None) -> Dataset:
 def train(job: Job) -> bytes:
     """Train the network of the job's seed; returns its file."""
     with _alone:
+        plugins.load(*job.plugins)
         _use(job.threads)
         return _runner(job).bench(job.cell.seed).base_path.read_bytes()
 
@@ -107,6 +111,7 @@ def run(job: Job) -> Answer:
     with _alone:
         _forget_peak()
         try:
+            plugins.load(*job.plugins)
             _use(job.threads)
             result = _runner(job).run(job.cell)
             values = result.values | facts(_member(result.noise)) | {"energy": energy(result.noise)}

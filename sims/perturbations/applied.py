@@ -1,0 +1,104 @@
+"""The one way to apply a modification, and what is known of what it did."""
+
+import math
+from typing import SupportsFloat
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from localnoise.errors import ArgumentError
+from localnoise.sims.perturbations.draws import draw, uniform
+from localnoise.sims.perturbations.registry import MODIFICATIONS
+from localnoise.validate import as_count, as_seed
+
+_SHAPE = (1, 28, 28)
+_CHUNK = 1024  # images at a time: what the functions need in between stays in the cache
+
+
+def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, start: int = 0) -> Tensor:
+    """Modify each image by its own random draw, which depends on its index alone. Cost O(N).
+
+    Parameters
+    ----------
+    name : str
+        One of `MODIFICATIONS`.
+    images : Tensor of float32, (N, 1, 28, 28)
+        In [0, 1]. Left as they are.
+    level : float or None
+        How strong; None for the modification's default. Levels of one seed share their draws.
+    seed : int
+        0 .. 2^64 - 1.
+    start : int
+        The index of the first image in its data set, 0 .. 2^63 - 1: a data set gives the same result in any batches.
+
+    Returns
+    -------
+    Tensor of float32, (N, 1, 28, 28)
+        In [0, 1], on the device of `images`; never a view of them.
+
+    Raises
+    ------
+    ArgumentError
+        The name, the level, the seed or the start is none of these, or `images` are of another dtype, shape or range.
+    MissingDependencyError
+        The modification is a common corruption, and `imagecorruptions` is not installed.
+    """
+    modification = MODIFICATIONS.find(name, "name")
+    strength = modification.checked(level)
+    _check_images(images)
+    seed = int(as_seed(seed))
+    if (start := as_count("start", start)) >= 1 << 63:
+        raise ArgumentError(f"start={start!r}: expected less than 2**63")
+    results = [images[:0].clone()]
+    for first in range(0, len(images), _CHUNK):
+        chunk = images[first : first + _CHUNK]
+        words = draw(name, seed, start + first, len(chunk), modification.words)
+        results.append(modification.function(chunk, strength, words).clamp(0, 1))
+    return torch.cat(results)
+
+
+def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.int64]:
+    """Which of up to `parts` causes moved each of the first `count` images: its draw, coarsely, as `apply` makes it.
+
+    One number (the angle of `rotate`, the direction of `line_blur`) is cut into `parts` equal pieces, each of two (the
+    place of `obstruction`) into sqrt(parts); all else has one cause. This is what a sensor knows of its own motion; it
+    says nothing of the image or its label.
+
+    Returns
+    -------
+    ndarray of int64, (count,)
+        In 0 .. parts - 1.
+
+    Raises
+    ------
+    ArgumentError
+        `parts` is below 1, or no square number where there are two numbers to cut.
+    """
+    modification, seed = MODIFICATIONS.find(name, "name"), int(as_seed(seed))
+    parts, numbers = as_count("parts", parts, 1), modification.numbers
+    if numbers == 0:
+        return np.zeros(count, np.int64)
+    each = math.isqrt(parts) if numbers == 2 else parts
+    if each**numbers != parts:
+        raise ArgumentError(
+            f"parts={parts}: expected a square number for {name!r}, whose two numbers are cut alike; use {each**2}"
+        )
+    pieces = np.floor(uniform(draw(name, seed, 0, count, numbers)) * each)
+    return np.asarray(pieces @ each ** np.arange(numbers)[::-1], dtype=np.int64)
+
+
+def _check_images(images: Tensor) -> None:
+    """Refuse what is not (N, 1, 28, 28) float32 in [0, 1]."""
+    if not isinstance(images, Tensor):
+        raise ArgumentError(f"images: a {type(images).__name__}, expected a torch tensor; see to_tensor")
+    if images.dtype != torch.float32:
+        raise ArgumentError(f"images: of {images.dtype}, expected torch.float32 in [0, 1]; divide bytes by 255")
+    if images.ndim != 4 or images.shape[1:] != _SHAPE:
+        raise ArgumentError(f"images: of shape {tuple(images.shape)}, expected (N, 1, 28, 28)")
+    if len(images):
+        low, high = (value.item() for value in torch.aminmax(images.detach()))
+        if not (low >= 0 and high <= 1):
+            found = "hold NaN" if low != low else f"range from {low:g} to {high:g}"
+            raise ArgumentError(f"images: {found}, expected finite values in [0, 1]; rescale them")

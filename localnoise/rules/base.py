@@ -77,7 +77,14 @@ def _fault(name: str, rule: Any) -> str:
     return ""
 
 
-RULES = Registry("rule", Rule, group="localnoise.rules", home="localnoise.rules", check=_fault)
+RULES = Registry(
+    "rule",
+    Rule,
+    group="localnoise.rules",
+    home="localnoise.rules",
+    first=("moments", "lms", "sign-lms"),
+    check=_fault,
+)
 
 
 def begun(rule: Rule, field: Field) -> State:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, TypeVar, final
 
 from localnoise import plugins
-from localnoise.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError, unknown
+from localnoise.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError, is_text, unknown
 
 Part = TypeVar("Part")
 _NAME = re.compile(r"[A-Za-z]\w*([.+-]\w+)*", re.ASCII)
@@ -71,7 +71,7 @@ class Registry(Mapping[str, Any]):
         """
 
         def enter(part: Part) -> Part:
-            if not _NAME.fullmatch(str(name)):
+            if not is_text(name, _NAME):
                 raise ArgumentError(
                     f"name={name!r}: expected letters, digits, '-', '_' and '.', a letter first, as in 'my-{self.kind}'"
                 )

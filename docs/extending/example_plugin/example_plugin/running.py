@@ -54,7 +54,7 @@ class Running:
 
     def settle(self, field: Field, state: dict[str, Any]) -> None:
         """Solve each unit's own equations; weights of missing neighbors come out as zero."""
-        p, m = field.regressors, field.channels
+        p = field.regressors
         M = state["moments"] / max(state["weight"][0], 1e-300)
         A, b, power = M[:, :p, :p] + self.ridge * np.eye(p), M[:, :p, p:], M[:, p:, p:]
         W = np.linalg.solve(A, b).transpose(0, 2, 1)

@@ -214,7 +214,7 @@ def written(name: str, write: Callable[[Path], Any]) -> bytes:
 
 def subjects() -> dict[str, Subject]:
     """Return all of them, by name, the same bytes each time. Takes seconds: grids are learned."""
-    with patch("localnoise.storage.datetime") as clock:
+    with patch("localnoise.saving.datetime") as clock:
         clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
         return _subjects()
 

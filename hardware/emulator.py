@@ -171,17 +171,15 @@ class ChipGrid:
         ArgumentError
             A value is beyond float32, as with activations of 1e-36.
         """
-        grid = UnitGrid(**{name: getattr(self.config, name) for name in GridConfig.__dataclass_fields__})
         with np.errstate(over="ignore", invalid="ignore"):
-            field = realised(self.field, self.formats).astype(grid.config.dtype)
+            field = realised(self.field, self.formats).astype(self.config.dtype)
         for name in ("a", "G", "B", "S", "gain"):
             if not np.isfinite(getattr(field, name)).all():
                 raise ArgumentError(
-                    f"{name} of this chip grid, in activation units, leaves the range of {grid.config.dtype}: expected "
+                    f"{name} of this chip grid, in activation units, leaves the range of {self.config.dtype}: expected "
                     "activations and displacements of moderate size; rescale them"
                 )
-        grid.field = field
-        return grid
+        return UnitGrid.of_field(self.config, field)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
         """Sigma of `realised`, (n, n): without rounding noise and overflow."""

@@ -81,7 +81,7 @@ def load_chip(path: str | Path) -> ChipGrid:
 
 
 def _read(source: Path, file: Any) -> ChipGrid:
-    config, formats = GridConfig(**from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
+    config, formats = GridConfig.of_file(from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
     slots = [
         slot_count(source, name, member(source, file, name).shape, config.units) for name in ("parents", "readers")
     ]

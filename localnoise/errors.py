@@ -1,6 +1,7 @@
 """One exception tree. Every message names the argument, its value, what was expected and the fix."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 
 
@@ -92,6 +93,11 @@ def unknown(argument: str, value: object, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{argument}={short(repr(value))}: expected one of {listed(map(repr, names))}{hint}"
+
+
+def is_text(value: object, pattern: re.Pattern[str]) -> bool:
+    """Return whether a value is a text that the pattern matches as a whole."""
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def listed(names: Iterable[str], most: int = 200) -> str:

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any, Self
 
-from localnoise.errors import ArgumentError, MissingDependencyError, PluginError, PluginWarning, first_line
+from localnoise.errors import ArgumentError, MissingDependencyError, PluginError, PluginWarning, first_line, is_text
 
 VARIABLE = "LOCALNOISE_PLUGINS"
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -37,7 +37,7 @@ def load(*modules: str) -> None:
         There is no such module, or it raises when it is imported: what it raised.
     """
     for name in modules:
-        if not _MODULE.fullmatch(str(name)):
+        if not is_text(name, _MODULE):
             raise ArgumentError(
                 f"plugin={str(name)[:100]!r}: expected the name of a module, as in an import: 'my_package.my_module'"
             )
@@ -127,10 +127,10 @@ class Origin:
             It is not what a file of ours says: an error message would show it, and advise to install it.
         """
         found = cls(**said)
-        if not _MODULE.fullmatch(str(found.module)):
+        if not is_text(found.module, _MODULE):
             raise ValueError(f"plugin: module is {str(found.module)[:60]!r}, expected a module's name")
         for text in (found.distribution, found.version):
-            if text != "" and not _NAME.fullmatch(str(text)):
+            if text != "" and not is_text(text, _NAME):
                 raise ValueError(f"plugin: holds {str(text)[:60]!r}, expected the name or version of a distribution")
         return found
 

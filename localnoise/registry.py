@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, TypeVar, final
 
 from localnoise import plugins
-from localnoise.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError, unknown
+from localnoise.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError, is_text, unknown
 
 Part = TypeVar("Part")
 _NAME = re.compile(r"[A-Za-z]\w*([.+-]\w+)*", re.ASCII)
@@ -35,7 +35,9 @@ class Registry(Mapping[str, Any]):
     group : str
         Entry points of this group name parts: "localnoise.rules".
     home : str
-        Package whose modules register parts when they are imported: a file put there is found.
+        Package whose modules, at any depth, register parts when they are imported: a file put there is found.
+    first : tuple of str
+        Names that are listed first, whatever is imported first.
     check : callable
         (name, part) -> "" or what is wrong with the part.
     """
@@ -47,9 +49,11 @@ class Registry(Mapping[str, Any]):
         *,
         group: str,
         home: str = "",
+        first: tuple[str, ...] = (),
         check: Callable[[str, Any], str] | None = None,
     ) -> None:
-        self.kind, self.protocol, self.group, self.home, self._check = kind, protocol, group, home, check
+        self.kind, self.protocol, self.group, self.home = kind, protocol, group, home
+        self._first, self._check = first, check
         self._parts: dict[str, Any] = {}
         self._found: dict[str, EntryPoint] = {}  # entry points, imported when their part is asked for
         self._distributions: dict[str, str] = {}  # of parts that came by an entry point
@@ -72,7 +76,7 @@ class Registry(Mapping[str, Any]):
 
         def enter(part: Part) -> Part:
             place = _place(part) or f"{caller}:{name}"
-            if not _NAME.fullmatch(str(name)):
+            if not is_text(name, _NAME):
                 raise ArgumentError(
                     f"name={name!r}: expected letters, digits, '-', '_' and '.', a letter first, as in 'my-{self.kind}'"
                 )
@@ -129,8 +133,7 @@ class Registry(Mapping[str, Any]):
         return next((name for name, held in self._parts.items() if held is part), None)
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._parts:
-            self._search()
+        self._look_for(name)
         if name in self._parts:
             return self._parts[name]
         if name in self._found:
@@ -138,13 +141,14 @@ class Registry(Mapping[str, Any]):
         raise UnknownNameError(unknown(self.kind, name, self))
 
     def __contains__(self, name: object) -> bool:
-        if name not in self._parts:
-            self._search()
+        self._look_for(name)
         return name in self._parts or name in self._found
 
     def __iter__(self) -> Iterator[str]:
+        self._import_home()
         self._search()
-        return iter([*self._parts, *(name for name in self._found if name not in self._parts)])
+        names = dict.fromkeys([*self._parts, *self._found])
+        return iter([*(name for name in self._first if name in names), *sorted(names.keys() - set(self._first))])
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -152,11 +156,20 @@ class Registry(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"Registry({self.kind!r}: {', '.join(self._parts)}, ...)"
 
-    def _search(self) -> None:
-        """Import our own modules and what LOCALNOISE_PLUGINS names; look for entry points where sys.path is new."""
+    def _look_for(self, name: object) -> None:
+        """Look among our own modules, and only if the name is not there among everybody's."""
+        if name not in self._parts:
+            self._import_home()
+        if name not in self._parts:
+            self._search()
+
+    def _import_home(self) -> None:
         if self.home:
-            for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__, f"{self.home}."):
+            for module in pkgutil.walk_packages(importlib.import_module(self.home).__path__, f"{self.home}."):
                 importlib.import_module(module.name)
+
+    def _search(self) -> None:
+        """Import what LOCALNOISE_PLUGINS names; look for entry points where sys.path is another one than before."""
         plugins.load_named()
         path = tuple(sys.path)
         if path == self._searched:

@@ -1,12 +1,15 @@
 """Chip profiles: what is published of a chip, each figure with its source and standing. What is not, stays unknown."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import final
 
-from localnoise.errors import FileFormatError, choose
+from localnoise.errors import FileFormatError, PluginWarning, choose
 from localnoise.hardware.chips.profile_schema import (
     ENERGIES,
     KINDS,
@@ -21,6 +24,7 @@ from localnoise.hardware.chips.profile_schema import (
 from localnoise.toml import parse_toml, text_of_toml
 
 _FOLDER = Path(__file__).parent / "profiles"
+GROUP = "localnoise.chips"  # entry points that name a package whose folder holds profiles in TOML
 
 
 @final
@@ -70,12 +74,33 @@ class Profile:
 
 
 def profile_names() -> list[str]:
-    """Names of the profiles that ship with the package, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    """Return the names of the profiles that ship with localnoise or with an installed plug-in, sorted."""
+    return sorted(_profiles())
+
+
+def _profiles() -> dict[str, Path]:
+    """Return the files of all profiles by name; ours are not replaced by others of the same name."""
+    found: dict[str, Path] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        try:
+            package = find_spec(entry.module)
+        except (ImportError, ValueError):
+            package = None
+        if package is None or not package.submodule_search_locations:
+            warnings.warn(
+                f"chips {entry.name!r} of {entry.dist.name if entry.dist else entry.value}: {entry.module!r} is no "
+                "package that can be found: expected one whose folder holds chip profiles; mend or uninstall it",
+                PluginWarning,
+                stacklevel=3,
+            )
+            continue
+        for folder in package.submodule_search_locations:
+            found = {path.stem: path for path in Path(folder).glob("*.toml")} | found
+    return found | {path.stem: path for path in _FOLDER.glob("*.toml")}
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
-    """Return a shipped profile by name, or your own by its path (a Path, or a text that ends in .toml).
+    """Return a profile that is shipped or installed by name, or your own by its path (a Path, or ending in .toml).
 
     Raises
     ------
@@ -86,7 +111,11 @@ def load_profile(name_or_path: str | Path) -> Profile:
     """
     named = isinstance(name_or_path, str) and not name_or_path.endswith(".toml") and os.sep not in name_or_path
     if named or not isinstance(name_or_path, (str, Path)):
-        return _read(_FOLDER / f"{choose('profile', name_or_path, profile_names())}.toml")
+        shipped = _FOLDER / f"{name_or_path}.toml"
+        if isinstance(name_or_path, str) and name_or_path.isidentifier() and shipped.is_file():
+            return _read(shipped)
+        profiles = _profiles()
+        return _read(profiles[choose("profile", name_or_path, profiles)])
     return _read(Path(name_or_path))
 
 

@@ -170,7 +170,7 @@ def assemble(said: dict[str, Any], source: Path, array: Any, state: Any) -> Conf
     grid: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in said["grid"].items()
     }
-    config, formats = GridConfig(**grid), Formats(**said["formats"])
+    config, formats = GridConfig.of_file(grid), Formats(**said["formats"])
     slots = [slot_count(source, name, (config.units, said["slots"][name]), config.units) for name in _SLOTS]
     arrays = {name: array(name, shape, dtype) for name, (shape, dtype) in layout(config, *slots).items()}
     chip = checked_chip(source, config, formats, arrays, said["activation_scale"])

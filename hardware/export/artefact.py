@@ -1,30 +1,17 @@
 """Write a chip grid as an artefact: a folder with all that is needed to build it, to run it and to check it."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export import c99, manifest
-from localnoise.hardware.export.configured import writer
+from localnoise.hardware.export import manifest
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.folder import written_into
 from localnoise.hardware.export.naming import USUAL
-from localnoise.hardware.export.verilog import write as verilog
 from localnoise.hardware.learning import OnChip
 from localnoise.validate import as_seed
-
-WRITERS: dict[str, Callable[..., None]] = {  # (chip, folder, seed, learner, options of its own)
-    "c99": c99.write,
-    "verilog": verilog.write,
-    **{kind: writer(kind) for kind in ("json", "hdf5", "nir")},
-}
-OPTIONS = {
-    "c99": ("name",),
-    "verilog": ("engines", "loaded", "name"),
-    **dict.fromkeys(("json", "hdf5", "nir"), ("target",)),
-}
 
 
 def export(
@@ -43,7 +30,8 @@ def export(
     ----------
     kind : str
         "c99": tables, a freestanding runtime, and its header. "verilog": tables, engines, and their top module.
-        "json", "hdf5", "nir": the configuration, unit by unit (`hardware.configuration`).
+        "json", "hdf5", "nir": the configuration, unit by unit (`hardware.configuration`). Or the name of a plug-in's
+        format (`hardware.export.exporters`).
     seed : int
         Of the generators: the stream that the artefact draws.
     learner : OnChip
@@ -59,15 +47,15 @@ def export(
     ArgumentError
         Unknown kind, a learner where the kind has none, or a folder that is not empty (`folder.written_into`).
     """
-    choose("format", kind, WRITERS)
-    for name in options.keys() - set(OPTIONS.get(kind, ())):
-        owners = [other for other, names in OPTIONS.items() if name in names]
+    exporter = EXPORTERS.find(kind)
+    for name in options.keys() - set(exporter.options):
+        owners = [other for other, each in EXPORTERS.available().items() if name in each.options]
         raise ArgumentError(
             f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
         )
     target = Path(folder)
     with written_into(target, force) as fresh:
-        WRITERS[kind](chip, fresh, int(as_seed(seed)), learner, **options)
+        exporter.write(chip, fresh, int(as_seed(seed)), learner, **options)
         chip.save(fresh / "chip.h5")
         more: dict[str, Any] = {
             "name": options.get("name", USUAL),
@@ -78,5 +66,7 @@ def export(
         }
         if chip.field.signal:
             more["activations"] = {"bits": chip.formats.activation_bits, "scale": chip.field.activation_scale}
+        if not EXPORTERS.is_ours(kind):
+            more["plugin"] = asdict(EXPORTERS.origin(kind))
         manifest.write(fresh, kind, int(seed), more)
     return target

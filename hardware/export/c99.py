@@ -1,9 +1,11 @@
 """A chip grid as C99: the runtime of `c99/`, and the tables of this grid."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from localnoise.files import write_text
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.tables import grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
@@ -23,3 +25,11 @@ def write(chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, na
         texts |= learner_tables(chip, learner).texts
     for file, text in texts.items():
         write_text(folder / file.replace(USUAL, name), in_c(text, name))
+
+
+@EXPORTERS.register("c99")
+class C99:
+    """Tables, a freestanding runtime, and its header."""
+
+    options: ClassVar = ("name",)
+    write = staticmethod(write)

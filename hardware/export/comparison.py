@@ -8,26 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError, FileFormatError, UnknownNameError, unknown
 from localnoise.files import temporary_folder
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export.configured import Configured, learn_words
-from localnoise.hardware.export.cortex import CortexM
-from localnoise.hardware.export.host import Host
+from localnoise.hardware.export.backends import BACKENDS, backends_of
+from localnoise.hardware.export.configured import learn_words
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
-from localnoise.hardware.export.verilog.simulated import Verilated
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.storage import load_chip
+from localnoise.plugins import Origin, missing
 from localnoise.streams import Progress
 from localnoise.validate import as_count
 
 _AT_ONCE = 256  # draws compared together, and presentations learned
 _FEW = 8  # draws of another seed, and of a circuit in hard times
-
-
-BACKENDS: dict[str, Any] = {"host": Host, "cortex-m": CortexM, "verilator": Verilated, "file": Configured}
-OF_KIND = {"c99": ("host", "cortex-m"), "verilog": ("verilator",)} | dict.fromkeys(("json", "hdf5", "nir"), ("file",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +89,16 @@ def _verify(
     chip = load_chip(place / "chip.h5")
     draws = -(-words // chip.config.neurons)
     checks, costs = [], {}
-    able = OF_KIND[choose("kind", said["kind"], OF_KIND)]
+    kind = said["kind"]
     for backend in backends:
-        if choose("on", backend, BACKENDS) not in able:
-            raise ArgumentError(f"on={backend!r}: does not run {said['kind']}; expected {' or '.join(able)}")
-    machines = {backend: BACKENDS[backend] for backend in backends or able}
+        if kind not in BACKENDS.find(backend, "on").formats:
+            raise ArgumentError(
+                f"on={backend!r}: does not run {kind}; expected {' or '.join(backends_of(kind)) or 'none'}"
+            )
+    able = backends or backends_of(kind)
+    if not able:
+        raise _nobody(kind, said.get("plugin"))
+    machines = {backend: BACKENDS[backend] for backend in able}
     for made in machines.values():  # all of them before the first runs
         made.require()
     for backend, made in machines.items():
@@ -111,6 +112,19 @@ def _verify(
     return checks, {name: cost for name, cost in costs.items() if cost}
 
 
+def _nobody(kind: str, plugin: Any) -> Exception:
+    """Return the error where no back end runs a format."""
+    if kind not in EXPORTERS and plugin is not None:
+        try:
+            origin = Origin.read(plugin)
+        except (TypeError, ValueError) as error:
+            return FileFormatError(f"manifest.json: {error}; export again")
+        return missing(f"format {kind[:60]!r}", origin, "or export to another format")
+    if kind in EXPORTERS:
+        return ArgumentError(f"kind={kind!r}: no back end runs it; expected one that is registered for this format")
+    return UnknownNameError(unknown("kind", kind, EXPORTERS))
+
+
 def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
     """Name, and an iterator of pairs (expected, got) of each function."""
     seed = int(said["seed"])
@@ -119,7 +133,7 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
     cuts = [(first, min(_AT_ONCE, draws - first)) for first in range(0, draws, _AT_ONCE)]
     yield "draw", ((chip.words(n, seed, first).reshape(n, *shape), host.draw(n)) for first, n in cuts)
     limit, top = chip.formats.activation_limit, chip.formats.word_limit
-    if chip.field.signal:
+    if chip.field.signal and "perturb" in host.functions:
         h = rng.integers(-limit - 1, limit + 1, (draws, *shape))
         after = [(first, n, h[first : first + n]) for first, n in cuts]
         yield (
@@ -129,18 +143,22 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
                 for first, n, part in after
             ),
         )
-    if isinstance(host, Verilated):
+    if "hardships" in host.functions:
         yield from _hardships(host, chip, seed, draws * (1 + chip.field.signal), few)
         return
-    if chip.formats.rounding != "stochastic":  # every sweep draws random words then: C has no mean
+    if "mean" in host.functions and chip.formats.rounding != "stochastic":  # else every sweep draws: C has no mean
         h = rng.integers(-limit - 1, limit + 1, (draws, *shape))
         yield "mean", ((chip.mean_words(h[k : k + n]).reshape(n, *shape), host.mean(h[k : k + n])) for k, n in cuts)
-    yield "draw, seeded", _seeded(host, chip, (2**64 - 1 - seed, seed), few)
+    drawn = draws * (1 + (chip.field.signal and "perturb" in host.functions))
+    if "seed" in host.functions:
+        yield "draw, seeded", _seeded(host, chip, (2**64 - 1 - seed, seed), few)
+        drawn = few
     d = rng.integers(-top - 1, top + 1, (draws, *shape))
     read = rng.integers(-limit - 1, limit + 1, (draws, *shape)) if chip.field.signal else None
     both = ((d[k : k + n], None if read is None else read[k : k + n]) for k, n in cuts)
-    yield "innovation", ((chip.innovation_words(*part), host.innovation(*part)) for part in both)
-    if said["learner"] is not None:
+    if "innovation" in host.functions:
+        yield "innovation", ((chip.innovation_words(*part), host.innovation(*part)) for part in both)
+    if said["learner"] is not None and "learn" in host.functions:
         taught = load_chip(folder / "chip.h5")
         # names of their own: the parts above run later, and must find all of d and read
         some, seen = d[:_AT_ONCE], None if read is None else read[:_AT_ONCE]
@@ -148,7 +166,7 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
         again = None if read is None else read[:1]
         yield (
             "draw, learned",
-            ((_drawn(taught, n, seed, few + k, again), _ran(host, n, again)) for k, n in cuts),
+            ((_drawn(taught, n, seed, drawn + k, again), _ran(host, n, again)) for k, n in cuts),
         )
 
 
@@ -159,7 +177,7 @@ def _seeded(host: Any, chip: ChipGrid, seeds: Sequence[int], count: int) -> Iter
         yield _drawn(chip, count, seed, 0, None), host.draw(count)
 
 
-def _hardships(design: Verilated, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
+def _hardships(design: Any, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
     """What only a circuit knows: a reader that makes it wait, and a reset in the middle of a draw."""
 
     def drawn(start: int) -> Iterator[tuple[Any, Any]]:

@@ -1,15 +1,17 @@
 """A configuration as an artefact, and what reads it back in the place of a machine: the emulator, from that file."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from localnoise.hardware.configuration import Configuration, configure, read_hdf5, read_json, write_hdf5, write_json
 from localnoise.hardware.configuration.graph import read_nir, write_nir
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.backends import BACKENDS
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.learning import OnChip
@@ -21,14 +23,21 @@ _FILES: dict[str, tuple[str, Callable[[Any, Path], Path], Callable[[Path], Confi
 }
 
 
-def writer(kind: str) -> Callable[..., None]:
-    """Return what writes a chip grid as json, hdf5 or nir."""
+@dataclass(frozen=True)
+class ConfigurationFile:
+    """The configuration, unit by unit, as "json", "hdf5" or "nir"."""
 
-    def write(chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal") -> None:
-        name, written, _ = _FILES[kind]
+    kind: str
+    options: ClassVar = ("target",)
+
+    def write(self, chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal") -> None:
+        """Write it into `folder`, with the limits of the chip profile `target`."""
+        name, written, _ = _FILES[self.kind]
         written(configure(chip, seed=seed, target=target, learner=learner), folder / name)
 
-    return write
+
+for _kind in _FILES:
+    EXPORTERS.register(_kind)(ConfigurationFile(_kind))
 
 
 def learn_words(chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> None:
@@ -39,8 +48,12 @@ def learn_words(chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> None:
     chip.learn(values, activation, **asdict(rule))
 
 
+@BACKENDS.register("file")
 class Configured:
     """The configuration in `folder`, read back, and drawn from by the emulator; the same calls as `Host`."""
+
+    formats: ClassVar = tuple(_FILES)
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn")
 
     @staticmethod
     def require() -> None:

@@ -10,13 +10,14 @@ import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.host import compiled
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 from localnoise.hardware.export.naming import USUAL, prefix
@@ -49,6 +50,7 @@ def tool(name: str) -> Any:
         ) from None
 
 
+@BACKENDS.register("cortex-m")
 class CortexM:
     """The artefact in `folder`, compiled into `build` and loaded; the same calls as `Host`.
 
@@ -58,6 +60,9 @@ class CortexM:
     instructions : int
         Of the last call, where it was counted.
     """
+
+    formats: ClassVar = ("c99",)
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn")
 
     @staticmethod
     def require() -> None:

@@ -5,13 +5,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.confined import Confined
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 from localnoise.hardware.export.naming import USUAL, in_c
@@ -65,8 +66,12 @@ def compiled(command: list[str], **options: Any) -> subprocess.CompletedProcess[
         ) from None
 
 
+@BACKENDS.register("host")
 class Host:
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`), from its stream's start."""
+
+    formats: ClassVar = ("c99",)
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn")
 
     @staticmethod
     def require() -> None:

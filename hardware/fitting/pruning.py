@@ -5,7 +5,6 @@ The fan-in and the radius are local: a unit drops its own parents, from its own 
 """
 
 import heapq
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, final
 
@@ -151,12 +150,12 @@ def _spend(units: list[Predictor], kept: npt.NDArray[np.bool_], length: Ints, bu
 
 
 def _pruned(grid: UnitGrid, rule: Moments, state: State, kept: npt.NDArray[np.bool_]) -> PrunedGrid:
-    old, config = grid.field, asdict(grid.config)
+    old = grid.field
     first = np.argsort(~kept, axis=1, kind="stable")  # kernels expect missing parents last
     masked = np.take_along_axis(np.where(kept, old.parents, -1), first, 1)
     parents = np.ascontiguousarray(masked[:, : max(1, int(kept.sum(1).max(initial=0)))], np.int32)
-    out = PrunedGrid(**config)
-    out.field = Field.initial(old.order, parents, old.readers, grid.config.channels, grid.config.dtype)
+    field = Field.initial(old.order, parents, old.readers, grid.config.channels, grid.config.dtype)
+    out = PrunedGrid.of_field(grid.config, field)
     new: dict[str, Any] = rule.start(out.field)
     new |= {"seen": state["seen"], "sums": state["sums"].copy()}
     new["pairs"] = state["pairs"][np.searchsorted(_keys(old), _keys(out.field))]

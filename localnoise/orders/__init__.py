@@ -5,19 +5,14 @@
 An order of your own is a function that follows `Order`, under `@register("my-order")`: see `localnoise.orders.base`.
 """
 
-# Parts are listed in the order in which they are imported.
-# isort: off
 from localnoise.orders.base import ORDERS as ORDERS
 from localnoise.orders.base import Order as Order
-
-from localnoise.orders.raster_order import raster as raster
 from localnoise.orders.multiscale_order import multiscale as multiscale
-
 from localnoise.orders.nearest import MOST_HUBS as MOST_HUBS
 from localnoise.orders.nearest import neighbours as neighbours
 from localnoise.orders.nearest import parents as parents
 from localnoise.orders.nearest import slots as slots
 from localnoise.orders.nearest import with_hubs as with_hubs
-# isort: on
+from localnoise.orders.raster_order import raster as raster
 
 register = ORDERS.register

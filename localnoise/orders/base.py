@@ -28,4 +28,11 @@ def _fault(name: str, order: Any) -> str:
     return f"has a name that stands for arrays: expected another than {OWN!r}" if name == OWN else ""
 
 
-ORDERS = Registry("order", Order, group="localnoise.orders", home="localnoise.orders", check=_fault)
+ORDERS = Registry(
+    "order",
+    Order,
+    group="localnoise.orders",
+    home="localnoise.orders",
+    first=("raster", "multiscale"),
+    check=_fault,
+)

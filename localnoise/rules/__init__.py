@@ -3,18 +3,14 @@
 A rule of your own is a class that follows `Rule`, under `@register("my-rule")`: see `localnoise.rules.base`.
 """
 
-# Parts are listed in the order in which they are imported.
-# isort: off
 from dataclasses import fields
 
 from localnoise.errors import ArgumentError, choose, listed
 from localnoise.rules.base import RULES as RULES
 from localnoise.rules.base import Rule as Rule
-
-from localnoise.rules.moments import Moments as Moments
 from localnoise.rules.lms import LMS as LMS
+from localnoise.rules.moments import Moments as Moments
 from localnoise.rules.sign_lms import SignLMS as SignLMS
-# isort: on
 
 register = RULES.register
 

@@ -77,7 +77,14 @@ def _fault(name: str, rule: Any) -> str:
     return ""
 
 
-RULES = Registry("rule", Rule, group="localnoise.rules", home="localnoise.rules", check=_fault)
+RULES = Registry(
+    "rule",
+    Rule,
+    group="localnoise.rules",
+    home="localnoise.rules",
+    first=("moments", "lms", "sign-lms"),
+    check=_fault,
+)
 
 
 def begun(rule: Rule, field: Field) -> State:
@@ -90,9 +97,8 @@ def begun(rule: Rule, field: Field) -> State:
     """
     state: Any = rule.start(field)
     if not isinstance(state, dict) or whole(state.get("seen")) is None:
-        raise ArgumentError(
-            f"rule {rule.name!r}: start returned {type(state).__name__}: expected a dict with 'seen': 0"
-        )
+        found = "a dict without 'seen'" if isinstance(state, dict) else type(state).__name__
+        raise ArgumentError(f"rule {rule.name!r}: start returned {found}: expected a dict of arrays and 'seen', 0")
     for name, value in state.items():
         number = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.number)
         if name != "seen" and not (number and isinstance(name, str)):

@@ -1,7 +1,7 @@
 """What discrete steps make of the spike-timing rule's constants; see `stdp`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,31 @@ from localnoise.errors import ArgumentError
 from localnoise.field import Ints
 from localnoise.spiking.quantities import as_quantity
 
-if TYPE_CHECKING:
-    from localnoise.spiking.stdp import STDP
-
 Doubles = npt.NDArray[np.float64]
+
+
+class Timing(Protocol):
+    """The constants of a spike-timing rule that become steps; `stdp.STDP` has them."""
+
+    @property
+    def baseline(self) -> Quantity:
+        """Rate of every neuron at d = 0."""
+
+    @property
+    def modulation(self) -> float:
+        """Relative change of the rate per activation unit."""
+
+    @property
+    def tau(self) -> Quantity:
+        """Time constant of the traces."""
+
+    @property
+    def presentation(self) -> Quantity:
+        """How long a displacement is shown."""
+
+    @property
+    def settle(self) -> Quantity:
+        """How much of that the gate stays closed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +59,7 @@ class Steps:
     decay: float
 
     @classmethod
-    def of(cls, rule: "STDP", dt: Quantity) -> "Steps":
+    def of(cls, rule: Timing, dt: Quantity) -> "Steps":
         """Refuse a dt that does not divide the rule's times, or is too large for its rate."""
         as_quantity("dt", dt, 1 * ms)
         counts = []

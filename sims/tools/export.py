@@ -9,7 +9,7 @@ from localnoise.errors import ArgumentError
 from localnoise.files import refuse_inputs
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.export import export as write
-from localnoise.hardware.export.artefact import OPTIONS
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
 from localnoise.sims.reports.fits import required_fit
@@ -68,7 +68,7 @@ def export(
     required_fit(grid, chip, learner or "none")
     asked = {"engines": engines, "loaded": load_weights, "name": name}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
-    if "target" in OPTIONS.get(kind, ()):
+    if kind in EXPORTERS and "target" in EXPORTERS[kind].options:
         options["target"] = chip
     if kind == "verilog" and not load_weights and must_load(grid, chip):
         raise ArgumentError(

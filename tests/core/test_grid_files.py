@@ -288,7 +288,7 @@ def test_a_grid_with_impossible_wires_draws_nothing(case):
 # Saving, all or nothing
 
 
-@pytest.mark.parametrize("moment", ["localnoise.storage._write", "os.fsync", "pathlib.Path.replace"])
+@pytest.mark.parametrize("moment", ["localnoise.saving._write", "os.fsync", "pathlib.Path.replace"])
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, moment):
     path = learned().save(tmp_path / "grid.h5")
     before = path.read_bytes()
@@ -304,9 +304,9 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
 
 
 def test_a_save_that_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    from localnoise import storage
+    from localnoise import saving
 
-    path, write, calls = learned().save(tmp_path / "grid.h5"), storage._write, []
+    path, write, calls = learned().save(tmp_path / "grid.h5"), saving._write, []
     before = path.read_bytes()
 
     def tire(*arguments):
@@ -315,7 +315,7 @@ def test_a_save_that_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path
             raise KeyboardInterrupt
         write(*arguments)
 
-    monkeypatch.setattr(storage, "_write", tire)
+    monkeypatch.setattr(saving, "_write", tire)
     with pytest.raises(KeyboardInterrupt):
         learned("lms").save(path)
     assert path.read_bytes() == before
@@ -335,16 +335,16 @@ def test_provenance_that_cannot_be_written_leaves_the_old_file(tmp_path):
 
 def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     """While the new file is being written, the old one is what `load` finds."""
-    from localnoise import storage
+    from localnoise import saving
 
     old = learned()
-    path, write, seen = old.save(tmp_path / "grid.h5"), storage._write, []
+    path, write, seen = old.save(tmp_path / "grid.h5"), saving._write, []
 
     def watch(*arguments):
         seen.append(ln.load(path).rule)
         write(*arguments)
 
-    monkeypatch.setattr(storage, "_write", watch)
+    monkeypatch.setattr(saving, "_write", watch)
     learned("lms").save(path)
     assert set(map(repr, seen)) == {repr(old.rule)}
     assert isinstance(ln.load(path).rule, ln.LMS)

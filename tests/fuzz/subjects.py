@@ -26,7 +26,7 @@ from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.configuration import configure, read_hdf5, read_json, write_hdf5, write_json
 from localnoise.hardware.configuration.graph import read_nir, write_nir
 from localnoise.hardware.export import export, manifest, verify
-from localnoise.hardware.export.artefact import WRITERS
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import as_identifier
 from localnoise.hardware.fitting.fit import fit
 from localnoise.sims.data import idx
@@ -171,7 +171,7 @@ def check_rows(content: bytes) -> Callable[[Any, Path], None]:
 
 
 def check_manifest(said: Any, path: Path) -> None:
-    if said["kind"] not in WRITERS:
+    if said["kind"] not in EXPORTERS:
         verify(path.parent, 10)  # which refuses it
         raise AssertionError("an unknown kind is verified")
     as_identifier(said["name"], "C")
@@ -215,7 +215,7 @@ def written(name: str, write: Callable[[Path], Any]) -> bytes:
 
 def subjects() -> dict[str, Subject]:
     """Return all of them, by name, the same bytes each time. Takes seconds: grids are learned."""
-    with patch("localnoise.storage.datetime") as clock:
+    with patch("localnoise.saving.datetime") as clock:
         clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
         return _subjects()
 

@@ -11,7 +11,8 @@ from golden import vectors
 from localnoise.hardware import OnChip, load_chip
 from localnoise.hardware.configuration import read_json
 from localnoise.hardware.export import export
-from localnoise.hardware.export.comparison import BACKENDS, OF_KIND
+from localnoise.hardware.export.backends import BACKENDS
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.tables import packed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,7 +31,7 @@ def golden():
 def machine(request, golden, tmp_path):
     """The golden grid, exported and built: at the start of its stream."""
     kind, learner = KIND[request.param], golden.chip.rule if request.param in LEARNING else None
-    assert request.param in OF_KIND[kind]
+    assert kind in BACKENDS[request.param].formats
     folder = export(golden.chip, tmp_path / "a", kind, seed=golden.seed, learner=learner)
     (tmp_path / "build").mkdir()
     with closing(BACKENDS[request.param](folder, tmp_path / "build", golden.chip)) as running:
@@ -89,7 +90,7 @@ def test_innovations_are_those_of_the_emulator(machine, golden):
 
 
 def test_the_golden_chip_is_in_every_artefact(golden, tmp_path):
-    for kind in OF_KIND:
+    for kind in EXPORTERS:
         learner = None if kind == "verilog" else OnChip()
         chip = load_chip(export(golden.chip, tmp_path / kind, kind, learner=learner) / "chip.h5")
         assert all(np.array_equal(a, golden.chip.field.arrays[name]) for name, a in chip.field.arrays.items())

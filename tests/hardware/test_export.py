@@ -16,7 +16,7 @@ from small_grids import SEED, WIRING, formats
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, MissingDependencyError
 from localnoise.hardware import Formats, OnChip, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
-from localnoise.hardware.export.comparison import OF_KIND
+from localnoise.hardware.export.backends import backends_of
 from localnoise.hardware.export.host import FLAGS, compiler
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.formats import GENERATORS, ROUNDINGS
@@ -136,7 +136,7 @@ def test_one_planted_bit_in_a_table_is_found(tmp_path, table, function):
 def test_planted_rounding_is_found(tmp_path):
     folder = exported(tmp_path / "a")
     replaced(folder, "localnoise.c", "(ln_acc)((ln_acc)1 << (bits - 1U));", "(ln_acc)((ln_acc)1 << (bits - 2U));")
-    assert all(any(c.mismatch for c in verify(folder, 3000, [on])[0]) for on in OF_KIND["c99"])
+    assert all(any(c.mismatch for c in verify(folder, 3000, [on])[0]) for on in backends_of("c99"))
 
 
 def test_a_missing_tool_is_told_before_anything_runs(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from small_grids import SEED, WIRING, formats
 from localnoise.errors import ArgumentError
 from localnoise.hardware import Formats, OnChip, quantise
 from localnoise.hardware.export import export, manifest
-from localnoise.hardware.export.comparison import BACKENDS
+from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.host import FLAGS, compiler
 from localnoise.hardware.export.verilog.plan import plan
 from localnoise.hardware.formats import GENERATORS, ROUNDINGS

@@ -5,13 +5,14 @@ import os
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.confined import Confined
 from localnoise.hardware.export.host import compiled, compiler
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
@@ -64,6 +65,7 @@ def _runtime() -> tuple[TemporaryDirectory[str], list[str]]:
     return place, objects
 
 
+@BACKENDS.register("verilator")
 class Verilated:
     """The artefact in `folder`, simulated by a program that is compiled into `build`; the same calls as `Host`.
 
@@ -72,6 +74,9 @@ class Verilated:
     clocks : int
         Of the last draw.
     """
+
+    formats: ClassVar = ("verilog",)
+    functions: ClassVar = ("perturb", "hardships")
 
     @staticmethod
     def require() -> None:

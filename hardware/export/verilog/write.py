@@ -7,10 +7,12 @@ engines in turn, and the engines wait for each other at its end.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 from localnoise.errors import ArgumentError
 from localnoise.files import write_text
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_verilog
 from localnoise.hardware.export.verilog.memories import hexadecimal, sizes_of, tables_of
 from localnoise.hardware.export.verilog.plan import plan
@@ -57,3 +59,11 @@ def write(
     texts["localnoise.v"] = top_of(chip, plans, parameters)
     for file, text in texts.items():
         write_text(folder / file.replace(USUAL, name), in_verilog(text, name))
+
+
+@EXPORTERS.register("verilog")
+class Verilog:
+    """Tables, engines, and their top module."""
+
+    options: ClassVar = ("engines", "loaded", "name")
+    write = staticmethod(write)

@@ -1,0 +1,1 @@
+"""Profiles of chips, one TOML each, by the chip's name."""

@@ -1,0 +1,50 @@
+"""The protocol that every export format follows, and their registry."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.learning import OnChip
+from localnoise.registry import Registry
+
+
+class Exporter(Protocol):
+    """A format: writes a chip grid as files that a toolchain or another program reads.
+
+    A class whose `write` is a static method, a module or an object will do.
+
+    Attributes
+    ----------
+    options : tuple of str
+        Names of the keyword arguments that `write` takes of its own; all have a default.
+    """
+
+    @property
+    def options(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def write(self, chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, **options: Any) -> None:
+        """Write into `folder`, which exists and is empty; equal arguments must give equal bytes.
+
+        Beside what is written come to lie the chip grid itself, chip.h5, and the manifest with every file's checksum.
+
+        Parameters
+        ----------
+        seed : int
+            The stream that the artefact draws after every start.
+        learner : OnChip or None
+            Whether and how it learns on the chip.
+
+        Raises
+        ------
+        ArgumentError
+            The format cannot hold this: what it can, and what to do.
+        """
+
+
+EXPORTERS = Registry(
+    "format",
+    Exporter,
+    group="localnoise.exporters",
+    home="localnoise.hardware.export",
+    first=("c99", "verilog", "json", "hdf5", "nir"),
+)

@@ -1,0 +1,120 @@
+"""The plug-in that the documentation shows, installed as a user would, used in a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "docs" / "extending" / "example_plugin"
+
+USED = """
+import sys
+import numpy as np, localnoise as ln
+from localnoise.hardware.chips import load_profile, profile_names
+assert not any(name.startswith("example_plugin") for name in sys.modules), "imported before it is asked for"
+assert list(ln.rules.RULES)[3:] == ["running"], list(ln.rules.RULES)
+assert list(ln.orders.ORDERS)[2:] == ["boustrophedon"]
+d = np.random.default_rng(0).normal(size=(400, 2, 3, 4))
+d[200:] *= 3
+grid = ln.UnitGrid((3, 4), 2, order="boustrophedon", parents=2).learn(d, rule="running", halflife=20)
+assert grid.field.order.tolist() == [0, 1, 2, 3, 7, 6, 5, 4, 8, 9, 10, 11]
+assert 6 < grid.variance().mean() < 12, "it follows the law that holds now"
+grid.save("grid.h5")
+loaded = ln.load("grid.h5")
+assert loaded.rule == grid.rule and loaded.rule.halflife == 20
+for each in (grid, loaded):
+    each.learn(d[:50], rule="running", halflife=20)
+assert np.array_equal(grid.field.B, loaded.field.B)
+print(repr(loaded), ln.load("grid.h5").sample(4, seed=1).tobytes().hex())
+"""
+CHIPS = """
+from localnoise.hardware.chips import load_profile, profile_names
+assert "example_chip" in profile_names() and "loihi1" in profile_names()
+assert load_profile("example_chip").limit("ram") == 16384
+"""
+MISSING = """
+import numpy as np, localnoise as ln
+from localnoise.errors import MissingDependencyError, UnknownNameError
+try:
+    ln.load("grid.h5")
+except MissingDependencyError as error:
+    print(error)
+weights = ln.load("grid.h5", state=False)
+assert weights.config.order == "boustrophedon"
+print(repr(weights), weights.sample(4, seed=1).tobytes().hex())
+try:
+    ln.UnitGrid((3, 4), order="boustrophedon")
+except UnknownNameError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Install the plug-in from a copy: its folder in the checkout stays as it is."""
+    copy = shutil.copytree(SOURCE, tmp_path_factory.mktemp("plugin") / "source")
+    target = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+    command += ["--no-deps", "--no-build-isolation", "--target", str(target), str(copy)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+def run(code, folder, **more):
+    environment = {name: value for name, value in os.environ.items() if name != "LOCALNOISE_PLUGINS"} | more
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def used(site, folder):
+    return run(USED + CHIPS, folder, PYTHONPATH=str(site))
+
+
+def test_its_rule_order_and_chip_are_found_by_their_names(used):
+    assert used.startswith("UnitGrid(3x4 units x 2, boustrophedon, signal none; running, 450 seen)")
+
+
+def test_where_it_is_missing_the_error_names_it_and_the_weights_load(used, folder):
+    told, drawn, unknown = run(MISSING, folder).splitlines()
+    assert told.startswith(
+        "grid.h5: rule 'running' is of localnoise-example-plugin 0.1.0 (module example_plugin.running), which is not "
+        "here: install localnoise-example-plugin, or load it with --plugin example_plugin.running"
+    )
+    assert drawn.startswith("UnitGrid(3x4 units x 2, boustrophedon, signal none; nothing learned)")
+    assert drawn.split()[-1] == used.split()[-1], "the same noise"
+    assert unknown == "order='boustrophedon': expected one of 'raster', 'multiscale'"
+
+
+def test_uninstalled_modules_are_loaded_by_name_in_child_processes_too(used, folder):
+    code = """
+import subprocess, sys, localnoise as ln
+ln.plugins.load("example_plugin.running", "example_plugin.boustrophedon")
+inner = "import localnoise as ln; print(ln.load('grid.h5').rule.name, *ln.plugins.loaded())"
+print(subprocess.run([sys.executable, "-c", inner], capture_output=True, text=True, check=True).stdout)
+"""
+    said = run(code, folder, PYTHONPATH=str(SOURCE))
+    assert said.split() == ["running", "example_plugin.running", "example_plugin.boustrophedon"]
+
+
+def test_the_chip_needs_no_import_of_it(site, folder):
+    run(CHIPS + "import sys; assert 'example_plugin.running' not in sys.modules", folder, PYTHONPATH=str(site))
+
+
+def test_the_folder_holds_what_its_readme_lists():
+    text = (SOURCE / "README.md").read_text()
+    listed = {line.split("`")[1] for line in text.splitlines() if line.startswith("| a ") or line.startswith("| an ")}
+    parts = {str(path.relative_to(SOURCE)) for path in SOURCE.glob("example_plugin/**/*.*")}
+    assert listed == {part for part in parts if not part.endswith(("__init__.py", ".pyc"))}

@@ -17,7 +17,7 @@ from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.experiments.source import Source
 from localnoise.sims.options import DataDir, Epochs, Jobs, Mix, Seeds
 from localnoise.sims.reports.commands import Report, Spiking, remade
-from localnoise.sims.reports.records import Record, RecordFile, key
+from localnoise.sims.reports.records import NAME, Record, RecordFile, key
 from localnoise.validate import as_count, as_trace
 
 _SAID = ("part", "order", "signal", "causal", "variability")
@@ -72,7 +72,7 @@ def spiking(
     plan = plan if epochs is None else replace(plan, epochs=as_count("epochs", epochs, 1))
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
     report = Spiking(title=spend)
-    began, records = perf_counter(), RecordFile(out / "record.h5")
+    began, records = perf_counter(), RecordFile(out / NAME)
     studies = [Study(plan, seed, out / "networks", data_dir) for seed in range(count)]
     if not mix:
         records.refuse_to_mix(studies[0].fingerprint)

@@ -40,11 +40,11 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
 
 def published(name: str) -> Path:
     """The file of a published record."""
-    return PUBLISHED / f"{name}.h5"
+    return PUBLISHED / f"{name}.sqlite"
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in PUBLISHED.glob("*.h5"))
+    return sorted(path.stem for path in PUBLISHED.glob("*.sqlite"))
 
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, str]:

@@ -17,7 +17,14 @@ def test_every_published_record_is_held_fast() -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_are_read_as_they_were(name: str) -> None:
-    assert pinned.columns(ln.read_records(pinned.published(name))) == ROWS[name]
+    """Of arrays of which only their beginning was kept, the beginning."""
+    kept = {column: ROWS[name].get(f"{column}[:{pinned.KEPT}]", said) for column, said in ROWS[name].items()}
+    kept = {column: said for column, said in kept.items() if not column.endswith("]")}
+    assert pinned.columns(ln.read_records(pinned.published(name))) == kept
+
+
+def test_published_records_take_five_megabytes_at_most() -> None:
+    assert sum(pinned.published(name).stat().st_size for name in ROWS) < 5e6
 
 
 @pytest.mark.parametrize("name", pinned.REPORTS)

@@ -32,6 +32,9 @@ _OURS = {
     (b"table", b"records", _TABLE.encode()),
     (b"table", b"sqlite_sequence", b"CREATE TABLE sqlite_sequence(name,seq)"),
 }
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_REFUSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+_PASSING = (*_HELD, *_REFUSED, sqlite3.SQLITE_NOMEM)  # errors that say nothing of what lies in the file
 _MISSING = 1000  # numbers in a row that may be lost before the search for more ends
 _LEAST = 20  # bytes that a row takes at least
 _SUPER = bytes.fromhex("d9d505f920a163d7")  # ends a journal that names other files
@@ -115,7 +118,7 @@ def read(path: Path, max_bytes: int = MAX_BYTES, after: int = 0) -> Iterator[tup
             except TooLargeError:
                 raise
             except sqlite3.Error as error:
-                if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                if _code(error) in _PASSING:
                     raise
                 record = None
             except Exception:  # whatever damaged bytes make zlib, JSON and NumPy say
@@ -158,7 +161,7 @@ def _numbers(connection: sqlite3.Connection, path: Path, after: int) -> list[int
         ).fetchall()
         found = sorted({int(number) for (number,) in rows if number > after})
     except sqlite3.DatabaseError as error:
-        if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if _code(error) in _PASSING:
             raise
         found = []  # the tree is damaged: each is asked for by its number
     last = max(found, default=after)
@@ -174,7 +177,7 @@ def _last(connection: sqlite3.Connection) -> int:
     try:
         rows = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='records' LIMIT 1").fetchall()
     except sqlite3.DatabaseError as error:
-        if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if _code(error) in _PASSING:
             raise
         return 0
     return rows[0][0] if rows and isinstance(rows[0][0], int) and rows[0][0] > 0 else 0
@@ -259,12 +262,12 @@ def _reading(path: Path, wait: float) -> Iterator[None]:
     except UnicodeDecodeError as error:  # within what SQLite says of a damaged name
         raise FileFormatError(f"{path}: damaged; move it away to start a new record file") from error
     except sqlite3.Error as error:
-        if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if _code(error) in _HELD:
             raise LockedError(
                 f"{path}: another process has held this file for {wait:g} s, as none of ours does: expected a file "
                 "that can be read; end that process"
             ) from error
-        if _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        if _code(error) in _REFUSED:
             raise FileFormatError(
                 f"{path}: cannot be opened ({first_line(error)}): expected a file that you may read, and may write "
                 "where a journal of a killed writer lies beside it"
@@ -282,12 +285,11 @@ def _writing(named: Path, wait: float) -> Iterator[None]:
                 yield
             except sqlite3.Error as error:
                 reason = {sqlite3.SQLITE_FULL: "the disk is full", sqlite3.SQLITE_TOOBIG: "a record is too large"}
-                kinds = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
                 if _code(error) in reason:
                     raise WriteError(
                         f"{named}: {reason[_code(error)]}; make room and run again, what was there is unchanged"
                     ) from error
-                if _code(error) in kinds:
+                if _code(error) in (sqlite3.SQLITE_IOERR, *_REFUSED):
                     raise WriteError(
                         f"{named}: cannot be written ({first_line(error)}); make room there, or name another file"
                     ) from error

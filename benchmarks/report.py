@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.row import Result
 from localnoise.sims.results.records import Record, RecordFile
 
-PUBLISHED = Path(__file__).parent / "published" / "speed.h5"
+PUBLISHED = Path(__file__).parent / "published" / "speed.sqlite"
 _SLACK = 1.2
 _ALONE = "simulation alone"
 
@@ -35,12 +35,12 @@ def table(results: list[Result]) -> str:
 
 
 def keep(results: list[Result], out: str, *, check: bool) -> int:
-    """Append the ratios to OUT/speed.h5; with `check`, return 1 if one is unpublished or 20 % worse."""
-    file, known = RecordFile(Path(out) / "speed.h5"), _published()
+    """Append the ratios to OUT/speed.sqlite; with `check`, return 1 if one is unpublished or 20 % worse."""
+    file, known = RecordFile(Path(out) / "speed.sqlite"), _published()
     status = 0
     unknown = [one.name for one in results if one.name not in known]
     if check and unknown:
-        print(f"no ratio is published in {PUBLISHED} for: {', '.join(unknown)}; copy a run's speed.h5 there")
+        print(f"no ratio is published in {PUBLISHED} for: {', '.join(unknown)}; copy a run's speed.sqlite there")
         status = 1
     for one in results:
         values = {"ratio": one.ratio, "ours": one.ours, "peer": one.peer, "unit": one.unit, "repeats": one.repeats,

@@ -54,7 +54,7 @@ def _swept(sampler: str, trials: int, workers: int, work: object) -> float:
     with tempfile.TemporaryDirectory() as folder, connected("", workers, 1) as client:
         for warm, of in ((True, workers), (False, trials)):
             plan = study.model_copy(update={"trials": of})
-            kept = TrialStore(Path(folder) / f"{warm}.h5")
+            kept = TrialStore(Path(folder) / f"{warm}.sqlite")
             kept.begin(plan, text, resume=False)
             sweep = Sweep(plan, kept, Search(plan, str(kept.journal)), client, settings, work=work)  # type: ignore[arg-type]
             began = perf_counter()

@@ -14,7 +14,7 @@ from typing import Any
 
 import h5py
 
-from localnoise.errors import FileFormatError, LockedError, TooLargeError
+from localnoise.errors import FileFormatError, LockedError, TooLargeError, short
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 _HELD = (errno.EAGAIN, errno.EACCES)
@@ -106,11 +106,15 @@ class Budget:
         TooLargeError
             All together would take more than `most` bytes.
         """
-        self.used += max(data.nbytes, math.prod(data.chunks or (0,)) * data.dtype.itemsize)
+        self.take(max(data.nbytes, math.prod(data.chunks or (0,)) * data.dtype.itemsize), data.name)
+
+    def take(self, size: int, name: str) -> None:
+        """Count `size` bytes of an array `name`; raises as `spend`."""
+        self.used += size
         if self.used > self.most:
             raise TooLargeError(
-                f"{self.source}: its arrays would take {self.used / 2**30:,.1f} GiB, up to {data.name} alone: expected "
-                f"at most {self.most / 2**30:,.1f} GiB; raise max_bytes if you trust it"
+                f"{self.source}: its arrays would take {self.used / 2**30:,.1f} GiB, up to {short(name)} alone: "
+                f"expected at most {self.most / 2**30:,.1f} GiB; raise max_bytes if you trust it"
             )
 
 

@@ -16,7 +16,7 @@ from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.results import experiment
 from localnoise.sims.results.experiment import Report
-from localnoise.sims.results.records import Record, RecordFile, key
+from localnoise.sims.results.records import NAME, Record, RecordFile, key
 from localnoise.sims.runtime.console import console, errors, progress
 from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, Seeds, one_of
 from localnoise.sims.spiking.reported import Spiking
@@ -76,7 +76,7 @@ def spiking(
     plan = plan if epochs is None else replace(plan, epochs=as_count("epochs", epochs, 1))
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
     report = Spiking(title=spend)
-    began, records = perf_counter(), RecordFile(out / "record.h5")
+    began, records = perf_counter(), RecordFile(out / NAME)
     studies = [SpikingStudy(plan, seed, out / "networks", data_dir) for seed in range(count)]
     if not mix:
         records.refuse_to_mix(studies[0].fingerprint)

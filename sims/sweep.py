@@ -15,7 +15,8 @@ from localnoise.validate import as_count
 def sweep(
     study: Annotated[str, typer.Argument(help=f"TOML file, or one that ships: {', '.join(SHIPPED)}.")],
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", help="HDF5 file of the records. Default: results/sweep/NAME.h5")
+        Path | None,
+        typer.Option("--output", "-o", help="SQLite file of the records. Default: results/sweep/NAME.sqlite"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in a file that a sweep began.")] = False,
     trials: Annotated[int | None, typer.Option(help="How many; default: the study's.")] = None,
@@ -57,7 +58,7 @@ def sweep(
         plan = plan.model_copy(update={"trials": as_count("trials", trials, 1)})
     many = as_count("workers", os.cpu_count() or 1 if workers is None else workers, 1)
     each = as_count("threads", threads, 1)
-    kept = TrialStore(out or Path("results/sweep") / f"{plan.name}.h5")
+    kept = TrialStore(out or Path("results/sweep") / f"{plan.name}.sqlite")
     for name, place in {"out": kept.path, "out's journal": kept.journal, "storage": storage or kept.journal}.items():
         refuse_same(name, place, {"study": study})
     settings = prepared(plan, data_dir)
@@ -75,8 +76,8 @@ def sweep(
     if counts.done < plan.trials:
         errors.print(f"the space has no more than {counts.done} trials")
     console.print(
-        f"{kept.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
-        f"look through them: {command('report', kept.path, '-o', 'report.html')}"
+        f"{kept.file.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
+        f"look through them: {command('report', kept.file.path, '-o', 'report.html')}"
     )
 
 

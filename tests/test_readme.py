@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helping import help_of
+from pinned import published
 
 from localnoise.sims import bits
 from localnoise.sims.defenses import DEFENSES
@@ -61,9 +62,9 @@ def test_links_and_pictures_are_there():
 @pytest.mark.parametrize("value", ["accuracy", "clean", "retention", "lead"])
 def test_tables_are_those_of_the_published_record(value):
     """Every number of the full data set stands in the record, and nowhere else."""
-    published = RecordFile(ROOT / "benchmarks" / "published" / "retention.h5")
+    record = RecordFile(published("retention"))
     digits = 2 if value == "retention" else 3
-    table = tables.markdown(summarise(list(published)), lambda entry: getattr(entry, value), digits)
+    table = tables.markdown(summarise(list(record)), lambda entry: getattr(entry, value), digits)
     assert table.count("\n") > 10
     assert table in README
 
@@ -76,14 +77,14 @@ SIX = [f"{name}@5" for name in ("fog", "jpeg_compression", "pixelate", "shot_noi
 def test_the_one_net_is_that_of_its_record():
     arms = ["none", "bank-8", "signal-8", "multiscale-8", "augmentation"]
     groups = {"mean of the 10 learned from": TEN, "mean of the 6 others": SIX}
-    table = comparing.Comparison(outcomes(RecordFile(PUBLISHED / "one-net.h5")), arms, [*TEN, *SIX], groups)
+    table = comparing.Comparison(outcomes(RecordFile(published("one-net"))), arms, [*TEN, *SIX], groups)
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 20
     assert text in README
 
 
 def test_the_papers_table_is_that_of_its_record():
-    table = side_by_side.rows(outcomes(RecordFile(PUBLISHED / "paper.h5")), list(SOURCES))
+    table = side_by_side.rows(outcomes(RecordFile(published("paper"))), list(SOURCES))
     verdict = side_by_side.verdict(table)
     assert (PUBLISHED / "paper.md").read_text() == f"{side_by_side.markdown(table)}\n\n{verdict}\n"
     assert "\n".join(verdict.splitlines()[:3]) in README
@@ -92,7 +93,7 @@ def test_the_papers_table_is_that_of_its_record():
 
 
 def test_ten_epochs_close_the_gap():
-    found = outcomes(RecordFile(PUBLISHED / "paper-10.h5"))
+    found = outcomes(RecordFile(published("paper-10")))
     assert len(found) == 8
     for (_, _, tested), one in found.items():
         assert tested == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in README
@@ -101,7 +102,7 @@ def test_ten_epochs_close_the_gap():
 def test_sources_against_themselves_are_those_of_their_record():
     sources = [Source.default(*name_and_level(text)) for text in spelled("all,input_noise@0.25")]
     arms = ["full", "multiscale-8", "signal-8", "augmentation"]
-    text = own.markdown(outcomes(RecordFile(PUBLISHED / "transfer.h5")), arms, sources)
+    text = own.markdown(outcomes(RecordFile(published("transfer"))), arms, sources)
     assert text.count("\n") == 17
     assert text in README
 
@@ -110,7 +111,7 @@ def test_the_adaptive_evaluation_is_that_of_its_record():
     arms = ["none", "identity", "full", "multiscale-8", "signal-8", "signal-on-8", "signal-amplified-8"]
     arms += ["signal-amplified-on-8", "adversarial-90", "input-noise", "wca"]
     threats = ["adaptive@0.1", "adaptive@0.04"]
-    found = outcomes(RecordFile(PUBLISHED / "adaptive.h5"))
+    found = outcomes(RecordFile(published("adaptive")))
     table = comparing.Comparison(found, arms, threats, {"mean of the 2 others": threats})
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 12
@@ -119,7 +120,7 @@ def test_the_adaptive_evaluation_is_that_of_its_record():
 
 
 def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
-    found = outcomes(RecordFile(PUBLISHED / "transfer-adaptive.h5"))
+    found = outcomes(RecordFile(published("transfer-adaptive")))
     sources = [Source.default(*name_and_level(text)) for text in spelled("all")]
     text = own.markdown(found, ["full", "multiscale-8"], sources, "adaptive@0.04")
     assert text.count("\n") == 16
@@ -131,7 +132,7 @@ def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
 
 
 def test_transfer_between_attacks_is_that_of_its_record():
-    found = outcomes(RecordFile(PUBLISHED / "transfer-attacks.h5"))
+    found = outcomes(RecordFile(published("transfer-attacks")))
     sources = [Source.default(*name_and_level(text)) for text in spelled("attacks")]
     rows = ["clean", *dict.fromkeys(key[2] for key in found if key[2].startswith("art-"))]
     for arm in ("full", "multiscale-8"):
@@ -141,7 +142,7 @@ def test_transfer_between_attacks_is_that_of_its_record():
 
 def test_the_price_of_robustness_is_that_of_its_record():
     lines = trading.lines(
-        outcomes(RecordFile(PUBLISHED / "tradeoff.h5")), ["none", "full", "multiscale-8", "adversarial-90"], "pgd@0.1"
+        outcomes(RecordFile(published("tradeoff"))), ["none", "full", "multiscale-8", "adversarial-90"], "pgd@0.1"
     )
     text = trading.markdown(lines, "pgd@0.1")
     assert "| full covariance, central | 2 | .741 ±.062 | .388 ±.058 |" in text
@@ -168,7 +169,7 @@ TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16"
     ],
 )
 def test_chip_nets_are_those_of_their_record(arms, sources, columns):
-    found = outcomes(RecordFile(PUBLISHED / "chip.h5"))
+    found = outcomes(RecordFile(published("chip")))
     labels = {name: DEFENSES[name].label for name in ("full", deployed.FLOAT, *arms)}
     table = deployed.rows(found, [*labels], [Source.default(*name_and_level(text)) for text in sources.split(",")])
     assert deployed.markdown(table, labels, columns) in README
@@ -180,11 +181,11 @@ def test_fits_are_those_of_the_profiles():
 
 @pytest.mark.parametrize("study", ["rules", "bits-and-wires"])
 def test_fronts_are_those_of_their_record(study):
-    table = markdown(PUBLISHED / f"sweep-{study}.h5")
+    table = markdown(published(f"sweep-{study}"))
     assert table.count("moments") > 8
     assert table in README
 
 
 def test_spikes_are_those_of_their_record():
-    for table in spiking.tables(RecordFile(PUBLISHED / "spiking.h5")):
+    for table in spiking.tables(RecordFile(published("spiking"))):
         assert spiking.markdown(table) in README

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pinned import published
 from scipy.stats import t as student
 
 from localnoise.records import read_records
@@ -13,7 +14,6 @@ from localnoise.sims.results.statistics import CLEAN, RETENTION
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PUBLISHED = ROOT / "benchmarks" / "published"
 LABELS = {arm.label: name for name, arm in DEFENSES.items()}
 NET = ", one net for all modifications"
 
@@ -48,7 +48,7 @@ def share(value: float) -> str:
 def accuracies() -> dict[tuple[str, bool, str, str], np.ndarray]:
     """(arm, one net for all, learned from, tested on) -> accuracy by seed, of the record behind the first tables."""
     found: dict[tuple[str, bool, str, str], dict[int, float]] = {}
-    for row in read_records(PUBLISHED / "retention.h5"):
+    for row in read_records(published("retention")):
         several = "config.sources.1.name" in row
         learned = "" if several else row["config.sources.0.name"]
         for name, value in row.items():
@@ -109,7 +109,7 @@ def test_leads_over_augmentation_are_paired_by_seed(accuracies):
 def test_shares_beside_the_sources_themselves_are_of_the_same_estimator():
     """Fifteen sources, two arms: a share, or in brackets the central gain where its interval reaches 0."""
     found: dict[tuple[str, str, str], dict[int, float]] = {}
-    for row in read_records(PUBLISHED / "transfer.h5"):
+    for row in read_records(published("transfer")):
         name, level = row["config.threats.0.name"], row["config.threats.0.level"]
         learned = (
             f"{row['config.sources.0.name']}@{row['config.sources.0.level']:g}"

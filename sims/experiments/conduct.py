@@ -15,7 +15,7 @@ from localnoise.sims.experiments.rehearsal import rehearse
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results import experiment
 from localnoise.sims.results.experiment import Report
-from localnoise.sims.results.records import Record, RecordFile, key
+from localnoise.sims.results.records import NAME, Record, RecordFile, key
 from localnoise.sims.runtime.console import console, show
 
 _LONG = 160  # characters of a file's name that are kept: file systems take 255 bytes
@@ -32,7 +32,7 @@ def conduct(
     mix: bool = False,
     grids: str = "grids",
 ) -> None:
-    """Run the cells that `out`/record.h5 lacks, then write the report of all of them into `out`.
+    """Run the cells that `out`/record.sqlite lacks, then write the report of all of them into `out`.
 
     The report is tried on invented results first: hours of cells never end in an error of a figure.
 
@@ -48,7 +48,7 @@ def conduct(
     if not cells:
         raise ArgumentError("nothing to run: no arm can learn from these sources or meet these threats; name others")
     configs = [cell.config(settings) for cell in cells]
-    began, records = perf_counter(), RecordFile(out / "record.h5")
+    began, records = perf_counter(), RecordFile(out / NAME)
     if not mix:
         records.refuse_to_mix(settings.fingerprint)
     if not records.done().issuperset(map(key, configs)):

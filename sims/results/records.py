@@ -1,56 +1,69 @@
-"""Writing records (`localnoise.records` has their layout): append-only, a copy written aside and renamed."""
+"""Writing records (`localnoise.records` reads them): append-only, in SQLite, at the cost of what is added."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-
-from localnoise.errors import LockedError, MixedRecordsError
-from localnoise.files import hdf5, write_bytes
-from localnoise.records import FORMAT, SCHEMA, checksum, intact, opened
+from localnoise.errors import FileFormatError, LockedError, MixedRecordsError, WriteError
+from localnoise.files import write_bytes
+from localnoise.files.aside import written_aside
+from localnoise.files.places import destination
 from localnoise.records import Record as Record
+from localnoise.records import hdf5, intact, sqlite
+from localnoise.sims.results.code import made_by, source_hash
 from localnoise.sims.results.locks import locked
-from localnoise.storage import versions
+from localnoise.sims.runtime.console import errors
 
-ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks", "spiking")
+NAME = "record.sqlite"  # in an experiment's folder
 
 _WAIT = 600  # seconds for another writer
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ROOM = 2**16  # bytes beyond a record that SQLite may take
 
 
 class RecordFile:
-    """A file of records. Appending copies the file aside and renames it: a crash leaves all finished records intact.
+    """A file of records, which are added in transactions: a crash leaves all finished ones intact.
 
     Several processes may append to one file: they take turns by the lock `.NAME.writing` beside it.
+
+    Records of an earlier version, in HDF5, go on in SQLite: NAME.h5 is read until the first append, which copies its
+    records into NAME.sqlite. The old file stays as it is, and is not looked at any more.
 
     Attributes
     ----------
     path : Path
+        Where records are written.
     damaged : list of str
         Names of the records that could not be read the last time that the file was.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        given = Path(path)
+        named = _begins_as_hdf5(given)
+        self.path = given.with_suffix(".sqlite") if named else given
+        self.before = given if named else given.with_suffix(".h5")
         self.damaged: list[str] = []
-        self._written: tuple[int, int] | None = None
-        self._keys = set[str]()  # of the records that were there when this object last wrote
+        self._named = named
+        self._known: tuple[int, int] = (0, 0)  # the file, and the number of the last record whose key is known
+        self._keys = set[str]()
+
+    def exists(self) -> bool:
+        """Whether there are records, of this version or an earlier one."""
+        return self._source() is not None
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the intact records in the order in which they were written; nothing if the file does not exist."""
         self.damaged = []
-        if not self.path.exists():
+        source = self._source()
+        if source is None:
             return
-        with opened(self.path) as file:
-            for name, record in intact(file):
-                if record is None:
-                    self.damaged.append(name)
-                else:
-                    yield record
+        for name, record in intact(source):
+            if record is None:
+                self.damaged.append(name)
+            else:
+                yield record
 
     def done(self) -> set[str]:
         """Keys of the configurations that are done."""
@@ -70,75 +83,91 @@ class RecordFile:
                     f"{self.path} holds records of data {other[:12]}, these images are {fingerprint[:12]}: "
                     "name another --out folder"
                 )
-            code = record.provenance.get("code", "unknown")
-            if code != code_version():
+            made = record.provenance
+            source = made.get("source", made.get("code", "unknown"))  # earlier versions kept the hash as `code`
+            if source != source_hash():
                 raise MixedRecordsError(
-                    f"{self.path} holds records written by code {code}, this is {code_version()}: name another --out "
+                    f"{self.path} holds records written by code {source}, this is {source_hash()}: name another --out "
                     "folder, or add --mix to go on all the same (each record says which code wrote it)"
                 )
 
     def append(self, config: dict[str, Any], results: dict[str, Any], seconds: float, *, once: bool = False) -> None:
-        """Add one record; O(file size), for the sake of an atomic rename."""
+        """Add one record; O(record), whatever the file holds."""
         self.append_all([(config, results, seconds)], once=once)
 
     def append_all(
         self, several: Iterable[tuple[dict[str, Any], dict[str, Any], float]], *, once: bool = False
     ) -> None:
-        """Add records (config, results, seconds) at the cost of one. Several writers take turns: none loses a record.
+        """Add records (config, results, seconds), all of them or none. Several writers take turns: none loses a record.
 
         A damaged file is set aside as NAME.damaged, and its intact records go on in a new one.
 
-        once : leave out configurations of which the file holds a record.
+        once : leave out configurations of which the file holds a record; reads what others have added since.
 
         Raises
         ------
         LockedError
             Another process writes the file for minutes, or the folder takes no locks.
+        WriteError
+            The disk has no room: the file is as it was.
         """
         held = LockedError(f"{self.path}: another process has been writing it for {_WAIT // 60} minutes; end that one")
         with locked(self.path, "writing", wait=_WAIT, held=held):
-            self._append(several, once)
+            if once:
+                self._learn_keys()
+            entries = [entry for entry in several if not (once and key(entry[0]) in self._keys)]
+            if entries:
+                self._append([Record(config, results, made_by(), seconds) for config, results, seconds in entries])
 
-    def _append(self, several: Iterable[tuple[dict[str, Any], dict[str, Any], float]], once: bool) -> None:
-        there = self.path.exists()
-        changed = not there or self._stamp() != self._written
-        kept = list(self) if there and changed else []
-        if changed:
-            self._keys = {key(record.config) for record in kept}
-        fresh = [entry for entry in several if not (once and key(entry[0]) in self._keys)]
-        if once and not fresh:
+    def _append(self, fresh: list[Record]) -> None:
+        if self._source() == self.path and not self.damaged:
+            try:
+                _refuse_too_long(self.path)
+                sqlite.append(destination(self.path)[0], fresh, _WAIT)
+            except FileFormatError:
+                kept = list(self)  # which says what is wrong where nothing can be read
+                if not self.damaged:
+                    raise
+            else:
+                return
+        else:
+            kept = list(self)
+        self._write(kept, fresh)
+
+    def _write(self, kept: list[Record], fresh: list[Record]) -> None:
+        """Write a new file: of the intact records of a damaged one, or of an earlier version's."""
+        source = self._source()
+        if source == self.path:
+            write_bytes(self.path.with_name(self.path.name + ".damaged"), self.path.read_bytes())
+        with written_aside(self.path) as aside:
+            sqlite.create(aside, [*kept, *fresh], self.path)
+        if source not in (None, self.path):
+            lost = f", {len(self.damaged)} damaged ones left out" if self.damaged else ""
+            errors.print(f"{self.path}: goes on from the {len(kept)} records of {source}, which stays as it is{lost}")
+        self.damaged = []
+
+    def _source(self) -> Path | None:
+        """The file that is to be read; None where there is none."""
+        if self.path.exists():
+            return self.path
+        if self._named or (_begins_as_hdf5(self.before) and hdf5.are_records(self.before)):
+            return self.before
+        return None
+
+    def _learn_keys(self) -> None:
+        """Know the keys of all records, by reading those that are new."""
+        source = self._source()
+        if source is None or source != self.path:
+            self._keys, self._known = self.done(), (0, 0)
             return
-        before = self.path.read_bytes() if there else b""
-        with hdf5(self.path, b"" if self.damaged else before) as file:
-            if "format" not in file.attrs:
-                file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
-            for record in kept if self.damaged else ():
-                _write(file, record)
-            for config, results, seconds in fresh:
-                _write(file, Record(config, results, versions() | {"code": code_version()}, seconds))
-            file.attrs["count"] = len(file)  # so that a reader knows of one whose name is lost
-            if self.damaged:
-                write_bytes(self.path.with_name(self.path.name + ".damaged"), before)
-        self.damaged, self._written = [], self._stamp()
-        self._keys |= {key(config) for config, _, _ in fresh}
-
-    def _stamp(self) -> tuple[int, int]:
-        """Changes whenever somebody writes the file."""
-        found = self.path.stat()
-        return found.st_mtime_ns, found.st_size
-
-
-def _write(file: h5py.File, record: Record) -> None:
-    group = file.create_group(f"{len(file):06d}")
-    config = json.dumps(record.config, sort_keys=True)
-    texts = {"config": config, "provenance": json.dumps(record.provenance)}
-    texts["checksum"] = checksum(config, record.results)
-    group.attrs["seconds"] = record.seconds
-    for name, value in (texts | record.results).items():
-        if np.ndim(value):
-            group.create_dataset(name, data=value, compression="gzip")
-        else:  # texts of a fixed length lie within the record: those of variable length are kept elsewhere in the file
-            group.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) and value else value
+        file, last = source.stat().st_ino, self._known[1]
+        if file != self._known[0]:
+            self._keys, last = set(), 0
+        for number, record in sqlite.read(source, after=last):
+            last = number
+            if record is not None:
+                self._keys.add(key(record.config))
+        self._known = file, last
 
 
 def key(config: dict[str, Any]) -> str:
@@ -151,18 +180,26 @@ def key(config: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-@cache
-def code_version() -> str:
-    """Hash of the source files that a result depends on, so that a record says which code made it; 12 hex digits."""
-    import localnoise
-    import localnoise.hardware
-    import localnoise.sims
+def _begins_as_hdf5(path: Path) -> bool:
+    """Whether a plain file is HDF5 by its first bytes."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HDF5)) == _HDF5
+    except OSError:  # one that may not be read: its reader says so
+        return False
 
-    core, hardware, sims = (Path(part.__path__[0]) for part in (localnoise, localnoise.hardware, localnoise.sims))
-    places = [core, hardware, *(sims / room for room in ROOMS)]
-    digest = hashlib.sha256()
-    for folder in places:
-        for source in sorted(folder.rglob("*.py")):
-            if folder != core or not {hardware, sims} & set(source.parents):
-                digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
-    return digest.hexdigest()[:12]
+
+def _refuse_too_long(path: Path) -> None:
+    """Raise a WriteError where this process may not write files as long as this one: SQLite could not roll back."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    most, size = resource.getrlimit(resource.RLIMIT_FSIZE)[0], path.stat().st_size
+    if most != resource.RLIM_INFINITY and most < size + _ROOM:
+        raise WriteError(
+            f"{path}: the file would be too large, {size:,} bytes and more where {most:,} are allowed; raise the limit "
+            "and run again, what was there is unchanged"
+        )

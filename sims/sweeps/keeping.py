@@ -22,7 +22,7 @@ class TrialStore:
     Parameters
     ----------
     path : Path
-        HDF5 file; its first record is the study.
+        SQLite file; its first record is the study. One of an earlier version, in HDF5, goes on in SQLite beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class TrialStore:
         ArgumentError
             The file exists and `resume` is not asked for, or it holds another study.
         """
-        if not self.path.exists():
+        if not self.file.exists():
             self.file.append({"kind": "study", "name": study.name}, {"text": text}, 0.0)
             return
         if not resume:
@@ -69,7 +69,7 @@ class TrialStore:
             self.by_key[key(record.config)] = record
 
     def add(self, entries: list[Entry]) -> None:
-        """Append finished cells, flushed and renamed before this returns; one that is there already stays."""
+        """Append finished cells, on disk before this returns; one that is there already stays."""
         fresh = [entry for entry in entries if key(entry[0]) not in self.by_key]
         if fresh:
             self.file.append_all(fresh)
@@ -113,12 +113,13 @@ def is_sweep(path: Path) -> bool:
 
 
 def _first(path: Path) -> Record | None:
-    if not path.exists():
+    file = RecordFile(path)
+    if not file.exists():
         raise FileFormatError(
-            f"{path}: no such file; expected a file of records, such as results/sweep/quick.h5 or an --out folder's "
-            "record.h5"
+            f"{path}: no such file; expected a file of records, such as results/sweep/quick.sqlite or an --out "
+            "folder's record.sqlite"
         )
-    return next(iter(RecordFile(path)), None)
+    return next(iter(file), None)
 
 
 @contextmanager

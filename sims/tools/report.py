@@ -15,7 +15,7 @@ DRAWN = ("front.png", "importance.png", "parallel.png", "retention.png", "table.
 
 def report(
     record: Annotated[
-        Path, typer.Argument(help="HDF5 file of a sweep or of an experiment, or an experiment's --out folder.")
+        Path, typer.Argument(help="File of records of a sweep or an experiment, or an experiment's --out folder.")
     ],
     output: Annotated[
         Path | None,
@@ -40,19 +40,20 @@ def report(
 
     Examples
     --------
-        localnoise report results/sweep/quick.h5 -o report.html
+        localnoise report results/sweep/quick.sqlite -o report.html
 
-        localnoise report study.h5 -o report.html --figures figures
+        localnoise report study.sqlite -o report.html --figures figures
 
         localnoise report results/compare
 
-        localnoise report transfer.h5 --as transfer -o figures
+        localnoise report transfer.sqlite --as transfer -o figures
     """
     from localnoise.sims.experiments.conduct import publish
+    from localnoise.sims.results.records import NAME
     from localnoise.sims.sweeps.keeping import is_sweep
     from localnoise.sims.tools.remade import remade
 
-    path = record / "record.h5" if record.is_dir() else record
+    path = record / NAME if record.is_dir() else record
     if is_sweep(path):
         if command:
             raise ArgumentError(f"--as {command}: expected none with a sweep, whose record says what it is; drop it")

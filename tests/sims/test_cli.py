@@ -189,7 +189,7 @@ def test_a_stopped_experiment_leaves_no_process_and_goes_on(stop: signal.Signals
     assert done.returncode == 0, done.stderr
     (fresh,) = re.findall(r"(\d+) of 8 cells run", done.stdout)
     assert int(fresh) < 8
-    assert len(list(RecordFile(tmp_path / "out" / "record.h5"))) == 8
+    assert len(list(RecordFile(tmp_path / "out" / "record.sqlite"))) == 8
 
 
 def _alive(group: int) -> bool:

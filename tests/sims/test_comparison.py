@@ -262,7 +262,7 @@ def test_compare_writes_a_table_and_goes_on(
     assert "7 of 7 cells run" in text  # no noise: one net, three tests; raster-1: two nets, two tests each
     assert (tmp_path / "table.md").read_text().count("| raster r=1 |") == 2  # accuracies, differences
     assert Image.open(tmp_path / "accuracy.png").width > 300
-    kept = [r for r in RecordFile(tmp_path / "record.h5") if r.config["threats"][0]["name"] == "adaptive"]
+    kept = [r for r in RecordFile(tmp_path / "record.sqlite") if r.config["threats"][0]["name"] == "adaptive"]
     assert all("adaptive.unreliable" in r.results for r in kept)
     compare.compare(arms="none,raster-1", threats="obstruction,adaptive", sources="matched", **DEFAULTS, **common)
     assert "0 of 7 cells run" in capsys.readouterr().out

@@ -87,7 +87,7 @@ def test_bits_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> No
         data_dir=small_dir,
         jobs=1,
     )
-    records = list(RecordFile(tmp_path / "record.h5"))
+    records = list(RecordFile(tmp_path / "record.sqlite"))
     by_arm = {r.config["arm"]: r.results for r in records}
     assert set(by_arm) == {"none", "full", "multiscale-8", "chip-w4-d12", "chip-w8-d12", "chip-w8-d8", "chip-lms-8"}
     assert by_arm["chip-w4-d12"]["noise.divergence"] > by_arm["chip-w8-d12"]["noise.divergence"]
@@ -98,7 +98,7 @@ def test_bits_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> No
 
 def test_wires_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> None:
     wires.wires(sources="rotate@2", fan_in="2,8", out=tmp_path, data_dir=small_dir, jobs=1)
-    by_arm = {r.config["arm"]: r.results for r in RecordFile(tmp_path / "record.h5")}
+    by_arm = {r.config["arm"]: r.results for r in RecordFile(tmp_path / "record.sqlite")}
     for order in ("multiscale", "raster"):
         two, eight = by_arm[f"wires-{order}-2"], by_arm[f"wires-{order}-8"]
         assert two["noise.links"] <= 2 * 196

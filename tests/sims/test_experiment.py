@@ -98,7 +98,7 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
 
 
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
-    records = RecordFile(tmp_path / "record.h5")
+    records = RecordFile(tmp_path / "record.sqlite")
     few = crossed((0,), SOURCES, ARMS_TRIED, ("augmentation",))
     keep = partial(keep_grid, tmp_path)
     half = crossed((0,), SOURCES[:1], ARMS_TRIED)
@@ -124,7 +124,7 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
 def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
     settings: Settings, small_dir: Path, tmp_path: Path
 ) -> None:
-    records = RecordFile(tmp_path / "record.h5")
+    records = RecordFile(tmp_path / "record.sqlite")
     few = crossed((0,), SOURCES[:1], ("none", "raster-1"))
     blocked = tmp_path / "a file where the folder of grids should be"
     blocked.touch()

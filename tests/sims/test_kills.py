@@ -94,7 +94,7 @@ def side_by_side(target: Any, several: list[tuple[Any, ...]]) -> None:
 
 
 def test_two_writers_lose_no_record(tmp_path: Path) -> None:
-    path = tmp_path / "r.h5"
+    path = tmp_path / "r.sqlite"
     side_by_side(append, [(path, writer, 20) for writer in range(3)])
     found = [(record.config["writer"], record.config["index"]) for record in RecordFile(path)]
     assert sorted(found) == [(writer, index) for writer in range(3) for index in range(20)]
@@ -103,21 +103,24 @@ def test_two_writers_lose_no_record(tmp_path: Path) -> None:
 
 
 def test_what_another_writer_has_recorded_is_not_recorded_again(tmp_path: Path) -> None:
-    path = tmp_path / "r.h5"
+    path = tmp_path / "r.sqlite"
     side_by_side(append_once, [(path, 15) for _ in range(3)])
     assert sorted(record.config["cell"] for record in RecordFile(path)) == list(range(15))
 
 
 def test_a_writer_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WAIT", 0.2)
-    path = tmp_path / "r.h5"
-    with locked(path, "writing", wait=0, held=RuntimeError()), pytest.raises(LockedError, match=r"r\.h5: another proc"):
+    path = tmp_path / "r.sqlite"
+    with (
+        locked(path, "writing", wait=0, held=RuntimeError()),
+        pytest.raises(LockedError, match=r"r\.sqlite: another proc"),
+    ):
         RecordFile(path).append({}, {}, 0.0)
     RecordFile(path).append({}, {}, 0.0)
 
 
 def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
-    path = tmp_path / "r.h5"
+    path = tmp_path / "r.sqlite"
     code = "import sys, time; from pathlib import Path; from localnoise.sims.results.locks import locked\n"
     code += (
         "with locked(Path(sys.argv[1]), 'writing', wait=0, held=OSError()): print('held', flush=True); time.sleep(99)"
@@ -130,7 +133,7 @@ def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
 
 
 def keys(out: Path) -> list[str]:
-    return [key(record.config) for record in RecordFile(out / "record.h5")]
+    return [key(record.config) for record in RecordFile(out / "record.sqlite")]
 
 
 @pytest.mark.slow
@@ -141,7 +144,7 @@ def test_compare_goes_on_when_a_process_of_its_own_is_killed(
     killed: list[int] = []
 
     def kill() -> None:
-        while not (tmp_path / "record.h5").exists():  # the first cell is recorded
+        while not (tmp_path / "record.sqlite").exists():  # the first cell is recorded
             time.sleep(0.02)
         chosen = workers()[0 if victim == "manager" else -1]
         killed.append(chosen.pid)

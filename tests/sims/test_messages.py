@@ -27,7 +27,7 @@ LONG = "x" * 5000
 
 
 def another_space(folder: Path) -> None:
-    kept, many = TrialStore(folder / "s.h5"), STUDY + f"parents = {list(range(1, 400))}\n"
+    kept, many = TrialStore(folder / "s.sqlite"), STUDY + f"parents = {list(range(1, 400))}\n"
     kept.begin(*parse_study(STUDY, "a.toml"), resume=False)
     kept.begin(*parse_study(many, "b.toml"), resume=True)
 

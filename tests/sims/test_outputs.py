@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "study.toml").write_text("name = 'x'")
     (folder / "my.toml").write_text(CHIP.read_text())
     text = (STUDIES / "quick.toml").read_text()
-    RecordFile(folder / "record.h5").append({"kind": "study", "name": "quick"}, {"text": text}, 0.0)
+    RecordFile(folder / "record.sqlite").append({"kind": "study", "name": "quick"}, {"text": text}, 0.0)
     return folder
 
 
@@ -54,7 +54,7 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("soft.h5").symlink_to("d.h5")
     for name in ("figures/front.png", "tables/table.md"):
         Path(name).parent.mkdir()
-        Path(name).symlink_to("../record.h5")
+        Path(name).symlink_to("../record.sqlite")
     return tmp_path
 
 
@@ -78,9 +78,13 @@ ONE_FILE: dict[str, Callable[[bool], object]] = {
     "quantise --figure": lambda force: quantise(P("g.h5"), P("x.h5"), figure=P("x.h5"), force=force),
     "fit --keep": lambda force: fit(P("x.h5"), keep=P("./x.h5"), force=force),
     "inspect --figure": lambda force: inspect(P("g.h5"), figure=P("g.h5"), force=force),
-    "report -o": lambda force: report(P("record.h5"), P("record.h5"), force=force),
-    "report --figures, a table": lambda force: report(P("record.h5"), P("x.html"), figures=P("tables"), force=force),
-    "report --figures, a figure": lambda force: report(P("record.h5"), P("x.html"), figures=P("figures"), force=force),
+    "report -o": lambda force: report(P("record.sqlite"), P("record.sqlite"), force=force),
+    "report --figures, a table": lambda force: report(
+        P("record.sqlite"), P("x.html"), figures=P("tables"), force=force
+    ),
+    "report --figures, a figure": lambda force: report(
+        P("record.sqlite"), P("x.html"), figures=P("figures"), force=force
+    ),
 }
 
 
@@ -169,11 +173,11 @@ def test_fit_and_report_ask_before_they_work(place: Path) -> None:
     calls: dict[str, Callable[[], object]] = {
         "output='d.h5' exists and is not a grid": lambda: fit(P("d.h5")),
         "keep='g.h5' exists and is not kept displacements": lambda: fit(P("x.h5"), keep=P("g.h5")),
-        "output='page' exists and is not a page": lambda: report(P("record.h5"), P("page")),
+        "output='page' exists and is not a page": lambda: report(P("record.sqlite"), P("page")),
         "figures='drawn/front.png' exists and is not PNG figure": lambda: report(
-            P("record.h5"), P("x.html"), P("drawn")
+            P("record.sqlite"), P("x.html"), P("drawn")
         ),
-        "figures='told/table.md' exists and is not a table": lambda: report(P("record.h5"), P("x.html"), P("told")),
+        "figures='told/table.md' exists and is not a table": lambda: report(P("record.sqlite"), P("x.html"), P("told")),
     }
     for message, call in calls.items():
         with pytest.raises(ArgumentError, match=message):

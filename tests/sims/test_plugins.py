@@ -69,7 +69,9 @@ def test_a_plug_ins_parts_are_trained_on_tested_on_and_compared_in_worker_proces
     done = localnoise(*command, "--epochs", 1, "--jobs", 2, "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "a grid of one parent" in done.stdout
-    said = {(row.config["arm"], row.config["threats"][0]["name"]) for row in RecordFile(tmp_path / "out" / "record.h5")}
+    said = {
+        (row.config["arm"], row.config["threats"][0]["name"]) for row in RecordFile(tmp_path / "out" / "record.sqlite")
+    }
     assert {("mine", "halved"), ("mine", "one-step"), ("none", "halved")} <= said
     told = localnoise("report", tmp_path / "out", cwd=tmp_path).stderr  # without it
     assert "mine" in told or "halved" in told

@@ -98,7 +98,7 @@ def test_every_arm_that_ran_has_its_row_whatever_came_out(name: str, design: Any
 @pytest.mark.parametrize("name", CALLS)
 def test_a_report_is_made_again_from_its_records(name: str, design: Any, tmp_path: Path) -> None:
     cells, settings, made = design(name)
-    records, file = invented(cells, settings), RecordFile(tmp_path / "record.h5")
+    records, file = invented(cells, settings), RecordFile(tmp_path / "record.sqlite")
     other = invented(cells[:1], replace(settings, base_epochs=99))  # of another run in the same folder
     file.append_all([(r.config, r.results, 0.0) for r in (*other, *records)])
     experiment.keep(made, (record.config for record in records), tmp_path)
@@ -113,7 +113,7 @@ def test_a_report_is_made_again_from_its_records(name: str, design: Any, tmp_pat
 
 def test_records_alone_are_reported_under_the_command_that_is_named(design: Any, tmp_path: Path) -> None:
     cells, settings, _ = design("transfer")
-    path = tmp_path / "moved.h5"
+    path = tmp_path / "moved.sqlite"
     RecordFile(path).append_all([(r.config, r.results, 0.0) for r in invented(cells, settings)])
     with pytest.raises(ArgumentError, match=r"does not say which command wrote it: expected --as with bits, compare"):
         remade(path)
@@ -134,14 +134,16 @@ def test_records_alone_are_reported_under_the_command_that_is_named(design: Any,
 @pytest.mark.parametrize("content", ["{", "[]", '{"command": "compare"}', '{"command": "x", "report": {}}', "null"])
 def test_a_damaged_description_is_one_sentence(content: str, design: Any, tmp_path: Path) -> None:
     cells, settings, made = design("compare")
-    RecordFile(tmp_path / "record.h5").append_all([(r.config, r.results, 0.0) for r in invented(cells[:1], settings)])
+    RecordFile(tmp_path / "record.sqlite").append_all(
+        [(r.config, r.results, 0.0) for r in invented(cells[:1], settings)]
+    )
     experiment.keep(made, [], tmp_path)
     edited = json.loads((tmp_path / experiment.NAME).read_text())
     edited["report"]["arms"] = ["nobody"]
     for text in (content, json.dumps(edited)):
         (tmp_path / experiment.NAME).write_text(text)
         with pytest.raises(FileFormatError, match=r"experiment\.json: damaged or edited .* name the command with --as"):
-            remade(tmp_path / "record.h5")
+            remade(tmp_path / "record.sqlite")
 
 
 class Broken(Retention):
@@ -180,7 +182,7 @@ def test_retention_of_spelled_arms_runs_to_its_end_and_is_reported_again(
     assert DEFENSES["multiscale-2"].label in text
     assert DEFENSES[OWN].label in capsys.readouterr().out
     shutil.copy(tmp_path / "tables.md", tmp_path / "before.md")
-    report.report(tmp_path / "record.h5", None, None, "")
+    report.report(tmp_path / "record.sqlite", None, None, "")
     assert (tmp_path / "tables.md").read_text() == text
 
 

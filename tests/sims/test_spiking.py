@@ -184,7 +184,7 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
     options = {"train": "motion_blur@5", "target": "numpy", "data-dir": small}
     first = run(tmp_path, **options)
     assert first.exit_code == 0
-    records = list(RecordFile(tmp_path / "record.h5"))
+    records = list(RecordFile(tmp_path / "record.sqlite"))
     assert {r.config["part"] for r in records} == {"field", "learning", "variability", "defence"}
     assert "17 of 17 parts run" in first.output
     for name in ("tables.md", "variability.png", "defence.png", "learning.png"):
@@ -215,11 +215,11 @@ def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_pa
     with monkeypatch.context() as patched:
         patched.setattr(RecordFile, "append", interrupted)
         assert run(tmp_path, **options).exit_code != 0
-    assert len(list(RecordFile(tmp_path / "record.h5"))) == 1
+    assert len(list(RecordFile(tmp_path / "record.sqlite"))) == 1
     assert "5 of 6 parts run" in run(tmp_path, **options).output
-    records = list(RecordFile(tmp_path / "record.h5"))
+    records = list(RecordFile(tmp_path / "record.sqlite"))
     assert sorted(r.config["seed"] for r in records) == [0, 0, 0, 1, 1, 1]
-    monkeypatch.setattr("localnoise.sims.results.records.code_version", lambda: "another")
+    monkeypatch.setattr("localnoise.sims.results.records.source_hash", lambda: "another")
     with pytest.raises(MixedRecordsError, match="--mix"):
         run(tmp_path, **options)
     assert "0 of 6 parts run" in run(tmp_path, mix=None, **options).output

@@ -63,7 +63,7 @@ def swept(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """A sweep that was interrupted once it had a record, and resumed."""
     folder = tmp_path_factory.mktemp("sweep")
     (folder / "tiny.toml").write_text(STUDY)
-    out = folder / "tiny.h5"
+    out = folder / "tiny.sqlite"
     arguments = ("sweep", folder / "tiny.toml", "--out", out, "--data-dir", small_dir, "--workers", 2, "--resume")
     with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True) as first:
         while first.poll() is None and (not out.exists() or len(ln.read_records(out)) < 3):
@@ -149,7 +149,7 @@ def test_the_report_of_a_sweep(swept: tuple[Path, str], tmp_path: Path) -> None:
 def test_a_scheduler_that_runs_elsewhere_is_used(small_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(STUDY)
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", memory_limit=0) as cluster:
-        arguments = ("sweep", tmp_path / "tiny.toml", "--out", tmp_path / "t.h5", "--data-dir", small_dir)
+        arguments = ("sweep", tmp_path / "tiny.toml", "--out", tmp_path / "t.sqlite", "--data-dir", small_dir)
         done = run(*arguments, "--trials", 1, "--scheduler", cluster.scheduler_address)
         assert done.returncode == 0, done.stderr
         assert "1 trials, 0 pruned" in done.stdout
@@ -162,9 +162,9 @@ def test_bad_input_is_one_sentence(swept: tuple[Path, str], tmp_path: Path) -> N
         (("sweep", "quik"), "did you mean 'quick'"),
         (("sweep", "quick", "--workers", "0"), "workers"),
         (("sweep", study, "--out", swept[0], "--data-dir", tmp_path), "does not hold train-images"),
-        (("sweep", "quick", "--out", tmp_path / "a.h5", "--storage", "nosql://x"), "storage='nosql://x'"),
-        (("sweep", "quick", "--out", tmp_path / "b.h5", "--scheduler", "tcp://127.0.0.1:1"), "does not answer"),
-        (("report", tmp_path / "none.h5"), "no such file"),
+        (("sweep", "quick", "--out", tmp_path / "a.sqlite", "--storage", "nosql://x"), "storage='nosql://x'"),
+        (("sweep", "quick", "--out", tmp_path / "b.sqlite", "--scheduler", "tcp://127.0.0.1:1"), "does not answer"),
+        (("report", tmp_path / "none.sqlite"), "no such file"),
         (("report", Path(ln.__file__)), "HDF5"),
     ):
         done = run(*arguments)
@@ -220,7 +220,7 @@ def test_a_grid_is_kept_if_all_seeds_of_its_trial_reach_the_front(tmp_path: Path
     order.clear()
     with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster, cluster.get_client() as client:
         for trials in (1, 2, 3):
-            plan, kept = study.model_copy(update={"trials": trials}), TrialStore(tmp_path / "tiny.h5")
+            plan, kept = study.model_copy(update={"trials": trials}), TrialStore(tmp_path / "tiny.sqlite")
             kept.begin(plan, text, resume=True)
             search = Search(plan, str(kept.journal))
             sweep = Sweep(plan, kept, search, client, settings_of(study, "f"), work=uneven)

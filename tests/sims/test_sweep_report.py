@@ -58,16 +58,16 @@ def swept(path: Path, failed: str = "") -> TrialStore:
 
 
 def test_importances_are_of_measured_goals_alone(tmp_path: Path) -> None:
-    content = content_of(swept(tmp_path / "s.h5").path)
+    content = content_of(swept(tmp_path / "s.sqlite").path)
     assert set(content.importance) == {"robust"}
     assert content.importance["robust"] == {"rule": 1.0}
-    report(tmp_path / "s.h5", tmp_path / "page.html", tmp_path, "")
+    report(tmp_path / "s.sqlite", tmp_path / "page.html", tmp_path, "")
     page = (tmp_path / "page.html").read_text()
     assert "Not of parameters per unit, energy per draw, links: what follows from the configuration" in page
 
 
 def test_page_terminal_and_markdown_show_the_same_intervals_and_baselines(tmp_path: Path) -> None:
-    kept = swept(tmp_path / "s.h5")
+    kept = swept(tmp_path / "s.sqlite")
     study, _ = parse_study(STUDY, "said.toml")
     records = list(kept.file)
     report(kept.path, tmp_path / "page.html", tmp_path, "")
@@ -86,7 +86,7 @@ def test_page_terminal_and_markdown_show_the_same_intervals_and_baselines(tmp_pa
 
 
 def test_one_seed_has_wilsons_interval_over_the_images_that_judged_it(tmp_path: Path) -> None:
-    kept = swept(tmp_path / "s.h5")
+    kept = swept(tmp_path / "s.sqlite")
     own = [r for r in kept.file if r.config.get("arm") == "none" and r.config["seed"] == 0]
     said = row("none", own)
     assert said.half_widths["robust"] == pytest.approx(over_seeds([0.2], 50).half_width)
@@ -95,7 +95,7 @@ def test_one_seed_has_wilsons_interval_over_the_images_that_judged_it(tmp_path: 
 
 @pytest.mark.parametrize("failed", ["none", "full"])
 def test_a_failed_baseline_leaves_the_report_whole(failed: str, tmp_path: Path) -> None:
-    kept = swept(tmp_path / "s.h5", failed)
+    kept = swept(tmp_path / "s.sqlite", failed)
     study, _ = parse_study(STUDY, "said.toml")
     report(kept.path, tmp_path / "page.html", tmp_path / "figures", "")
     text = (tmp_path / "figures" / "table.md").read_text()

@@ -67,7 +67,7 @@ def recorded(out: Path) -> set[str]:
 
 
 def test_twenty_kills_lose_no_finished_trial_and_run_none_twice_into_the_records(study: Path, tmp_path: Path) -> None:
-    out, rng, kills = tmp_path / "paced.h5", random.Random(0), 0
+    out, rng, kills = tmp_path / "paced.sqlite", random.Random(0), 0
     client, seen = start(study, out), set[str]()
     killed = Counter[str]()
     while kills < KILLS:
@@ -103,9 +103,13 @@ def test_twenty_kills_lose_no_finished_trial_and_run_none_twice_into_the_records
 
 
 def test_a_second_sweep_on_one_file_is_refused(tmp_path: Path) -> None:
-    with alone(tmp_path / "s.h5"), pytest.raises(ArgumentError, match="another sweep"), alone(tmp_path / "s.h5"):
+    with (
+        alone(tmp_path / "s.sqlite"),
+        pytest.raises(ArgumentError, match="another sweep"),
+        alone(tmp_path / "s.sqlite"),
+    ):
         pass
-    with alone(tmp_path / "s.h5"):
+    with alone(tmp_path / "s.sqlite"):
         pass
 
 
@@ -115,8 +119,8 @@ def test_a_file_system_without_locks_is_no_other_sweep(number: int, tmp_path: Pa
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    refused = rf"s\.h5\.lock: the lock .* cannot be taken \(.*{os.strerror(number)}"
-    with pytest.raises(LockedError, match=refused), alone(tmp_path / "s.h5"):
+    refused = rf"s\.sqlite\.lock: the lock .* cannot be taken \(.*{os.strerror(number)}"
+    with pytest.raises(LockedError, match=refused), alone(tmp_path / "s.sqlite"):
         pass
 
 
@@ -129,7 +133,10 @@ def test_a_folder_that_is_not_ours_is_no_other_sweep(tmp_path: Path, monkeypatch
         return real(path, *more)
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(LockedError, match=r"Permission denied.*expected a folder of yours"), alone(tmp_path / "s.h5"):
+    with (
+        pytest.raises(LockedError, match=r"Permission denied.*expected a folder of yours"),
+        alone(tmp_path / "s.sqlite"),
+    ):
         pass
 
 
@@ -138,24 +145,24 @@ def test_the_lock_of_a_killed_sweep_is_given_back(tmp_path: Path) -> None:
         import time
         from pathlib import Path
         from localnoise.sims.sweeps.keeping import alone
-        with alone(Path({str(tmp_path / "s.h5")!r})):
+        with alone(Path({str(tmp_path / "s.sqlite")!r})):
             print("held", flush=True)
             time.sleep(600)
     """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(ArgumentError, match="another sweep"), alone(tmp_path / "s.h5"):
+        with pytest.raises(ArgumentError, match="another sweep"), alone(tmp_path / "s.sqlite"):
             pass
         holder.kill()
         holder.wait()
-        with alone(tmp_path / "s.h5"):
+        with alone(tmp_path / "s.sqlite"):
             pass
 
 
 def test_a_killed_client_leaves_no_worker_behind(study: Path, tmp_path: Path) -> None:
-    client = start(study, tmp_path / "s.h5")
-    while not (workers := workers_of(client)) or not recorded(tmp_path / "s.h5"):
+    client = start(study, tmp_path / "s.sqlite")
+    while not (workers := workers_of(client)) or not recorded(tmp_path / "s.sqlite"):
         assert client.poll() is None, client.communicate()[1]
         time.sleep(0.2)
     client.kill()
@@ -167,9 +174,9 @@ def test_a_killed_client_leaves_no_worker_behind(study: Path, tmp_path: Path) ->
 def test_a_full_disk_is_an_error_and_leaves_the_file_whole(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(STUDY.format(trials=3))
     plan, text = paced.load_study(tmp_path / "s.toml")
-    kept = TrialStore(tmp_path / "s.h5")
+    kept = TrialStore(tmp_path / "s.sqlite")
     kept.begin(plan, text, resume=False)
-    before, size = (tmp_path / "s.h5").read_bytes(), (tmp_path / "s.h5").stat().st_size
+    before, size = (tmp_path / "s.sqlite").read_bytes(), (tmp_path / "s.sqlite").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -179,18 +186,18 @@ def test_a_full_disk_is_an_error_and_leaves_the_file_whole(tmp_path: Path) -> No
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
-    assert (tmp_path / "s.h5").read_bytes() == before
+    assert (tmp_path / "s.sqlite").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".s-")] == []
-    assert len(ln.read_records(tmp_path / "s.h5")) == 1
+    assert len(ln.read_records(tmp_path / "s.sqlite")) == 1
 
 
 def test_a_torn_or_lost_journal_is_rebuilt_from_the_records(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(STUDY.format(trials=6))
     environment = {"RUNS": str(tmp_path / "runs")}
-    client = start(tmp_path / "s.toml", tmp_path / "s.h5", **environment)
+    client = start(tmp_path / "s.toml", tmp_path / "s.sqlite", **environment)
     assert client.wait(60) == 0
-    plan, _ = study_in(tmp_path / "s.h5")
-    trials, journal = trials_of(RecordFile(tmp_path / "s.h5")), tmp_path / "s.journal"
+    plan, _ = study_in(tmp_path / "s.sqlite")
+    trials, journal = trials_of(RecordFile(tmp_path / "s.sqlite")), tmp_path / "s.journal"
     whole = journal.read_bytes()
     for content in (b"", whole[: len(whole) // 2 + 3], whole + b'{"torn', b"no json\n" + whole):
         journal.write_bytes(content)
@@ -206,7 +213,7 @@ def test_a_torn_or_lost_journal_is_rebuilt_from_the_records(tmp_path: Path) -> N
 def test_another_study_does_not_go_on_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(STUDY.format(trials=3))
     (tmp_path / "b.toml").write_text(STUDY.format(trials=5).replace("seeds = 2", "seeds = 3"))
-    kept = TrialStore(tmp_path / "s.h5")
+    kept = TrialStore(tmp_path / "s.sqlite")
     kept.begin(*paced.load_study(tmp_path / "a.toml"), resume=False)
     with pytest.raises(ArgumentError, match="add --resume"):
         kept.begin(*paced.load_study(tmp_path / "a.toml"), resume=False)

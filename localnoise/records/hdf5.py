@@ -1,8 +1,7 @@
-"""Reading records: append-only results in HDF5, one group each; a file that was cut short is read as far as it goes.
+"""Reading records in HDF5, as earlier versions wrote them; a file that was cut short is read as far as it goes.
 
-Layout (schema 1): root attributes `format`, `schema`, `count`; groups `000000`, `000001`, ... with attributes `config`
-(JSON), `provenance` (JSON), `seconds`, one attribute per number, one dataset per array. A record is never changed or
-removed.
+Layout (schema 1): root attributes `format`, `schema`, `count`; a group a record, `000000`, `000001`, ..., with
+attributes `config` (JSON), `provenance` (JSON), `seconds`, one attribute per number, one dataset per array.
 """
 
 import hashlib
@@ -13,7 +12,6 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +20,11 @@ import numpy as np
 
 from localnoise.errors import FileFormatError, LocalnoiseError, TooLargeError, first_line
 from localnoise.hdf5 import Budget, locks_named, member, refuse_irregular
+from localnoise.records.record import MAX_BYTES, Record, plain_value
 
 FORMAT, SCHEMA = "localnoise.records", 1
 _END_OF_FILE = slice(40, 48)  # of a version 0 superblock (HDF5 File Format Specification 3.0, section II.A)
 _MISSING = 1000  # records in a row that may be lost before the search for more ends
-MAX_BYTES = 2**30  # of all arrays of a file
-
-
-@dataclass(frozen=True)
-class Record:
-    """One finished result: what was asked, what came out, what made it."""
-
-    config: dict[str, Any]
-    results: dict[str, Any]
-    provenance: dict[str, Any]
-    seconds: float
-
-
-def read_records(path: str | Path, max_bytes: int = MAX_BYTES) -> list[dict[str, Any]]:
-    """Read a file of records as flat rows, for `pandas.DataFrame(rows)`; a file that is being written is read, too.
-
-    A row has the configuration's and the provenance's values under dotted names (`config.arm`, `provenance.code`), the
-    results under their own, and `seconds`. Damaged records are left out. O(file).
-
-    Raises
-    ------
-    FileFormatError
-        There is no such file, it is no HDF5, or not ours.
-    TooLargeError
-        Its arrays would take more than `max_bytes`.
-    """
-    with opened(Path(path)) as file:
-        return [_flat(record) for _, record in intact(file, max_bytes) if record is not None]
 
 
 def intact(file: Any, max_bytes: int = MAX_BYTES) -> Iterator[tuple[str, Record | None]]:
@@ -97,24 +68,6 @@ def _read(file: Any, name: str, budget: Budget) -> Record:
     return Record(said, results, made, float(values["seconds"]))
 
 
-def _flat(record: Record) -> dict[str, Any]:
-    row = {"seconds": record.seconds} | record.results
-
-    def add(prefix: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for name, part in value.items():
-                add(f"{prefix}.{name}", part)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for index, part in enumerate(value):
-                add(f"{prefix}.{index}", part)
-        else:
-            row[prefix] = value
-
-    add("config", record.config)
-    add("provenance", record.provenance)
-    return row
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """Open a file of records for reading. One that was cut short is read as far as it goes.
@@ -126,7 +79,7 @@ def opened(path: Path) -> Iterator[Any]:
     LockedError
         Another process holds it, or its file system has no locks.
     """
-    refuse_irregular(path, "a record file, such as results/compare/record.h5")
+    refuse_irregular(path, "a record file, such as results/compare/record.sqlite")
     with tempfile.TemporaryDirectory() as folder:
         try:
             with locks_named(path):
@@ -147,12 +100,6 @@ def opened(path: Path) -> Iterator[Any]:
                     f"{path}: damaged, its list of records cannot be read; move it away to start a new record file"
                 )
             yield file
-
-
-def plain_value(value: Any) -> Any:
-    """Numbers and texts as Python's own."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _attribute(file: Any, name: str) -> Any:
@@ -199,5 +146,14 @@ def _filled_up(path: Path, copy: Path, error: OSError) -> Any:
         return h5py.File(copy, "r")
     except (OSError, struct.error) as wrong:
         raise FileFormatError(
-            f"{path}: damaged or not HDF5 ({first_line(error)}); move it away to start a new record file"
+            f"{path}: damaged, or no file of records ({first_line(error)}); move it away to start a new record file"
         ) from wrong
+
+
+def are_records(path: Path) -> bool:
+    """Whether an HDF5 file says that it holds records; True where it cannot be asked, so that its reader says why."""
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(_attribute(file, "format") in (FORMAT, "damaged"))
+    except OSError:
+        return True

@@ -147,8 +147,10 @@ class Registry(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         self._import_home()
         self._search()
-        names = dict.fromkeys([*self._parts, *self._found])
-        return iter([*(name for name in self._first if name in names), *sorted(names.keys() - set(self._first))])
+        first = [name for name in self._first if name in self._parts]
+        ours = [name for name, place in self._places.items() if place.startswith("localnoise.")]  # as they are imported
+        names = dict.fromkeys([*first, *ours, *sorted(self._parts.keys() | self._found.keys())])
+        return iter(list(names))
 
     def __len__(self) -> int:
         return len(list(iter(self)))

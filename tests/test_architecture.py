@@ -68,6 +68,13 @@ def test_contracts_bite(installed, where, line):
     assert "planted" in done.stdout
 
 
+def test_a_circle_in_the_core_is_found_though_it_hides_in_a_function(installed):
+    (installed / "localnoise" / "rules" / "planted.py").write_text("def late():\n    from localnoise import grid\n")
+    done = lint_imports(installed)
+    assert done.returncode != 0
+    assert ".rules -> .grid" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("where", "line"),
     [

@@ -19,6 +19,7 @@ from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
 from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
+from localnoise.hardware.saving import save
 from localnoise.hardware.words import IntegerField
 from localnoise.kernels.threads import worker_count
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
@@ -206,8 +207,6 @@ class ChipGrid:
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
         """Write the chip grid to HDF5, aside and renamed. Without `state` it is small, but learning begins anew."""
-        from localnoise.hardware.storage import save
-
         return save(self, path, state=state)
 
     def __repr__(self) -> str:

@@ -5,8 +5,6 @@ one dataset an array of `IntegerField`; group `learner`, where the chip has lear
 `seen` and one dataset an array of its state. Metadata and packed data carry checksums: a damaged byte is found.
 """
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +12,15 @@ import numpy as np
 
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, FileFormatError, LockedError, first_line, short
-from localnoise.files import hdf5
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.ranges import layout, refuse_state
+from localnoise.hardware.saving import FORMAT, SCHEMA
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
 from localnoise.hdf5 import member, reading
-from localnoise.storage import versions
 from localnoise.validate import as_count, whole
-
-FORMAT, SCHEMA = "localnoise.chip", 1
-CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
-
-
-def save(chip: ChipGrid, path: str | Path, *, state: bool = True) -> Path:
-    """Write `chip` to `path`; see `ChipGrid.save`."""
-    with hdf5(path, libver=CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
-        for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
-            file.attrs[name] = np.bytes_(json.dumps(value))
-        file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))
-        file.attrs["activation_scale"] = chip.field.activation_scale
-        for name, array in chip.field.arrays.items():
-            write_packed(file, name, array)
-        if state and chip.rule is not None and chip.state is not None:
-            group = file.create_group("learner")
-            group.attrs["options"] = np.bytes_(json.dumps(asdict(chip.rule)))
-            group.attrs["seen"] = chip.state["seen"]
-            for name, value in chip.state.items():
-                if name != "seen":
-                    write_packed(group, name, value)
-    return Path(path)
 
 
 def load_chip(path: str | Path) -> ChipGrid:
@@ -137,12 +111,6 @@ def give_state(source: Path, chip: ChipGrid, rule: OnChip, state: dict[str, Any]
     except ArgumentError as error:
         raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
     chip.rule, chip.state = rule, state
-
-
-def write_packed(group: Any, name: str, array: Any) -> None:
-    """Write an array, compressed, with a checksum."""
-    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
-    group.create_dataset(name, data=array, **packed)
 
 
 def stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -73,6 +73,30 @@ def test_contracts_bite(installed, where, line):
     assert "planted" in done.stdout
 
 
+CIRCLES = """
+import grimp
+graph = grimp.build_graph("localnoise", cache_dir=None)
+modules = {module for module in graph.modules if not module.startswith("localnoise.sims")}
+waiting = {module: graph.find_modules_directly_imported_by(module) & modules for module in modules}
+while free := {module for module, needs in waiting.items() if not needs}:
+    waiting = {module: needs - free for module, needs in waiting.items() if module not in free}
+print(sorted(waiting))
+"""
+
+
+def test_no_module_below_sims_imports_itself_through_others(installed):
+    """Module by module, within functions and for types too: the contract of import-linter looks at packages."""
+    done = subprocess.run([sys.executable, "-c", CIRCLES], cwd=installed, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_circle_in_the_core_is_found_though_it_hides_in_a_function(installed):
+    (installed / "localnoise" / "rules" / "planted.py").write_text("def late():\n    from localnoise import grid\n")
+    done = lint_imports(installed)
+    assert done.returncode != 0
+    assert ".rules -> .grid" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("where", "line"),
     [

@@ -15,7 +15,8 @@ from localnoise.errors import FileFormatError, LockedError, first_line
 from localnoise.files import hdf5
 from localnoise.hardware.configuration.document import assemble, signed_head
 from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration
-from localnoise.hardware.storage import CHECKSUMMED, stored, write_packed
+from localnoise.hardware.saving import CHECKSUMMED, write_packed
+from localnoise.hardware.storage import stored
 from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import member, reading
 

@@ -206,6 +206,21 @@ def test_an_origin_of_a_file_is_what_a_message_may_show():
         plugins.Origin.read(said | {"more": 1})
 
 
+def test_a_file_put_into_the_home_is_found_without_another_line(tmp_path, monkeypatch):
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    monkeypatch.syspath_prepend(tmp_path)
+    deep = tmp_path / "home_of_greetings" / "deeper"
+    deep.mkdir(parents=True)
+    for folder in (deep, deep.parent):
+        (folder / "__init__.py").write_text("")
+    sys.home_of_greetings = registry = Registry("greeting", Greeting, group="test.none", home="home_of_greetings")
+    (deep / "hey.py").write_text(f"import sys\n@sys.home_of_greetings.register('hey'){HEY}")
+    assert "home_of_greetings" not in sys.modules
+    assert list(registry) == ["hey"]
+    assert registry.origin("hey").module == "home_of_greetings.deeper.hey"
+    del sys.home_of_greetings
+
+
 def test_ours_are_ours():
     assert list(RULES)[:3] == ["moments", "lms", "sign-lms"]
     assert list(ORDERS)[:2] == ["raster", "multiscale"]

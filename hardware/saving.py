@@ -1,0 +1,55 @@
+"""Writing a chip grid's file: see `hardware.storage` for its layout."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from localnoise.config import GridConfig
+from localnoise.files import hdf5
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.learning import OnChip
+from localnoise.hardware.words import IntegerField
+from localnoise.saving import versions
+
+FORMAT, SCHEMA = "localnoise.chip", 1
+CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
+
+
+class ChipParts(Protocol):
+    """The attributes of a `ChipGrid` that its file holds."""
+
+    config: GridConfig
+    formats: Formats
+    field: IntegerField
+    rule: OnChip | None
+    state: dict[str, Any] | None
+    provenance: dict[str, Any]
+
+
+def save(chip: ChipParts, path: str | Path, *, state: bool = True) -> Path:
+    """Write `chip` to `path`; see `ChipGrid.save`."""
+    with hdf5(path, libver=CHECKSUMMED) as file:
+        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
+        for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
+            file.attrs[name] = np.bytes_(json.dumps(value))
+        file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))
+        file.attrs["activation_scale"] = chip.field.activation_scale
+        for name, array in chip.field.arrays.items():
+            write_packed(file, name, array)
+        if state and chip.rule is not None and chip.state is not None:
+            group = file.create_group("learner")
+            group.attrs["options"] = np.bytes_(json.dumps(asdict(chip.rule)))
+            group.attrs["seen"] = chip.state["seen"]
+            for name, value in chip.state.items():
+                if name != "seen":
+                    write_packed(group, name, value)
+    return Path(path)
+
+
+def write_packed(group: Any, name: str, array: Any) -> None:
+    """Write an array, compressed, with a checksum."""
+    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
+    group.create_dataset(name, data=array, **packed)

@@ -284,6 +284,10 @@ def test_a_journal_that_names_other_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="names other files"):
         ln.read_records(path)
     assert victim.read_text() == "mine"
+    (tmp_path / "r.sqlite-journal").unlink()
+    os.mkfifo(tmp_path / "r.sqlite-journal")
+    with pytest.raises(FileFormatError, match="is no plain file"):
+        ln.read_records(path)
 
 
 def test_a_file_in_a_folder_that_is_only_read_is_read(tmp_path: Path) -> None:

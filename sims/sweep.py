@@ -76,8 +76,8 @@ def sweep(
     if counts.done < plan.trials:
         errors.print(f"the space has no more than {counts.done} trials")
     console.print(
-        f"{kept.file.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
-        f"look through them: {command('report', kept.file.path, '-o', 'report.html')}"
+        f"{kept.path}: {counts.done} trials, {counts.pruned} pruned, {counts.failed} failed; "
+        f"look through them: {command('report', kept.path, '-o', 'report.html')}"
     )
 
 

@@ -14,17 +14,17 @@ from localnoise.storage import versions
 Entry = tuple[dict[str, Any], dict[str, Any], float]
 
 
-def write(path: Path, entries: list[Entry]) -> Path:
-    """Add records (config, results, seconds) to a file, by code of the same sources as this."""
+def write(path: Path, entries: list[Entry], made: dict[str, Any] | None = None) -> Path:
+    """Add records (config, results, seconds) to a file, of provenance `made`, or by code of the sources of this one."""
+    provenance = json.dumps(versions() | {"code": source_hash()} if made is None else made)
     for config, results, seconds in entries:
         with h5py.File(path, "a") as file:
             if "format" not in file.attrs:
                 file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
             group = file.create_group(f"{len(file):06d}")
             text = json.dumps(config, sort_keys=True)
-            made = json.dumps(versions() | {"code": source_hash()})
             group.attrs["seconds"] = seconds
-            said = {"config": text, "provenance": made, "checksum": checksum(text, results)}
+            said = {"config": text, "provenance": provenance, "checksum": checksum(text, results)}
             for name, value in (said | results).items():
                 if np.ndim(value):
                     group.create_dataset(name, data=value, compression="gzip")

@@ -60,7 +60,7 @@ def writers(place: Path) -> dict[str, Writer]:
         "grid.h5": grid.save,
         "weights.h5": lambda path: grid.save(path, state=False),
         "chip.h5": chip.save,
-        "records.h5": records,
+        "records.sqlite": records,
         "configuration.json": lambda path: write_json(configuration, path),
         "configuration.h5": lambda path: write_hdf5(configuration, path),
         "graph.nir": lambda path: write_nir(configuration, path),

@@ -5,40 +5,35 @@ SQLite's rollback journal: it works on any file system that has locks, needs no 
 leaves one file, which is read where it cannot be written. A write-ahead log has none of the three, and is no faster for
 writers that open, append and close.
 
-A stranger's file is only read: its schema has to be ours to the letter (no view, trigger or virtual table is ever run),
-no value may be longer than the file, and what is unpacked is held against `max_bytes`.
+What is unpacked is held against `max_bytes`; `localnoise.records.opening` says how a stranger's file is opened.
 """
 
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-from localnoise.errors import FileFormatError, LockedError, TooLargeError, WriteError, first_line
+from localnoise.errors import FileFormatError, TooLargeError
 from localnoise.hdf5 import Budget
+from localnoise.records.opening import (
+    APPLICATION,
+    PASSING,
+    SCHEMA,
+    TABLE,
+    code,
+    connected,
+    reading,
+    refuse_foreign,
+    writing,
+)
 from localnoise.records.packing import Packed, pack, text_of, unpack
 from localnoise.records.record import MAX_BYTES, Record
 
 MAGIC = b"SQLite format 3\0"
-SCHEMA = 2
 WAIT = 60.0  # seconds for another process's transaction, each of which takes milliseconds
-_APPLICATION = 0x6C6E7265  # "lnre", in the file's header
-_TABLE = (
-    "CREATE TABLE records (number INTEGER PRIMARY KEY AUTOINCREMENT, base INTEGER, document BLOB NOT NULL, "
-    "arrays BLOB NOT NULL, checksum BLOB NOT NULL)"
-)
-_OURS = {
-    (b"table", b"records", _TABLE.encode()),
-    (b"table", b"sqlite_sequence", b"CREATE TABLE sqlite_sequence(name,seq)"),
-}
-_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_REFUSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
-_PASSING = (*_HELD, *_REFUSED, sqlite3.SQLITE_NOMEM)  # errors that say nothing of what lies in the file
 _MISSING = 1000  # numbers in a row that may be lost before the search for more ends
 _LEAST = 20  # bytes that a row takes at least
-_SUPER = bytes.fromhex("d9d505f920a163d7")  # ends a journal that names other files
-_WAL_READ_VERSION = 19  # where the header says that a write-ahead log was in use: 2
 
 
 def is_sqlite(path: Path) -> bool:
@@ -57,12 +52,12 @@ def create(path: Path, records: Iterable[Record], named: Path) -> None:
     WriteError
         The disk has no room.
     """
-    with _writing(named, WAIT), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with writing(named, WAIT), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=OFF")
-        connection.execute(f"PRAGMA application_id={_APPLICATION}")
+        connection.execute(f"PRAGMA application_id={APPLICATION}")
         connection.execute(f"PRAGMA user_version={SCHEMA}")
         connection.execute("BEGIN")
-        connection.execute(_TABLE)
+        connection.execute(TABLE)
         _insert(connection, records)
         connection.execute("COMMIT")
 
@@ -79,8 +74,8 @@ def append(path: Path, records: Iterable[Record], wait: float = WAIT) -> None:
     FileFormatError
         Damage, or no file of records.
     """
-    with _writing(path, wait), _connected(path, "rw", wait) as connection:
-        _refuse_foreign(connection, path)
+    with writing(path, wait), connected(path, "rw", wait) as connection:
+        refuse_foreign(connection, path)
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -107,8 +102,8 @@ def read(path: Path, max_bytes: int = MAX_BYTES, after: int = 0) -> Iterator[tup
         Another process holds it.
     """
     budget, bases = Budget(path, max_bytes), dict[int, bytes]()
-    with _reading(path, WAIT), _connected(path, "ro", WAIT) as connection:
-        _refuse_foreign(connection, path)
+    with reading(path, WAIT), connected(path, "ro", WAIT) as connection:
+        refuse_foreign(connection, path)
         numbers = _numbers(connection, path, after)
         found = 0
         for number in numbers:
@@ -118,7 +113,7 @@ def read(path: Path, max_bytes: int = MAX_BYTES, after: int = 0) -> Iterator[tup
             except TooLargeError:
                 raise
             except sqlite3.Error as error:
-                if _code(error) in _PASSING:
+                if code(error) in PASSING:
                     raise
                 record = None
             except Exception:  # whatever damaged bytes make zlib, JSON and NumPy say
@@ -161,7 +156,7 @@ def _numbers(connection: sqlite3.Connection, path: Path, after: int) -> list[int
         ).fetchall()
         found = sorted({int(number) for (number,) in rows if number > after})
     except sqlite3.DatabaseError as error:
-        if _code(error) in _PASSING:
+        if code(error) in PASSING:
             raise
         found = []  # the tree is damaged: each is asked for by its number
     last = max(found, default=after)
@@ -177,7 +172,7 @@ def _last(connection: sqlite3.Connection) -> int:
     try:
         rows = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='records' LIMIT 1").fetchall()
     except sqlite3.DatabaseError as error:
-        if _code(error) in _PASSING:
+        if code(error) in PASSING:
             raise
         return 0
     return rows[0][0] if rows and isinstance(rows[0][0], int) and rows[0][0] > 0 else 0
@@ -203,98 +198,3 @@ def _base(connection: sqlite3.Connection, number: int) -> tuple[int, bytes] | No
         return row.base, text_of(_row(connection, row.base).document)
     except (ValueError, zlib.error):
         return None
-
-
-@contextmanager
-def _connected(path: Path, mode: str, wait: float) -> Iterator[sqlite3.Connection]:
-    """Open a file that is there; the journal of a killed writer is rolled back first."""
-    options = f"mode={mode}"
-    journal = path.with_name(path.name + "-journal")
-    if journal.exists():
-        if _names_others(journal):
-            raise FileFormatError(f"{journal}: names other files, which no journal of records does; remove it")
-        options = "mode=rw"  # only a writer can roll back
-    elif mode == "ro" and _in_wal(path):
-        options = "mode=ro&immutable=1"  # nothing is to be made beside a file that is only read
-    uri = f"{path.absolute().as_uri()}?{options}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None)) as connection:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(path.stat().st_size, 2**31 - 1 if mode == "rw" else 2**16))
-        connection.text_factory = bytes  # what damage made of a text need not be UTF-8
-        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
-            connection.execute(f"PRAGMA {pragma}")
-        if mode == "ro":
-            connection.execute("PRAGMA query_only=ON")
-        yield connection
-
-
-def _names_others(journal: Path) -> bool:
-    """Whether a journal would have SQLite look at, and remove, files elsewhere."""
-    content = journal.read_bytes()[-len(_SUPER) :]
-    return content == _SUPER
-
-
-def _in_wal(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.read(_WAL_READ_VERSION + 1)
-    return len(header) > _WAL_READ_VERSION and header[_WAL_READ_VERSION] == 2 and not Path(f"{path}-wal").exists()
-
-
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    (application,), (schema,) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
-    found = set(connection.execute("SELECT type, name, sql FROM sqlite_schema LIMIT 9").fetchall())
-    if application != _APPLICATION or schema != SCHEMA or found != _OURS:
-        raise FileFormatError(
-            f"{path}: SQLite application {application} schema {schema} with {len(found)} objects, expected "
-            f"{_APPLICATION} schema {SCHEMA} with {len(_OURS)}; name another output file"
-        )
-
-
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-@contextmanager
-def _reading(path: Path, wait: float) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeDecodeError as error:  # within what SQLite says of a damaged name
-        raise FileFormatError(f"{path}: damaged; move it away to start a new record file") from error
-    except sqlite3.Error as error:
-        if _code(error) in _HELD:
-            raise LockedError(
-                f"{path}: another process has held this file for {wait:g} s, as none of ours does: expected a file "
-                "that can be read; end that process"
-            ) from error
-        if _code(error) in _REFUSED:
-            raise FileFormatError(
-                f"{path}: cannot be opened ({first_line(error)}): expected a file that you may read, and may write "
-                "where a journal of a killed writer lies beside it"
-            ) from error
-        raise FileFormatError(
-            f"{path}: damaged ({first_line(error)}); move it away to start a new record file"
-        ) from error
-
-
-@contextmanager
-def _writing(named: Path, wait: float) -> Iterator[None]:
-    try:
-        with _reading(named, wait):
-            try:
-                yield
-            except sqlite3.Error as error:
-                reason = {sqlite3.SQLITE_FULL: "the disk is full", sqlite3.SQLITE_TOOBIG: "a record is too large"}
-                if _code(error) in reason:
-                    raise WriteError(
-                        f"{named}: {reason[_code(error)]}; make room and run again, what was there is unchanged"
-                    ) from error
-                if _code(error) in (sqlite3.SQLITE_IOERR, *_REFUSED):
-                    raise WriteError(
-                        f"{named}: cannot be written ({first_line(error)}); make room there, or name another file"
-                    ) from error
-                raise
-    except OSError as error:
-        if isinstance(error, (WriteError, LockedError, FileFormatError)):
-            raise
-        raise WriteError(f"{named}: cannot be written ({error.strerror or error}); name another file") from error

@@ -20,7 +20,6 @@ NAME = "record.sqlite"  # in an experiment's folder
 
 _WAIT = 600  # seconds for another writer
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_ROOM = 2**16  # bytes beyond a record that SQLite may take
 
 
 class RecordFile:
@@ -198,8 +197,8 @@ def _refuse_too_long(path: Path) -> None:
     except ImportError:  # Windows has no such limit
         return
     most, size = resource.getrlimit(resource.RLIMIT_FSIZE)[0], path.stat().st_size
-    if most != resource.RLIM_INFINITY and most < size + _ROOM:
+    if most != resource.RLIM_INFINITY and most < size:
         raise WriteError(
-            f"{path}: the file would be too large, {size:,} bytes and more where {most:,} are allowed; raise the limit "
-            "and run again, what was there is unchanged"
+            f"{path}: the file would be too large, more than {size:,} bytes where {most:,} are allowed; raise the "
+            "limit and run again, what was there is unchanged"
         )

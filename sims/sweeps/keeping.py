@@ -26,7 +26,8 @@ class TrialStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.file = path, RecordFile(path)
+        self.file = RecordFile(path)
+        self.path = self.file.path
         self.by_key: dict[str, Record] = {}
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import old_records
 import pytest
 
 import localnoise as ln
@@ -35,7 +36,7 @@ def write_displacements(path):
 
 
 def write_records(path):
-    RecordFile(path).append({"arm": "a"}, {"accuracy": 0.5, "correct": np.arange(9)}, 1.0)
+    old_records.write(path, [({"arm": "a"}, {"accuracy": 0.5, "correct": np.arange(9)}, 1.0)])
 
 
 def grid():

@@ -4,7 +4,12 @@ import gzip
 import io
 import json
 import re
+import sqlite3
+import tempfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -359,3 +364,47 @@ def in_gzip(rng: Random, content: bytes) -> bytes:
     if kind == "tail":
         return content + rng.randbytes(rng.randrange(1, 40))
     return inner if kind == "plain" else gzip.compress(inner, 9, mtime=1)
+
+
+def in_sqlite(rng: Random, content: bytes) -> bytes:
+    """Edit rows, or what the file is made of, as an editor of a valid file could; pages that no longer fit."""
+    column = rng.choice(["document", "arrays", "checksum"])
+    which, byte = f"number={rng.randrange(1, 4)}", f"x'{rng.randrange(256):02x}'"
+    document = {"config": rng.choice(ODD), "provenance": {}, "seconds": rng.choice(ODD), "values": {}, "arrays": []}
+    document["arrays"] = [rng.choice([["a", "<f8", [rng.choice(ODD)], "bytes zlib", rng.choice(ODD)], ODD, None])]
+    bomb = zlib.compress(rng.choice([bytes(1 << 25), b"[" * 99_999, json.dumps(document, default=str).encode()]))
+    values = ["7", "1.5", "'text'", "x''", "zeroblob(99999)"]
+    numbers = ["NULL", "0", "1", "2", "3", "9", "-1", "999", "9e99", "9223372036854775807", "'x'"]
+    ways = [
+        f"UPDATE records SET {column}={column} || {byte} WHERE {which}",
+        f"UPDATE records SET {column}=substr({column}, {rng.randrange(1, 9)}) WHERE {which}",
+        f"UPDATE records SET {column}={rng.choice(values)} WHERE {which}",
+        f"UPDATE records SET base={rng.choice(numbers)} WHERE {which}",
+        f"UPDATE records SET number={rng.choice([-5, 0, 9, 2000, 2**40, 2**63 - 1])} WHERE {which}",
+        f"UPDATE records SET base=NULL, document=x'{bomb.hex()}' WHERE {which}",
+        f"UPDATE records SET {column}=(SELECT {column} FROM records WHERE number=1) WHERE {which}",
+        f"DELETE FROM records WHERE {which}",
+        "DELETE FROM records",
+        f"UPDATE sqlite_sequence SET seq={rng.choice(numbers)}",
+        "DELETE FROM sqlite_sequence",
+        "DROP TABLE records",
+        "ALTER TABLE records ADD COLUMN mine",
+        "ALTER TABLE records RENAME TO theirs",
+        "CREATE TRIGGER mine AFTER INSERT ON records BEGIN DELETE FROM records; END",
+        "CREATE VIEW mine AS SELECT * FROM records",
+        "CREATE INDEX mine ON records (checksum)",
+        f"PRAGMA user_version={rng.choice([0, 1, 3, -1])}",
+        "PRAGMA application_id=7",
+        "PRAGMA journal_mode=WAL",
+        f"PRAGMA page_size={rng.choice([512, 65536])}",
+        "PRAGMA encoding='UTF-16'",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f"
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection, suppress(sqlite3.Error):
+            for way in rng.sample(ways, rng.choice([1, 1, 2])):
+                connection.execute(way)
+            if rng.random() < 0.2:
+                connection.execute("VACUUM")
+        return path.read_bytes()

@@ -18,7 +18,8 @@ import naive
 import naive_chip
 import numpy as np
 import torch
-from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_toml
+from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_sqlite, in_toml
+from old_records import write as write_old
 
 import localnoise as ln
 from localnoise.hardware import OnChip, load_chip, quantise
@@ -155,15 +156,16 @@ def of_rows(rows: list[dict[str, Any]]) -> Any:
     return [{k: np.ravel(v).tolist() for k, v in row.items()} for row in kept]
 
 
-def check_rows(content: bytes) -> Callable[[Any, Path], None]:
-    """Every record is one that was written, or its checksum was taken out of the file or made anew."""
+def check_rows(name: str, content: bytes) -> Callable[[Any, Path], None]:
+    """Every record is one that was written, or (in HDF5) its checksum was taken out of the file or made anew."""
 
     def check(rows: Any, path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "r.h5").write_bytes(content)
-            written = of_rows(rows_of(Path(folder) / "r.h5"))
+            (Path(folder) / name).write_bytes(content)
+            written = of_rows(rows_of(Path(folder) / name))
         if all(row in written for row in of_rows(rows)):
             return
+        assert name.endswith(".h5"), "a record changed without a word"
         with h5py.File(path, "r") as file:
             assert any("checksum" not in group.attrs for group in file.values()), "a record changed without a word"
 
@@ -280,20 +282,30 @@ def _subjects() -> dict[str, Subject]:
         beside=tuple(files.items()),
     )  # fmt: skip
 
-    def records(path: Path) -> None:
-        file = RecordFile(path)
-        for seed in range(3):
-            config = {"seed": seed, "arm": "none", "threats": [], "sources": [{"name": "pgd"}]}
-            file.append(config, {"accuracy": seed / 7, "hits": np.arange(9) * seed, "error": "x"}, 0.5)
-
-    content = written("r.h5", records)
-    found["records"] = Subject(
+    entries: list[Any] = []
+    for seed in range(3):
+        config = {"seed": seed, "arm": "none", "threats": [], "sources": [{"name": "pgd"}]}
+        hits = np.arange(9) > seed
+        entries.append(
+            (config, {"accuracy": seed / 7, "hits": np.arange(9) * seed, "correct": hits, "error": "x"}, 0.5)
+        )
+    old = written("r.h5", lambda path: write_old(path, entries))
+    found["records-old"] = Subject(
         name="r.h5",
-        content=content,
+        content=old,
         mutators=(in_bytes, in_hdf5, in_hdf5),
         read=rows_of,
         identity=of_rows,
-        check=check_rows(content),
+        check=check_rows("r.h5", old),
+    )
+    content = written("r.sqlite", lambda path: RecordFile(path).append_all(entries))
+    found["records"] = Subject(
+        name="r.sqlite",
+        content=content,
+        mutators=(in_bytes, in_sqlite, in_sqlite),
+        read=rows_of,
+        identity=of_rows,
+        check=check_rows("r.sqlite", content),
     )
     with tempfile.TemporaryDirectory() as place:
         config = {"seed": 0, "arm": "none", "threats": [], "sources": [{"name": "pgd"}]}
@@ -301,8 +313,8 @@ def _subjects() -> dict[str, Subject]:
         report = (Path(place) / "experiment.json").read_bytes()
     found["experiment.json"] = Subject(
         name="experiment.json", content=report, mutators=(in_bytes, in_json), sealed=False,
-        beside=(("record.h5", content),),
-        read=lambda path: remade(path.with_name("record.h5"), "bits" if not path.exists() else ""),
+        beside=(("record.sqlite", content),),
+        read=lambda path: remade(path.with_name("record.sqlite"), "bits" if not path.exists() else ""),
         identity=lambda made: made[0].model_dump(), check=lambda made, path: None,
     )  # fmt: skip
     study = (ROOT / "sims" / "sweeps" / "studies" / "quick.toml").read_bytes()

@@ -77,7 +77,7 @@ def judged(subject: Subject, value: Any, path: Path, how: str, content: bytes) -
     try:
         if subject.identity(value) == subject.whole:
             return {"outcome": "equal"}
-        if how == "in_bytes" and subject.sealed and subject.name != "r.h5":
+        if how == "in_bytes" and subject.sealed and not subject.name.startswith("r."):
             return {"outcome": "FAULT", "text": "a changed byte changed what is read, without a word"}
         subject.check(value, path)
     except LocalnoiseError as error:

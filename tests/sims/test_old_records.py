@@ -6,15 +6,19 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pinned
 import pytest
 from old_records import write
 
-from localnoise.errors import FileFormatError, LockedError, MixedRecordsError
+from localnoise.errors import ArgumentError, FileFormatError, LockedError, MixedRecordsError
 from localnoise.records import read_records
 from localnoise.records.hdf5 import checksum
-from localnoise.records.record import plain_value
+from localnoise.records.record import flat, plain_value
+from localnoise.sims import sweeps
 from localnoise.sims.results import records as module
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.sweeps.keeping import TrialStore, is_sweep, study_in
+from localnoise.sims.sweeps.study import parse_study
 
 
 def test_an_old_file_is_read_and_gone_on_from_and_stays(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +48,35 @@ def test_an_old_file_is_read_and_gone_on_from_and_stays(tmp_path: Path, capfd: p
     assert len(list(file)) == 5
     assert capfd.readouterr().err == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == [".record.sqlite.writing", "record.h5", "record.sqlite"]
+
+
+@pytest.mark.parametrize("name", ["paper-10", "speed-zen4", "adaptive", "sweep-rules", "spiking"])
+def test_what_is_published_reads_the_same_in_either_kind_of_file(name: str, tmp_path: Path) -> None:
+    """Rows, column by column: from HDF5, from what goes on from it, and as published."""
+    records, old = list(RecordFile(pinned.published(name)))[:40], tmp_path / "r.h5"
+    for record in records:
+        write(old, [(record.config, record.results, record.seconds)], record.provenance)
+    rows = pinned.columns([flat(record) for record in records])
+    assert pinned.columns(read_records(old)) == rows
+    file = RecordFile(old)
+    file.append({"seed": 0}, {"x": 1.0}, 0.1)
+    assert pinned.columns(read_records(file.path)[:-1]) == rows
+
+
+def test_a_sweep_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    text = (Path(sweeps.__file__).parent / "studies" / "quick.toml").read_text()
+    study, old = parse_study(text, "quick.toml")[0], tmp_path / "quick.h5"
+    write(old, [({"kind": "study", "name": study.name}, {"text": text}, 0.0), ({"cell": 0}, {"x": 1.0}, 0.1)])
+    assert is_sweep(old)
+    for given in (old, tmp_path / "quick.sqlite"):
+        kept = TrialStore(given)
+        with pytest.raises(ArgumentError, match=r"quick\.sqlite.* exists: .*--resume"):
+            kept.begin(study, text, resume=False)
+        kept.begin(study, text, resume=True)
+        kept.add([({"cell": 0}, {"x": 2.0}, 0.1), ({"cell": 1}, {"x": 2.0}, 0.1)])
+        assert (kept.path, kept.journal) == (tmp_path / "quick.sqlite", tmp_path / "quick.journal")
+        assert [record.config.get("cell") for record in RecordFile(given)] == [None, 0, 1]
+        assert study_in(given)[0] == study
 
 
 def test_another_file_beside_the_records_is_not_looked_at(tmp_path: Path) -> None:

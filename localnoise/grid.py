@@ -14,6 +14,7 @@ from localnoise import gain
 from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
 from localnoise.dense import log_density, permute, refuse_if_larger
+from localnoise.drawing import draw_into, tile_of
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.kernels.threads import worker_count
@@ -34,15 +35,11 @@ from localnoise.validate import (
     as_out,
     as_positions,
     as_presentations,
-    as_seed,
     as_trace,
     is_iterator,
     is_stored,
 )
 from localnoise.wiring import Wires
-
-_FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
-_WIDE, _SECOND_LEVEL = 8, 900_000  # channels; bytes of a buffer that stays in a core's second-level cache
 
 
 class UnitGrid:
@@ -394,37 +391,7 @@ class UnitGrid:
     def _draw(
         self, eta: Array, h: Array, seed: int, start: Start, *, signal: bool, white: bool, affine: bool = True
     ) -> Array:
-        from localnoise.kernels.sweep import draw
-        from localnoise.kernels.wavefront import draw_fronts
-
-        positions = as_positions(start, len(eta))
-        key = as_seed(seed)
-        workers = worker_count()
-        f, now = self.field, self.field.wires
-        a = f.a if affine else np.zeros_like(f.a)
-        if len(eta) < _FEW and self.config.neurons >= _LARGE:
-            wires = (*now.fronts, f.parents, f.readers)
-            draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, positions, signal, white, workers)
-            return self._shaped(eta)
-        held = self.config.units if now.ring == -1 or signal else now.ring + 1
-        tile = self._tile(len(eta), held)
-        weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
-        positions = np.concatenate([positions, np.zeros(-len(eta) % tile, np.uint64)])
-        draw(eta, h, *weights, key, positions, signal, white, tile, now.ring, workers)
-        return self._shaped(eta)
-
-    def _tile(self, count: int, held: int) -> int:
-        """Presentations swept together, as many for every thread, with a buffer of `held` units.
-
-        Up to 256, in at most 64 MB; where a unit's products outweigh what a visit costs, 128 or 64 if the buffer then
-        stays in a core's second-level cache.
-        """
-        m = self.config.channels
-        most = min(max(2**26 // (4 * held * m), 16), 256)
-        if m >= _WIDE:
-            most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _SECOND_LEVEL), most)
-        share = max(-(-count // worker_count()), 1)
-        return -(-share // (-(-share // most) * 16)) * 16
+        return self._shaped(draw_into(eta, h, self.config, self.field, seed, start, signal, white, affine))
 
     def _innovations(self, argument: str, d: npt.ArrayLike, h: npt.ArrayLike | None) -> Array:
         d3 = as_activity(argument, d, *self._layout)
@@ -444,7 +411,7 @@ class UnitGrid:
     def _shared(self, count: int) -> tuple[int, int, int]:
         """Tile, ring and threads of a kernel that reads displacements."""
         ring = self.field.ring
-        return self._tile(count, self.config.units if ring == -1 else ring + 1), ring, worker_count()
+        return tile_of(self.config, count, self.config.units if ring == -1 else ring + 1), ring, worker_count()
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(len(flat), self.config.channels, *self.config.shape)

@@ -71,7 +71,7 @@ def test_a_few_samples_are_drawn_unit_by_unit_on_all_cores(build, white, threads
     generation[units] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     for u, parents in enumerate(grid.field.parents):
         assert all(generation[p] < generation[u] for p in parents if p >= 0)
-    monkeypatch.setattr("localnoise.grid._LARGE", 1)
+    monkeypatch.setattr("localnoise.drawing._LARGE", 1)
     for workers in (1, 2):
         threads(workers)
         for drawn, tiled in zip([grid.sample(count, start=5), grid.perturb(h), grid.mean(h)], expected, strict=True):

@@ -1,0 +1,60 @@
+"""How a draw is cut for the machine: samples or units at a time, and how many samples together."""
+
+import numpy as np
+
+from localnoise.config import GridConfig
+from localnoise.field import Field
+from localnoise.kernels.threads import worker_count
+from localnoise.validate import Array, Start, as_positions, as_seed
+
+_FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
+_WIDE, _SECOND_LEVEL = 8, 900_000  # channels; bytes of a buffer that stays in a core's second-level cache
+
+
+def draw_into(
+    eta: Array,
+    h: Array,
+    config: GridConfig,
+    field: Field,
+    seed: int,
+    start: Start,
+    signal: bool,
+    white: bool,
+    affine: bool,
+) -> Array:
+    """Write a draw for each activation h (T, m, N) into eta, and return it.
+
+    signal : with the part that reads h;  white : with noise of its own;  affine : with the offset a.
+    """
+    from localnoise.kernels.sweep import draw
+    from localnoise.kernels.wavefront import draw_fronts
+
+    places = as_positions(start, len(eta))
+    key = as_seed(seed)
+    workers = worker_count()
+    f, now = field, field.wires
+    a = f.a if affine else np.zeros_like(f.a)
+    if len(eta) < _FEW and config.neurons >= _LARGE:
+        wires = (*now.fronts, f.parents, f.readers)
+        draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, workers)
+        return eta
+    held = config.units if now.ring == -1 or signal else now.ring + 1
+    tile = tile_of(config, len(eta), held)
+    weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
+    places = np.concatenate([places, np.zeros(-len(eta) % tile, np.uint64)])
+    draw(eta, h, *weights, key, places, signal, white, tile, now.ring, workers)
+    return eta
+
+
+def tile_of(config: GridConfig, count: int, held: int) -> int:
+    """Return how many presentations are swept together, as many for every thread, with a buffer of `held` units.
+
+    Up to 256, in at most 64 MB; where a unit's products outweigh what a visit costs, 128 or 64 if the buffer then
+    stays in a core's second-level cache.
+    """
+    m = config.channels
+    most = min(max(2**26 // (4 * held * m), 16), 256)
+    if m >= _WIDE:
+        most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _SECOND_LEVEL), most)
+    share = max(-(-count // worker_count()), 1)
+    return -(-share // (-(-share // most) * 16)) * 16

@@ -1,4 +1,4 @@
-"""How much of the central method's robustness the local rules keep: the table of the results pages, on the full data set."""
+"""How much of the central method's robustness the local rules keep: the results' first table, on the full data set."""
 
 from pathlib import Path
 from typing import Annotated

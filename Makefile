@@ -13,7 +13,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chip demo-spiking test test-all bench bench-check lint format types imports installed clean
+.PHONY: help demo demo-chip demo-spiking test test-all bench bench-check lint format types imports docs installed clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ types: installed  ## check the types of the installed package
 imports: installed  ## check which way imports point
 	@cd build/installed && ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache --no-logo
 
+docs: $(VENV)/.docs  ## build the documentation into site/: strictly, with no warning and no broken link
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "==> Open site/index.html"
+
 # The page of a sweep is tested in Chromium: the system's, else Debian's package, else the one that Playwright downloads.
 $(VENV)/.browser: $(VENV)/.dev
 	@command -v chromium >/dev/null || { echo "==> Installing Chromium, in which pages are tested: about a minute"; \
@@ -67,7 +70,7 @@ $(VENV)/.toolchain: $(VENV)/.dev
 	@touch $@
 
 clean:  ## remove .venv, builds and caches
-	@rm -rf $(VENV) .nox build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .nox build dist site *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The package as it ships: static tools cannot follow an editable install to hardware/ and sims/.
@@ -110,7 +113,12 @@ $(VENV)/.bench: $(VENV)/.sims
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,spiking,bench]"
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.sims
+	@echo "==> Installing what builds the documentation: about a minute the first time"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,docs]"
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.robustness
 	@echo "==> Installing what tests and checks need: about a minute the first time"
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,spiking,dev]"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,spiking,docs,dev]"
 	@touch $@

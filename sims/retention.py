@@ -1,4 +1,4 @@
-"""How much of the central method's robustness the local rules keep: the README's table, on the full data set."""
+"""How much of the central method's robustness the local rules keep: the results' first table, on the full data set."""
 
 from pathlib import Path
 from typing import Annotated

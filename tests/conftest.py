@@ -12,7 +12,7 @@ settings.load_profile("localnoise")
 _SLOW = (
     "test_sweep_survival.py",
     "test_export.py",
-    "test_readme.py",
+    "test_pages.py",
     "test_cli.py",
     "test_experiment.py",
     "test_sweep.py",

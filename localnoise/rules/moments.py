@@ -60,7 +60,7 @@ class Moments:
         state["seen"] += len(d)
 
     def moments(self, field: Field, state: State, rows: slice) -> Floats:
-        """Sums of [z_u; d_u] [z_u; d_u]' of some units, (units, p + m, p + m) float64."""
+        """Sums of `[z_u; d_u]` [z_u; d_u]' of some units, (units, p + m, p + m) float64."""
         between = field.pairs.assembled(state["pairs"], rows)
         if not field.signal:
             return between

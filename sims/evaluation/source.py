@@ -47,7 +47,7 @@ class Source:
 
     @classmethod
     def default(cls, name: str, level: float | None = None) -> "Source":
-        """The trace, and by default the level, that the README's tables use."""
+        """The trace, and by default the level, that the results' tables use."""
         as_name("source", name, DRIFT)
         if name == DRIFT:
             return cls(name=name, level=1.0 if level is None else level, trace=0.5)

@@ -1,4 +1,4 @@
-"""Tables for the terminal and for the README, from a summary."""
+"""Tables for the terminal and for Markdown, from a summary."""
 
 from collections.abc import Callable
 

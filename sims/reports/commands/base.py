@@ -29,7 +29,7 @@ def _source(text: str) -> str:
 
 ArmName = Annotated[str, AfterValidator(_arm)]
 SourceText = Annotated[str, AfterValidator(_source)]
-"""A source as NAME or NAME@LEVEL, at the trace that the README's tables use."""
+"""A source as NAME or NAME@LEVEL, at the trace that the results' tables use."""
 
 
 class Report(BaseModel, ABC):

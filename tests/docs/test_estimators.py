@@ -1,10 +1,10 @@
-"""The README's cells, computed anew from its records by the formulas that it states; nothing of the reports is used."""
+"""The tables' cells, computed anew from the records by the formulas that the pages state, without the reports."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import page
 from pinned import published
 from scipy.stats import t as student
 
@@ -12,15 +12,14 @@ from localnoise.records import read_records
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.results.statistics import CLEAN, RETENTION
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+RETENTIONS, TRANSFER = page("results/retention"), page("results/transfer")
 LABELS = {arm.label: name for name, arm in DEFENSES.items()}
 NET = ", one net for all modifications"
 
 
-def table_after(heading: str, at: int = 0) -> dict[str, list[str]]:
-    """Rows of the Markdown table that follows a text: label and cells; "" is the head."""
-    lines = README[README.index(heading, at) + len(heading) :].lstrip("\n").splitlines()
+def table_after(text: str, heading: str) -> dict[str, list[str]]:
+    """Rows of the Markdown table that follows a heading: label and cells; "" is the head."""
+    lines = text[text.index(heading) + len(heading) :].lstrip("\n").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[: lines.index("")]]
     return {row[0]: row[1:] for row in rows if not set(row[0]) <= set("-") or not row[0]}
 
@@ -31,7 +30,7 @@ def interval(values: np.ndarray) -> float:
 
 
 def retention(arm: np.ndarray, none: np.ndarray, full: np.ndarray) -> tuple[float, float]:
-    """R and its half width, as the README says."""
+    """R and its half width, as the page says."""
     ratio = (arm.mean() - none.mean()) / (full.mean() - none.mean())
     return ratio, interval(((arm - none) - ratio * (full - none)) / (full - none).mean())
 
@@ -59,9 +58,9 @@ def accuracies() -> dict[tuple[str, bool, str, str], np.ndarray]:
     return {place: np.array([own[seed] for seed in sorted(own)]) for place, own in found.items()}
 
 
-def cells(heading: str, at: str):
+def cells(heading: str):
     """(arm, one net for all, source, cell) of a table."""
-    rows = table_after(heading, README.index(at))
+    rows = table_after(RETENTIONS, heading)
     sources = [name.lower().replace(" ", "_") for name in rows.pop("")]
     for label, row in rows.items():
         for source, cell in zip(sources, row, strict=True):
@@ -70,13 +69,13 @@ def cells(heading: str, at: str):
 
 
 def test_the_estimators_are_stated():
-    assert RETENTION in " ".join(README.split())
-    assert CLEAN in " ".join(README.split())
+    assert RETENTION in " ".join(RETENTIONS.split())
+    assert CLEAN in " ".join(RETENTIONS.split())
 
 
 def test_retentions_are_ratios_of_means_with_the_delta_methods_interval(accuracies):
     count = 0
-    for arm, several, source, cell in cells("Retention of the central gain:", "<!-- full -->"):
+    for arm, several, source, cell in cells("Retention of the central gain:"):
         own, none, full = (
             accuracies[place]
             for place in ((arm, several, "" if several else source, source), *(
@@ -90,17 +89,18 @@ def test_retentions_are_ratios_of_means_with_the_delta_methods_interval(accuraci
 
 
 @pytest.mark.parametrize(
-    ("heading", "clean"), [("nets, seed by seed.", False), ("The same nets on the clean test set:", True)]
+    ("heading", "clean"),
+    [("Accuracy under each test perturbation:", False), ("The same nets on the clean test set:", True)],
 )
 def test_accuracies_are_means_over_seeds_with_students_interval(accuracies, heading, clean):
-    for arm, several, source, cell in cells(heading, "<!-- full -->"):
+    for arm, several, source, cell in cells(heading):
         own = accuracies[arm, several, "" if several else source, "clean" if clean else source]
         assert stated(cell) == (f"{own.mean():.3f}", f"{interval(own):.3f}"), (arm, source)
 
 
 def test_leads_over_augmentation_are_paired_by_seed(accuracies):
     heading = "Accuracy less that of augmentation with the same sources, paired by seed:"
-    for arm, several, source, cell in cells(heading, "<!-- full -->"):
+    for arm, several, source, cell in cells(heading):
         own, other = (accuracies[name, several, "" if several else source, source] for name in (arm, "augmentation"))
         assert stated(cell) == (f"{(own - other).mean():.3f}", f"{interval(own - other):.3f}"), (arm, source)
 
@@ -120,7 +120,7 @@ def test_shares_beside_the_sources_themselves_are_of_the_same_estimator():
         if name != "clean":
             found.setdefault(place, {})[row["config.seed"]] = float(np.mean(row[f"correct.{name}@{level:g}"]))
     by_seed = {place: np.array([own[seed] for seed in sorted(own)]) for place, own in found.items()}
-    rows = table_after("<!-- own -->")
+    rows = table_after(TRANSFER, "<!-- own -->")
     head, shares = rows.pop(""), {"multiscale-8": [], "signal-8": []}
     count = 0
     for label, row in rows.items():

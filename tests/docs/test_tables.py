@@ -1,12 +1,10 @@
-"""The README's Python runs as it stands, its commands exist, and its files are there."""
+"""Every number in the tables of the documentation stands in a published record, and nowhere else."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from helping import help_of
+from pages import PUBLISHED, ROOT, page
 from pinned import published
 
 from localnoise.sims import bits
@@ -23,41 +21,6 @@ from localnoise.sims.spiking import report as spiking
 from localnoise.sims.sweeps.summary import markdown
 from localnoise.sims.transfer import spelled
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-FENCED = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.S | re.M)
-PYTHON = [text for language, text in FENCED if language == "python"]
-SHELL = [text for language, text in FENCED if language == "sh"]
-COMMANDS = re.findall(r"^localnoise ([a-z]+)(.*)$", "\n".join(text for _, text in FENCED), flags=re.M)
-
-
-def test_there_is_something_to_test():
-    assert PYTHON
-    assert COMMANDS
-
-
-@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
-def test_python_runs_in_an_empty_folder(code, tmp_path):
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(("command", "arguments"), COMMANDS, ids=lambda text: text.strip())
-def test_commands_take_their_options(command, arguments):
-    group = [arguments.split()[0]] if command == "chip" else []
-    told = help_of(command, *group)
-    for option in re.findall(r"(?<!\S)(--[a-z-]+)", arguments):
-        assert option in told
-
-
-def test_first_two_commands_are_make_demo_and_make_test():
-    assert [line.split("#")[0].strip() for line in SHELL[0].splitlines()] == ["make demo", "make test"]
-
-
-def test_links_and_pictures_are_there():
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-
 
 @pytest.mark.parametrize("value", ["accuracy", "clean", "retention", "lead"])
 def test_tables_are_those_of_the_published_record(value):
@@ -66,10 +29,9 @@ def test_tables_are_those_of_the_published_record(value):
     digits = 2 if value == "retention" else 3
     table = tables.markdown(summarise(list(record)), lambda entry: getattr(entry, value), digits)
     assert table.count("\n") > 10
-    assert table in README
+    assert table in page("results/retention")
 
 
-PUBLISHED = ROOT / "benchmarks" / "published"
 TEN = spelled("modifications")
 SIX = [f"{name}@5" for name in ("fog", "jpeg_compression", "pixelate", "shot_noise", "defocus_blur", "zoom_blur")]
 
@@ -80,23 +42,23 @@ def test_the_one_net_is_that_of_its_record():
     table = comparing.Comparison(outcomes(RecordFile(published("one-net"))), arms, [*TEN, *SIX], groups)
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 20
-    assert text in README
+    assert text in page("results/one-network")
 
 
 def test_the_papers_table_is_that_of_its_record():
     table = side_by_side.rows(outcomes(RecordFile(published("paper"))), list(SOURCES))
     verdict = side_by_side.verdict(table)
     assert (PUBLISHED / "paper.md").read_text() == f"{side_by_side.markdown(table)}\n\n{verdict}\n"
-    assert "\n".join(verdict.splitlines()[:3]) in README
+    assert "\n".join(verdict.splitlines()[:3]) in page("results/paper")
     missed = [row for row in table if row.trace == 2 and row.agrees is False]
-    assert all(f"{row.measured.mean:.3f}".lstrip("0") in README for row in missed)
+    assert all(f"{row.measured.mean:.3f}".lstrip("0") in page("results/paper") for row in missed)
 
 
 def test_ten_epochs_close_the_gap():
     found = outcomes(RecordFile(published("paper-10")))
     assert len(found) == 8
     for (_, _, tested), one in found.items():
-        assert tested == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in README
+        assert tested == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in page("results/paper")
 
 
 def test_sources_against_themselves_are_those_of_their_record():
@@ -104,7 +66,7 @@ def test_sources_against_themselves_are_those_of_their_record():
     arms = ["full", "multiscale-8", "signal-8", "augmentation"]
     text = own.markdown(outcomes(RecordFile(published("transfer"))), arms, sources)
     assert text.count("\n") == 17
-    assert text in README
+    assert text in page("results/transfer")
 
 
 def test_the_adaptive_evaluation_is_that_of_its_record():
@@ -115,7 +77,7 @@ def test_the_adaptive_evaluation_is_that_of_its_record():
     table = comparing.Comparison(found, arms, threats, {"mean of the 2 others": threats})
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 12
-    assert text in README
+    assert text in page("results/adaptive")
     assert not any(one.unreliable for one in found.values())
 
 
@@ -124,7 +86,7 @@ def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
     sources = [Source.default(*name_and_level(text)) for text in spelled("all")]
     text = own.markdown(found, ["full", "multiscale-8"], sources, "adaptive@0.04")
     assert text.count("\n") == 16
-    assert text in README
+    assert text in page("results/adaptive")
     again = own.markdown(found, ["full", "multiscale-8"], sources).splitlines()[-1]
     assert again.split("|")[-2].strip() == "0.99, least 0.92"
     failed = [(key, seeds) for key, one in found.items() if (seeds := list(one.unreliable))]
@@ -136,7 +98,7 @@ def test_transfer_between_attacks_is_that_of_its_record():
     sources = [Source.default(*name_and_level(text)) for text in spelled("attacks")]
     rows = ["clean", *dict.fromkeys(key[2] for key in found if key[2].startswith("art-"))]
     for arm in ("full", "multiscale-8"):
-        assert heat.markdown(heat.measured(found, arm, sources, rows)).split("\n\n", 1)[1] in README
+        assert heat.markdown(heat.measured(found, arm, sources, rows)).split("\n\n", 1)[1] in page("results/transfer")
     assert not any(one.unreliable for one in found.values())
 
 
@@ -155,7 +117,7 @@ def test_speeds_are_those_of_their_record():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") > 15
     for table in done.stdout.strip().split("\n\n"):
-        assert table in README
+        assert table in page("benchmarks") + page("spikes")
 
 
 TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16", "chip-popcount"]
@@ -172,20 +134,20 @@ def test_chip_nets_are_those_of_their_record(arms, sources, columns):
     found = outcomes(RecordFile(published("chip")))
     labels = {name: DEFENSES[name].label for name in ("full", deployed.FLOAT, *arms)}
     table = deployed.rows(found, [*labels], [Source.default(*name_and_level(text)) for text in sources.split(",")])
-    assert deployed.markdown(table, labels, columns) in README
+    assert deployed.markdown(table, labels, columns) in page("results/chip")
 
 
 def test_fits_are_those_of_the_profiles():
-    assert fitting.markdown() in README
+    assert fitting.markdown() in page("on-a-chip")
 
 
 @pytest.mark.parametrize("study", ["rules", "bits-and-wires"])
 def test_fronts_are_those_of_their_record(study):
     table = markdown(published(f"sweep-{study}"))
     assert table.count("moments") > 8
-    assert table in README
+    assert table in page("results/sweeps")
 
 
 def test_spikes_are_those_of_their_record():
     for table in spiking.tables(RecordFile(published("spiking"))):
-        assert spiking.markdown(table) in README
+        assert spiking.markdown(table) in page("results/spikes")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helping import help_of
+from helping import run_command as run
 
 from localnoise import UnitGrid, load
 from localnoise.hardware import quantise
@@ -18,12 +19,6 @@ from localnoise.sims.cli import COMMANDS
 from localnoise.sims.reports.records import RecordFile
 
 PNG = b"\x89PNG"
-
-
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "localnoise.sims.cli", *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=900)
 
 
 def test_help_lists_every_command_without_torch() -> None:

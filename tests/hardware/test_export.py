@@ -252,6 +252,7 @@ def test_the_memory_model_counts_what_the_program_keeps(tmp_path, signal):
     assert flash == still.flash
 
 
+@pytest.mark.slow
 def test_undefined_behaviour_is_trapped_nowhere(tmp_path):
     """Built with the sanitizer that traps on signed overflow, bad shifts and indices, it runs through."""
     formats = Formats(rounding="stochastic", word_bits=16, weight_bits=12, accumulator_bits=50, generator="lfsr24")

@@ -4,10 +4,12 @@ So no slow or busy machine fails a test, and no process is left alone with a slo
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import settings
 from pairwise import covering
+from warming import warm
 
 settings.register_profile("fast", deadline=None, max_examples=20)
 settings.register_profile("full", deadline=None, max_examples=100)  # `--hypothesis-profile=full`; see `examples`
@@ -22,6 +24,12 @@ _SLOW = (
     "test_sweep.py",
     "test_spiking.py",
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Sequence[object]) -> None:
+    """Compile what all workers need before there are any."""
+    warm(len(specs))
 
 
 @pytest.hookimpl(tryfirst=True)  # before the tiers are told apart

@@ -27,6 +27,7 @@ from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_
 
 STUDY = """name = "tiny"
 data = "full"
+network = "v1"
 holdout = 100
 seeds = 2
 base_epochs = 1

@@ -330,6 +330,7 @@ def test_the_graph_says_what_the_integers_say(tmp_path, signal):
     np.testing.assert_allclose([run(f"eta_{u}") for u in range(9)], values, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_papers_layer_as_a_graph(tmp_path):
     chip = quantise(UnitGrid(shape=(14, 14), channels=16, parents=8), feedback=False)
     first = configure(chip)

@@ -65,7 +65,11 @@ def test_a_chip_of_any_width_and_wiring_is_the_same_twice(arm: str) -> None:
     assert np.square(first.sample(20, seed=3)).mean() > 0.05
 
 
-@pytest.mark.parametrize("arm", sorted(set(ARMS) - WIDTHS))  # of the arms that differ in a number, one for all
+FEW = {"none", "full", "multiscale-8", "signal-8", "bank-8", "chip-signal-8", "input-noise", "wca"}  # one of a kind
+EACH = [pytest.param(arm, marks=() if arm in FEW else pytest.mark.slow) for arm in sorted(set(ARMS) - WIDTHS)]
+
+
+@pytest.mark.parametrize("arm", EACH)  # of the arms that differ in a number, one for all
 def test_a_cell_gives_the_same_result_twice(runner: Runner, arm: str) -> None:
     cell = Cell(seed=0, sources=(Source.default("obstruction"),), arm=arm)
     first = runner.run(cell)

@@ -27,7 +27,7 @@ from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_
 
 STUDY = """name = "tiny"
 data = "full"
-network = "v1"
+network = "v3"  # of its 1,600 neurons the dense factor takes a seventh of the time
 holdout = 100
 seeds = 2
 base_epochs = 1

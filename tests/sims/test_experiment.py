@@ -29,9 +29,10 @@ SOURCES = tuple(Source.default(name) for name in ("rotate", "brighten", "pgd"))
 ARMS_TRIED = ("none", "full", "raster-1", "bank-8", "augmentation")
 
 
-@pytest.fixture(scope="module")
-def settings(small_dir: Path) -> Settings:
+@pytest.fixture(scope="module", params=["v1", pytest.param("v2", marks=pytest.mark.slow)])  # 128 and 3,136 neurons
+def settings(request: pytest.FixtureRequest, small_dir: Path) -> Settings:
     return Settings(
+        network=request.param,
         data="full",
         fingerprint=data.load("full", small_dir).fingerprint,
         base_epochs=1,
@@ -65,11 +66,7 @@ def test_a_chip_of_any_width_and_wiring_is_the_same_twice(arm: str) -> None:
     assert np.square(first.sample(20, seed=3)).mean() > 0.05
 
 
-FEW = {"none", "full", "multiscale-8", "signal-8", "bank-8", "chip-signal-8", "input-noise", "wca"}  # one of a kind
-EACH = [pytest.param(arm, marks=() if arm in FEW else pytest.mark.slow) for arm in sorted(set(ARMS) - WIDTHS)]
-
-
-@pytest.mark.parametrize("arm", EACH)  # of the arms that differ in a number, one for all
+@pytest.mark.parametrize("arm", sorted(set(ARMS) - WIDTHS))  # of the arms that differ in a number, one for all
 def test_a_cell_gives_the_same_result_twice(runner: Runner, arm: str) -> None:
     cell = Cell(seed=0, sources=(Source.default("obstruction"),), arm=arm)
     first = runner.run(cell)
@@ -157,7 +154,7 @@ def test_bad_cells_are_named() -> None:
 
 def test_later_settings_leave_earlier_keys_alone(settings: Settings) -> None:
     """Records written before a field existed stay valid where it is at its default."""
-    config = Cell(seed=0, sources=SOURCES[:1], arm="full").config(settings)
+    config = Cell(seed=0, sources=SOURCES[:1], arm="full").config(replace(settings, network="v2"))
     assert {"threats", "network"} & set(config) == set()
     assert Cell(seed=0, sources=SOURCES[:1], arm="full").config(replace(settings, network="v1"))["network"] == "v1"
 

@@ -31,7 +31,7 @@ test: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run the fast tests; P
 	@$(BIN)/pytest $(TIER) $(PYTEST_ARGS)
 
 test-all:  ## run all tests: also compilers, simulators, kills, full disks, long searches
-	@$(MAKE) test TIER=
+	@$(MAKE) test TIER=--hypothesis-profile=full
 
 bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratios, with their targets
 	@# A fresh cache, so that first calls show what compiling costs.

@@ -1,13 +1,19 @@
-"""What holds for all tests: no deadline for an example, and the slow files first.
+"""What holds for all tests: the tiers, no deadline for an example, and the slow files first.
 
 So no slow or busy machine fails a test, and no process is left alone with a slow file at the end.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import settings
+from pairwise import covering
+from warming import warm
 
-settings.register_profile("localnoise", deadline=None)
-settings.load_profile("localnoise")
+settings.register_profile("fast", deadline=None, max_examples=20)
+settings.register_profile("full", deadline=None, max_examples=100)  # `--hypothesis-profile=full`; see `examples`
+settings.load_profile("fast")
 
 _SLOW = (
     "test_sweep_survival.py",
@@ -20,6 +26,22 @@ _SLOW = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Sequence[object]) -> None:
+    """Compile what all workers need before there are any."""
+    warm(len(specs))
+
+
+@pytest.hookimpl(tryfirst=True)  # before the tiers are told apart
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the order otherwise."""
+    """Leave to the slow tier what `pairwise` does not choose; keep the order otherwise."""
+    crossed = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("pairwise") and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            crossed[item.path, item.originalname].append(item)
+    for alike in crossed.values():
+        chosen = covering([item.callspec.params for item in alike])
+        for index, item in enumerate(alike):
+            if index not in chosen:
+                item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name not in _SLOW)

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -68,7 +69,7 @@ def test_other_seeds_take_other_turns(bank):
 
 
 @given(cuts=st.lists(st.integers(0, 200), max_size=3))
-@settings(derandomize=True, max_examples=15)
+@examples(15, derandomize=True)
 def test_a_stream_can_be_cut_anywhere(bank, h, cuts):
     edges = [0, *sorted(cuts), 200]
     for draw in (

@@ -82,7 +82,7 @@ def test_an_edit_while_a_process_runs_is_not_kept_under_the_old_name(toy: Toy) -
     assert {file: file.read_bytes() for file in toy.files} == before  # ... nor written to it
 
 
-@pytest.mark.parametrize("damage", [b"", b"half", None])
+@pytest.mark.parametrize("damage", [*(pytest.param(some, marks=pytest.mark.slow) for some in (b"", b"half")), None])
 def test_a_damaged_file_is_compiled_anew_and_mended(toy: Toy, damage: bytes | None) -> None:
     toy.run()
     for file in toy.files:

@@ -8,8 +8,11 @@ import sys
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.pairwise
 
 two_threads = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 
@@ -102,7 +105,7 @@ def test_another_process_draws_the_same(grid, stream, tmp_path):
 
 
 @given(cuts=st.lists(st.integers(0, 300), max_size=4))
-@settings(derandomize=True, max_examples=40)
+@examples(40, derandomize=True)
 def test_a_stream_can_be_cut_anywhere(grid, stream, cuts):
     edges = [0, *sorted(cuts), 300]
     pieces = list(itertools.pairwise(edges))
@@ -113,7 +116,7 @@ def test_a_stream_can_be_cut_anywhere(grid, stream, cuts):
 
 
 @given(st.lists(st.integers(0, 299), max_size=40))
-@settings(derandomize=True, max_examples=40)
+@examples(40, derandomize=True)
 def test_positions_can_be_named_in_any_order(grid, stream, positions):
     at = np.array(positions, dtype=np.int64)
     np.testing.assert_array_equal(grid.sample(len(at), seed=8, start=at), stream["sample"][at])

@@ -7,7 +7,8 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -354,7 +355,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
 
 
 @given(st.data())
-@settings(derandomize=True, max_examples=150)
+@examples(150, derandomize=True)
 def test_a_truncated_file_is_recognised_wherever_it_ends(saved, data):
     raw = saved.read_bytes()
     length = data.draw(
@@ -367,7 +368,7 @@ def test_a_truncated_file_is_recognised_wherever_it_ends(saved, data):
 
 
 @given(st.data())
-@settings(derandomize=True, max_examples=300)
+@examples(300, derandomize=True)
 def test_a_changed_byte_is_recognised_or_harmless(saved, data):
     """Checksums cover metadata and data; what they do not cover (gaps, unused fields) must change nothing."""
     raw = bytearray(saved.read_bytes())

@@ -12,6 +12,8 @@ from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.tiles import gather_tile
 from localnoise.rules import LMS, Moments, SignLMS
 
+pytestmark = pytest.mark.pairwise
+
 DTYPES = ["float32", "float64"]
 CHANNELS = [1, 3, 4, 9]  # alone, three alone, four together, twice four and one alone
 

@@ -5,6 +5,8 @@ import pytest
 
 import localnoise as ln
 
+pytestmark = pytest.mark.pairwise
+
 SHAPE, CHANNELS, PRESENTATIONS = (3, 4), 2, 8
 RULES = ["moments", "lms", "sign-lms"]
 ORDERS = [

@@ -5,7 +5,8 @@ import math
 import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -124,7 +125,7 @@ def test_nothing_given_is_changed(build, white):
     order=st.sampled_from(ORDERS),
     strength=st.floats(0, 1),
 )
-@settings(derandomize=True, max_examples=200)
+@examples(200, derandomize=True)
 def test_covariance_is_positive_definite_whatever_the_weights(build, seed, shape, channels, order, strength):
     """det Sigma = prod gain^2 S_ii^2 > 0 exactly; the smallest eigenvalue stays above float64 rounding."""
     grid = build(shape, channels, seed=seed, strength=strength, **order)

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch.utils.data import DataLoader, TensorDataset
@@ -51,7 +52,7 @@ def test_a_data_set_is_learned_as_the_array_is(rule, file, small_chunks):
 
 
 @given(st.lists(st.integers(0, 150), max_size=6), st.sampled_from(RULES), st.booleans())
-@settings(derandomize=True, max_examples=30)
+@examples(30, derandomize=True)
 def test_how_an_iterator_is_cut_changes_no_bit(cuts, rule, signal):
     wiring = {"signal": "local" if signal else "none"}
     edges = [0, *sorted(min(c * 2, 300) for c in cuts), 300]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -36,7 +37,7 @@ long_words = st.integers(0, 2**64 - 2)
 
 
 @given(st.tuples(long_words, long_words, long_words, long_words), st.tuples(long_words, long_words))
-@settings(derandomize=True, max_examples=100)
+@examples(100, derandomize=True)
 def test_the_oracle_is_numpys_philox(counter, key):
     """NumPy has the 64-bit words: one structure, other constants. It counts on before its first block."""
     whole = [sum(word << 64 * i for i, word in enumerate(counter)), sum(word << 64 * i for i, word in enumerate(key))]
@@ -45,7 +46,7 @@ def test_the_oracle_is_numpys_philox(counter, key):
 
 
 @given(st.tuples(words, words, words, words), st.tuples(words, words))
-@settings(derandomize=True, max_examples=200)
+@examples(200, derandomize=True)
 def test_philox_equals_the_oracle(counter, key):
     kernel = philox4x32(*map(np.uint32, counter), *map(np.uint32, key))
     assert tuple(int(word) for word in kernel) == naive.philox4x32(counter, key)
@@ -65,7 +66,7 @@ EDGES = [0, 1, 2**23, 2**30 - 1, 2**30, 2**31 - 1, 2**31, 2**31 + 1, 3 * 2**30, 
 
 
 @given(st.one_of(words, st.sampled_from(EDGES)), st.one_of(words, st.sampled_from(EDGES)))
-@settings(derandomize=True, max_examples=500)
+@examples(500, derandomize=True)
 def test_box_muller_equals_the_oracle(word_radius, word_angle):
     pair = box_muller(np.uint32(word_radius), np.uint32(word_angle))
     *expected, radius = naive.box_muller(word_radius, word_angle)

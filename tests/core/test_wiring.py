@@ -5,7 +5,8 @@ import itertools
 import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -29,7 +30,7 @@ def as_lists(links):
     periodic=st.booleans(),
     direct=st.sampled_from([0, 3, 2048]),
 )
-@settings(derandomize=True, max_examples=400)
+@examples(400, derandomize=True)
 def test_parents_equal_the_oracle(height, width, name, count, radius, periodic, direct):
     """`direct` moves units between the two ways in which parents are found: by a look at all, and ring by ring."""
     if count is None and radius is None:
@@ -48,7 +49,7 @@ def test_parents_equal_the_oracle(height, width, name, count, radius, periodic, 
     near=st.integers(1, 5),
     far=st.integers(1, 5),
 )
-@settings(derandomize=True, max_examples=100)
+@examples(100, derandomize=True)
 def test_hubs_equal_the_oracle(height, width, name, near, far):
     grid = ln.UnitGrid((height, width), order=name, parents=near + far, far=far)
     order = grid.field.order
@@ -77,7 +78,7 @@ def test_hubs_on_a_torus(shape, name):
 
 
 @given(height=sides, width=sides, radius=st.integers(0, 8), periodic=st.booleans())
-@settings(derandomize=True, max_examples=200)
+@examples(200, derandomize=True)
 def test_neighbours_equal_the_oracle(height, width, radius, periodic):
     found = orders.neighbours(height, width, radius, periodic)
     assert as_lists(found) == naive.neighbours(height, width, radius, periodic)

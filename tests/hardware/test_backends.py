@@ -27,7 +27,10 @@ def golden():
     return read_json(GOLDEN / "grid.json")
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+SLOW = {"verilator": pytest.mark.slow}  # which compiles C++ for each
+
+
+@pytest.fixture(params=[pytest.param(name, marks=SLOW.get(name, ())) for name in sorted(BACKENDS)])
 def machine(request, golden, tmp_path):
     """The golden grid, exported and built: at the start of its stream."""
     kind, learner = KIND[request.param], golden.chip.rule if request.param in LEARNING else None

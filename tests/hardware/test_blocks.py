@@ -68,7 +68,12 @@ def test_weights_leave_block_ram_all_together_and_take_a_half_or_a_whole_byte():
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels", "parents", "weight_bits"), [((4, 4), 2, 2, 8), ((8, 8), 4, 4, 6), ((14, 14), 16, 4, 4)]
+    ("shape", "channels", "parents", "weight_bits"),
+    [
+        ((4, 4), 2, 2, 8),
+        pytest.param((8, 8), 4, 4, 6, marks=pytest.mark.slow),
+        pytest.param((14, 14), 16, 4, 4, marks=pytest.mark.slow),
+    ],
 )
 def test_the_placer_takes_no_more_than_was_estimated(shape, channels, parents, weight_bits):
     grid, _ = learned(shape, channels, parents=parents)  # zeros would be optimised away

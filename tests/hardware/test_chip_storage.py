@@ -3,7 +3,8 @@
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -90,7 +91,7 @@ def test_foreign_and_missing_files(chip, tmp_path):
         load_chip(tmp_path / "chip.h5")
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(where=st.floats(0, 1), bit=st.integers(0, 7))
 def test_a_damaged_byte_never_passes_unseen(chip, tmp_path_factory, where, bit):
     path = chip.save(tmp_path_factory.mktemp("damaged") / "chip.h5")

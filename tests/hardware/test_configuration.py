@@ -8,7 +8,8 @@ import time
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from naive_chip import learned
 from small_grids import SEED, WIRING, formats
@@ -39,7 +40,7 @@ def same(one, other):
         np.testing.assert_array_equal(array, other.chip.state[name])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     wiring=WIRING,
@@ -226,7 +227,7 @@ def test_the_checksum_is_what_the_schema_says(tmp_path):
     assert found == "sha256:" + hashlib.sha256("".join(parts).encode("ascii")).hexdigest()
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(where=st.floats(0, 1), bit=st.integers(0, 7), width=st.integers(0, 3))
 def test_no_mutant_of_a_document_changes_the_noise(mutated, tmp_path_factory, where, bit, width):
     """A bit flipped, or bytes left out: refused, or the same grid."""
@@ -329,6 +330,7 @@ def test_the_graph_says_what_the_integers_say(tmp_path, signal):
     np.testing.assert_allclose([run(f"eta_{u}") for u in range(9)], values, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_papers_layer_as_a_graph(tmp_path):
     chip = quantise(UnitGrid(shape=(14, 14), channels=16, parents=8), feedback=False)
     first = configure(chip)

@@ -6,7 +6,8 @@ import naive_chip as naive
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError
@@ -29,7 +30,7 @@ def test_words_equal_pythons_integers(rounding, overflow, generator, normal):
     assert np.array_equal(chip.words(3, seed=5).reshape(3, 2, 6), naive.words(chip, 3, seed=5))
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     channels=st.integers(1, 5),

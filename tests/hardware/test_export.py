@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from naive_chip import learned
 from small_grids import SEED, WIRING, formats
@@ -61,7 +62,7 @@ RULES = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=200)
+@examples(200)
 @given(wiring=WIRING, formats=formats(3, (56,)), seed=SEED, rule=RULES)  # 2 bits are too coarse to learn
 def test_any_small_grid_learns_and_draws(tmp_path_factory, wiring, formats, seed, rule):
     folder = exported(tmp_path_factory.mktemp("x") / "a", formats, rule, seed, **wiring)
@@ -251,6 +252,7 @@ def test_the_memory_model_counts_what_the_program_keeps(tmp_path, signal):
     assert flash == still.flash
 
 
+@pytest.mark.slow
 def test_undefined_behaviour_is_trapped_nowhere(tmp_path):
     """Built with the sanitizer that traps on signed overflow, bad shifts and indices, it runs through."""
     formats = Formats(rounding="stochastic", word_bits=16, weight_bits=12, accumulator_bits=50, generator="lfsr24")

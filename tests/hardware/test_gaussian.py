@@ -5,7 +5,8 @@ from itertools import product
 import naive_generators as naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError
@@ -30,7 +31,7 @@ def test_words_equal_the_reference(name, method, k):
 
 
 @methods
-@settings(max_examples=30)
+@examples(30)
 @given(start=st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=40), k=st.integers(1, 16))
 def test_any_states(method, start, k):
     """Any nonzero state, with the top bit set or not: arithmetic stays in 32 unsigned bits."""

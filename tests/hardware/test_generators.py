@@ -3,7 +3,8 @@
 import naive_generators as naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError
@@ -39,7 +40,7 @@ def test_matrix_is_the_step(name):
 
 
 @named
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.data(), count=st.integers(0, 300))
 def test_jump_equals_repeated_steps(name, data, count):
     state = data.draw(st.integers(1, ALL[name].period))
@@ -49,7 +50,7 @@ def test_jump_equals_repeated_steps(name, data, count):
     assert jumped == state
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(first=st.integers(0, 2**70), second=st.integers(0, 2**70))
 def test_powers_multiply(first, second):
     M = GENERATORS["lfsr24"].matrix()

@@ -5,7 +5,8 @@ from copy import deepcopy
 import naive_chip_learning as naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from interrupting import Interruption
 
@@ -28,7 +29,7 @@ def untaught(shape, channels, d, formats=None, signal="none", h=None, **wiring):
     return quantise(grid, formats, h=h, d=d)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     rule=st.sampled_from(["lms", "sign-lms"]),
     stochastic=st.booleans(),

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
@@ -126,7 +127,7 @@ def test_the_mean_of_a_signal_dependent_field_is_kept(signal):
     assert errors[2] < 0.005
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     channels=st.integers(1, 4),
     parents=st.integers(1, 8),

@@ -8,7 +8,8 @@ import h5py
 import naive_chip as naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError
@@ -93,7 +94,7 @@ EXTREMES = [0, 1, -1, 2, 31, 32, 39, 40, 63, 64, 127, 128, -127, -128, 2000, 2**
 WIDE = [*EXTREMES, 2**39 - 1, 2**39, 2**62, 2**63 - 1, -(2**63)]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(data=st.data())
 def test_any_edit_is_refused_or_draws_what_unbounded_integers_draw(chip, tmp_path_factory, data):
     """Hypothesis over every array and place; the oracle has Python's integers, which do not overflow."""

@@ -5,7 +5,8 @@ from math import gcd
 import naive_generators as naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError
@@ -61,7 +62,7 @@ def test_starts_by_algebra(name):
 
 
 @named
-@settings(max_examples=15)
+@examples(15)
 @given(seed=st.integers(0, 2**64 - 1), units=st.integers(1, 40), start=st.integers(0, 60))
 def test_start_steps_equal_stepping(name, seed, units, start):
     generator = GENERATORS[name]

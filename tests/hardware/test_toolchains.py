@@ -7,7 +7,8 @@ from contextlib import closing
 import icarus
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from examples import examples
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 from naive_chip import learned
 from small_grids import SEED, WIRING, formats
@@ -65,7 +66,7 @@ def read_by_icarus(build, chip, draws=4, seed=5, **options):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])
+@examples(25, phases=[Phase.explicit, Phase.generate])
 @given(wiring=WIRING, formats=formats(), seed=SEED, engines=st.integers(1, 3), loaded=st.booleans())
 def test_icarus_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats, seed, engines, loaded):
     grid, h = learned(**wiring)

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from examples import examples
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 from naive_chip import learned
 from small_grids import SEED, WIRING, formats
@@ -47,7 +48,7 @@ def check(design, chip, seed=5, draws=12):
 
 
 @pytest.mark.slow
-@settings(max_examples=20, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
+@examples(20, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
 @given(wiring=WIRING, formats=formats(), seed=SEED, engines=st.integers(1, 3), loaded=st.booleans())
 def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats, seed, engines, loaded):
     grid, h = learned(**wiring)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError, DataError, MissingDependencyError, TooLargeError
@@ -390,7 +391,7 @@ def scratch(tmp_path_factory) -> Path:
 
 
 @given(file=st.sampled_from(FILES), data=st.data())
-@settings(max_examples=300)
+@examples(300)
 def test_any_truncation_is_refused(scratch, file, data):
     kind, content = file
     scratch.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
@@ -399,7 +400,7 @@ def test_any_truncation_is_refused(scratch, file, data):
 
 
 @given(file=st.sampled_from(FILES), data=st.data())
-@settings(max_examples=300)
+@examples(300)
 def test_any_changed_bytes_are_refused_or_read_as_what_was_asked_for(scratch, file, data):
     kind, content = file
     changed = bytearray(content)

@@ -30,9 +30,10 @@ SOURCES = tuple(Source.default(name) for name in ("rotate", "brighten", "pgd"))
 ARMS_TRIED = ("none", "full", "raster-1", "bank-8", "augmentation")
 
 
-@pytest.fixture(scope="module")
-def settings(small_dir: Path) -> Settings:
+@pytest.fixture(scope="module", params=["v1", pytest.param("v2", marks=pytest.mark.slow)])  # 128 and 3,136 neurons
+def settings(request: pytest.FixtureRequest, small_dir: Path) -> Settings:
     return Settings(
+        network=request.param,
         data="full",
         fingerprint=data.load("full", small_dir).fingerprint,
         base_epochs=1,
@@ -154,7 +155,7 @@ def test_bad_cells_are_named() -> None:
 
 def test_later_settings_leave_earlier_keys_alone(settings: Settings) -> None:
     """Records written before a field existed stay valid where it is at its default."""
-    config = Cell(seed=0, sources=SOURCES[:1], arm="full").config(settings)
+    config = Cell(seed=0, sources=SOURCES[:1], arm="full").config(replace(settings, network="v2"))
     assert {"threats", "network"} & set(config) == set()
     assert Cell(seed=0, sources=SOURCES[:1], arm="full").config(replace(settings, network="v1"))["network"] == "v1"
 

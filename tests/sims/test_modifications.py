@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError
@@ -81,7 +82,7 @@ def test_no_images_give_no_images(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(cuts=st.lists(st.integers(0, 60), max_size=6), seed=st.integers(0, 2**64 - 1), start=st.integers(0, 2**40))
-@settings(max_examples=15)
+@examples(15)
 def test_batches_do_not_matter(images, name, cuts, seed, start):
     whole = apply(name, images, None, seed, start)
     edges = [0, *sorted(cuts), 60]
@@ -174,7 +175,7 @@ def test_rotation_turns_a_centred_bump_into_itself_and_blackens_the_corners():
 
 
 @given(level=st.floats(0, 2.5), seed=st.integers(0, 1000))
-@settings(max_examples=50)
+@examples(50)
 def test_obstruction_covers_exactly_one_square_inside(level, seed):
     length = round(0.40 * level * 28)
     result = apply("obstruction", torch.ones(30, 1, 28, 28), level, seed)[:, 0]
@@ -198,7 +199,7 @@ def test_obstruction_falls_on_every_place_equally_often():
 
 
 @given(level=st.floats(0, 28), angle=st.floats(0, 180))
-@settings(max_examples=100)
+@examples(100)
 def test_line_blur_kernel_is_an_average_symmetric_about_its_centre(level, angle):
     kernel = line_blur.kernels(level, torch.tensor([angle]))
     assert kernel.shape[1] == kernel.shape[2]

@@ -66,6 +66,7 @@ def recorded(out: Path) -> set[str]:
     return {key(record.config) for record in RecordFile(out)} if out.exists() else set()
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_no_finished_trial_and_run_none_twice_into_the_records(study: Path, tmp_path: Path) -> None:
     out, rng, kills = tmp_path / "paced.sqlite", random.Random(0), 0
     client, seen = start(study, out), set[str]()

@@ -65,7 +65,7 @@ def test_every_page_is_in_the_contents():
     text = (ROOT / "mkdocs.yml").read_text()
     written = {path.relative_to(DOCS).with_suffix(".md").as_posix() for path in DOCS.rglob("*.ipynb")}
     written |= {name.removeprefix("docs/") for name in PAGES}
-    listed = re.findall(r"^ +- (?:[^:]+: )?([\w/-]+\.md)$", text, flags=re.MULTILINE)
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?([\w/-]+\.md)$", text, flags=re.MULTILINE)
     assert written - set(listed) == set()
     assert len(listed) == len(set(listed))
 

@@ -35,6 +35,22 @@ from localnoise.hardware.chips import load_profile, profile_names
 assert "example_chip" in profile_names() and "loihi1" in profile_names()
 assert load_profile("example_chip").limit("ram") == 16384
 """
+PARTS = """
+import sys
+import numpy as np, torch
+from localnoise.sims import perturbations
+from localnoise.sims.defenses import DEFENSES, named
+from localnoise.sims.evaluation import Source, Threat
+assert "vignette" in perturbations.MODIFICATIONS and "half-8" in DEFENSES
+assert list(perturbations.MODIFICATIONS)[-1] == "vignette" and list(DEFENSES)[-1] == "half-8"
+white = torch.ones(2, 1, 28, 28)
+dark = perturbations.apply("vignette", white, 0.5, seed=0)
+assert abs(dark[0, 0, 0, 0].item() - 0.5) < 1e-6 and dark[0, 0, 13, 13] > 0.99
+assert Source.default("vignette").level == 0.8 and Threat(name="vignette", level=1.0, images=1).label == "vignette@1"
+d = np.random.default_rng(0).normal(size=(400, 2, 3, 4))
+noise = named("half-8").build(d, d, 2.0)
+assert abs(noise.variance().mean() - 1) < 1e-6
+"""
 MISSING = """
 import numpy as np, localnoise as ln
 from localnoise.errors import MissingDependencyError, UnknownNameError
@@ -111,6 +127,10 @@ print(subprocess.run([sys.executable, "-c", inner], capture_output=True, text=Tr
 
 def test_the_chip_needs_no_import_of_it(site, folder):
     run(CHIPS + "import sys; assert 'example_plugin.running' not in sys.modules", folder, PYTHONPATH=str(site))
+
+
+def test_a_corruption_and_a_defense_are_found(site, folder):
+    run(PARTS, folder, PYTHONPATH=str(site))
 
 
 def test_the_folder_holds_what_its_readme_lists():

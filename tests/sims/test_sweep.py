@@ -128,6 +128,7 @@ def test_trials_are_judged_on_held_out_images_alone(swept: tuple[Path, str], sma
     assert recorded == {held.fingerprint}
 
 
+@pytest.mark.slow
 def test_a_trial_is_the_cell_that_its_record_says(swept: tuple[Path, str], small_dir: Path) -> None:
     """Run one cell again in this process: the same network, the same numbers."""
     study, _ = parse_study(STUDY, "tiny.toml")

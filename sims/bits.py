@@ -48,7 +48,7 @@ def bits(
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
     names += [choose("also", name, [*(arm.name for arm in OTHERS), *_FLOATS]) for name in words(also)]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    report = Bits(title=f"{spend} budget", arms=names, sources=[label(source) for source in learned])
+    report = Bits(title=f"{spend} preset", arms=names, sources=[label(source) for source in learned])
     conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 

@@ -77,7 +77,7 @@ def compare(
     cells = _cells(sources, names, wanted, plan.seeds)
     labels = [one.label for one in wanted if one.name != "clean"]
     report = Compare(
-        title=f"{spend} budget",
+        title=f"{spend} preset",
         arms=names,
         threats=labels,
         against=against if against in names else None,

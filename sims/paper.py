@@ -67,7 +67,7 @@ def paper(
     for name in names:
         choose("source", name, {row.source for row in stated.table()})
     cells = _cells(plan, names, words(arms), variances_of(traces))
-    report = Paper(title=f"{spend} budget", sources=names)
+    report = Paper(title=f"{spend} preset", sources=names)
     conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 

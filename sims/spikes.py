@@ -72,7 +72,7 @@ def spiking(
     learned = tuple(Source.default(*name_and_level(text)) for text in sources.split(","))
     if trace is not None:
         learned = tuple(replace(source, trace=as_trace(trace)) for source in learned)
-    plan = replace(PLANS[choose("budget", spend, PLANS)], target=target)
+    plan = replace(PLANS[choose("preset", spend, PLANS)], target=target)
     plan = plan if epochs is None else replace(plan, epochs=as_count("epochs", epochs, 1))
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
     report = Spiking(title=spend)

@@ -63,7 +63,7 @@ def tradeoff(
         for trace in variances
         for cell in trained_on(seed, (replace(learned, trace=trace),), names, wanted)
     ]
-    report = Tradeoff(title=f"{spend} budget", arms=names, threat=wanted[1].label)
+    report = Tradeoff(title=f"{spend} preset", arms=names, threat=wanted[1].label)
     once = list(dict.fromkeys(cells))
     conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 

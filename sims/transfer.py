@@ -75,7 +75,7 @@ def transfer(
             for arm in (*names, "none"):
                 cells += trained_on(seed, (source,), [arm], against)
     labels = [wanted[text].label if text in wanted else heat.OWN for text in rows]
-    report = Transfer(title=f"{spend} budget", arms=names, sources=[heat.label(one) for one in learned], threats=labels)
+    report = Transfer(title=f"{spend} preset", arms=names, sources=[heat.label(one) for one in learned], threats=labels)
     once = list(dict.fromkeys(cells))
     conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 

@@ -42,7 +42,7 @@ def wires(
     chosen = deployed.numbers("fan_in", fan_in, FAN_IN)
     names = [f"wires-{order}-{n}" for order in ORDERS for n in chosen]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    report = Wires(title=f"{spend} budget", arms=names, sources=[label(source) for source in learned])
+    report = Wires(title=f"{spend} preset", arms=names, sources=[label(source) for source in learned])
     conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
 
 

@@ -50,7 +50,7 @@ class Preset:
     def settings(
         self, data_dir: Path | None, network: str = "v2", activation: str = "tanh", layer: int = 2
     ) -> Settings:
-        """Settings of an experiment at this budget."""
+        """Settings of an experiment at this preset."""
         return Settings(
             data=self.data,
             fingerprint=load(self.data, data_dir).fingerprint,
@@ -110,14 +110,14 @@ PRESETS = {
 
 
 def preset(name: str, *, seeds: int | None = None, epochs: int | None = None) -> Preset:
-    """Return the budget of this name, with other seeds or epochs of retraining where they are given.
+    """Return the preset of this name, with other seeds or epochs of retraining where they are given.
 
     Raises
     ------
     ArgumentError
         An unknown name (the near one is suggested), or less than one seed or epoch.
     """
-    chosen = PRESETS[choose("budget", name, PRESETS)]
+    chosen = PRESETS[choose("preset", name, PRESETS)]
     return replace(
         chosen,
         seeds=chosen.seeds if seeds is None else as_count("seeds", seeds, 1),

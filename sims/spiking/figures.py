@@ -39,7 +39,7 @@ def figure_of_variability(records: list[Record], path: Path, title: str) -> None
         _bars(panels[1, 1], own, "participation", "participation ratio of the noise")
         _bars(panels[1, 2], own, "alignment", "variance along stimulus change\n(1: as along any direction)")
         source = records[0].config["source"]
-        what = f"field of {source['name'].replace('_', ' ')} {source['level']:g}, {title} budget"
+        what = f"field of {source['name'].replace('_', ' ')} {source['level']:g}, {title} preset"
         _legend(figure, own, what)
 
 
@@ -104,7 +104,7 @@ def figure_of_defence(records: list[Record], path: Path, title: str) -> None:
             axes.plot([], [], "o", c=COLOURS[name], label=kind.label)
         axes.set_xticks(range(len(threats)), [t.replace("_", " ").replace("@", "\n") for t in threats])
         axes.grid(visible=False, axis="x")
-        axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=f"Rate read-out, {title} budget")
+        axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=f"Rate read-out, {title} preset")
         figure.legend(loc="outside right center", frameon=False, title="● one trial   ○ mean of ten")
 
 
@@ -119,5 +119,5 @@ def figure_of_learning(records: list[Record], path: Path, title: str) -> None:
                 axes.plot(point, learned, ".", ms=4, c=colour, label=None if index else label)
         axes.axline((0, 0), slope=1, c="#333333", lw=0.8)
         axes.set(xlabel="fixed point of the weight, derived", ylabel="weight learned from spikes")
-        axes.set_title(f"Spike-timing plasticity, {title} budget")
+        axes.set_title(f"Spike-timing plasticity, {title} preset")
         figure.legend(loc="outside lower center", frameon=False)

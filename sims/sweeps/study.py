@@ -33,7 +33,7 @@ class Study(BaseModel):
         "embedded" or "full"; of its training images `holdout` are held out, and trials are judged on them. Test images
         are never seen.
     seeds, epochs, base_epochs, displaced : int
-        As in a budget. A trial begins with seed 0; each further seed is a rung.
+        As in a preset. A trial begins with seed 0; each further seed is a rung.
     network, activation : str
     sources : list of str
         NAME or NAME@LEVEL: a net for each, learned from it and judged against it; the goal is the mean. The space may

@@ -101,7 +101,7 @@ def test_many_threats_have_a_row_each_and_their_means() -> None:
         record(arm, seed, [1] * (more + seed) + [0] * (4 - more - seed), level)
         for arm, more in hits.items() for seed in (0, 1) for level in levels
     )  # fmt: skip
-    for arm in hits:  # each strength its own net: one net for all, as `compare --sources` trains it
+    for arm in hits:  # each strength its own net: one net for all, as `compare --train` trains it
         found |= {(arm, "all", tested): own for (name, _, tested), own in list(found.items()) if name == arm}
     one = {place: own for place, own in found.items() if place[1] == "all"}
     table = comparing.Comparison(one, list(hits), names, {"mean of the first two": names[:2]})

@@ -40,7 +40,7 @@ class Report(BaseModel, ABC):
     name : str
         The command's.
     title : str
-        What tables and figures say that they are of, such as "quick budget".
+        What tables and figures say that they are of, such as "quick preset".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -22,7 +22,7 @@ class Comparison:
     Attributes
     ----------
     outcomes : dict
-        By (arm, learned from, tested on); no arm has two nets for one threat.
+        By place; no defense has two nets for one threat.
     arms, threats : list of str
     groups : dict of str to list of str
         Threats whose mean is shown, too, by the name of the mean.
@@ -36,7 +36,7 @@ class Comparison:
     @property
     def rows(self) -> list[str]:
         """What is shown of each arm, in order: clean accuracy where it is known, threats, means."""
-        clean = any(tested == "clean" for _, _, tested in self.outcomes)
+        clean = any(place.test.name == "clean" for place in self.outcomes)
         return [*(["clean"] if clean else []), *self.threats, *self.groups]
 
     def estimate(self, arm: str, row: str) -> Estimate | None:
@@ -61,12 +61,13 @@ class Comparison:
 
     def _several(self, arm: str, row: str) -> list[Outcome | None]:
         if row == "clean":
-            return [own for (name, _, tested), own in self.outcomes.items() if (name, tested) == (arm, "clean")]
+            return [own for place, own in self.outcomes.items() if (place.defense, place.test.name) == (arm, "clean")]
         return [self.entry(arm, threat) for threat in self.groups.get(row, [row])]
 
     def entry(self, arm: str, threat: str) -> Outcome | None:
         """Outcome of an arm against a threat."""
-        return next((own for (name, _, tested), own in self.outcomes.items() if (name, tested) == (arm, threat)), None)
+        found = (own for place, own in self.outcomes.items() if (place.defense, place.test.label) == (arm, threat))
+        return next(found, None)
 
 
 def terminal(table: Comparison, title: str) -> Table:
@@ -119,7 +120,9 @@ def footnote(table: Comparison) -> str:
     if "clean" in table.rows:
         lines.append(CLEAN)
     wanted = table.outcomes.items()
-    lines += attacks_run({place: own for place, own in wanted if place[0] in table.arms and place[2] in table.threats})
+    lines += attacks_run(
+        {place: own for place, own in wanted if place.defense in table.arms and place.test.label in table.threats}
+    )
     for arm in table.arms:
         for threat in table.threats:
             for seed, reason in (table.entry(arm, threat) or Outcome(0, 0)).unreliable.items():

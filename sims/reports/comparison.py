@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,46 @@ from localnoise.sims.reports.protocols import ran
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import Estimate, difference, over_seeds
 
-Place = tuple[str, str, str]  # (arm, learned from, tested on)
+
+class Level(NamedTuple):
+    """A perturbation at a level."""
+
+    name: str
+    level: float
+
+    @property
+    def label(self) -> str:
+        """Name and level, as a table's column says it."""
+        return self.name if self.name == "clean" else f"{self.name}@{self.level:g}"
+
+
+class Place(NamedTuple):
+    """What a cell of a table is of, but for its seeds.
+
+    Attributes
+    ----------
+    defense : str
+        Its name.
+    train : tuple of Level
+        Perturbations that the noise was learned from; empty where it learns from none.
+    variance : float or None
+        Noise variance per neuron; None where there is none to set.
+    test : Level
+        The perturbation that it was tested on, or "clean".
+    """
+
+    defense: str
+    train: tuple[Level, ...]
+    variance: float | None
+    test: Level
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Self:
+        """Return the place of a record's configuration, which has one test perturbation."""
+        (test,) = config["threats"]
+        train = tuple(Level(source["name"], source["level"]) for source in config["sources"])
+        variance = config.get("trace", config["sources"][0]["trace"] if train else None)
+        return cls(config["arm"], train, variance, Level(test["name"], test["level"]))
 
 
 @dataclass
@@ -87,13 +126,11 @@ def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
     found: dict[Place, Outcome] = {}
     for record in records:
         config, results = record.config, record.results
-        (one,) = config["threats"]
-        label = one["name"] if one["name"] == "clean" else f"{one['name']}@{one['level']:g}"
-        place = (config["arm"], learned(config), label)
+        place = Place.of(config)
         size = (int(results["parameters"]), float(results["bytes_per_unit"]))
-        outcome = found.setdefault(place, Outcome(*size, ran=ran(one, config)))
+        outcome = found.setdefault(place, Outcome(*size, ran=ran(config["threats"][0], config)))
         seed = config["seed"]
-        outcome.correct[seed] = results[f"correct.{label}"]
+        outcome.correct[seed] = results[f"correct.{place.test.label}"]
         if reason := results.get("adaptive.unreliable"):
             outcome.unreliable[seed] = reason
         outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(("adaptive.", "noise."))}
@@ -104,21 +141,15 @@ def attacks_run(found: Mapping[Place, Outcome]) -> list[str]:
     """Lines on the attacks that were run: what each label stands for, and what is left of each verdict's bias."""
     labels: dict[str, dict[str, None]] = {}
     bounds: dict[str, dict[str, float]] = {}
-    for (arm, _, tested), one in found.items():
+    for place, one in found.items():
+        tested = place.test.label
         if one.ran:
             labels.setdefault(one.ran, {})[tested] = None
-        if one.bias is not None:  # of several nets of an arm the largest
+        if one.bias is not None:  # of several nets of a defense the largest
             own = bounds.setdefault(tested, {})
-            own[arm] = max(one.bias, own.get(arm, 0.0))
+            own[place.defense] = max(one.bias, own.get(place.defense, 0.0))
     lines = [f"{', '.join(several)}: {said}." for said, several in labels.items()]
     for tested, own in bounds.items():
         each = [f"{bound:.3f}".removeprefix("0") + f" ({DEFENSES[arm].label})" for arm, bound in own.items()]
         lines.append(f"{tested} is too high, for that choice, by at most {', '.join(each)}.")
     return lines
-
-
-def learned(config: dict[str, Any]) -> str:
-    """What a cell learned from: its sources with their levels, and the trace; "" for none of both."""
-    sources = " + ".join(f"{source['name']}@{source['level']:g}" for source in config["sources"])
-    trace = config.get("trace", config["sources"][0]["trace"] if sources else None)
-    return sources if trace is None else f"{sources} trace {trace:g}".strip()

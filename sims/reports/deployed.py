@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from localnoise.errors import choose
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.reports.comparison import Outcome, Place
+from localnoise.sims.reports.comparison import Level, Outcome, Place
 from localnoise.sims.reports.retained import RetainedGain, kept
 from localnoise.sims.reports.tables import share
 from localnoise.sims.results.statistics import Estimate
@@ -53,11 +53,11 @@ def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Sou
     """By arm and source. An arm or source without records is left out."""
     out = {}
     for source in sources:
-        label = f"{source.name}@{source.level:g}"
-        said = f"{label} trace {source.trace:g}"
-        none, full, real = found.get(("none", "", label)), *(found.get((a, said, label)) for a in ("full", FLOAT))
+        test = Level(source.name, source.level)
+        label, none = test.label, found.get(Place("none", (), None, test))
+        full, real = (found.get(Place(name, (test,), source.trace, test)) for name in ("full", FLOAT))
         for arm in arms:
-            own = found.get((arm, said, label))
+            own = found.get(Place(arm, (test,), source.trace, test))
             if own is not None:
                 less = None if real is None or arm == FLOAT else own.less(real)
                 keeps = kept(own, none, full)

@@ -70,9 +70,9 @@ def measured(found: dict[Place, Outcome], arm: str, sources: list[Source], threa
 def tested(found: dict[Place, Outcome], arm: str, source: Source | None, threat: str) -> Outcome | None:
     """Outcome of an arm's net that learned from `source`, None: from any, against a threat or `OWN`."""
     name = label(source) if source is not None and threat == OWN else threat
-    for (own, learned, against), outcome in found.items():
-        from_it = source is None or arm == "none" or learned.partition(" trace")[0] == label(source)
-        if (own, against) == (arm, name) and from_it:
+    for place, outcome in found.items():
+        from_it = source is None or arm == "none" or place.train == ((source.name, source.level),)
+        if (place.defense, place.test.label) == (arm, name) and from_it:
             return outcome
     return None
 

@@ -33,19 +33,19 @@ class PaperRow:
 def rows(found: dict[Place, Outcome], sources: list[str]) -> list[PaperRow]:
     """Rows in the order of the sources, then strength, trace, arm."""
     wanted = {(row.source, row.level, row.arm): row for row in stated.table()}
-    placed = [(arm, learned, *tested.rpartition("@")[::2], own) for (arm, learned, tested), own in found.items()]
     traces: dict[str, set[float]] = {}
-    for _, learned, source, _, _ in placed:
-        traces.setdefault(source, set()).update([float(learned.rpartition("trace ")[2])] if learned else [])
+    for place in found:
+        traces.setdefault(place.test.name, set()).update([] if place.variance is None else [place.variance])
     out = []
-    for arm, learned, source, level, own in placed:
+    for place, own in found.items():
+        source, level = place.test
         if source in sources:
-            row = wanted.get((source, float(level), arm))
-            # an arm without a trace of its own, such as no noise, stands beside each trace
+            row = wanted.get((source, level, place.defense))
+            # a defense without a variance of its own, such as no noise, stands beside each
             alone = sorted(traces[source]) or [2.0]
-            for trace in [float(learned.rpartition("trace ")[2])] if learned else alone:
-                out.append(PaperRow(source, float(level), trace, arm, own.accuracy, row))
-    order = ordered(arm for arm, _, _ in found)
+            for trace in alone if place.variance is None else [place.variance]:
+                out.append(PaperRow(source, level, trace, place.defense, own.accuracy, row))
+    order = ordered(place.defense for place in found)
     attack = {source for source in sources if source.startswith("art-")}
     kept = [row for row in out if row.source not in attack or row.trace == 2]
     return sorted(kept, key=lambda row: (sources.index(row.source), -row.trace, row.level, order.index(row.arm)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.collections import PathCollection
 
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.reports.comparison import Outcome, Place
+from localnoise.sims.reports.comparison import Level, Outcome, Place
 from localnoise.sims.reports.figures import drawn, legend, looks
 from localnoise.sims.reports.tables import share
 from localnoise.sims.results.statistics import Estimate
@@ -26,12 +26,10 @@ class Point:
 def lines(found: dict[Place, Outcome], arms: list[str], threat: str) -> dict[str, list[Point]]:
     """Points of each arm by rising trace. An arm whose nets do not depend on it, such as no noise, has one."""
     out: dict[str, list[Point]] = {arm: [] for arm in arms}
-    for (arm, learned, tested), own in found.items():
-        clean = found.get((arm, learned, "clean"))
-        if tested == threat and clean is not None and arm in out:
-            text = learned.rpartition("trace ")[2]
-            trace = float(text) if text else None
-            out[arm].append(Point(trace, clean.accuracy, own.accuracy, own.bytes_per_unit))
+    for place, own in found.items():
+        clean = found.get(place._replace(test=Level("clean", 0.0)))
+        if place.test.label == threat and clean is not None and place.defense in out:
+            out[place.defense].append(Point(place.variance, clean.accuracy, own.accuracy, own.bytes_per_unit))
     return {arm: sorted(points, key=lambda p: p.trace or 0.0) for arm, points in out.items() if points}
 
 

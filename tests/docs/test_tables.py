@@ -57,8 +57,8 @@ def test_the_papers_table_is_that_of_its_record():
 def test_ten_epochs_close_the_gap():
     found = outcomes(RecordFile(published("paper-10")))
     assert len(found) == 8
-    for (_, _, tested), one in found.items():
-        assert tested == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in page("results/paper")
+    for place, one in found.items():
+        assert place.test.label == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in page("results/paper")
 
 
 def test_sources_against_themselves_are_those_of_their_record():
@@ -90,13 +90,13 @@ def test_all_sources_under_the_adaptive_attacker_are_those_of_their_record():
     again = own.markdown(found, ["full", "multiscale-8"], sources).splitlines()[-1]
     assert again.split("|")[-2].strip() == "0.99, least 0.92"
     failed = [(key, seeds) for key, one in found.items() if (seeds := list(one.unreliable))]
-    assert failed == [(("multiscale-8", "art-square@0.1 trace 2", "adaptive@0.04"), [2])]
+    assert failed == [(("multiscale-8", (("art-square", 0.1),), 2, ("adaptive", 0.04)), [2])]
 
 
 def test_transfer_between_attacks_is_that_of_its_record():
     found = outcomes(RecordFile(published("transfer-attacks")))
     sources = [Source.default(*name_and_level(text)) for text in spelled("attacks")]
-    rows = ["clean", *dict.fromkeys(key[2] for key in found if key[2].startswith("art-"))]
+    rows = ["clean", *dict.fromkeys(place.test.label for place in found if place.test.name.startswith("art-"))]
     for arm in ("full", "multiscale-8"):
         assert heat.markdown(heat.measured(found, arm, sources, rows)).split("\n\n", 1)[1] in page("results/transfer")
     assert not any(one.unreliable for one in found.values())

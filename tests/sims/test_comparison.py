@@ -19,9 +19,12 @@ from localnoise.sims.experiments import presets as budgets
 from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports import comparing, heat, retained, side_by_side, stated
-from localnoise.sims.reports.comparison import Outcome, outcomes
+from localnoise.sims.reports.comparison import Level, Outcome, Place, outcomes
 from localnoise.sims.results.records import Record, RecordFile
 from localnoise.sims.results.statistics import difference, over_seeds
+
+ROTATED = Level("rotate", 2)
+LEARNED, NONE = Place("full", (ROTATED,), 0.5, ROTATED), Place("none", (), None, ROTATED)
 
 
 def record(arm: str, seed: int, hits: list[int], level: float = 2.0, trace: float | None = None) -> Record:
@@ -69,7 +72,7 @@ def test_arms_that_learn_nothing_are_trained_once() -> None:
 
 def test_outcomes_pair_seeds_and_images() -> None:
     found = outcomes([record("none", 0, [0, 0, 1, 0]), record("full", 0, [1, 1, 1, 0])])
-    full, none = found["full", "rotate@2 trace 0.5", "rotate@2"], found["none", "", "rotate@2"]
+    full, none = found[LEARNED], found[NONE]
     gap = full.less(none)
     assert gap is not None
     assert gap.mean == 0.5
@@ -77,7 +80,7 @@ def test_outcomes_pair_seeds_and_images() -> None:
     two = outcomes(
         [record("none", s, [0, 0, 1, s]) for s in (0, 1)] + [record("full", s, [1, 1, 1, s]) for s in (0, 1)]
     )
-    own = two["full", "rotate@2 trace 0.5", "rotate@2"].less(two["none", "", "rotate@2"])
+    own = two[LEARNED].less(two[NONE])
     assert own == over_seeds([0.5, 0.5], 4)
     assert full.less(Outcome(0, 0.0)) is None
 

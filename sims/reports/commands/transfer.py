@@ -66,7 +66,8 @@ class Transfer(Report):
     def of(cls, records: list[Record]) -> Self:
         """All arms but no noise, which each map has; threats that every source met, and each source's own."""
         arms, sources = [arm for arm in arms_of(records) if arm != "none"], sources_of(records)
-        met = {(learned.partition(" trace")[0], tested) for _, learned, tested in outcomes(records)}
+        places = [place for place in outcomes(records) if len(place.train) == 1]
+        met = {(place.train[0].label, place.test.label) for place in places}
         threats = [one for one in threats_of(records) if all((source, one) in met for source in sources)]
         alone = [heat.OWN] if all((source, source) in met for source in sources) else []
         return cls(arms=arms, sources=sources, threats=["clean", *threats, *alone])

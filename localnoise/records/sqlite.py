@@ -34,6 +34,7 @@ MAGIC = b"SQLite format 3\0"
 WAIT = 60.0  # seconds for another process's transaction, each of which takes milliseconds
 _MISSING = 1000  # numbers in a row that may be lost before the search for more ends
 _LEAST = 20  # bytes that a row takes at least
+_LARGEST = 2**62  # number that no file of records reaches
 
 
 def is_sqlite(path: Path) -> bool:
@@ -58,7 +59,7 @@ def create(path: Path, records: Iterable[Record], named: Path) -> None:
         connection.execute(f"PRAGMA user_version={SCHEMA}")
         connection.execute("BEGIN")
         connection.execute(TABLE)
-        _insert(connection, records)
+        _insert(connection, records, named)
         connection.execute("COMMIT")
 
 
@@ -79,7 +80,7 @@ def append(path: Path, records: Iterable[Record], wait: float = WAIT) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            _insert(connection, records)
+            _insert(connection, records, path)
             connection.execute("COMMIT")
         except BaseException:  # also an interruption
             if connection.in_transaction:
@@ -178,9 +179,15 @@ def _last(connection: sqlite3.Connection) -> int:
     return rows[0][0] if rows and isinstance(rows[0][0], int) and rows[0][0] > 0 else 0
 
 
-def _insert(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+def _insert(connection: sqlite3.Connection, records: Iterable[Record], named: Path) -> None:
     ((last,),) = connection.execute("SELECT max(number) FROM records").fetchall()
-    number = max(last or 0, _last(connection))
+    number, stated = last or 0, _last(connection)
+    if number >= _LARGEST:
+        raise FileFormatError(
+            f"{named}: damaged, a record's number is {number}; move it away to start a new record file"
+        )
+    if number < stated < number + _MISSING:  # records are lost at the end: their numbers are not given again
+        number = stated
     base = _base(connection, number)
     for record in records:
         number += 1

@@ -183,7 +183,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_file_whole(tmp_path: Path) -> No
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, hard))  # as many bytes as a disk may have left
         with pytest.raises(OSError, match=r"."):
-            kept.add([({"cell": n}, {"text": "x" * 3000}, 0.0) for n in range(20)])
+            kept.add([({"cell": n}, {"text": random.Random(n).randbytes(3000).hex()}, 0.0) for n in range(20)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)

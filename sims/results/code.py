@@ -11,7 +11,8 @@ import localnoise.hardware
 import localnoise.sims
 from localnoise.storage import versions
 
-ROOMS = ("arms", "attacks", "data", "defences", "displacements", "experiments", "modifications", "networks", "spiking")
+# floors that a result depends on; not on how it is kept, shown or asked for
+ROOMS = ("attacks", "data", "defenses", "evaluation", "experiments", "models", "perturbations", "spiking")
 
 
 def made_by() -> dict[str, Any]:
@@ -32,7 +33,10 @@ def source_hash() -> str:
     core, hardware, sims = _folders()
     digest = hashlib.sha256()
     for folder in (core, hardware, *(sims / room for room in ROOMS)):
-        for source in sorted(folder.rglob("*.py")):
+        sources = sorted(folder.rglob("*.py"))
+        if not sources:
+            raise RuntimeError(f"{folder} holds no source: the list ROOMS in {__file__} does not fit the package")
+        for source in sources:
             if folder != core or not {hardware, sims} & set(source.parents):
                 digest.update(source.relative_to(folder).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:12]

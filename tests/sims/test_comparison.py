@@ -105,8 +105,8 @@ def test_many_threats_have_a_row_each_and_their_means() -> None:
         for arm, more in hits.items() for seed in (0, 1) for level in levels
     )  # fmt: skip
     for arm in hits:  # each strength its own net: one net for all, as `compare --train` trains it
-        found |= {(arm, "all", tested): own for (name, _, tested), own in list(found.items()) if name == arm}
-    one = {place: own for place, own in found.items() if place[1] == "all"}
+        found |= {place._replace(train=()): own for place, own in list(found.items()) if place.defense == arm}
+    one = {place: own for place, own in found.items() if not place.train}
     table = comparing.Comparison(one, list(hits), names, {"mean of the first two": names[:2]})
     text = comparing.markdown(table, "none")
     assert "| rotate@0.2 | 0.125 ± " in text
@@ -307,4 +307,5 @@ def test_paper_and_transfer_write_their_tables(
 def test_every_arm_is_listed_with_its_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     common = {"threats": "rotate", "sources": "matched", "spend": "quick", "out": tmp_path, "data_dir": None, "jobs": 1}
     compare.compare(arms="list", **DEFAULTS, **common)
-    assert capsys.readouterr().out.count("\n") == len(DEFENSES)
+    told = capsys.readouterr().out
+    assert all(f" {name} " in told and defense.label in told for name, defense in DEFENSES.items())

@@ -68,6 +68,13 @@ VALUES: dict[str, Any] = {
 }
 
 
+def test_every_floor_that_results_depend_on_is_hashed() -> None:
+    folder = Path(code.__file__).parents[1]
+    floors = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert floors - set(code.ROOMS) == {"reports", "results", "runtime", "sweeps", "tools"}
+    assert set(code.ROOMS) <= floors
+
+
 def test_every_value_comes_back_to_the_bit_with_its_type(tmp_path: Path) -> None:
     file = RecordFile(tmp_path / "record.sqlite")
     assert list(file) == []

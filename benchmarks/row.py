@@ -10,7 +10,7 @@ Check = Callable[[], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What is timed, and what the ratio should be.
+    """A comparison: what is timed, and what the ratio should be.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a row gave: seconds, or bytes where memory is compared.
+    """The result of a row: seconds, or bytes where memory is compared.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Result:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio is within the bound."""
+        """Return whether the ratio is within the bound."""
         return self.ratio >= self.bound if self.faster else self.ratio <= self.bound
 
 

@@ -26,7 +26,7 @@ _LOOK = {"local": ("#0072B2", "o"), "multiscale": ("#009E73", "s"), "dense": ("#
 
 @cache
 def point(kind: str, side: int) -> dict[str, Any]:
-    """What `benchmarks.point` measures, in a process of its own; 256 MiB of draws, at most 4,096."""
+    """Return what `benchmarks.point` measures, in a process of its own; 256 MiB of draws, at most 4,096."""
     count = max(16, min(4096, 2**26 // side**2)) if kind != "dense" else 1024
     command = [sys.executable, "-m", "benchmarks.point", kind, str(side), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])

@@ -76,7 +76,7 @@ class Formats:
 
     @property
     def wide(self) -> bool:
-        """Whether accumulators need 64-bit arithmetic on a computer."""
+        """Return whether accumulators need 64-bit arithmetic on a computer."""
         return self.accumulator_bits > 32
 
     @property

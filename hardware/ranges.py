@@ -1,4 +1,4 @@
-"""What the integers of a grid may be: checked before any arithmetic, so that no accumulator can overflow afterwards.
+"""Limits of a grid's integers: checked before any arithmetic, so that no accumulator can overflow afterwards.
 
 A file may hold anything. Shapes and types come first, then the range of every number, then what belongs together, and
 last, in Python's unbounded integers, the largest accumulator that words and activations can cause.
@@ -100,7 +100,7 @@ def _sweepable(f: IntegerField, width: int) -> None:
 
 
 def _twice(slots: _Array) -> npt.NDArray[np.bool_]:
-    """Whether a slot names the unit that another one names, sorted by unit, (N, slots - 1)."""
+    """Return whether a slot names the unit that another one names, sorted by unit, (N, slots - 1)."""
     ordered = np.sort(slots, axis=1)
     return np.asarray((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0))
 

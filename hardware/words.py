@@ -72,7 +72,7 @@ class IntegerField:
 
     @property
     def signal(self) -> bool:
-        """Whether the units read the activation."""
+        """Return whether the units read the activation."""
         return bool(self.readers.shape[1] > 0)
 
     @property

@@ -24,7 +24,7 @@ _ROUNDS = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.ui
 
 
 class Noise(Protocol):
-    """What every source of noise offers: UnitGrid, CentralNoise and Bank alike."""
+    """The interface of every source of noise: UnitGrid, CentralNoise and Bank alike."""
 
     provenance: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What learning warns of: it goes on, but what it learned says less of the displacements than one would think."""
+"""Warnings of learning: it goes on, but what it learned says less of the displacements than one would think."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""What dense oracles and central baselines share: neuron order, memory limits, the Gaussian log density."""
+"""Common parts of dense oracles and central baselines: neuron order, memory limits, the Gaussian log density."""
 
 import os
 from typing import Any

@@ -91,7 +91,7 @@ class Field:
 
     @property
     def signal(self) -> bool:
-        """Whether the units read the activation."""
+        """Return whether the units read the activation."""
         return bool(self.readers.shape[1] > 0)
 
     @property

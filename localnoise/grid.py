@@ -261,7 +261,7 @@ class UnitGrid:
     # Scoring
 
     def innovations(self, d: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Array:
-        """What each unit's neighbourhood does not explain, whitened: S_u^-1 (d_u/g_u - W_u z_u), (T, C, H, W).
+        """Return what each unit's neighbourhood does not explain, whitened: S_u^-1 (d_u/g_u - W_u z_u), (T, C, H, W).
 
         Standard normal where the field is true; its square is the unit's surprise. Cost O(T n m (K + R)).
         """

@@ -74,7 +74,7 @@ class NoiseLayer(nn.Module):
 
     @property
     def active(self) -> bool:
-        """Whether the layer adds noise in its present mode."""
+        """Return whether the layer adds noise in its present mode."""
         return self.when == "both" or self.when == ("train" if self.training else "eval")
 
     def forward(self, h: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class NoiseLayer(nn.Module):
 
 
 class Noise(Protocol):
-    """What a predictor asks of the module that adds its noise: `NoiseLayer`, or noise learned by gradients.
+    """The interface of the module that adds a predictor's noise: `NoiseLayer`, or noise learned by gradients.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a grid holds, for those who read it without knowing the grid: a unit's view, its file, the checks of both."""
+"""The parts of a grid, for those who read it without knowing the grid: a unit's view, its file, the checks of both."""
 
 from typing import Any, Protocol
 

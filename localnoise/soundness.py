@@ -1,4 +1,4 @@
-"""What a grid must be to be drawn from and written: checked before it is saved, and again of what a file holds."""
+"""Checks that a grid can be drawn from and written: before it is saved, and again of what a file holds."""
 
 from dataclasses import fields
 from typing import Any

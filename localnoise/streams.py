@@ -118,7 +118,7 @@ def _slices(d: npt.NDArray[Any], h: npt.NDArray[Any] | None, size: int) -> Itera
 
 
 def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal: bool) -> Iterator[Part]:
-    """What an iterator yields, each checked in shape: d, or (d, h) with `signal`."""
+    """Yield an iterator's parts, each checked in shape: d, or (d, h) with `signal`."""
     for index, part in enumerate(source):
         if isinstance(part, list) and part and np.ndim(part[0]) == 4:  # a batch as torch's DataLoader makes it
             part = part[0] if len(part) == 1 else tuple(part)

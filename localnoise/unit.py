@@ -70,7 +70,7 @@ class ProcessingUnit:
 
     @property
     def statistics(self) -> State:
-        """What the unit's rule keeps of it (running moments, residual), and `seen`, the presentations so far."""
+        """Statistics that the rule keeps of it (running moments, residual), and `seen`, the presentations so far."""
         grid = self.grid
         if grid.rule is None or grid.state is None:
             return {"seen": 0}

@@ -14,14 +14,14 @@ Start = int | npt.NDArray[np.integer[Any]]
 
 
 def is_stored(value: Any) -> bool:
-    """Whether `value` is kept elsewhere and read by slices, as an HDF5 data set is; a NumPy memory map is an array."""
+    """Return whether `value` lies elsewhere, read by slices, as an HDF5 data set; a NumPy memory map is an array."""
     sliced = hasattr(value, "shape") and hasattr(value, "__setitem__") and not isinstance(value, np.ndarray)
     dtype = getattr(value, "dtype", None)  # a torch tensor's is torch's own
     return sliced and isinstance(dtype, np.dtype) and not _is_sparse(value)
 
 
 def is_iterator(value: Any) -> bool:
-    """Whether `value` yields parts one after the other, as generators and torch's DataLoader do; a list is an array."""
+    """Return whether `value` yields part after part, as generators and torch's DataLoader do; a list is an array."""
     return hasattr(value, "__next__") or (
         hasattr(value, "__iter__") and not any(hasattr(value, part) for part in ("__getitem__", "__array__", "shape"))
     )
@@ -66,7 +66,7 @@ def refuse_masked(argument: str, value: Any) -> None:
 
 
 def _is_sparse(value: Any) -> bool:
-    """Whether SciPy or torch stores only the numbers that are not zero."""
+    """Return whether SciPy or torch stores only the numbers that are not zero."""
     return hasattr(value, "todense") or str(getattr(value, "layout", "torch.strided")).startswith("torch.sparse")
 
 

@@ -28,7 +28,7 @@ class Wires:
         self.order, self.parents, self.readers = order.copy(), parents.copy(), readers.copy()
 
     def equal(self, order: Ints, parents: Ints, readers: Ints) -> bool:
-        """Whether these are the same wires. Cost O(N (K + R)), far less than a draw."""
+        """Return whether these are the same wires. Cost O(N (K + R)), far less than a draw."""
         return (
             np.array_equal(self.parents, parents)
             and np.array_equal(self.order, order)

@@ -1,6 +1,6 @@
 """The command line: `localnoise COMMAND`. Each command is a module that also runs as a script.
 
-Exit codes: 0 done; 1 an error, told in one sentence; 2 a wrong option or argument; 130 interrupted.
+Exit codes: 0 done; 1 an error, stated in one sentence; 2 a wrong option or argument; 130 interrupted.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What robustness costs: clean against robust accuracy over the noise's strength, arm by arm."""
+"""The price of robustness: clean against robust accuracy over the noise's strength, arm by arm."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -25,7 +25,7 @@ GROUPS = {
     "attacks": f"{ATTACKS},input_noise@0.25",
     "all": f"{STRONGEST},{ATTACKS}",
 }
-"""What one word stands for: the paper's ten; its four and Gaussian input noise; its fourteen sources."""
+"""The lists that one word stands for: the paper's ten; its four and Gaussian input noise; its fourteen sources."""
 
 
 def transfer(

@@ -30,7 +30,7 @@ GROUP = "localnoise.chips"  # entry points that name a package whose folder hold
 @final
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What a chip offers to a grid.
+    """A chip's offer to a grid: its limits and figures.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Profile:
 
     @property
     def one_memory(self) -> bool:
-        """Whether all units share one memory, so that no word is sent."""
+        """Return whether all units share one memory, so that no word is sent."""
         return self.kind in ("microcontroller", "fpga")
 
 

@@ -1,4 +1,4 @@
-"""What a chip profile holds, and how one figure of it is read: `{value, source, status}`, or no value at all.
+"""The fields of a chip profile, and how one figure is read: `{value, source, status}`, or no value at all.
 
 TOML has no null. A figure is one of
     { value = 4096, source = "who says so", status = "datasheet" }     also paper, vendor-doc, tool-source, third-party

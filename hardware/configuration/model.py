@@ -32,7 +32,7 @@ PER_UNIT = ("V", "mean", "bias", "mean_bias", "power", "states")  # a learner's 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What one unit holds. m channels, r readers, k parents, those that exist.
+    """The contents of one unit. m channels, r readers, k parents, those that exist.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
 
 
 def _named(configuration: Configuration) -> dict[str, Any]:
-    """What a chip grid's own file need not hold: who, where, and with which generator."""
+    """Return the entries that a chip grid's own file need not hold: who, where, and with which generator."""
     units = np.arange(len(configuration))
     return {
         "id": units,

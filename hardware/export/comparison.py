@@ -178,7 +178,7 @@ def _seeded(host: Any, chip: ChipGrid, seeds: Sequence[int], count: int) -> Iter
 
 
 def _hardships(design: Any, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
-    """What only a circuit knows: a reader that makes it wait, and a reset in the middle of a draw."""
+    """Yield the cases that only a circuit knows: a reader that makes it wait, and a reset in the middle of a draw."""
 
     def drawn(start: int) -> Iterator[tuple[Any, Any]]:
         if start == 0:

@@ -32,7 +32,7 @@ _PATIENCE = 300  # seconds that one function may take
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What the program takes, in bytes: code and tables in flash; state and one set of words in RAM; less the stack."""
+    """Memory of the program, in bytes: code and tables in flash; state and one set of words in RAM; less the stack."""
 
     code: int
     tables: int

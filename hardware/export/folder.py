@@ -75,7 +75,7 @@ def _replaceable(folder: Path, force: bool) -> list[str]:
 
 
 def _ours(path: Path) -> bool:
-    """Whether it is the folder of a write into this folder: of the one that asks, or of another one."""
+    """Return whether it is the folder of a write into this folder: of the one that asks, or of another one."""
     return path.name.startswith(".localnoise-") and path.is_dir()
 
 

@@ -134,7 +134,7 @@ class Host:
         return weights, bias.reshape(self._units, self.m)
 
     def _each(self, command: bytes, *words: npt.NDArray[np.integer[Any]]) -> Words:
-        """What the program answers to each presentation: one at a time, so that neither waits for the other to read."""
+        """Return the program's answers, a presentation at a time, so that neither waits for the other to read."""
         answers = []
         for parts in zip(*map(unit_major, words), strict=True):
             self._running.send(command, *(part.tobytes() for part in parts))

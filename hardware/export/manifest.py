@@ -1,4 +1,4 @@
-"""What an artefact's folder holds, and that nothing in it was edited: `manifest.json`.
+"""The manifest of an artefact's folder, `manifest.json`: what the folder holds, and that nothing in it was edited.
 
 Beside the files and their checksums it says what whoever uses the artefact must know: `words`, the bits of a word and
 each unit's scale, value = word 2^-scale; `activations`, the same of activation words, one scale for all units, or null.
@@ -84,7 +84,7 @@ def said_in(folder: Path) -> dict[str, Any]:
 
 
 def _plain(name: str) -> bool:
-    """Whether a name stays in its folder, on any system."""
+    """Return whether a name stays in its folder, on any system."""
     return bool(re.fullmatch(r"\w[\w.-]*", name, re.ASCII)) and name != NAME
 
 

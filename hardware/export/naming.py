@@ -1,4 +1,4 @@
-"""What an artefact's files, functions, modules and tables are called: names of its own let several share one program.
+"""Names of an artefact's files, functions, modules and tables: names of its own let several share one program.
 
 As `localnoise` its files are localnoise*, its C functions and types ln_*, its macros LN_*, its Verilog modules
 localnoise*; under another name NAME they are NAME*, NAME_*, the name in capitals, and NAME*.
@@ -55,7 +55,7 @@ def _taken(name: str, language: str) -> str:
 
 
 def prefix(name: str) -> str:
-    """What the C functions of an artefact begin with."""
+    """Return the beginning of the names of an artefact's C functions."""
     return "ln" if name == USUAL else name
 
 

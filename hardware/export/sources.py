@@ -53,7 +53,7 @@ def stage(folder: Path, target: Path) -> dict[str, Any]:
 
 
 def _beyond_c(text: str, files: Iterable[str]) -> Iterator[str]:
-    """What of a C source reaches beyond `files` and <stdint.h>."""
+    """Yield the parts of a C source that reach beyond `files` and <stdint.h>."""
     yield from (found.group() for found in _SPELLED.finditer(text))
     bare = _C.sub(lambda found: " " if found.group().startswith("/") else found.group(), text)
     yield from (found.group() for found in _WORDS.finditer(bare))
@@ -65,7 +65,7 @@ def _beyond_c(text: str, files: Iterable[str]) -> Iterator[str]:
 
 
 def _beyond_verilog(text: str, files: Iterable[str]) -> Iterator[str]:
-    """What of a Verilog source is no plain Verilog, or names a file that is not of `files`."""
+    """Yield the parts of a Verilog source that are no plain Verilog, or name a file that is not of `files`."""
     yield from (found.group() for found in _TOOL.finditer(text))
     parts = _VERILOG.findall(text)
     yield from (part for part in parts if part.startswith('"') and part[1:-1] not in {"", *files})

@@ -1,4 +1,4 @@
-"""What each parent contributes to a unit's prediction, from the unit's own second moments: a local computation.
+"""The contribution of each parent to a unit's prediction, from the unit's own second moments: a local computation.
 
 With A = E[z z'] + ridge over the regressors that the unit has now, P = A^-1 and W = E[d z'] P its weights, dropping the
 block k of regressors raises the unit's innovation variance by exactly

@@ -52,7 +52,7 @@ class Energy:
 
     @property
     def complete(self) -> bool:
-        """Whether messages have a price, or none is sent."""
+        """Return whether messages have a price, or none is sent."""
         return self.messages is not None
 
     def of_inference(self, draws: int) -> float:

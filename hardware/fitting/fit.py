@@ -1,4 +1,4 @@
-"""Whether a grid fits a chip: every limit with what is used of it, what exceeds, and what would fit instead."""
+"""The fit of a grid to a chip: every limit with what is used of it, what exceeds, and what would fit instead."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether nothing that is published is exceeded; `unknown` says what is not published."""
+        """Return whether nothing that is published is exceeded; `unknown` says what is not published."""
         return all(row.verdict != EXCEEDS for row in self.rows)
 
     @property

@@ -1,4 +1,4 @@
-"""What a grid uses of each limit of a chip, and which units and links use too much."""
+"""The use that a grid makes of each limit of a chip, and the units and links that use too much."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

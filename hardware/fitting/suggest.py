@@ -1,4 +1,4 @@
-"""What would fit: the largest parents, radius, channels or weight width at which no published limit is exceeded.
+"""Changes that would make a grid fit: the largest parents, radius, channels or weight width within published limits.
 
 Each candidate is placed and measured as the grid itself is; nothing is guessed. First the formats are brought down to
 the chip's own widths, where these are exceeded. Then each of parents, radius, channels and weight bits is lowered by

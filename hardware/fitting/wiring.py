@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.integer[Any]]
 
 
 class Chip(Protocol):
-    """What is needed of a grid on a chip: `hardware.emulator.ChipGrid` has it."""
+    """The interface that is needed of a grid on a chip: `hardware.emulator.ChipGrid` has it."""
 
     @property
     def config(self) -> GridConfig:
@@ -72,7 +72,7 @@ class Wiring:
 
     @property
     def signal(self) -> bool:
-        """Whether the units read the activation."""
+        """Return whether the units read the activation."""
         return bool(self.readers.shape[1] > 0)
 
     @property

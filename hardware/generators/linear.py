@@ -105,7 +105,7 @@ def prime_factors(number: int) -> tuple[int, ...]:
 
 
 def has_full_period(matrix: Words) -> bool:
-    """Whether M runs through all P = 2^w - 1 nonzero states before it returns to the first.
+    """Return whether M runs through all P = 2^w - 1 nonzero states before it returns to the first.
 
     It does iff M^P = I and M^(P / p) != I for every prime p that divides P: then the order of M is P, and for an
     order of P = 2^w - 1 every nonzero state lies on the one cycle (M generates the multiplicative group of GF(2^w)).

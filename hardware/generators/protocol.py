@@ -1,4 +1,4 @@
-"""What every generator says of itself: a linear step on `width` bits, and how many steps a word of k bytes takes."""
+"""The interface of every generator: a linear step on `width` bits, and how many steps a word of k bytes takes."""
 
 from typing import Protocol
 
@@ -14,7 +14,7 @@ class Generator(Protocol):
 
     @property
     def kind(self) -> int:
-        """What the kernels take for `kind`: the tap mask of an LFSR, 0 for xorshift32."""
+        """The number that the kernels take for `kind`: the tap mask of an LFSR, 0 for xorshift32."""
 
     @property
     def period(self) -> int:

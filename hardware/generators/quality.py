@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What `measure` found; an ideal Gaussian's value in brackets."""
+    """The findings of `measure`; an ideal Gaussian's value in brackets."""
 
     draws: int
     """Words of each unit, T."""

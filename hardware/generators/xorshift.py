@@ -39,7 +39,7 @@ class Xorshift32:
 
     @property
     def kind(self) -> int:
-        """What the kernels know it by."""
+        """The number that the kernels know it by."""
         return int(KIND)
 
     @property

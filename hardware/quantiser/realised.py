@@ -1,4 +1,4 @@
-"""What the integers chosen so far realise, and the next unit's best integers given that."""
+"""The noise that the integers chosen so far realise, and the next unit's best integers given that."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What quantisation did to a grid: per unit, in numbers that a table or a figure shows.
+"""The effect of quantisation on a grid: per unit, in numbers that a table or a figure shows.
 
 No covariance is held: its rows are made and compared a block of units at a time. Of more than 8,192 neurons only those
 of units that are sampled.

@@ -1,4 +1,4 @@
-"""What the integers have to say: the float field in the form that a chip computes, in units of words."""
+"""The target of the integers: the float field in the form that a chip computes, in units of words."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the dense baselines share: the displacements' second moment, its scale, its Cholesky factor."""
+"""Common parts of the dense baselines: the displacements' second moment, its scale, its Cholesky factor."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""What a command is asked to write, looked at before its work: never its own input, nor a stranger's file unasked."""
+"""Checks of a command's output, before its work: never its own input, nor a stranger's file unasked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +79,7 @@ def refuse_inputs(argument: str, folder: str | Path, inputs: Inputs) -> None:
 
 
 def _is(path: Path, kind: str) -> bool:
-    """Whether a file that exists is of this kind."""
+    """Return whether a file that exists is of this kind."""
     if kind in _SAID:
         try:
             with h5py.File(path, "r") as file:

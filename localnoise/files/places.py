@@ -36,7 +36,7 @@ def destination(path: str | Path) -> tuple[Path, os.stat_result | None]:
 
 
 def same(one: str | Path, other: str | Path) -> bool:
-    """Whether two paths lead to one file: symbolic and hard links are followed, files need not exist."""
+    """Return whether two paths lead to one file: symbolic and hard links are followed, files need not exist."""
     try:
         return os.path.samefile(one, other)
     except OSError:
@@ -44,6 +44,6 @@ def same(one: str | Path, other: str | Path) -> bool:
 
 
 def within(path: str | Path, folder: str | Path) -> bool:
-    """Whether a path leads to `folder` or into it."""
+    """Return whether a path leads to `folder` or into it."""
     place = Path(os.path.realpath(path))
     return any(same(above, folder) for above in (place, *place.parents))

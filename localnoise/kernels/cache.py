@@ -69,7 +69,7 @@ class Sources:
         return Path(base) / "localnoise" / self.key
 
     def unchanged(self):
-        """Whether the files are still those of `key`: a process may import one kernel before an update, one after."""
+        """Return whether the files are still `key`'s: a process may import one kernel before an update, one after."""
         return bool(self.files) and self._stamps == self._look()
 
     def _look(self):

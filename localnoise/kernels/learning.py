@@ -1,4 +1,4 @@
-"""What units do with one presentation, for each local rule. A unit reads d_u, d_P(u), h_R(u) and nothing else.
+"""The work of units on one presentation, for each local rule. A unit reads d_u, d_P(u), h_R(u) and nothing else.
 
 z_u = [1; h_R(u); d_P(u)] with the activation, z_u = d_P(u) without; p = len(z_u). A missing neighbour reads as zero.
 d, h : (T, m, N);  W : (N, m, p), the unit's [a_u G_u B_u].

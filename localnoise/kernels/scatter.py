@@ -29,7 +29,7 @@ def line_of(buffer, activity):
 
 @inlined
 def streams(side, activity):
-    """Whether lines may be written without being read: every sample's begin at the same place, and they are whole."""
+    """Return whether lines may be written unread: every sample's begin at the same place, and they are whole."""
     aligned = activity.ctypes.data % activity.itemsize == 0 and activity.shape[1] * activity.shape[2] % side == 0
     return aligned and side * activity.itemsize == LINE and activity.size * activity.itemsize >= _LARGE
 

@@ -116,7 +116,7 @@ def prefetch(typing: Any, x: Any, at: Any) -> Any:
 
 @emitted
 def fence(typing: Any) -> Any:
-    """What was written past the caches is seen by other threads before what follows."""
+    """Make other threads see what was written past the caches before what follows."""
 
     def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         builder.fence("seq_cst")

@@ -1,4 +1,4 @@
-"""What the columns of records mean, and in which units: the text of `help(localnoise.read_records)`."""
+"""The meanings and units of the columns of records: the text of `help(localnoise.read_records)`."""
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase

@@ -151,7 +151,7 @@ def _filled_up(path: Path, copy: Path, error: OSError) -> Any:
 
 
 def are_records(path: Path) -> bool:
-    """Whether an HDF5 file says that it holds records; True where it cannot be asked, so that its reader says why."""
+    """Return whether an HDF5 file says that it holds records; True if it cannot be asked: its reader then says why."""
     try:
         with h5py.File(path, "r") as file:
             return bool(_attribute(file, "format") in (FORMAT, "damaged"))

@@ -50,7 +50,7 @@ def connected(path: Path, mode: str, wait: float) -> Iterator[sqlite3.Connection
 
 
 def _has_journal(file: Path) -> bool:
-    """Whether a journal lies beside a file; raises where it would have SQLite look at, and remove, files elsewhere."""
+    """Return whether a journal lies beside a file; raise where SQLite would look at and remove files elsewhere."""
     journal = Path(f"{file}-journal")
     try:
         if not stat.S_ISREG(journal.stat().st_mode):

@@ -38,7 +38,7 @@ _LARGEST = 2**62  # number that no file of records reaches
 
 
 def is_sqlite(path: Path) -> bool:
-    """Whether a plain file begins as SQLite's do."""
+    """Return whether a plain file begins as SQLite's do."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 

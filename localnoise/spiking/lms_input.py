@@ -1,4 +1,4 @@
-"""What the network of `lms_network` takes from outside: checked arguments, presentations as rows, weights by kind."""
+"""Inputs of the network of `lms_network`: checked arguments, presentations as rows, weights by kind."""
 
 from typing import Any
 

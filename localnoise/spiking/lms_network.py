@@ -108,7 +108,7 @@ class SynapticLMS:
         self.network.run(self.duration, **reporting(progress, self.presentations))
 
     def state(self) -> State:
-        """What has been learned, float64: "W" and "W_mean" (N, m, p), "residual" (N, m, m), "power" (N, m), "seen"."""
+        """Return what is learned, float64: "W" and "W_mean" (N, m, p), "residual" (N, m, m), "power" (N, m), "seen"."""
         (N, m), units = self.grid.field.a.shape, self._units
         state = {"seen": self._seen + self.presentations, "W": self._weights("w", "a"),
                  "W_mean": self._weights("mean", "a_mean")}  # fmt: skip

@@ -78,7 +78,7 @@ def network(
 
 
 class FieldNetwork:
-    """What `network` returns: draws trials of the field, and gives its Brian2 objects for networks of your own.
+    """The network that `network` returns: it draws trials of the field, and gives its Brian2 objects for your own.
 
     Attributes
     ----------

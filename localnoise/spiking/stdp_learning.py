@@ -23,7 +23,7 @@ _CLIPPED, _BUSY = 0.01, 0.5  # most values that a relay may clip; most chance of
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What repetitions have learned, and the grid of their mean.
+    """The weights and residuals that repetitions have learned, and the grid of their mean.
 
     Attributes
     ----------

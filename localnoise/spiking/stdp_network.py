@@ -41,7 +41,7 @@ gain = step(t) * int(timestep(t, dt) % steps >= closed) : 1 (shared)
 
 
 def schedule(rule: "STDP", learning: int, shown: int) -> dict[str, Doubles]:
-    """What the clock does when presentation s = 0 .. shown begins, each (shown + 1,).
+    """Return the values that the clock sets when presentation s = 0 .. shown begins, each (shown + 1,).
 
     step : of plasticity during s, 0 from s = learning on;  weigh : how far presentation s - 1 moves the average of the
     weights, as `LMS`;  freeze : 1 where they become their average;  count : how far s - 1 moves the counts' averages.

@@ -1,4 +1,4 @@
-"""What discrete steps make of the spike-timing rule's constants; see `stdp`."""
+"""The spike-timing rule's constants in discrete steps; see `stdp`."""
 
 from dataclasses import dataclass
 from typing import Protocol

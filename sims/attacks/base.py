@@ -1,4 +1,4 @@
-"""What every attack shares: how it is called, how its options are checked, how the defence's noise is drawn."""
+"""Common parts of all attacks: how one is called, how its options are checked, how the defense's noise is drawn."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -148,7 +148,7 @@ def stream(seed: int, *words: int | str) -> int:
 
 
 def reseed(predictor: Predict, seed: int) -> None:
-    """Start the defence's stream of noise anew, where it has one: a result depends on no earlier call."""
+    """Start the defense's stream of noise anew, where it has one: a result depends on no earlier call."""
     layer = getattr(predictor, "noise", None)
     if layer is not None:
         layer.reseed(seed)
@@ -171,6 +171,6 @@ def batches(images: Tensor, labels: Tensor, batch: int, draws: int | None = 1) -
 
 
 def is_noisy(predictor: Predict, images: Tensor) -> bool:
-    """Whether two calls on the first images differ."""
+    """Return whether two calls on the first images differ."""
     with torch.no_grad():
         return not torch.equal(predictor(images[:4]), predictor(images[:4]))

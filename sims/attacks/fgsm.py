@@ -38,7 +38,7 @@ class FGSM:
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the same shape; nothing is drawn but the defence's own noise."""
+        """Adversarial images of the same shape; nothing is drawn but the defense's own noise."""
         one = PGD(eps=self.eps, steps=1, step=self.eps, draws=self.draws, random_start=False)
         return one(predictor, images, labels, bounds=bounds, seed=seed, batch=batch, tick=tick)
 

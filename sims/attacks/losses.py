@@ -1,4 +1,4 @@
-"""What attacks raise, image by image, and its gradient through a noisy predictor."""
+"""The losses that attacks raise, image by image, and their gradient through a noisy predictor."""
 
 from collections.abc import Callable
 

@@ -28,7 +28,7 @@ from localnoise.sims.results.plain import LATER
 class PGD:
     """L-infinity projected gradient ascent of the cross-entropy of the mean logits (Madry et al. 2018).
 
-    x <- clip(x + step sign(g)), g averaged over `draws` fresh draws of the defence's noise: expectation over
+    x <- clip(x + step sign(g)), g averaged over `draws` fresh draws of the defense's noise: expectation over
     transformation (Athalye et al. 2018; Zimmermann 2019). The layers before the noise run once per step.
     Cost: restarts x steps gradients, and one more pass a restart to keep the best.
 

@@ -9,9 +9,9 @@ from localnoise.sims.attacks.base import Attack, Bounds, Predict, Tick
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """Attack the defence's twin and hand over what was found (Carlini et al. 2019).
+    """Attack the defense's twin and hand over what was found (Carlini et al. 2019).
 
-    A defence that falls to its twin's examples, but not to its own gradients, hides its gradients.
+    A defense that falls to its twin's examples, but not to its own gradients, hides its gradients.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an arm is."""
+"""The definition of an arm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Build = Callable[[Array, Array, float], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Defense:
-    """One defence.
+    """One defense.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Defense:
     build : callable or None
         (displacements d, activations h, trace) -> noise; the layers after it are retrained.
     train : callable or None
-        Lesson -> defended predictor: a defence that trains in its own way. Either this or `build`.
+        Lesson -> defended predictor: a defense that trains in its own way. Either this or `build`.
     central : bool
         Whether anything in it needs more than a unit and its neighbours.
     when : str

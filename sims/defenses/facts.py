@@ -1,4 +1,4 @@
-"""What a record says of the noise itself: wires, and what quantisation did."""
+"""A record's facts about the noise itself: wires, and what quantisation did."""
 
 from typing import Any
 

@@ -37,7 +37,7 @@ class LearnedNoise(nn.Module):
 
     @property
     def active(self) -> bool:
-        """Whether the layer adds noise in its present mode."""
+        """Return whether the layer adds noise in its present mode."""
         return self.when == "both" or self.when == ("train" if self.training else "eval")
 
     @property

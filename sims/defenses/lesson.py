@@ -1,4 +1,4 @@
-"""What every trained defence is given, and the steps that they share."""
+"""The lesson that every trained defense is given, and the steps that all of them share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ Alter = Callable[[Tensor, Tensor], Tensor]
 class Lesson:
     """Networks, images and settings of one training run.
 
-    By default a defence trains the layers after the frozen `front`, the same ones as the noise arms, so that the
+    By default a defense trains the layers after the frozen `front`, the same ones as the noise arms, so that the
     comparison is matched. With `whole=True` it trains all layers from scratch, as its own paper does.
 
     Attributes
@@ -157,7 +157,7 @@ def noiseless(front: nn.Module, back: nn.Module, images: Tensor) -> Predictor:
 
 
 def added_parameters(predictor: Predictor) -> int:
-    """Count the numbers that the defence adds to the network: those of its noise; none for a noiseless one."""
+    """Count the numbers that the defense adds to the network: those of its noise; none for a noiseless one."""
     noise = predictor.noise
     if isinstance(noise, NoiseLayer):
         return int(noise.noise.parameters)

@@ -1,4 +1,4 @@
-"""Choose a defence's hyperparameter on held-out training images; the test images stay unseen."""
+"""Choose a defense's hyperparameter on held-out training images; the test images stay unseen."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

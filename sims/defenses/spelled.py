@@ -81,7 +81,7 @@ class Spelled:
 
     @property
     def name(self) -> str:
-        """What `parse` takes: everything that is not the default, in a fixed order."""
+        """The name that `parse` takes: everything that is not the default, in a fixed order."""
         said = [f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]
         return PREFIX + ":".join(said)
 

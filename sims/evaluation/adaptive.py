@@ -38,7 +38,7 @@ BLACK_BOX = ("transfer", "random", "square")
 
 @dataclass(frozen=True)
 class AdaptiveReport:
-    """What an adaptive evaluation found.
+    """The findings of an adaptive evaluation.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class AdaptiveReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive:
-    """Evaluate a deployed noisy predictor as a reviewer of stochastic defences would.
+    """Evaluate a deployed noisy predictor as a reviewer of stochastic defenses would.
 
     Draws per gradient rise until robust accuracy no longer falls; then every attack runs, and the worst case over them
     counts, image by image. On the first `checked` images every attack runs on every image, for the checks; on the
@@ -156,7 +156,7 @@ class Adaptive:
         bounds : pair of float, or None
             The lowest and highest value of the data, (0, 1) of pixels; None where any number is an input.
         stage : callable
-            Told what is being done, how many images are done, and of how many.
+            Called with what is being done, how many images are done, and of how many.
         """
         few = slice(self.checked)
         check_deployed(predictor=predictor, twin=twin)

@@ -1,4 +1,4 @@
-"""Whether a defence's gradient can be trusted: present, finite, and pointing uphill."""
+"""Checks that a defense's gradient can be trusted: present, finite, and pointing uphill."""
 
 import torch
 from torch import Tensor

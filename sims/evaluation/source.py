@@ -42,7 +42,7 @@ class Source:
 
     @property
     def moved(self) -> tuple[str, float, int | None]:
-        """What its displacements depend on; sources that differ in trace alone share them."""
+        """The settings that its displacements depend on; sources that differ in trace alone share them."""
         return self.name, self.level, self.images
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a trained network is tested against."""
+"""The threat that a trained network is tested against."""
 
 from dataclasses import dataclass
 

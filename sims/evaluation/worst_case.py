@@ -32,7 +32,7 @@ def asked(
 ) -> tuple[Tensor, Tensor]:
     """Wrong answers of the deployed predictor in `votes` evaluations, (T,) int64, and the mean margin, (T,).
 
-    The defence's noise starts anew from `seed`: no attack has seen these draws.
+    The defense's noise starts anew from `seed`: no attack has seen these draws.
     """
     reseed(predictor, stream(seed, "votes"))
     wrong = torch.zeros(len(labels), dtype=torch.int64, device=labels.device)

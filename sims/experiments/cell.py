@@ -48,7 +48,7 @@ class Cell:
         return said | ({"verdict": REVISION} if judged else {})
 
     def provenance(self) -> dict[str, Any]:
-        """What a grid's file says of where it was learned."""
+        """Return what a grid's file says of where it was learned."""
         return {"seed": self.seed, "arm": self.arm, "sources": plain(self.sources)}
 
     @property
@@ -60,7 +60,7 @@ class Cell:
 def crossed(
     seeds: Iterable[int], sources: tuple[Source, ...], arms: tuple[str, ...], mixed_arms: tuple[str, ...] = ()
 ) -> list[Cell]:
-    """Every combination as a cell that is tested on its own sources; those that share the dear steps together.
+    """Every combination as a cell that is tested on its own sources; those that share the expensive steps together.
 
     mixed_arms : also trained on all modifications at once, one drawn per presentation, and tested on each.
     """

@@ -31,7 +31,7 @@ def fitted(
     scope : {"global", "local"}
         Of the gain.
     stage : callable
-        Told what is being done, how much of it is done, and of how much.
+        Called with what is being done, how much of it is done, and of how much.
     """
     images = len(bench.data.train_images)
     bench.train_base(ticker(stage, f"train {bench.name}", bench.epochs * images))

@@ -1,4 +1,4 @@
-"""What a trained defence is given: the layers that it may train, and its sources' images, drawn anew each epoch."""
+"""The lesson of a trained defense: the layers that it may train, and its sources' images, drawn anew each epoch."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
     images, labels = bench.train
     kept: dict[
         tuple[str, float, int | None], Tensor
-    ] = {}  # attacks on the undefended network: a new one would be nearly the same, and is dear
+    ] = {}  # attacks on the undefended network: a new one would be nearly the same, and is expensive
 
     def modified(draw: int) -> Tensor:
         turn = torch.from_numpy(np.random.default_rng((cell.seed, draw)).integers(len(cell.sources), size=len(images)))

@@ -34,7 +34,8 @@ def run(
     """Run the cells that `records` lacks; returns how many were run.
 
     Each process has one thread. A seed's network is trained first; then each process takes the cells of one seed and
-    source, which share the dear steps. Only this process writes records. Cells of processes that are killed run again.
+    source, which share the expensive steps. Only this process writes records. Cells of processes that are killed run
+    again.
 
     keep : called in the worker with each cell and its noise, to save what the experiment wants saved.
     """

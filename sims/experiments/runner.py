@@ -26,7 +26,7 @@ from localnoise.sims.runtime.stage import Stage, ticker
 
 @dataclass
 class Result:
-    """What a cell gives: numbers and per-image outcomes for the record, and the learned noise."""
+    """The result of a cell: numbers and per-image outcomes for the record, and the learned noise."""
 
     values: dict[str, Any]
     noise: Any
@@ -35,7 +35,7 @@ class Result:
 
 @dataclass
 class Runner:
-    """Runs the cells of one experiment in one process, keeping the dear steps of the present seed and source.
+    """Runs the cells of one experiment in one process, keeping the expensive steps of the present seed and source.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Runner:
     folder : Path
         Where trained networks are kept.
     stage : callable
-        Told what is being done, and how far it is.
+        Called with what is being done, and how far it is.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""What all cells of an experiment share: data, network, training, tests. Stored with every record."""
+"""Settings that all cells of an experiment share: data, network, training, tests. Stored with every record."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What the arms of one seed share: the trained network, its activations, the displacements of each source."""
+"""The workbench that the arms of a seed share: its trained network, its activations, each source's displacements."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,7 +58,7 @@ class Testbed:
     attack : PGD
         The attack that the source "pgd" stands for; its eps is the source's.
     attacked_train : int
-        How many training images are attacked: the attack is the dearest step.
+        How many training images are attacked: the attack is the most expensive step.
     folder : Path
         Where the trained network is kept.
     name, activation, layer

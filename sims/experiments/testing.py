@@ -28,7 +28,7 @@ class Examiner:
     bench : Testbed
     settings : Settings
     stage : callable
-        Told what is being done, and how far it is.
+        Called with what is being done, and how far it is.
     """
 
     bench: Testbed

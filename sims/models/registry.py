@@ -1,4 +1,4 @@
-"""What the networks v1, v2 and v3 of Preble et al. 2026 (arXiv 2606.13801) are made of, layer by layer."""
+"""The makeup of the networks v1, v2 and v3 of Preble et al. 2026 (arXiv 2606.13801), layer by layer."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a modification is: a name, a function, and a level with its unit and range."""
+"""The definition of a modification: a name, a function, and a level with its unit and range."""
 
 import math
 from collections.abc import Callable

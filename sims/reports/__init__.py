@@ -1,1 +1,1 @@
-"""What an experiment says: records, and the intervals, tables and figures that are made from records alone."""
+"""Reports of experiments: records, and the intervals, tables and figures that are made from records alone."""

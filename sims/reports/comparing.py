@@ -35,12 +35,12 @@ class Comparison:
 
     @property
     def rows(self) -> list[str]:
-        """What is shown of each arm, in order: clean accuracy where it is known, threats, means."""
+        """The rows that are shown of each arm, in order: clean accuracy where it is known, threats, means."""
         clean = any(place.test.name == "clean" for place in self.outcomes)
         return [*(["clean"] if clean else []), *self.threats, *self.groups]
 
     def estimate(self, arm: str, row: str) -> Estimate | None:
-        """What one of `rows` says of an arm. Clean: the mean over its nets, if each threat has its own."""
+        """Return what one of `rows` says of an arm. Clean: the mean over its nets, if each threat has its own."""
         several = self._several(arm, row)
         if len(several) == 1:
             return None if several[0] is None else several[0].accuracy
@@ -49,7 +49,7 @@ class Comparison:
         return None if means is None else over_seeds(list(means.values()), images)
 
     def less(self, arm: str, row: str, against: str) -> Estimate | None:
-        """What `estimate` says of an arm less what it says of `against`, paired."""
+        """Return what `estimate` says of an arm less what it says of `against`, paired."""
         own, other = self._several(arm, row), self._several(against, row)
         if len(own) == len(other) == 1:
             return None if own[0] is None or other[0] is None else own[0].less(other[0])
@@ -109,7 +109,7 @@ def _cell(table: Comparison, arm: str, row: str) -> str:
 
 
 def footnote(table: Comparison) -> str:
-    """What the numbers are, how many images, and which evaluations are unreliable, and why."""
+    """Say what the numbers are, how many images, and which evaluations are unreliable, and why."""
     shown = ["clean", *table.threats]
     found = [entry for arm in table.arms for threat in shown if (entry := table.entry(arm, threat))]
     if not found:

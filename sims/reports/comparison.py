@@ -26,7 +26,7 @@ class Level(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a cell of a table is of, but for its seeds.
+    """The subject of a cell of a table, but for its seeds.
 
     Attributes
     ----------
@@ -56,14 +56,14 @@ class Place(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What the seeds of one place gave.
+    """The outcome of the seeds of one place.
 
     Attributes
     ----------
     correct : dict of int to ndarray of uint8, (T,)
         Images that were right, by seed.
     parameters : int
-        Numbers that the defence needs.
+        Numbers that the defense needs.
     bytes_per_unit : float
     unreliable : dict of int to str
         Why a seed's evaluation failed its checks; empty if all held.

@@ -1,4 +1,4 @@
-"""What holding a grid against a chip says: limits, what exceeds them, memory, energy, time; and what was placed."""
+"""The report of a grid held against a chip: limits, what exceeds them, memory, energy, time; and what was placed."""
 
 from rich import box
 from rich.table import Table

@@ -1,4 +1,4 @@
-"""What was run under a threat's name, in words, from a record's configuration alone."""
+"""The attacks that were run under a threat's name, in words, from a record's configuration alone."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ class PaperRow:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the two agree; None where the paper states nothing."""
+        """Return whether the two agree; None where the paper states nothing."""
         return None if self.stated is None else self.stated.agrees(self.measured)
 
 

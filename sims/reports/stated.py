@@ -1,4 +1,4 @@
-"""What the paper states, row by row, and whether a measurement agrees with it."""
+"""The paper's statements, row by row, and whether a measurement agrees with one."""
 
 import csv
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Stated:
     high: float
 
     def agrees(self, measured: Estimate) -> bool:
-        """Whether the two differ by at most .03, or by less than their intervals together."""
+        """Return whether the two differ by at most .03, or by less than their intervals together."""
         spread = (self.high - self.low) / 2 + (measured.half_width if measured.half_width == measured.half_width else 0)
         return bool(abs(measured.mean - self.mean) <= max(TOLERANCE, spread))
 

@@ -43,7 +43,7 @@ def terminal(summary: Summary, title: str) -> Table:
 
 
 def footnote(summary: Summary) -> str:
-    """What the table's numbers are, and how wide their intervals."""
+    """Say what the table's numbers are, and how wide their intervals."""
     entries = summary.entries.values()
     widest = {
         name: max(

@@ -44,7 +44,7 @@ def source_hash() -> str:
 
 @cache
 def _modified() -> bool:
-    """Whether the checkout's sources differ from its commit."""
+    """Return whether the checkout's sources differ from its commit."""
     return bool(_git("status", "--porcelain", "--", *map(str, _folders())))
 
 
@@ -57,7 +57,7 @@ def _version() -> str:
 
 
 def _git(*arguments: str) -> str:
-    """What git says in the checkout that this code lies in; empty where it lies in none, or where there is no git."""
+    """Return what git says in the checkout that holds this code; empty where none does, or where there is no git."""
     root = _folders()[0].parent
     if not (root / ".git").exists():  # an installed package may lie within somebody else's checkout
         return ""

@@ -49,7 +49,7 @@ class RecordFile:
         self._keys = set[str]()
 
     def exists(self) -> bool:
-        """Whether there are records, of this version or an earlier one."""
+        """Return whether there are records, of this version or an earlier one."""
         return self._source() is not None
 
     def __iter__(self) -> Iterator[Record]:
@@ -180,7 +180,7 @@ def key(config: dict[str, Any]) -> str:
 
 
 def _begins_as_hdf5(path: Path) -> bool:
-    """Whether a plain file is HDF5 by its first bytes."""
+    """Return whether a plain file is HDF5 by its first bytes."""
     if not path.is_file():
         return False
     try:

@@ -1,1 +1,1 @@
-"""What every command runs on: console, progress, options, signals, processes. It knows no experiment."""
+"""The ground that every command runs on: console, progress, options, signals, processes. It knows no experiment."""

@@ -66,7 +66,7 @@ errors = PlainConsole(stderr=True)
 
 
 class _What(ProgressColumn):
-    """What is being done, on one line."""
+    """A column that says what is being done, on one line."""
 
     def __init__(self) -> None:
         super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
@@ -76,7 +76,7 @@ class _What(ProgressColumn):
 
 
 class _Bars(Progress):
-    """Bars that look for a signal that was dropped whenever they are told of progress."""
+    """Bars that look for a signal that was dropped whenever progress is reported."""
 
     def update(self, task_id: TaskID, **told: Any) -> None:
         """Change a task."""

@@ -18,7 +18,7 @@ from localnoise.sims.runtime.console import errors
 from localnoise.sims.runtime.stage import Stage
 
 Task = tuple[Callable[[Any], None], Any]  # what a worker calls, with what; both go to it by pickle
-Hear = Callable[[Any], bool]  # told a message; whether it says that something is finished
+Hear = Callable[[Any], bool]  # called with a message; whether it says that something is finished
 _AGAIN = 5  # times in a row that processes may be killed without anything new being finished
 _LOOK = 0.2  # seconds between two looks at messages and signals
 
@@ -114,7 +114,7 @@ def _attempt(
 
 
 def _is_loss(error: BaseException, manager: Any) -> bool:
-    """Whether an error only says that a process is gone."""
+    """Return whether an error only says that a process is gone."""
     if isinstance(error, BrokenProcessPool):
         return True
     if not isinstance(error, OSError | EOFError):
@@ -124,7 +124,7 @@ def _is_loss(error: BaseException, manager: Any) -> bool:
 
 
 def _asked_soon(asked: Sequence[int]) -> bool:
-    """Whether the processes went because of a signal that this one gets, too: of Ctrl-C all of a group do."""
+    """Return whether the processes went because of a signal that comes here, too: of Ctrl-C all of a group get one."""
     sleep(_LOOK)
     return bool(asked)
 

@@ -13,7 +13,7 @@ from localnoise.spiking import LIF, SpikingLayer
 
 @dataclass(frozen=True, kw_only=True)
 class Variability:
-    """What makes a layer's spike counts vary from trial to trial.
+    """A kind of variability: why a layer's spike counts vary from trial to trial.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether spiking variability defends: accuracy of a network whose later layers learned on a layer's spike counts."""
+"""Spiking variability as a defense: accuracy of a network whose later layers learned on a layer's spike counts."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Figures of `localnoise spiking`: variability in the form of the neuroscience literature, learning, defence."""
+"""Figures of `localnoise spiking`: variability in the form of the neuroscience literature, learning, defense."""
 
 import tomllib
 from importlib.resources import files
@@ -21,7 +21,7 @@ COLOURS = {
 
 
 def published(quantity: str) -> list[dict[str, Any]]:
-    """What the literature states of a quantity: low, high, area, source, status."""
+    """Return the literature's findings on a quantity: low, high, area, source, status."""
     text = files("localnoise.sims.spiking").joinpath("published.toml").read_text()
     return [one for one in tomllib.loads(text)["finding"] if one["quantity"] == quantity]
 

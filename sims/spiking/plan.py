@@ -20,7 +20,7 @@ class SpikingPreset:
     stimuli, trials : int
         Images, and trials of each, in which variability is measured.
     images : int
-        Test images of the defence, one trial each.
+        Test images of the defense, one trial each.
     attacked : int
         The first of them, which are attacked too.
     attack : PGD

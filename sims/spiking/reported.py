@@ -1,4 +1,4 @@
-"""What `localnoise spiking` writes: a table and a figure for each part."""
+"""The report that `localnoise spiking` writes: a table and a figure for each part."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Self

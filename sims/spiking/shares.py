@@ -48,7 +48,7 @@ class Share:
 
     @property
     def name(self) -> str:
-        """What progress calls it."""
+        """The name that progress shows for it."""
         return f"seed {self.seed}, {self.parts[0]}"
 
     def run(self, stage: Stage, keep: Keep) -> None:

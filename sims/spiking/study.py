@@ -1,4 +1,4 @@
-"""What `localnoise spiking` measures, part by part: plain values for the records."""
+"""Measurements of `localnoise spiking`, part by part: plain values for the records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ class SpikingStudy:
         return _fingerprint(self.plan.data, self.data_dir)
 
     def tasks(self, parts: list[str], sources: tuple[Source, ...]) -> list[tuple[dict[str, Any], Task]]:
-        """What is to be run: the configuration that a record is kept under, and a call that gives its values."""
+        """Return the tasks to run: the configuration that a record is kept under, and a call that gives its values."""
         out: list[tuple[dict[str, Any], Task]] = []
         for order, signal in FIELDS if "field" in parts else ():
             config = self.config("field", source=sources[0], order=order, signal=signal)

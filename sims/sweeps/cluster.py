@@ -31,7 +31,7 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         from distributed import Client
     except ImportError:
         raise MissingDependencyError("sweeps need dask: install it with pip install 'localnoise[sims]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the sweep itself
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is reported by the sweep itself
     quiet = {
         "distributed.scheduler.allowed-failures": _TIMES,
         "distributed.admin.system-monitor.gil.enabled": False,

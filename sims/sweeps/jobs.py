@@ -1,4 +1,4 @@
-"""What a worker does: train a seed's network, or run one cell of a trial. Values come back, never an exception."""
+"""The work of a worker: train a seed's network, or run one cell of a trial. Values come back, never an exception."""
 
 import atexit
 import sys
@@ -67,7 +67,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of a job: values, or the text of an error.
+    """The outcome of a job: values, or the text of an error.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a sweep keeps: records by one writer, the study's text, grids of the trials on the front; all in one place."""
+"""The store of a sweep: records by one writer, the study's text, grids of the trials on the front; all in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,7 +102,7 @@ def study_in(path: Path) -> tuple[Study, str]:
 
 
 def is_sweep(path: Path) -> bool:
-    """Whether a file of records is a sweep's.
+    """Return whether a file of records is a sweep's.
 
     Raises
     ------

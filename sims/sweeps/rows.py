@@ -39,7 +39,7 @@ class TrialRow:
 
 
 def columns(study: Study) -> list[str]:
-    """What tables show: the goals, and clean accuracy."""
+    """Return the columns that tables show: the goals, and clean accuracy."""
     return list(dict.fromkeys([*study.goals, "clean"]))
 
 
@@ -65,7 +65,7 @@ def baselines(study: Study, records: Iterable[Record]) -> list[TrialRow]:
 
 
 def row(label: str, records: Sequence[Record]) -> TrialRow:
-    """Means over cells, of accuracies over seeds with their interval; failed cells are left out, and told."""
+    """Means over cells, of accuracies over seeds with their interval; failed cells are left out, and counted."""
     good = [record for record in records if "error" not in record.results]
     lost = len(records) - len(good)
     said = f"{label} ({lost} of {len(records)} cells failed)" if lost else label

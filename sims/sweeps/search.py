@@ -1,4 +1,4 @@
-"""The search, by Optuna: what to try next, told what came of it; and whether a trial is worth another rung."""
+"""The search, by Optuna: what to try next, from what came of it; and whether a trial is worth another rung."""
 
 import random
 import warnings
@@ -43,7 +43,7 @@ class Search:
         self._untried: list[Parameters] | None = None
 
     def restore(self, trials: Iterable[Trial]) -> None:
-        """Take up what the records hold: values not told yet, the rungs; all of it where the storage was lost."""
+        """Take up what the records hold: values not reported yet, the rungs; all of it where the storage was lost."""
         known = {name_of(t.params) for t in self._all() if t.state.is_finished()}
         begun = {name_of(t.params): t.number for t in self._begun}
         for trial in trials:
@@ -91,7 +91,7 @@ class Search:
         return None
 
     def prune(self, shadow: Any, trial: Trial, seed: int) -> bool:
-        """Whether a trial ends with this seed, by successive halving of the number of trials that beat it."""
+        """Return whether a trial ends with this seed, by successive halving of the number of trials that beat it."""
         if self._shadow is None or shadow is None or seed + 1 >= self.study.seeds:
             return False
         return self._report(shadow, trial, seed)
@@ -101,7 +101,7 @@ class Search:
         return None if self._shadow is None else self._shadow.ask()
 
     def tell(self, number: int, trial: Trial, shadow: Any = None) -> None:
-        """What came of a trial."""
+        """Report the outcome of a trial."""
         state = trial.state(self.study)
         if state == "complete":
             values = trial.values()

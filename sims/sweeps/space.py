@@ -92,7 +92,7 @@ class Part(BaseModel):
         return [self.low, self.high] if found is None else found  # type: ignore[list-item]
 
     def suggest(self, name: str, trial: BaseTrial) -> Value:
-        """What the sampler suggests."""
+        """Return the value that the sampler suggests."""
         if self.values is not None:
             return trial.suggest_categorical(name, self.values)  # type: ignore[return-value]
         assert self.low is not None
@@ -103,13 +103,13 @@ class Part(BaseModel):
 
     @property
     def distribution(self) -> BaseDistribution:
-        """What `suggest` draws from, as Optuna keeps it."""
+        """The distribution that `suggest` draws from, as Optuna keeps it."""
         trial = create_study(sampler=RandomSampler(seed=0)).ask()
         self.suggest("", trial)
         return trial.distributions[""]
 
     def asked(self, parameters: Parameters) -> bool:
-        """Whether it is asked for beside these."""
+        """Return whether it is asked for beside these."""
         return all(name in parameters and parameters[name] in values for name, values in self.when.items())
 
 

@@ -24,7 +24,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Study(BaseModel):
-    """What is searched, for which goals, and on which images. See `studies/quick.toml`.
+    """A study: what is searched, for which goals, and on which images. See `studies/quick.toml`.
 
     Attributes
     ----------

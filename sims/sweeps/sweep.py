@@ -43,7 +43,7 @@ class _Running:
 
 @dataclass
 class Counts:
-    """What the display shows."""
+    """The counts that the display shows."""
 
     wanted: int
     done: int = 0
@@ -104,7 +104,7 @@ class Sweep:
             ended: list[_Running] = []
             for future in _batch(finished, asked):
                 self._take(finished, future, entries, ended)
-            self.kept.add(entries)  # recorded before the search is told: what is told is never lost
+            self.kept.add(entries)  # recorded before it is reported to the search: what is reported is never lost
             for running in ended:
                 self._end_rung(finished, running)
             self._fill(finished)

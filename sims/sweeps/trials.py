@@ -37,7 +37,7 @@ _PLACES = {
 
 
 def settings_of(study: Study, fingerprint: str) -> Settings:
-    """What all cells of a study share, but for the layer."""
+    """Return the settings that all cells of a study share, but for the layer."""
     return Settings(
         data=study.data,
         fingerprint=fingerprint,
@@ -75,7 +75,7 @@ def _cell(study: Study, name: str, source: Source, seed: int) -> Cell:
 
 
 def config_of(study: Study, cell: Cell, settings: Settings, parameters: Parameters | None) -> dict[str, Any]:
-    """What a record's key is made of; `parameters`: None of a baseline."""
+    """Return the configuration that a record's key is made of; `parameters`: None of a baseline."""
     if parameters is not None and "layer" in parameters:
         settings = replace(settings, layer=parameters["layer"])
     own = {} if parameters is None else {"hyperparameters": parameters}
@@ -115,7 +115,7 @@ class Trial:
 
     @property
     def pruned(self) -> bool:
-        """Whether it was ended at a rung."""
+        """Return whether it was ended at a rung."""
         return any("pruned" in record.results for record in self.records)
 
     def state(self, study: Study) -> str:
@@ -145,7 +145,7 @@ def values_of(records: Iterable[Record]) -> dict[str, float]:
 
 
 def beats(one: dict[str, float], other: dict[str, float], study: Study) -> bool:
-    """Whether `one` is as good as `other` in all of the study's goals, and better in one."""
+    """Return whether `one` is as good as `other` in all of the study's goals, and better in one."""
     signs = {name: 1 if BEST[name] == "high" else -1 for name in study.goals}
     less = [signs[name] * (one[name] - other[name]) for name in study.goals]
     return min(less) >= 0 and max(less) > 0
@@ -195,7 +195,7 @@ class Front:
         return iter(trial for trial, _ in self._members)
 
     def beaten(self, values: dict[str, float]) -> bool:
-        """Whether a trial on the front beats these values."""
+        """Return whether a trial on the front beats these values."""
         return any(beats(own, values, self.study) for _, own in self._members)
 
     def add(self, trial: Trial) -> bool:

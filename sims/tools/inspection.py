@@ -1,4 +1,4 @@
-"""What a fitted grid is like: a summary in text and one figure, for `localnoise inspect`."""
+"""A description of a fitted grid: a summary in text and one figure, for `localnoise inspect`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -112,7 +112,7 @@ def quantise(
 
 
 def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:
-    """What was asked for; else the usual width, or what the chip has, if that is less."""
+    """Return the width that was asked for; else the usual one, or what the chip has, if that is less."""
     most = profile.limit(name)
     return asked if asked is not None else usual if most is None else int(min(usual, most))
 

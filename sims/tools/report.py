@@ -1,4 +1,4 @@
-"""What an experiment or a sweep found, made again from its records: tables and figures, or one page to look through."""
+"""Results of an experiment or a sweep, made again from its records: tables and figures, or one page to look through."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What the images are: a table and contact sheets, for `localnoise data`."""
+"""A description of the images: a table and contact sheets, for `localnoise data`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What an engine's memories hold, in the order in which it reads them, as lines for `$readmemh`."""
+"""Contents of an engine's memories, in the order in which it reads them, as lines for `$readmemh`."""
 
 from collections.abc import Sequence
 

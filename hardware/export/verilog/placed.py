@@ -32,7 +32,7 @@ _USES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """What a placed and routed design takes of its device.
+    """The share of its device that a placed and routed design takes, and its clock.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ def place(folder: str | Path, device: str = "ice40up5k", seed: int = 1) -> Place
 
 
 def must_load(chip: ChipGrid, device: str) -> bool:
-    """Whether the chip has single-port RAM, and less block RAM than the grid needs; cost O(N K)."""
+    """Return whether the chip has single-port RAM, and less block RAM than the grid needs; cost O(N K)."""
     profile = load_profile(device)
     return profile.kind == "fpga" and bits_in_blocks(Wiring.of(chip), chip.formats, profile)[0] > 0
 

@@ -1,4 +1,4 @@
-"""What each experiment's command shows and writes of its records; `localnoise report` makes it again."""
+"""The reports that experiments' commands show and write of their records; `localnoise report` makes them again."""
 
 from localnoise.sims.reports.commands.base import Report as Report
 from localnoise.sims.reports.commands.chip import Bits as Bits

@@ -1,4 +1,4 @@
-"""What a report is: settings that a file can hold, and the tables and figures that they make of records."""
+"""The definition of a report: settings that a file can hold, and the tables and figures that they make of records."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What `localnoise bits` and `localnoise wires` write: nets whose noise a chip emulates, beside floating point."""
+"""The reports of `localnoise bits` and `localnoise wires`: nets whose noise a chip emulates, beside floating point."""
 
 from abc import abstractmethod
 from pathlib import Path

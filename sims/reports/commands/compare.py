@@ -1,4 +1,4 @@
-"""What `localnoise compare` writes: arms against threats, paired differences, what is kept of the central gain."""
+"""The report of `localnoise compare`: arms against threats, paired differences, what is kept of the central gain."""
 
 from pathlib import Path
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""What `localnoise paper` writes: measured beside stated, and how many rows agree."""
+"""The report of `localnoise paper`: measured beside stated, and how many rows agree."""
 
 from pathlib import Path
 from typing import ClassVar, Self

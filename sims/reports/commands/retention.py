@@ -1,4 +1,4 @@
-"""What `localnoise retention` and `localnoise demo` write: every arm on every source, and what it keeps."""
+"""The report of `localnoise retention` and `localnoise demo`: every arm on every source, and what it keeps."""
 
 from pathlib import Path
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""What `localnoise tradeoff` writes: clean against robust accuracy over the noise's strength."""
+"""The report of `localnoise tradeoff`: clean against robust accuracy over the noise's strength."""
 
 from pathlib import Path
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""What `localnoise transfer` writes: a heat map an arm, what is kept of the central gain, the sources' own threats."""
+"""The report of `localnoise transfer`: a heat map an arm, what is kept of the central gain, sources' own threats."""
 
 from pathlib import Path
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""What to type to take a grid, or a unit of it, out of the page and into Python or onto a chip."""
+"""Lines to type to take a grid, or a unit of it, out of the page and into Python or onto a chip."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a sweep's page shows; the sweep fills it in, the page knows nothing of how trials were run."""
+"""The content of a sweep's page; the sweep fills it in, the page knows nothing of how trials were run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ STATES = ("complete", "pruned", "failed")
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What trials are compared by.
+    """A quantity that trials are compared by.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class PageTrial:
 
 @dataclass(frozen=True)
 class Reference:
-    """What trials are held against: a baseline's label, values by goal, and half widths of their 95 % intervals."""
+    """A baseline that trials are held against: its label, values by goal, half widths of their 95 % intervals."""
 
     label: str
     values: dict[str, float]

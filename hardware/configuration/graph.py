@@ -25,6 +25,7 @@ from localnoise.files import write_bytes
 from localnoise.hardware.configuration.document import document, parse
 from localnoise.hardware.configuration.model import Configuration, Unit
 from localnoise.hdf5 import check_tree, reading
+from localnoise.heaps import check_heaps
 
 KEY = "localnoise"
 
@@ -82,6 +83,7 @@ def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
     source, nir = Path(path), _nir()
     try:
         with reading(source, "a graph that `localnoise export` wrote") as file:
+            check_heaps(source)
             check_tree(source, file, max_bytes)
         graph = nir.read(source)
         text = graph.metadata[KEY]

@@ -126,9 +126,9 @@ def test_what_is_added_costs_the_same_whatever_the_file_holds(tmp_path: Path) ->
         return time.thread_time() - began, file.path.stat().st_size - before
 
     code.made_by()  # which asks git once
-    pairs = [(written(small), written(large)) for _ in range(3)]
+    pairs = [(written(small), written(large)) for _ in range(9)]  # the least of many: others use the machine, too
     assert min(own[0] for _, own in pairs) < 2 * min(own[0] for own, _ in pairs)
-    assert sum(own[1] for _, own in pairs) <= sum(own[1] for own, _ in pairs) + 3 * 4096
+    assert sum(own[1] for _, own in pairs) <= sum(own[1] for own, _ in pairs) + 9 * 4096
 
 
 # Writers that fail, are killed, wait, or meet

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, quantise, report
-from localnoise.sims.sweeps.page import Content, Goal, Trial, explorer, write_page
+from localnoise.sims.sweeps.page import Content, Goal, PageTrial, explorer, write_page
 from localnoise.sims.sweeps.page.figures import figures, unbeaten
 from localnoise.sims.sweeps.page.parallel import parallel
 
@@ -36,7 +36,7 @@ SIX = 1e-5  # layers are written with six digits
 THREE = 6e-4  # correlations in thousandths
 
 
-def trial(number: int) -> Trial:
+def trial(number: int) -> PageTrial:
     state = {3: "failed", 7: "pruned"}.get(number, "complete")
     parameters: dict[str, Any] = {"order": ("raster", "multiscale")[number % 2], "parents": 1 + number}
     parameters |= {"weight_bits": 3 + number % 5, "word_bits": 12, "rule": "moments"}
@@ -44,7 +44,7 @@ def trial(number: int) -> Trial:
         parameters |= {"rule": "lms", "rate": 10.0 ** -(1 + number % 4)}
     values = {"robust": 0.5 + 0.03 * number, "bytes": 100.0 * (12 - number) ** 2, "energy": 50.0 * (1 + number % 4)}
     values |= {"links": 20.0 * number, "retention": 0.1 * number}
-    return Trial(
+    return PageTrial(
         number=number,
         state=state,
         parameters=parameters,

@@ -117,7 +117,7 @@ def test_outcomes_take_a_bit_each_and_a_config_is_not_repeated(tmp_path: Path) -
 
 def test_what_is_added_costs_the_same_whatever_the_file_holds(tmp_path: Path) -> None:
     small, large = filled(tmp_path / "small.sqlite", 10, 20), filled(tmp_path / "large.sqlite", 10_000, 20)
-    assert large.path.stat().st_size > 100 * small.path.stat().st_size
+    assert large.path.stat().st_size > 90 * small.path.stat().st_size
 
     def written(file: RecordFile) -> tuple[float, int]:
         began, before = time.thread_time(), file.path.stat().st_size

@@ -94,7 +94,7 @@ def parse(text: str | bytes, source: Path) -> Configuration:
     except FileFormatError:
         raise
     except (ArgumentError, ValueError, LookupError, TypeError, OverflowError) as error:
-        raise FileFormatError(f"{source}: inconsistent ({str(error)[:250]}); it was edited; export again") from error
+        raise FileFormatError(f"{source}: inconsistent ({str(error)[:160]}); it was edited; export again") from error
 
 
 @cache

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PATIENCE = 30.0  # seconds of the clock after which a worker hangs; it counts its own time by the processor's
+PATIENCE = 90.0  # seconds of the clock after which a worker hangs; it counts its own time by the processor's
 Fault = dict[str, Any]
 
 

@@ -128,7 +128,8 @@ def test_no_interruption_of_sample_is_lost(place: Path) -> None:
             assert noise(place / "out") == expected
         else:
             assert process.returncode in (1, 130, -signal.SIGINT)
-            assert not (place / "out").exists()
+            if (place / "out").exists():  # it was written, and the signal came before the process ended
+                assert noise(place / "out") == expected
             stopped += 1
         assert ours(place) == []
     assert stopped, "every run ended before its interruption"

@@ -6,8 +6,8 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.row import Result
+from localnoise.sims.runtime.cluster import connected
 from localnoise.sims.sweeps import jobs
-from localnoise.sims.sweeps.cluster import connected
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.study import parse_study

@@ -45,13 +45,13 @@ def topology_and_weights(field: Field) -> tuple[Ints, Ints, Ints, Floats, Floats
     return (field.order, field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)
 
 
-def normalised(field: Field, trace: float, scope: str) -> Field:
-    """Return the field with the gain at which its noise has variance `trace` per neuron on average.
+def normalised(field: Field, variance: float, scope: str) -> Field:
+    """Return the field with the gain at which its noise has variance `variance` per neuron on average.
 
-    global : trace(Sigma) = trace n, one gain for all units: a sum over the grid, hence central (the paper's form).
-    local : trace(Sigma_uu) = trace m for each unit, from its own variance alone: homeostatic.
+    global : trace(Sigma) = variance n, one gain for all units: a sum over the grid, hence central (the paper's form).
+    local : trace(Sigma_uu) = variance m for each unit, from its own variance alone: homeostatic.
     """
-    variance = marginal_variance(field).mean(axis=1)
+    own = marginal_variance(field).mean(axis=1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        louder = np.sqrt(trace / (variance.mean() if scope == "global" else variance))
-        return field.with_gain(field.gain * louder, f"trace={trace:g}")
+        louder = np.sqrt(variance / (own.mean() if scope == "global" else own))
+        return field.with_gain(field.gain * louder, f"variance={variance:g}")

@@ -20,6 +20,7 @@ from localnoise.field import Field
 from localnoise.kernels.threads import worker_count
 from localnoise.orders import ORDERS, Order
 from localnoise.orders.base import OWN
+from localnoise.renamed import renamed
 from localnoise.rules import Rule, make_rule
 from localnoise.rules.base import State, begun
 from localnoise.saving import save
@@ -35,7 +36,7 @@ from localnoise.validate import (
     as_out,
     as_positions,
     as_presentations,
-    as_trace,
+    as_variance,
     is_iterator,
     is_stored,
 )
@@ -190,12 +191,13 @@ class UnitGrid:
             warn_of_ridge(power or 0.0, getattr(chosen, "ridge", 0.0), stacklevel=3)
         return self
 
-    def normalise(self, trace: float = 0.5, scope: str = "global") -> Self:
-        """Scale the noise to variance `trace` per neuron: over the grid ("global") or in every unit ("local").
+    @renamed(trace="variance")
+    def normalise(self, variance: float = 0.5, scope: str = "global") -> Self:
+        """Scale the noise to variance `variance` per neuron: over the grid ("global") or in every unit ("local").
 
         With signal dependence the whole field is scaled, mean and noise, by what the conditional covariance needs.
         """
-        self.field = gain.normalised(self.field, as_trace(trace), choose("scope", scope, ("global", "local")))
+        self.field = gain.normalised(self.field, as_variance(variance), choose("scope", scope, ("global", "local")))
         return self
 
     # Drawing

@@ -225,7 +225,7 @@ def first_position(start: Any, count: int) -> int:
     return first
 
 
-def as_trace(value: Any) -> float:
-    """Return the variance per neuron that a trace asks for."""
-    check_positive("trace", value, what=", the mean noise variance per neuron")
+def as_variance(value: Any) -> float:
+    """Return a variance per neuron."""
+    check_positive("variance", value, what=", the mean noise variance per neuron")
     return float(value)

@@ -13,7 +13,7 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
 from localnoise.sims.reports.heat import label
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Seeds, Train, words
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, Train, words
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
@@ -32,6 +32,7 @@ def bits(
     out: Out = Path("results/bits"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Sweep the bits of weights and words: networks trained and tested with the noise that the chip would draw.
@@ -49,7 +50,7 @@ def bits(
     names += [choose("also", name, [*(arm.name for arm in OTHERS), *_FLOATS]) for name in words(also)]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
     report = Bits(title=f"{spend} preset", arms=names, sources=[label(source) for source in learned])
-    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,18 @@ from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
-from localnoise.sims.runtime.options import DataDir, Defenses, Epochs, Jobs, Mix, Out, PresetName, Seeds, words
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Defenses,
+    Epochs,
+    Jobs,
+    Mix,
+    Out,
+    PresetName,
+    Scheduler,
+    Seeds,
+    words,
+)
 from localnoise.sims.tools.names import names as list_names
 
 PROTOCOLS = ("any", "paper", "adaptive")
@@ -53,6 +64,7 @@ def compare(
     out: Out = Path("results/compare"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Compare defenses on perturbations; finished cells are kept, and the same command goes on after an interruption.
@@ -84,7 +96,7 @@ def compare(
         groups={} if sources == "matched" else means([_label(one) for one in _sources(sources)], labels),
     )
     chosen = plan.settings(data_dir, network, activation, layer)
-    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 def _allowed(one: Threat, protocol: str) -> Threat:

@@ -12,7 +12,7 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports.commands import Retention
 from localnoise.sims.runtime.console import command, console
-from localnoise.sims.runtime.options import Jobs
+from localnoise.sims.runtime.options import Jobs, Scheduler
 
 DEFENSES = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
@@ -34,6 +34,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the record, the figure and the grids.")] = Path("results/demo"),
     seed: Annotated[int, typer.Option(help="Fixes weights, batches, noise and modifications.")] = 0,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
 ) -> None:
     """Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores.
 
@@ -47,7 +48,7 @@ def demo(
     """
     chosen, cells = settings(), crossed((seed,), tuple(map(Source.default, SOURCES)), DEFENSES)
     report = Retention(title=f"embedded subset, seed {seed}", brief=True)
-    conduct(cells, chosen, out, report, data_dir=None, jobs=jobs, grids=".")
+    conduct(cells, chosen, out, report, data_dir=None, jobs=jobs, scheduler=scheduler, grids=".")
     saved = sorted(path.name for path in out.glob("grid-*.h5"))
     console.print(f"figure {out / 'accuracy.png'}, {len(saved)} grids {out / 'grid-*.h5'}")
     if saved:  # none where the record is complete but its grids were deleted

@@ -16,7 +16,7 @@ from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.commands import Paper
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Seeds, words
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, words
 
 SOURCES = (
     "art-autopgd",
@@ -50,6 +50,7 @@ def paper(
     out: Out = Path("results/paper"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Rerun the paper's table: a net for each source, strength and arm, tested on that source at that strength.
@@ -68,19 +69,19 @@ def paper(
         choose("source", name, {row.source for row in stated.table()})
     cells = _cells(plan, names, words(arms), variances_of(traces))
     report = Paper(title=f"{spend} preset", sources=names)
-    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 def _cells(plan: Preset, sources: list[str], arms: list[str], traces: list[float]) -> list[Cell]:
-    """Cells of all seeds; the trace of an attack's noise is 2."""
+    """Cells of all seeds; the variance of an attack's noise is 2."""
     out: list[Cell] = []
     for seed in range(plan.seeds):
         for name in sources:
             attack = name not in MODIFICATIONS
             for level in stated.strengths(name, plan.strengths):
                 one = Threat(name=name, level=level, images=plan.images)
-                for trace in [2.0] if attack else traces:
-                    source = Source(name=name, level=level, trace=trace).of(plan.displaced)
+                for variance in [2.0] if attack else traces:
+                    source = Source(name=name, level=level, variance=variance).of(plan.displaced)
                     out += trained_on(seed, (source,), arms, [one])
     return list(dict.fromkeys(out))
 

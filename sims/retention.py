@@ -14,7 +14,7 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports.commands import Retention
-from localnoise.sims.runtime.options import DataDir, Defenses, Images, Mix, Out, Train, counted, words
+from localnoise.sims.runtime.options import DataDir, Defenses, Images, Mix, Out, Scheduler, Train, counted, words
 from localnoise.validate import as_count
 
 DEFENSES = (
@@ -46,6 +46,7 @@ def retention(
         str, typer.Option(help="Defenses also trained on all modifications at once.")
     ] = "signal-8,bank-8,augmentation",
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Compare local with central noise on every source, with 95 % intervals over seeds; hours on the full set.
@@ -64,7 +65,7 @@ def retention(
     )
     chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
     report = Retention(title=f"{data} set, {counted(seeds, 'seed')}")
-    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 if __name__ == "__main__":

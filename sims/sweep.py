@@ -46,8 +46,8 @@ def sweep(
     """
     import os
 
+    from localnoise.sims.runtime.cluster import connected
     from localnoise.sims.runtime.stopping import asked_to_stop
-    from localnoise.sims.sweeps.cluster import connected
     from localnoise.sims.sweeps.display import Display, front_table
     from localnoise.sims.sweeps.keeping import TrialStore, alone
     from localnoise.sims.sweeps.search import Search

@@ -21,6 +21,7 @@ from localnoise.sims.runtime.options import (
     Mix,
     Out,
     PresetName,
+    Scheduler,
     Seeds,
     Variances,
     words,
@@ -40,6 +41,7 @@ def tradeoff(
     out: Out = Path("results/tradeoff"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Sweep the noise variance: one line an arm, clean against robust accuracy, memory per unit as marker size.
@@ -60,12 +62,12 @@ def tradeoff(
     cells = [
         cell
         for seed in range(plan.seeds)
-        for trace in variances
-        for cell in trained_on(seed, (replace(learned, trace=trace),), names, wanted)
+        for variance in variances
+        for cell in trained_on(seed, (replace(learned, variance=variance),), names, wanted)
     ]
     report = Tradeoff(title=f"{spend} preset", arms=names, threat=wanted[1].label)
     once = list(dict.fromkeys(cells))
-    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,18 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.perturbations import PAPER
 from localnoise.sims.reports import heat
 from localnoise.sims.reports.commands import Transfer
-from localnoise.sims.runtime.options import DataDir, Defenses, Epochs, Jobs, Mix, Out, PresetName, Seeds, words
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Defenses,
+    Epochs,
+    Jobs,
+    Mix,
+    Out,
+    PresetName,
+    Scheduler,
+    Seeds,
+    words,
+)
 
 STRONGEST = ",".join(
     f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
@@ -47,6 +58,7 @@ def transfer(
     out: Out = Path("results/transfer"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Fill source x threat heat maps: each net learns from one source and is tested on every threat.
@@ -77,7 +89,7 @@ def transfer(
     labels = [wanted[text].label if text in wanted else heat.OWN for text in rows]
     report = Transfer(title=f"{spend} preset", arms=names, sources=[heat.label(one) for one in learned], threats=labels)
     once = list(dict.fromkeys(cells))
-    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 def spelled(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Wires
 from localnoise.sims.reports.heat import label
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Seeds, Train
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, Train
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
@@ -28,6 +28,7 @@ def wires(
     out: Out = Path("results/wires"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Prune units to their best parents and count links, wire length and bytes against what robustness is kept.
@@ -43,7 +44,7 @@ def wires(
     names = [f"wires-{order}-{n}" for order in ORDERS for n in chosen]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
     report = Wires(title=f"{spend} preset", arms=names, sources=[label(source) for source in learned])
-    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, mix=mix)
+    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,21 @@ import sys
 import time
 from pathlib import Path
 
+from localnoise.sims.experiments.worker import Job
 from localnoise.sims.results.records import key
+from localnoise.sims.runtime.cluster import connected
+from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.sweeps import jobs, load_study
-from localnoise.sims.sweeps.cluster import connected
 from localnoise.sims.sweeps.keeping import TrialStore, alone
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.sweep import Sweep, prepared
 
 
-def work(job: jobs.Job) -> jobs.Answer:
+def work(job: Job, stage: Stage) -> jobs.Outcome:
     time.sleep(random.uniform(0.1, 0.3))
     with Path(os.environ["RUNS"]).open("a") as log:
         log.write(f"{os.getpid()} {key(job.cell.config(job.settings))}\n")
-    return jobs.nothing(job)
+    return jobs.nothing(job, stage)
 
 
 def main(study: str, out: str) -> None:

@@ -6,27 +6,39 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-_held: dict[str, Any] = {}
-
-
-def prepare(messages: Any, stop: Any, folder: Path) -> None:
-    _held.update(messages=messages, stop=stop, folder=folder)
+from localnoise.sims.runtime.stage import Stage
 
 
-def work(name: str) -> None:
-    """Tell that it ran; "mortal" kills its process the first time, "doomed" each time."""
-    marker = _held["folder"] / name
+def work(given: tuple[str, Path], stage: Stage) -> tuple[str, int]:
+    """Return its name and process; "mortal" kills its process the first time, "doomed" each time."""
+    name, folder = given
+    marker = folder / name
     if name == "doomed" or (name == "mortal" and not marker.exists()):
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.3)
-    _held["messages"].put(("ran", name))
+    time.sleep(0.1)
+    return name, os.getpid()
 
 
-def fail(name: str) -> None:
+def fail(name: str, stage: Stage) -> None:
     raise FileNotFoundError(name)
+
+
+def steps(of: int, stage: Stage) -> None:
+    for step in range(of):
+        stage("steps", step, of)
+
+
+def count(folder: Path, stage: Stage) -> None:
+    """Report progress until it is stopped, and write that it was."""
+    try:
+        for step in range(10_000):
+            stage("counting", step, 10_000)
+            time.sleep(0.001)
+    except InterruptedError:
+        (folder / "stopped").touch()
+        raise
 
 
 def compared(data: Path, out: Path) -> None:

@@ -1,7 +1,8 @@
 """The paper's covariances: full, diagonal, identity, none, and mixtures of full and identity.
 
-Sigma is the second moment about zero, E[d d'] (+ ridge I), scaled to trace(Sigma) = trace n (Preble et al. 2026, arXiv
-2606.13801, Methods); `centred=True` subtracts the mean displacement first. d is (T, C, H, W) everywhere.
+Sigma is the second moment about zero, E[d d'] (+ ridge I), scaled to trace(Sigma) = v n, v the variance
+(Preble et al. 2026, arXiv 2606.13801, Methods); `centred=True` subtracts the mean displacement first. d is (T, C, H, W)
+everywhere.
 """
 
 from typing import Any
@@ -14,54 +15,57 @@ from localnoise.central.moments import MAX_BYTES, as_moderate, factored, flatten
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import permute, refuse_if_larger
 from localnoise.errors import ArgumentError
+from localnoise.renamed import renamed
 from localnoise.validate import check_positive
 
 
+@renamed(trace="variance")
 def full(
     d: npt.ArrayLike,
     ridge: float = 1e-4,
-    trace: float | None = 2.0,
+    variance: float | None = 2.0,
     *,
     centred: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> CentralNoise:
     """Full covariance E[d d'] + ridge I by a dense Cholesky factor. O(T n^2 + n^3) time, 24 n^2 bytes of memory.
 
-    trace : variance per neuron on average after scaling; None keeps the natural scale.
+    variance : variance per neuron on average after scaling; None keeps the natural scale.
 
     Raises
     ------
     ArgumentError
-        A wrong shape, ridge or trace, or a singular second moment.
+        A wrong shape, ridge or variance, or a singular second moment.
     TooLargeError
         It would take more than `max_bytes`; the message says how much.
     """
     flat, channels, shape = flattened(d)
     refuse_dense("full(d)", flat.shape[1], 3, max_bytes)
-    return factored("full", second_moment(flat, ridge, trace, centred=centred), ridge, channels, shape, len(flat))
+    return factored("full", second_moment(flat, ridge, variance, centred=centred), ridge, channels, shape, len(flat))
 
 
+@renamed(trace="variance")
 def mix(
     d: npt.ArrayLike,
     alpha: float,
     beta: float,
     ridge: float = 1e-4,
-    trace: float | None = 2.0,
+    variance: float | None = 2.0,
     *,
     max_bytes: int = MAX_BYTES,
 ) -> CentralNoise:
     """Sigma = alpha Sigma_full + beta v I: structured and isotropic noise together (the paper's alpha-beta mixtures).
 
     Both terms are scaled alike before they are weighed: Sigma_full as `full` gives it, and v = trace(Sigma_full) / n,
-    that is `trace`, or the displacements' own mean variance where trace is None. So trace(Sigma) = (alpha + beta) v n,
-    and weights that sum to 1 keep the trace. Cost and memory as `full`.
+    that is `variance`, or the displacements' own mean where it is None. So trace(Sigma) = (alpha + beta) v n,
+    and weights that sum to 1 keep the variance. Cost and memory as `full`.
 
     Parameters
     ----------
     d : (T, C, H, W)
     alpha, beta : float
         Weights >= 0 of the full and of the isotropic term, not both zero.
-    ridge, trace, max_bytes
+    ridge, variance, max_bytes
         As in `full`.
 
     Raises
@@ -76,36 +80,38 @@ def mix(
     flat, channels, shape = flattened(d)
     n = flat.shape[1]
     refuse_dense("mix(d)", n, 3, max_bytes)
-    C = second_moment(flat, ridge, trace)
+    C = second_moment(flat, ridge, variance)
     isotropic = beta * np.trace(C) / n
     C *= alpha
     C[np.diag_indices(n)] += isotropic
     return factored("mix", C, ridge, channels, shape, len(flat), regular=beta > 0)
 
 
-def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, trace: float | None = 2.0) -> CentralNoise:
+@renamed(trace="variance")
+def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, variance: float | None = 2.0) -> CentralNoise:
     """Each neuron's own variance, no correlation."""
     flat, channels, shape = flattened(d)
     check_positive("ridge", ridge, zero=True)
-    variance = power(flat)
-    warn_of_ridge(float(variance.mean()), ridge, stacklevel=3)
-    variance += ridge
-    if not (variance > 0).all():
+    each = power(flat)
+    warn_of_ridge(float(each.mean()), ridge, stacklevel=3)
+    each += ridge
+    if not (each > 0).all():
         raise ArgumentError(
             f"ridge={ridge:g}: some neuron never moves, so its variance is zero; expected a ridge > 0; use ridge=1e-4"
         )
-    if trace is not None:
-        variance *= as_moderate(trace) / variance.mean()
-    return CentralNoise("diagonal", np.sqrt(variance), channels, shape, len(flat))
+    if variance is not None:
+        each *= as_moderate(variance) / each.mean()
+    return CentralNoise("diagonal", np.sqrt(each), channels, shape, len(flat))
 
 
-def identity(d: npt.ArrayLike, trace: float | None = 2.0) -> CentralNoise:
-    """Isotropic noise: every neuron alike, independent. trace=None: the displacements' mean variance."""
+@renamed(trace="variance")
+def identity(d: npt.ArrayLike, variance: float | None = 2.0) -> CentralNoise:
+    """Isotropic noise: every neuron alike, independent. variance=None: the displacements' mean variance."""
     flat, channels, shape = flattened(d)
-    variance = float(power(flat).mean()) if trace is None else as_moderate(trace)
+    variance = float(power(flat).mean()) if variance is None else as_moderate(variance)
     if not variance > 0:
         raise ArgumentError(
-            "trace=None: nothing in d moves, so its variance is zero; expected a trace > 0, or use none(d)"
+            "variance=None: nothing in d moves, so its variance is zero; expected a variance > 0, or use none(d)"
         )
     return CentralNoise("identity", np.full(flat.shape[1], np.sqrt(variance)), channels, shape, len(flat))
 

@@ -1,7 +1,7 @@
 """Controls: noise that shares part of the full covariance's law and nothing of its structure.
 
-A defence that owes its robustness to *which* neurons move together must beat both at the same trace; one that owes it
-to the variances or to the spectrum alone does not.
+A defense that owes its robustness to *which* neurons move together must beat both at the same variance; one that owes
+it to the variances or to the spectrum alone does not.
 """
 
 import numpy as np
@@ -9,11 +9,13 @@ import numpy.typing as npt
 
 from localnoise.central.moments import MAX_BYTES, factored, flattened, refuse_dense, second_moment
 from localnoise.central.noise import CentralNoise
+from localnoise.renamed import renamed
 from localnoise.validate import as_seed
 
 
+@renamed(trace="variance")
 def shuffled(
-    d: npt.ArrayLike, seed: int = 0, ridge: float = 1e-4, trace: float | None = 2.0, *, max_bytes: int = MAX_BYTES
+    d: npt.ArrayLike, seed: int = 0, ridge: float = 1e-4, variance: float | None = 2.0, *, max_bytes: int = MAX_BYTES
 ) -> CentralNoise:
     """Sigma = P Sigma_full P', P a uniform permutation of all n neurons, over channels and places alike.
 
@@ -24,7 +26,7 @@ def shuffled(
     d : (T, C, H, W)
     seed : int
         Of the permutation.
-    ridge, trace, max_bytes
+    ridge, variance, max_bytes
         As in `full`.
 
     Raises
@@ -36,12 +38,13 @@ def shuffled(
     n = flat.shape[1]
     refuse_dense("shuffled(d)", n, 3, max_bytes)
     neuron = np.random.default_rng(int(as_seed(seed))).permutation(n)
-    C = second_moment(flat, ridge, trace)[np.ix_(neuron, neuron)]
+    C = second_moment(flat, ridge, variance)[np.ix_(neuron, neuron)]
     return factored("shuffled", C, ridge, channels, shape, len(flat))
 
 
+@renamed(trace="variance")
 def spectrum_matched(
-    d: npt.ArrayLike, seed: int = 0, ridge: float = 1e-4, trace: float | None = 2.0, *, max_bytes: int = MAX_BYTES
+    d: npt.ArrayLike, seed: int = 0, ridge: float = 1e-4, variance: float | None = 2.0, *, max_bytes: int = MAX_BYTES
 ) -> CentralNoise:
     """Sigma = Q diag(eigenvalues of Sigma_full) Q', Q a random orthogonal matrix of the Haar measure.
 
@@ -54,6 +57,6 @@ def spectrum_matched(
     flat, channels, shape = flattened(d)
     n = flat.shape[1]
     refuse_dense("spectrum_matched(d)", n, 6, max_bytes)
-    eigenvalues = np.linalg.eigvalsh(second_moment(flat, ridge, trace))
+    eigenvalues = np.linalg.eigvalsh(second_moment(flat, ridge, variance))
     Q = np.linalg.qr(np.random.default_rng(int(as_seed(seed))).standard_normal((n, n)))[0]
     return factored("spectrum-matched", (Q * eigenvalues) @ Q.T, ridge, channels, shape, len(flat))

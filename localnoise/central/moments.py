@@ -7,7 +7,7 @@ from localnoise.cautions import warn_of_ridge
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import refuse_if_larger, tolerance
 from localnoise.errors import ArgumentError
-from localnoise.validate import Array, as_activity, as_array, as_trace, check_positive
+from localnoise.validate import Array, as_activity, as_array, as_variance, check_positive
 
 Matrix = npt.NDArray[np.float64]
 
@@ -29,13 +29,13 @@ def refuse_dense(what: str, neurons: int, matrices: int, max_bytes: int) -> None
     refuse_if_larger(what, matrices * 8 * neurons**2, max_bytes, "diagonal(d) or a UnitGrid")
 
 
-def second_moment(flat: Array, ridge: float, trace: float | None, *, centred: bool = False) -> Matrix:
-    """E[d d'] + ridge I (less the mean's outer product if `centred`), scaled to trace n; (n, n). O(T n^2).
+def second_moment(flat: Array, ridge: float, variance: float | None, *, centred: bool = False) -> Matrix:
+    """E[d d'] + ridge I (less the mean's outer product if `centred`), scaled to trace `variance` n; (n, n). O(T n^2).
 
     Raises
     ------
     ArgumentError
-        A ridge or trace that is none, or displacements whose squares overflow.
+        A ridge or variance that is none, or displacements whose squares overflow.
     """
     check_positive("ridge", ridge, zero=True)
     n = flat.shape[1]
@@ -52,16 +52,16 @@ def second_moment(flat: Array, ridge: float, trace: float | None, *, centred: bo
     C[np.diag_indices(n)] += ridge
     total = np.trace(C)
     refuse_overflow(total)
-    if trace is not None:
-        C *= as_moderate(trace) * n / (total or 1.0)
+    if variance is not None:
+        C *= as_moderate(variance) * n / (total or 1.0)
     return C
 
 
-def as_moderate(trace: float) -> float:
-    """Return the variance per neuron that a trace asks for; an ArgumentError where float32 does not hold such noise."""
-    variance, range32 = as_trace(trace), np.finfo(np.float32)
+def as_moderate(variance: float) -> float:
+    """Return a variance per neuron; raise an ArgumentError where float32 does not hold such noise."""
+    variance, range32 = as_variance(variance), np.finfo(np.float32)
     if not range32.tiny <= np.sqrt(variance) <= range32.max:
-        raise ArgumentError(f"trace={trace!r}: expected noise within the range of float32")
+        raise ArgumentError(f"variance={variance!r}: expected noise within the range of float32")
     return variance
 
 

@@ -16,16 +16,18 @@ from localnoise.central.moments import (
 )
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
+from localnoise.renamed import renamed
 from localnoise.validate import Array, check_positive
 
 _SUM = 1024  # presentations whose products are summed in float32, as the local rule sums them
 
 
+@renamed(trace="variance")
 def affine(
     d: npt.ArrayLike,
     h: npt.ArrayLike,
     ridge: float = 1e-4,
-    trace: float | None = None,
+    variance: float | None = None,
     *,
     signal_ridge: float | None = None,
     max_bytes: int = MAX_BYTES,
@@ -51,15 +53,15 @@ def affine(
         Added to the variance of every displacement, in squared activation units; also r, unless that is given.
     signal_ridge : float or None
         r, added to the variance of every activation. None: `ridge`.
-    trace : float or None
-        None keeps the natural scale; else mean and noise are scaled together, so that the noise has variance `trace`
+    variance : float or None
+        None keeps the natural scale; else mean and noise are scaled together, so that the noise has variance `variance`
         per neuron on average, as `UnitGrid.normalise` does.
     max_bytes : int
 
     Raises
     ------
     ArgumentError
-        Wrong shapes, unequal lengths, NaN, a ridge < 0, a trace that is not > 0, or singular moments without a ridge.
+        Wrong shapes, unequal lengths, NaN, a ridge < 0, a variance not > 0, or singular moments without a ridge.
     TooLargeError
         It would take more than `max_bytes`; the message says how much.
     """
@@ -70,7 +72,7 @@ def affine(
     shrink = ridge if signal_ridge is None else signal_ridge
     check_positive("ridge", ridge, zero=True)
     check_positive("signal_ridge", shrink, zero=True)
-    scale = None if trace is None else as_moderate(trace)
+    scale = None if variance is None else as_moderate(variance)
     n = moved.shape[1]
     refuse_dense("affine(d, h)", n, 7, max_bytes)
     mean_d, mean_h = (x.mean(axis=0, dtype=np.float64) for x in (moved, signal))

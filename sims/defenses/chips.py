@@ -17,14 +17,14 @@ ORDERS: dict[str, dict[str, Any]] = {"multiscale": {"parents": 8}, "raster": {"p
 
 
 def _chip(order: str = "multiscale", fan_in: int = 8, signal: str = "none", **formats: Any) -> Build:
-    def build(d: Array, h: Array, trace: float) -> Any:
+    def build(d: Array, h: Array, variance: float) -> Any:
         wiring = ORDERS[order] | {"order": order, "signal": signal}
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring).learn(d, h if signal == "local" else None)
         if fan_in < 8:
             grid = prune(grid, fan_in=fan_in)
         calibration = None if signal == "none" else h[:_CALIBRATION]
         if signal == "none":
-            grid.normalise(trace)
+            grid.normalise(variance)
         chip = quantise(grid, Formats(**formats), h=calibration)
         return reported(chip, report(grid, chip, h=calibration))
 
@@ -32,10 +32,10 @@ def _chip(order: str = "multiscale", fan_in: int = 8, signal: str = "none", **fo
 
 
 def _taught(rule: str, rate: int) -> Build:
-    """Return a grid that learned on the chip, in integers, from displacements at the wanted trace: it has no gain."""
+    """Return a grid that learned on the chip, in integers; its displacements are scaled, for it has no gain."""
 
-    def build(d: Array, h: Array, trace: float) -> Any:
-        scaled = d * np.sqrt(trace / np.square(d, dtype=np.float64).mean()).astype(d.dtype)
+    def build(d: Array, h: Array, variance: float) -> Any:
+        scaled = d * np.sqrt(variance / np.square(d, dtype=np.float64).mean()).astype(d.dtype)
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], parents=8)
         chip = quantise(grid, d=scaled[:_CALIBRATION], feedback=False).learn(scaled, rule=rule, rate=rate)
         return reported(chip, report(grid.learn(scaled), chip))

@@ -23,7 +23,7 @@ class Defense:
     name, label : str
         Its name in records and on the command line; its name in tables.
     build : callable or None
-        (displacements d, activations h, trace) -> noise; the layers after it are retrained.
+        (displacements d, activations h, variance) -> noise; the layers after it are retrained.
     train : callable or None
         Lesson -> defended predictor: a defense that trains in its own way. Either this or `build`.
     central : bool

@@ -8,23 +8,23 @@ from localnoise.sims.defenses.registry import register
 
 
 def _field(rule: str = "moments", scope: str = "global", **wiring: Any) -> Build:
-    def build(d: Array, h: Array, trace: float) -> UnitGrid:
+    def build(d: Array, h: Array, variance: float) -> UnitGrid:
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **wiring)
-        return grid.learn(d, rule=rule).normalise(trace, scope)
+        return grid.learn(d, rule=rule).normalise(variance, scope)
 
     return build
 
 
 def _signal(amplified: bool = False, **wiring: Any) -> Build:
-    def build(d: Array, h: Array, trace: float) -> UnitGrid:
+    def build(d: Array, h: Array, variance: float) -> UnitGrid:
         grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], signal="local", **wiring).learn(d, h)
-        return grid.normalise(trace) if amplified else grid
+        return grid.normalise(variance) if amplified else grid
 
     return build
 
 
 def _quiet(name: str, label: str, parents: int, amplified: bool = False, **more: object) -> Defense:
-    """Return a signal-dependent arm, tested without noise, at its natural scale or amplified to the source's trace."""
+    """Return a signal-dependent arm, tested without noise, at its natural scale or at the source's variance."""
     build = _signal(amplified, parents=parents)
     return Defense(name=name, label=label, build=build, central=False, clean=0.2, **({"when": "train"} | more))  # type: ignore[arg-type]
 

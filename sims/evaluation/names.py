@@ -6,7 +6,7 @@ from localnoise.errors import ArgumentError, short
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.perturbations import MODIFICATIONS
-from localnoise.validate import as_trace
+from localnoise.validate import as_variance
 
 CLEAN, WORST = "clean", "adaptive"  # no change; the worst case over the attacks of an attacker who knows the noise
 
@@ -62,6 +62,6 @@ def variances_of(text: str) -> list[float]:
         One of them is no number > 0.
     """
     try:
-        return [as_trace(float(part)) for part in text.split(",")]
+        return [as_variance(float(part)) for part in text.split(",")]
     except ValueError:
         raise ArgumentError(f"traces={text!r}: expected numbers > 0, separated by commas, such as 2,0.5") from None

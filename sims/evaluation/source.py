@@ -6,7 +6,7 @@ from localnoise.errors import ArgumentError
 from localnoise.sims.attacks import ATTACKS, EPS
 from localnoise.sims.evaluation.names import as_name, check_level
 from localnoise.sims.perturbations import MODIFICATIONS
-from localnoise.sims.results.plain import LATER
+from localnoise.sims.results.plain import AS_TRACE, LATER
 
 DRIFT = "drift"
 
@@ -22,7 +22,7 @@ class Source:
         own jitter: without labels or attacker.
     level : float
         The modification's level, the attack's eps, or the stream's level.
-    trace : float
+    variance : float
         Noise variance per neuron of the signal-independent arms (paper: 0.5 for modifications, 2 for attacks).
     images : int or None
         Training images that are displaced to learn from, the first ones; None: all, or of an attack those that the
@@ -31,7 +31,7 @@ class Source:
 
     name: str
     level: float
-    trace: float
+    variance: float = field(metadata=AS_TRACE)
     images: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
@@ -42,18 +42,18 @@ class Source:
 
     @property
     def moved(self) -> tuple[str, float, int | None]:
-        """The settings that its displacements depend on; sources that differ in trace alone share them."""
+        """The settings that its displacements depend on; sources that differ in variance alone share them."""
         return self.name, self.level, self.images
 
     @classmethod
     def default(cls, name: str, level: float | None = None) -> "Source":
-        """The trace, and by default the level, that the results' tables use."""
+        """The variance, and by default the level, that the results' tables use."""
         as_name("source", name, DRIFT)
         if name == DRIFT:
-            return cls(name=name, level=1.0 if level is None else level, trace=0.5)
+            return cls(name=name, level=1.0 if level is None else level, variance=0.5)
         if name in ATTACKS:
-            return cls(name=name, level=EPS if level is None else level, trace=2.0)
-        return cls(name=name, level=MODIFICATIONS[name].level if level is None else level, trace=0.5)
+            return cls(name=name, level=EPS if level is None else level, variance=2.0)
+        return cls(name=name, level=MODIFICATIONS[name].level if level is None else level, variance=0.5)
 
     def of(self, images: int | None) -> "Source":
         """The same source learned from fewer images; an attack is left as it is."""

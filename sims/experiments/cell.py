@@ -12,7 +12,7 @@ from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.evaluation.worst_case import REVISION
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.perturbations import MODIFICATIONS
-from localnoise.sims.results.plain import LATER, plain
+from localnoise.sims.results.plain import AS_TRACE, LATER, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Cell:
     arm : str
     threats : tuple of Threat
         Empty: clean images and the sources themselves.
-    trace : float or None
+    variance : float or None
         Noise variance per neuron of the signal-independent arms; None: the source's own.
     """
 
@@ -35,7 +35,7 @@ class Cell:
     sources: tuple[Source, ...]
     arm: str
     threats: tuple[Threat, ...] = field(default=(), metadata=LATER)
-    trace: float | None = field(default=None, metadata=LATER)
+    variance: float | None = field(default=None, metadata=LATER | AS_TRACE)
 
     def __post_init__(self) -> None:
         named(self.arm)

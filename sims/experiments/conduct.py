@@ -6,17 +6,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from localnoise import Bank, UnitGrid
 from localnoise.errors import ArgumentError
-from localnoise.hardware import ChipGrid
+from localnoise.files import write_bytes
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.pool import run
 from localnoise.sims.experiments.rehearsal import rehearse
+from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results import experiment
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import NAME, Record, RecordFile, key
 from localnoise.sims.runtime.console import console, show
+from localnoise.validate import as_count
 
 _LONG = 160  # characters of a file's name that are kept: file systems take 255 bytes
 
@@ -29,6 +29,7 @@ def conduct(
     *,
     data_dir: Path | None,
     jobs: int,
+    scheduler: str = "",
     mix: bool = False,
     grids: str = "grids",
 ) -> None:
@@ -36,6 +37,7 @@ def conduct(
 
     The report is tried on invented results first: hours of cells never end in an error of a figure.
 
+    jobs, scheduler : processes of this machine, or the address of a Dask scheduler.
     grids : folder in `out` for the grids that cells learned.
 
     Raises
@@ -53,9 +55,10 @@ def conduct(
         records.refuse_to_mix(settings.fingerprint)
     if not records.done().issuperset(map(key, configs)):
         rehearse(report, cells, settings)
-    keep = partial(keep_grid, out / grids)
+    keep = partial(keep_grids, out / grids)
     experiment.keep(report, configs, out)
-    fresh = run(cells, settings, records, out, data_dir=data_dir, keep=keep, jobs=jobs)
+    how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler}
+    fresh = run_cells(cells, settings, records, out, data_dir=data_dir, keep=keep, **how)
     console.print(f"{fresh} of {len(cells)} cells run in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)
 
@@ -68,15 +71,13 @@ def publish(report: Report, records: list[Record], out: Path) -> None:
     console.print(f"{out}: {', '.join(report.write(records, out))}")
 
 
-def keep_grid(folder: Path, cell: Cell, noise: Any) -> None:
+def keep_grids(folder: Path, cell: Cell, grids: tuple[bytes, ...]) -> None:
     """Save the grids that a cell learned, without their running statistics."""
-    members = noise.members if isinstance(noise, Bank) else [noise]
     names = "+".join(source.name for source in cell.sources)
-    for index, member in enumerate(members):
-        if isinstance(member, (UnitGrid, ChipGrid)):
-            turn = f"-{index}" if len(members) > 1 else ""
-            member.provenance = cell.provenance() | {"member": index}
-            member.save(folder / f"{_short(f'grid-{names}-{cell.arm}{turn}')}-seed{cell.seed}.h5", state=False)
+    for index, content in enumerate(grids):
+        if content:
+            turn = f"-{index}" if len(grids) > 1 else ""
+            write_bytes(folder / f"{_short(f'grid-{names}-{cell.arm}{turn}')}-seed{cell.seed}.h5", content)
 
 
 def _short(name: str) -> str:

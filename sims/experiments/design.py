@@ -46,6 +46,6 @@ def trained_on(seed: int, sources: tuple[Source, ...], arms: Iterable[str], thre
         if arm.causes > 1 and not any(source.name in MODIFICATIONS for source in sources):
             continue  # an attack has one cause
         learned = sources if arm.learns else ()
-        trace = sources[0].trace if not arm.learns and arm.build is not None and arm.when != "never" else None
-        out += [Cell(seed=seed, sources=learned, arm=name, threats=(one,), trace=trace) for one in wanted]
+        variance = sources[0].variance if not arm.learns and arm.build is not None and arm.when != "never" else None
+        out += [Cell(seed=seed, sources=learned, arm=name, threats=(one,), variance=variance) for one in wanted]
     return out

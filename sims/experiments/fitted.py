@@ -13,7 +13,7 @@ _CHUNK = 5000  # displacements between two steps of progress: each call of learn
 
 
 def fitted(
-    grid: UnitGrid, bench: Testbed, source: Source, *, rule: str, trace: float | None, scope: str, stage: Stage
+    grid: UnitGrid, bench: Testbed, source: Source, *, rule: str, variance: float | None, scope: str, stage: Stage
 ) -> tuple[Tensor, Tensor]:
     """Let `grid` learn how a source displaces a layer; return the displacements d and activations h, (T, C, H, W).
 
@@ -26,7 +26,7 @@ def fitted(
     source : Source
     rule : str
         How units learn.
-    trace : float or None
+    variance : float or None
         Noise variance per neuron; None: the source's own, or the natural scale of a signal-dependent grid.
     scope : {"global", "local"}
         Of the gain.
@@ -43,8 +43,8 @@ def fitted(
         rows = slice(first, min(first + _CHUNK, len(d)))
         grid.learn(d[rows].numpy(), h[rows].numpy() if grid.field.signal else None, rule=rule)
         learning(rows.stop - rows.start)
-    if trace is not None or not grid.field.signal:
-        grid.normalise(source.trace if trace is None else trace, scope)
+    if variance is not None or not grid.field.signal:
+        grid.normalise(source.variance if variance is None else variance, scope)
     grid.provenance = {
         "network": bench.name, "activation": bench.activation, "layer": bench.layer, "source": source.name,
         "level": source.level, "seed": bench.seed, "epochs": bench.epochs, "data": bench.data.source,

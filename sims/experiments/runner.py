@@ -108,18 +108,18 @@ class Runner:
         shares: list[float] = []
         for source in cell.sources:
             d, h = self._displacement(bench, source)
-            trace = source.trace if cell.trace is None else cell.trace
+            variance = source.variance if cell.variance is None else cell.variance
             self.stage(f"learn: {arm.label}", 0, 0)
             causes = bench.causes(source.name, len(d), arm.causes)
             found = np.unique(causes)
             for cause in found:
                 rows = slice(None) if len(found) == 1 else causes == cause
-                members.append(arm.build(d.numpy()[rows], h.numpy()[rows], trace))
+                members.append(arm.build(d.numpy()[rows], h.numpy()[rows], variance))
                 members[-1].state = None  # the running statistics: 130 MB a field
                 shares.append(1 / len(found))  # a source's turn comes as often as another's, whatever its causes
         if not cell.sources:
             still = np.zeros_like(bench.h_train[:1].numpy())
-            members, shares = [arm.build(still, still, 1.0 if cell.trace is None else cell.trace)], [1.0]
+            members, shares = [arm.build(still, still, 1.0 if cell.variance is None else cell.variance)], [1.0]
         return members[0] if len(members) == 1 and not arm.clean else Bank(members, arm.clean, shares)
 
     def _displacement(self, bench: Testbed, source: Source) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from localnoise.sims.attacks import ATTACKS, PGD, Attack
 from localnoise.sims.data import Dataset
 from localnoise.sims.data.tensors import PIXELS, to_tensor
 from localnoise.sims.evaluation.source import DRIFT, Source
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import training
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
@@ -42,6 +43,18 @@ def weights_in(path: Path) -> list[Tensor]:
         raise FileFormatError(
             f"{path}: damaged ({first_line(error)}); remove it, and the network is trained again"
         ) from error
+
+
+def network_path(settings: Settings, folder: Path, seed: int) -> Path:
+    """Return the file of a seed's trained network under these settings."""
+    s = settings
+    return _network_file(folder, s.network, s.activation, s.fingerprint, s.base_epochs, seed)
+
+
+def _network_file(folder: Path, name: str, activation: str, fingerprint: str, epochs: int, seed: int) -> Path:
+    """The file's name holds what the network depends on, and the cut is no part of that."""
+    kind = name if activation == "tanh" else f"{name}-{activation}"
+    return folder / f"{kind}-{fingerprint[:12]}-epochs{epochs}-seed{seed}.pt"
 
 
 @dataclass
@@ -87,9 +100,8 @@ class Testbed:
 
     @property
     def base_path(self) -> Path:
-        """File of the trained network; its name holds what it depends on, and the cut is no part of that."""
-        kind = self.name if self.activation == "tanh" else f"{self.name}-{self.activation}"
-        return self.folder / f"{kind}-{self.data.fingerprint[:12]}-epochs{self.epochs}-seed{self.seed}.pt"
+        """File of the trained network."""
+        return _network_file(self.folder, self.name, self.activation, self.data.fingerprint, self.epochs, self.seed)
 
     def train_base(self, tick: training.Tick | None = None) -> None:
         """Train the network and keep it, unless it is kept already."""

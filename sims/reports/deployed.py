@@ -55,9 +55,9 @@ def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Sou
     for source in sources:
         test = Level(source.name, source.level)
         label, none = test.label, found.get(Place("none", (), None, test))
-        full, real = (found.get(Place(name, (test,), source.trace, test)) for name in ("full", FLOAT))
+        full, real = (found.get(Place(name, (test,), source.variance, test)) for name in ("full", FLOAT))
         for arm in arms:
-            own = found.get(Place(arm, (test,), source.trace, test))
+            own = found.get(Place(arm, (test,), source.variance, test))
             if own is not None:
                 less = None if real is None or arm == FLOAT else own.less(real)
                 keeps = kept(own, none, full)

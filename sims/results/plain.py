@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 LATER = {"later": True}  # metadata of a field that older records lack: at its default it is no part of the key
+AS_TRACE = {"recorded": "trace"}  # metadata of a field that records know by its earlier name
 
 
 def plain(value: Any) -> Any:
@@ -18,7 +19,7 @@ def plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         said = {field.name: (field, getattr(value, field.name)) for field in fields(value)}
         return {
-            name: plain(own)
+            field.metadata.get("recorded", name): plain(own)
             for name, (field, own) in said.items()
             if not (field.metadata.get("later") and own == field.default)
         }

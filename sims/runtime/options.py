@@ -27,7 +27,11 @@ PresetName = Annotated[str, one_of(("quick", "standard", "full"), "--preset", he
 Seeds = Annotated[int | None, typer.Option(help="How many; default: the preset's.")]
 Epochs = Annotated[int | None, typer.Option(help="Of retraining; default: the preset's.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")]
-Jobs = Annotated[int, typer.Option(help="Processes.")]
+Jobs = Annotated[int, typer.Option(help="Processes of this machine, each with one thread.")]
+Scheduler = Annotated[
+    str,
+    typer.Option(help="Address of a Dask scheduler whose workers compute, tcp://host:8786; default: --jobs."),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the record, tables and figures.")]
 Mix = Annotated[bool, typer.Option("--mix", help="Go on in a record that other code began.")]
 Defenses = Annotated[

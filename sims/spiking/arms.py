@@ -25,7 +25,7 @@ class Variability:
     own : bool
         Whether LIF membranes have noise of their own.
     share : float
-        Variance of the field as a share of the source's trace.
+        Variance of the field as a share of the source's variance.
     """
 
     label: str

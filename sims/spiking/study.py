@@ -77,12 +77,20 @@ class SpikingStudy:
         return out
 
     @cached_property
+    def _testbed(self) -> Testbed:
+        return Testbed(load(self.plan.data, self.data_dir), self.seed, self.plan.base_epochs, PGD(), 1, self.folder)
+
+    @property
+    def network_path(self) -> Path:
+        """File of the seed's trained network."""
+        return self._testbed.base_path
+
+    @cached_property
     def bench(self) -> Testbed:
         """Network, images and displacements."""
-        data, p = load(self.plan.data, self.data_dir), self.plan
-        bench = Testbed(data, self.seed, p.base_epochs, PGD(), 1, self.folder)
-        bench.train_base(ticker(self.stage, "train the network", p.base_epochs * len(data.train_images)))
-        return bench
+        images = self.plan.base_epochs * len(self._testbed.data.train_images)
+        self._testbed.train_base(ticker(self.stage, "train the network", images))
+        return self._testbed
 
     def displaced(self, source: Source) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """(d, h) of a source, kept: most parts begin with them."""
@@ -94,12 +102,12 @@ class SpikingStudy:
         return self._moved[where]
 
     def grid(self, source: Source) -> UnitGrid:
-        """Return the field of a source, learned by `moments`, at the source's trace."""
+        """Return the field of a source, learned by `moments`, at the source's variance."""
         if source not in self._grids:
             self.stage(f"learn a field from {source.name}", 0, 0)
             d, _ = self.displaced(source)
             grid = UnitGrid((d.shape[2], d.shape[3]), d.shape[1], parents=PARENTS)
-            self._grids[source] = grid.learn(d).normalise(source.trace)
+            self._grids[source] = grid.learn(d).normalise(source.variance)
             self._grids[source].state = None
         return self._grids[source]
 
@@ -110,7 +118,7 @@ class SpikingStudy:
         grid = UnitGrid(d.shape[2:], d.shape[1], order=order, signal=signal, **wiring)
         grid.learn(d, h if signal == "local" else None)
         if signal == "none":
-            grid.normalise(source.trace)
+            grid.normalise(source.variance)
         told = self._told(f"Brian2 draws, {order}, signal {signal}")
         return agreement(grid, h, self.plan.draws, self.seed, self.plan.target, told)
 

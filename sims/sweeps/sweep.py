@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from localnoise.records import Record
+from localnoise.sims.experiments import worker
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.worker import Job
 from localnoise.sims.results.records import key
+from localnoise.sims.runtime.cluster import slots
+from localnoise.sims.runtime.engine import Engine, Finished, Task
+from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.sweeps import jobs
-from localnoise.sims.sweeps.cluster import slots
 from localnoise.sims.sweeps.keeping import Entry, TrialStore
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.space import Parameters
@@ -27,7 +30,7 @@ from localnoise.sims.sweeps.trials import (
     trials_of,
 )
 
-_AGAIN = 20  # times that a job is sent again after its workers died
+_AGAIN = 20  # times in a row that workers may die: a sweep lasts for days
 
 
 @dataclass
@@ -39,6 +42,15 @@ class _Running:
     shadow: Any
     seed: int = 0
     open: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """A cell that was sent: its job and configuration, and the trial that it is of, or none of a baseline."""
+
+    job: Job
+    config: dict[str, Any]
+    running: _Running | None
 
 
 @dataclass
@@ -76,7 +88,7 @@ class Sweep:
         settings: Settings,
         data_dir: Path | None = None,
         threads: int = 1,
-        work: Callable[[jobs.Job], jobs.Answer] = jobs.run,
+        work: Callable[[Job, Stage], jobs.Outcome] = jobs.run,
     ) -> None:
         self.study, self.kept, self.search, self.client, self.work = study, kept, search, client, work
         self.settings, self.data_dir, self.threads = settings, data_dir, threads
@@ -84,33 +96,32 @@ class Sweep:
         self.counts, self.front = Counts(study.trials), Front(study)
         for trial in self.trials.values():
             self._count(trial)
-        self._networks: dict[int, Any] = {}
+        self._engine: Engine
+        self._networks: dict[int, bytes | None] = {}  # None: being trained
+        self._waiting: list[_Sent] = []  # for their seed's network
         self._under_way: dict[str, _Running] = {}
-        self._sent: dict[Any, tuple[jobs.Job, dict[str, Any], _Running | None, int]] = {}
 
     def run(self, tell: Callable[["Sweep"], None] = lambda sweep: None, asked: Sequence[int] = ()) -> None:
         """Run what is missing; `tell` is called after every change, and `asked` to stop looked at between them."""
-        from distributed import as_completed
-
-        finished = as_completed()
+        self._engine = Engine(self.client, asked, again=_AGAIN)
         for cell in baselines_of(self.study):
             config = config_of(self.study, cell, self.settings, None)
             if key(config) not in self.kept.by_key:
-                self._send(finished, cell, config, None)
-        self._fill(finished)
+                self._send(cell, config, None)
+        self._fill()
         tell(self)
-        while self._sent:
+        while self._engine.running:
             entries: list[Entry] = []
             ended: list[_Running] = []
-            for future in _batch(finished, asked):
-                self._take(finished, future, entries, ended)
+            for finished in self._engine.take():
+                self._take(finished, entries, ended)
             self.kept.add(entries)  # recorded before it is reported to the search: what is reported is never lost
             for running in ended:
-                self._end_rung(finished, running)
-            self._fill(finished)
+                self._end_rung(running)
+            self._fill()
             tell(self)
 
-    def _fill(self, finished: Any) -> None:
+    def _fill(self) -> None:
         """Begin trials until every slot has a job and a few wait."""
         room = slots(self.client) + 2
         while len(self._under_way) < room and self.counts.done + len(self._under_way) < self.study.trials:
@@ -121,91 +132,82 @@ class Sweep:
             trial = self.trials.setdefault(name_of(parameters), Trial(len(self.trials), parameters))
             running = _Running(trial, number, self.search.begin_pruning())
             self._under_way[name_of(parameters)] = running
-            self._begin_rung(finished, running)
+            self._begin_rung(running)
         self.counts.running = len(self._under_way)
 
-    def _begin_rung(self, finished: Any, running: _Running) -> None:
+    def _begin_rung(self, running: _Running) -> None:
         """Send the cells of a seed that the records lack; a rung that has none ends at once."""
         parameters = running.trial.parameters
         for cell in cells_of(self.study, parameters, running.seed):
             config = config_of(self.study, cell, self.settings, parameters)
             if key(config) not in self.kept.by_key:
                 running.open.add(key(config))
-                self._send(finished, cell, config, running, parameters)
+                self._send(cell, config, running, parameters)
         if not running.open:
-            self._end_rung(finished, running)
+            self._end_rung(running)
 
     def _send(
-        self,
-        finished: Any,
-        cell: Cell,
-        config: dict[str, Any],
-        running: _Running | None,
-        parameters: Parameters | None = None,
+        self, cell: Cell, config: dict[str, Any], running: _Running | None, parameters: Parameters | None = None
     ) -> None:
         layer = (parameters or {}).get("layer", self.settings.layer)
-        job = jobs.Job(
+        job = Job(
             cell=cell,
             settings=replace(self.settings, layer=layer),
             holdout=self.study.holdout,
             data_dir=None if self.data_dir is None else str(self.data_dir),
             threads=self.threads,
-            grid=running is not None and running.seed == 0 and not running.open - {key(config)},
+            grids=running is not None and running.seed == 0 and not running.open - {key(config)},
+            held=jobs.HELD,
         )
-        self._submit(finished, job, config, running, 0)
+        sent = _Sent(job, config, running)
+        if self.work is not jobs.run or self._networks.get(cell.seed):
+            self._submit(sent)
+            return
+        self._waiting.append(sent)
+        if cell.seed not in self._networks:  # trained once, on some worker
+            self._networks[cell.seed] = None
+            self._engine.send(Task(work=worker.train, given=job, name=cell.seed, priority=100))
 
-    def _submit(
-        self, finished: Any, job: jobs.Job, config: dict[str, Any], running: _Running | None, times: int
-    ) -> None:
-        priority = 0 if running is None else running.seed + 1  # a trial is finished before others begin
-        network = self._network(job)
-        future = self.client.submit(_with_network, self.work, job, network, pure=False, priority=priority)
-        self._sent[future.key] = (job, config, running, times)
-        finished.add(future)
+    def _submit(self, sent: _Sent) -> None:
+        network = self._networks.get(sent.job.cell.seed) or b""
+        priority = 0 if sent.running is None else sent.running.seed + 1  # a trial is finished before others begin
+        self._engine.send(Task(work=self.work, given=replace(sent.job, network=network), name=sent, priority=priority))
 
-    def _network(self, job: jobs.Job) -> Any:
-        """The seed's network, trained once on some worker; a future."""
-        if self.work is not jobs.run:
-            return b""
-        seed = job.cell.seed
-        if seed not in self._networks or self._networks[seed].status in ("error", "lost", "cancelled"):
-            self._networks[seed] = self.client.submit(jobs.train, job, pure=False, priority=100)
-        return self._networks[seed]
-
-    def _take(self, finished: Any, future: Any, entries: list[Entry], ended: list[_Running]) -> None:
-        """Take one answer; a job whose workers died is sent again."""
-        from distributed import KilledWorker
-
-        job, config, running, times = self._sent.pop(future.key)
-        if future.status == "finished":
-            answer: jobs.Answer = future.result()
-        else:
-            error = future.exception() if future.status == "error" else RuntimeError(f"the job was {future.status}")
-            if times < _AGAIN and (future.status != "error" or isinstance(error, KilledWorker)):
-                self._submit(finished, job, config, running, times + 1)
-                return
-            answer = jobs.Answer(values={}, error=f"{type(error).__name__}: {error}")
-        results = answer.values | {"peak_bytes": answer.peak_bytes}
-        results |= {"error": answer.error} if answer.error else {}
+    def _take(self, finished: Finished, entries: list[Entry], ended: list[_Running]) -> None:
+        """Take one answer: a seed's network, for which cells wait, or a cell's outcome."""
+        if finished.error is not None:
+            raise finished.error
+        if isinstance(finished.value, bytes):
+            seed = finished.task.name
+            self._networks[seed] = finished.value
+            ready = [sent for sent in self._waiting if sent.job.cell.seed == seed]
+            self._waiting = [sent for sent in self._waiting if sent.job.cell.seed != seed]
+            for sent in ready:
+                self._submit(sent)
+            return
+        outcome: jobs.Outcome = finished.value
+        config, running = finished.task.name.config, finished.task.name.running
+        results = outcome.values | {"peak_bytes": outcome.peak_bytes}
+        results |= {"error": outcome.error} if outcome.error else {}
         if running is None:
-            entries.append((config, results, answer.seconds))
+            entries.append((config, results, outcome.seconds))
             return
         running.open.discard(key(config))
-        running.trial.records.append(Record(config, results, {}, answer.seconds))
-        if answer.grid:  # until the trial ends: one seed does not say whether all of them reach the front
-            self.kept.keep_grid(running.trial, answer.grid)  # before the record, which says that the cell is done
+        running.trial.records.append(Record(config, results, {}, outcome.seconds))
+        if outcome.grid:  # until the trial ends: one seed does not say whether all of them reach the front
+            self.kept.keep_grid(running.trial, outcome.grid)  # before the record, which says that the cell is done
         if not running.open:
             ended.append(running)
             if not running.trial.error and self.search.prune(running.shadow, running.trial, running.seed):
                 results["pruned"] = 1
-        entries.append((config, results, answer.seconds))
+        entries.append((config, results, outcome.seconds))
 
-    def _end_rung(self, finished: Any, running: _Running) -> None:
+    def _end_rung(self, running: _Running) -> None:
         """Begin the next seed, or tell the search what came of the trial."""
         trial = running.trial
         if not trial.error and not trial.pruned and running.seed + 1 < self.study.seeds:
             running.seed += 1
-            self._begin_rung(finished, running)
+            self._begin_rung(running)
             return
         self.search.tell(running.number, trial, running.shadow)
         del self._under_way[name_of(trial.parameters)]
@@ -220,21 +222,6 @@ class Sweep:
             self.kept.drop_grid(trial)
 
 
-def _batch(finished: Any, asked: Sequence[int]) -> list[Any]:
-    """Futures that are done, at least one; waits for it, and looks at `asked` meanwhile."""
-    pause = 0.001
-    while not (batch := finished.next_batch(block=False)) and not asked:
-        sleep(pause)
-        pause = min(2 * pause, 0.05)
-    if asked:
-        raise KeyboardInterrupt
-    return list(batch)
-
-
-def _with_network(work: Callable[[jobs.Job], jobs.Answer], job: jobs.Job, network: bytes) -> jobs.Answer:
-    return work(replace(job, network=network))
-
-
 def prepared(study: Study, data_dir: Path | None) -> Settings:
     """Settings of a study, with the fingerprint of its images."""
-    return settings_of(study, jobs.held_out(study.data, study.holdout, data_dir).fingerprint)
+    return settings_of(study, worker.held_out(study.data, study.holdout, data_dir).fingerprint)

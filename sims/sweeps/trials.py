@@ -70,8 +70,8 @@ def _cell(study: Study, name: str, source: Source, seed: int) -> Cell:
     arm, images = named(name), study.attacked if source.name in ATTACKS else study.holdout
     own = Threat(name=source.name, level=source.level, images=images)
     threats = (Threat(name="clean", level=0.0, images=study.holdout), own)
-    trace = source.trace if not arm.learns and arm.build is not None and arm.when != "never" else None
-    return Cell(seed=seed, sources=(source,) if arm.learns else (), arm=name, threats=threats, trace=trace)
+    variance = source.variance if not arm.learns and arm.build is not None and arm.when != "never" else None
+    return Cell(seed=seed, sources=(source,) if arm.learns else (), arm=name, threats=threats, variance=variance)
 
 
 def config_of(study: Study, cell: Cell, settings: Settings, parameters: Parameters | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from localnoise.sims.runtime.options import (
     SignalRadius,
     one_of,
 )
-from localnoise.validate import as_trace
+from localnoise.validate import as_variance
 
 _KEPT = 4096  # displacements that --keep writes: what a chip is calibrated on
 
@@ -50,7 +50,7 @@ def fit(
     radius: Radius = None,
     signal: Signal = "none",
     signal_radius: SignalRadius = 1,
-    trace: Annotated[
+    variance: Annotated[
         float | None,
         typer.Option(
             "--variance", help="Noise variance per neuron. Default: 0.5 (attacks: 2); natural with --signal local."
@@ -93,10 +93,10 @@ def fit(
     wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius}
     wiring |= {"signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
-    if trace is not None:
-        as_trace(trace)  # before the long part
+    if variance is not None:
+        as_variance(variance)  # before the long part
     with progress() as bars:
-        d, h = fitted(grid, bench, chosen, rule=rule, trace=trace, scope=scope, stage=staged(bars))
+        d, h = fitted(grid, bench, chosen, rule=rule, variance=variance, scope=scope, stage=staged(bars))
     if keep is not None:
         _keep(keep, d=d[:_KEPT].numpy(), h=h[:_KEPT].numpy())
     grid.save(output)

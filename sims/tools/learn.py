@@ -11,7 +11,7 @@ from localnoise.rules import make_rule
 from localnoise.sims.data import arrays
 from localnoise.sims.runtime.console import console, progress
 from localnoise.sims.runtime.options import Force, Order, Output, Parents, Radius, Rule, SignalRadius
-from localnoise.validate import as_trace
+from localnoise.validate import as_variance
 
 
 def learn(
@@ -26,7 +26,7 @@ def learn(
     parents: Parents = None,
     radius: Radius = None,
     signal_radius: SignalRadius = 1,
-    trace: Annotated[
+    variance: Annotated[
         float | None, typer.Option("--variance", help="Noise variance per neuron. Default: the data's own.")
     ] = None,
     force: Force = False,
@@ -43,8 +43,8 @@ def learn(
     """
     make_rule(rule)
     as_output("output", output, "a grid", inputs={"file": file}, force=force)
-    if trace is not None:
-        as_trace(trace)  # before the long part
+    if variance is not None:
+        as_variance(variance)  # before the long part
     with arrays.opened(file) as content, progress() as bars:
         d = arrays.presentations(content, dataset)
         h = arrays.presentations(content, activations) if activations else None
@@ -53,8 +53,8 @@ def learn(
         grid = UnitGrid((height, width), channels, signal="local" if activations else "none", **wiring)
         bar = bars.add_task(f"learn by {rule}", total=len(d))
         grid.learn(d, h, rule=rule, progress=lambda done, total: bars.update(bar, completed=done))
-    if trace is not None:
-        grid.normalise(trace)
+    if variance is not None:
+        grid.normalise(variance)
     grid.provenance = {"displacements": file.name, "dataset": dataset, "activations": activations}
     grid.save(output)
     console.print(f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit")

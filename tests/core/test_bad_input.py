@@ -370,10 +370,10 @@ DRAWING = {
     "a large seed": (r"seed=18446744073709551616: expected less than 2\*\*64", lambda g: g.sample(1, seed=2**64)),
     "half a seed": ("seed=0.5: expected a whole number", lambda g: g.sample(1, seed=0.5)),
     "no seed": ("seed=None: expected a whole number", lambda g: g.perturb(h, seed=None)),
-    "a huge trace": (r"trace=1e\+300: a unit's gain would leave the range of float32", lambda g: g.normalise(1e300)),
-    "a huge local trace": (r"trace=1e\+300: .* range of float32", lambda g: g.normalise(1e300, "local")),
-    "a vanishing trace": ("trace=4.9.*e-324: .* range of float32", lambda g: g.normalise(5e-324)),
-    "a vanishing local trace": ("trace=4.9.*e-324: .* range of float32", lambda g: g.normalise(5e-324, "local")),
+    "a huge trace": (r"variance=1e\+300: a unit's gain would leave the range of float32", lambda g: g.normalise(1e300)),
+    "a huge local trace": (r"variance=1e\+300: .* range of float32", lambda g: g.normalise(1e300, "local")),
+    "a vanishing trace": ("variance=4.9.*e-324: .* range of float32", lambda g: g.normalise(5e-324)),
+    "a vanishing local trace": ("variance=4.9.*e-324: .* range of float32", lambda g: g.normalise(5e-324, "local")),
     "a huge gain": (r"gain=1e\+300: expected a number > 0 within the range of float32", lambda g: loud(g, 1e300)),
     "a vanishing gain": ("gain=5e-324: expected a number > 0 within the range", lambda g: loud(g, 5e-324)),
     "a generator": ("seed=Generator.*: expected a whole number", lambda g: g.sample(1, seed=np.random.default_rng())),
@@ -395,13 +395,16 @@ DRAWING = {
     "masked positions": ("start has 1 masked values", lambda g: g.sample(2, start=np.ma.array([1, 2], mask=[0, 1]))),
     "a masked count": ("count=masked: expected a whole number", lambda g: g.sample(np.ma.masked)),
     "a masked seed": ("seed=masked: expected a whole number", lambda g: g.sample(1, seed=np.ma.masked)),
-    "a masked trace": ("trace=masked: expected a finite number > 0", lambda g: g.normalise(np.ma.masked)),
+    "a masked trace": ("variance=masked: expected a finite number > 0", lambda g: g.normalise(np.ma.masked)),
     "negative positions": ("start holds -4: expected positions >= 0", lambda g: g.sample(2, start=[3, -4])),
-    "no trace": ("trace=0: expected a finite number > 0, the mean noise variance per neuron", lambda g: g.normalise(0)),
-    "a negative trace": ("trace=-2: expected a finite number > 0", lambda g: g.normalise(-2)),
-    "NaN": ("trace=nan: expected a finite number > 0", lambda g: g.normalise(float("nan"))),
-    "infinity": ("trace=inf: expected a finite number > 0", lambda g: g.normalise(float("inf"))),
-    "a trace as text": ("trace='two': expected a finite number > 0", lambda g: g.normalise("two")),
+    "no trace": (
+        "variance=0: expected a finite number > 0, the mean noise variance per neuron",
+        lambda g: g.normalise(0),
+    ),
+    "a negative trace": ("variance=-2: expected a finite number > 0", lambda g: g.normalise(-2)),
+    "NaN": ("variance=nan: expected a finite number > 0", lambda g: g.normalise(float("nan"))),
+    "infinity": ("variance=inf: expected a finite number > 0", lambda g: g.normalise(float("inf"))),
+    "a trace as text": ("variance='two': expected a finite number > 0", lambda g: g.normalise("two")),
     "an unknown scope": ("scope='unit': expected one of 'global', 'local'", lambda g: g.normalise(1, "unit")),
     "a scope misspelt": ("scope='loca': .*; did you mean 'local'", lambda g: g.normalise(1, "loca")),
 }
@@ -442,8 +445,8 @@ def test_turns_that_no_memory_holds():
 def test_central_noise_out_of_the_range_of_float32(make, trace):
     data = (d, h) if make == "affine" else (d,)
     refuses(
-        rf"trace={re.escape(repr(trace))}: expected noise within the range of float32",
-        lambda: getattr(ln.central, make)(*data, trace=trace),
+        rf"variance={re.escape(repr(trace))}: expected noise within the range of float32",
+        lambda: getattr(ln.central, make)(*data, variance=trace),
     )
 
 
@@ -463,3 +466,15 @@ def test_a_dense_counterpart_that_would_not_fit():
         lambda: ln.central.dense(ln.UnitGrid((200, 200))),
         TooLargeError,
     )
+
+
+def test_an_argument_s_earlier_name_is_taken_with_a_warning_that_names_the_new_one():
+    d = np.random.default_rng(0).normal(size=(200, 2, 3, 3)).astype(np.float32)
+    with pytest.warns(DeprecationWarning, match=r"full: the argument trace is called variance now") as told:
+        earlier = ln.central.full(d, trace=0.5)
+    assert told[0].filename == __file__
+    np.testing.assert_array_equal(earlier.covariance(), ln.central.full(d, variance=0.5).covariance())
+    with pytest.warns(DeprecationWarning, match="normalise: the argument trace"):
+        grid = ln.UnitGrid((3, 3), 2, parents=2).learn(d).normalise(trace=0.5)
+    assert grid.field.gain.tobytes() == grid.normalise(variance=0.5).field.gain.tobytes()
+    refuses("full got variance=1 and trace=2: expected variance alone", lambda: ln.central.full(d, variance=1, trace=2))

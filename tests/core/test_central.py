@@ -37,14 +37,14 @@ def moments(d):
 
 
 def test_full_is_the_second_moment_plus_ridge(d):
-    np.testing.assert_allclose(central.full(d, trace=None).covariance(), moments(d) + 1e-4 * np.eye(n), atol=SINGLE)
+    np.testing.assert_allclose(central.full(d, variance=None).covariance(), moments(d) + 1e-4 * np.eye(n), atol=SINGLE)
     np.testing.assert_allclose(central.full(d, 0.5, None).covariance(), moments(d) + 0.5 * np.eye(n), atol=SINGLE)
 
 
 def test_full_can_be_centred(d):
     flat = d.reshape(len(d), -1).astype(np.float64)
     expected = np.cov(flat.T, bias=True) + 1e-4 * np.eye(n)
-    np.testing.assert_allclose(central.full(d, trace=None, centred=True).covariance(), expected, atol=SINGLE)
+    np.testing.assert_allclose(central.full(d, variance=None, centred=True).covariance(), expected, atol=SINGLE)
     assert np.abs(expected - moments(d)).max() > 0.1
 
 
@@ -56,7 +56,7 @@ def test_full_is_scaled_to_the_trace(d):
 
 def test_diagonal_keeps_the_variances_alone(d):
     variance = np.diag(moments(d)) + 1e-4
-    np.testing.assert_allclose(central.diagonal(d, trace=None).covariance(), np.diag(variance), rtol=SINGLE)
+    np.testing.assert_allclose(central.diagonal(d, variance=None).covariance(), np.diag(variance), rtol=SINGLE)
     scaled = np.diag(variance * 2 / variance.mean())
     np.testing.assert_allclose(central.diagonal(d).covariance(), scaled, rtol=SINGLE)
 
@@ -79,7 +79,7 @@ def test_none_is_nothing(d):
 @pytest.mark.parametrize("trace", [0.5, 2.0])
 def test_every_kind_has_the_trace(d, trace):
     for make in (central.full, central.diagonal, central.identity):
-        assert np.trace(make(d, trace=trace).covariance()) == pytest.approx(trace * n, rel=SINGLE)
+        assert np.trace(make(d, variance=trace).covariance()) == pytest.approx(trace * n, rel=SINGLE)
 
 
 def test_draws_have_the_covariance(noise):
@@ -171,8 +171,8 @@ def test_a_ridge_is_a_number(d, make, ridge):
 @pytest.mark.parametrize("make", [central.full, central.diagonal, central.identity])
 @pytest.mark.parametrize("trace", [0, -2.0, float("nan"), "two"])
 def test_a_trace_is_positive(d, make, trace):
-    with pytest.raises(ArgumentError, match=r"trace=.*expected a finite number > 0"):
-        make(d, trace=trace)
+    with pytest.raises(ArgumentError, match=r"variance=.*expected a finite number > 0"):
+        make(d, variance=trace)
 
 
 def test_singular_moments_without_a_ridge(d):
@@ -192,8 +192,8 @@ def test_singular_moments_without_a_ridge(d):
             central.full(mixed, ridge=0)
     with pytest.raises(ArgumentError, match=r"ridge=0: some neuron never moves.*use ridge=1e-4"):
         central.diagonal(dead, ridge=0)
-    with pytest.raises(ArgumentError, match=r"trace=None: nothing in d moves.*expected a trace > 0"):
-        central.identity(np.zeros_like(d), trace=None)
+    with pytest.raises(ArgumentError, match=r"variance=None: nothing in d moves.*expected a variance > 0"):
+        central.identity(np.zeros_like(d), variance=None)
 
 
 @pytest.mark.parametrize("make", MAKERS.values())

@@ -93,7 +93,7 @@ def test_few_presentations_need_a_ridge_on_the_signal():
 
 
 def test_a_reduced_trace_quietens_mean_and_noise_alike(data, noise):
-    quiet = central.affine(*data, trace=0.5)
+    quiet = central.affine(*data, variance=0.5)
     assert np.trace(quiet.covariance()) == pytest.approx(0.5 * n, rel=1e-5)
     factor = np.sqrt(0.5 * n / np.trace(noise.covariance()))
     np.testing.assert_allclose(quiet.mean(data[1][:9]), factor * noise.mean(data[1][:9]), rtol=1e-4, atol=1e-5)
@@ -196,8 +196,8 @@ def test_bad_input_is_named(data):
         central.affine(d, h.reshape(T, n))
     with pytest.raises(ArgumentError, match=r"h has 1 values that are NaN.*presentation 7"):
         central.affine(d, np.where(np.arange(h.size).reshape(h.shape) == 7 * n, np.nan, h))
-    for wrong in ({"ridge": -1}, {"trace": 0}, {"signal_ridge": -1}):
-        with pytest.raises(ArgumentError, match=r"^(ridge=-1|trace=0|signal_ridge=-1): expected a finite number"):
+    for wrong in ({"ridge": -1}, {"variance": 0}, {"signal_ridge": -1}):
+        with pytest.raises(ArgumentError, match=r"^(ridge=-1|variance=0|signal_ridge=-1): expected a finite number"):
             central.affine(d, h, **wrong)
     with pytest.raises(ArgumentError, match=r"squares overflow float32"):
         central.affine(1e25 * d, h)

@@ -41,11 +41,11 @@ def eigenvalues(C):
 @pytest.mark.parametrize(("alpha", "beta"), [(1, 0), (0, 1), (0.5, 0.5), (0.25, 2.0)])
 @pytest.mark.parametrize("trace", [None, 0.5])
 def test_mix_is_the_weighted_sum(d, alpha, beta, trace):
-    full = central.full(d, trace=trace).covariance()
+    full = central.full(d, variance=trace).covariance()
     variance = np.trace(full) / n
     assert trace is None or variance == pytest.approx(trace, rel=SINGLE)
     expected = alpha * full + beta * variance * np.eye(n)
-    found = central.mix(d, alpha, beta, trace=trace).covariance()
+    found = central.mix(d, alpha, beta, variance=trace).covariance()
     np.testing.assert_allclose(found, expected, atol=relative(expected))
     assert np.trace(found) == pytest.approx((alpha + beta) * variance * n, rel=SINGLE)
 
@@ -106,7 +106,7 @@ def test_the_seed_fixes_the_control(make, d):
 @pytest.mark.parametrize("make", MAKERS.values())
 @pytest.mark.parametrize("trace", [0.5, 2.0])
 def test_every_kind_has_the_trace(make, d, trace):
-    assert np.trace(make(d, trace=trace).covariance()) == pytest.approx(trace * n, rel=SINGLE)
+    assert np.trace(make(d, variance=trace).covariance()) == pytest.approx(trace * n, rel=SINGLE)
 
 
 def test_draws_have_the_covariance(noise):
@@ -150,7 +150,7 @@ def test_weights_are_checked(d, weights, message):
 
 @pytest.mark.parametrize("make", MAKERS.values())
 def test_ridges_traces_and_shapes_are_checked(make, d):
-    for wrong, message in (({"ridge": -1}, "ridge=-1"), ({"trace": 0}, "trace=0")):
+    for wrong, message in (({"ridge": -1}, "ridge=-1"), ({"variance": 0}, "variance=0")):
         with pytest.raises(ArgumentError, match=message):
             make(d, **wrong)
     with pytest.raises(ArgumentError, match=r"d has shape \(2, 2, 3\): expected \(T, C, H, W\)"):

@@ -133,7 +133,7 @@ def test_with_all_parents_the_order_does_not_matter():
     for wiring in (*ALL.values(), {**ALL["raster"], "boundary": "periodic"}, {"order": "raster", "radius": 3}):
         grid = fitted(d, ridge=ridge, **wiring)
         np.testing.assert_allclose(covariance(grid), C + ridge * np.eye(n), atol=1e-12)
-    central = ln.central.full(d, ridge=ridge, trace=None).covariance()
+    central = ln.central.full(d, ridge=ridge, variance=None).covariance()
     at = naive.c_order(CHANNELS, N)
     np.testing.assert_allclose(central, (C + ridge * np.eye(n))[np.ix_(at, at)], atol=1e-5)  # a float32 factor
 

@@ -1,7 +1,11 @@
 """A small Fashion-MNIST in IDX files, cut from the embedded images, for whole runs in seconds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import torch
@@ -10,6 +14,8 @@ from torch import Tensor, nn
 from localnoise.sims.data import load
 from localnoise.sims.data.idx import encode
 from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.experiments.presets import Preset
+from localnoise.sims.experiments.settings import Settings
 
 TRAIN, TEST = 400, 100
 
@@ -17,6 +23,42 @@ TRAIN, TEST = 400, 100
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def threads_as_workers() -> Iterator[Any]:
+    """A Dask cluster whose one worker is a thread of this process: nothing is started, and torch is there already."""
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def in_threads(threads_as_workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run experiments on threads of this process; those that need processes of their own do without this fixture."""
+
+    @contextmanager
+    def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
+        yield threads_as_workers
+
+    for module in ("localnoise.sims.experiments.running", "localnoise.sims.spiking.running"):
+        monkeypatch.setattr(f"{module}.connected", connected)
+
+
+@pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presets whose network has 128 neurons where the paper's has 3,136: a dense covariance of these takes seconds."""
+    own = Preset.settings
+
+    def settings(preset: Preset, data_dir: Path | None, network: str = "v1", *cut: Any) -> Settings:
+        return own(preset, data_dir, "v1", *cut)
+
+    monkeypatch.setattr(Preset, "settings", settings)
 
 
 @pytest.fixture(scope="session")

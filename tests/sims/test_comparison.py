@@ -242,7 +242,7 @@ def test_the_verdict_s_revision_is_in_the_key_of_what_it_judged() -> None:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, small_network: None) -> None:
     """A budget of seconds: two epochs on a few hundred images."""
     adaptive = Adaptive(steps=2, ladder=(1, 2), queries=4, tries=2, votes=1, checked=6)
     few = replace(
@@ -252,6 +252,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(budgets.PRESETS, "quick", few)
 
 
+@pytest.mark.usefixtures("in_threads")
 def test_compare_writes_a_table_and_goes_on(
     small_dir: Path, tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +277,7 @@ DEFAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("in_threads")
 def test_paper_and_transfer_write_their_tables(
     small_dir: Path, tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

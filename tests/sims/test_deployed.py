@@ -20,7 +20,7 @@ from localnoise.sims.results.records import Record, RecordFile
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, small_network: None) -> None:
     few = replace(
         budgets.PRESETS["quick"], data="full", base_epochs=1, epochs=1, images=40, displaced=200, attacked_train=50,
         attacked_test=8, pgd=PGD(steps=2, draws=1), adaptive=Adaptive(steps=2, queries=2, tries=2, votes=1, checked=4),
@@ -43,7 +43,7 @@ def test_rows_pair_seeds_and_average_facts() -> None:
             facts = {"links": 10.0 + seed} if arm == "chip-w8-d12" else {}
             records.append(record(arm, seed, [1] * right + [0] * (4 - right), **facts))
     table = deployed.rows(
-        outcomes(records), ["multiscale-8", "chip-w8-d12"], [Source(name="rotate", level=2.0, trace=0.5)]
+        outcomes(records), ["multiscale-8", "chip-w8-d12"], [Source(name="rotate", level=2.0, variance=0.5)]
     )
     row = table["chip-w8-d12", "rotate@2"]
     assert row.accuracy.mean == 0.75
@@ -77,6 +77,7 @@ def test_bits_knows_its_arms(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("in_threads")
 def test_bits_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> None:
     bits.bits(
         sources="rotate@2",
@@ -96,12 +97,14 @@ def test_bits_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> No
     assert "K=8 on chip, 4-bit weights" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.usefixtures("in_threads")
 def test_wires_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> None:
     wires.wires(sources="rotate@2", fan_in="2,8", out=tmp_path, data_dir=small_dir, jobs=1)
     by_arm = {r.config["arm"]: r.results for r in RecordFile(tmp_path / "record.sqlite")}
     for order in ("multiscale", "raster"):
         two, eight = by_arm[f"wires-{order}-2"], by_arm[f"wires-{order}-8"]
-        assert two["noise.links"] <= 2 * 196
-        assert two["noise.wire_length"] < eight["noise.wire_length"]
-        assert two["bytes_per_unit"] < eight["bytes_per_unit"]
+        assert two["noise.links"] <= 2 * 128
+        if order == "multiscale":  # a unit of a row has no more than two neighbors in raster order
+            assert two["noise.wire_length"] < eight["noise.wire_length"]
+            assert two["bytes_per_unit"] < eight["bytes_per_unit"]
     assert Image.open(tmp_path / "wires.png").width > 300

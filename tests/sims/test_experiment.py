@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
@@ -16,15 +15,16 @@ from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import CHIPS
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments import pool
+from localnoise.sims.experiments import worker
 from localnoise.sims.experiments.cell import Cell, crossed
-from localnoise.sims.experiments.conduct import keep_grid
+from localnoise.sims.experiments.conduct import keep_grids
 from localnoise.sims.experiments.runner import Runner
+from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.worker import Job
 from localnoise.sims.reports import tables
 from localnoise.sims.reports.summary import MIXED, summarise
 from localnoise.sims.results.records import RecordFile
-from localnoise.sims.runtime import processes
 
 SOURCES = tuple(Source.default(name) for name in ("rotate", "brighten", "pgd"))
 ARMS_TRIED = ("none", "full", "raster-1", "bank-8", "augmentation")
@@ -101,11 +101,11 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     records = RecordFile(tmp_path / "record.sqlite")
     few = crossed((0,), SOURCES, ARMS_TRIED, ("augmentation",))
-    keep = partial(keep_grid, tmp_path)
+    keep = partial(keep_grids, tmp_path)
     half = crossed((0,), SOURCES[:1], ARMS_TRIED)
-    assert pool.run(half, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
-    assert pool.run(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(few) - 5
-    assert pool.run(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=1) == 0
+    assert run_cells(half, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
+    assert run_cells(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(few) - 5
+    assert run_cells(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=1) == 0
     assert len(list(records)) == len(records.done()) == len(few)
     grid = load(tmp_path / "grid-rotate-raster-1-seed0.h5")
     assert isinstance(grid, UnitGrid)
@@ -122,7 +122,17 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
     assert "n = 20" in tables.footnote(summary)
 
 
-def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
+def test_other_images_or_code_on_a_worker_end_it(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
+    """On another machine, `data_dir` may hold other images, and localnoise be of another version."""
+    job = Job(cell=Cell(seed=0, sources=(), arm="none"), settings=settings, data_dir=str(small_dir))
+    with pytest.raises(ArgumentError, match=r"images are not those of this command \(\w{12} there, 0{12} here\)"):
+        worker.run(replace(job, settings=replace(settings, fingerprint="0" * 64)), lambda what, done, of: None)
+    with pytest.raises(ArgumentError, match=r"a worker runs other code .* expected the same version of localnoise"):
+        worker.run(replace(job, source="another"), lambda what, done, of: None)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_grids_that_cannot_be_written_end_it_and_what_was_done_is_kept(
     settings: Settings, small_dir: Path, tmp_path: Path
 ) -> None:
     records = RecordFile(tmp_path / "record.sqlite")
@@ -130,7 +140,7 @@ def test_an_error_in_a_worker_comes_back_and_keeps_what_was_done(
     blocked = tmp_path / "a file where the folder of grids should be"
     blocked.touch()
     with pytest.raises(OSError, match="a file where"):
-        pool.run(few, settings, records, tmp_path, data_dir=small_dir, keep=partial(keep_grid, blocked), jobs=1)
+        run_cells(few, settings, records, tmp_path, data_dir=small_dir, keep=partial(keep_grids, blocked), jobs=1)
     assert [record.config["arm"] for record in records] == ["none"]
 
 
@@ -164,16 +174,4 @@ def test_bad_sources_are_named() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'rotate'"):
         Source.default("rotat")
     with pytest.raises(ArgumentError, match="level"):
-        Source(name="rotate", level=9.0, trace=0.5)
-
-
-def test_a_step_passes_on_a_hundred_messages_and_stops_when_asked() -> None:
-    heard, stop = [], Event()
-    stage = processes.thinned(lambda *said: heard.append(said), stop)
-    for done in range(10_001):
-        stage("draw", done, 10_000)
-    assert len(heard) == 101
-    stop.set()
-    stage("draw", 10_000, 10_000)  # nothing new to say
-    with pytest.raises(InterruptedError):
-        stage("train", 0, 10)
+        Source(name="rotate", level=9.0, variance=0.5)

@@ -12,60 +12,16 @@ import psutil
 import pytest
 import tasked
 
-from localnoise.errors import KilledError, LockedError
+from localnoise.errors import LockedError
 from localnoise.sims.results import records as module
 from localnoise.sims.results.locks import locked
 from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.runtime.processes import Task, run_tasks
-
-
-def ran(names: list[str], folder: Path, act: Any = lambda: None) -> list[str]:
-    """Run tasks of these names, whatever dies; returns what was told. `act` is called once the first was."""
-    left, told = list(names), list[str]()
-
-    def first() -> list[Task]:
-        return [(tasked.work, name) for name in left]
-
-    def hear(message: Any) -> bool:
-        told.append(message[1])
-        left.remove(message[1])
-        if len(told) == 1:
-            act()
-        return True
-
-    run_tasks(first, lambda task: [], hear, jobs=2, prepare=tasked.prepare, given=(folder,), asked=[])
-    return told
 
 
 def workers() -> list[psutil.Process]:
-    """Spawned children, the manager first."""
-    found = [p for p in psutil.Process().children() if any("spawn_main" in part for part in p.cmdline())]
+    """Worker processes of this one, the first started first."""
+    found = [p for p in psutil.Process().children(recursive=True) if any("spawn_main" in part for part in p.cmdline())]
     return sorted(found, key=psutil.Process.create_time)
-
-
-def test_tasks_of_a_killed_worker_run_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert sorted(ran(["a", "mortal", "b", "c"], tmp_path)) == ["a", "b", "c", "mortal"]
-    assert "killed from outside: what was unfinished is run again" in capfd.readouterr().err
-
-
-def test_tasks_run_again_when_the_manager_is_killed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert sorted(ran(list("abcdef"), tmp_path, lambda: workers()[0].kill())) == list("abcdef")
-    assert "killed from outside" in capfd.readouterr().err
-
-
-def test_a_task_that_always_dies_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("localnoise.sims.runtime.processes._AGAIN", 1)
-    with pytest.raises(KilledError, match=r"killed 2 times in a row before anything was finished: .* fewer --jobs"):
-        ran(["doomed"], tmp_path)
-
-
-def test_an_error_of_a_task_is_no_loss_and_an_interruption_ends_all(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"jobs": 1, "prepare": tasked.prepare, "given": (tmp_path,)}
-    with pytest.raises(FileNotFoundError, match="missing"):
-        run_tasks(lambda: [(tasked.fail, "missing")], lambda task: [], lambda message: True, asked=[], **given)
-    with pytest.raises(KeyboardInterrupt):
-        run_tasks(lambda: [(tasked.work, "a")], lambda task: [], lambda message: True, asked=[2], **given)
-    assert workers() == []
 
 
 def append(path: Path, writer: int, count: int, gate: Any) -> None:
@@ -137,18 +93,13 @@ def keys(out: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["worker", "manager"])
 def test_compare_goes_on_when_a_process_of_its_own_is_killed(
-    victim: str, small_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    small_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    killed: list[int] = []
-
     def kill() -> None:
         while not (tmp_path / "record.sqlite").exists():  # the first cell is recorded
             time.sleep(0.02)
-        chosen = workers()[0 if victim == "manager" else -1]
-        killed.append(chosen.pid)
-        chosen.kill()
+        workers()[-1].kill()
 
     killer = Thread(target=kill)
     killer.start()

@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_grid_is_learned_from_a_file_and_draws_into_one(file: Path, tmp_path: Path) -> None:
     grid, noise = tmp_path / "g.h5", tmp_path / "noise.h5"
-    learn(file, grid, dataset="layer2/d", order="raster", radius=1, trace=0.5)
+    learn(file, grid, dataset="layer2/d", order="raster", radius=1, variance=0.5)
     expected = ln.UnitGrid((3, 4), 2, order="raster", radius=1).learn(d).normalise(0.5)
     np.testing.assert_array_equal(ln.load(grid).field.B, expected.field.B)
     sample(grid, noise, count=50, seed=3, start=5)
@@ -64,7 +64,7 @@ def test_mistakes_get_one_sentence(file: Path, tmp_path: Path) -> None:
     cases = {
         r"run.h5='layer/d': expected one of .*; did you mean 'layer2/d'": lambda: learn(file, dataset="layer/d"),
         r"flat has shape \(300, 24\): expected \(T, C, H, W\)": lambda: learn(file, dataset="flat"),
-        r"trace=-1": lambda: learn(file, dataset="layer2/d", trace=-1),
+        r"variance=-1": lambda: learn(file, dataset="layer2/d", variance=-1),
         r"rule='lsm': .*did you mean 'lms'": lambda: learn(file, rule="lsm"),
         r"activations='run.h5': expected FILE:NAME": lambda: sample(grid, activations="run.h5"),
         r"count=0: expected a whole number >= 1": lambda: sample(grid, tmp_path / "noise.h5", count=0),

@@ -202,6 +202,7 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
     assert lms["lms.difference"] < 1e-9 < 1e-3 < lms["lms.largest"]
 
 
+@pytest.mark.usefixtures("in_threads")
 def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_path, monkeypatch):
     own, kept = RecordFile.append, []
 
@@ -228,7 +229,7 @@ def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variance": "-1"}, "trace=-1.0"),
+        ({"variance": "-1"}, "variance=-1.0"),
         ({"jobs": "0"}, "jobs=0"),
         ({"parts": "variabilty"}, "did you mean 'variability'?"),
         ({"target": "gpu"}, "target='gpu': expected one of"),

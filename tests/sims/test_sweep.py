@@ -16,7 +16,11 @@ from helping import Done, run_command
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.records import Record
+from localnoise.sims.data import load
+from localnoise.sims.experiments import worker
+from localnoise.sims.experiments.worker import Job
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.search import Search
@@ -120,7 +124,7 @@ def complete(out: Path, printed: str) -> None:
 
 
 def test_trials_are_judged_on_held_out_images_alone(swept: tuple[Path, str], small_dir: Path) -> None:
-    whole, held = jobs.load("full", small_dir), jobs.held_out("full", 100, small_dir)
+    whole, held = load("full", small_dir), worker.held_out("full", 100, small_dir)
     seen = {image.tobytes() for image in (*held.train_images, *held.test_images)}
     assert seen == {image.tobytes() for image in whole.train_images}
     assert len(held.test_images) == 100
@@ -132,11 +136,11 @@ def test_trials_are_judged_on_held_out_images_alone(swept: tuple[Path, str], sma
 def test_a_trial_is_the_cell_that_its_record_says(swept: tuple[Path, str], small_dir: Path) -> None:
     """Run one cell again in this process: the same network, the same numbers."""
     study, _ = parse_study(STUDY, "tiny.toml")
-    settings = settings_of(study, jobs.held_out("full", 100, small_dir).fingerprint)
+    settings = settings_of(study, worker.held_out("full", 100, small_dir).fingerprint)
     parameters = {"rule": "lms", "parents": 8, "weight_bits": 6}
     (cell,) = cells_of(study, parameters, 1)
-    job = jobs.Job(cell=cell, settings=settings, holdout=100, data_dir=str(small_dir), grid=True)
-    answer = jobs.run(job)
+    job = Job(cell=cell, settings=settings, holdout=100, data_dir=str(small_dir), grids=True)
+    answer = jobs.run(job, lambda what, done, of: None)
     config = config_of(study, cell, settings, parameters)
     (record,) = [r for r in RecordFile(swept[0]) if r.config == config]
     for name in ("accuracy.clean", "accuracy.rotate@2", "bytes_per_unit", "energy", "noise.links"):
@@ -255,14 +259,14 @@ def test_a_grid_is_kept_if_all_seeds_of_its_trial_reach_the_front(tmp_path: Path
 order: list[str] = []  # arms of trials as they came: threads of this process are the workers
 
 
-def uneven(job: jobs.Job) -> jobs.Answer:
+def uneven(job: Job, stage: Stage) -> jobs.Outcome:
     """The work of a trial whose seeds differ."""
     arm = job.cell.arm
     if arm.startswith("grid") and arm not in order:
         order.append(arm)
     seeds = ((0.6, 0.6), (0.5, 0.9), (0.9, 0.1))[order.index(arm) if arm in order else 0]
-    return jobs.Answer(
-        values={"accuracy.clean": 0.8, "accuracy.rotate@2": seeds[job.cell.seed]}, grid=b"grid" if job.grid else b""
+    return jobs.Outcome(
+        values={"accuracy.clean": 0.8, "accuracy.rotate@2": seeds[job.cell.seed]}, grid=b"grid" if job.grids else b""
     )
 
 

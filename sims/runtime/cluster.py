@@ -1,4 +1,4 @@
-"""Where trials run: processes of this machine, or a Dask cluster that somebody else started."""
+"""Where work runs: processes of this machine, or a Dask cluster that somebody else started."""
 
 import logging
 import tempfile
@@ -12,7 +12,6 @@ from localnoise.errors import ArgumentError, MissingDependencyError
 _WAIT = 10  # seconds for a scheduler to answer
 _STARTS = 5  # attempts to start the processes of this machine
 _LOOK = 2  # seconds between two looks at whether they all live
-_TIMES = 100  # workers that may die under a task before the scheduler gives it back
 
 
 @contextmanager
@@ -30,10 +29,10 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         import dask
         from distributed import Client
     except ImportError:
-        raise MissingDependencyError("sweeps need dask: install it with pip install 'localnoise[sims]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is reported by the sweep itself
+        raise MissingDependencyError("experiments need dask: install it with pip install 'localnoise[sims]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is reported by the engine
     quiet = {
-        "distributed.scheduler.allowed-failures": _TIMES,
+        "distributed.scheduler.allowed-failures": 0,  # a task whose worker died comes back: the engine sends it again
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.comm.timeouts.connect": _WAIT,
         "distributed.deploy.lost-worker-timeout": _LOOK,

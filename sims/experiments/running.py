@@ -1,0 +1,118 @@
+"""Cells on workers, one writer, live progress: finished cells are kept, and skipped when run again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.networks import Groups, run_after_training
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.testbed import network_path
+from localnoise.sims.experiments.worker import Answer, Job, run, train
+from localnoise.sims.results.records import RecordFile, key
+from localnoise.sims.runtime.bars import Bars
+from localnoise.sims.runtime.cluster import connected
+from localnoise.sims.runtime.console import errors, progress
+from localnoise.sims.runtime.engine import Engine, Finished, Task
+from localnoise.sims.runtime.stage import Stage
+from localnoise.sims.runtime.stopping import asked_to_stop
+
+Keep = Callable[[Cell, tuple[bytes, ...]], None]
+_TOLD = 10  # damaged records that are named
+
+
+def run_cells(
+    everything: list[Cell],
+    settings: Settings,
+    records: RecordFile,
+    folder: Path,
+    *,
+    data_dir: Path | None,
+    keep: Keep,
+    jobs: int,
+    scheduler: str = "",
+) -> int:
+    """Run the cells that `records` lacks; returns how many were run.
+
+    A seed's network is trained first, and kept in `folder`; then each worker takes the cells of one seed and source,
+    which share the expensive steps. Only this process writes. Cells of workers that are killed run again.
+
+    keep : called with each trained cell and the files of the grids that it learned.
+    jobs, scheduler : as `connected` takes them; each worker has one thread.
+    """
+    configs = {cell: cell.config(settings) for cell in everything}
+    done = records.done()
+    if records.damaged:
+        errors.print(
+            f"{records.path}: damaged, lost are records {', '.join(records.damaged[:_TOLD])}"
+            f"{' and others' * (len(records.damaged) > _TOLD)}; they run again"
+        )
+    todo = dict.fromkeys(cell for cell in everything if key(configs[cell]) not in done)
+    if not todo:
+        return 0
+    fresh = len(todo)
+    seeds = sorted({cell.seed for cell in todo})
+    where = None if data_dir is None else str(data_dir)
+
+    def path(seed: int) -> Path:
+        return network_path(settings, folder, seed)
+
+    def training(seed: int) -> Task:
+        cell = next(cell for cell in todo if cell.seed == seed)
+        return Task(work=_train, given=Job(cell=cell, settings=settings, data_dir=where), name=seed, priority=1)
+
+    def tasks(seed: int, network: bytes) -> Groups:
+        return [
+            _tasks(group, Job(cell=group[0], settings=settings, data_dir=where, network=network))
+            for group in _groups(todo, seed)
+        ]
+
+    def took(finished: Finished) -> None:
+        cell, answer = finished.task.name, finished.value
+        keep(cell, answer.grids)  # before the record, which says that the cell is done
+        records.append(configs[cell], answer.values, answer.seconds, once=True)
+        todo.pop(cell, None)
+        bars.finished(len(everything) - len(todo), _describe(cell), answer.seconds)
+
+    with asked_to_stop() as asked, connected(scheduler, jobs, 1) as client, progress() as shown:
+        bars = Bars(shown, "all cells", len(everything), len(everything) - fresh)
+        run_after_training(Engine(client, asked, bars), seeds, path, training, tasks, took)
+    return fresh
+
+
+def _tasks(group: list[Cell], job: Job) -> list[Task]:
+    """Tasks of cells that share the expensive steps; the first of each trained network sends the grids back."""
+    trained = [cell.trained for cell in group]
+    return [
+        Task(work=_run, given=replace(job, cell=cell, grids=at == 0 or trained[at - 1] != trained[at]), name=cell)
+        for at, cell in enumerate(group)
+    ]
+
+
+def _groups(cells: Iterable[Cell], seed: int) -> list[list[Cell]]:
+    """Cells of a seed that share the expensive steps; in each group the threats of one trained network together."""
+    groups: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        if cell.seed == seed:
+            shared = tuple(source.moved for source in cell.sources) or (cell.arm, cell.variance)
+            groups.setdefault(shared, []).append(cell)
+    for group in groups.values():
+        order = {cell.trained: place for place, cell in reversed(list(enumerate(group)))}
+        group.sort(key=lambda cell: order[cell.trained])
+    return list(groups.values())
+
+
+def _train(job: Job, stage: Stage) -> bytes:
+    return train(job, lambda what, done, of: stage(f"seed {job.cell.seed}, {what}", done, of))
+
+
+def _run(job: Job, stage: Stage) -> Answer:
+    return run(job, lambda what, done, of: stage(f"{_describe(job.cell)}: {what}", done, of))
+
+
+def _describe(cell: Cell) -> str:
+    names = " + ".join(source.name for source in cell.sources)
+    tested = ", ".join(threat.label for threat in cell.threats)
+    return ", ".join(filter(None, (f"seed {cell.seed}", names, DEFENSES[cell.arm].label, tested)))

@@ -1,0 +1,172 @@
+"""What a worker does for an experiment or a sweep: train a seed's network, or learn, retrain and test one cell."""
+
+import atexit
+from collections import OrderedDict
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from localnoise import Bank, UnitGrid, plugins
+from localnoise.errors import ArgumentError
+from localnoise.files import temporary_folder, write_bytes
+from localnoise.hardware import ChipGrid
+from localnoise.sims.data import Dataset, load, split
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.runner import Result, Runner
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.results.code import source_hash
+from localnoise.sims.runtime.stage import Stage
+
+_runners: OrderedDict[Any, Runner] = OrderedDict()
+_stage: list[Stage] = []  # of the job that runs: a runner outlives its jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One cell, and what it needs.
+
+    Attributes
+    ----------
+    cell : Cell
+    settings : Settings
+    holdout : int
+        Training images held out, which stand in the place of test images.
+    data_dir : str or None
+        Folder of the full data set, on the worker's machine.
+    network : bytes
+        The trained network's file.
+    threads : int
+        Of torch and Numba.
+    grids : bool
+        Whether the learned grids come back.
+    held : int
+        Seeds and layers whose activations a worker keeps: 0.7 GB each on the full data set.
+    plugins : tuple of str
+        Modules that a worker imports first: a defense, rule or perturbation of the job may be theirs.
+    source : str
+        Hash of the sender's sources.
+    """
+
+    cell: Cell
+    settings: Settings
+    holdout: int = 0
+    data_dir: str | None = None
+    network: bytes = b""
+    threads: int = 1
+    grids: bool = False
+    held: int = 1
+    plugins: tuple[str, ...] = field(default_factory=plugins.loaded)
+    source: str = field(default_factory=source_hash)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The outcome of a job.
+
+    Attributes
+    ----------
+    values : dict
+        For the record.
+    seconds : float
+    grids : tuple of bytes
+        HDF5 files of the learned grids: one, or as many as a bank has members; empty for one that is no grid.
+    """
+
+    values: dict[str, Any]
+    seconds: float
+    grids: tuple[bytes, ...] = ()
+
+
+def train(job: Job, stage: Stage) -> bytes:
+    """Train the network of the job's seed; returns its file."""
+    return runner(job, stage).bench(job.cell.seed).base_path.read_bytes()
+
+
+def run(job: Job, stage: Stage) -> Answer:
+    """Learn the noise, retrain, test."""
+    return answer(job, runner(job, stage).run(job.cell))
+
+
+def answer(job: Job, result: Result) -> Answer:
+    """Return what goes back to the sender."""
+    files = tuple(_file(member, index, job) for index, member in enumerate(members(result.noise)))
+    return Answer(values=result.values, seconds=result.seconds, grids=files if job.grids else ())
+
+
+def members(noise: Any) -> list[Any]:
+    """Return the noises that a bank takes turns with, or the one that there is."""
+    return noise.members if isinstance(noise, Bank) else [noise]
+
+
+def runner(job: Job, stage: Stage) -> Runner:
+    """Return the runner of the job's seed and settings; the last few are kept.
+
+    Raises
+    ------
+    ArgumentError
+        This machine's code or images are not the sender's.
+    """
+    plugins.load(*job.plugins)
+    if job.source != source_hash():
+        raise ArgumentError(
+            f"a worker runs other code (sources {source_hash()}) than this command (sources {job.source}): expected "
+            "the same version of localnoise on every machine of the scheduler; install it there, and start its workers"
+        )
+    _use(job.threads)
+    _stage[:] = [stage]
+    place = (job.settings, job.holdout, job.data_dir, job.cell.seed)
+    if place not in _runners:
+        while len(_runners) >= job.held:
+            _runners.popitem(last=False)
+        data = held_out(job.settings.data, job.holdout, job.data_dir)
+        if data.fingerprint != job.settings.fingerprint:
+            raise ArgumentError(
+                f"data_dir={job.data_dir!r}: on a worker's machine its images are not those of this command "
+                f"({data.fingerprint[:12]} there, {job.settings.fingerprint[:12]} here): expected the same files there"
+            )
+        _runners[place] = Runner(job.settings, data, _folder(), _tell)
+        if job.network:
+            write_bytes(_runners[place].unused_bench(job.cell.seed).base_path, job.network)
+    _runners.move_to_end(place)
+    return _runners[place]
+
+
+def held_out(data: str, holdout: int, data_dir: str | Path | None) -> Dataset:
+    """Training images less `holdout` of them, which stand in the place of the test images; all of both for 0."""
+    return _held_out(data, holdout, None if data_dir is None else str(data_dir))
+
+
+@cache
+def _held_out(data: str, holdout: int, data_dir: str | None) -> Dataset:
+    whole = load(data, data_dir)
+    return split(whole, holdout) if holdout else whole
+
+
+def _tell(what: str, done: int, of: int) -> None:
+    _stage[0](what, done, of)
+
+
+def _file(noise: Any, index: int, job: Job) -> bytes:
+    if not job.grids or not isinstance(noise, (UnitGrid, ChipGrid)):
+        return b""
+    noise.provenance |= job.cell.provenance() | {"member": index}
+    with temporary_folder() as folder:
+        noise.save(folder / "grid.h5", state=False)
+        return (folder / "grid.h5").read_bytes()
+
+
+@cache
+def _folder() -> Path:
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(temporary_folder())
+
+
+def _use(threads: int) -> None:
+    import numba
+    import torch
+
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, int(vars(numba.config)["NUMBA_NUM_THREADS"])))

@@ -27,10 +27,10 @@ demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and 
 demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defence
 	@$(BIN)/localnoise spiking
 
-test: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
+test: $(VENV)/.dev  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
 	@$(BIN)/pytest $(TIER) $(PYTEST_ARGS)
 
-test-all:  ## run all tests: also compilers, simulators, kills, full disks, long searches
+test-all: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run all tests: also compilers, simulators, kills, full disks, long searches
 	@$(MAKE) test TIER=--hypothesis-profile=full
 
 bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratios, with their targets

@@ -3,6 +3,7 @@
 So no slow or busy machine fails a test, and no process is left alone with a slow file at the end.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -28,13 +29,19 @@ _SLOW = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(specs: Sequence[object]) -> None:
-    """Compile what all workers need before there are any."""
+    """Compile what all workers need before there are any; let their threads sleep where they wait for each other."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # OpenMP's threads spin otherwise: on the cores of others
     warm(len(specs))
 
 
 @pytest.hookimpl(tryfirst=True)  # before the tiers are told apart
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to the slow tier what `pairwise` does not choose; keep the order otherwise."""
+    """Leave to the slow tier toolchains, browsers and what `pairwise` does not choose; keep the order otherwise."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):  # the fixture that starts Chromium
+            item.add_marker(pytest.mark.browser)
+        if item.get_closest_marker("toolchain") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.slow)
     crossed = defaultdict(list)
     for item in items:
         if item.get_closest_marker("pairwise") and isinstance(item, pytest.Function) and hasattr(item, "callspec"):

@@ -7,6 +7,6 @@ from hypothesis import settings
 _FAST = 20
 
 
-def examples(count: int, **more: Any) -> Any:
-    """Return `settings` with so many examples, or the fast tier's where that profile is loaded."""
-    return settings(max_examples=count if settings().max_examples > _FAST else min(count, _FAST), **more)
+def examples(count: int, fast: int = _FAST, **more: Any) -> Any:
+    """Return `settings` with `count` examples, or with `fast` at most where the fast tier's profile is loaded."""
+    return settings(max_examples=count if settings().max_examples > _FAST else min(count, fast), **more)

@@ -67,6 +67,7 @@ def test_weights_leave_block_ram_all_together_and_take_a_half_or_a_whole_byte():
     assert [stored_bits(16, bits) for bits in (2, 3, 4, 5, 8, 9, 16)] == [32, 64, 64, 128, 128, 256, 256]
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(
     ("shape", "channels", "parents", "weight_bits"),
     [

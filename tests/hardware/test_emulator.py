@@ -30,7 +30,7 @@ def test_words_equal_pythons_integers(rounding, overflow, generator, normal):
     assert np.array_equal(chip.words(3, seed=5).reshape(3, 2, 6), naive.words(chip, 3, seed=5))
 
 
-@examples(25)
+@examples(25, fast=8)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     channels=st.integers(1, 5),

@@ -78,12 +78,14 @@ def test_icarus_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats,
     read_by_icarus(tmp_path_factory.mktemp("x"), chip, 4, seed, engines=engines, loaded=loaded and engines == 1)
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(("signal", "loaded"), [("none", False), ("local", True)])
 def test_icarus_draws_the_usual_formats(tmp_path, signal, loaded):
     grid, h = learned(signal=signal)
     read_by_icarus(tmp_path, quantise(grid, h=h), loaded=loaded)
 
 
+@pytest.mark.toolchain
 def test_the_default_verilog_is_the_verilog_of_2005(tmp_path):
     _, folder = exported(tmp_path / "rtl", kind="verilog")
     assert icarus.compiled(tmp_path / "run", folder) == ""

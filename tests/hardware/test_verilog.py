@@ -66,6 +66,7 @@ def one_bit(line):
     return f"{int(line, 16) ^ 1:0{len(line)}x}"
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -87,6 +88,7 @@ def test_one_planted_bit_is_found(tmp_path, name, change):
     assert re.fullmatch(r"unit \d+, channel \d+, step \d+: expected -?\d+, got -?\d+", found.mismatch)
 
 
+@pytest.mark.toolchain
 def test_a_draw_takes_the_clocks_that_are_said(tmp_path):
     for number, some in enumerate([Formats(), Formats(generator="lfsr16", rounding="stochastic", normal_bytes=5)]):
         grid, h = learned(signal="local", parents=4)
@@ -98,6 +100,7 @@ def test_a_draw_takes_the_clocks_that_are_said(tmp_path):
         design.close()
 
 
+@pytest.mark.toolchain
 def test_engines_share_the_work(tmp_path):
     chip = quantise(learned(shape=(4, 6), order="multiscale", parents=2)[0])
     taken = []

@@ -66,6 +66,7 @@ def localnoise(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str
 def test_a_plug_ins_parts_are_trained_on_tested_on_and_compared_in_worker_processes(tmp_path: Path) -> None:
     (tmp_path / "parts_of_mine.py").write_text(PARTS)
     command = ("compare", "--plugin", "parts_of_mine", "--defenses", "none,mine", "--test", "halved,one-step")
+    command += ("--network", "v1")  # a smaller one
     done = localnoise(*command, "--epochs", 1, "--jobs", 2, "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "a grid of one parent" in done.stdout

@@ -4,7 +4,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import optuna
@@ -73,10 +76,11 @@ def asked(folder: Path, small_dir: Path) -> tuple[object, ...]:
 
 
 @pytest.fixture(scope="module")
-def swept(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A sweep, run to its end."""
-    folder = tmp_path_factory.mktemp("sweep")
-    done = run(*asked(folder, small_dir))
+def swept(small_dir: Path, tmp_path_factory: pytest.TempPathFactory, threads_as_workers: Any) -> tuple[Path, str]:
+    """A sweep, run to its end; its workers are threads of this process."""
+    folder, workers = tmp_path_factory.mktemp("sweep"), nullcontext(threads_as_workers)
+    with mock.patch("localnoise.sims.runtime.cluster.connected", return_value=workers):
+        done = run(*asked(folder, small_dir))
     assert done.returncode == 0, done.stderr
     return folder / "tiny.sqlite", done.stdout
 

@@ -36,7 +36,9 @@ def test_the_closed_form_rate_is_that_of_the_equation(current):
     assert (exact > 0) == (current > 200)  # the rheobase is 200 pA
 
 
-@pytest.mark.parametrize("target", ["numpy", "cython", "cpp_standalone"])
+@pytest.mark.parametrize(
+    "target", ["numpy", *(pytest.param(t, marks=pytest.mark.toolchain) for t in ("cython", "cpp_standalone"))]
+)
 def test_noiseless_neurons_fire_at_the_closed_form_rate_on_every_target(target):
     layer = SpikingLayer((3, 2, 2), lif=QUIET, window=1000 * ms, dt=0.05 * ms, target=target)
     counts = layer.counts(LADDER, trials=2)

@@ -60,6 +60,7 @@ def test_it_learns_what_the_kernel_learns(name):
     assert np.abs(found.field.B).max() > 0.1
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(("target", "name"), [("cython", "raster"), ("cpp_standalone", "signal")])  # to compile less
 def test_compiled_targets_learn_the_same(target, name):
     d, h = stream(60)

@@ -19,8 +19,9 @@ GRIDS = {
     "multiscale": {"order": "multiscale", "parents": 4},
     "signal": {"order": "multiscale", "parents": 3, "signal": "local"},
 }
-TARGETS = ("numpy", "cython", "cpp_standalone")
-DRAWS = 6000
+COMPILED = [pytest.param(target, marks=pytest.mark.toolchain) for target in ("cython", "cpp_standalone")]
+TARGETS = ("numpy", *COMPILED)
+DRAWS = 3000
 
 
 def fitted(name, dtype="float64"):
@@ -47,7 +48,7 @@ def test_the_same_private_noise_gives_the_same_field(name, target):
 def test_draws_have_the_closed_form_s_covariance_and_the_numba_grid_s(name):
     grid, h = fitted(name)
     shown = np.repeat(h[:1], DRAWS, 0)
-    net = ln.spiking.network(grid, target="cython", copies=50)
+    net = ln.spiking.network(grid, target="numpy", copies=50)
     eta = (net.perturb(shown, seed=3) if grid.field.signal else net.sample(DRAWS, seed=3)).reshape(DRAWS, -1)
     ours = grid.perturb(shown, seed=4).reshape(DRAWS, -1)
     sigma, mean = grid.covariance(), grid.mean(h[:1]).reshape(-1) if grid.field.signal else 0

@@ -15,7 +15,7 @@ from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.side_by_side import PaperRow
 from localnoise.sims.reports.summary import Summary
-from localnoise.sims.reports.tables import words
+from localnoise.sims.reports.table import words
 from localnoise.sims.results.statistics import Estimate
 
 STYLE: Any = {

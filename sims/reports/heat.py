@@ -11,7 +11,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import retained, stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.figures import drawn
-from localnoise.sims.reports.tables import share, words
+from localnoise.sims.reports.table import as_markdown, share, texts, words
 
 _WIDE = 12  # columns, from which on maps lie below one another
 OWN = "own"  # the threat that is each source itself
@@ -105,16 +105,12 @@ def stated_beside(maps: list[HeatMap]) -> list[HeatMap]:
 
 def markdown(one: HeatMap) -> str:
     """Rows = threats, columns = sources."""
-    lines = [f"{one.title}, {one.note}: rows tested, columns learned from", ""]
-    lines += ["| | " + " | ".join(map(_words, one.sources)) + " |", "|---|" + "---:|" * len(one.sources)]
-    for i, threat in enumerate(one.threats):
-        cells = [
-            "" if np.isnan(value) else f"{share(value)} ±{share(one.half_width[i, j])}"
-            for j, value in enumerate(one.accuracy[i])
-            if one.half_width is not None
-        ]
-        lines.append(f"| {_words(threat)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    cells = [
+        ["" if np.isnan(value) else f"{share(value)} ±{share(half)}" for value, half in zip(*pair, strict=True)]
+        for pair in zip(one.accuracy, one.half_width, strict=True)
+    ]
+    table = as_markdown(texts([*map(_words, one.sources)], cells, [*map(_words, one.threats)]))
+    return f"{one.title}, {one.note}: rows tested, columns learned from\n\n{table}"
 
 
 def summary(one: HeatMap) -> str:

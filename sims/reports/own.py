@@ -4,7 +4,7 @@ from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import heat, retained
 from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.tables import share, words
+from localnoise.sims.reports.table import accuracy, as_markdown, texts, words
 
 
 def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source], tested: str = heat.OWN) -> str:
@@ -19,7 +19,8 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]
         *(DEFENSES[name].label for name in names),
         *(f"{DEFENSES[name].label}: share of the central gain" for name in local),
     ]
-    lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
+    lines = []
+    labels = [f"{words(source.name)} {source.level:g}" for source in sources]
     kept: dict[str, list[float]] = {name: [] for name in local}
     for source in sources:
         own = {name: heat.tested(found, name, source, tested) for name in names}
@@ -29,13 +30,9 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]
             if part is not None and part.share is not None:
                 kept[name].append(part.share.mean)
             shares.append(retained.cell(part))
-        label = f"{words(source.name)} {source.level:g}"
-        lines.append(f"| {label} | " + " | ".join([*(_cell(own[name]) for name in names), *shares]) + " |")
+        lines.append([*(accuracy(one and one.accuracy) for one in own.values()), *shares])
     ends = [f"{sum(own) / len(own):.2f}, least {min(own):.2f}" if own else "" for own in kept.values()]
     if any(ends):
-        lines.append("| mean | " + " | ".join([""] * len(names) + ends) + " |")
-    return "\n".join(lines)
-
-
-def _cell(outcome: Outcome | None) -> str:
-    return "" if outcome is None else f"{share(outcome.accuracy.mean)} ±{share(outcome.accuracy.half_width)}"
+        lines.append([""] * len(names) + ends)
+        labels.append("mean")
+    return as_markdown(texts(head, lines, labels))

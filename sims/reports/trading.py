@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.comparison import Level, Outcome, Place
 from localnoise.sims.reports.figures import drawn, legend, looks
-from localnoise.sims.reports.tables import share
+from localnoise.sims.reports.table import accuracy, as_markdown, texts
 from localnoise.sims.results.statistics import Estimate
 
 
@@ -35,16 +35,16 @@ def lines(found: dict[Place, Outcome], arms: list[str], threat: str) -> dict[str
 
 def markdown(table: dict[str, list[Point]], threat: str) -> str:
     """One row a point."""
-    rows = [f"| | trace | clean | {threat} | bytes/unit |", "|---|---:|---:|---:|---:|"]
-    for arm, points in table.items():
-        for p in points:
-            trace = "" if p.trace is None else f"{p.trace:g}"
-            accuracies = " | ".join(f"{share(e.mean)} ±{share(e.half_width)}" for e in (p.clean, p.robust))
-            rows.append(f"| {DEFENSES[arm].label} | {trace} | {accuracies} | {p.bytes_per_unit:,.0f} |")
+    rows = [
+        ["" if p.trace is None else f"{p.trace:g}", accuracy(p.clean), accuracy(p.robust), f"{p.bytes_per_unit:,.0f}"]
+        for points in table.values() for p in points
+    ]  # fmt: skip
+    labels = [DEFENSES[arm].label for arm, points in table.items() for _ in points]
+    text = as_markdown(texts(("trace", "clean", threat, "bytes/unit"), rows, labels))
     images = sorted({e.images for points in table.values() for p in points for e in (p.clean, p.robust)})
     seeds = max((p.robust.seeds for points in table.values() for p in points), default=0)
-    rows += ["", f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."]
-    return "\n".join(rows)
+    said = f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."
+    return f"{text}\n\n{said}"
 
 
 def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:

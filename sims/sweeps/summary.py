@@ -5,11 +5,12 @@ from statistics import mean
 from typing import Any
 
 from localnoise.records import Record
+from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
 from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
-from localnoise.sims.sweeps.rows import baselines, columns, described, row, rows_of
+from localnoise.sims.sweeps.rows import baselines, columns, described, front_texts, row
 from localnoise.sims.sweeps.study import Study, spelled
 from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
 
@@ -118,9 +119,5 @@ def _facts(study: Study, records: list[Record]) -> dict[str, str]:
 def markdown(path: Path) -> str:
     """The front as a Markdown table, best of the first goal first, and the baselines; 95 % intervals over seeds."""
     study, _ = study_in(path)
-    records, names = list(RecordFile(path)), columns(study)
-    heads = [" / ".join(filter(None, LABELS[name])) for name in names]
-    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(names)]
-    for one in rows_of(study, Front(study, trials_of(records)), records):
-        lines.append(f"| {one.label} | " + " | ".join(one.text(name) for name in names) + " |")
-    return "\n".join(lines)
+    records = list(RecordFile(path))
+    return as_markdown(front_texts(study, Front(study, trials_of(records)), records))

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.collections import PathCollection
 
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.reports.comparison import Level, Outcome, Place
+from localnoise.sims.reports.comparison import CLEAN, Outcome, Place
 from localnoise.sims.reports.figures import drawn, legend, looks
 from localnoise.sims.reports.table import accuracy, as_markdown, texts
 from localnoise.sims.results.statistics import Estimate
@@ -27,7 +27,7 @@ def lines(found: dict[Place, Outcome], arms: list[str], threat: str) -> dict[str
     """Points of each arm by rising trace. An arm whose nets do not depend on it, such as no noise, has one."""
     out: dict[str, list[Point]] = {arm: [] for arm in arms}
     for place, own in found.items():
-        clean = found.get(place._replace(test=Level("clean", 0.0)))
+        clean = found.get(place._replace(test=CLEAN))
         if place.test.label == threat and clean is not None and place.defense in out:
             out[place.defense].append(Point(place.variance, clean.accuracy, own.accuracy, own.bytes_per_unit))
     return {arm: sorted(points, key=lambda p: p.trace or 0.0) for arm, points in out.items() if points}

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import retained, stated
 from localnoise.sims.reports.comparison import CLEAN, OWN, Level, Outcome, Place
-from localnoise.sims.reports.figures import drawn
+from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, lettered, sentence
 from localnoise.sims.reports.table import as_markdown, share, texts
 
-_WIDE = 12  # columns, from which on maps lie below one another
+_NARROW = 8  # columns that one map of a journal's column has room for
 
 
 @dataclass(frozen=True)
@@ -132,24 +132,30 @@ def summary(one: HeatMap) -> str:
 
 
 def figure(maps: list[HeatMap], path: Path) -> None:
-    """Heat maps side by side, or below one another where they are wide; one colour scale, each cell with its number."""
+    """Heat maps in one colour scale, two beside one another, each cell with its accuracy in per cent."""
     rows, columns = maps[0].accuracy.shape
-    wide, count = columns > _WIDE, len(maps)
-    width, height = 1.6 + 0.46 * columns, 1.9 + 0.36 * rows
-    size = (width + 0.8, (height - 0.3) * count) if wide else (width * count, height)
-    with drawn(path, size) as figure:
-        all_axes = figure.subplots(count if wide else 1, 1 if wide else count, squeeze=False).ravel()
-        for axes, one in zip(all_axes, maps, strict=True):
-            image = axes.imshow(one.accuracy, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    wide = min(2, len(maps))
+    high = -(-len(maps) // wide)
+    with drawn(path, (DOUBLE if wide > 1 or columns > _NARROW else SINGLE, high * (0.45 + 0.135 * rows) + 1.1)) as page:
+        panels = page.subplots(high, wide, squeeze=False).ravel()
+        for axes, one in zip(panels, maps, strict=False):
+            image = axes.imshow(100 * one.accuracy, vmin=0, vmax=100, cmap="cividis", aspect="auto")
             for (i, j), value in np.ndenumerate(one.accuracy):
                 if not np.isnan(value):
                     shade = "black" if value > 0.55 else "white"
-                    text = f"{value:.2f}".removeprefix("0")
-                    axes.text(j, i, text, ha="center", va="center", fontsize=7, color=shade)
-            axes.set_xticks(range(len(one.columns)), one.columns, rotation=90)
-            axes.set_yticks(range(len(one.rows)), one.rows)
+                    axes.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color=shade)
+            axes.set_xticks(range(len(one.columns)), map(sentence, one.columns), rotation=90, fontsize=7)
+            axes.set_yticks(range(len(one.rows)), map(sentence, one.rows), fontsize=7)
             axes.grid(visible=False)
-            axes.set(
-                xlabel="noise learned from", ylabel="tested on", title=", ".join(filter(None, (one.title, one.note)))
-            )
-        figure.colorbar(image, ax=list(all_axes), label="accuracy (share of images right)", fraction=0.03, aspect=40)
+        for number, axes in enumerate(panels):
+            axes.set_visible(number < len(maps))
+            if number + wide < len(maps) and maps[number].columns == maps[number + wide].columns:
+                axes.tick_params(labelbottom=False)  # the map below says it
+            if number % wide and number < len(maps) and maps[number].rows == maps[number - 1].rows:
+                axes.tick_params(labelleft=False)
+        notes = {one.note for one in maps} - {""}
+        named = [sentence(one.title) + (f"\n({one.note})" if len(notes) > 1 and one.note else "") for one in maps]
+        lettered(panels[: len(maps)], named)
+        page.supxlabel("Noise learned from" + (f" ({notes.pop()})" if len(notes) == 1 else ""))
+        page.supylabel("Tested on")
+        page.colorbar(image, ax=list(panels), label="Accuracy (% of images right)", fraction=0.025, aspect=40)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from localnoise.files import write_text
+from localnoise.sims.reports.figures import kinds
 from localnoise.sims.reports.table import as_markdown, texts
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import over_seeds
@@ -47,7 +48,7 @@ def write(records: Iterable[Record], out: Path, title: str) -> list[str]:
         found = [r for r in own if r.config["part"] == part]
         if found:
             draw(found, out / f"{part}.png", title)
-            names.append(f"{part}.png")
+            names += kinds(f"{part}.png")
     return names
 
 

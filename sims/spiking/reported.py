@@ -22,7 +22,8 @@ class Spiking(Report):
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write tables and figures."""
-        written: list[str] = _module().write(records, out, self.title)
+        title = f"{self.title} preset" if "title" in self.model_fields_set else self.title
+        written: list[str] = _module().write(records, out, title)
         return written
 
     @classmethod

@@ -77,7 +77,7 @@ def _by_distance(grid: UnitGrid) -> tuple[Doubles, Doubles]:
 
 def draw_figure(grid: UnitGrid, seen: Inspection, unit: tuple[int, int], path: Path, title: str) -> None:
     """Four panels: variance map, correlation against distance, spectrum, parents of one unit."""
-    with drawn(path, (11.5, 3.0)) as figure:
+    with drawn(path, (11.5, 3.0), alone=True) as figure:
         left, middle, right, last = figure.subplots(1, 4)
         shown = left.imshow(seen.variance, cmap="cividis")
         figure.colorbar(shown, ax=left, label="variance per neuron", shrink=0.8)

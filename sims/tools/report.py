@@ -64,13 +64,19 @@ def report(
     publish(*remade(path, command), output or path.parent)
 
 
+def _kinds(name: str) -> list[str]:
+    from localnoise.sims.reports.figures import kinds
+
+    return kinds(name) if name.endswith(".png") else [name]
+
+
 def _page(record: Path, output: Path, figures: Path | None, *, force: bool) -> None:
     from localnoise.sims.sweeps.figures import figures as draw
     from localnoise.sims.sweeps.page import write_page
     from localnoise.sims.sweeps.summary import content_of, markdown
 
     as_output("output", output, "a page", inputs={"record": record}, force=force)
-    for place in [] if figures is None else [figures / name for name in DRAWN]:
+    for place in [] if figures is None else [figures / kind for name in DRAWN for kind in _kinds(name)]:
         kind = "a table" if place.suffix == ".md" else "a figure"
         as_output("figures", place, kind, inputs={"record": record, "output": output}, force=force)
     content = content_of(record)
@@ -81,7 +87,7 @@ def _page(record: Path, output: Path, figures: Path | None, *, force: bool) -> N
     size = output.stat().st_size / 2**20
     console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")
     if drawn:
-        console.print(f"{figures}: {', '.join(path.name for path in drawn)}")
+        console.print(f"{figures}: {', '.join(kind for path in drawn for kind in _kinds(path.name))}")
 
 
 if __name__ == "__main__":

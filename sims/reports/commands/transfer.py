@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from rich.table import Table
 
 from localnoise.files import write_text
-from localnoise.sims.reports import heat, own, retained
+from localnoise.sims.reports import figures, heat, own, retained
 from localnoise.sims.reports.commands.base import (
     ArmName,
     Report,
@@ -57,7 +57,7 @@ class Transfer(Report):
             out / "table.md", "\n\n".join([*matched, *map(heat.markdown, maps), *kept, *attacks_run(found)]) + "\n"
         )
         heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
-        return ["table.md", "transfer.png"]
+        return ["table.md", *figures.kinds("transfer.png")]
 
     def _maps(self, records: list[Record]) -> list[heat.HeatMap]:
         found = outcomes(records)

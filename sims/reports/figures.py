@@ -17,7 +17,7 @@ from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.side_by_side import PaperRow
 from localnoise.sims.reports.summary import Summary
-from localnoise.sims.reports.table import words
+from localnoise.sims.reports.table import sentence, words
 from localnoise.sims.results.statistics import Estimate
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column of a journal, and two
@@ -109,11 +109,6 @@ def drawn(path: Path, size: tuple[float, float], *, alone: bool = False) -> Iter
 def kinds(name: str) -> list[str]:
     """Return the names of the files that `drawn` writes for a figure."""
     return [Path(name).with_suffix(kind).name for kind in KINDS]
-
-
-def sentence(text: str) -> str:
-    """A name with a capital, as figures have it: legends, ticks and titles begin with it."""
-    return text[:1].upper() + text[1:]
 
 
 def lettered(panels: Iterable[Any], titles: Sequence[str] = ()) -> None:

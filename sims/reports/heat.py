@@ -9,8 +9,8 @@ import numpy.typing as npt
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import retained, stated
 from localnoise.sims.reports.comparison import CLEAN, OWN, Level, Outcome, Place
-from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, lettered, sentence
-from localnoise.sims.reports.table import as_markdown, share, texts
+from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, lettered
+from localnoise.sims.reports.table import as_markdown, sentence, share, texts
 
 _NARROW = 8  # columns that one map of a journal's column has room for
 

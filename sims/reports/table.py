@@ -74,6 +74,11 @@ def words(name: str) -> str:
     return _ATTACKS.get(name, name.replace("_", " "))
 
 
+def sentence(text: str) -> str:
+    """A name with a capital, as figures have it: legends, ticks and titles begin with it."""
+    return text[:1].upper() + text[1:]
+
+
 def share(value: float) -> str:
     """Three decimals without the leading zero."""
     return f"{value:.3f}".removeprefix("0")

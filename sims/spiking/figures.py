@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from localnoise.sims.reports.comparison import Level
-from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, error_bars, legend, lettered, sentence
+from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, error_bars, legend, lettered
+from localnoise.sims.reports.table import sentence
 from localnoise.sims.results.records import Record
 from localnoise.sims.spiking.accuracies import accuracies, ordered
 from localnoise.sims.spiking.arms import VARIABILITIES

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, legend, lettered, sentence
+from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, legend, lettered
+from localnoise.sims.reports.table import sentence
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial
 
 _LOOK = {"complete": ("#0072B2", "o"), "pruned": ("#E69F00", "v")}  # Okabe and Ito 2008

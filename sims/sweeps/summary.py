@@ -10,9 +10,9 @@ from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
 from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
-from localnoise.sims.sweeps.rows import baselines, columns, described, front_texts, row
+from localnoise.sims.sweeps.rows import TrialRow, baselines, columns, described, front_texts, row
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -33,7 +33,7 @@ def content_of(path: Path) -> Content:
         facts=_facts(study, records),
         goals=tuple(map(_goal, study.goals)),
         also=tuple(_goal(name) for name in columns(study) if name not in study.goals),
-        references=tuple(Reference(one.label, one.values, one.half_widths) for one in baselines(study, records)),
+        references=tuple(map(_reference_of, baselines(study, records))),
         trials=tuple(_shown(trial, study, references) for trial in ended),
         front=tuple(trial.number for trial in best),
         importance=importance(study, ended),
@@ -41,9 +41,15 @@ def content_of(path: Path) -> Content:
     )
 
 
+def _reference_of(one: TrialRow) -> Reference:
+    """A baseline for the page; what is no grid has no energy, which its records say is 0."""
+    values = {name: value for name, value in one.values.items() if value or name != "energy"}
+    return Reference(one.label, values, one.half_widths)
+
+
 def _goal(name: str) -> Goal:
     label, unit = LABELS[name]
-    return Goal(name=name, label=label, unit=unit, best=BEST[name])
+    return Goal(name=name, label=label, unit=unit, best=BEST[name], known=name not in MEASURED)
 
 
 def command_of(study: Study, trial: Trial) -> str:

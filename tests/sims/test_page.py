@@ -21,7 +21,7 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, quantise, report
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, explorer, write_page
 from localnoise.sims.sweeps.page.figures import figures, unbeaten
-from localnoise.sims.sweeps.page.parallel import parallel
+from localnoise.sims.sweeps.page.searched import searched
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ARGUMENTS += ["--disable-sync", "--no-first-run"]
@@ -371,7 +371,8 @@ def test_phone(phone: Page) -> None:
 def test_figures_are_valid_and_tell_what_was_tried(page: Page, shown: Shown) -> None:
     drawn = figures(shown.content)
     assert set(drawn) == {
-        "pareto-bytes", "pareto-energy", "importance", "parallel", "against-links", "against-weight_bits"
+        "pareto-bytes", "pareto-energy", "importance", "parallel", "slice", "history", "against-links",
+        "against-weight_bits",
     }  # fmt: skip  # all trials have one width of words
     for name, figure in drawn.items():
         go.Figure(figure)  # checks the name and the value of everything
@@ -395,9 +396,12 @@ def test_nothing_beats_the_line_of_the_front() -> None:
 def test_parallel_coordinates_place_what_is_absent() -> None:
     trials = tuple(replace(trial(0), parameters={"x": 0.1 * n} if n else {}, number=n) for n in range(12))
     content = Content(title="", facts={}, goals=GOALS, trials=trials, front=(), importance={}, grids={})
-    (axis,) = [axis for axis in parallel(content)["data"][0]["dimensions"] if axis["label"] == "x"]
-    assert axis["ticktext"][0] == "none"
-    assert axis["values"][0] == axis["tickvals"][0] < min(axis["values"][1:])
+    drawn = searched(content)
+    lines = [trace for trace in drawn["parallel"]["data"] if trace["mode"] == "lines" and "customdata" in trace]
+    assert len(lines) == 12
+    assert sum(["x", "None"] in line["customdata"] for line in lines) == 1
+    assert len(drawn["slice"]["data"][0]["x"]) == 11
+    assert len(drawn["history"]["data"][0]["x"]) == 12
 
 
 def test_large_grids_have_no_correlations(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:

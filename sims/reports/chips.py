@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from localnoise.hardware import ChipGrid, Report
 from localnoise.hardware.chips.profile import Profile
 from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.deployed import ChipRow
 from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered
+from localnoise.sims.reports.table import sentence
 from localnoise.sims.results.statistics import Estimate
 
 _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -27,13 +28,14 @@ def quantised_figure(found: Report, chip: ChipGrid, path: Path) -> None:
         "Divergence": (found.divergence, "nats"),
         "Saturated words": (found.saturated, "share of draws"),
     }
-    with drawn(path, (DOUBLE, 2.1), alone=True) as figure:
+    with drawn(path, (DOUBLE, 2.4), alone=True) as figure:
         panels = figure.subplots(1, 4)
         for axes, (values, unit) in zip(panels, maps.values(), strict=True):
             shown = axes.imshow(
                 np.reshape(values, chip.config.shape), cmap="cividis", vmin=0, vmax=max(values.max(), 1e-3)
             )
-            figure.colorbar(shown, ax=axes, label=unit, location="bottom")
+            bar = {"location": "bottom", "ticks": MaxNLocator(2), "format": "%.2g"}
+            figure.colorbar(shown, ax=axes, label=sentence(unit), **bar)
             axes.set(xlabel="x (units)", ylabel="y (units)")
             axes.grid(visible=False)
             axes.xaxis.get_major_locator().set_params(integer=True)

@@ -34,8 +34,8 @@ def quantised_figure(found: Report, chip: ChipGrid, path: Path) -> None:
             shown = axes.imshow(
                 np.reshape(values, chip.config.shape), cmap="cividis", vmin=0, vmax=max(values.max(), 1e-3)
             )
-            bar = {"location": "bottom", "ticks": MaxNLocator(2), "format": "%.2g"}
-            figure.colorbar(shown, ax=axes, label=sentence(unit), **bar)
+            ticks = MaxNLocator(2)
+            figure.colorbar(shown, ax=axes, label=sentence(unit), location="bottom", ticks=ticks, format="%.2g")
             axes.set(xlabel="x (units)", ylabel="y (units)")
             axes.grid(visible=False)
             axes.xaxis.get_major_locator().set_params(integer=True)

@@ -19,7 +19,8 @@ _ABOVE = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "
 def figures(content: Content) -> dict[str, Figure]:
     """All figures that the trials have values for, by the id of their place in the page."""
     first, *others = content.goals
-    drawn = {f"pareto-{goal.name}": pareto(content, first, goal) for goal in others}
+    there = {name for trial in content.trials for name in trial.values}
+    drawn = {f"pareto-{goal.name}": pareto(content, first, goal) for goal in others if goal.name in there}
     if any(content.importance.values()):
         drawn["importance"] = importance(content)
     drawn |= searched(content)

@@ -95,9 +95,10 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
 def _left_out(content: Content) -> str:
     """Say of which goals there is no importance, and why."""
     known = [goal.label for goal in content.goals if goal.known]
-    rest = [goal.label for goal in content.goals if not goal.known and goal.name not in content.importance]
+    there = {name for trial in content.trials for name in trial.values} - set(content.importance)
+    rest = [goal.label for goal in content.goals if not goal.known and goal.name in there]
     said = f" Not of {', '.join(known)}: what follows from the configuration alone needs no estimate." if known else ""
-    return said + (f" No parameter decides on {', '.join(rest)} beyond chance." if rest else "")
+    return said + (f" For {', '.join(rest)} no parameter stands out from chance." if rest else "")
 
 
 def _section(heading: str, say: str, names: list[str], wide: int = 0) -> str:

@@ -21,10 +21,11 @@ _WIDE = 30.0  # ratio of largest to least from which on an axis is logarithmic
 
 def searched(content: Content) -> dict[str, dict[str, Any]]:
     """Return the figures by the id of their place in the page; none without two complete trials."""
-    study = study_of(content)
+    complete = [trial for trial in content.trials if trial.state == "complete"]
     varied = [name for name, part in _space(content).items() if not part.single()]
-    if len(study.trials) < 2 or not varied:
+    if len(complete) < 2 or not varied or any(content.goals[0].name not in trial.values for trial in complete):
         return {}
+    study = study_of(content)
     name = content.goals[0].title
     drawn = {
         "parallel": plot_parallel_coordinate(study, params=varied),
@@ -39,17 +40,18 @@ def searched(content: Content) -> dict[str, dict[str, Any]]:
 def study_of(content: Content) -> optuna.Study:
     """Return the complete trials as a study of Optuna's; what they hold is shown, nothing is searched."""
     quiet()
-    directions = [getattr(StudyDirection, "MAXIMIZE" if one.best == "high" else "MINIMIZE") for one in content.goals]
+    complete = sorted((t for t in content.trials if t.state == "complete"), key=lambda trial: trial.number)
+    goals = [goal for goal in content.goals if all(goal.name in trial.values for trial in complete)]
+    directions = [getattr(StudyDirection, "MAXIMIZE" if goal.best == "high" else "MINIMIZE") for goal in goals]
     study, space = optuna.create_study(directions=directions), _space(content)
     with catch_warnings():
         simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([goal.title for goal in content.goals])
-    for trial in sorted(content.trials, key=lambda trial: trial.number):
-        if trial.state == "complete" and all(goal.name in trial.values for goal in content.goals):
-            params = {_words(name): value for name, value in trial.parameters.items()}
-            values = [trial.values[goal.name] for goal in content.goals]
-            own = {name: space[name] for name in params}
-            study.add_trial(optuna.trial.create_trial(params=params, distributions=own, values=values))
+        study.set_metric_names([goal.title for goal in goals])
+    for trial in complete:
+        params = {_words(name): value for name, value in trial.parameters.items()}
+        values = [trial.values[goal.name] for goal in goals]
+        own = {name: space[name] for name in params}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=own, values=values))
     return study
 
 

@@ -12,7 +12,7 @@ from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
-from localnoise.sims.reports.heat import label
+from localnoise.sims.reports.comparison import Level
 from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, Train, words
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
@@ -49,7 +49,7 @@ def bits(
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
     names += [choose("also", name, [*(arm.name for arm in OTHERS), *_FLOATS]) for name in words(also)]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    report = Bits(title=f"{spend} preset", arms=names, sources=[label(source) for source in learned])
+    report = Bits(title=f"{spend} preset", arms=names, sources=[Level.of(source).label for source in learned])
     conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 

@@ -12,8 +12,8 @@ from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.perturbations import PAPER
-from localnoise.sims.reports import heat
 from localnoise.sims.reports.commands import Transfer
+from localnoise.sims.reports.comparison import OWN, Level
 from localnoise.sims.runtime.options import (
     DataDir,
     Defenses,
@@ -78,7 +78,7 @@ def transfer(
     rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":
         rows.remove("input_noise@0.25")
-    wanted = {text: threat(text, plan.images, plan.attacked_test) for text in rows if text != heat.OWN}
+    wanted = {text: threat(text, plan.images, plan.attacked_test) for text in rows if text != OWN.label}
     cells = []
     for seed in range(plan.seeds):
         for source in learned:
@@ -86,8 +86,8 @@ def transfer(
             against = [wanted.get(text, itself) for text in rows]
             for arm in (*names, "none"):
                 cells += trained_on(seed, (source,), [arm], against)
-    labels = [wanted[text].label if text in wanted else heat.OWN for text in rows]
-    report = Transfer(title=f"{spend} preset", arms=names, sources=[heat.label(one) for one in learned], threats=labels)
+    labels, trained = [wanted[text].label if text in wanted else text for text in rows], map(Level.of, learned)
+    report = Transfer(title=f"{spend} preset", arms=names, sources=[source.label for source in trained], threats=labels)
     once = list(dict.fromkeys(cells))
     conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 

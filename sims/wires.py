@@ -11,7 +11,7 @@ from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Wires
-from localnoise.sims.reports.heat import label
+from localnoise.sims.reports.comparison import Level
 from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, Train
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
@@ -43,7 +43,7 @@ def wires(
     chosen = deployed.numbers("fan_in", fan_in, FAN_IN)
     names = [f"wires-{order}-{n}" for order in ORDERS for n in chosen]
     cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    report = Wires(title=f"{spend} preset", arms=names, sources=[label(source) for source in learned])
+    report = Wires(title=f"{spend} preset", arms=names, sources=[Level.of(source).label for source in learned])
     conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rich import box
+import pandas as pd
 from rich.table import Table
 
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import retained
 from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
-from localnoise.sims.reports.tables import share
+from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
 from localnoise.sims.results.statistics import CLEAN, Estimate, over_seeds
 
 _MANY = 6  # threats, beyond which each has a row instead of a column
@@ -72,40 +72,20 @@ class Comparison:
 
 def terminal(table: Comparison, title: str) -> Table:
     """Accuracy with its half width; `!` marks evaluations that failed a check. Arms are the shorter side's columns."""
-    out = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
+    grid = _grid(table, lambda arm, row: _cell(table, arm, row))
     if len(table.threats) > _MANY:
-        out.add_column("", no_wrap=True)
-        for arm in table.arms:
-            out.add_column(DEFENSES[arm].label, justify="right", max_width=18)
-        for row in table.rows:
-            if row in list(table.groups)[:1]:
-                out.add_section()
-            out.add_row(row, *(_cell(table, arm, row) for arm in table.arms))
-        return out
-    out.add_column("arm", no_wrap=True)
-    for column in (*(row.replace("@", "\n") for row in table.rows), "para-\nmeters", "bytes/\nunit"):
-        out.add_column(column, justify="right", no_wrap=True)
-    before = None
-    for arm in table.arms:
-        own = [entry for threat in table.threats if (entry := table.entry(arm, threat))]
-        if before is not None and DEFENSES[arm].central != before:
-            out.add_section()
-        before = DEFENSES[arm].central
-        out.add_row(
-            DEFENSES[arm].label,
-            *(_cell(table, arm, row) for row in table.rows),
-            f"{max(entry.parameters for entry in own):,}" if own else "",
-            f"{max(entry.bytes_per_unit for entry in own):,.0f}" if own else "",
-        )
-    return out
+        return as_terminal(grid, title, groups=[row in table.groups for row in table.rows], widest=18)
+    grid = grid.rename_axis("arm").rename(columns=lambda row: row.replace("@", "\n"))
+    own = [[entry for threat in table.threats if (entry := table.entry(arm, threat))] for arm in table.arms]
+    grid["para-\nmeters"] = [f"{max(e.parameters for e in some):,}" if some else "" for some in own]
+    grid["bytes/\nunit"] = [f"{max(e.bytes_per_unit for e in some):,.0f}" if some else "" for some in own]
+    return as_terminal(grid, title, groups=[DEFENSES[arm].central for arm in table.arms])
 
 
 def _cell(table: Comparison, arm: str, row: str) -> str:
-    accuracy, entry = table.estimate(arm, row), table.entry(arm, row)
-    if accuracy is None:
-        return ""
-    failed = entry is not None and any(entry.unreliable.values())
-    return f"{share(accuracy.mean)} ±{share(accuracy.half_width)}" + "!" * failed
+    own, entry = table.estimate(arm, row), table.entry(arm, row)
+    failed = own is not None and entry is not None and any(entry.unreliable.values())
+    return accuracy(own) + "!" * failed
 
 
 def footnote(table: Comparison) -> str:
@@ -132,11 +112,10 @@ def footnote(table: Comparison) -> str:
 
 def markdown(table: Comparison, against: str | None) -> str:
     """The table in Markdown; below it the paired differences from the arm `against`, and retention."""
-    blocks = [_grid(table, lambda arm, row: _estimate(table.estimate(arm, row)))]
+    blocks = [as_markdown(_grid(table, lambda arm, row: _estimate(table.estimate(arm, row))))]
     if against is not None:
-        blocks.append(
-            f"Less {DEFENSES[against].label}, paired:\n\n" + _grid(table, lambda a, row: _less(table, a, row, against))
-        )
+        less = _grid(table, lambda arm, row: _estimate(table.less(arm, row, against), "+"))
+        blocks.append(f"Less {DEFENSES[against].label}, paired:\n\n{as_markdown(less)}")
     if {"none", "full"} <= set(table.arms):
         blocks.append("Retention of the central gain:\n\n" + _retained(table))
     return "\n\n".join([*blocks, footnote(table)]) + "\n"
@@ -151,19 +130,11 @@ def _retained(table: Comparison) -> str:
     return retained.markdown([DEFENSES[arm].label for arm in arms], table.threats, find)
 
 
-def _grid(table: Comparison, text: Callable[[str, str], str]) -> str:
+def _grid(table: Comparison, text: Callable[[str, str], str]) -> pd.DataFrame:
     arms = [DEFENSES[arm].label for arm in table.arms]
     if len(table.threats) > _MANY:
-        head, body = arms, [[row, *(text(arm, row) for arm in table.arms)] for row in table.rows]
-    else:
-        head = table.rows
-        body = [[name, *(text(arm, row) for row in head)] for name, arm in zip(arms, table.arms, strict=True)]
-    lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
-
-
-def _less(table: Comparison, arm: str, row: str, against: str) -> str:
-    return _estimate(table.less(arm, row, against), "+")
+        return texts(arms, [[text(arm, row) for arm in table.arms] for row in table.rows], table.rows)
+    return texts(table.rows, [[text(arm, row) for row in table.rows] for arm in table.arms], arms)
 
 
 def _estimate(estimate: Estimate | None, sign: str = "") -> str:

@@ -8,7 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.reports.protocols import ran
+from localnoise.sims.reports.table import words
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import Estimate, difference, over_seeds
 
@@ -22,7 +26,27 @@ class Level(NamedTuple):
     @property
     def label(self) -> str:
         """Name and level, as a table's column says it."""
-        return self.name if self.name == "clean" else f"{self.name}@{self.level:g}"
+        return self.name if self.name in _ALONE else f"{self.name}@{self.level:g}"
+
+    @property
+    def words(self) -> str:
+        """Name and level as a reader writes them."""
+        return self.name if self.name in _ALONE else f"{words(self.name)} {self.level:g}"
+
+    @classmethod
+    def of(cls, one: Source | Threat) -> Self:
+        """Return the level of a source or threat."""
+        return cls(one.name, one.level)
+
+    @classmethod
+    def named(cls, text: str) -> Self:
+        """Return the level that NAME@LEVEL says."""
+        name, level = name_and_level(text)
+        return cls(name, level or 0.0)
+
+
+_ALONE = ("clean", "own")  # names without a level
+CLEAN, OWN = (Level(name, 0.0) for name in _ALONE)  # unmodified images; what each source does itself
 
 
 class Place(NamedTuple):

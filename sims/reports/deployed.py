@@ -7,7 +7,7 @@ from localnoise.errors import choose
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports.comparison import Level, Outcome, Place
 from localnoise.sims.reports.retained import RetainedGain, kept
-from localnoise.sims.reports.tables import share
+from localnoise.sims.reports.table import accuracy, as_markdown, share, texts
 from localnoise.sims.results.statistics import Estimate
 
 FLOAT = "multiscale-8"
@@ -81,7 +81,7 @@ def markdown(table: dict[tuple[str, str], ChipRow], labels: dict[str, str], colu
     sources = list(dict.fromkeys(source for _, source in table))
     head = ["", *(column.replace("_", " ") for column in columns), "bytes/unit"]
     head += [text for source in sources for text in (source.replace("@", " "), "less float")] + ["kept"]
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    lines = []
     for arm, label in labels.items():
         own = [table.get((arm, source)) for source in sources]
         first = next((row for row in own if row is not None), None)
@@ -90,13 +90,13 @@ def markdown(table: dict[tuple[str, str], ChipRow], labels: dict[str, str], colu
         cells = [f"{first.facts[column]:,.3g}" if column in first.facts else "" for column in columns]
         cells.append(f"{first.bytes_per_unit:,.0f}")
         for row in own:
-            cells.append("" if row is None else f"{share(row.accuracy.mean)} ±{share(row.accuracy.half_width)}")
+            cells.append("" if row is None else accuracy(row.accuracy))
             gap = None if row is None else row.less
             cells.append("" if gap is None else f"{gap.mean:+.3f} ±{share(gap.half_width)}")
         shares = [row.kept.share.mean for row in own if row and row.kept and row.kept.share]
         cells.append(share(sum(shares) / len(shares)) if shares else "")
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        lines.append([label, *cells])
     seeds = max((row.accuracy.seeds for row in table.values()), default=0)
     images = sorted({row.accuracy.images for row in table.values()})
     note = f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."
-    return "\n".join([*lines, "", f"{note} Facts of the noise are those of the first source."])
+    return f"{as_markdown(texts(head, lines))}\n\n{note} Facts of the noise are those of the first source."

@@ -1,9 +1,10 @@
-"""Figures for print: colour-blind-safe (Okabe and Ito 2008), labelled axes, legends outside the data."""
+"""Figures for print: a column or a page wide, 8 pt, colour-blind-safe (Okabe and Ito 2008), as PNG, PDF and SVG."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle, product
+from itertools import chain, cycle, product, repeat
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -13,18 +14,36 @@ from matplotlib.figure import Figure
 from localnoise.files import write_figure
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.comparing import Comparison
+from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.side_by_side import PaperRow
 from localnoise.sims.reports.summary import Summary
-from localnoise.sims.reports.tables import words
+from localnoise.sims.reports.table import sentence, words
 from localnoise.sims.results.statistics import Estimate
 
+SINGLE, DOUBLE = 3.4, 7.0  # inches: one column of a journal, and two
+KINDS = (".png", ".pdf", ".svg")
+_UNDATED: dict[str, Any] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same picture, the same bytes
 STYLE: Any = {
-    "font.size": 9,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
+    "figure.labelsize": 8,
+    "figure.titlesize": 8,
+    "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1,
+    "lines.markersize": 4,
     "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "localnoise",
     "figure.constrained_layout.use": True,
 }
 COLOURS = {
@@ -44,6 +63,7 @@ COLOURS = {
 HUES = tuple(dict.fromkeys(COLOURS.values()))
 LINES = {"-": "—", ":": "···", "--": "- -", "-.": "-·-"}  # and how a legend writes them
 MARKERS = {True: "sDP*", False: "o^vX"}  # of central arms, and of local ones
+_KEY = "■ central   ● local"
 
 
 class Look(NamedTuple):
@@ -72,46 +92,77 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
 
 
 @contextmanager
-def drawn(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
-    """Yield a figure of `size` inches in the house style; write it to `path` aside and rename it."""
+def drawn(path: Path, size: tuple[float, float], *, alone: bool = False) -> Iterator[Figure]:
+    """Yield a figure of `size` inches in the house style; write it in each of `KINDS`, aside and renamed.
+
+    alone : write `path` only.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size)
         yield figure
-        write_figure(figure, path)
+        for kind in [path.suffix] if alone else KINDS:
+            metadata = {"metadata": _UNDATED[kind]} if kind in _UNDATED else {}
+            write_figure(figure, path.with_suffix(kind), **metadata)
+            figure.set_layout_engine("none")  # laid out once: it is what takes the time, and all kinds look the same
 
 
-def legend(figure: Figure, title: str | None = None) -> Any:
-    """Draw a legend beside the data, of what the first axes name; None where they name nothing."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if not handles:
+def kinds(name: str) -> list[str]:
+    """Return the names of the files that `drawn` writes for a figure."""
+    return [Path(name).with_suffix(kind).name for kind in KINDS]
+
+
+def lettered(panels: Iterable[Any], titles: Sequence[str] = ()) -> None:
+    """Give panels their letters, and their titles beside them."""
+    for letter, axes, title in zip(ascii_lowercase, panels, chain(titles, repeat("")), strict=False):
+        axes.set_title(f"$\\bf{{{letter}}}$  {title}".rstrip(), loc="left")
+
+
+def error_bars(axes: Any, x: Sequence[float], estimates: Sequence[Estimate], **style: Any) -> None:
+    """Draw means with their 95 % intervals; the intervals are thin, and none where one is not known."""
+    low, high = ([getattr(e, end) for e in estimates] for end in ("low", "high"))
+    mean = [e.mean for e in estimates]
+    spread = np.nan_to_num([np.subtract(mean, low), np.subtract(high, mean)])
+    axes.errorbar(x, mean, spread, **{"elinewidth": 0.7, "mec": "#333333", "mew": 0.4} | style)
+
+
+def legend(figure: Figure, title: str | None = None, columns: int = 3, markerscale: float = 1) -> Any:
+    """Draw a legend below the panels, of all that they name, each name once; None where they name nothing."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(sentence(name), handle)
+    if not found:
         return None
-    return figure.legend(handles, labels, loc="outside right center", frameon=False, title=title)
+    return figure.legend(
+        found.values(), found, loc="outside lower center", frameon=False, title=title, ncols=min(columns, len(found)),
+        columnspacing=1.2, handletextpad=0.5, markerscale=markerscale,
+    )  # fmt: skip
 
 
 def accuracies(summary: Summary, path: Path, title: str) -> None:
     """Accuracy on each source, and on clean images, one marker an arm with its 95 % interval."""
     columns = [*summary.sources, "clean"]
-    with drawn(path, (2.2 + 1.3 * len(columns), 3.6)) as figure:
+    with drawn(path, (DOUBLE, 3.4)) as figure:
         axes = figure.subplots()
-        shift, look = np.linspace(-0.32, 0.32, len(summary.arms)), looks(summary.arms)
+        shift, look = np.linspace(-0.36, 0.36, len(summary.arms)), looks(summary.arms)
         for arm, dx in zip(summary.arms, shift, strict=True):
-            points = [(x, e) for x, source in enumerate(columns) if (e := _point(summary, arm, source))]
-            axes.errorbar(
-                [x + dx for x, _ in points],
-                [e.mean for _, e in points],
-                yerr=[[e.mean - e.low for _, e in points], [e.high - e.mean for _, e in points]],
-                fmt=look[arm].marker,
-                markersize=5,
-                color=look[arm].colour,
-                markeredgecolor="#333333",
-                markeredgewidth=0.5,
-                elinewidth=1.2,
-                label=DEFENSES[arm].label,
-            )
-        axes.set_xticks(range(len(columns)), [words(column) for column in columns])
-        axes.grid(visible=False, axis="x")
-        axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
-        legend(figure, "■ central   ● local")
+            found = [(x + dx, e) for x, source in enumerate(columns) if (e := _point(summary, arm, source))]
+            places, estimates = [x for x, _ in found], [e for _, e in found]
+            style = {"fmt": look[arm].marker, "color": look[arm].colour, "label": DEFENSES[arm].label}
+            error_bars(axes, places, estimates, **style)
+        _columns(axes, [sentence(words(column)) for column in columns], title)
+        legend(figure, _KEY)
+
+
+def _columns(axes: Any, names: Sequence[str], title: str) -> None:
+    """Dress the panel of accuracies by name: white lines part the names."""
+    turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if len(names) > 8 else {}
+    axes.set_xticks(range(len(names)), names, **turned)
+    axes.grid(visible=False, axis="x")
+    for x in range(len(names) - 1):
+        axes.axvline(x + 0.5, color="#DDDDDD", lw=0.6)
+    axes.set(ylabel="Accuracy (share of images right)", ylim=(0, 1), xlim=(-0.5, len(names) - 0.5))
+    axes.set_title(title, loc="left")
 
 
 def _point(summary: Summary, arm: str, source: str) -> Estimate | None:
@@ -124,89 +175,67 @@ def _point(summary: Summary, arm: str, source: str) -> Estimate | None:
 
 def threats(table: Comparison, path: Path, title: str) -> None:
     """Accuracy against each threat, one marker an arm with its 95 % interval; hollow where a check failed."""
-    with drawn(path, (2.8 + 1.1 * len(table.threats), 3.8)) as figure:
-        axes = figure.subplots()
-        shift = np.linspace(-0.34, 0.34, len(table.arms)) if len(table.arms) > 1 else [0.0]
-        look = looks(table.arms)
+    with drawn(path, (DOUBLE, 3.4)) as figure:
+        axes, look = figure.subplots(), looks(table.arms)
+        shift = np.linspace(-0.36, 0.36, len(table.arms)) if len(table.arms) > 1 else [0.0]
         for arm, dx in zip(table.arms, shift, strict=True):
-            found = [(x + dx, e) for x, t in enumerate(table.threats) if (e := table.entry(arm, t))]
+            found = [(x + dx, e) for x, threat in enumerate(table.threats) if (e := table.entry(arm, threat))]
             for x, entry in found:
-                own, sound = entry.accuracy, not any(entry.unreliable.values())
-                axes.errorbar(
-                    [x],
-                    [own.mean],
-                    yerr=[[own.mean - own.low], [own.high - own.mean]],
-                    fmt=look[arm].marker,
-                    markersize=5,
-                    color=look[arm].colour,
-                    markerfacecolor=look[arm].colour if sound else "white",
-                    markeredgecolor="#333333",
-                    markeredgewidth=0.5,
-                    elinewidth=1.2,
-                    label=DEFENSES[arm].label if x == found[0][0] else None,
-                )
-        axes.set_xticks(range(len(table.threats)), [t.replace("_", " ").replace("@", "\n") for t in table.threats])
-        axes.grid(visible=False, axis="x")
-        axes.set(ylabel="accuracy (share of images right)", ylim=(0, 1), title=title)
-        legend(figure, "■ central   ● local")
+                style = {"fmt": look[arm].marker, "color": look[arm].colour}
+                style |= {"mfc": "white"} if any(entry.unreliable.values()) else {}
+                error_bars(axes, [x], [entry.accuracy], label=DEFENSES[arm].label, **style)
+        _columns(axes, [sentence(Level.named(threat).words) for threat in table.threats], title)
+        legend(figure, _KEY)
 
 
 def strengths(rows: list[PaperRow], path: Path, title: str) -> None:
     """Accuracy against strength, a panel for each source, a line for each arm; hollow diamonds: the paper's values."""
     sources = list(dict.fromkeys(row.source for row in rows))
-    wide = min(3, len(sources))
+    wide = min(4, len(sources))
     high = -(-len(sources) // wide)
-    with drawn(path, (2.6 * wide + 1.6, 2.2 * high + 0.6)) as figure:
+    with drawn(path, (DOUBLE, 1.55 * high + 0.9)) as figure:
         panels = figure.subplots(high, wide, squeeze=False, sharey=True).ravel()
         arms = list(dict.fromkeys(row.arm for row in rows))
         look, lines = looks(arms), dict(zip(sorted({row.trace for row in rows}, reverse=True), cycle(LINES)))
         for axes, source in zip(panels, sources, strict=False):
-            for arm in arms:
-                for trace, line in lines.items():
-                    own = [r for r in rows if (r.source, r.arm, r.trace) == (source, arm, trace)]
-                    if not own:
-                        continue
-                    spread = [r.measured.half_width for r in own]
-                    place, mean = [r.level for r in own], [r.measured.mean for r in own]
-                    colour, marker = look[arm]
-                    label = DEFENSES[arm].label
-                    axes.errorbar(place, mean, spread, ls=line, marker=marker, ms=4, c=colour, label=label)
-                    told = [r for r in own if r.stated is not None]
-                    means = [r.stated.mean for r in told if r.stated]
-                    axes.plot([r.level for r in told], means, "D", mfc="none", ms=5, c=colour)
-            axes.set(title=words(source), ylim=(0, 1))
+            for arm, (trace, line) in product(arms, lines.items()):
+                own = [r for r in rows if (r.source, r.arm, r.trace) == (source, arm, trace)]
+                colour, marker = look[arm]
+                told = [(r.level, r.stated.mean) for r in own if r.stated is not None]
+                if own:
+                    levels, measured = [r.level for r in own], [r.measured for r in own]
+                    style = {"ls": line, "marker": marker, "ms": 3, "color": colour, "label": DEFENSES[arm].label}
+                    error_bars(axes, levels, measured, **style)
+                axes.plot([x for x, _ in told], [y for _, y in told], "D", mfc="none", mew=0.7, ms=4.5, c=colour)
+            axes.set(ylim=(0, 1))
+        lettered(panels[: len(sources)], [sentence(words(source)) for source in sources])
         for axes in panels[len(sources) :]:
             axes.set_visible(False)
-        figure.supxlabel("strength (eps of an attack; severity or scale of a modification)", fontsize=9)
-        figure.supylabel("accuracy (share of images right)", fontsize=9)
-        said = "  ".join(f"{LINES[line]} trace {trace:g}" for trace, line in lines.items())
-        shown: dict[str, Any] = {}
-        for axes in panels:
-            for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-                shown.setdefault(name, handle)
-        names = [DEFENSES[arm].label for arm in arms]
-        figure.legend([shown[name] for name in names], names, loc="outside right center", frameon=False,
-                      title=f"{title}\n{said}\n◇ stated")  # fmt: skip
+        for axes in panels[max(len(sources) - wide, 0) : len(sources)]:
+            axes.set_xlabel("Strength")
+        for axes in panels[: len(sources) : wide]:
+            axes.set_ylabel("Accuracy")
+        said = "   ".join(f"{LINES[line]} variance {trace:g}" for trace, line in lines.items())
+        legend(
+            figure,
+            f"{title}. Strength: an attack's eps, a modification's severity or scale.\n{said}   ◇ stated by the paper",
+            columns=4,
+        )
 
 
 def retentions(summary: Summary, path: Path, title: str) -> None:
-    """Retention of the central gain against bytes per unit, one line a source."""
+    """Retention of the central gain against bytes per unit, with 95 % intervals; sources stand beside one another."""
     local = [arm for arm in summary.arms if not DEFENSES[arm].central or arm == "full"]
     dress = cycle(Look(hue, mark) for mark, hue in product("osD^vP", HUES[2:]))
-    with drawn(path, (6.4, 3.4)) as figure:
-        axes = figure.subplots()
-        for source, (colour, mark) in zip(summary.sources, dress, strict=False):
+    with drawn(path, (SINGLE, 3.2)) as figure:
+        axes, apart = figure.subplots(), np.geomspace(0.9, 1 / 0.9, max(len(summary.sources), 2))
+        for source, (colour, mark), dx in zip(summary.sources, dress, apart, strict=False):
             found = [(arm, e) for arm in local if (e := summary.entries.get((arm, source, source))) and e.retention]
-            axes.plot(
-                [e.bytes_per_unit for _, e in found],
-                [e.retention.mean for _, e in found if e.retention],
-                mark,
-                color=colour,
-                markeredgecolor="#333333",
-                markeredgewidth=0.5,
-                label=words(source),
-            )
+            places = [e.bytes_per_unit * dx for _, e in found]
+            shares = [e.retention for _, e in found if e.retention]
+            error_bars(axes, places, shares, fmt=mark, color=colour, label=words(source))
         axes.axhline(1, color="#333333", linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
-        axes.set(xlabel="parameters (bytes per unit)", ylabel="retention of the central gain", title=title)
+        axes.set(xlabel="Parameters (bytes per unit)", ylabel="Retention of the central gain")
+        axes.set_title(title, loc="left")
         legend(figure)

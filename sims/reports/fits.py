@@ -1,6 +1,5 @@
 """The report of a grid held against a chip: limits, what exceeds them, memory, energy, time; and what was placed."""
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -9,6 +8,7 @@ from localnoise.hardware import ChipGrid
 from localnoise.hardware.export.verilog.placed import Placed
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
+from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, show
 
 _PARTS = ("arithmetic", "memory", "random", "messages")
@@ -33,15 +33,10 @@ def show_fit(found: Fit, draws: int = 10) -> None:
 
 
 def _limits(found: Fit) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{found.profile.title}")
-    table.add_column("limit")
-    for column in ("used", "available", "per cent"):
-        table.add_column(column, justify="right")
-    table.add_column("verdict")
     colours = {"fits": "green", "exceeds": "bold red", "unknown": "yellow"}
-    for *cells, verdict in found.table:
-        table.add_row(*cells, Text(verdict, colours[verdict]))
-    return table
+    rows = [[*cells, Text(verdict, colours[verdict])] for *cells, verdict in found.table]
+    heads = ("limit", "used", "available", "per cent", "verdict")
+    return as_terminal(texts(heads, rows), found.profile.title, left=(0, 4))
 
 
 def _excesses(found: Fit) -> None:
@@ -57,50 +52,43 @@ def _excesses(found: Fit) -> None:
 
 
 def _memory(found: Fit) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="memory map")
-    table.add_column("region")
-    table.add_column("bytes", justify="right")
-    for region, bits in found.memory.regions.items():
-        table.add_row(region, f"{bits / 8:,.0f}")
-    table.add_row("all", f"{found.memory.bytes:,}")
-    table.add_row("of these, changing (RAM)", f"{found.memory.ram:,}")
-    return table
+    rows = [[region, f"{bits / 8:,.0f}"] for region, bits in found.memory.regions.items()]
+    rows += [["all", f"{found.memory.bytes:,}"], ["of these, changing (RAM)", f"{found.memory.ram:,}"]]
+    return as_terminal(texts(("region", "bytes"), rows), "memory map")
 
 
 def _costs(found: Fit, draws: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="energy, nJ")
-    table.add_column("of")
-    for column in (*_PARTS, "sum"):
-        table.add_column(column, justify="right")
     rows = {"one draw": (found.energy, 1), f"an inference of {draws} draws": (found.energy, draws)}
     if found.learning_energy is not None:
         rows["one learning step"] = (found.learning_energy, 1)
     rows["one draw, dense covariance"] = (found.dense_energy, 1)
+    lines = []
     for name, (energy, times) in rows.items():
         cells = [getattr(energy, part) for part in _PARTS]
-        texts = ["not published" if cell is None else f"{cell * times / 1000:,.1f}" for cell in cells]
-        table.add_row(name, *texts, f"{energy.total * times / 1000:,.1f}")
-    table.add_row("price from", *(found.energy.sources[part] for part in _PARTS), "")
-    return table
+        parts = ["not published" if cell is None else f"{cell * times / 1000:,.1f}" for cell in cells]
+        lines.append([name, *parts, f"{energy.total * times / 1000:,.1f}"])
+    lines.append(["price from", *(found.energy.sources[part] for part in _PARTS), ""])
+    return as_terminal(texts(("of", *_PARTS, "sum"), lines), "energy, nJ")
 
 
 def placed_table(found: Fit, placed: Placed, clocks_a_draw: int) -> Table:
     """The estimate before synthesis beside what the tools placed."""
-    table = Table(box=box.SIMPLE_HEAD, title="synthesised by Yosys, placed and routed by nextpnr")
-    table.add_column("of")
-    for column in ("estimated", "placed", "available"):
-        table.add_column(column, justify="right")
     used = {row.limit: row.used for row in found.rows}
     single, block = (used[name] for name in ("single_port_ram", "block_ram"))
     estimates = {"logic_cells": "", "multipliers": "1", "pins": ""}
     for name, bits, size in (("ram_blocks", block, 4096), ("single_port_rams", single, 262_144)):
         estimates[name] = f"{-(-int(bits or 0) // size)}"
-    for name, number in placed.used.items():
-        table.add_row(name.replace("_", " "), estimates[name], f"{number:,}", f"{placed.available[name]:,}")
-    table.add_row("clock, MHz", "", f"{placed.clock / 1e6:.1f}", "")
-    table.add_row("clocks a draw", f"{found.latency.serial_cycles:,}", f"{clocks_a_draw:,}", "")
-    table.add_row("a draw, ms", "", f"{clocks_a_draw / placed.clock * 1e3:.2f}", "")
-    return table
+    rows = [
+        [name.replace("_", " "), estimates[name], f"{number:,}", f"{placed.available[name]:,}"]
+        for name, number in placed.used.items()
+    ]
+    rows += [
+        ["clock, MHz", "", f"{placed.clock / 1e6:.1f}", ""],
+        ["clocks a draw", f"{found.latency.serial_cycles:,}", f"{clocks_a_draw:,}", ""],
+        ["a draw, ms", "", f"{clocks_a_draw / placed.clock * 1e3:.2f}", ""],
+    ]
+    title = "synthesized by Yosys, placed and routed by nextpnr"
+    return as_terminal(texts(("of", "estimated", "placed", "available"), rows), title)
 
 
 def _latency(found: Fit) -> str:

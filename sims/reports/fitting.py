@@ -6,6 +6,7 @@ from localnoise import UnitGrid
 from localnoise.hardware import Formats, quantise
 from localnoise.hardware.fitting.fit import Fit, fit
 from localnoise.hardware.fitting.limits import EXCEEDS
+from localnoise.sims.reports.table import as_markdown, texts
 
 LAYER = {"shape": (14, 14), "channels": 16}
 WIRINGS: dict[str, dict[str, object]] = {
@@ -21,6 +22,11 @@ CASES = (
 )  # fmt: skip
 
 
+_HEADS = (
+    "chip", "parents", "weight bits", "bytes", "fullest memory", "fits", "a draw, µJ", "dense, µJ", "a draw, ms"
+)  # fmt: skip
+
+
 def held(chip: str, wiring: str, weight_bits: int) -> Fit:
     """Hold the paper's layer, in 12-bit words, against a chip: what the wiring alone decides, whatever was learned."""
     grid = UnitGrid(**LAYER, **WIRINGS[wiring])  # type: ignore[arg-type]
@@ -29,27 +35,16 @@ def held(chip: str, wiring: str, weight_bits: int) -> Fit:
 
 def markdown(cases: Sequence[tuple[str, str, int]] = CASES) -> str:
     """One row a case."""
-    head = (
-        "chip",
-        "parents",
-        "weight bits",
-        "bytes",
-        "fullest memory",
-        "fits",
-        "a draw, µJ",
-        "dense, µJ",
-        "a draw, ms",
-    )
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * 3 + "---|" + "---:|" * 3]
+    rows = []
     for chip, wiring, bits in cases:
         found = held(chip, wiring, bits)
         percent, limit = max((row.percent or 0, row.limit) for row in found.rows if row.limit not in ("cores",))
         over = [row.limit for row in found.rows if row.verdict == EXCEEDS]
         verdict = "no" if over else "yes, logic unknown" if found.unknown else "yes"
         seconds = found.latency.serial_seconds
-        lines.append(
-            f"| {chip} | {wiring} | {bits} | {found.memory.bytes:,} | {limit.replace('_', ' ')} {percent:,.0f} % "
-            f"| {verdict} | {found.energy.total / 1e6:.2f} | {found.dense_energy.total / 1e6:,.0f} "
-            f"| {'' if seconds is None else f'{seconds * 1e3:.2f}'} |"
-        )
-    return "\n".join(lines)
+        rows.append([
+            chip, wiring, str(bits), f"{found.memory.bytes:,}", f"{limit.replace('_', ' ')} {percent:,.0f} %", verdict,
+            f"{found.energy.total / 1e6:.2f}", f"{found.dense_energy.total / 1e6:,.0f}",
+            "" if seconds is None else f"{seconds * 1e3:.2f}",
+        ])  # fmt: skip
+    return as_markdown(texts(_HEADS, rows), left=(0, 1, 5))

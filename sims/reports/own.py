@@ -1,13 +1,12 @@
 """Every source against itself: arms side by side, one row a source, what each keeps of the central gain at the end."""
 
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.evaluation.source import Source
 from localnoise.sims.reports import heat, retained
-from localnoise.sims.reports.comparison import Outcome, Place
-from localnoise.sims.reports.tables import share, words
+from localnoise.sims.reports.comparison import OWN, Level, Outcome, Place
+from localnoise.sims.reports.table import accuracy, as_markdown, texts
 
 
-def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source], tested: str = heat.OWN) -> str:
+def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Level], tested: Level = OWN) -> str:
     """Accuracy ± half of the 95 % interval of nets that learned from a source, tested on it or on `tested`.
 
     No noise comes first. The last columns, one for each arm that is not central: its share of the central gain. Below:
@@ -19,23 +18,20 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Source]
         *(DEFENSES[name].label for name in names),
         *(f"{DEFENSES[name].label}: share of the central gain" for name in local),
     ]
-    lines = ["| | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
+    lines = []
+    labels = [source.words for source in sources]
     kept: dict[str, list[float]] = {name: [] for name in local}
     for source in sources:
-        own = {name: heat.tested(found, name, source, tested) for name in names}
+        own = {name: heat.outcome(found, name, source, tested) for name in names}
         shares = []
         for name in local:
             part = retained.kept(own[name], own["none"], own["full"])
             if part is not None and part.share is not None:
                 kept[name].append(part.share.mean)
             shares.append(retained.cell(part))
-        label = f"{words(source.name)} {source.level:g}"
-        lines.append(f"| {label} | " + " | ".join([*(_cell(own[name]) for name in names), *shares]) + " |")
+        lines.append([*(accuracy(None if one is None else one.accuracy) for one in own.values()), *shares])
     ends = [f"{sum(own) / len(own):.2f}, least {min(own):.2f}" if own else "" for own in kept.values()]
     if any(ends):
-        lines.append("| mean | " + " | ".join([""] * len(names) + ends) + " |")
-    return "\n".join(lines)
-
-
-def _cell(outcome: Outcome | None) -> str:
-    return "" if outcome is None else f"{share(outcome.accuracy.mean)} ±{share(outcome.accuracy.half_width)}"
+        lines.append([""] * len(names) + ends)
+        labels.append("mean")
+    return as_markdown(texts(head, lines, labels))

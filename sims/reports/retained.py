@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from localnoise.sims.reports.comparison import Outcome
+from localnoise.sims.reports.table import as_markdown, texts
 from localnoise.sims.results.statistics import RETENTION, Estimate, retention
 
 BRACKETS = "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."
@@ -43,13 +44,9 @@ def kept(own: Outcome | None, none: Outcome | None, full: Outcome | None) -> Ret
 
 def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, int], RetainedGain | None]) -> str:
     """A table of shares, `find(row, column)` each; in brackets the central gain where it is not surely above 0."""
-    lines = ["| | " + " | ".join((*columns, "mean", "least")) + " |", "|---|" + "---:|" * (len(columns) + 2)]
-    for i, row in enumerate(rows):
-        found = [find(i, j) for j in range(len(columns))]
-        cells = [cell(one) for one in found]
-        lines.append(f"| {row} | " + " | ".join((*cells, *_ends(found))) + " |")
-    lines += ["", f"{BRACKETS} {RETENTION}"]
-    return "\n".join(lines)
+    found = [[find(i, j) for j in range(len(columns))] for i in range(len(rows))]
+    cells = [[*map(cell, own), *_ends(own)] for own in found]
+    return f"{as_markdown(texts((*columns, 'mean', 'least'), cells, rows))}\n\n{BRACKETS} {RETENTION}"
 
 
 def cell(one: RetainedGain | None) -> str:

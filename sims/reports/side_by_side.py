@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from rich import box
+import pandas as pd
 from rich.table import Table
 
 from localnoise.sims.defenses import DEFENSES, ordered
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.comparison import Outcome, Place
 from localnoise.sims.reports.stated import Stated
-from localnoise.sims.reports.tables import share, words
+from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, share, texts, words
 from localnoise.sims.results.statistics import Estimate
 
 
@@ -53,31 +53,23 @@ def rows(found: dict[Place, Outcome], sources: list[str]) -> list[PaperRow]:
 
 def terminal(table: list[PaperRow], title: str) -> Table:
     """Measured ± half width, the paper's value in brackets; `*` where they disagree."""
-    arms = list(dict.fromkeys(row.arm for row in table))
-    out = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
-    out.add_column("source", no_wrap=True)
-    for name in ("strength", "trace"):
-        out.add_column(name, justify="right")
-    for arm in arms:
-        out.add_column(DEFENSES[arm].label, justify="right", max_width=18)
-    before = None
-    for place, own in _grouped(table).items():
-        if before not in (None, place[0]):
-            out.add_section()
-        before = place[0]
-        out.add_row(words(place[0]), f"{place[1]:g}", f"{place[2]:g}", *(_cell(own.get(arm)) for arm in arms))
-    return out
+    sources = [source for source, _, _ in _grouped(table)]
+    return as_terminal(_texts(table), title, groups=sources, widest=18)
 
 
 def markdown(table: list[PaperRow]) -> str:
     """As `terminal`, in Markdown."""
+    return as_markdown(_texts(table))
+
+
+def _texts(table: list[PaperRow]) -> pd.DataFrame:
     arms = list(dict.fromkeys(row.arm for row in table))
-    lines = ["| source | strength | trace | " + " | ".join(DEFENSES[arm].label for arm in arms) + " |"]
-    lines.append("|---|---:|---:|" + "---:|" * len(arms))
-    for (source, level, trace), own in _grouped(table).items():
-        cells = " | ".join(_cell(own.get(arm)) for arm in arms)
-        lines.append(f"| {words(source)} | {level:g} | {trace:g} | {cells} |")
-    return "\n".join(lines)
+    heads = ["source", "strength", "trace", *(DEFENSES[arm].label for arm in arms)]
+    rows = [
+        [words(source), f"{level:g}", f"{trace:g}", *(_cell(own.get(arm)) for arm in arms)]
+        for (source, level, trace), own in _grouped(table).items()
+    ]
+    return texts(heads, rows)
 
 
 def verdict(table: list[PaperRow]) -> str:
@@ -107,6 +99,5 @@ def _grouped(table: list[PaperRow]) -> dict[tuple[str, float, float], dict[str, 
 def _cell(row: PaperRow | None) -> str:
     if row is None:
         return ""
-    own = row.measured
-    text = f"{share(own.mean)} ±{share(own.half_width)}"
+    text = accuracy(row.measured)
     return text if row.stated is None else f"{text} ({share(row.stated.mean)[:3]}){'' if row.agrees else '*'}"

@@ -2,44 +2,34 @@
 
 from collections.abc import Callable
 
-from rich import box
 from rich.table import Table
 
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.summary import MIXED, Entry, Summary
+from localnoise.sims.reports.table import as_markdown, as_terminal, share, texts, words
 from localnoise.sims.results.statistics import CLEAN, RETENTION, Estimate
 
-_ATTACKS = {
-    "pgd": "PGD", "art-pgd": "ART PGD", "art-autopgd": "ART AutoPGD", "art-fgm": "ART FGM", "art-square": "ART Square"
-}  # fmt: skip
 _BROKEN = {"obstruction": "obstruc-\ntion", "brighten": "bright-\nen"}
 
 
 def terminal(summary: Summary, title: str) -> Table:
     """Accuracy, retention, parameters and bytes per unit, one row an arm; 80 columns with three sources."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=0)
-    table.add_column("arm", no_wrap=True)
     sources = [_BROKEN.get(source, words(source).replace(" ", "\n")) for source in summary.sources]
-    for column in ("clean", *sources, "reten-\ntion", "para-\nmeters", "bytes/\nunit"):
-        table.add_column(column, justify="right", no_wrap=True)
-    before = DEFENSES[summary.arms[0]].central
+    heads = ["clean", *sources, "reten-\ntion", "para-\nmeters", "bytes/\nunit"]
+    rows = {}
     for arm in summary.arms:
         own = {s: entry for s in summary.sources if (entry := summary.entries.get((arm, s, s)))}
-        if not own:
-            continue
-        if DEFENSES[arm].central != before:
-            table.add_section()
-        size = max(own.values(), key=lambda entry: entry.parameters)
-        table.add_row(
-            DEFENSES[arm].label,
-            share(summary.clean[arm].mean) if arm in summary.clean else "",
-            *(share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
-            f"{kept:.0%}" if arm != "none" and (kept := summary.mean_retention(arm)) is not None else "",
-            f"{size.parameters:,}",
-            f"{size.bytes_per_unit:,.0f}",
-        )
-        before = DEFENSES[arm].central
-    return table
+        if own:
+            size, kept = max(own.values(), key=lambda entry: entry.parameters), summary.mean_retention(arm)
+            rows[arm] = [
+                share(summary.clean[arm].mean) if arm in summary.clean else "",
+                *(share(own[s].accuracy.mean) if s in own else "" for s in summary.sources),
+                f"{kept:.0%}" if arm != "none" and kept is not None else "",
+                f"{size.parameters:,}",
+                f"{size.bytes_per_unit:,.0f}",
+            ]
+    table = texts(heads, [*rows.values()], [DEFENSES[arm].label for arm in rows]).rename_axis("arm")
+    return as_terminal(table, title, groups=[DEFENSES[arm].central for arm in rows], padding=0)
 
 
 def footnote(summary: Summary) -> str:
@@ -77,25 +67,16 @@ def all_of(summary: Summary) -> str:
 
 def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits: int = 3) -> str:
     """One value of every entry as a Markdown table, rows = arms, columns = sources; then the mixed nets."""
-    lines = ["| | " + " | ".join(map(words, summary.sources)) + " |", "|---" * (len(summary.sources) + 1) + "|"]
+    rows, labels = [], []
     for arm in summary.arms:
         for learned, mark in ((None, ""), (MIXED, ", one net for all modifications")):
             found = [summary.entries.get((arm, learned or source, source)) for source in summary.sources]
-            if any(found):
-                texts = [_markdown_cell(value(entry) if entry else None, digits) for entry in found]
-            if any(found) and any(texts):
-                lines.append(f"| {DEFENSES[arm].label}{mark} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
-
-
-def words(name: str) -> str:
-    """A source's name as a reader writes it; ART's attacks keep their own names, beside ours of the same kind."""
-    return _ATTACKS.get(name, name.replace("_", " "))
-
-
-def share(value: float) -> str:
-    """Three decimals without the leading zero."""
-    return f"{value:.3f}".removeprefix("0")
+            cells = [_markdown_cell(value(entry) if entry else None, digits) for entry in found]
+            if any(cells):
+                rows.append(cells)
+                labels.append(f"{DEFENSES[arm].label}{mark}")
+    heads = [words(source) for source in summary.sources]
+    return as_markdown(texts(heads, rows, labels), left=range(len(heads) + 1))
 
 
 def _markdown_cell(estimate: Estimate | None, digits: int) -> str:

@@ -3,14 +3,17 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from matplotlib.collections import PathCollection
+from matplotlib.ticker import StrMethodFormatter
 
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.reports.comparison import Level, Outcome, Place
-from localnoise.sims.reports.figures import drawn, legend, looks
-from localnoise.sims.reports.tables import share
+from localnoise.sims.reports.comparison import CLEAN, Level, Outcome, Place
+from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, looks
+from localnoise.sims.reports.table import accuracy, as_markdown, texts
 from localnoise.sims.results.statistics import Estimate
+
+_APART = 0.02  # of accuracy: points nearer to one another share a label
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ def lines(found: dict[Place, Outcome], arms: list[str], threat: str) -> dict[str
     """Points of each arm by rising trace. An arm whose nets do not depend on it, such as no noise, has one."""
     out: dict[str, list[Point]] = {arm: [] for arm in arms}
     for place, own in found.items():
-        clean = found.get(place._replace(test=Level("clean", 0.0)))
+        clean = found.get(place._replace(test=CLEAN))
         if place.test.label == threat and clean is not None and place.defense in out:
             out[place.defense].append(Point(place.variance, clean.accuracy, own.accuracy, own.bytes_per_unit))
     return {arm: sorted(points, key=lambda p: p.trace or 0.0) for arm, points in out.items() if points}
@@ -35,44 +38,53 @@ def lines(found: dict[Place, Outcome], arms: list[str], threat: str) -> dict[str
 
 def markdown(table: dict[str, list[Point]], threat: str) -> str:
     """One row a point."""
-    rows = [f"| | trace | clean | {threat} | bytes/unit |", "|---|---:|---:|---:|---:|"]
-    for arm, points in table.items():
-        for p in points:
-            trace = "" if p.trace is None else f"{p.trace:g}"
-            accuracies = " | ".join(f"{share(e.mean)} ±{share(e.half_width)}" for e in (p.clean, p.robust))
-            rows.append(f"| {DEFENSES[arm].label} | {trace} | {accuracies} | {p.bytes_per_unit:,.0f} |")
+    rows = [
+        ["" if p.trace is None else f"{p.trace:g}", accuracy(p.clean), accuracy(p.robust), f"{p.bytes_per_unit:,.0f}"]
+        for points in table.values() for p in points
+    ]  # fmt: skip
+    labels = [DEFENSES[arm].label for arm, points in table.items() for _ in points]
+    text = as_markdown(texts(("trace", "clean", threat, "bytes/unit"), rows, labels))
     images = sorted({e.images for points in table.values() for p in points for e in (p.clean, p.robust)})
     seeds = max((p.robust.seeds for points in table.values() for p in points), default=0)
-    rows += ["", f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."]
-    return "\n".join(rows)
+    said = f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."
+    return f"{text}\n\n{said}"
 
 
 def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
-    """Robust against clean accuracy, 95 % intervals, traces at the ends, area of a marker ~ bytes per unit."""
-    with drawn(path, (6.8, 4.2)) as page:
-        axes, look = page.subplots(), looks(list(table))
+    """Clean and robust accuracy over the noise's variance with 95 % intervals; then the means against each other."""
+    with drawn(path, (DOUBLE, 3.1)) as page:
+        look, tested = looks(list(table)), Level.named(threat).words
+        clean, robust, both = panels = page.subplots(1, 3)
+        robust.sharey(clean)
         labelled: list[tuple[float, float]] = []
-        for arm, points in table.items():
+        for number, (arm, points) in enumerate(table.items()):
+            style = {"color": look[arm].colour, "marker": look[arm].marker, "label": DEFENSES[arm].label}
+            for axes, name in ((clean, "clean"), (robust, "robust")):
+                _over_variance(axes, points, [getattr(p, name) for p in points], number, **style)
             x, y = [p.clean.mean for p in points], [p.robust.mean for p in points]
-            spread = [[[e.mean - e.low for e in own], [e.high - e.mean for e in own]] for own in _both(points)]
-            axes.errorbar(x, y, yerr=spread[1], xerr=spread[0], color=look[arm].colour, lw=1, elinewidth=0.6)
-            area = [12 + p.bytes_per_unit / 500 for p in points]
-            axes.scatter(x, y, area, color=look[arm].colour, marker=look[arm].marker, edgecolors="#333333", lw=0.5,
-                         zorder=3, label=DEFENSES[arm].label)  # fmt: skip
-            for p in dict.fromkeys(
-                (points[0], points[-1])
-            ):  # the ends of a line, where no other arm's label stands already
+            both.plot(x, y, mec="#333333", mew=0.4, **style)
+            for p in points:
                 where = (p.clean.mean, p.robust.mean)
-                if p.trace is not None and all(math.dist(where, other) > 0.03 for other in labelled):
+                if p.trace is not None and all(math.dist(where, other) > _APART for other in labelled):
                     labelled.append(where)
-                    axes.annotate(f"{p.trace:g}", where, xytext=(4, 4), textcoords="offset points", fontsize=7)
-        axes.set(xlabel="clean accuracy (share of images right)", ylabel=f"accuracy under {threat.replace('@', ' ')}")
-        key = "■ central   ● local\narea: bytes per unit\nnumbers: trace"
-        drawn_key = legend(page, key)
-        for handle in drawn_key.legend_handles if drawn_key else ():
-            if isinstance(handle, PathCollection):
-                handle.set_sizes([24])
+                    both.annotate(f"{p.trace:g}", where, xytext=(3, 3), textcoords="offset points", fontsize=6)
+        for axes in (clean, robust):
+            axes.set(xlabel="Noise variance per neuron", ylim=(0, 1))
+        clean.set_ylabel("Accuracy (share of images right)")
+        both.set(xlabel="Clean accuracy", ylabel="Robust accuracy", ylim=(min(0, both.get_ylim()[0]), None))
+        lettered(panels, ["Clean", tested, "Both; numbers: variance"])
+        both.margins(0.1)
+        legend(page, columns=4)
 
 
-def _both(points: list[Point]) -> tuple[list[Estimate], list[Estimate]]:
-    return [p.clean for p in points], [p.robust for p in points]
+def _over_variance(axes: Any, points: list[Point], estimates: list[Estimate], number: int, **style: Any) -> None:
+    """A line over variances, each arm a little beside the others; what has no variance is a level with its band."""
+    if any(p.trace is None for p in points):
+        for one in estimates:
+            axes.axhspan(max(one.low, 0.0), min(one.high, 1.0), color=style["color"], alpha=0.15, lw=0)
+            axes.axhline(one.mean, color=style["color"], lw=1, ls="--")
+        axes.plot([], [], mec="#333333", mew=0.4, **style)
+        return
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    error_bars(axes, [(p.trace or 1.0) * 1.04 ** (number % 4) for p in points], estimates, **style)

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
-# 97.5 % points of Student's t for 1 to 30 degrees of freedom (Fisher and Yates 1938, table III)
-_T = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
 _Z = 1.959964
 
 CLEAN = (
@@ -49,12 +45,17 @@ def over_seeds(values: npt.ArrayLike, images: int) -> Estimate:
     x = np.asarray(values, dtype=np.float64)
     mean = float(x.mean())
     if len(x) > 1:
-        half = _T[min(len(x) - 2, len(_T) - 1)] * float(x.std(ddof=1)) / np.sqrt(len(x))
+        half = _t(len(x) - 1) * float(x.std(ddof=1)) / np.sqrt(len(x))
         return Estimate(mean, mean - half, mean + half, len(x), images)
     centre = (mean + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
     half = _Z / (1 + _Z**2 / images) * np.sqrt(mean * (1 - mean) / images + _Z**2 / (4 * images**2))
     low, high = min(centre - half, mean), max(centre + half, mean)  # equal at 0 and at 1, but for rounding
     return Estimate(mean, max(low, 0.0), min(high, 1.0), 1, images)
+
+
+def _t(degrees: int) -> float:
+    """The 97.5 % point of Student's t, to the three decimals that printed tables have."""
+    return round(float(stdtrit(degrees, 0.975)), 3)
 
 
 def difference(first: npt.ArrayLike, second: npt.ArrayLike) -> Estimate:
@@ -84,5 +85,5 @@ def retention(local: npt.ArrayLike, none: npt.ArrayLike, full: npt.ArrayLike, im
     if len(x) < 2:
         return Estimate(ratio, float("nan"), float("nan"), 1, images)
     influence = (gain - ratio * best) / best.mean()
-    half = _T[min(len(x) - 2, len(_T) - 1)] * float(influence.std(ddof=1)) / np.sqrt(len(x))
+    half = _t(len(x) - 1) * float(influence.std(ddof=1)) / np.sqrt(len(x))
     return Estimate(ratio, ratio - half, ratio + half, len(x), images)

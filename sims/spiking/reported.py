@@ -7,6 +7,7 @@ from rich.table import Table
 
 from localnoise.errors import MissingDependencyError
 from localnoise.sims.reports.commands.base import Report
+from localnoise.sims.reports.table import as_terminal
 from localnoise.sims.results.records import Record
 
 
@@ -17,11 +18,12 @@ class Spiking(Report):
 
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the tables of the parts that the records hold."""
-        return [*_module().tables(records)]
+        return [as_terminal(table, title) for title, table in _module().tables(records).items()]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write tables and figures."""
-        written: list[str] = _module().write(records, out, self.title)
+        title = f"{self.title} preset" if "title" in self.model_fields_set else self.title
+        written: list[str] = _module().write(records, out, title)
         return written
 
     @classmethod

@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from rich import box
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
 from localnoise.records import Record
+from localnoise.sims.reports.table import as_terminal
 from localnoise.sims.runtime.console import errors, progress
-from localnoise.sims.sweeps.rows import best_first, columns, rows_of
+from localnoise.sims.sweeps.rows import best_first, front_texts
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.sweep import Sweep
-from localnoise.sims.sweeps.trials import LABELS, Trial
+from localnoise.sims.sweeps.trials import Trial
 
 _SHOWN = 8  # trials of the front
 
@@ -57,15 +57,6 @@ class Display:
 
 def front_table(trials: list[Trial], study: Study, records: Iterable[Record]) -> Table:
     """The trials of a front, best of the first goal first, and the baselines; ± half of the 95 % interval."""
-    table, names = Table(box=box.SIMPLE_HEAD, title="Pareto front", title_justify="left"), columns(study)
-    for name in names:
-        table.add_column(_heading(name), justify="right")
-    table.add_column("hyperparameters")
-    for row in rows_of(study, trials, list(records)):
-        table.add_row(*(row.text(name) for name in names), row.label)
-    return table
-
-
-def _heading(name: str) -> str:
-    label, unit = LABELS[name]
-    return f"{label}\n/ {unit}" if unit else label
+    table = front_texts(study, trials, list(records)).reset_index(names="hyperparameters")
+    values = [name for name in table if name != "hyperparameters"]
+    return as_terminal(table[[*values, "hyperparameters"]], "Pareto front", left=(len(values),))

@@ -1,12 +1,14 @@
 """Figures of a sweep: fronts, importances, parallel coordinates, robustness by links and bits."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from localnoise.sims.reports.figures import drawn
+from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, legend, lettered
+from localnoise.sims.reports.table import sentence
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial
 
 _LOOK = {"complete": ("#0072B2", "o"), "pruned": ("#E69F00", "v")}  # Okabe and Ito 2008
@@ -28,36 +30,65 @@ def figures(content: Content, folder: Path) -> list[Path]:
 
 
 def fronts(content: Content, path: Path) -> Path:
-    """The first goal against every other; the front as a line."""
+    """The first goal against every other: the front as a line, its trials by number, baselines as levels."""
     first, *others = content.goals
-    with drawn(path, (3.6 * len(others) + 1.6, 3.4)) as page:
-        for axes, other in zip(np.atleast_1d(page.subplots(1, len(others))), others, strict=True):
+    wide = min(2, len(others))
+    high = -(-len(others) // wide)
+    with drawn(path, (DOUBLE if wide > 1 else SINGLE, 2.5 * high + 0.7)) as page:
+        panels = page.subplots(high, wide, squeeze=False).ravel()
+        for axes, other in zip(panels, others, strict=False):
             for state, (colour, mark) in _LOOK.items():
                 some = [t for t in content.trials if t.state == state]
                 x, y = ([t.values[g.name] for t in some] for g in (other, first))
-                if not some:
-                    continue
-                axes.plot(x, y, mark, ms=4, color=colour, label=f"{state} ({len(some)})", ls="")
-            best = sorted(
-                (t.values[other.name], t.values[first.name]) for t in content.trials if t.number in content.front
-            )
-            axes.plot(*zip(*best, strict=True), "-o", ms=5, lw=1, color=_FRONT, label=f"Pareto front ({len(best)})")
-            axes.set(xlabel=_title(other), ylabel=_title(first))
+                if some:
+                    axes.plot(x, y, mark, ms=3, color=colour, alpha=0.6, label=f"{state} ({len(some)})", ls="")
+            best = sorted((t for t in content.trials if t.number in content.front), key=lambda t: t.values[other.name])
+            x, y = ([t.values[goal.name] for t in best] for goal in (other, first))
+            spread = [t.half_widths.get(first.name, 0.0) for t in best]
+            label = f"Pareto front ({len(best)}), by number of trial"
+            axes.errorbar(x, y, spread, fmt="-o", ms=4, elinewidth=0.7, color=_FRONT, label=label)
+            _numbered(axes, best, other, first)
+            for dashes, one in zip(("--", ":", "-."), content.references, strict=False):
+                if first.name in one.values:
+                    mean, half = one.values[first.name], one.half_widths.get(first.name, 0.0)
+                    axes.axhspan(mean - half, mean + half, color="#777777", alpha=0.12, lw=0)
+                    axes.axhline(mean, color="#333333", lw=0.9, ls=dashes, label=one.label)
+            axes.set(xlabel=sentence(_title(other)), ylabel=sentence(_title(first)))
             if other.best == "low" and min(t.values[other.name] for t in content.trials if t.values) > 0:
                 _logarithmic(axes)
-        page.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+        for axes in panels[len(others) :]:
+            axes.set_visible(False)
+        if len(others) > 1:
+            lettered(panels[: len(others)])
+        legend(page, columns=2 if wide > 1 else 1)
     return path
+
+
+def _numbered(axes: Any, front: list[PageTrial], other: Goal, first: Goal) -> None:
+    """Write the numbers of the front's trials beside them, off the front; those that lie close share a place."""
+    places: list[tuple[float, float, list[str]]] = []
+    for trial in front:
+        x, y = trial.values[other.name], trial.values[first.name]
+        near = [names for u, v, names in places if abs(x - u) < 0.06 * abs(x) and math.isclose(y, v, rel_tol=0.02)]
+        if near:
+            near[0].append(str(trial.number))
+        else:
+            places.append((x, y, [str(trial.number)]))
+    left, up = other.best == "low", first.best == "high"
+    style = {"xytext": (-3 if left else 3, 3 if up else -9), "ha": "right" if left else "left", "fontsize": 6}
+    for x, y, names in places:
+        axes.annotate(", ".join(names), (x, y), textcoords="offset points", color="#333333", **style)
 
 
 def importances(content: Content, path: Path) -> Path:
     """How much each hyperparameter separates the better trials from the others, by goal."""
     names = [name for name in content.parameters if any(name in own for own in content.importance.values())]
     goals = [goal for goal in content.goals if goal.name in content.importance]
-    with drawn(path, (2.4 + 2.0 * len(goals), 0.8 + 0.32 * len(names))) as page:
+    with drawn(path, (SINGLE if len(goals) == 1 else DOUBLE, 0.8 + 0.2 * len(names))) as page:
         for axes, goal in zip(np.atleast_1d(page.subplots(1, len(goals), sharey=True)), goals, strict=True):
             shares = [content.importance[goal.name].get(name, 0.0) for name in names]
-            axes.barh(names, shares, color=_LOOK["complete"][0])
-            axes.set(xlabel="importance (PED-ANOVA)", xlim=(0, 1), title=goal.label)
+            axes.barh([sentence(name.replace("_", " ")) for name in names], shares, color=_LOOK["complete"][0])
+            axes.set(xlabel="Importance (PED-ANOVA)", xlim=(0, 1), title=sentence(goal.label))
             axes.invert_yaxis()
     return path
 
@@ -68,7 +99,7 @@ def parallel(content: Content, path: Path) -> Path:
     names = [*content.parameters, *(goal.name for goal in content.goals)]
     columns = [_column([t.parameters.get(name) for t in trials]) for name in content.parameters]
     columns += [_scale([t.values[goal.name] for t in trials]) for goal in content.goals]
-    with drawn(path, (1.3 * len(names) + 0.8, 3.8)) as page:
+    with drawn(path, (DOUBLE, 3.0)) as page:
         axes = page.subplots()
         for index, trial in sorted(enumerate(trials), key=lambda pair: pair[1].number in content.front):
             best = trial.number in content.front
@@ -76,26 +107,27 @@ def parallel(content: Content, path: Path) -> Path:
             axes.plot(range(len(names)), heights, color=_FRONT if best else _PALE, lw=1.6 if best else 0.7)
         for place, (_, ticks) in enumerate(columns):
             for height, text in ticks:
-                axes.annotate(text, (place, height), xytext=(4, 2), textcoords="offset points", fontsize=7,
+                axes.annotate(text, (place, height), xytext=(4, 2), textcoords="offset points", fontsize=6,
                               bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.8})  # fmt: skip
-        labels = [*content.parameters, *(_title(goal).replace(" / ", "\n/ ") for goal in content.goals)]
-        axes.set_xticks(range(len(names)), labels)
+        labels = [name.replace("_", "\n") for name in content.parameters]
+        labels += [_title(goal).replace(" ", "\n").replace("/\n", "/ ") for goal in content.goals]
+        axes.set_xticks(range(len(names)), map(sentence, labels))
         axes.set(yticks=[], xlim=(-0.1, len(names) - 0.4), ylim=(-0.06, 1.1))
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        axes.set_title("complete trials; on the front: coloured", loc="left", fontsize=9)
+        axes.set_title("Complete trials; colored: on the front", loc="left")
     return path
 
 
 def by_size(content: Content, path: Path) -> Path | None:
     """Retention (or the first goal) against links and bits, where the trials have them."""
     kept = "retention" if any("retention" in t.values for t in content.trials) else content.goals[0].name
-    panels = {"links": "links of the grid", "weight_bits": "weight bits", "word_bits": "word bits"}
+    panels = {"links": "Links of the grid", "weight_bits": "Weight bits", "word_bits": "Word bits"}
     trials = [t for t in content.trials if t.state != "failed" and kept in t.values]
     found = {n: label for n, label in panels.items() if len({_of(t, n) for t in trials} - {None}) > 1}
     if not found:
         return None
-    with drawn(path, (2.9 * len(found) + 1.6, 3.2)) as page:
+    with drawn(path, (SINGLE if len(found) == 1 else DOUBLE, 2.7)) as page:
         for axes, (name, label) in zip(
             np.atleast_1d(page.subplots(1, len(found), sharey=True)), found.items(), strict=True
         ):
@@ -105,11 +137,14 @@ def by_size(content: Content, path: Path) -> Path | None:
                     [_of(t, name) for t in some], [t.values[kept] for t in some], mark, ms=4, color=colour, label=state
                 )
             axes.set(xlabel=label)
+            axes.xaxis.get_major_locator().set_params(integer=True)
             if name == "links":
                 _logarithmic(axes)
-        word = "share of the central gain kept" if kept == "retention" else _title(content.goals[0])
+        word = "Retention of the central gain" if kept == "retention" else sentence(_title(content.goals[0]))
         page.axes[0].set_ylabel(word)
-        page.legend(*page.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+        if len(found) > 1:
+            lettered(page.axes)
+        legend(page)
     return path
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from localnoise.records import Record
 from localnoise.sims.defenses import named
-from localnoise.sims.reports.tables import share
+from localnoise.sims.reports.table import share, texts
 from localnoise.sims.results.statistics import over_seeds
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, MEASURED, Trial, judged, values_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Trial, judged, values_of
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ def columns(study: Study) -> list[str]:
 def rows_of(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> list[TrialRow]:
     """Trials of a front, best of the first goal first, then the baselines that have run."""
     return [*(row(described(trial), trial.records) for trial in best_first(study, front)), *baselines(study, records)]
+
+
+def front_texts(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> pd.DataFrame:
+    """Return `rows_of` as texts, by label: a column for each of `columns`, headed by its name and unit."""
+    names, rows = columns(study), rows_of(study, front, records)
+    heads = ["\n/ ".join(filter(None, LABELS[name])) for name in names]
+    return texts(heads, [[row.text(name) for name in names] for row in rows], [row.label for row in rows])
 
 
 def best_first(study: Study, front: Iterable[Trial]) -> list[Trial]:

@@ -5,13 +5,14 @@ from statistics import mean
 from typing import Any
 
 from localnoise.records import Record
+from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
 from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
-from localnoise.sims.sweeps.rows import baselines, columns, described, row, rows_of
+from localnoise.sims.sweeps.rows import TrialRow, baselines, columns, described, front_texts, row
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, Front, Trial, robust, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -32,7 +33,7 @@ def content_of(path: Path) -> Content:
         facts=_facts(study, records),
         goals=tuple(map(_goal, study.goals)),
         also=tuple(_goal(name) for name in columns(study) if name not in study.goals),
-        references=tuple(Reference(one.label, one.values, one.half_widths) for one in baselines(study, records)),
+        references=tuple(map(_reference_of, baselines(study, records))),
         trials=tuple(_shown(trial, study, references) for trial in ended),
         front=tuple(trial.number for trial in best),
         importance=importance(study, ended),
@@ -40,9 +41,15 @@ def content_of(path: Path) -> Content:
     )
 
 
+def _reference_of(one: TrialRow) -> Reference:
+    """A baseline for the page; what is no grid has no energy, which its records say is 0."""
+    values = {name: value for name, value in one.values.items() if value or name != "energy"}
+    return Reference(one.label, values, one.half_widths)
+
+
 def _goal(name: str) -> Goal:
     label, unit = LABELS[name]
-    return Goal(name=name, label=label, unit=unit, best=BEST[name])
+    return Goal(name=name, label=label, unit=unit, best=BEST[name], known=name not in MEASURED)
 
 
 def command_of(study: Study, trial: Trial) -> str:
@@ -118,9 +125,5 @@ def _facts(study: Study, records: list[Record]) -> dict[str, str]:
 def markdown(path: Path) -> str:
     """The front as a Markdown table, best of the first goal first, and the baselines; 95 % intervals over seeds."""
     study, _ = study_in(path)
-    records, names = list(RecordFile(path)), columns(study)
-    heads = [" / ".join(filter(None, LABELS[name])) for name in names]
-    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(names)]
-    for one in rows_of(study, Front(study, trials_of(records)), records):
-        lines.append(f"| {one.label} | " + " | ".join(one.text(name) for name in names) + " |")
-    return "\n".join(lines)
+    records = list(RecordFile(path))
+    return as_markdown(front_texts(study, Front(study, trials_of(records)), records))

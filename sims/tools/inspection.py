@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import typer
+from matplotlib.ticker import NullFormatter
 from rich import box
 from rich.table import Table
 
 from localnoise import UnitGrid, load
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
-from localnoise.sims.reports.figures import drawn
+from localnoise.sims.reports.figures import DOUBLE, drawn, lettered
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.options import Force
 
@@ -77,26 +78,29 @@ def _by_distance(grid: UnitGrid) -> tuple[Doubles, Doubles]:
 
 def draw_figure(grid: UnitGrid, seen: Inspection, unit: tuple[int, int], path: Path, title: str) -> None:
     """Four panels: variance map, correlation against distance, spectrum, parents of one unit."""
-    with drawn(path, (11.5, 3.0)) as figure:
-        left, middle, right, last = figure.subplots(1, 4)
+    with drawn(path, (DOUBLE, 2.5), alone=True) as figure:
+        left, middle, right, last = panels = figure.subplots(1, 4)
         shown = left.imshow(seen.variance, cmap="cividis")
-        figure.colorbar(shown, ax=left, label="variance per neuron", shrink=0.8)
-        left.set(title="noise variance", xlabel="x (units)", ylabel="y (units)")
+        figure.colorbar(shown, ax=left, label="Variance per neuron", location="bottom")
+        left.set(xlabel="x (units)", ylabel="y (units)")
         middle.plot(seen.distance, seen.correlation, "o-", color="#0072B2", markersize=4)
-        middle.set(title="correlation", xlabel="distance (units)", ylabel="RMS correlation", ylim=(0, None))
+        middle.set(xlabel="Distance (units)", ylabel="RMS correlation", ylim=(0, None))
         rank = np.arange(1, len(seen.spectrum) + 1)
         right.loglog(rank, np.maximum(seen.spectrum, seen.spectrum[0] * 1e-8), color="#0072B2")
+        right.yaxis.set_minor_formatter(NullFormatter())
         right.axvline(seen.dimension, color="#D55E00", linestyle="--", linewidth=1)
-        right.set(title=f"spectrum; dimension {seen.dimension:.1f}", xlabel="rank", ylabel="eigenvalue (variance)")
-        _wiring(last, grid, unit)
+        right.set(xlabel=f"Rank (dimension {seen.dimension:.1f})", ylabel="Eigenvalue (variance)")
+        note = _wiring(last, grid, unit)
+        lettered(panels, ["Variance", "Correlation", "Spectrum", note])
         for axes in (left, last):
             axes.grid(visible=False)
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.yaxis.get_major_locator().set_params(integer=True)
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title)
 
 
-def _wiring(axes: Any, grid: UnitGrid, unit: tuple[int, int]) -> None:
+def _wiring(axes: Any, grid: UnitGrid, unit: tuple[int, int]) -> str:
+    """Draw the parents of a unit; return the panel's title."""
     height, width = grid.config.shape
     chosen = grid[unit]
     m = grid.config.channels
@@ -109,9 +113,10 @@ def _wiring(axes: Any, grid: UnitGrid, unit: tuple[int, int]) -> None:
     for ry, rx in chosen.readers:
         axes.plot(rx, ry, "s", color="#009E73", markersize=6, fillstyle="none")
     axes.plot(unit[1], unit[0], "o", color="#D55E00", markersize=6)
-    note = " ●,\nactivation read □" if chosen.readers else ""
-    axes.set(title=f"unit {unit}: parents{note}", xlabel="x (units)", ylabel="y (units)", aspect="equal")
+    key = "● parents" + ("  □ inputs" if chosen.readers else "")
+    axes.set(xlabel=f"x (units)\n{key}", ylabel="y (units)", aspect="equal")
     axes.invert_yaxis()
+    return f"Unit {unit[0]}, {unit[1]}"
 
 
 def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:

@@ -1,21 +1,28 @@
 """Results of an experiment or a sweep, made again from its records: tables and figures, or one page to look through."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Annotated
 
 import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output, write_text
-from localnoise.sims.runtime.console import console
+from localnoise.sims.runtime.console import console, errors
 from localnoise.sims.runtime.options import Force
 
 DRAWN = ("front.png", "importance.png", "parallel.png", "retention.png", "table.md")  # in the folder for figures
+_LONG = 5.0  # seconds after which progress is shown
 
 
 def report(
     record: Annotated[
-        Path, typer.Argument(help="File of records of a sweep or an experiment, or an experiment's --out folder.")
+        Path,
+        typer.Argument(
+            help="File of records of a sweep or an experiment, or the --out folder of compare, transfer, retention, ..."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -46,6 +53,8 @@ def report(
 
         localnoise report results/compare
 
+        localnoise report results/retention -o figures
+
         localnoise report transfer.sqlite --as transfer -o figures
     """
     from localnoise.sims.experiments.conduct import publish
@@ -61,7 +70,32 @@ def report(
         return
     if figures is not None:
         raise ArgumentError(f"--figures {figures}: expected with a sweep; of an experiment they go to --output")
-    publish(*remade(path, command), output or path.parent)
+    with _slowly("making tables and figures"):
+        publish(*remade(path, command), output or path.parent)
+
+
+@contextmanager
+def _slowly(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Report progress to standard error once `what` has taken five seconds; yield what is told (done, of)."""
+    from localnoise.sims.runtime.console import follow, progress
+
+    bars = progress()
+    bar = bars.add_task(what, total=None)
+    late = Timer(_LONG, lambda: bars.start() if errors.is_terminal else errors.print(f"{what} ..."))
+    late.daemon = True
+    late.start()
+    try:
+        yield follow(bars, bar)
+    finally:
+        late.cancel()
+        late.join()
+        bars.stop()
+
+
+def _kinds(name: str) -> list[str]:
+    from localnoise.sims.reports.figures import kinds
+
+    return kinds(name) if name.endswith(".png") else [name]
 
 
 def _page(record: Path, output: Path, figures: Path | None, *, force: bool) -> None:
@@ -70,18 +104,21 @@ def _page(record: Path, output: Path, figures: Path | None, *, force: bool) -> N
     from localnoise.sims.sweeps.summary import content_of, markdown
 
     as_output("output", output, "a page", inputs={"record": record}, force=force)
-    for place in [] if figures is None else [figures / name for name in DRAWN]:
+    for place in [] if figures is None else [figures / kind for name in DRAWN for kind in _kinds(name)]:
         kind = "a table" if place.suffix == ".md" else "a figure"
         as_output("figures", place, kind, inputs={"record": record, "output": output}, force=force)
-    content = content_of(record)
-    drawn = draw(content, figures) if figures is not None and content.trials else []
-    if figures is not None and drawn:
-        write_text(figures / "table.md", markdown(record) + "\n")
-    write_page(content, output)
+    with _slowly("reading trials"):
+        content = content_of(record)
+    with _slowly("drawing figures"):
+        drawn = draw(content, figures) if figures is not None and content.trials else []
+        if figures is not None and drawn:
+            write_text(figures / "table.md", markdown(record) + "\n")
+    with _slowly("preparing grids to explore") as on_progress:
+        write_page(content, output, on_progress)
     size = output.stat().st_size / 2**20
     console.print(f"{output}: {len(content.trials)} trials, {len(content.grids)} grids to explore, {size:.1f} MiB")
     if drawn:
-        console.print(f"{figures}: {', '.join(path.name for path in drawn)}")
+        console.print(f"{figures}: {', '.join(kind for path in drawn for kind in _kinds(path.name))}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from localnoise.sims.experiments import presets as budgets
 from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports import comparing, heat, retained, side_by_side, stated
-from localnoise.sims.reports.comparison import Level, Outcome, Place, outcomes
+from localnoise.sims.reports.comparison import CLEAN, OWN, Level, Outcome, Place, outcomes
 from localnoise.sims.results.records import Record, RecordFile
 from localnoise.sims.results.statistics import difference, over_seeds
 
@@ -142,12 +142,11 @@ def test_a_measured_row_stands_beside_the_papers() -> None:
 
 
 def test_heat_map_takes_each_place(tmp_path: Path) -> None:
-    sources = [Source.default("rotate", 2.0)]
     found = outcomes([record("none", 0, [1, 0, 0, 0]), record("full", 0, [1, 1, 0, 0])])
-    one = heat.measured(found, "full", sources, ["rotate@2"])
+    one = heat.measured(found, "full", [ROTATED], [ROTATED])
     assert one.accuracy.tolist() == [[0.25, 0.5]]
     assert "+0.250" in heat.summary(one)
-    own = heat.measured(found, "full", sources, [heat.OWN])
+    own = heat.measured(found, "full", [ROTATED], [OWN])
     assert np.isnan(own.accuracy[0, 0])
     assert own.accuracy[0, 1] == 0.5
     assert "+0.250" in heat.summary(own)
@@ -160,9 +159,8 @@ def test_retention_is_of_a_sure_gain_only() -> None:
         return [record(arm, s, [1] * (right + s) + [0] * (of - right - s)) for s in (0, 1, 2)]
 
     found = outcomes([*seeds("none", 20), *seeds("full", 60), *seeds("multiscale-8", 50), *seeds("identity", 20)])
-    sources = [Source.default("rotate", 2.0)]
     none, full, local, same = (
-        heat.tested(found, arm, sources[0], heat.OWN) for arm in ("none", "full", "multiscale-8", "identity")
+        heat.outcome(found, arm, ROTATED, OWN) for arm in ("none", "full", "multiscale-8", "identity")
     )
     share = retained.kept(local, none, full)
     assert share is not None
@@ -173,7 +171,7 @@ def test_retention_is_of_a_sure_gain_only() -> None:
     assert nothing is not None
     assert nothing.share is None
     assert retained.kept(local, None, full) is None
-    text = heat.retention(found, "multiscale-8", sources, ["clean", heat.OWN])
+    text = heat.retention(found, "multiscale-8", [ROTATED], [CLEAN, OWN])
     assert "| own | 0.75 ± 0.00 | 0.75 | 0.75 |" in text
     assert "clean" not in text
     table = comparing.Comparison(found, ["none", "full", "multiscale-8"], ["rotate@2"])

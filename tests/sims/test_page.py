@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, quantise, report
-from localnoise.sims.sweeps.page import Content, Goal, PageTrial, explorer, write_page
+from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference, explorer, write_page
 from localnoise.sims.sweeps.page.figures import figures, unbeaten
-from localnoise.sims.sweeps.page.parallel import parallel
+from localnoise.sims.sweeps.page.searched import searched
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ARGUMENTS += ["--disable-sync", "--no-first-run"]
@@ -371,7 +371,8 @@ def test_phone(phone: Page) -> None:
 def test_figures_are_valid_and_tell_what_was_tried(page: Page, shown: Shown) -> None:
     drawn = figures(shown.content)
     assert set(drawn) == {
-        "pareto-bytes", "pareto-energy", "importance", "parallel", "against-links", "against-weight_bits"
+        "pareto-bytes", "pareto-energy", "importance", "parallel", "slice", "history", "against-links",
+        "against-weight_bits",
     }  # fmt: skip  # all trials have one width of words
     for name, figure in drawn.items():
         go.Figure(figure)  # checks the name and the value of everything
@@ -381,6 +382,48 @@ def test_figures_are_valid_and_tell_what_was_tried(page: Page, shown: Shown) -> 
     assert len(names["pruned (values when stopped)"]["x"]) == 1
     assert len(names["complete"]["x"]) == 12 - 2 - len(shown.content.front)
     assert len(names["Pareto front over all goals"]["x"]) == len(shown.content.front)
+
+
+def test_scatters_hold_baselines_intervals_and_parameters() -> None:
+    some = tuple(replace(trial(n), half_widths={"robust": 0.01 * n}) for n in range(1, 6) if n != 3)
+    known = (Reference("no noise", {"robust": 0.2}, {"robust": 0.05}), Reference("full <b>", {"robust": 0.8}, {}))
+    content = Content(
+        title="", facts={}, goals=GOALS, trials=some, front=(5,), importance={}, grids={}, references=known
+    )
+    drawn = figures(content)["pareto-bytes"]
+    go.Figure(drawn)
+    front = next(trace for trace in drawn["data"] if trace["name"].startswith("Pareto"))
+    assert front["error_y"]["array"] == [0.05]
+    assert not front["error_x"]["visible"]  # bytes are known
+    assert front["text"] == [
+        "trial 5, 3 seeds<br>order: multiscale<br>parents: 6<br>weight bits: 3<br>word bits: 12<br>rule: moments"
+    ]
+    levels = [(shape["type"], shape["y0"], shape["y1"]) for shape in drawn["layout"]["shapes"]]
+    assert levels == [("rect", pytest.approx(0.15), pytest.approx(0.25)), ("line", 0.2, 0.2), ("line", 0.8, 0.8)]
+
+
+def test_the_best_comes_first_and_no_column_is_empty(page: Page, shown: Shown, tmp_path: Path) -> None:
+    assert [t.number for t in shown.content.ranked] == [11, 8, 4, 10, 9, 6, 5, 2, 1, 0, 7, 3]
+    numbers = [grid["trial"] for grid in page.evaluate("data.grids.map(({trial}) => ({trial}))")]
+    assert numbers == [2, 1, 0, 5]  # the last cannot be read
+    choose(page, 0)
+    assert page.evaluate("pinned !== null && grid.parents[pinned].length > 0")
+    for word in ("error", "peak memory (MB)", "links"):
+        assert page.locator("#trials thead th", has_text=word).count() == 1
+    bare = tuple(replace(trial(n), values={"robust": 0.1 * n, "bytes": 9.0}, peak_bytes=0, error="") for n in range(3))
+    content = Content(title="", facts={}, goals=GOALS, trials=bare, front=(2,), importance={}, grids={})
+    text = write_page(content, tmp_path / "p.html").read_text(encoding="utf-8")
+    tables = text[: text.index('id="data"')]
+    for word in ("energy a draw", "peak memory", ">error<", ">links<"):
+        assert word not in tables
+
+
+def test_a_goal_without_importance_is_explained(tmp_path: Path) -> None:
+    goals = (GOALS[0], replace(GOALS[1], known=True))
+    content = Content(title="", facts={}, goals=goals, trials=(trial(1),), front=(1,), importance={}, grids={})
+    text = write_page(content, tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "Not of memory a unit: what follows from the configuration alone needs no estimate." in text
+    assert "For robust accuracy no parameter stands out from chance." in text
 
 
 def test_nothing_beats_the_line_of_the_front() -> None:
@@ -395,9 +438,12 @@ def test_nothing_beats_the_line_of_the_front() -> None:
 def test_parallel_coordinates_place_what_is_absent() -> None:
     trials = tuple(replace(trial(0), parameters={"x": 0.1 * n} if n else {}, number=n) for n in range(12))
     content = Content(title="", facts={}, goals=GOALS, trials=trials, front=(), importance={}, grids={})
-    (axis,) = [axis for axis in parallel(content)["data"][0]["dimensions"] if axis["label"] == "x"]
-    assert axis["ticktext"][0] == "none"
-    assert axis["values"][0] == axis["tickvals"][0] < min(axis["values"][1:])
+    drawn = searched(content)
+    lines = [trace for trace in drawn["parallel"]["data"] if trace["mode"] == "lines" and "customdata" in trace]
+    assert len(lines) == 12
+    assert sum(["x", "None"] in line["customdata"] for line in lines) == 1
+    assert len(drawn["slice"]["data"][0]["x"]) == 11
+    assert len(drawn["history"]["data"][0]["x"]) == 12
 
 
 def test_large_grids_have_no_correlations(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from localnoise.sims.defenses.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BIT
 from localnoise.sims.reports import chips, deployed
 from localnoise.sims.reports.commands.base import ArmName, Report, SourceText, arms_of, default_sources, sources_of
 from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.figures import kinds
 from localnoise.sims.results.records import Record
 
 _UNITS = 14 * 14  # of the paper's layer
@@ -46,7 +47,7 @@ class OnChip(Report):
         if not table:
             return ["table.md"]
         self.draw(table, out / figure)
-        return ["table.md", figure]
+        return ["table.md", *kinds(figure)]
 
     @abstractmethod
     def draw(self, table: chips.Table, path: Path) -> None:

@@ -42,7 +42,7 @@ class Compare(Report):
         table = self._table(records)
         write_text(out / "table.md", comparing.markdown(table, self.against))
         figures.threats(table, out / "accuracy.png", self.headline)
-        return ["table.md", "accuracy.png"]
+        return ["table.md", *figures.kinds("accuracy.png")]
 
     def _table(self, records: list[Record]) -> comparing.Comparison:
         return comparing.Comparison(outcomes(records), self.arms, self.threats, self.groups)

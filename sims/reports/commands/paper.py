@@ -40,7 +40,7 @@ class Paper(Report):
         if not rows:
             return ["table.md"]
         figures.strengths(rows, out / "paper.png", self.headline)
-        return ["table.md", "paper.png"]
+        return ["table.md", *figures.kinds("paper.png")]
 
     def _rows(self, records: list[Record]) -> list[side_by_side.PaperRow]:
         return side_by_side.rows(outcomes(records), self.sources)

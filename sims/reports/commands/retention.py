@@ -40,10 +40,10 @@ class Retention(Report):
             write_text(out / "tables.md", tables.all_of(summary) + "\n")
             names.append("tables.md")
         figures.accuracies(summary, out / "accuracy.png", self.headline)
-        names.append("accuracy.png")
+        names += figures.kinds("accuracy.png")
         if not self.brief and any(entry.retention for entry in summary.entries.values()):
             figures.retentions(summary, out / "retention.png", self.headline)
-            names.append("retention.png")
+            names += figures.kinds("retention.png")
         return names
 
     @classmethod

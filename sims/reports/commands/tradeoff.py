@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from rich.table import Table
 
 from localnoise.files import write_text
-from localnoise.sims.reports import trading
+from localnoise.sims.reports import figures, trading
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import attacks_run, outcomes
 from localnoise.sims.results.records import Record
@@ -36,7 +36,7 @@ class Tradeoff(Report):
         said = attacks_run(outcomes(records))
         write_text(out / "table.md", "\n".join([trading.markdown(lines, self.threat), *said]) + "\n")
         trading.figure(lines, self.threat, out / "tradeoff.png")
-        return ["table.md", "tradeoff.png"]
+        return ["table.md", *figures.kinds("tradeoff.png")]
 
     def _lines(self, records: list[Record]) -> dict[str, list[trading.Point]]:
         return trading.lines(outcomes(records), self.arms, self.threat)

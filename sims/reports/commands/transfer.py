@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from rich.table import Table
 
 from localnoise.files import write_text
-from localnoise.sims.reports import heat, own, retained
+from localnoise.sims.reports import figures, heat, own, retained
 from localnoise.sims.reports.commands.base import (
     ArmName,
     Report,
@@ -16,7 +16,7 @@ from localnoise.sims.reports.commands.base import (
     sources_of,
     threats_of,
 )
-from localnoise.sims.reports.comparison import attacks_run, outcomes
+from localnoise.sims.reports.comparison import CLEAN, OWN, Level, Outcome, Place, attacks_run, outcomes
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import RETENTION
 
@@ -31,7 +31,7 @@ class Transfer(Report):
     sources : list of str
         Columns.
     threats : list of str
-        Rows; `heat.OWN` is what each source does itself.
+        Rows; "own" is what each source does itself.
     """
 
     name: ClassVar[str] = "transfer"
@@ -45,22 +45,29 @@ class Transfer(Report):
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write tables and heat maps."""
-        found, maps, learned = outcomes(records), self._maps(records), default_sources(self.sources)
+        found, maps = outcomes(records), self._maps(records)
+        learned, tested = self._levels(found)
         others = [arm for arm in self.arms if "full" in self.arms and arm != "full"]
-        kept = [heat.retention(found, arm, learned, self.threats) for arm in others]
+        kept = [heat.retention(found, arm, learned, tested) for arm in others]
         matched = []
-        if heat.OWN in self.threats:
+        if OWN in tested:
             table = own.markdown(found, self.arms, learned)
             matched = [f"Each source against itself:\n\n{table}\n\n{retained.BRACKETS} {RETENTION}"]
         write_text(
             out / "table.md", "\n\n".join([*matched, *map(heat.markdown, maps), *kept, *attacks_run(found)]) + "\n"
         )
         heat.figure([*maps, *heat.stated_beside(maps)], out / "transfer.png")
-        return ["table.md", "transfer.png"]
+        return ["table.md", *figures.kinds("transfer.png")]
 
     def _maps(self, records: list[Record]) -> list[heat.HeatMap]:
         found = outcomes(records)
-        return [heat.measured(found, arm, default_sources(self.sources), self.threats) for arm in self.arms]
+        return [heat.measured(found, arm, *self._levels(found)) for arm in self.arms]
+
+    def _levels(self, found: dict[Place, Outcome]) -> tuple[list[Level], list[Level]]:
+        """Sources and threats; a threat's level is the record's, which a text may have rounded."""
+        known = {place.test.label: place.test for place in found}
+        learned = [Level.of(source) for source in default_sources(self.sources)]
+        return learned, [known.get(text) or Level.named(text) for text in self.threats]
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:
@@ -69,5 +76,5 @@ class Transfer(Report):
         places = [place for place in outcomes(records) if len(place.train) == 1]
         met = {(place.train[0].label, place.test.label) for place in places}
         threats = [one for one in threats_of(records) if all((source, one) in met for source in sources)]
-        alone = [heat.OWN] if all((source, source) in met for source in sources) else []
-        return cls(arms=arms, sources=sources, threats=["clean", *threats, *alone])
+        alone = [OWN.label] if all((source, source) in met for source in sources) else []
+        return cls(arms=arms, sources=sources, threats=[CLEAN.label, *threats, *alone])

@@ -1,5 +1,6 @@
 """The content of a sweep's page; the sweep fills it in, the page knows nothing of how trials were run."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ class Goal:
         "B", "pJ", or "" for a share.
     best : str
         "high" or "low".
+    known : bool
+        It follows from the parameters alone, as bytes do: no run has to measure it.
     """
 
     name: str
     label: str
     unit: str
     best: str
+    known: bool = False
 
     def __post_init__(self) -> None:
         choose("best", self.best, ("high", "low"))
@@ -139,6 +143,17 @@ class Content:
         for name, numbers in (("front", set(self.front)), ("grids", set(self.grids))):
             if numbers - known:
                 raise ArgumentError(f"{name}: no trials {sorted(numbers - known)}; expected numbers of `trials`")
+
+    @property
+    def ranked(self) -> list[PageTrial]:
+        """Trials, best first: the front, others that are complete, pruned, failed; each by the first goal."""
+        goal, sign = self.goals[0], -1 if self.goals[0].best == "high" else 1
+
+        def place(trial: PageTrial) -> tuple[bool, int, float, int]:
+            value = sign * trial.values.get(goal.name, math.inf * sign)
+            return trial.number not in self.front, STATES.index(trial.state), value, trial.number
+
+        return sorted(self.trials, key=place)
 
     @property
     def parameters(self) -> list[str]:

@@ -179,11 +179,17 @@ function choose() {
   layers.replaceChildren(...grid.layers.map((one) => element("option", one.name, { value: one.name })));
   layer = grid.layers.find((one) => one.name === wanted) ?? grid.layers[0];
   layers.value = layer.name;
-  current = Math.floor(grid.height / 2) * grid.width + Math.floor(grid.width / 2);
-  pinned = null;
+  pinned = current = central();
   draw();
   tell();
   fill();
+}
+
+function central() { // the unit nearest to the middle that has parents
+  const [y, x] = [Math.floor(grid.height / 2), Math.floor(grid.width / 2)];
+  const away = (u) => Math.hypot(place(u)[0] - y, place(u)[1] - x);
+  const linked = grid.parents.map((_, u) => u).filter((u) => grid.parents[u].length);
+  return linked.length ? linked.reduce((one, u) => (away(u) < away(one) ? u : one)) : y * grid.width + x;
 }
 
 grids.addEventListener("change", choose);

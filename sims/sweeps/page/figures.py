@@ -1,10 +1,13 @@
 """The sweep's figures as Plotly's own dictionaries of traces and layout; page.js draws them in the page's colours."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from itertools import cycle
 from typing import Any
 
 from localnoise.sims.sweeps.page.content import Content, Goal, PageTrial
-from localnoise.sims.sweeps.page.parallel import parallel
+from localnoise.sims.sweeps.page.searched import searched
+from localnoise.sims.sweeps.page.tables import plain
 
 Figure = dict[str, Any]
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8A8A8A"
@@ -16,11 +19,11 @@ _ABOVE = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "
 def figures(content: Content) -> dict[str, Figure]:
     """All figures that the trials have values for, by the id of their place in the page."""
     first, *others = content.goals
-    drawn = {f"pareto-{goal.name}": pareto(content, first, goal) for goal in others}
+    there = {name for trial in content.trials for name in trial.values}
+    drawn = {f"pareto-{goal.name}": pareto(content, first, goal) for goal in others if goal.name in there}
     if any(content.importance.values()):
         drawn["importance"] = importance(content)
-    if any(trial.state == "complete" for trial in content.trials):
-        drawn["parallel"] = parallel(content)
+    drawn |= searched(content)
     kept = any("retention" in trial.values for trial in content.trials)
     height = Goal(name="retention", label="retention of the central gain", unit="", best="high") if kept else first
     places: dict[str, tuple[str, Callable[[PageTrial], Any]]] = {
@@ -52,9 +55,24 @@ def pareto(content: Content, high: Goal, wide: Goal) -> Figure:
     steps = unbeaten(best, high, wide)
     line = _markers(steps, wide, high, "best in these two goals", "circle", ORANGE)
     traces.append(line | {"mode": "lines", "line": {"color": ORANGE, "width": 2}, "hoverinfo": "skip"})
-    traces[-1].pop("hovertemplate")
+    for name in ("hovertemplate", "error_x", "error_y"):
+        traces[-1].pop(name)
     traces.append(_markers(best, wide, high, "Pareto front over all goals", "circle", ORANGE, size=11))
-    return {"data": traces, "layout": _axes(_axis(wide.title, _values(both, wide)), high.title)}
+    layout = _axes(_axis(wide.title, _values(both, wide)), high.title)
+    return {"data": traces, "layout": layout | {"shapes": list(_levels(content, high))}}
+
+
+def _levels(content: Content, high: Goal) -> Iterator[Figure]:
+    """Each baseline's value of a goal as a line across the figure, with its 95 % interval as a band."""
+    for dash, one in zip(cycle(("dash", "dot", "dashdot")), content.references, strict=False):
+        if (value := one.values.get(high.name)) is None:
+            continue
+        across = {"xref": "paper", "x0": 0, "x1": 1, "layer": "below"}
+        if half := one.half_widths.get(high.name):
+            band = {"type": "rect", "y0": value - half, "y1": value + half}
+            yield across | band | {"fillcolor": GREY, "opacity": 0.15, "line": {"width": 0}}
+        name = {"text": one.label, "textposition": "start", "yanchor": "bottom", "font": {"size": 11, "color": GREY}}
+        yield across | {"type": "line", "y0": value, "y1": value, "line": {"color": GREY, "dash": dash}, "label": name}
 
 
 def unbeaten(trials: Sequence[PageTrial], one: Goal, other: Goal) -> list[PageTrial]:
@@ -102,7 +120,7 @@ def against(content: Content, label: str, place: Callable[[PageTrial], Any], hig
     for name, hue, size in (("complete", BLUE, 8), ("Pareto front over all goals", ORANGE, 11)):
         own = [t for t in found if (t.number in content.front) == (hue == ORANGE)]
         trace = _markers(own, high, high, name, "circle", hue, size=size)
-        traces.append(trace | {"x": [place(t) for t in own]})
+        traces.append(trace | {"x": [place(t) for t in own], "error_x": {"visible": False}})
         traces[-1]["hovertemplate"] = f"%{{text}}<br>{label}: %{{x:.4~g}}<br>{high.title}: %{{y:.4~g}}"
     return {"data": traces, "layout": _axes(_axis(label, [float(place(t)) for t in found]), high.title)}
 
@@ -121,10 +139,25 @@ def _markers(
         "name": name,
         "x": [t.values[wide.name] for t in trials] or [None],  # an empty trace would have no entry in the legend
         "y": [t.values[high.name] for t in trials] or [None],
-        "text": [f"trial {t.number}, {t.seeds} seed{'s' * (t.seeds != 1)}" for t in trials] or [""],
+        "text": [hover(t) for t in trials] or [""],
+        "error_y": _intervals(trials, high, hue, name),
+        "error_x": _intervals(trials, wide, hue, name),
         "marker": {"symbol": symbol, "color": hue, "size": size, "line": {"width": 2 if "open" in symbol else 0}},
         "hovertemplate": f"%{{text}}<br>{wide.title}: %{{x:.4~g}}<br>{high.title}: %{{y:.4~g}}<extra></extra>",
     }
+
+
+def hover(trial: PageTrial) -> str:
+    """A trial's number, seeds and hyperparameters, as Plotly's label shows them."""
+    told = [f"{words(name)}: {plain(value)}" for name, value in trial.parameters.items()]
+    return "<br>".join(map(escape, [f"trial {trial.number}, {trial.seeds} seed{'s' * (trial.seeds != 1)}", *told]))
+
+
+def _intervals(trials: Sequence[PageTrial], goal: Goal, hue: str, name: str) -> Figure:
+    """Half widths of 95 % intervals; those of the front in full color."""
+    halves = [t.half_widths.get(goal.name) for t in trials]
+    own = {"type": "data", "array": halves, "visible": any(halves), "thickness": 1, "width": 0}
+    return own | {"color": hue if name.startswith("Pareto") else f"{hue}40"}
 
 
 def _axes(xaxis: Figure, ytitle: str) -> Figure:

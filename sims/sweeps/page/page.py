@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,27 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from localnoise.files import write_text
+from localnoise.sims.reports.table import sentence
 from localnoise.sims.sweeps.page import tables
 from localnoise.sims.sweeps.page.content import Content
 from localnoise.sims.sweeps.page.explorer import explored
 from localnoise.sims.sweeps.page.figures import figures
 
 _HERE = Path(__file__).parent
-# The browser itself then refuses whatever would leave the file. Plotly's parallel coordinates compile their shaders'
-# bindings (unsafe-eval), and its heat maps are pictures made on the spot (data:, blob:).
-_POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+# The browser itself then refuses whatever would leave the file. Plotly's heat maps are pictures made on the spot (data:
+# and blob:).
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def write_page(content: Content, path: Path) -> Path:
+def write_page(content: Content, path: Path, on_progress: Callable[[int, int], None] = lambda done, of: None) -> Path:
     """Write the page, aside and renamed. Quantises each float grid of up to 4,096 neurons: seconds a grid.
+
+    Parameters
+    ----------
+    content : Content
+    path : Path
+    on_progress : callable
+        Called with the number of grids that are done, and of all.
 
     Returns
     -------
@@ -30,7 +38,12 @@ def write_page(content: Content, path: Path) -> Path:
         `path`.
     """
     drawn = figures(content)
-    grids = [explored(number, file) for number, file in content.grids.items()]
+    order = [trial.number for trial in content.ranked if trial.number in content.grids]
+    grids = []
+    for done, number in enumerate(order):
+        on_progress(done, len(order))
+        grids.append(explored(number, content.grids[number]))
+    grids.sort(key=lambda grid: "problem" in grid)  # what can be read comes first, the best trial's before others
     data = {"figures": drawn, "grids": grids}
     text = "\n".join(_parts(content, drawn, data))
     return write_text(path, text)
@@ -39,7 +52,7 @@ def write_page(content: Content, path: Path) -> Path:
 def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Iterator[str]:
     title = escape(content.title)
     yield "<!doctype html>"
-    yield '<html lang="en-GB"><head><meta charset="utf-8">'
+    yield '<html lang="en"><head><meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
@@ -49,17 +62,25 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
     yield f"<section><h2>Best configurations</h2>{tables.front(content)}</section>"
     paretos = [name for name in drawn if name.startswith("pareto-")]
     if paretos:
-        yield _section("Goals against each other", f"{content.goals[0].label} against every other goal.", paretos)
+        yield _section(
+            "Goals against each other",
+            sentence(f"{content.goals[0].label} against every other goal; bars and bands are 95 % intervals."),
+            paretos,
+        )
     if "importance" in drawn:
         what = "How strongly a parameter separates the better half of the trials from all (PED-ANOVA), "
         what += "where it does so more than in each of 40 permutations of their values."
-        if left := [goal.label for goal in content.goals if goal.name not in content.importance]:
-            what += f" Not of {', '.join(left)}: what follows from the configuration, or what no parameter decides."
-        yield _section("What matters", what, ["importance"])
+        yield _section("What matters", what + _left_out(content), ["importance"])
+    elif len(drawn) and _left_out(content):
+        yield f"<section><h2>What matters</h2><p>{escape(_left_out(content).strip())}</p></section>"
     if "parallel" in drawn:
-        say = f"One line a complete trial, coloured by {content.goals[0].label}. Drag along an axis to select trials."
-        wide = 90 * len(drawn["parallel"]["data"][0]["dimensions"])  # pixels that keep labels apart, on a phone too
-        yield _section("Parameters together", say, ["parallel"], wide)
+        names = len(content.parameters)
+        by = content.goals[0].label if len(content.goals) == 1 else "Pareto rank, 0 is the front"
+        say = f"One line a complete trial, colored by {by}; point at a line for its values."
+        yield _section("Parameters together", say, ["parallel"], 90 * (names + len(content.goals)))
+        say = f"{content.goals[0].label} of complete trials against each parameter; darker came later."
+        yield _section("Parameters one by one", sentence(say), ["slice"], 300 * names)
+        yield _section("In the course of the search", "Trials in the order in which they began.", ["history"])
     if costs := [name for name in drawn if name.startswith("against-")]:
         yield _section("What wires and bits buy", "Complete trials only.", costs)
     if content.grids:
@@ -69,6 +90,15 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
     yield f"<script>{get_plotlyjs()}</script>"
     scripts = ["page.js", "explorer.js"] if content.grids else ["page.js"]
     yield "".join(f"<script>{_asset(name)}</script>" for name in scripts) + "</body></html>\n"
+
+
+def _left_out(content: Content) -> str:
+    """Say of which goals there is no importance, and why."""
+    known = [goal.label for goal in content.goals if goal.known]
+    there = {name for trial in content.trials for name in trial.values} - set(content.importance)
+    rest = [goal.label for goal in content.goals if not goal.known and goal.name in there]
+    said = f" Not of {', '.join(known)}: what follows from the configuration alone needs no estimate." if known else ""
+    return said + (f" For {', '.join(rest)} no parameter stands out from chance." if rest else "")
 
 
 def _section(heading: str, say: str, names: list[str], wide: int = 0) -> str:

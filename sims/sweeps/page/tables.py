@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from localnoise.sims.sweeps.page.content import Content, Goal, PageTrial
+from localnoise.sims.sweeps.page.content import Content, Goal, PageTrial, Reference
 
 _MORE = ("links", "retention", "word_bits")  # values that are no goals but have a column where a trial has them
 
@@ -15,7 +15,7 @@ def facts(content: Content) -> str:
     counts = {state: sum(t.state == state for t in content.trials) for state in ("complete", "pruned", "failed")}
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     hours = sum(trial.seconds for trial in content.trials) / 3600
-    shown = content.facts | {"trials": f"{len(content.trials)}: {told}", "time": f"{hours:.2f} h, summed over trials"}
+    shown = content.facts | {"Trials": f"{len(content.trials)}: {told}", "Time": f"{hours:.2f} h, summed over trials"}
     pairs = (f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in shown.items())
     return f'<dl class="facts">{"".join(pairs)}</dl>'
 
@@ -25,12 +25,12 @@ def front(content: Content) -> str:
 
     Below them the baselines; ± is half of the 95 % interval.
     """
-    goals = (*content.goals, *content.also)
-    first, chosen = goals[0], [trial for trial in content.trials if trial.number in content.front]
+    chosen = [trial for trial in content.ranked if trial.number in content.front]
     if not chosen:
         return "<p>No trial is complete.</p>"
-    lost = -math.inf if first.best == "high" else math.inf
-    chosen.sort(key=lambda t: t.values.get(first.name, lost), reverse=first.best == "high")
+    every: tuple[PageTrial | Reference, ...] = (*chosen, *content.references)
+    known = {name for one in every for name in one.values}
+    goals = [goal for goal in (*content.goals, *content.also) if goal.name in known]
     head = ["trial", *(goal.title for goal in goals), "configuration", "command"]
     rows = []
     for trial in chosen:
@@ -52,19 +52,23 @@ def front(content: Content) -> str:
 def trials(content: Content) -> str:
     """Return all trials, failed ones with their errors; each heading is a button that sorts by its column."""
     named = {goal.name for goal in content.goals} | set(content.parameters)
-    more = [name for name in _MORE if name not in named and any(name in t.values for t in content.trials)]
-    columns = [goal.title for goal in content.goals] + [name.replace("_", " ") for name in more + content.parameters]
-    head = ["trial", "state", *columns, "seeds", "time (s)", "peak memory (MB)", "command", "error"]
-    rows = []
-    for trial in content.trials:
-        cells = [_cell(trial.number, str(trial.number)), f'<td class="{trial.state}">{trial.state}</td>']
-        cells += [_number(trial.values.get(goal.name), goal) for goal in content.goals]
-        cells += [_value(trial.values.get(name)) for name in more]
-        cells += [_value(trial.parameters.get(name)) for name in content.parameters]
-        cells += [_cell(trial.seeds, str(trial.seeds)), _cell(trial.seconds, f"{trial.seconds:,.1f}")]
-        cells += [_cell(trial.peak_bytes, f"{trial.peak_bytes / 1e6:,.0f}"), f"<td>{copy(trial)}</td>"]
-        cells.append(f'<td class="error">{escape(trial.error)}</td>')
-        rows.append(f"<tr>{''.join(cells)}</tr>")
+    more = [name for name in _MORE if name not in named]
+    columns: dict[str, list[str]] = {
+        "trial": [_cell(t.number, str(t.number)) for t in content.ranked],
+        "state": [f'<td class="{t.state}">{t.state}</td>' for t in content.ranked],
+        **{goal.title: [_number(t.values.get(goal.name), goal) for t in content.ranked] for goal in content.goals},
+        **{name.replace("_", " "): [_value(t.values.get(name)) for t in content.ranked] for name in more},
+        **{n.replace("_", " "): [_value(t.parameters.get(n)) for t in content.ranked] for n in content.parameters},
+        "seeds": [_cell(t.seeds, str(t.seeds)) for t in content.ranked],
+        "time (s)": [_cell(t.seconds, f"{t.seconds:,.1f}") for t in content.ranked],
+        "peak memory (MB)": [_cell(t.peak_bytes, f"{t.peak_bytes / 1e6:,.0f}") for t in content.ranked],
+        "command": [f"<td>{copy(t)}</td>" for t in content.ranked],
+        "error": [f'<td class="error">{escape(t.error)}</td>' for t in content.ranked],
+    }
+    if not any(trial.peak_bytes for trial in content.trials):
+        del columns["peak memory (MB)"]
+    columns = {name: cells for name, cells in columns.items() if any("></td>" not in cell for cell in cells)}
+    head, rows = list(columns), [f"<tr>{''.join(row)}</tr>" for row in zip(*columns.values(), strict=True)]
     return _table("trials", "all trials", [_heading(name, sortable=name != "command") for name in head], rows)
 
 

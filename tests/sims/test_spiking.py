@@ -180,7 +180,6 @@ def run(out, **options):
     return CliRunner().invoke(app, ["--out", str(out), *arguments], catch_exceptions=False)
 
 
-@pytest.mark.usefixtures("in_threads")
 def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
     options = {"train": "motion_blur@5", "target": "numpy", "data-dir": small}
     first = run(tmp_path, **options)
@@ -204,7 +203,6 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_threads")
 def test_seeds_side_by_side_are_interrupted_lose_nothing_and_go_on(small, tmp_path, monkeypatch):
     own, kept = RecordFile.append, []
 

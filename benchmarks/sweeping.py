@@ -9,9 +9,9 @@ from benchmarks.row import Result
 from localnoise.sims.runtime.cluster import connected
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.keeping import TrialStore
+from localnoise.sims.sweeps.loop import Sweep, prepared
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.study import parse_study
-from localnoise.sims.sweeps.sweep import Sweep, prepared
 
 _STUDY = """name = "bench"
 sources = ["rotate@2"]

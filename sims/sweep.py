@@ -50,8 +50,8 @@ def sweep(
     from localnoise.sims.runtime.stopping import asked_to_stop
     from localnoise.sims.sweeps.display import Display, front_table
     from localnoise.sims.sweeps.keeping import TrialStore, alone
+    from localnoise.sims.sweeps.loop import Sweep, prepared
     from localnoise.sims.sweeps.search import Search
-    from localnoise.sims.sweeps.sweep import Sweep, prepared
 
     plan, text = load_study(study)
     if trials is not None:

@@ -12,8 +12,8 @@ from localnoise.sims.runtime.cluster import connected
 from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.sweeps import jobs, load_study
 from localnoise.sims.sweeps.keeping import TrialStore, alone
+from localnoise.sims.sweeps.loop import Sweep, prepared
 from localnoise.sims.sweeps.search import Search
-from localnoise.sims.sweeps.sweep import Sweep, prepared
 
 
 def work(job: Job, stage: Stage) -> jobs.Outcome:

@@ -60,8 +60,8 @@ def test_contracts_hold(installed):
         ("localnoise/kernels", "from localnoise import hardware"),
         ("localnoise/kernels", "from scipy import linalg"),
         ("localnoise/sims/attacks", "from localnoise.sims import evaluation"),
-        ("localnoise/sims/results", "from localnoise.sims.reports import tables"),
-        ("localnoise/sims/experiments", "from localnoise.sims.reports import tables"),
+        ("localnoise/sims/results", "from localnoise.sims.reports import summarised"),
+        ("localnoise/sims/experiments", "from localnoise.sims.reports import summarised"),
         ("localnoise/sims/reports", "from localnoise.sims.experiments import cell"),
         ("localnoise/sims", "import math"),  # no floor of its own
     ],

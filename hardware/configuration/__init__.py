@@ -2,8 +2,8 @@
 
 from localnoise.hardware.configuration.document import read_json as read_json
 from localnoise.hardware.configuration.document import write_json as write_json
+from localnoise.hardware.configuration.hdf5 import read_hdf5 as read_hdf5
+from localnoise.hardware.configuration.hdf5 import write_hdf5 as write_hdf5
 from localnoise.hardware.configuration.model import Configuration as Configuration
 from localnoise.hardware.configuration.model import Unit as Unit
 from localnoise.hardware.configuration.model import configure as configure
-from localnoise.hardware.configuration.tables import read_hdf5 as read_hdf5
-from localnoise.hardware.configuration.tables import write_hdf5 as write_hdf5

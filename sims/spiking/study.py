@@ -18,7 +18,7 @@ from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 from localnoise.sims.results.plain import plain
 from localnoise.sims.runtime.stage import Stage, ticker
-from localnoise.sims.spiking import learning, variability
+from localnoise.sims.spiking import plasticity, variability
 from localnoise.sims.spiking.agreement import agreement
 from localnoise.sims.spiking.arms import VARIABILITIES, Variability, field_of, layer_of
 from localnoise.sims.spiking.defense import Defence
@@ -127,8 +127,8 @@ class SpikingStudy:
         d, _ = self.displaced(source)
         tick = self._told(f"spike-timing plasticity, causal share {causal:g}")
         if source not in self._lms:
-            self._lms[source] = learning.lms(d[:200], self.plan.target)
-        return self._lms[source] | learning.stdp(d[: self.plan.shown], causal, _COPIES, self.seed, tick)
+            self._lms[source] = plasticity.lms(d[:200], self.plan.target)
+        return self._lms[source] | plasticity.stdp(d[: self.plan.shown], causal, _COPIES, self.seed, tick)
 
     def variability(self, name: str, source: Source) -> dict[str, Any]:
         """Measures of one kind of variability over the first test images; `source` gives field and directions."""

@@ -11,9 +11,9 @@ from rich.table import Table
 from localnoise.records import Record
 from localnoise.sims.reports.table import as_terminal
 from localnoise.sims.runtime.console import errors, progress
+from localnoise.sims.sweeps.loop import Sweep
 from localnoise.sims.sweeps.rows import best_first, front_texts
 from localnoise.sims.sweeps.study import Study
-from localnoise.sims.sweeps.sweep import Sweep
 from localnoise.sims.sweeps.trials import Trial
 
 _SHOWN = 8  # trials of the front

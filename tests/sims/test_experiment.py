@@ -22,7 +22,7 @@ from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.worker import Job
-from localnoise.sims.reports import tables
+from localnoise.sims.reports import summarised
 from localnoise.sims.reports.summary import MIXED, summarise
 from localnoise.sims.results.records import RecordFile
 
@@ -115,11 +115,11 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
     entry = summary.entries["full", "rotate", "rotate"]
     assert entry.retention is None or entry.retention.mean == 1.0  # None of so few images where nothing is gained
     assert ("augmentation", MIXED, "rotate") in summary.entries
-    text = tables.markdown(summary, lambda found: found.accuracy)
+    text = summarised.markdown(summary, lambda found: found.accuracy)
     assert text.count("\n") == 1 + 5 + 1
     assert "one net for all" in text
-    assert "n = 100" in tables.footnote(summary)
-    assert "n = 20" in tables.footnote(summary)
+    assert "n = 100" in summarised.footnote(summary)
+    assert "n = 20" in summarised.footnote(summary)
 
 
 def test_other_images_or_code_on_a_worker_end_it(settings: Settings, small_dir: Path, tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ from localnoise.sims.results.records import RecordFile
 from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.keeping import TrialStore
+from localnoise.sims.sweeps.loop import Sweep
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.study import parse_study
 from localnoise.sims.sweeps.summary import content_of
-from localnoise.sims.sweeps.sweep import Sweep
 from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_of, settings_of, trials_of
 
 STUDY = """name = "tiny"

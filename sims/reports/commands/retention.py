@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from rich.table import Table
 
 from localnoise.files import write_text
-from localnoise.sims.reports import figures, tables
+from localnoise.sims.reports import figures, summarised
 from localnoise.sims.reports.commands.base import Report
 from localnoise.sims.reports.summary import summarise
 from localnoise.sims.results.records import Record
@@ -29,7 +29,7 @@ class Retention(Report):
         summary = summarise(records)
         if not summary.entries:
             return ["No cell is done."]
-        return [tables.terminal(summary, f"Accuracy on Fashion-MNIST, {self.title}"), tables.footnote(summary)]
+        return [summarised.terminal(summary, f"Accuracy on Fashion-MNIST, {self.title}"), summarised.footnote(summary)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write the tables, accuracies, and retention against memory where there is a central gain."""
@@ -37,7 +37,7 @@ class Retention(Report):
         if not summary.entries:
             return []
         if not self.brief:
-            write_text(out / "tables.md", tables.all_of(summary) + "\n")
+            write_text(out / "tables.md", summarised.all_of(summary) + "\n")
             names.append("tables.md")
         figures.accuracies(summary, out / "accuracy.png", self.headline)
         names += figures.kinds("accuracy.png")

@@ -6,8 +6,8 @@ from itertools import cycle
 from typing import Any
 
 from localnoise.sims.sweeps.page.content import Content, Goal, PageTrial
+from localnoise.sims.sweeps.page.listing import plain
 from localnoise.sims.sweeps.page.searched import searched
-from localnoise.sims.sweeps.page.tables import plain
 
 Figure = dict[str, Any]
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8A8A8A"

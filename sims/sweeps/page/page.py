@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from localnoise.files import write_text
 from localnoise.sims.reports.table import sentence
-from localnoise.sims.sweeps.page import tables
+from localnoise.sims.sweeps.page import listing
 from localnoise.sims.sweeps.page.content import Content
 from localnoise.sims.sweeps.page.explorer import explored
 from localnoise.sims.sweeps.page.figures import figures
@@ -57,9 +57,9 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
     yield f"<title>{title}</title><style>{_asset('page.css')}</style></head><body><main>"
-    yield f"<h1>{title}</h1>{tables.facts(content)}"
+    yield f"<h1>{title}</h1>{listing.facts(content)}"
     yield "<noscript><p>The figures and the explorer need JavaScript; the tables do not.</p></noscript>"
-    yield f"<section><h2>Best configurations</h2>{tables.front(content)}</section>"
+    yield f"<section><h2>Best configurations</h2>{listing.front(content)}</section>"
     paretos = [name for name in drawn if name.startswith("pareto-")]
     if paretos:
         yield _section(
@@ -85,7 +85,7 @@ def _parts(content: Content, drawn: dict[str, Any], data: dict[str, Any]) -> Ite
         yield _section("What wires and bits buy", "Complete trials only.", costs)
     if content.grids:
         yield f"<section><h2>Grids</h2>{_asset('explorer.html')}</section>"
-    yield f"<section><h2>All trials</h2>{tables.trials(content)}</section></main>"
+    yield f"<section><h2>All trials</h2>{listing.trials(content)}</section></main>"
     yield f'<script type="application/json" id="data">{_embedded(data)}</script>'
     yield f"<script>{get_plotlyjs()}</script>"
     scripts = ["page.js", "explorer.js"] if content.grids else ["page.js"]

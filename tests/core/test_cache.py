@@ -124,7 +124,8 @@ def test_every_kernel_lies_in_the_sources_that_name_its_code() -> None:
     from localnoise.hardware import flags
 
     sources = {"localnoise": set(SOURCES.files), "hardware": set(flags._SOURCES.files)}
-    decorators = ("@kernel", "@inlined", "@emitted", "@parallel_kernel", "@integer_kernel", "@parallel_integer_kernel")
+    decorators = ("@kernel", "@inlined", "@emitted", "@entry", "@shared_kernel", "@parallel_kernel", "@integer_")
+    decorators += ("@shared_integer_kernel",)
     found = 0
     for folder, files in sources.items():
         for module in (ROOT / folder).rglob("*.py"):

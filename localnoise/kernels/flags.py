@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from localnoise.kernels.cache import KernelCache, Sources
 from localnoise.kernels.compiling import announce
-from localnoise.kernels.linking import linked
+from localnoise.kernels.linking import WholeCompiler, linked
 from localnoise.kernels.threads import Shared, Threaded
 
 announce()
@@ -33,7 +33,9 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
 
     variant : tells apart two forms of one function.
     """
-    dispatcher: Any = njit(no_cfunc_wrapper=True, **flags)(function)
+    parallel = flags.get("parallel", False)
+    pipeline = {} if parallel else {"pipeline_class": WholeCompiler}
+    dispatcher: Any = njit(no_cfunc_wrapper=True, **pipeline, **flags)(function)
     if hasattr(dispatcher, "enable_caching"):  # with NUMBA_DISABLE_JIT it is the function itself
         dispatcher._cache = KernelCache(function, sources, variant)
     return dispatcher

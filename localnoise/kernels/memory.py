@@ -1,4 +1,4 @@
-"""Scratch memory on cache lines, and where an array lies, written in LLVM: NumPy's ways to both take long to compile."""
+"""Scratch memory on cache lines, and where an array lies, in LLVM: NumPy's ways to both take long to compile."""
 
 from typing import Any
 

@@ -158,6 +158,16 @@ def factor_columns(L, order, parents, a, G, B, S, gain, tile, worker, workers):
                 L[i, first + t] = gain[i // m] * buffer[i, t]
 
 
+@kernel
+def add_adjoint(out, row, W, u, column, v):
+    """out[row, :] += sum_i v[u, i] W[u, i, column : column + m], the adjoint of a unit's product; row is not u."""
+    m = W.shape[1]
+    for i in range(m):
+        value = v[u, i]
+        for j in range(m):
+            out[row, j] += W[u, i, column + j] * value
+
+
 @shared_kernel
 def pull_back(grad_h, grad_eta, order, parents, readers, G, B, gain, worker, workers):
     """grad_h = G' (I - B)^-T diag(gain) grad_eta, the adjoint of the mean: children before parents.
@@ -173,18 +183,12 @@ def pull_back(grad_h, grad_eta, order, parents, readers, G, B, gain, worker, wor
                 v[u, i] = gain[u] * grad_eta[t, i, u]
         for step in range(N - 1, -1, -1):
             u = order[step]
-            for i in range(m):
-                value = v[u, i]
-                for k in range(parents.shape[1]):
-                    if parents[u, k] >= 0:
-                        target, weights = v[parents[u, k]], B[u, i, k * m : (k + 1) * m]
-                        for j in range(m):
-                            target[j] += weights[j] * value
-                for r in range(readers.shape[1]):
-                    if readers[u, r] >= 0:
-                        target, weights = out[readers[u, r]], G[u, i, r * m : (r + 1) * m]
-                        for j in range(m):
-                            target[j] += weights[j] * value
+            for k in range(parents.shape[1]):
+                if parents[u, k] >= 0:
+                    add_adjoint(v, parents[u, k], B, u, k * m, v)
+            for r in range(readers.shape[1]):
+                if readers[u, r] >= 0:
+                    add_adjoint(out, readers[u, r], G, u, r * m, v)
         for i in range(m):
             for u in range(N):
                 grad_h[t, i, u] = out[u, i]

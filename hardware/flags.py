@@ -35,6 +35,6 @@ def integer_entry(function: F) -> F:
     return cast(F, compiled(function, _SOURCES, **_FLAGS))
 
 
-def shared_integer_kernel(function: F) -> F:
+def shared_integer_kernel(function: Callable[..., Any]) -> Shared:
     """Compile a kernel that Python calls on several threads: one of them is worker number `worker` of `workers`."""
-    return cast(F, Shared(compiled(function, _SOURCES, **_FLAGS)))
+    return Shared(compiled(function, _SOURCES, **_FLAGS))

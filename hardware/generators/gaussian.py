@@ -108,7 +108,7 @@ def normals(out: Any, states: Any, kind: Any, k: Any, method: Any) -> None:
 
 
 @shared_integer_kernel
-def parallel_normals(out: Any, states: Any, kind: Any, k: Any, method: Any, worker: Any = 0, workers: Any = 1) -> None:
+def parallel_normals(out: Any, states: Any, kind: Any, k: Any, method: Any, worker: Any, workers: Any) -> None:
     """As `normals`, to the bit, with the blocks of units spread over threads."""
     for block in range(worker, (states.shape[0] + _BLOCK - 1) // _BLOCK, workers):
         first = block * _BLOCK
@@ -159,8 +159,7 @@ def draw(
     _check(states, generator)
     out = np.empty((*shape, len(states)), np.int32)
     rows, blocks = out.reshape(shape[0] * shape[1], len(states)), -(-len(states) // _BLOCK)
-    fill: Any = parallel_normals  # takes the number of blocks in place of the worker's
-    fill(rows, states, generator.kind, as_bytes(k), index, parts=blocks)
+    parallel_normals(rows, states, generator.kind, as_bytes(k), index, parts=blocks)
     return out
 
 

@@ -33,9 +33,9 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
 
     variant : tells apart two forms of one function.
     """
-    parallel = flags.get("parallel", False)
-    pipeline = {} if parallel else {"pipeline_class": WholeCompiler}
-    dispatcher: Any = njit(no_cfunc_wrapper=True, **pipeline, **flags)(function)
+    pipeline = {} if flags.get("parallel") else {"pipeline_class": WholeCompiler}
+    compile_lazily: Any = njit
+    dispatcher = compile_lazily(no_cfunc_wrapper=True, **pipeline, **flags)(function)
     if hasattr(dispatcher, "enable_caching"):  # with NUMBA_DISABLE_JIT it is the function itself
         dispatcher._cache = KernelCache(function, sources, variant)
     return dispatcher
@@ -61,9 +61,9 @@ def entry(function: F) -> F:
     return cast(F, compiled(function, SOURCES, **_FLAGS))
 
 
-def shared_kernel(function: F) -> F:
+def shared_kernel(function: Callable[..., Any]) -> Shared:
     """Compile a kernel that Python calls on several threads: one of them is worker number `worker` of `workers`."""
-    return cast(F, Shared(compiled(function, SOURCES, **_FLAGS)))
+    return Shared(compiled(function, SOURCES, **_FLAGS))
 
 
 def parallel_kernel(function: F) -> F:

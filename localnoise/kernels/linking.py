@@ -4,6 +4,8 @@ Numba makes of every kernel what Python can call: optimised, and translated to m
 calls, at every level anew. Of a kernel that Python never calls, only its last caller's translation ever runs. Here it
 goes into its callers as it is, and is optimised and translated there, once: a third of the time.
 """
+# mypy: disable-error-code="attr-defined, call-arg, no-untyped-call"
+# (Numba builds its options and results when it runs.)
 
 from functools import cached_property
 
@@ -87,7 +89,7 @@ class WholeLowering(NativeLowering):
 class LinkedCompiler(Compiler):
     """Numba's pipeline with another last step."""
 
-    lowering = LinkedLowering
+    lowering: type[NativeLowering] = LinkedLowering
 
     def define_pipelines(self):
         """Return the pipeline."""
@@ -100,7 +102,7 @@ class LinkedCompiler(Compiler):
 class WholeCompiler(LinkedCompiler):
     """The pipeline of a kernel that Python calls."""
 
-    lowering = WholeLowering
+    lowering: type[NativeLowering] = WholeLowering
 
 
 class LinkedCache(KernelCache):

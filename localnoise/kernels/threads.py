@@ -11,6 +11,7 @@ therefore works alone. Numba's layer `workqueue` aborts where two Python threads
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import nullcontext
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -30,7 +31,8 @@ class Pool:
     """
 
     def __init__(self):
-        self.jobs, self.threads, self.starting = SimpleQueue(), 0, Lock()
+        self.jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.threads, self.starting = 0, Lock()
 
     def submit(self, job, times):
         """Let that many threads run a job."""
@@ -71,7 +73,8 @@ class Shared:
         if workers == 1:
             self.kernel(*arguments, 0, 1)
             return
-        left, done = deque(range(workers)), SimpleQueue()
+        left = deque(range(workers))
+        done: SimpleQueue[BaseException | None] = SimpleQueue()
 
         def work():
             while left:
@@ -133,7 +136,7 @@ def worker_count() -> int:
     if _alone:
         return 1
     launched = getattr(parallel, "_is_initialized", True)  # to ask for their number would launch them
-    return int(get_num_threads() if launched else config.NUMBA_NUM_THREADS)
+    return int(get_num_threads() if launched else config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def _before_fork():

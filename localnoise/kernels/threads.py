@@ -12,7 +12,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
 
@@ -90,7 +90,8 @@ class Shared:
                 done.put(error)
 
         try:
-            _pool.submit(work, workers - 1)
+            with suppress(RuntimeError):  # no thread can be started: the caller does all of it
+                _pool.submit(work, workers - 1)
             work()
         finally:  # whatever stops the caller, nobody writes into its arrays behind its back
             found = self._finished(left, done, workers)

@@ -73,7 +73,7 @@ class Shared:
         if workers == 1:
             self.kernel(*arguments, 0, 1)
             return
-        left = deque(range(workers))
+        left, held = deque(range(workers)), [arguments]  # a thread that comes too late finds no arrays to keep alive
         done: SimpleQueue[BaseException | None] = SimpleQueue()
 
         def work():
@@ -84,7 +84,7 @@ class Shared:
                     return
                 error = None
                 try:
-                    self.kernel(*arguments, worker, workers)
+                    self.kernel(*held[0], worker, workers)
                 except BaseException as raised:
                     error = raised
                 done.put(error)
@@ -95,6 +95,7 @@ class Shared:
             work()
         finally:  # whatever stops the caller, nobody writes into its arrays behind its back
             found = self._finished(left, done, workers)
+            held.clear()
         for error in found:
             if error is not None:
                 raise error

@@ -258,7 +258,7 @@ class ChipGrid:
             steps = self.steps_per_draw
             begin = leaps(generator, seeds, int(positions[rows][0]) * steps, together * steps, tiles)
             part = words[rows] if signal else words
-            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, worker_count())
+            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, parts=tiles)
         return out
 
     def _seeds(self, seed: int) -> npt.NDArray[np.uint32]:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar, cast
 
 from localnoise.kernels.cache import Sources
 from localnoise.kernels.flags import SOURCES, compiled
-from localnoise.kernels.threads import Threaded
+from localnoise.kernels.linking import linked
+from localnoise.kernels.threads import Shared
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,18 +21,20 @@ _SOURCES = Sources(*SOURCES.files, Path(__file__), _HERE / "kernels", _HERE / "g
 
 
 def integer_kernel(function: F) -> F:
-    """Compile a serial kernel on integers."""
-    made: F = compiled(function, _SOURCES, **_FLAGS)
-    return made
+    """Compile a serial kernel on integers into the kernels that call it."""
+    return cast(F, linked(function, _SOURCES, **_FLAGS))
 
 
 def inlined(function: F) -> F:
-    """Compile a few scalar operations into their caller, so that the caller's loop can vectorise."""
-    made: F = compiled(function, _SOURCES, inline="always", **_FLAGS)
-    return made
+    """Compile a few scalar operations into every place that calls them, so that a loop there can vectorise."""
+    return cast(F, linked(function, _SOURCES, forceinline=True, **_FLAGS))
 
 
-def parallel_integer_kernel(function: F) -> F:
-    """Compile a kernel whose `prange` loops run on all of Numba's threads. Called from Python alone."""
-    threaded = compiled(function, _SOURCES, "-threaded", parallel=True, **_FLAGS)
-    return cast(F, Threaded(threaded, compiled(function, _SOURCES, **_FLAGS)))
+def integer_entry(function: F) -> F:
+    """Compile a serial kernel on integers that Python calls."""
+    return cast(F, compiled(function, _SOURCES, **_FLAGS))
+
+
+def shared_integer_kernel(function: Callable[..., Any]) -> Shared:
+    """Compile a kernel that Python calls on several threads: one of them is worker number `worker` of `workers`."""
+    return Shared(compiled(function, _SOURCES, **_FLAGS))

@@ -31,18 +31,18 @@ def draw_into(
 
     places = as_positions(start, len(eta))
     key = as_seed(seed)
-    workers = worker_count()
     f, now = field, field.wires
     a = f.a if affine else np.zeros_like(f.a)
     if len(eta) < _FEW and config.neurons >= _LARGE:
         wires = (*now.fronts, f.parents, f.readers)
-        draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, workers)
+        draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, worker_count())
         return eta
     held = config.units if now.ring == -1 or signal else now.ring + 1
     tile = tile_of(config, len(eta), held)
     weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
-    places = np.concatenate([places, np.zeros(-len(eta) % tile, np.uint64)])
-    draw(eta, h, *weights, key, places, signal, white, tile, now.ring, workers)
+    tiles = -(-len(eta) // tile)
+    places = np.concatenate([places, np.zeros(tiles * tile - len(eta), np.uint64)])
+    draw(eta, h, *weights, key, places, signal, white, tile, now.ring, parts=tiles)
     return eta
 
 

@@ -24,7 +24,7 @@ def marginal_variance(field: Field) -> Floats:
     for start in range(0, _PROBES, chunk):
         eta = np.empty((chunk, m, units), field.S.dtype)
         positions = np.arange(start, start + chunk, dtype=np.uint64)
-        draw(eta, eta, *topology_and_weights(field), np.uint64(0), positions, False, True, 32, field.ring, 2)
+        draw(eta, eta, *topology_and_weights(field), np.uint64(0), positions, False, True, 32, field.ring, parts=2)
         total += np.square(eta, dtype=np.float64).sum(axis=0)
     return np.asarray(total.T / _PROBES)
 

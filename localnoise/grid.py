@@ -17,7 +17,6 @@ from localnoise.dense import log_density, permute, refuse_if_larger
 from localnoise.drawing import draw_into, tile_of
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
-from localnoise.kernels.threads import worker_count
 from localnoise.orders import ORDERS, Order
 from localnoise.orders.base import OWN
 from localnoise.renamed import renamed
@@ -282,7 +281,8 @@ class UnitGrid:
             shift = now._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), now.field
-        squared_norms(out, d3, f.parents, f.readers, *f.whitening, *now._shared(len(d3)))
+        tile, ring = now._shared(len(d3))
+        squared_norms(out, d3, f.parents, f.readers, *f.whitening, tile, ring, parts=-(-len(d3) // tile))
         if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
             as_activity("delta", delta, *self._layout)
         return out
@@ -407,13 +407,14 @@ class UnitGrid:
         e, f = np.empty_like(d), self.field
         signal = f.signal and h is not None
         weights = (f.parents, f.readers, *f.whitening)
-        whiten(e, d, d if h is None else h, *weights, signal, affine, *self._shared(len(d)))
+        tile, ring = self._shared(len(d))
+        whiten(e, d, d if h is None else h, *weights, signal, affine, tile, ring, parts=-(-len(d) // tile))
         return self._shaped(e)
 
-    def _shared(self, count: int) -> tuple[int, int, int]:
-        """Tile, ring and threads of a kernel that reads displacements."""
+    def _shared(self, count: int) -> tuple[int, int]:
+        """Tile and ring of a kernel that reads displacements."""
         ring = self.field.ring
-        return tile_of(self.config, count, self.config.units if ring == -1 else ring + 1), ring, worker_count()
+        return tile_of(self.config, count, self.config.units if ring == -1 else ring + 1), ring
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(len(flat), self.config.channels, *self.config.shape)

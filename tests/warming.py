@@ -50,7 +50,7 @@ def draw(dtype: str) -> None:
     """The sweep: tiles of many samples, and fronts of a few."""
     one = grid(dtype)
     one.sample(20)
-    with mock.patch("localnoise.grid._LARGE", 1):
+    with mock.patch("localnoise.drawing._LARGE", 1):
         one.sample(1)
 
 

@@ -10,12 +10,11 @@ The order in which bytes are drawn is part of the definition: per unit, channels
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.hardware.flags import inlined, integer_kernel, parallel_integer_kernel
+from localnoise.hardware.flags import inlined, integer_kernel, shared_integer_kernel
 from localnoise.hardware.generators.lfsr import next_byte
 from localnoise.hardware.generators.protocol import Generator
 from localnoise.hardware.generators.xorshift import KIND, next_state
@@ -108,10 +107,10 @@ def normals(out: Any, states: Any, kind: Any, k: Any, method: Any) -> None:
         fill_block(out, states, first, min(first + _BLOCK, states.shape[0]), kind, k, method)
 
 
-@parallel_integer_kernel
-def parallel_normals(out: Any, states: Any, kind: Any, k: Any, method: Any) -> None:
-    """As `normals`, to the bit, with the blocks of units spread over Numba's threads."""
-    for block in numba.prange((states.shape[0] + _BLOCK - 1) // _BLOCK):
+@shared_integer_kernel
+def parallel_normals(out: Any, states: Any, kind: Any, k: Any, method: Any, worker: Any, workers: Any) -> None:
+    """As `normals`, to the bit, with the blocks of units spread over threads."""
+    for block in range(worker, (states.shape[0] + _BLOCK - 1) // _BLOCK, workers):
         first = block * _BLOCK
         fill_block(out, states, first, min(first + _BLOCK, states.shape[0]), kind, k, method)
 
@@ -159,8 +158,8 @@ def draw(
     shape = (as_count("draws", draws), as_count("channels", channels, least=1))
     _check(states, generator)
     out = np.empty((*shape, len(states)), np.int32)
-    fill = parallel_normals if len(states) > _BLOCK else normals
-    fill(out.reshape(shape[0] * shape[1], len(states)), states, generator.kind, as_bytes(k), index)
+    rows, blocks = out.reshape(shape[0] * shape[1], len(states)), -(-len(states) // _BLOCK)
+    parallel_normals(rows, states, generator.kind, as_bytes(k), index, parts=blocks)
     return out
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware.flags import integer_kernel
+from localnoise.hardware.flags import integer_entry
 from localnoise.validate import as_count
 
 Words = npt.NDArray[np.unsignedinteger[Any]]
@@ -70,7 +70,7 @@ def power(matrix: Words, exponent: int) -> Words:
     return result
 
 
-@integer_kernel
+@integer_entry
 def advance(states: Any, squares: Any, steps: Any) -> None:
     """Move states (N,) uint32 on by `steps` steps in place; squares : (64, width) uint64, the M^(2^b)."""
     for b in range(64):

@@ -6,9 +6,8 @@ it, never another unit's weights. Arrays as in `IntegerField`; masters V (N, m, 
 """
 
 import numpy as np
-from numba import prange
 
-from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
+from localnoise.hardware.flags import integer_kernel, shared_integer_kernel
 from localnoise.hardware.kernels.random import random_word
 from localnoise.kernels.flags import ZERO
 
@@ -108,9 +107,26 @@ def gather(z, d, h, t, parents, readers):
             z[first + k * m + c] = d[t, c, parents[k]] if parents[k] >= 0 else 0
 
 
-@parallel_integer_kernel
+@shared_integer_kernel
 def learn(
-    V, bias, mean, mean_bias, power, states, d, h, parents, readers, lift, fraction, seen, kind, numbers, options
+    V,
+    bias,
+    mean,
+    mean_bias,
+    power,
+    states,
+    d,
+    h,
+    parents,
+    readers,
+    lift,
+    fraction,
+    seen,
+    kind,
+    numbers,
+    options,
+    worker,
+    workers,
 ):
     """Learn from the presentations d (T, m, N), h (T, m, N) in order, in place. Cost O(T N m (m K + m R)).
 
@@ -124,7 +140,7 @@ def learn(
     rate, halving, memory, stochastic = options
     R, p, one = readers.shape[1] * m, (readers.shape[1] + parents.shape[1]) * m, np.int64(1)
     most, floor = limit << extra, max((top + one) * (top + one) >> np.int64(4), one)
-    for u in prange(N):
+    for u in range(N * worker // workers, N * (worker + 1) // workers):
         z, e, state, F = np.zeros(p, np.int64), np.zeros(m, np.int64), states[u], np.int64(fraction[u])
         lifts = (np.int64(lift[u, 0]), np.int64(lift[u, 1]))
         fine = (F - lifts[0] + extra, F - lifts[1] + extra)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from localnoise.hardware.flags import integer_kernel
+from localnoise.hardware.flags import integer_entry
 
 
-@integer_kernel
+@integer_entry
 def nearest_plane(q, w, R, limit):
     """Round w (p,) into q (p,) int64 in [-limit, limit], from the last weight to the first; R (p, p) upper triangular.
 

@@ -5,15 +5,15 @@ Inside a sweep activity lies as (N m, tile), samples innermost.
 """
 
 import numpy as np
-from numba import prange
 
-from localnoise.hardware.flags import integer_kernel, parallel_integer_kernel
+from localnoise.hardware.flags import integer_kernel, shared_integer_kernel
 from localnoise.hardware.generators.gaussian import normals
 from localnoise.hardware.kernels.random import random_words
 from localnoise.kernels.blocks import add_product, add_row
 from localnoise.kernels.flags import ZERO
+from localnoise.kernels.memory import aligned
 from localnoise.kernels.scatter import scatter_tile
-from localnoise.kernels.tiles import aligned, gather_tile
+from localnoise.kernels.tiles import gather_tile
 
 HALF_UP, HALF_EVEN, STOCHASTIC = 0, 1, 2
 
@@ -68,8 +68,8 @@ def sweep(eta, acc, total, random, h, field, rules):
             round_row(eta, row, total, fraction[u], rounding, words, top, saturate)
 
 
-@parallel_integer_kernel
-def draw(out, h, states, field, rules, gain, source, tile, workers):
+@shared_integer_kernel
+def draw(out, h, states, field, rules, gain, source, tile, worker, workers):
     """Write one draw (or mean) per presentation into out (T, m, N): word times gain[u], gain int64 ones or float.
 
     Cost O(T N m (m K + m R)), memory O(workers x N m x tile).
@@ -80,28 +80,27 @@ def draw(out, h, states, field, rules, gain, source, tile, workers):
     """
     T, m, N = out.shape
     signal, noisy, stochastic = field[2].shape[1] > 0, rules[3], rules[0] == STOCHASTIC
-    like = field[5][:0].reshape(-1)
+    dtype = field[5].dtype
     tiles = (T + tile - 1) // tile
-    for worker in prange(workers):
-        eta, acc = aligned(N * m, tile, like), aligned(2 * m, tile, like)
-        total = aligned(1, tile, np.empty(0, np.int64))[0]
-        random = aligned(N * m if stochastic else 1, tile, np.empty(0, np.uint32))
-        activation = aligned(N * m if signal else 0, tile, like)
-        white = np.zeros((tile, m, N), np.int32)
-        more = np.zeros((tile if stochastic else 0, m, N), np.uint32)
-        for index in range(worker, tiles, workers):
-            first = index * tile
-            count = min(tile, T - first)
-            state = states[index].copy()
-            if noisy or stochastic:
-                for t in range(count):
-                    normals(white[t], state, source[0], source[1], source[2])
-                    if stochastic:
-                        random_words(more[t], state, source[0])
-            gather_tile(eta, white, ZERO, count)
-            if stochastic:
-                gather_tile(random, more, ZERO, count)
-            if signal:
-                gather_tile(activation, h, first, count)
-            sweep(eta, acc, total, random, activation, field, rules)
-            scatter_tile(out, first, count, eta, gain)
+    eta, acc = aligned(N * m, tile, dtype), aligned(2 * m, tile, dtype)
+    total = aligned(1, tile, np.int64)[0]
+    random = aligned(N * m if stochastic else 1, tile, np.uint32)
+    activation = aligned(N * m if signal else 0, tile, dtype)
+    white = np.zeros((tile, m, N), np.int32)
+    more = np.zeros((tile if stochastic else 0, m, N), np.uint32)
+    for index in range(worker, tiles, workers):
+        first = index * tile
+        count = min(tile, T - first)
+        state = states[index].copy()
+        if noisy or stochastic:
+            for t in range(count):
+                normals(white[t], state, source[0], source[1], source[2])
+                if stochastic:
+                    random_words(more[t], state, source[0])
+        gather_tile(eta, white, ZERO, count)
+        if stochastic:
+            gather_tile(random, more, ZERO, count)
+        if signal:
+            gather_tile(activation, h, first, count)
+        sweep(eta, acc, total, random, activation, field, rules)
+        scatter_tile(out, first, count, eta, gain)

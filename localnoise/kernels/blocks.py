@@ -30,35 +30,21 @@ def add_rows(out, row, W, i, column, x, first, width):
 
 @kernel
 def add_columns(out, r, W, i, column, x, first, width, start):
-    """The columns from `start` on of `add_rows`: four inputs at a time, with the same sums."""
-    j = 0
-    while j + 4 <= width:
-        k, s = column + j, first + j
-        a0, a1, a2, a3 = W[i, k], W[i, k + 1], W[i, k + 2], W[i, k + 3]
-        b0, b1, b2, b3 = W[i + 1, k], W[i + 1, k + 1], W[i + 1, k + 2], W[i + 1, k + 3]
-        c0, c1, c2, c3 = W[i + 2, k], W[i + 2, k + 1], W[i + 2, k + 2], W[i + 2, k + 3]
-        d0, d1, d2, d3 = W[i + 3, k], W[i + 3, k + 1], W[i + 3, k + 2], W[i + 3, k + 3]
-        for t in range(start, out.shape[1]):
-            x0, x1, x2, x3 = x[s, t], x[s + 1, t], x[s + 2, t], x[s + 3, t]
-            out[r, t] = out[r, t] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
-            out[r + 1, t] = out[r + 1, t] + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
-            out[r + 2, t] = out[r + 2, t] + c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
-            out[r + 3, t] = out[r + 3, t] + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
-        j += 4
-    while j < width:
-        a, b, c, d = W[i, column + j], W[i + 1, column + j], W[i + 2, column + j], W[i + 3, column + j]
-        for t in range(start, out.shape[1]):
-            xj = x[first + j, t]
-            out[r, t] += a * xj
-            out[r + 1, t] += b * xj
-            out[r + 2, t] += c * xj
-            out[r + 3, t] += d * xj
-        j += 1
+    """The few columns from `start` on of `add_rows`: all inputs of a column at a time, with the same sums."""
+    for t in range(start, out.shape[1]):
+        a, b, c, d = out[r, t], out[r + 1, t], out[r + 2, t], out[r + 3, t]
+        for j in range(width):
+            k, xj = column + j, x[first + j, t]
+            a += W[i, k] * xj
+            b += W[i + 1, k] * xj
+            c += W[i + 2, k] * xj
+            d += W[i + 3, k] * xj
+        out[r, t], out[r + 1, t], out[r + 2, t], out[r + 3, t] = a, b, c, d
 
 
 @kernel
 def add_row(out, row, W, i, column, x, first, width):
-    """As `add_rows`, of row i alone."""
+    """As `add_rows`, of row i alone: four inputs at a time, with the same sums."""
     r, j = row + i, 0
     while j + 4 <= width:
         k, s = column + j, first + j

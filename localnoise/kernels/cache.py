@@ -116,6 +116,9 @@ class KernelCache(_Cache):
             payload = pickle.loads(content)
         except OSError:
             return None
+        return self._rebuilt(target_context, payload)
+
+    def _rebuilt(self, target_context, payload):
         return CompileResult._rebuild(target_context, *payload)
 
     def save_overload(self, sig, data):
@@ -152,7 +155,7 @@ class KernelCache(_Cache):
         KernelCache._told = True
         warnings.warn(
             f"compiled kernels cannot be kept in {self._sources.folder} ({error.strerror or error}): each process "
-            "compiles them again, which can take half a minute; set NUMBA_CACHE_DIR to a folder that can be written",
+            "compiles them again, which can take some seconds; set NUMBA_CACHE_DIR to a folder that can be written",
             CacheWarning,
             stacklevel=2,
         )

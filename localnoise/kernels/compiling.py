@@ -4,6 +4,7 @@ Numba's events say when it compiles; what its cache holds causes none. A line go
 terminal, a second after compiling began, so that short compilations stay silent.
 """
 
+import gc
 import multiprocessing
 import sys
 from threading import Lock, Timer
@@ -11,7 +12,7 @@ from threading import Lock, Timer
 from numba.core import event
 
 _OURS = ("localnoise.kernels", "localnoise.hardware")
-_WORDS = "localnoise: compiling for this machine, once; a first call can take half a minute ...\n"
+_WORDS = "localnoise: compiling for this machine, once; a first call can take some seconds ...\n"
 
 
 class Announcer(event.Listener):
@@ -48,11 +49,32 @@ class Announcer(event.Listener):
         sys.stderr.flush()
 
 
+class Uninterrupted(event.Listener):
+    """Keeps the garbage collector away from a compilation, in a quarter of whose time it would find next to nothing."""
+
+    def __init__(self):
+        self._depth, self._enabled = 0, False
+
+    def on_start(self, event):
+        """Stop the collector; Numba compiles one kernel at a time, and what that one calls."""
+        if self._depth == 0:
+            self._enabled = gc.isenabled()
+            gc.disable()
+        self._depth += 1
+
+    def on_end(self, event):
+        """Let it go on after the outermost kernel, compiled or not."""
+        self._depth -= 1
+        if self._depth == 0 and self._enabled:
+            gc.enable()
+
+
 def _ours(event):
     return event.data["dispatcher"].py_func.__module__.startswith(_OURS)
 
 
 def announce():
-    """Listen to Numba, if this process has a terminal of its own; workers share their parent's and stay silent."""
+    """Listen to Numba; speak on a terminal of this process's own: workers share their parent's, and stay silent."""
+    event.register("numba:compile", Uninterrupted())
     if sys.stderr is not None and sys.stderr.isatty() and multiprocessing.parent_process() is None:
         event.register("numba:compile", Announcer())

@@ -14,7 +14,8 @@ from numba.extending import intrinsic
 
 from localnoise.kernels.cache import KernelCache, Sources
 from localnoise.kernels.compiling import announce
-from localnoise.kernels.threads import Threaded
+from localnoise.kernels.linking import WholeCompiler, linked
+from localnoise.kernels.threads import Shared, Threaded
 
 announce()
 
@@ -32,22 +33,22 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
 
     variant : tells apart two forms of one function.
     """
-    dispatcher: Any = njit(**flags)(function)
+    pipeline = {} if flags.get("parallel") else {"pipeline_class": WholeCompiler}
+    compile_lazily: Any = njit
+    dispatcher = compile_lazily(no_cfunc_wrapper=True, **pipeline, **flags)(function)
     if hasattr(dispatcher, "enable_caching"):  # with NUMBA_DISABLE_JIT it is the function itself
         dispatcher._cache = KernelCache(function, sources, variant)
     return dispatcher
 
 
 def kernel(function: F) -> F:
-    """Compile a serial kernel, called by other kernels."""
-    made: F = compiled(function, SOURCES, **_FLAGS)
-    return made
+    """Compile a serial kernel into the kernels that call it."""
+    return cast(F, linked(function, SOURCES, **_FLAGS))
 
 
 def inlined(function: F) -> F:
-    """Compile a few scalar operations into their caller, so that the caller's loop can vectorise."""
-    made: F = compiled(function, SOURCES, inline="always", **_FLAGS)
-    return made
+    """Compile a few scalar operations into every place that calls them, so that a loop there can vectorise."""
+    return cast(F, linked(function, SOURCES, forceinline=True, **_FLAGS))
 
 
 def emitted(function: Callable[..., Any]) -> Any:
@@ -55,7 +56,20 @@ def emitted(function: Callable[..., Any]) -> Any:
     return intrinsic(function)
 
 
+def entry(function: F) -> F:
+    """Compile a serial kernel that Python calls."""
+    return cast(F, compiled(function, SOURCES, **_FLAGS))
+
+
+def shared_kernel(function: Callable[..., Any]) -> Shared:
+    """Compile a kernel that Python calls on several threads: one of them is worker number `worker` of `workers`."""
+    return Shared(compiled(function, SOURCES, **_FLAGS))
+
+
 def parallel_kernel(function: F) -> F:
-    """Compile a kernel whose `prange` loops run on all of Numba's threads. Called from Python alone."""
+    """Compile a kernel whose `prange` loops run on Numba's threads, where they wait for each other many times.
+
+    It takes a few times as long to compile as a `shared_kernel`. Called from Python alone.
+    """
     threaded = compiled(function, SOURCES, "-threaded", parallel=True, **_FLAGS)
     return cast(F, Threaded(threaded, compiled(function, SOURCES, **_FLAGS)))

@@ -8,11 +8,10 @@ weights as V (m, p, g), V[i, j, l] that of unit l, so that every inner loop is o
 """
 
 import numpy as np
-from numba import prange
 
 from localnoise.kernels.blocks import copy_row
-from localnoise.kernels.flags import kernel, parallel_kernel
-from localnoise.kernels.tiles import aligned
+from localnoise.kernels.flags import kernel, shared_kernel
+from localnoise.kernels.memory import aligned
 
 _CACHE = 2**20  # bytes of weights and averages that a group may hold: a second-level cache
 
@@ -109,8 +108,8 @@ def unlanes(rows, wide, first):
                 rows[first + lane, i, j] = wide[i, j, lane]
 
 
-@parallel_kernel
-def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, memory, workers):
+@shared_kernel
+def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, memory, worker, workers):
     """Normalised least mean squares: W_u += rate e_u z_u' / (floor + |z_u|^2); W_mean is the Polyak average.
 
     `seen` presentations came before; the average weighs presentation s by (memory + 1) / (s + memory), so that the
@@ -118,11 +117,11 @@ def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, 
     """
     (T, m, N), p, dtype = d.shape, W.shape[2], W.dtype
     g = group_size(N, m, p, W.itemsize, workers)
-    for group in prange((N + g - 1) // g):
+    for group in range(worker, (N + g - 1) // g, workers):
         first = group * g
         V, V_mean = np.empty((m, p, g), dtype), np.empty((m, p, g), dtype)
         residual, squares = np.empty((m, m, g), dtype), np.empty((m, 1, g), dtype)
-        z, y, e, norm = aligned(p, g, W), aligned(m, g, W), aligned(m, g, W), np.empty(g, dtype)
+        z, y, e, norm = aligned(p, g, W.dtype), aligned(m, g, W.dtype), aligned(m, g, W.dtype), np.empty(g, dtype)
         lanes(V, W, first)
         lanes(V_mean, W_mean, first)
         lanes(residual, R, first)
@@ -155,19 +154,19 @@ def lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, floor, 
         unlanes(power.reshape(N, m, 1), squares, first)
 
 
-@parallel_kernel
-def sign_lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, halving, limit, memory, workers):
+@shared_kernel
+def sign_lms(W, W_mean, R, power, d, h, parents, readers, signal, seen, rate, halving, limit, memory, worker, workers):
     """Sign-sign LMS: W_u += step sign(e_u) sign(z_u)', saturating at +-limit; no multiplier in the update.
 
     step = rate 2^-k, k = floor(log2(1 + s / halving)) after s presentations: it halves each time s doubles, a shift.
     """
     (T, m, N), p, dtype = d.shape, W.shape[2], W.dtype
     g = group_size(N, m, p, W.itemsize, workers)
-    for group in prange((N + g - 1) // g):
+    for group in range(worker, (N + g - 1) // g, workers):
         first = group * g
         V, V_mean = np.empty((m, p, g), dtype), np.empty((m, p, g), dtype)
         residual, squares = np.empty((m, m, g), dtype), np.empty((m, 1, g), dtype)
-        z, y, e, signs = aligned(p, g, W), aligned(m, g, W), aligned(m, g, W), aligned(p, g, W)
+        z, y, e, signs = aligned(p, g, W.dtype), aligned(m, g, W.dtype), aligned(m, g, W.dtype), aligned(p, g, W.dtype)
         lanes(V, W, first)
         lanes(V_mean, W_mean, first)
         lanes(residual, R, first)

@@ -1,19 +1,17 @@
 """Second moments of pairs of neighbours, summed over presentations."""
 
-from numba import prange
-
 from localnoise.kernels.blocks import add_rows
-from localnoise.kernels.flags import ZERO, parallel_kernel
-from localnoise.kernels.tiles import aligned
+from localnoise.kernels.flags import ZERO, shared_kernel
+from localnoise.kernels.memory import aligned
 
 _STEP = 64  # presentations packed at a time: with their partners they fit into the first-level cache
 
 
-@parallel_kernel
-def channels_innermost(x, activity, item):
+@shared_kernel
+def channels_innermost(x, activity, item, worker, workers):
     """x[t, item + u, c] = activity[t, c, u]. x : (T, I, m);  activity : (T, m, N)."""
     T, m, N = activity.shape
-    for t in prange(T):
+    for t in range(T * worker // workers, T * (worker + 1) // workers):
         for first in range(0, N, 16):
             for c in range(m):
                 row = activity[t, c]
@@ -21,20 +19,20 @@ def channels_innermost(x, activity, item):
                     x[t, item + u, c] = row[u]
 
 
-@parallel_kernel
-def add_pairs(blocks, x, first, other):
+@shared_kernel
+def add_pairs(blocks, x, first, other, worker, workers):
     """blocks[p] += sum_t x[t, item] x[t, other[p]]' for every pair p of every item; the sum over t in x's precision.
 
     blocks : (P, m, m) float64;  x : (T, I, m);  first, other : as in `Pairs`, an item is among its own others.
     Cost O(T P m^2), no array of the grid's size but the arguments.
     """
     T, items, m = x.shape
-    for item in prange(items):
+    for item in range(items * worker // workers, items * (worker + 1) // workers):
         start, many = first[item], first[item + 1] - first[item]
         if many == 0:
             continue
         rows, wide = (m + 3) // 4 * 4, (many * m + 15) // 16 * 16
-        Z, own, total = aligned(_STEP, wide, x), aligned(rows, _STEP, x), aligned(rows, wide, x)
+        Z, own, total = aligned(_STEP, wide, x.dtype), aligned(rows, _STEP, x.dtype), aligned(rows, wide, x.dtype)
         Z[:] = 0
         own[:] = 0
         total[:] = 0

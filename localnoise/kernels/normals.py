@@ -10,7 +10,7 @@ and rounds); Box and Muller 1958. The polynomials for log and sin were fitted he
 
 import numpy as np
 
-from localnoise.kernels.flags import inlined, kernel
+from localnoise.kernels.flags import entry, inlined, kernel
 
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
@@ -100,7 +100,7 @@ def key(seed):
     return np.uint32(seed & _LOW), np.uint32(seed >> _SHIFT)
 
 
-@kernel
+@entry
 def fill_normals(out, seed, positions):
     """Write N(0, 1) into out[i, t] for neuron i and sample positions[t]. Cost O(rows x samples).
 

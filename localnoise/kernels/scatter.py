@@ -6,6 +6,7 @@ end, so that any side of consecutive units lies in consecutive rows.
 
 from localnoise.kernels.blocks import copy_row
 from localnoise.kernels.flags import ALL, inlined, kernel
+from localnoise.kernels.memory import address
 from localnoise.kernels.registers import LINE
 from localnoise.kernels.squares import fence, prefetch, stream_square, transpose_square
 
@@ -30,7 +31,7 @@ def line_of(buffer, activity):
 @inlined
 def streams(side, activity):
     """Return whether lines may be written unread: every sample's begin at the same place, and they are whole."""
-    aligned = activity.ctypes.data % activity.itemsize == 0 and activity.shape[1] * activity.shape[2] % side == 0
+    aligned = address(activity) % activity.itemsize == 0 and activity.shape[1] * activity.shape[2] % side == 0
     return aligned and side * activity.itemsize == LINE and activity.size * activity.itemsize >= _LARGE
 
 
@@ -52,7 +53,7 @@ def scatter_units(activity, first, count, buffer, ring, gain, low, high, past):
     """
     channels, units, tile = activity.shape[1], activity.shape[2], buffer.shape[1]
     side = line_of(buffer, activity)
-    place = activity.ctypes.data // activity.itemsize
+    place = address(activity) // activity.itemsize
     for t0 in range(0, count, side):
         some = min(side, count - t0)
         for c in range(channels):

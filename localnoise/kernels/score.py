@@ -1,22 +1,22 @@
 """Whitened innovations: what a unit's neighbourhood does not explain, in units of its own noise. No sweep."""
 
 import numpy as np
-from numba import prange
 
 from localnoise.kernels.blocks import add_product, multiply_lower
-from localnoise.kernels.flags import NO, ZERO, kernel, parallel_kernel
-from localnoise.kernels.tiles import STEP, aligned, gather_tile, gather_units
+from localnoise.kernels.flags import NO, ZERO, kernel, shared_kernel
+from localnoise.kernels.memory import aligned
+from localnoise.kernels.tiles import STEP, gather_tile, gather_units
 
 
-@parallel_kernel
-def fold(offset, read, past, own, a, G, B, S, gain, parents):
+@shared_kernel
+def fold(offset, read, past, own, a, G, B, S, gain, parents, worker, workers):
     """Weights of e_u = own_u d_u + past_u d_P + [offset_u + read_u h_R], gains and private noise divided out.
 
     own : S^-1 / g_u, lower triangular, inverted in float64;  past : -S^-1 B_u / g_P;  read : -S^-1 G_u;
     offset : -S^-1 a. Shapes are those of S, B, G and a. Cost O(N m^2 (m + m K + m R)).
     """
     m = S.shape[1]
-    for u in prange(S.shape[0]):
+    for u in range(len(S) * worker // workers, len(S) * (worker + 1) // workers):
         inverse = np.zeros((m, m))
         for j in range(m):
             inverse[j, j] = -1 / S[u, j, j]
@@ -59,8 +59,8 @@ def whiten_unit(e, u, d, ring, h, parents, readers, offset, read, past, own, sig
                 add_product(e, ZERO, read[u], r * m, h, readers[u, r] * m, m)
 
 
-@parallel_kernel
-def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, tile, ring, workers):
+@shared_kernel
+def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, tile, ring, worker, workers):
     """Whitened innovations of all units: delta' Sigma^-1 delta = sum_u |e_u|^2.
 
     e, d, h : (T, m, N). `signal` subtracts G h, `affine` subtracts a. Cost O(T N m (m K + m R)).
@@ -68,48 +68,46 @@ def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, t
     """
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
-    for worker in prange(workers):
-        moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d), aligned(m, tile, d)
-        activation = aligned(N * m if signal else 0, tile, d)
-        for index in range(worker, tiles, workers):
-            first = index * tile
-            count = min(tile, T - first)
-            if ring == -1:
-                gather_tile(moved, d, first, count)
-            if signal:
-                gather_tile(activation, h, first, count)
-            for u in range(N):
-                if ring != -1 and u % STEP == 0:
-                    gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
-                whiten_unit(one, u, moved, ring, activation, parents, readers, offset, read, past, own, signal, affine)
-                for i in range(m):
-                    for t in range(count):
-                        e[first + t, i, u] = one[i, t]
+    moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d.dtype), aligned(m, tile, d.dtype)
+    activation = aligned(N * m if signal else 0, tile, d.dtype)
+    for index in range(worker, tiles, workers):
+        first = index * tile
+        count = min(tile, T - first)
+        if ring == -1:
+            gather_tile(moved, d, first, count)
+        if signal:
+            gather_tile(activation, h, first, count)
+        for u in range(N):
+            if ring != -1 and u % STEP == 0:
+                gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
+            whiten_unit(one, u, moved, ring, activation, parents, readers, offset, read, past, own, signal, affine)
+            for i in range(m):
+                for t in range(count):
+                    e[first + t, i, u] = one[i, t]
 
 
-@parallel_kernel
-def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring, workers):
+@shared_kernel
+def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring, worker, workers):
     """out[t] = sum_u |e_u|^2 of a displacement, in float64: nothing of the grid's size is written. out : (T,)."""
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
-    for worker in prange(workers):
-        moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d), aligned(m, tile, d)
-        unit, total = aligned(1, tile, d)[0], np.empty(tile)
-        for index in range(worker, tiles, workers):
-            first = index * tile
-            count = min(tile, T - first)
-            if ring == -1:
-                gather_tile(moved, d, first, count)
-            total[:] = 0
-            for u in range(N):
-                if ring != -1 and u % STEP == 0:
-                    gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
-                whiten_unit(one, u, moved, ring, moved, parents, readers, offset, read, past, own, NO, NO)
-                unit[:] = 0
-                for i in range(m):
-                    for t in range(tile):
-                        unit[t] += one[i, t] * one[i, t]
+    moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d.dtype), aligned(m, tile, d.dtype)
+    unit, total = aligned(1, tile, d.dtype)[0], np.empty(tile)
+    for index in range(worker, tiles, workers):
+        first = index * tile
+        count = min(tile, T - first)
+        if ring == -1:
+            gather_tile(moved, d, first, count)
+        total[:] = 0
+        for u in range(N):
+            if ring != -1 and u % STEP == 0:
+                gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
+            whiten_unit(one, u, moved, ring, moved, parents, readers, offset, read, past, own, NO, NO)
+            unit[:] = 0
+            for i in range(m):
                 for t in range(tile):
-                    total[t] += unit[t]
-            for t in range(count):
-                out[first + t] = total[t]
+                    unit[t] += one[i, t] * one[i, t]
+            for t in range(tile):
+                total[t] += unit[t]
+        for t in range(count):
+            out[first + t] = total[t]

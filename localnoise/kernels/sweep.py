@@ -6,14 +6,14 @@ Activity is (T, m, N), the reshaped (T, C, H, W). Inside a sweep it lies as (N m
 """
 
 import numpy as np
-from numba import prange
 
 from localnoise.kernels.blocks import add_product, add_scalars, copy_row, multiply_lower
-from localnoise.kernels.flags import ALL, NO, YES, ZERO, kernel, parallel_kernel
+from localnoise.kernels.flags import ALL, NO, YES, ZERO, kernel, shared_kernel
+from localnoise.kernels.memory import aligned
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import fetch_units, leaving, line_of, mirror, scatter_tile, scatter_units, streams
 from localnoise.kernels.squares import fence
-from localnoise.kernels.tiles import aligned, gather_tile
+from localnoise.kernels.tiles import gather_tile
 
 
 @kernel
@@ -107,8 +107,10 @@ def drawing_sweep(
         fence()
 
 
-@parallel_kernel
-def draw(eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile, ring, workers):
+@shared_kernel
+def draw(
+    eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile, ring, worker, workers
+):
     """Write one draw (or mean) per presentation into eta (T, m, N); presentation t is sample positions[t] of `seed`.
 
     Cost O(T N m (m K + m R)), memory O(workers x N m x tile). h (T, m, N) is read only with `signal`.
@@ -117,38 +119,37 @@ def draw(eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, sig
     """
     T, m, N = eta.shape
     tiles = (T + tile - 1) // tile
-    for worker in prange(workers):
-        buffer = aligned((N if ring == -1 or not white else ring + line_of(eta, eta)) * m, tile, eta)
-        own = aligned(4 * ((m + 3) // 4) + 4, tile, eta)
-        words = aligned(4, tile, np.empty(0, np.uint32))
-        activation = aligned(N * m if signal else 0, tile, eta)
-        for index in range(worker, tiles, workers):
-            first = index * tile
-            count = min(tile, T - first)
-            places = positions[first : first + tile]
-            if signal:
-                gather_tile(activation, h, first, count)
-            if white:
-                noise = (order, parents, readers, a, G, B, S, gain, signal, seed, places)
-                drawing_sweep(eta, first, count, buffer, ring, own, words, activation, *noise)
-            else:
-                sweep(buffer, own, activation, order, parents, readers, a, G, B, S, signal, white)
-                scatter_tile(eta, first, count, buffer, gain)
+    buffer = aligned((N if ring == -1 or not white else ring + line_of(eta, eta)) * m, tile, eta.dtype)
+    own = aligned(4 * ((m + 3) // 4) + 4, tile, eta.dtype)
+    words = aligned(4, tile, np.uint32)
+    activation = aligned(N * m if signal else 0, tile, eta.dtype)
+    for index in range(worker, tiles, workers):
+        first = index * tile
+        count = min(tile, T - first)
+        places = positions[first : first + tile]
+        if signal:
+            gather_tile(activation, h, first, count)
+        if white:
+            noise = (order, parents, readers, a, G, B, S, gain, signal, seed, places)
+            drawing_sweep(eta, first, count, buffer, ring, own, words, activation, *noise)
+        else:
+            sweep(buffer, own, activation, order, parents, readers, a, G, B, S, signal, white)
+            scatter_tile(eta, first, count, buffer, gain)
 
 
-@parallel_kernel
-def factor_columns(L, order, parents, a, G, B, S, gain, tile):
+@shared_kernel
+def factor_columns(L, order, parents, a, G, B, S, gain, tile, worker, workers):
     """Write the dense factor L = diag(gain) (I - B)^-1 S, so that Sigma = L L'. Rows and columns are unit-major.
 
     Cost O(n^2 m K); L : (n, n), n = N m, neuron u m + c.
     """
     n, m = L.shape[0], S.shape[1]
-    for index in prange((n + tile - 1) // tile):
+    for index in range(worker, (n + tile - 1) // tile, workers):
         first = index * tile
         count = min(tile, n - first)
-        buffer = aligned(n, tile, L)
+        buffer = aligned(n, tile, L.dtype)
         buffer[:] = 0
-        own = aligned(m, tile, L)
+        own = aligned(m, tile, L.dtype)
         for t in range(count):
             buffer[first + t, t] = 1
         sweep(buffer, own, buffer, order, parents, parents, a, G, B, S, NO, YES)
@@ -157,14 +158,24 @@ def factor_columns(L, order, parents, a, G, B, S, gain, tile):
                 L[i, first + t] = gain[i // m] * buffer[i, t]
 
 
-@parallel_kernel
-def pull_back(grad_h, grad_eta, order, parents, readers, G, B, gain):
+@kernel
+def add_adjoint(out, row, W, u, column, v):
+    """out[row, :] += sum_i v[u, i] W[u, i, column : column + m], the adjoint of a unit's product; row is not u."""
+    m = W.shape[1]
+    for i in range(m):
+        value = v[u, i]
+        for j in range(m):
+            out[row, j] += W[u, i, column + j] * value
+
+
+@shared_kernel
+def pull_back(grad_h, grad_eta, order, parents, readers, G, B, gain, worker, workers):
     """grad_h = G' (I - B)^-T diag(gain) grad_eta, the adjoint of the mean: children before parents.
 
     grad_h, grad_eta : (T, m, N). Cost as `draw`; parallel over presentations.
     """
     T, m, N = grad_eta.shape
-    for t in prange(T):
+    for t in range(T * worker // workers, T * (worker + 1) // workers):
         v = np.empty((N, m), grad_eta.dtype)
         out = np.zeros((N, m), grad_eta.dtype)
         for u in range(N):
@@ -172,18 +183,12 @@ def pull_back(grad_h, grad_eta, order, parents, readers, G, B, gain):
                 v[u, i] = gain[u] * grad_eta[t, i, u]
         for step in range(N - 1, -1, -1):
             u = order[step]
-            for i in range(m):
-                value = v[u, i]
-                for k in range(parents.shape[1]):
-                    if parents[u, k] >= 0:
-                        target, weights = v[parents[u, k]], B[u, i, k * m : (k + 1) * m]
-                        for j in range(m):
-                            target[j] += weights[j] * value
-                for r in range(readers.shape[1]):
-                    if readers[u, r] >= 0:
-                        target, weights = out[readers[u, r]], G[u, i, r * m : (r + 1) * m]
-                        for j in range(m):
-                            target[j] += weights[j] * value
+            for k in range(parents.shape[1]):
+                if parents[u, k] >= 0:
+                    add_adjoint(v, parents[u, k], B, u, k * m, v)
+            for r in range(readers.shape[1]):
+                if readers[u, r] >= 0:
+                    add_adjoint(out, readers[u, r], G, u, r * m, v)
         for i in range(m):
             for u in range(N):
                 grad_h[t, i, u] = out[u, i]

@@ -1,24 +1,10 @@
 """Tiles: activity of some presentations as (N m, tile), samples innermost, rows on cache lines. Back: `scatter`."""
 
-import numpy as np
-
 from localnoise.kernels.flags import ALL, ZERO, kernel
 from localnoise.kernels.registers import LINE
 from localnoise.kernels.squares import transpose_square
 
 STEP = 16  # units that enter a ring buffer together
-
-
-@kernel
-def aligned(rows, tile, like):
-    """Uninitialised (rows, tile) of the dtype of `like`, on a cache line: vector loads that straddle lines cost double.
-
-    tile : a multiple of a line's numbers, so that every row is aligned.
-    """
-    numbers = LINE // like.itemsize
-    raw = np.empty(rows * tile + numbers, like.dtype)
-    skip = -(raw.ctypes.data // like.itemsize) % numbers
-    return raw[skip : skip + rows * tile].reshape(rows, tile)
 
 
 @kernel

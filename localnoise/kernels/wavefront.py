@@ -3,14 +3,14 @@
 import numpy as np
 from numba import prange
 
-from localnoise.kernels.flags import ALL, ZERO, kernel, parallel_kernel
+from localnoise.kernels.flags import ALL, ZERO, entry, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.sweep import add_neighbours, begin
 from localnoise.kernels.tiles import gather_tile
 
 
-@kernel
+@entry
 def depths(out, order, parents):
     """out[u] = 0 for a unit without parents, else 1 + the largest depth among them: the front that it belongs to."""
     for v in range(order.shape[0]):

@@ -7,7 +7,6 @@ import numpy as np
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.kernels.threads import worker_count
 from localnoise.rules.base import RULES, State, check_positive, own_numbers, residual_factor
 
 
@@ -57,7 +56,7 @@ class LMS:
 
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
         topology = (field.parents, field.readers, field.signal)
-        lms(*arrays, d, h, *topology, state["seen"], self.rate, self.floor, self.memory, worker_count())
+        lms(*arrays, d, h, *topology, state["seen"], self.rate, self.floor, self.memory)
         state["seen"] += len(d)
 
     def statistics(self, field: Field, state: State, unit: int) -> State:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from localnoise.field import Field, Floats
-from localnoise.kernels.threads import worker_count
 from localnoise.rules.base import RULES, State, check_positive, own_numbers
 from localnoise.rules.lms import averaging_state, settle_average, unit_rows
 
@@ -54,7 +53,7 @@ class SignLMS:
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
         topology = (field.parents, field.readers, field.signal)
         limit = state["W"].dtype.type(self.limit)
-        sign_lms(*arrays, d, h, *topology, state["seen"], self.rate, self.halving, limit, self.memory, worker_count())
+        sign_lms(*arrays, d, h, *topology, state["seen"], self.rate, self.halving, limit, self.memory)
         state["seen"] += len(d)
 
     def statistics(self, field: Field, state: State, unit: int) -> State:

@@ -73,6 +73,25 @@ def test_an_edit_of_a_callee_alone_reaches_its_caller(toy: Toy) -> None:
     assert toy.run() == (20.0, 1, "")  # the first sources' code still lies there
 
 
+def test_a_linked_callee_is_kept_for_callers_compiled_later(toy: Toy) -> None:
+    flags, inner = toy.folder / "flags.py", toy.folder / INNER
+    content = flags.read_text().replace(
+        "import compiled", "import compiled\nfrom localnoise.kernels.linking import linked"
+    )
+    flags.write_text(content + "\ndef part(function):\n    return linked(function, SOURCES)\n")
+    inner.write_text(inner.read_text().replace("kernel", "part"))
+    assert toy.run() == (20.0, 0, "")
+    assert [file.name.split("-")[1] for file in toy.files if file.name.startswith("inner")] == ["linked"]
+    assert toy.run() == (20.0, 1, "")
+    (whole,) = (file for file in toy.files if file.name.startswith("outer"))
+    whole.unlink()
+    kept = {file: file.stat().st_mtime_ns for file in toy.files}
+    assert toy.run() == (20.0, 0, "")
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept  # the callee was not compiled again
+    inner.write_text(inner.read_text().replace("x + 1", "x + 2"))
+    assert toy.run() == (30.0, 0, "")
+
+
 def test_an_edit_while_a_process_runs_is_not_kept_under_the_old_name(toy: Toy) -> None:
     toy.run()
     before = {file: file.read_bytes() for file in toy.files}
@@ -124,7 +143,8 @@ def test_every_kernel_lies_in_the_sources_that_name_its_code() -> None:
     from localnoise.hardware import flags
 
     sources = {"localnoise": set(SOURCES.files), "hardware": set(flags._SOURCES.files)}
-    decorators = ("@kernel", "@inlined", "@emitted", "@parallel_kernel", "@integer_kernel", "@parallel_integer_kernel")
+    decorators = ("@kernel", "@inlined", "@emitted", "@entry", "@shared_kernel", "@parallel_kernel", "@integer_")
+    decorators += ("@shared_integer_kernel",)
     found = 0
     for folder, files in sources.items():
         for module in (ROOT / folder).rglob("*.py"):

@@ -216,7 +216,7 @@ def run(kernel, oracle, rule, grid, close, **options):
     for seen, count in ((0, 11), (11, 8)):
         d, h = rows(grid, count, seed=seen)
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
-        kernel(*arrays, d, h, f.parents, f.readers, f.signal, seen, *options.values(), 2)
+        kernel(*arrays, d, h, f.parents, f.readers, f.signal, seen, *options.values(), parts=2)
         d64, h64 = d.astype(np.float64), h.astype(np.float64)
         for u in range(grid.config.units):
             oracle(slow[u], naive.regressors(f, u, d64, h64), d64[:, :, u], seen, *options.values())

@@ -33,6 +33,8 @@ class SpikingPreset:
         Brian2's.
     seeds : int
         Seeds 0, 1, ..., each with its own network.
+    network : str
+        Whose second layer spikes; records say it where it is another than v2.
     """
 
     data: str
@@ -48,6 +50,7 @@ class SpikingPreset:
     shown: int
     target: str = "cython"
     seeds: int = 1
+    network: str = "v2"
 
 
 PLANS = {

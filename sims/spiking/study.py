@@ -78,7 +78,8 @@ class SpikingStudy:
 
     @cached_property
     def _testbed(self) -> Testbed:
-        return Testbed(load(self.plan.data, self.data_dir), self.seed, self.plan.base_epochs, PGD(), 1, self.folder)
+        p = self.plan
+        return Testbed(load(p.data, self.data_dir), self.seed, p.base_epochs, PGD(), 1, self.folder, p.network)
 
     @property
     def network_path(self) -> Path:
@@ -163,6 +164,8 @@ class SpikingStudy:
     def config(self, part: str, **more: Any) -> dict[str, Any]:
         """Everything that a part's result depends on: its key in the records."""
         of_part = {name: plain(getattr(self.plan, name)) for name in (*SPENT[part], *ALWAYS)}
+        if self.plan.network != "v2":  # which earlier records do not say
+            of_part["network"] = self.plan.network
         said = {"experiment": "spiking", "part": part, "seed": self.seed, "fingerprint": self.fingerprint}
         return said | of_part | {name: plain(value) for name, value in more.items()}
 

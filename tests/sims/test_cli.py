@@ -176,7 +176,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 def test_a_stopped_experiment_leaves_no_process_and_goes_on(stop: signal.Signals, tmp_path: Path) -> None:
     """Only the main process is signalled: its workers must find out."""
     words = ["compare", "--defenses", "none,identity", "--test", "rotate,obstruction,brighten"]
-    words += ["--out", str(tmp_path / "out"), "--jobs", "2"]
+    words += ["--out", str(tmp_path / "out"), "--jobs", "2", "--network", "v1", "--epochs", "1"]
     command = [sys.executable, "-m", "localnoise.sims.cli", *words]
     log = tmp_path / "log"
     with log.open("w") as sink:

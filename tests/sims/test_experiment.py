@@ -67,7 +67,23 @@ def test_a_chip_of_any_width_and_wiring_is_the_same_twice(arm: str) -> None:
     assert np.square(first.sample(20, seed=3)).mean() > 0.05
 
 
-@pytest.mark.parametrize("arm", sorted(set(DEFENSES) - WIDTHS))  # of the arms that differ in a number, one for all
+LARGE = (
+    "full",
+    "raster-1",
+    "multiscale-8",
+    "signal-8",
+    "chip-w8-d12",
+    "affine",
+    "augmentation",
+    "wca",
+)  # of each kind one
+CASES = [
+    *(("v1", arm) for arm in sorted(set(DEFENSES) - WIDTHS)),  # of the arms that differ in a number, one for all
+    *(pytest.param("v2", arm, marks=pytest.mark.slow) for arm in LARGE),
+]
+
+
+@pytest.mark.parametrize(("settings", "arm"), CASES, indirect=["settings"])
 def test_a_cell_gives_the_same_result_twice(runner: Runner, arm: str) -> None:
     cell = Cell(seed=0, sources=(Source.default("obstruction"),), arm=arm)
     first = runner.run(cell)

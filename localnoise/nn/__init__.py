@@ -1,0 +1,13 @@
+"""Torch modules: noise drawn afresh at each presentation, with exact gradients. Needs the extra `sims` (torch)."""
+
+from localnoise.errors import MissingDependencyError
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
+
+from localnoise.nn.layer import NoiseLayer as NoiseLayer
+from localnoise.nn.predictor import Noise as Noise
+from localnoise.nn.predictor import NoNoise as NoNoise
+from localnoise.nn.predictor import Predictor as Predictor

@@ -1,0 +1,143 @@
+"""The noise layer: an ordinary torch module that adds one fresh draw to each activation.
+
+    y = h + eta,  eta ~ N(mu(h), Sigma),  dy/dh = I + diag(gain) (I - B)^-1 G
+
+The draw itself is a constant of the graph (straight through); the mean of a signal-dependent field is differentiated
+by the adjoint sweep.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from localnoise.bank import Bank, layout
+from localnoise.errors import ArgumentError, choose
+from localnoise.nn.operators import advance, as_word, eta, number_of
+from localnoise.nn.state import packed, unpacked
+from localnoise.validate import as_seed
+
+_KEYS = 2**63 - 1  # seeds that torch's generator gives
+
+
+class NoiseLayer(nn.Module):
+    """Add one fresh draw to each activation (T, C, H, W); dense activations (T, n) are reshaped to the grid and back.
+
+    Parameters
+    ----------
+    noise : UnitGrid, CentralNoise, AffineNoise, ChipGrid or Bank
+        A sequence of them becomes a `Bank`: one is drawn per presentation.
+    when : str
+        "both" (training and evaluation), "train", "eval" or "never".
+    seed : int or None
+        None: each forward takes its seed from torch's generator, as dropout does. So layers, ranks and workers never
+        share a stream, and `torch.manual_seed` repeats them all. A whole number: a stream of the layer's own, whose
+        presentations are numbered from 0 on; `reseed` starts again. What is computed again under activation
+        checkpointing is the same draw either way.
+
+    Notes
+    -----
+    The `state_dict` holds the noise (without its rule's statistics), the seed and the position; loading replaces all
+    three. Under `torch.compile` the draw is one operator of the graph.
+
+    Examples
+    --------
+    >>> import localnoise as ln, torch
+    >>> from localnoise.nn import NoiseLayer
+    >>> layer = NoiseLayer(ln.UnitGrid(shape=(4, 4), channels=2), when="train", seed=1)
+    >>> layer(torch.zeros(5, 2, 4, 4)).shape
+    torch.Size([5, 2, 4, 4])
+    """
+
+    _stream: Tensor
+    _position: Tensor
+
+    def __init__(self, noise: Any, when: str = "both", seed: int | None = None) -> None:
+        super().__init__()
+        if isinstance(noise, str | Path):
+            raise ArgumentError(
+                f"noise={str(noise)!r}: expected a noise, not its file; use localnoise.load({str(noise)!r})"
+            )
+        self.when = choose("when", when, ("both", "train", "eval", "never"))
+        self.noise = Bank(noise) if isinstance(noise, Sequence) else noise
+        self.register_buffer("_stream", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("_position", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.reseed(seed)
+
+    @property
+    def noise(self) -> Any:
+        """What is added; another one may be set."""
+        return self._noise
+
+    @noise.setter
+    def noise(self, noise: Any) -> None:
+        self._layout = layout(noise)
+        self._noise, self._number = noise, number_of(noise)
+
+    @property
+    def position(self) -> int:
+        """Number of the next presentation in the layer's own stream; 0 without one."""
+        return int(self._position)
+
+    @position.setter
+    def position(self, position: int) -> None:
+        self._position.fill_(position)
+
+    def reseed(self, seed: int | None) -> None:
+        """Restart the stream: the next presentation is number 0 of `seed`; None: seeds come from torch's generator."""
+        self.seed = None if seed is None else int(as_seed(seed))
+        self._stream.fill_(as_word(self.seed or 0))
+        self._position.zero_()
+
+    @property
+    def active(self) -> bool:
+        """Return whether the layer adds noise in its present mode."""
+        return self.when == "both" or self.when == ("train" if self.training else "eval")
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return h + eta, drawn at the layer's position in its stream; any floating dtype, any device."""
+        if not self.active:
+            return h
+        neurons = math.prod(self._layout)
+        if h.ndim < 2 or tuple(h.shape[1:]) not in (self._layout, (neurons,)):
+            raise ArgumentError(
+                f"h has shape {tuple(h.shape)}: expected (T, {', '.join(map(str, self._layout))}) or (T, {neurons}), "
+                "as the noise was learned"
+            )
+        if not h.is_floating_point():
+            raise ArgumentError(f"h has dtype {h.dtype}: expected a floating dtype; use h.float()")
+        shaped = h.reshape(len(h), *self._layout)
+        if self.seed is None:
+            seed, start = torch.randint(_KEYS, (), dtype=torch.int64), torch.zeros((), dtype=torch.int64)
+        else:
+            seed, start = self._stream.clone(), advance(self._position, shaped)
+        drawn: Tensor = eta(shaped, seed, start, self._number)
+        return (shaped + drawn).reshape(h.shape)
+
+    def extra_repr(self) -> str:
+        """Return what `print(model)` shows."""
+        return f"{self.noise!r}, when={self.when!r}, seed={self.seed}"
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what the `state_dict` holds: the noise, the seed, the position."""
+        return {"noise": packed(self.noise), "seed": self.seed, "position": self.position}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take a noise, a seed and a position from a `state_dict`."""
+        noise = unpacked(state["noise"])
+        if layout(noise) != self._layout:
+            raise ArgumentError(
+                f"state_dict holds a noise of layout {layout(noise)}: expected {self._layout}, as this layer's; make "
+                "the layer with a grid of that layout"
+            )
+        self.noise = noise
+        self.reseed(state["seed"])
+        self.position = state["position"]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Copy or unpickle: the noise is another object, or lies in another process."""
+        super().__setstate__(state)
+        self._number = number_of(self._noise)

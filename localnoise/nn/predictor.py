@@ -1,0 +1,80 @@
+"""The deployed predictor of a noisy network: the mean of its logits over draws."""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError
+from localnoise.validate import as_count
+
+
+class Noise(Protocol):
+    """The interface of the module that adds a predictor's noise: `NoiseLayer`, or noise learned by gradients.
+
+    Attributes
+    ----------
+    seed : int or None
+        The stream of draws; `reseed` restarts it.
+    active : bool
+        Whether noise is added in the module's present mode.
+    """
+
+    seed: int | None
+
+    @property
+    def active(self) -> bool: ...  # noqa: D102
+
+    def reseed(self, seed: int | None) -> None: ...  # noqa: D102
+
+    def __call__(self, h: Tensor) -> Tensor: ...  # noqa: D102
+
+
+class NoNoise(nn.Module):
+    """The identity where a predictor expects noise: nothing is drawn."""
+
+    seed, active = 0, False
+
+    def reseed(self, seed: int | None) -> None:
+        """There is no stream."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return h."""
+        return h
+
+
+class Predictor(nn.Module):
+    """Mean of `draws` noisy logits: the deployed predictor of a noisy network.
+
+    The layers before the noise run once; all draws go through the later layers in one batch.
+
+    Parameters
+    ----------
+    front, noise, back : Module
+        Layers before the noise, the noise layer (`Noise`, or `nn.Identity()` for none), layers after it: logits =
+        mean_k back(noise(front(x))).
+    draws : int
+        K >= 1. One is enough where the noise is off.
+    """
+
+    def __init__(self, front: nn.Module, noise: Noise | nn.Identity, back: nn.Module, draws: int = 10) -> None:
+        super().__init__()
+        layer: Any = NoNoise() if isinstance(noise, nn.Identity) else noise
+        missing = [part for part in ("seed", "active", "reseed") if not hasattr(layer, part)]
+        if missing or not callable(layer):
+            raise ArgumentError(
+                f"noise is {type(noise).__name__}, without {' or '.join(missing) or 'forward'}: expected a module that "
+                "draws, such as NoiseLayer(grid), or nn.Identity() for no noise"
+            )
+        self.front, self.noise, self.back, self.draws = front, layer, back, as_count("draws", draws, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (T, classes), averaged over the draws."""
+        return self.decide(self.front(x))
+
+    def decide(self, h: Tensor) -> Tensor:
+        """Logits from the activation h before the noise."""
+        draws = self.draws if self.noise.active else 1
+        noisy = self.noise(h.repeat_interleave(draws, 0) if draws > 1 else h)
+        logits: Tensor = self.back(noisy)
+        averaged: Tensor = logits.unflatten(0, (len(h), draws)).mean(1)
+        return averaged

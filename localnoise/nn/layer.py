@@ -139,5 +139,5 @@ class NoiseLayer(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy or unpickle: the noise is another object, or lies in another process."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch's own
         self._number = number_of(self._noise)

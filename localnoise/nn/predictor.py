@@ -19,12 +19,13 @@ class Noise(Protocol):
         Whether noise is added in the module's present mode.
     """
 
-    seed: int | None
+    @property
+    def seed(self) -> int | None: ...  # noqa: D102
 
     @property
     def active(self) -> bool: ...  # noqa: D102
 
-    def reseed(self, seed: int | None) -> None: ...  # noqa: D102
+    def reseed(self, seed: int) -> None: ...  # noqa: D102
 
     def __call__(self, h: Tensor) -> Tensor: ...  # noqa: D102
 
@@ -34,7 +35,7 @@ class NoNoise(nn.Module):
 
     seed, active = 0, False
 
-    def reseed(self, seed: int | None) -> None:
+    def reseed(self, seed: int) -> None:
         """There is no stream."""
 
     def forward(self, h: Tensor) -> Tensor:

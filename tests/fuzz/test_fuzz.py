@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from fuzz.driver import run, told
 
-SEED = int(os.environ.get("FUZZ_SEED", "0"))
+SEED, MUTANTS = (int(os.environ.get(name, usual)) for name, usual in (("FUZZ_SEED", "0"), ("FUZZ_MUTANTS", "4000")))
 
 
-@pytest.mark.parametrize(("count", "workers"), [(150, 1), pytest.param(10_000, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("count", "workers"), [(150, 1), pytest.param(MUTANTS, 2, marks=pytest.mark.slow)])
 def test_a_changed_file_is_read_as_it_was_or_refused_or_sound(tmp_path: Path, count: int, workers: int) -> None:
     outcomes, faults = run(tmp_path, count, SEED, workers)
     assert sum(outcomes.values()) == count

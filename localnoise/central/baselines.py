@@ -93,7 +93,7 @@ def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, variance: float | None = 2.0
     flat, channels, shape = flattened(d)
     check_positive("ridge", ridge, zero=True)
     each = power(flat)
-    warn_of_ridge(float(each.mean()), ridge, stacklevel=3)
+    warn_of_ridge(float(each.mean()), ridge, stacklevel=4)
     each += ridge
     if not (each > 0).all():
         raise ArgumentError(

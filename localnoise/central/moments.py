@@ -48,7 +48,7 @@ def second_moment(flat: Array, ridge: float, variance: float | None, *, centred:
     if centred:
         mean = flat.mean(axis=0, dtype=np.float64)
         C -= np.outer(mean, mean)
-    warn_of_ridge(float(np.trace(C) / n), ridge, stacklevel=4)
+    warn_of_ridge(float(np.trace(C) / n), ridge, stacklevel=5)
     C[np.diag_indices(n)] += ridge
     total = np.trace(C)
     refuse_overflow(total)

@@ -79,7 +79,7 @@ def affine(
     A, C_hd, Sigma = _moments(moved, signal, mean_d, mean_h)
     refuse_overflow(np.trace(A) + np.trace(Sigma))
     A[np.diag_indices(n)] += shrink
-    warn_of_ridge(float(np.trace(Sigma) / n), ridge, stacklevel=3)
+    warn_of_ridge(float(np.trace(Sigma) / n), ridge, stacklevel=4)
     G = _solved(A, C_hd, shrink, len(moved)).T
     Sigma -= G @ C_hd
     Sigma = (Sigma + Sigma.T) / 2

@@ -12,7 +12,7 @@ from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
-from localnoise.validate import as_variance
+from localnoise.validate import check_positive
 
 PREFIX = "grid:"
 _CALIBRATION = 2048  # activations that a signal-dependent grid is calibrated on
@@ -55,7 +55,7 @@ class Spelled:
         _check_wiring(**self._wiring)
         choose("scope", "global" if self.scope is None else self.scope, ("global", "local"))
         if self.trace is not None:
-            as_variance(self.trace)
+            check_positive("trace", self.trace, what=", the mean noise variance per neuron")
         if self.signal == "none" and self.signal_radius is not None:
             raise ArgumentError(f"signal_radius={self.signal_radius!r}: expected none with signal='none'; drop it")
         if self.signal == "local" and self.scope is not None and self.trace is None:

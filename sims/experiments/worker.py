@@ -114,7 +114,7 @@ def runner(job: Job, stage: Stage) -> Runner:
             f"a worker runs other code (sources {source_hash()}) than this command (sources {job.source}): expected "
             "the same version of localnoise on every machine of the scheduler; install it there, and start its workers"
         )
-    _use(job.threads)
+    use_threads(job.threads)
     _stage[:] = [stage]
     place = (job.settings, job.holdout, job.data_dir, job.cell.seed)
     if place not in _runners:
@@ -164,7 +164,8 @@ def _folder() -> Path:
     return kept.enter_context(temporary_folder())
 
 
-def _use(threads: int) -> None:
+def use_threads(threads: int) -> None:
+    """Let torch and Numba use so many threads in this one."""
     import numba
     import torch
 

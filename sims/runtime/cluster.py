@@ -1,6 +1,7 @@
 """Where work runs: processes of this machine, or a Dask cluster that somebody else started."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from localnoise.errors import ArgumentError, MissingDependencyError
 
 _WAIT = 10  # seconds for a scheduler to answer
 _STARTS = 5  # attempts to start the processes of this machine
+# Read by libraries when they are loaded. Not Numba's: this process may compile meanwhile, and Numba refuses a change.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LOOK = 2  # seconds between two looks at whether they all live
 
 
@@ -37,8 +40,7 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         "distributed.comm.timeouts.connect": _WAIT,
         "distributed.deploy.lost-worker-timeout": _LOOK,
     }
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    environment = dict.fromkeys(names, str(threads))
+    environment = dict.fromkeys(_THREADS, str(threads))
     with dask.config.set(quiet | {"distributed.nanny.pre-spawn-environ": environment}):
         if scheduler:
             try:
@@ -51,8 +53,24 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
             with client:
                 yield client
             return
-        with _started(workers) as cluster, Client(cluster) as client, _kept_up(cluster, client, workers):
+        with (
+            _kept_as_it_is(),
+            _started(workers) as cluster,
+            Client(cluster) as client,
+            _kept_up(cluster, client, workers),
+        ):
             yield client
+
+
+@contextmanager
+def _kept_as_it_is() -> Iterator[None]:
+    """Give this process its own variables back: Dask sets those of its workers here, and leaves them."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 def _started(workers: int) -> Any:

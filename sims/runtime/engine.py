@@ -164,13 +164,17 @@ class Engine:
 
     def _taken(self, future: Any) -> Finished | None:
         """What became of a task; None where it was sent again."""
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
 
         task, _ = self._running.pop(future.key)
         if future.status == "finished":
-            value, worker = future.result()
-            return Finished(task=task, value=value, worker=worker)
-        error = future.exception() if future.status == "error" else None
+            try:
+                value, worker = future.result()
+                return Finished(task=task, value=value, worker=worker)
+            except (KilledWorker, CancelledError):  # the worker died before it gave the result away
+                error = None
+        else:
+            error = future.exception() if future.status == "error" else None
         if error is not None and not isinstance(error, KilledWorker):
             return Finished(task=task, error=error)
         if not self._lost:

@@ -10,6 +10,7 @@ from typing import Any
 
 from localnoise.files import temporary_folder, write_bytes
 from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.worker import use_threads
 from localnoise.sims.results.records import key
 from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.spiking.plan import SpikingPreset
@@ -33,7 +34,7 @@ class PartJob:
         That of the part: one of those that `SpikingStudy.tasks` lists.
     data_dir : str or None
     threads : int
-        Of torch.
+        Of torch and Numba.
     network : bytes
         The trained network's file.
     """
@@ -61,9 +62,7 @@ def run(job: PartJob, stage: Stage) -> tuple[dict[str, Any], float]:
 
 
 def _study(job: PartJob, stage: Stage) -> SpikingStudy:
-    import torch
-
-    torch.set_num_threads(job.threads)
+    use_threads(job.threads)
     _stage[:] = [stage]
     place = job.plan, job.seed, job.data_dir
     if place not in _studies:

@@ -13,7 +13,7 @@ from localnoise.sims.defenses.chips import BITS, WIRES
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.paper import SOURCES
-from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, tables, trading
+from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, summarised, trading
 from localnoise.sims.reports.comparison import CLEAN, Level, outcomes
 from localnoise.sims.reports.summary import summarise
 from localnoise.sims.results.records import RecordFile
@@ -27,7 +27,7 @@ def test_tables_are_those_of_the_published_record(value):
     """Every number of the full data set stands in the record, and nowhere else."""
     record = RecordFile(published("retention"))
     digits = 2 if value == "retention" else 3
-    table = tables.markdown(summarise(list(record)), lambda entry: getattr(entry, value), digits)
+    table = summarised.markdown(summarise(list(record)), lambda entry: getattr(entry, value), digits)
     assert table.count("\n") > 10
     assert table in page("results/retention")
 

@@ -1,11 +1,13 @@
 """The engine on real processes: order, progress, stops, and workers that die."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
+import numba
 import pytest
 import tasked
 
@@ -66,6 +68,15 @@ def test_what_a_killed_worker_was_doing_runs_again(
 def test_a_task_that_always_dies_ends_in_one_sentence(client: Any, tmp_path: Path) -> None:
     with pytest.raises(KilledError, match=r"killed 2 times in a row before anything was finished: .* fewer --jobs"):
         Engine(client, again=1).groups([named(tmp_path, "doomed")], lambda one: [])
+
+
+def test_this_process_keeps_its_own_variables_and_may_compile_meanwhile() -> None:
+    """Dask sets its workers' variables here, too; Numba refuses to compile under another number of threads."""
+    before = dict(os.environ)
+    numba.set_num_threads(numba.get_num_threads())  # launches them
+    with connected("", 1, 1):
+        numba.njit(lambda x: x + 1)(1)
+    assert dict(os.environ) == before
 
 
 def test_an_error_comes_back_as_it_was_raised(client: Any) -> None:

@@ -162,7 +162,7 @@ def test_a_fault_of_a_report_shows_before_any_cell_runs(
 ) -> None:
     cells, settings, _ = design("retention")
     ran: list[int] = []
-    monkeypatch.setattr(conducting, "run", lambda *given, **_: ran.append(1))
+    monkeypatch.setattr(conducting, "run_cells", lambda *given, **_: ran.append(1))
     with pytest.raises(KeyError, match="no colour"):
         conducting.conduct(cells, settings, tmp_path, Broken(), data_dir=None, jobs=1)
     assert ran == []

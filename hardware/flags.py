@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from localnoise.kernels.cache import Sources
-from localnoise.kernels.flags import SOURCES, compiled
-from localnoise.kernels.linking import linked
+from localnoise.kernels.flags import SOURCES, callee, compiled
 from localnoise.kernels.threads import Shared
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,12 +21,12 @@ _SOURCES = Sources(*SOURCES.files, Path(__file__), _HERE / "kernels", _HERE / "g
 
 def integer_kernel(function: F) -> F:
     """Compile a serial kernel on integers into the kernels that call it."""
-    return cast(F, linked(function, _SOURCES, **_FLAGS))
+    return callee(function, _SOURCES, **_FLAGS)
 
 
 def inlined(function: F) -> F:
     """Compile a few scalar operations into every place that calls them, so that a loop there can vectorise."""
-    return cast(F, linked(function, _SOURCES, forceinline=True, **_FLAGS))
+    return callee(function, _SOURCES, forceinline=True, **_FLAGS)
 
 
 def integer_entry(function: F) -> F:

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from numba import __version__ as numba_version
 from numba import njit
 from numba.extending import intrinsic
 
 from localnoise.kernels.cache import KernelCache, Sources
 from localnoise.kernels.compiling import announce
-from localnoise.kernels.linking import WholeCompiler, linked
 from localnoise.kernels.threads import Shared, Threaded
+
+_KNOWN = ("0.68.",)  # versions of Numba whose insides `linking` knows; under others, kernels compile as Numba does
+_WHOLE: dict[str, Any] = {}
+_linked: Callable[..., Any] | None = None
+if numba_version.startswith(_KNOWN):
+    from localnoise.kernels.linking import WholeCompiler, linked
+
+    _WHOLE, _linked = {"pipeline_class": WholeCompiler}, linked
 
 announce()
 
@@ -33,7 +41,7 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
 
     variant : tells apart two forms of one function.
     """
-    pipeline = {} if flags.get("parallel") else {"pipeline_class": WholeCompiler}
+    pipeline = {} if flags.get("parallel") else _WHOLE
     compile_lazily: Any = njit
     dispatcher = compile_lazily(no_cfunc_wrapper=True, **pipeline, **flags)(function)
     if hasattr(dispatcher, "enable_caching"):  # with NUMBA_DISABLE_JIT it is the function itself
@@ -41,14 +49,19 @@ def compiled(function: Callable[..., Any], sources: Sources, variant: str = "", 
     return dispatcher
 
 
+def callee(function: F, sources: Sources, **flags: Any) -> F:
+    """Compile a function into the kernels that call it."""
+    return cast(F, (_linked or compiled)(function, sources, **flags))
+
+
 def kernel(function: F) -> F:
     """Compile a serial kernel into the kernels that call it."""
-    return cast(F, linked(function, SOURCES, **_FLAGS))
+    return callee(function, SOURCES, **_FLAGS)
 
 
 def inlined(function: F) -> F:
     """Compile a few scalar operations into every place that calls them, so that a loop there can vectorise."""
-    return cast(F, linked(function, SOURCES, forceinline=True, **_FLAGS))
+    return callee(function, SOURCES, forceinline=True, **_FLAGS)
 
 
 def emitted(function: Callable[..., Any]) -> Any:

@@ -76,6 +76,33 @@ def test_nothing_is_said_where_nobody_reads(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+DRAWS = """
+import sys
+import numba
+numba.__version__ = sys.argv[1] or numba.__version__
+import numpy as np
+import localnoise as ln
+from localnoise.kernels import flags
+
+d, h = np.random.default_rng(0).normal(size=(2, 200, 2, 4, 4)).astype("f4")
+grid = ln.UnitGrid((4, 4), 2, parents=2, signal="local").learn(d, h)
+drawn, seen = grid.perturb(h, seed=3)[:9], grid.innovations(d, h)[:9]
+print(flags._linked is not None, drawn.tobytes().hex(), seen.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_under_a_numba_whose_insides_are_unknown_kernels_give_the_same_bits(tmp_path: Path) -> None:
+    found = {}
+    for version in ("", "0.61.2"):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / f"cache{version}")}
+        command = [sys.executable, "-W", "ignore", "-c", DRAWS, version]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=600)
+        linked, found[version] = done.stdout.split(" ", 1)
+        assert linked == str(version == "")
+    assert found[""] == found["0.61.2"]
+
+
 @pytest.mark.parametrize("threads", ["0", "-2"])
 def test_no_threads_are_as_many_as_there_are(threads: str) -> None:
     code = "import localnoise as ln; print(ln.UnitGrid((3, 3)).sample(2).shape)"

@@ -99,7 +99,8 @@ def accuracy_per_image(predictor: Predictor, images: Tensor, labels: Tensor, bat
 
 def correct_from(predictor: Predictor, h: Tensor, labels: Tensor, batch: int = 50) -> Tensor:
     """As `accuracy_per_image`, from activations."""
-    predictor.noise.reseed(predictor.noise.seed + 1)
+    if predictor.noise.seed is not None:  # else its seeds are torch's
+        predictor.noise.reseed(predictor.noise.seed + 1)
     with torch.no_grad():
         return torch.cat([answered(predictor.decide(x), y).byte() for x, y in _pairs(h, labels, batch)])
 

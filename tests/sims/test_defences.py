@@ -86,7 +86,7 @@ def accuracy(predictor: Predictor, images: torch.Tensor, labels: torch.Tensor) -
 
 
 def weights(predictor: Predictor) -> list[torch.Tensor]:
-    return list(predictor.state_dict().values())
+    return list(predictor.parameters())
 
 
 def moved(fresh: nn.Module, trained: nn.Module) -> bool:

@@ -134,7 +134,7 @@ class Threaded:
 
 
 def worker_count() -> int:
-    """How many threads a kernel runs on: as many as Numba's, and one in the child of a fork."""
+    """Return how many threads a kernel runs on: as many as Numba's, and one in the child of a fork."""
     if _alone:
         return 1
     launched = getattr(parallel, "_is_initialized", True)  # to ask for their number would launch them

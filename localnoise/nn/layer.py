@@ -69,7 +69,7 @@ class NoiseLayer(nn.Module):
 
     @property
     def noise(self) -> Any:
-        """What is added; another one may be set."""
+        """The noise that is added; another one may be set."""
         return self._noise
 
     @noise.setter

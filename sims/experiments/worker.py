@@ -1,4 +1,4 @@
-"""What a worker does for an experiment or a sweep: train a seed's network, or learn, retrain and test one cell."""
+"""The work of an experiment's or a sweep's worker: train a seed's network, or learn, retrain and test one cell."""
 
 import atexit
 from collections import OrderedDict
@@ -109,11 +109,7 @@ def runner(job: Job, stage: Stage) -> Runner:
         This machine's code or images are not the sender's.
     """
     plugins.load(*job.plugins)
-    if job.source != source_hash():
-        raise ArgumentError(
-            f"a worker runs other code (sources {source_hash()}) than this command (sources {job.source}): expected "
-            "the same version of localnoise on every machine of the scheduler; install it there, and start its workers"
-        )
+    refuse_other_code(job.source)
     use_threads(job.threads)
     _stage[:] = [stage]
     place = (job.settings, job.holdout, job.data_dir, job.cell.seed)
@@ -121,16 +117,30 @@ def runner(job: Job, stage: Stage) -> Runner:
         while len(_runners) >= job.held:
             _runners.popitem(last=False)
         data = held_out(job.settings.data, job.holdout, job.data_dir)
-        if data.fingerprint != job.settings.fingerprint:
-            raise ArgumentError(
-                f"data_dir={job.data_dir!r}: on a worker's machine its images are not those of this command "
-                f"({data.fingerprint[:12]} there, {job.settings.fingerprint[:12]} here): expected the same files there"
-            )
-        _runners[place] = Runner(job.settings, data, _folder(), _tell)
+        refuse_other_images(data.fingerprint, job.settings.fingerprint, job.data_dir)
+        _runners[place] = Runner(job.settings, data, network_folder(), _tell)
         if job.network:
             write_bytes(_runners[place].unused_bench(job.cell.seed).base_path, job.network)
     _runners.move_to_end(place)
     return _runners[place]
+
+
+def refuse_other_code(source: str) -> None:
+    """Raise an ArgumentError if the sender's sources, by their hash, are not this machine's."""
+    if source != source_hash():
+        raise ArgumentError(
+            f"a worker runs other code (sources {source_hash()}) than this command (sources {source}): expected the "
+            "same version of localnoise on every machine of the scheduler; install it there, and start its workers"
+        )
+
+
+def refuse_other_images(there: str, here: str, data_dir: str | None) -> None:
+    """Raise an ArgumentError if a worker's images, by their fingerprint, are not the sender's."""
+    if there != here:
+        raise ArgumentError(
+            f"data_dir={data_dir!r}: on a worker's machine its images are not those of this command "
+            f"({there[:12]} there, {here[:12]} here): expected the same files there"
+        )
 
 
 def held_out(data: str, holdout: int, data_dir: str | Path | None) -> Dataset:
@@ -158,7 +168,8 @@ def _file(noise: Any, index: int, job: Job) -> bytes:
 
 
 @cache
-def _folder() -> Path:
+def network_folder() -> Path:
+    """Return this worker's own folder of trained networks, which goes with it."""
     kept = ExitStack()
     atexit.register(kept.close)
     return kept.enter_context(temporary_folder())

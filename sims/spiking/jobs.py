@@ -1,16 +1,14 @@
 """The work of a worker of `localnoise spiking`: train a seed's network, or do one of its parts."""
 
-import atexit
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from localnoise.files import temporary_folder, write_bytes
+from localnoise.files import write_bytes
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments.worker import use_threads
+from localnoise.sims.experiments.worker import network_folder, refuse_other_code, refuse_other_images, use_threads
+from localnoise.sims.results.code import source_hash
 from localnoise.sims.results.records import key
 from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.spiking.plan import SpikingPreset
@@ -37,6 +35,8 @@ class PartJob:
         Of torch and Numba.
     network : bytes
         The trained network's file.
+    source : str
+        Hash of the sender's sources.
     """
 
     plan: SpikingPreset
@@ -47,6 +47,7 @@ class PartJob:
     data_dir: str | None
     threads: int
     network: bytes = b""
+    source: str = field(default_factory=source_hash)
 
 
 def train(job: PartJob, stage: Stage) -> bytes:
@@ -62,13 +63,16 @@ def run(job: PartJob, stage: Stage) -> tuple[dict[str, Any], float]:
 
 
 def _study(job: PartJob, stage: Stage) -> SpikingStudy:
+    refuse_other_code(job.source)
     use_threads(job.threads)
     _stage[:] = [stage]
     place = job.plan, job.seed, job.data_dir
     if place not in _studies:
         _studies.clear()
         data_dir = None if job.data_dir is None else Path(job.data_dir)
-        _studies[place] = SpikingStudy(job.plan, job.seed, _folder(), data_dir, _tell(job.seed))
+        study = SpikingStudy(job.plan, job.seed, network_folder(), data_dir, _tell(job.seed))
+        refuse_other_images(study.fingerprint, job.config["fingerprint"], job.data_dir)
+        _studies[place] = study
         if job.network:
             write_bytes(_studies[place].network_path, job.network)
     return _studies[place]
@@ -76,10 +80,3 @@ def _study(job: PartJob, stage: Stage) -> SpikingStudy:
 
 def _tell(seed: int) -> Stage:
     return lambda what, done, of: _stage[0](f"seed {seed}, {what}", done, of)
-
-
-@cache
-def _folder() -> Path:
-    kept = ExitStack()
-    atexit.register(kept.close)
-    return kept.enter_context(temporary_folder())

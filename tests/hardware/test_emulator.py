@@ -142,3 +142,17 @@ def test_torch_layer_takes_it():
 def test_wrong_formats_get_one_sentence(options, message):
     with pytest.raises(ArgumentError, match=message):
         Formats(**options)
+
+
+def test_a_layer_s_state_carries_a_chip():
+    import torch
+
+    from localnoise.nn import NoiseLayer
+
+    grid, _ = naive.learned()
+    chip, h = quantise(grid), torch.zeros(4, grid.config.channels, *grid.config.shape)
+    one, other = NoiseLayer(chip, seed=3), NoiseLayer(grid)
+    one(h)
+    other.load_state_dict(one.state_dict())
+    assert isinstance(other.noise, ChipGrid)
+    assert torch.equal(one(h), other(h))

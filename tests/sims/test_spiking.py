@@ -17,13 +17,15 @@ from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.evaluation.gradients import gradient_exists, gradient_points_uphill
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.results.records import Record, RecordFile
 from localnoise.sims.spikes import spiking
-from localnoise.sims.spiking import plan, readout, variability
+from localnoise.sims.spiking import jobs, plan, readout, variability
 from localnoise.sims.spiking.accuracies import gains
 from localnoise.sims.spiking.arms import VARIABILITIES, field_of, independent, layer_of
 from localnoise.sims.spiking.figures import published
 from localnoise.sims.spiking.readout import HIGH, LOW, RUNGS, Readout, Table
+from localnoise.sims.spiking.study import SpikingStudy
 
 RNG = np.random.default_rng(0)
 
@@ -289,3 +291,16 @@ def test_the_example_runs_and_its_correlations_fall_with_distance(tmp_path):
     r = [float(line.split()[-1]) for line in done.stdout.splitlines() if line.startswith("noise correlation")]
     assert r[0] > 0.1
     assert r[0] > r[1] > r[2]
+
+
+def test_other_images_or_code_on_a_worker_end_it(small):
+    source = Source.default("motion_blur", 5)
+    study = SpikingStudy(plan.PLANS["quick"], 0, Path("nowhere"), Path(small))
+    config, _ = study.tasks(["field"], (source,))[0]
+    job = jobs.PartJob(
+        plan=study.plan, seed=0, parts=("field",), sources=(source,), config=config, data_dir=small, threads=1
+    )  # fmt: skip
+    with pytest.raises(ArgumentError, match="images are not those of this command"):
+        jobs.run(replace(job, config=config | {"fingerprint": "0" * 64}), lambda what, done, of: None)
+    with pytest.raises(ArgumentError, match="a worker runs other code"):
+        jobs.run(replace(job, source="another"), lambda what, done, of: None)

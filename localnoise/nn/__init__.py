@@ -7,6 +7,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
 
+from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from localnoise.bank import Bank, layout
 from localnoise.errors import ArgumentError, choose
+from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.operators import advance, as_word, eta, number_of
 from localnoise.nn.state import packed, unpacked
 from localnoise.validate import as_seed
@@ -24,7 +25,7 @@ _KEYS = 2**63 - 1  # seeds that torch's generator gives
 
 
 class NoiseLayer(nn.Module):
-    """Add one fresh draw to each activation (T, C, H, W); dense activations (T, n) are reshaped to the grid and back.
+    """Add one fresh draw to each activation: (T, C, H, W), (T, C, L) on a grid of 1 x L units, (T, n), or as arranged.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class NoiseLayer(nn.Module):
         share a stream, and `torch.manual_seed` repeats them all. A whole number: a stream of the layer's own, whose
         presentations are numbered from 0 on; `reseed` starts again. What is computed again under activation
         checkpointing is the same draw either way.
+    arrangement : Arrangement or None
+        How the activation lies on the grid, where its shape does not say it: tokens, channels last.
 
     Notes
     -----
@@ -55,13 +58,16 @@ class NoiseLayer(nn.Module):
     _stream: Tensor
     _position: Tensor
 
-    def __init__(self, noise: Any, when: str = "both", seed: int | None = None) -> None:
+    def __init__(
+        self, noise: Any, when: str = "both", seed: int | None = None, *, arrangement: Arrangement | None = None
+    ) -> None:
         super().__init__()
         if isinstance(noise, str | Path):
             raise ArgumentError(
                 f"noise={str(noise)!r}: expected a noise, not its file; use localnoise.load({str(noise)!r})"
             )
         self.when = choose("when", when, ("both", "train", "eval", "never"))
+        self.arrangement = arrangement
         self.noise = Bank(noise) if isinstance(noise, Sequence) else noise
         self.register_buffer("_stream", torch.zeros((), dtype=torch.int64), persistent=False)
         self.register_buffer("_position", torch.zeros((), dtype=torch.int64), persistent=False)
@@ -74,7 +80,13 @@ class NoiseLayer(nn.Module):
 
     @noise.setter
     def noise(self, noise: Any) -> None:
-        self._layout = layout(noise)
+        own = layout(noise)
+        if self.arrangement is not None and self.arrangement.layout != own:
+            raise ArgumentError(
+                f"arrangement={self.arrangement!r}: expected layout {own}, that of the noise; learn the noise for this "
+                "layer"
+            )
+        self._layout = own
         self._noise, self._number = noise, number_of(noise)
 
     @property
@@ -101,21 +113,29 @@ class NoiseLayer(nn.Module):
         """Return h + eta, drawn at the layer's position in its stream; any floating dtype, any device."""
         if not self.active:
             return h
-        neurons = math.prod(self._layout)
-        if h.ndim < 2 or tuple(h.shape[1:]) not in (self._layout, (neurons,)):
-            raise ArgumentError(
-                f"h has shape {tuple(h.shape)}: expected (T, {', '.join(map(str, self._layout))}) or (T, {neurons}), "
-                "as the noise was learned"
-            )
+        lies = self._lies(h)
         if not h.is_floating_point():
             raise ArgumentError(f"h has dtype {h.dtype}: expected a floating dtype; use h.float()")
-        shaped = h.reshape(len(h), *self._layout)
+        shaped = lies.folded(h)
         if self.seed is None:
             seed, start = torch.randint(_KEYS, (), dtype=torch.int64), torch.zeros((), dtype=torch.int64)
         else:
             seed, start = self._stream.clone(), advance(self._position, shaped)
         drawn: Tensor = eta(shaped, seed, start, self._number)
-        return (shaped + drawn).reshape(h.shape)
+        return lies.added(h, drawn)
+
+    def _lies(self, h: Tensor) -> Arrangement:
+        """Return how h lies on the grid."""
+        dense = Arrangement(kind="dense", layout=self._layout)
+        given = self.arrangement or Arrangement(kind="channels-first", layout=self._layout)
+        found = next((way for way in (given, dense) if h.ndim > 1 and way.fits(h)), None)
+        if found is None:
+            shapes = f"(T, {', '.join(map(str, self._layout))}) or (T, {math.prod(self._layout)})"
+            raise ArgumentError(
+                f"h has shape {tuple(h.shape)}: expected {self.arrangement or shapes}, as "
+                "the noise was learned; for tokens or channels last say so: NoiseLayer(noise, arrangement=...)"
+            )
+        return found
 
     def extra_repr(self) -> str:
         """Return what `print(model)` shows."""

@@ -1,0 +1,107 @@
+"""How a layer's output lies on a grid of units: which of its axes are channels, rows and columns."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from localnoise.errors import ArgumentError, choose
+
+KINDS = ("channels-first", "channels-last", "dense", "tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """The way from a layer's output to the grid's (T, C, H, W), and back.
+
+    Attributes
+    ----------
+    kind : str
+        "channels-first": (T, C, H, W) or (T, C, L). "channels-last": (T, H, W, C) or (T, L, C). "dense": (T, N).
+        "tokens": (T, skipped + H W, C).
+    layout : tuple of int
+        (C, H, W) of the grid; a sequence of length L lies on 1 x L units, a dense layer of N on 1 x N of one channel.
+    skipped : int
+        Leading tokens that lie on no unit, such as a class token; they get no noise.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from localnoise.nn import Arrangement
+    >>> tokens = Arrangement.of(torch.zeros(2, 17, 8), "tokens", skipped=1)
+    >>> tokens.layout, tokens.folded(torch.zeros(2, 17, 8)).shape
+    ((8, 4, 4), torch.Size([2, 8, 4, 4]))
+    """
+
+    kind: str
+    layout: tuple[int, int, int]
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, h: Tensor, kind: str | None = None, *, skipped: int = 0) -> Self:
+        """Arrange the output `h` of a layer; without a kind (T, C, H, W), (T, C, L) and (T, N) are channels first.
+
+        Tokens lie on a square of units where their number is a square, else on a row.
+
+        Raises
+        ------
+        ArgumentError
+            An unknown kind, a shape that it does not fit, or more skipped tokens than there are.
+        """
+        axes = h.ndim - 1
+        kind = kind or ("dense" if axes == 1 else "channels-first")
+        choose("kind", kind, KINDS)
+        expected = {"dense": (1,), "tokens": (2,)}.get(kind, (2, 3))
+        if axes not in expected or 0 in h.shape[1:]:
+            shapes = {"dense": "(T, N)", "tokens": "(T, tokens, C)"}.get(kind, "(T, C, H, W) or (T, C, L)")
+            raise ArgumentError(f"h has shape {tuple(h.shape)}: expected {shapes}, as kind={kind!r} says")
+        if skipped and (kind != "tokens" or not 0 < skipped < h.shape[1]):
+            raise ArgumentError(f"skipped={skipped!r}: expected 0, or of kind='tokens' fewer than the tokens there are")
+        if kind == "dense":
+            return cls(kind=kind, layout=(1, 1, h.shape[1]))
+        if kind == "tokens":
+            count = h.shape[1] - skipped
+            side = math.isqrt(count)
+            place = (side, side) if side * side == count else (1, count)
+            return cls(kind=kind, layout=(h.shape[2], *place), skipped=skipped)
+        channels = h.shape[1] if kind == "channels-first" else h.shape[-1]
+        places = tuple(h.shape[2:] if kind == "channels-first" else h.shape[1:-1])
+        return cls(kind=kind, layout=(channels, *((1, 1, *places)[-2:])))
+
+    def fits(self, h: Tensor) -> bool:
+        """Return whether `h` has the shape of such an output."""
+        channels, height, width = self.layout
+        places = [(height, width), *([(width,)] if height == 1 else [])]
+        if self.kind == "dense":
+            return tuple(h.shape[1:]) == (channels * height * width,)
+        if self.kind == "tokens":
+            return tuple(h.shape[1:]) == (self.skipped + height * width, channels)
+        shape = tuple(h.shape[1:])
+        return any(shape == ((channels, *p) if self.kind == "channels-first" else (*p, channels)) for p in places)
+
+    def folded(self, h: Tensor) -> Tensor:
+        """Return `h` as (T, C, H, W), a view where memory allows it.
+
+        Raises
+        ------
+        ArgumentError
+            h has another shape.
+        """
+        if not self.fits(h):
+            raise ArgumentError(f"h has shape {tuple(h.shape)}: expected one of {self!r}")
+        count, (channels, height, width) = len(h), self.layout
+        if self.kind in ("dense", "channels-first"):
+            return h.reshape(count, channels, height, width)
+        return h[:, self.skipped :].reshape(count, height, width, channels).permute(0, 3, 1, 2)
+
+    def added(self, h: Tensor, moved: Tensor) -> Tensor:
+        """Return h plus what was drawn for it, (T, C, H, W), in the shape of h; skipped tokens stay as they are."""
+        if self.kind in ("dense", "channels-first"):
+            return h + moved.reshape(h.shape)
+        places = moved.permute(0, 2, 3, 1)
+        if not self.skipped:
+            return h + places.reshape(h.shape)
+        from torch.nn.functional import pad
+
+        return h + pad(places.reshape(len(h), -1, self.layout[0]), (0, 0, self.skipped, 0))

@@ -8,7 +8,9 @@ except ImportError as error:
     raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
 
 from localnoise.nn.arrangement import Arrangement as Arrangement
+from localnoise.nn.cutting import cut as cut
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
+from localnoise.nn.task import Task as Task

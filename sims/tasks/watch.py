@@ -27,7 +27,8 @@ def axis_lost(x: Tensor, level: float = 1, generator: torch.Generator | None = N
 
 def gain_drift(x: Tensor, level: float = 1, generator: torch.Generator | None = None) -> Tensor:
     """The gain of each axis is off by a normal factor, `level` standard deviations of 0.3."""
-    return x * (1 + 0.3 * level * torch.randn(len(x), _SIX, 1, generator=generator))
+    factor: Tensor = 1 + 0.3 * level * torch.randn(len(x), _SIX, 1, generator=generator)
+    return x * factor
 
 
 def bias_drift(x: Tensor, level: float = 1, generator: torch.Generator | None = None) -> Tensor:

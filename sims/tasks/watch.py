@@ -28,13 +28,13 @@ def axis_lost(x: Tensor, level: float = 1, generator: torch.Generator | None = N
 def gain_drift(x: Tensor, level: float = 1, generator: torch.Generator | None = None) -> Tensor:
     """The gain of each axis is off by a normal factor, `level` standard deviations of 0.3."""
     factor: Tensor = 1 + 0.3 * level * torch.randn(len(x), _SIX, 1, generator=generator)
-    return x * factor
+    return x.mul(factor)
 
 
 def bias_drift(x: Tensor, level: float = 1, generator: torch.Generator | None = None) -> Tensor:
     """Each axis has an offset that grows over the window: both normal, `level` standard deviations of 0.3."""
-    still, slope = 0.3 * level * torch.randn(2, len(x), _SIX, 1, generator=generator)
-    return x + still + slope * torch.linspace(0, 1, x.shape[2])
+    still, slope = torch.randn(2, len(x), _SIX, 1, generator=generator).mul(0.3 * level)
+    return x.add(still + slope * torch.linspace(0, 1, x.shape[2]))
 
 
 def strap_turned(x: Tensor, level: float = 45, generator: torch.Generator | None = None) -> Tensor:

@@ -116,8 +116,6 @@ def test_what_is_written_into_a_unit_or_learned_reaches_the_device() -> None:
 def test_central_noises(kind: str) -> None:
     d = np.random.default_rng(1).normal(size=(300, CHANNELS, *SHAPE)).cumsum(2)
     noise = getattr(central, kind)(d)
-        kind
-    ](d)
     eta = levels.drawn(noise, torch.zeros(COUNT, CHANNELS, *SHAPE), 2, 0, reads=False)
     assert eta is not None
     true = noise.covariance()

@@ -8,6 +8,9 @@ except ImportError as error:
     raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
 
 from localnoise.nn.arrangement import Arrangement as Arrangement
+from localnoise.nn.attaching import Followed as Followed
+from localnoise.nn.attaching import attach as attach
+from localnoise.nn.attaching import detach as detach
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise

@@ -1,0 +1,82 @@
+"""Layers by their names in a network, as `model.named_modules()` lists them: found, or refused in one sentence."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from localnoise.errors import ArgumentError, unknown
+
+_SILENT = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)  # they hold, and have no forward
+_WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)  # in evaluation one operation that reads their weights
+
+
+def whole(model: Any) -> nn.Module:
+    """Return the network itself, also of one that `torch.compile` wrapped.
+
+    Raises
+    ------
+    ArgumentError
+        It is no torch module.
+    """
+    model = getattr(model, "_orig_mod", model)
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"model is {type(model).__name__}: expected a torch.nn.Module")
+    return model
+
+
+def names(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules inside of a network by name, one that has several names under each of them."""
+    return {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+
+
+def find(model: nn.Module, name: str) -> nn.Module:
+    """Return the module of this name.
+
+    Raises
+    ------
+    ArgumentError
+        There is none, the near name is suggested; or it only holds others, and is never called.
+    """
+    known = names(model)
+    if not isinstance(name, str) or name not in known:
+        raise ArgumentError(unknown("name", name, known))
+    if isinstance(known[name], _SILENT):
+        inside = next((f", such as {one!r}" for one in known if one.startswith(f"{name}.")), "")
+        raise ArgumentError(
+            f"name={name!r} is a {type(known[name]).__name__}, which is never called: expected a module inside of it"
+            f"{inside}"
+        )
+    return known[name]
+
+
+def find_single(model: nn.Module, name: str) -> nn.Module:
+    """Return the module of this name, which a network has under no other one and calls as a module.
+
+    Raises
+    ------
+    ArgumentError
+        As `find`; or it is shared, or part of an attention that torch computes in one piece.
+    """
+    module = find(model, name)
+    also = [other for other, one in names(model).items() if one is module and other != name]
+    if also:
+        raise ArgumentError(
+            f"name={name!r} is the same module as {also[0]!r}: expected one that is used in one place; give each place "
+            "a module of its own"
+        )
+    for end in (i for i, letter in enumerate(name) if letter == "."):
+        outer = model.get_submodule(name[:end])
+        if isinstance(outer, _WHOLE):
+            raise ArgumentError(
+                f"name={name!r} is part of a {type(outer).__name__}, which reads its parts' weights without calling "
+                f"them: expected the whole of it, {name[:end]!r}"
+            )
+    return module
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of a network's first parameter or buffer; the CPU where it has none."""
+    first = next(model.parameters(), None)
+    first = next(model.buffers(), None) if first is None else first
+    return torch.device("cpu") if first is None else first.device

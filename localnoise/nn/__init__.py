@@ -11,7 +11,11 @@ from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.attaching import Followed as Followed
 from localnoise.nn.attaching import attach as attach
 from localnoise.nn.attaching import detach as detach
+from localnoise.nn.displacing import Displacements as Displacements
+from localnoise.nn.displacing import displacements as displacements
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
+from localnoise.nn.likeness import arrangement_of as arrangement_of
+from localnoise.nn.likeness import grid_like as grid_like
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor

@@ -32,8 +32,8 @@ class Followed(nn.Module):
     def __init__(self, module: nn.Module, noise: nn.Module, name: str = "") -> None:
         super().__init__()
         self.module, self.noise, self.name = module, noise, name
-        self.register_state_dict_post_hook(_shortened)
-        self.register_load_state_dict_pre_hook(_lengthened)
+        self.register_state_dict_post_hook(_shortened)  # type: ignore[no-untyped-call]  # torch's own
+        self.register_load_state_dict_pre_hook(_lengthened)  # type: ignore[no-untyped-call]
         self.train(module.training)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -123,7 +123,9 @@ def detach(model: nn.Module, name: str) -> nn.Module:
             f"{', '.join(others) or 'none'}"
         )
     copied = copy.deepcopy(model)
-    copied.set_submodule(name, copied.get_submodule(name).module)
+    found = copied.get_submodule(name)
+    assert isinstance(found, Followed)
+    copied.set_submodule(name, found.module)
     return copied
 
 

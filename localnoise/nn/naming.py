@@ -1,11 +1,12 @@
 """Layers by their names in a network, as `model.named_modules()` lists them: found, or refused in one sentence."""
 
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
 
-from localnoise.errors import ArgumentError, unknown
+from localnoise.errors import ArgumentError, choose
 
 _SILENT = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)  # they hold, and have no forward
 _WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)  # in evaluation one operation that reads their weights
@@ -39,8 +40,7 @@ def find(model: nn.Module, name: str) -> nn.Module:
         There is none, the near name is suggested; or it only holds others, and is never called.
     """
     known = names(model)
-    if not isinstance(name, str) or name not in known:
-        raise ArgumentError(unknown("name", name, known))
+    choose("name", name, known)
     if isinstance(known[name], _SILENT):
         inside = next((f", such as {one!r}" for one in known if one.startswith(f"{name}.")), "")
         raise ArgumentError(
@@ -77,6 +77,5 @@ def find_single(model: nn.Module, name: str) -> nn.Module:
 
 def device_of(model: nn.Module) -> torch.device:
     """Return the device of a network's first parameter or buffer; the CPU where it has none."""
-    first = next(model.parameters(), None)
-    first = next(model.buffers(), None) if first is None else first
+    first = next(chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device

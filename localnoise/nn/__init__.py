@@ -13,6 +13,8 @@ from localnoise.nn.attaching import attach as attach
 from localnoise.nn.attaching import detach as detach
 from localnoise.nn.displacing import Displacements as Displacements
 from localnoise.nn.displacing import displacements as displacements
+from localnoise.nn.freezing import Frozen as Frozen
+from localnoise.nn.freezing import freeze_before as freeze_before
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
 from localnoise.nn.likeness import arrangement_of as arrangement_of
 from localnoise.nn.likeness import grid_like as grid_like

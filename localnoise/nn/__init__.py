@@ -1,5 +1,8 @@
 """Torch modules: noise drawn afresh at each presentation, with exact gradients. Needs the extra `sims` (torch)."""
 
+from importlib import import_module
+from typing import Any
+
 from localnoise.errors import MissingDependencyError
 
 try:
@@ -21,3 +24,10 @@ from localnoise.nn.likeness import grid_like as grid_like
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
+
+
+def __getattr__(name: str) -> Any:
+    """Import `evaluate` when it is first asked for: it runs the attacks of `localnoise.sims`."""
+    if name == "evaluate":
+        return import_module("localnoise.sims.evaluation.table").evaluate
+    raise AttributeError(f"module 'localnoise.nn' has no attribute {name!r}")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.likeness import arranged
-from localnoise.nn.loading import Batches
-from localnoise.nn.naming import device_of, find, whole
+from localnoise.nn.loading import Batches, as_altered
+from localnoise.nn.naming import check_device, find, whole
 from localnoise.nn.tapping import Tap
 from localnoise.validate import Array
 
@@ -54,26 +54,7 @@ class Displacements:
             yield _numpy(lies.folded(moved.float() - h)), _numpy(lies.folded(h))
 
     def _corrupted(self, x: Tensor, index: int) -> Tensor:
-        with torch.no_grad():
-            moved: Any = self._corrupt(x.clone())  # it may change its argument
-        if not isinstance(moved, Tensor):
-            raise ArgumentError(
-                f"corrupt() gave {type(moved).__name__}: expected a tensor, such as the one it was given"
-            )
-        if moved.shape != x.shape:
-            raise ArgumentError(
-                f"corrupt() gave shape {tuple(moved.shape)} of a batch {tuple(x.shape)}: expected the same shape; pad "
-                "or crop inside of it"
-            )
-        if moved.device != x.device:
-            raise ArgumentError(
-                f"corrupt() gave a tensor on {moved.device}, the batch is on {x.device}: expected the same device; end "
-                f"it with .to(x.device)"
-            )
-        if moved.dtype != x.dtype:
-            raise ArgumentError(
-                f"corrupt() gave {moved.dtype} of a batch of {x.dtype}: expected the same; end it with .to(x.dtype)"
-            )
+        moved = as_altered(self._corrupt, x, "corrupt()")
         if not index and torch.equal(moved, x):
             raise ArgumentError(
                 "corrupt() gave the first batch back as it was: expected another one, whose values have changed"
@@ -136,11 +117,7 @@ def displacements(
     'moments'
     """
     model = whole(model)
-    own = device_of(model)
-    if device is not None and torch.device(device).type != own.type:
-        raise ArgumentError(
-            f"device={str(device)!r}, the network is on {own}: expected the same; use model.to({str(device)!r})"
-        )
+    own = check_device(model, device)
     if not callable(corrupt):
         raise ArgumentError(f"corrupt is {type(corrupt).__name__}: expected a function of a batch")
     return Displacements(model, name, Batches(loader, own), corrupt, arrangement)

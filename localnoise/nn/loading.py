@@ -1,6 +1,6 @@
 """Batches of inputs from a DataLoader, a data set, arrays or a list of batches, read as often as is asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,35 @@ class Batches:
 def first_input(batch: Any, device: torch.device) -> Tensor:
     """Return the inputs of one batch, x or (x, y), on a device."""
     return _taken(0, batch)[0].to(device)
+
+
+def as_altered(alter: Callable[[Tensor], Any], x: Tensor, who: str) -> Tensor:
+    """Return what a user's function makes of a batch; it is given a copy, and may change it.
+
+    Raises
+    ------
+    ArgumentError
+        It returns no tensor, or one of another shape, dtype or device.
+    """
+    with torch.no_grad():
+        moved = alter(x.clone())
+    if not isinstance(moved, Tensor):
+        raise ArgumentError(f"{who} gave {type(moved).__name__}: expected a tensor, such as the one it was given")
+    if moved.shape != x.shape:
+        raise ArgumentError(
+            f"{who} gave shape {tuple(moved.shape)} of a batch {tuple(x.shape)}: expected the same shape; pad or crop "
+            "inside of it"
+        )
+    if moved.device != x.device:
+        raise ArgumentError(
+            f"{who} gave a tensor on {moved.device}, the batch is on {x.device}: expected the same device; end it with "
+            ".to(x.device)"
+        )
+    if moved.dtype != x.dtype:
+        raise ArgumentError(
+            f"{who} gave {moved.dtype} of a batch of {x.dtype}: expected the same; end it with .to(x.dtype)"
+        )
+    return moved
 
 
 def _batched(source: Any) -> Any:

@@ -79,3 +79,20 @@ def device_of(model: nn.Module) -> torch.device:
     """Return the device of a network's first parameter or buffer; the CPU where it has none."""
     first = next(chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def check_device(model: nn.Module, device: torch.device | str | None) -> torch.device:
+    """Return a network's device.
+
+    Raises
+    ------
+    ArgumentError
+        Another device is stated.
+    """
+    own = device_of(model)
+    stated = own if device is None else torch.device(device)
+    if stated.type != own.type or stated.index not in (None, own.index):
+        raise ArgumentError(
+            f"device={str(device)!r}, the network is on {own}: expected the same; use model.to({str(device)!r})"
+        )
+    return own

@@ -16,23 +16,31 @@ class _Reached(BaseException):
 
 
 @contextmanager
-def quiet(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, its noise layers silent; each module is as it was afterwards.
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode; each module has its own mode again afterwards.
 
     Flags are set module by module: no `train` of a module's own is called.
     """
     modes = {module: module.training for module in model.modules()}
-    whens = {module: module.when for module in modes if isinstance(module, NoiseLayer)}
     try:
         for module in modes:
             module.training = False
-        for layer in whens:
-            layer.when = "never"
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def quiet(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, without gradients, its noise layers silent; afterwards it is as it was."""
+    whens = {module: module.when for module in model.modules() if isinstance(module, NoiseLayer)}
+    try:
+        for layer in whens:
+            layer.when = "never"
+        with evaluating(model), torch.no_grad():
+            yield
+    finally:
         for layer, when in whens.items():
             layer.when = when
 

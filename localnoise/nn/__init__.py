@@ -14,6 +14,7 @@ from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.attaching import Followed as Followed
 from localnoise.nn.attaching import attach as attach
 from localnoise.nn.attaching import detach as detach
+from localnoise.nn.cutting import cut as cut
 from localnoise.nn.displacing import Displacements as Displacements
 from localnoise.nn.displacing import displacements as displacements
 from localnoise.nn.freezing import Frozen as Frozen
@@ -24,6 +25,7 @@ from localnoise.nn.likeness import grid_like as grid_like
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
+from localnoise.nn.task import Task as Task
 
 
 def __getattr__(name: str) -> Any:

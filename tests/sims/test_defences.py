@@ -78,7 +78,7 @@ def short(lesson) -> Lesson:
 def undefended(lesson: Lesson, whole: bool = False) -> Predictor:
     front, back = lesson.networks(whole)
     teach(lesson, front, back, whole)
-    return noiseless(front, back, lesson.images)
+    return noiseless(front, back)
 
 
 def accuracy(predictor: Predictor, images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -342,7 +342,7 @@ def test_select_holds_images_out_and_takes_the_most_robust_of_the_accurate(short
 
     class Table(Predictor):
         def __init__(self, value):
-            super().__init__(nn.Identity(), noiseless(nn.Identity(), nn.Identity(), short.images).noise, nn.Identity())
+            super().__init__(nn.Identity(), noiseless(nn.Identity(), nn.Identity()).noise, nn.Identity())
             self.value = value
 
         def decide(self, h):

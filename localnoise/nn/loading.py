@@ -88,10 +88,10 @@ def _batched(source: Any) -> Any:
         return source
     if isinstance(source, (Tensor, np.ndarray)):
         return _Cut([torch.as_tensor(source)])
-    if isinstance(source, (tuple, list)) and source:
+    if isinstance(source, (tuple, list)):
         if isinstance(source, tuple) and len(source) == 2 and _are_columns(*source):
             return _Cut([torch.as_tensor(part) for part in source])
-        first = source[0]
+        first = source[0] if source else None
         sample = isinstance(first, (tuple, list)) and len(first) == 2 and np.ndim(first[1]) == 0
         return DataLoader(source, _SIZE) if sample else source  # type: ignore[arg-type]  # a list is a data set
     other = isinstance(source, (str, bytes, Mapping, tuple, list))

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, short
+from localnoise.nn.attaching import Followed
+from localnoise.nn.cutting import cut
 from localnoise.nn.loading import Batches, as_altered
 from localnoise.nn.naming import check_device, whole
 from localnoise.nn.predictor import Predictor
-from localnoise.nn.tapping import evaluating
+from localnoise.nn.tapping import evaluating, quiet
 from localnoise.sims.attacks import ATTACKS, EPS, PGD, Attack
 from localnoise.sims.attacks.base import Bounds, drawing, is_noisy, stream
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
@@ -20,6 +22,7 @@ from localnoise.sims.results.statistics import over_seeds
 from localnoise.validate import as_count
 
 _EOT = 8  # draws at least that an attacker averages a gradient over
+_TOGETHER = 5_000  # noisy inputs that go through the later layers at once
 _Altered = Callable[[Tensor, Tensor], Tensor]  # inputs and labels to perturbed inputs
 
 
@@ -43,7 +46,8 @@ class Deployed(nn.Module):
         """Return logits (T, classes)."""
         if isinstance(self.model, Predictor):
             with drawing(self.model, self.draws):
-                return self._checked(self.model(x), x)
+                parts = x.split(max(1, _TOGETHER // self.draws))
+                return torch.cat([self._checked(self.model(part), part) for part in parts])
         total = self._checked(self.model(x), x)
         for _ in range(1, self.draws):
             total = total + self.model(x)
@@ -134,7 +138,8 @@ def evaluate(
     rows = []
     with evaluating(model), _streams(model, seed) as restart:
         first, _ = next(iter(batches))
-        deployed = Deployed(model, draws if is_noisy(model, first) else 1)
+        noisy = is_noisy(model, first)
+        deployed = Deployed(_in_two(model, first[:2]) if noisy else model, draws if noisy else 1)
         for name, start in altered.items():
             restart(name)
             right = _outcomes(deployed, batches, start(deployed))
@@ -150,6 +155,25 @@ def evaluate(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _in_two(model: nn.Module, x: Tensor) -> nn.Module:
+    """Return a predictor that runs the layers before the noise once for all draws, where the network can be cut there.
+
+    Else the network itself: something passes the noise by, or its forward cannot be traced.
+    """
+    attached = [(name, part) for name, part in model.named_modules() if isinstance(part, Followed)]
+    noises = [part for part in model.modules() if getattr(part, "active", False) and hasattr(part, "reseed")]
+    if isinstance(model, Predictor) or len(attached) != 1 or noises != [attached[0][1].noise]:
+        return model
+    name, followed = attached[0]
+    try:
+        with quiet(model):
+            front, back = cut(model, name, x)
+    except ArgumentError:
+        return model
+    front.set_submodule(name, followed.module)  # of the copy that is the front: the model keeps its own
+    return Predictor(front, followed.noise, back)  # type: ignore[arg-type]  # it is active, and can be reseeded
 
 
 def _new(name: Any, taken: Mapping[str, Any]) -> str:

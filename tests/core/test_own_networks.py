@@ -496,3 +496,24 @@ def test_bad_input_of_a_table_is_one_sentence(residual, change, sentence):
     with pytest.raises(ArgumentError, match=sentence):
         lnn.evaluate(**given)
     residual.is_as(before)
+
+
+def test_layers_before_the_noise_run_once_for_all_draws_where_nothing_passes_it_by(residual):
+    from localnoise.sims.evaluation.table import Deployed, _in_two
+
+    noisy, x, calls = noisy_of(residual, seed=2).eval(), residual.x[:7], []
+    keys = list(noisy.state_dict())
+    split = _in_two(noisy, x[:2])
+    assert isinstance(split, lnn.Predictor)
+    noisy.layer1.conv.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        noisy.layer2.noise.reseed(2)
+        found = Deployed(split, 3)(x)
+        assert len(calls) == 1
+        noisy.layer2.noise.reseed(2)
+        expected = noisy(x.repeat_interleave(3, 0)).unflatten(0, (7, 3)).mean(1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert list(noisy.state_dict()) == keys
+    inside = lnn.attach(residual.model, "layer1.conv", lnn.NoiseLayer(ln.UnitGrid((6, 6), 4))).eval()
+    assert _in_two(inside, x[:2]) is inside
+    assert lnn.evaluate(inside, (x, residual.y[:7]), draws=2).draws.tolist() == [2]

@@ -136,7 +136,9 @@ def _run_before(model: nn.Module, name: str, layer: nn.Module, x: Tensor) -> tup
                 said = f"gives a {type(seen[0]).__name__}" if seen else "does not run in a forward"
                 raise ArgumentError(f"name={name!r} {said}: expected a layer that runs and gives one tensor")
             wanted = parameters if seen[0].requires_grad else []  # or no weight comes before
-            gradients = torch.autograd.grad(seen[0].sum(), wanted, allow_unused=True) if wanted else ()
+            gradients: tuple[Tensor | None, ...] = (
+                torch.autograd.grad(seen[0].sum(), wanted, allow_unused=True) if wanted else ()
+            )
     finally:
         for handle in handles:
             handle.remove()

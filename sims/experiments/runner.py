@@ -73,7 +73,7 @@ class Runner:
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""
         arm, s = DEFENSES[cell.arm], self.settings
-        epochs = s.base_epochs if arm.whole else s.epochs
+        epochs = round(s.base_epochs * arm.longer) if arm.whole else s.epochs
         tick = ticker(self.stage, "retrain", epochs * len(bench.h_train))
         if arm.train is not None:
             predictor = arm.train(lesson(cell, bench, epochs, tick))

@@ -155,7 +155,7 @@ def held_out(settings: Settings, holdout: int, data_dir: str | Path | None, seed
     """Training data less `holdout` of them, which stand in the place of the test data; all of both for 0."""
     where = None if data_dir is None else str(data_dir)
     own = settings.data == tasks.OWN_DATA
-    task = tasks.find(settings.network if own else DEFAULT)  # Fashion-MNIST is the same for all networks
+    task: Any = tasks.find(settings.network if own else DEFAULT)  # Fashion-MNIST is the same for all networks
     return _held_out(task, settings.data, holdout, where, seed if own else 0)
 
 

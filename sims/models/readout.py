@@ -34,6 +34,6 @@ def without_readout(back: nn.Module) -> tuple[nn.Module, nn.Linear]:
                 return fx.GraphModule(back, graph, "Hidden"), found
     ending = back[-1] if isinstance(back, nn.Sequential) and len(back) else back
     raise ArgumentError(
-        f"lesson.back gives {type(back).__name__} ending in {type(ending).__name__}: expected a network that ends in a "
-        "Linear, whose weights the noise is aligned with"
+        f"lesson.back gives {type(back).__name__} ending in {type(ending).__name__}: expected several layers, the "
+        "last a Linear, whose weights the noise is aligned with"
     )

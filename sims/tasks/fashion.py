@@ -14,7 +14,7 @@ from localnoise.sims.tasks.registry import TASKS
 LAYER = 2  # after which the noise enters where nothing else is said
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FashionMNIST:
     """One of the paper's networks on Fashion-MNIST; the noise enters after a hidden layer, by default the second."""
 

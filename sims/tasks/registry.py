@@ -75,7 +75,8 @@ def _wrapped(name: str, part: Any) -> Any:
     if not isinstance(part, Task):
         return part
     if name not in _held:
-        _held[name] = OwnTask(part, name, _source(sys.modules.get(part.model.__module__)))
+        salt = "" if TASKS.is_ours(name) else _source(sys.modules.get(part.model.__module__))
+        _held[name] = OwnTask(part, name, salt)
     return _held[name]
 
 

@@ -274,7 +274,7 @@ def test_compare_writes_a_table_and_goes_on(
 
 
 DEFAULTS = {
-    "protocol": "any", "against": "none", "network": "v2", "activation": "tanh", "layer": 2, "mix": False
+    "protocol": "any", "against": "none", "task": "v2", "activation": "tanh", "layer": None, "mix": False
 }  # fmt: skip
 
 

@@ -21,8 +21,8 @@ class Batches:
     ----------
     source : DataLoader, Dataset, Tensor, array, (x, y), or iterable of batches
         A batch is x, (T, ...), or a tuple or list that begins with x and y.
-    device : device or None
-        Where x and y are moved to; None: they stay.
+    device : device
+        Where x and y are moved to.
 
     Raises
     ------
@@ -30,7 +30,7 @@ class Batches:
         A source that can be read only once, or of another kind; from the iteration, a batch that holds no tensor.
     """
 
-    def __init__(self, source: Any, device: torch.device | None = None) -> None:
+    def __init__(self, source: Any, device: torch.device) -> None:
         if hasattr(source, "__next__"):
             raise ArgumentError(
                 f"loader is a {type(source).__name__}, which can be read only once: expected {_EXPECTED}"

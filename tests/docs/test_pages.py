@@ -31,6 +31,12 @@ def test_python_runs_in_an_empty_folder(name, code, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_scripts_for_four_kinds_of_network_are_short():
+    scripts = [text for language, text in fenced(page("your-network")) if language == "python"]
+    assert len(scripts) == 5, "the contract, and four networks"
+    assert max(text.count("\n") for text in scripts) <= 40
+
+
 @pytest.mark.parametrize(("command", "arguments"), COMMANDS, ids=lambda text: text.strip())
 def test_commands_take_their_options(command, arguments):
     group = [arguments.split()[0]] if command == "chip" else []

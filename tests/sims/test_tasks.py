@@ -316,7 +316,7 @@ class Twice(nn.Module):
 @pytest.mark.parametrize(
     ("model", "layer", "message"),
     [
-        (Residual, "firs", r"layer='firs': expected the name of a module of Residual: first.*did you mean 'first'\?"),
+        (Residual, "firs", r"layer='firs': expected one of 'first', 'inner', 'last'; did you mean 'first'\?"),
         (Residual, "inner", r"first pass beside it: expected a layer that all values go through, such as first"),
         (Branching, "first", r"cannot be followed symbolically .*expected one that takes a tensor and never branches"),
         (Dropping, "first", r"asks for self.training.*such as nn.Dropout instead of functional.dropout"),
@@ -400,7 +400,7 @@ def test_a_perturbation_without_levels_takes_none() -> None:
         ("import localnoise", "holds 0 tasks: expected one, as in"),
         (FILE + "\nother = ln.Task(model=Net, layer='act', train=data(9, 0), test=data(9, 0))", "holds 2 tasks"),
         (FILE.replace("task = ln.Task(", "task = ln.Task(name='v2', "), "its name 'v2' is a built-in's"),
-        (FILE.replace('layer="act"', 'layer="akt"'), "layer='akt': expected the name of a module of Net.*'act'"),
+        (FILE.replace('layer="act"', 'layer="akt"'), "layer='akt': expected one of .*did you mean 'act'"),
         (FILE.replace("return self.rest(", "return self.nothing("), "cannot be followed symbolically"),
         (FILE.replace("super().__init__()", "super().__init__(); 1 / 0"), r"model\(\) raised ZeroDivisionError"),
     ],

@@ -1,12 +1,14 @@
 """A bank of fields, one drawn per presentation: several sources of displacement in one grid of units."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
+from localnoise.noise_files import save
 from localnoise.validate import (
     Array,
     Start,
@@ -130,6 +132,13 @@ class Bank:
             if rows.size:
                 out[rows] = act(member, rows, positions[rows])
         return out
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Without `state` its grids cannot go on learning.
+        """
+        return save(self, path, state=state)
 
     @property
     def _dtype(self) -> np.dtype[Any]:

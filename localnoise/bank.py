@@ -100,11 +100,7 @@ class Bank:
 
         Uniform by the SplitMix64 finaliser of (seed, position) (Steele, Lea, Flood, OOPSLA 2014).
         """
-        offset = np.uint64(_GOLDEN * (int(as_seed(seed)) + 1) % 2**64)
-        mixed = as_positions(start, as_count("count", count)) + offset
-        for shift, odd in _ROUNDS:
-            mixed = (mixed ^ (mixed >> shift)) * odd
-        uniform = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+        uniform = (hashes(count, seed, start) >> np.uint64(11)) * 2.0**-53
         turn = np.searchsorted(np.cumsum(self.shares), (uniform - self.clean) / (1 - self.clean), side="right")
         return np.where(uniform < self.clean, -1, np.minimum(turn, len(self.members) - 1))
 
@@ -155,6 +151,19 @@ class Bank:
         """Mean over members and clean presentations, by their shares."""
         total = sum(share * member.mean(h) for share, member in zip(self.shares, self.members, strict=True))
         return np.asarray(total * (1 - self.clean), self._dtype)
+
+
+def hash_offset(seed: int) -> int:
+    """Return what a draw's position is added to before it is hashed."""
+    return _GOLDEN * (int(as_seed(seed)) + 1) % 2**64
+
+
+def hashes(count: int, seed: int, start: Start) -> npt.NDArray[np.uint64]:
+    """64 bits for each draw, from which its turn follows: the SplitMix64 finaliser of (seed, position); (count,)."""
+    mixed = as_positions(start, as_count("count", count)) + np.uint64(hash_offset(seed))
+    for shift, odd in _ROUNDS:
+        mixed = (mixed ^ (mixed >> shift)) * odd
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def layout(noise: Any) -> tuple[int, int, int]:

@@ -138,9 +138,7 @@ class Bank:
 
     @property
     def _dtype(self) -> np.dtype[Any]:
-        return np.result_type(
-            *(getattr(getattr(member, "config", None), "dtype", "float32") for member in self.members)
-        )
+        return dtype_of(self)
 
     def _activity(self, argument: str, value: npt.ArrayLike) -> Array:
         channels, *shape = layout(self)
@@ -173,6 +171,12 @@ def layout(noise: Any) -> tuple[int, int, int]:
     if not (hasattr(owner, "channels") and hasattr(owner, "shape") and hasattr(member, "perturb")):
         raise ArgumentError(f"noise={noise!r}: expected a UnitGrid, a CentralNoise or a Bank")
     return (owner.channels, *owner.shape)
+
+
+def dtype_of(noise: Any) -> np.dtype[Any]:
+    """Return the precision of a noise's draws: of a bank that of its finest member."""
+    each = noise.members if isinstance(noise, Bank) else [noise]
+    return np.result_type(*(getattr(getattr(member, "config", None), "dtype", "float32") for member in each))
 
 
 def _shares(given: Sequence[float] | None, count: int) -> npt.NDArray[np.float64]:

@@ -74,6 +74,8 @@ class UnitGrid:
     (3, 2, 4, 4)
     """
 
+    _open: dict[str, Any] | None  # the options of a grid whose number of parents is still to be chosen
+
     def __init__(
         self,
         shape: tuple[int, int],
@@ -105,7 +107,7 @@ class UnitGrid:
 
     def _hold(self, config: GridConfig, field: Field, implied: Wires | None) -> None:
         self.config, self.field, self.implied = config, field, implied
-        self._open: dict[str, Any] | None = None  # options of a grid whose number of parents is still to be chosen
+        self._open = None
         self.rule: Rule | None = None
         self.state: State | None = None
         self.learned: Wires | None = None  # the wires whose statistics `state` holds

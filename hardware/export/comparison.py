@@ -104,8 +104,10 @@ def _verify(
         made.require()
     for backend, made in machines.items():
         with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
-            some = _bank_parts(machine, chip, said, draws) if isinstance(chip, ChipBank) else None
-            parts = list(some or _parts(place, machine, chip, said, draws))
+            if isinstance(chip, ChipBank):
+                parts = list(_bank_parts(machine, chip, said, draws))
+            else:
+                parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:
                 checks.append(_compare(backend, name, pairs))
                 if progress is not None:

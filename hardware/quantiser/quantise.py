@@ -144,7 +144,7 @@ def _power_of(grid: UnitGrid, h: Any, d: Any) -> Floats:
         power = power + _power(grid.mean(shaped).reshape(h.shape))
     if d is not None:
         power = np.maximum(power, _power(d))
-    return power
+    return np.asarray(power, np.float64)
 
 
 def _target(grid: UnitGrid, formats: Formats, h: Any, power: Floats) -> Target:

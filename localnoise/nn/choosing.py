@@ -98,11 +98,11 @@ def choose_variance(
     """Try each variance on a copy of the network, and return the most robust one that costs little clean accuracy.
 
     Each trial is a deep copy of `model` in which the module `name` is followed by the noise, scaled as a whole;
-    `train`, if given, then trains the copy further. A network without noise, trained likewise, is always tried, too: candidates
-    whose clean accuracy is more than `loss` below its own are passed over, and where none of the rest is more robust,
-    the answer is 0. All trials see the same images, perturbed alike; of equals the quietest wins. The model, its mode
-    and torch's random numbers are left as they were. Cost: a training, if any, and `draws` passes over the held-out
-    images a variance and perturbation.
+    `train`, if given, then trains the copy further. A network without noise, trained likewise, is always tried,
+    too: candidates whose clean accuracy is more than `loss` below its own are passed over, and where none of the rest
+    is more robust, the answer is 0. All trials see the same images, perturbed alike; of equals the quietest wins. The
+    model, its mode and torch's random numbers are left as they were. Cost: a training, if any,
+    and `draws` passes over the held-out images a variance and perturbation.
 
     Parameters
     ----------
@@ -223,7 +223,8 @@ def _right(network: nn.Module, x: Tensor, y: Tensor, draws: int) -> Tensor:
         logits = network(x)
         for _ in range(draws - 1):
             logits = logits + network(x)
-    return (logits.argmax(-1) == y).double().cpu()
+    right = (logits.argmax(-1) == y) & ~logits.isnan().any(-1)  # of NaN argmax would say class 0
+    return right.double().cpu()
 
 
 def _error(values: Tensor) -> float:
@@ -237,8 +238,8 @@ def _batches(held: Any) -> Batches:
     for index, part in enumerate(found):
         if not (isinstance(part, (tuple, list)) and len(part) == 2 and all(isinstance(each, Tensor) for each in part)):
             raise ArgumentError(
-                f"held, part {index}, is {type(part).__name__}: expected a pair of tensors (inputs, labels), or batches "
-                "of them, as a DataLoader gives"
+                f"held, part {index}, is {type(part).__name__}: expected a pair of tensors (inputs, labels), or "
+                "batches of them, as a DataLoader gives"
             )
         if len(part[0]) != len(part[1]):
             raise ArgumentError(f"held, part {index}: {len(part[0])} inputs, {len(part[1])} labels: expected as many")

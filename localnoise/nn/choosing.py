@@ -190,14 +190,15 @@ def _trial(
     before: list[Trial],
     loss: float,
 ) -> Trial:
-    clean, each = [], {key: [] for key in goals}  # type: tuple[list[Tensor], dict[str, list[Tensor]]]
+    clean: list[Tensor] = []
+    each: dict[str, list[Tensor]] = {key: [] for key in goals}
     for index, (x, y) in enumerate(batches):
         x, y = x.to(device), y.to(device)
         torch.manual_seed(seed + index)
         clean.append(_right(network, x, y, draws))
         for key, act in goals.items():
             torch.manual_seed(seed + index)  # the same perturbation in every trial, whatever was drawn before
-            changed = act(network, x, y)
+            changed: Any = act(network, x, y)
             if not isinstance(changed, Tensor) or changed.shape != x.shape:
                 found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
                 raise ArgumentError(
@@ -223,7 +224,7 @@ def _right(network: nn.Module, x: Tensor, y: Tensor, draws: int) -> Tensor:
         logits = network(x)
         for _ in range(draws - 1):
             logits = logits + network(x)
-    right = (logits.argmax(-1) == y) & ~logits.isnan().any(-1)  # of NaN argmax would say class 0
+    right: Tensor = (logits.argmax(-1) == y) & ~logits.isnan().any(-1)  # of NaN argmax would say class 0
     return right.double().cpu()
 
 

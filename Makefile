@@ -120,5 +120,5 @@ $(VENV)/.docs: $(VENV)/.sims
 
 $(VENV)/.dev: $(VENV)/.robustness
 	@echo "==> Installing what tests and checks need: about a minute the first time"
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,spiking,docs,dev]"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,spiking,watch,docs,dev]"
 	@touch $@

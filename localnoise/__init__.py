@@ -30,6 +30,7 @@ __all__ = [
     "Moments",
     "ProcessingUnit",
     "SignLMS",
+    "Task",
     "UnitGrid",
     "central",
     "hardware",
@@ -49,6 +50,8 @@ def __getattr__(name: str) -> Any:
     """Import a part with dependencies of its own when it is first asked for: `ln.nn`, `ln.hardware`."""
     if name in _LAZY:
         return import_module(f"localnoise.{name}")
+    if name == "Task":
+        return import_module("localnoise.nn").Task
     raise AttributeError(f"module 'localnoise' has no attribute {name!r}")
 
 

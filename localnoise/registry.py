@@ -59,6 +59,7 @@ class Registry(Mapping[str, Any]):
         self._distributions: dict[str, str] = {}  # of parts that came by an entry point
         self._places: dict[str, str] = {}  # "module:name" of each part
         self._searched: tuple[str, ...] | None = None  # sys.path at the last search
+        self._mounted: dict[str, Any] = {}  # of the present task: they hide parts of the same name
 
     def register(self, name: str, module: str = "") -> Callable[[Part], Part]:
         """Return a decorator that enters a class, function or object under `name` and returns it as it is.
@@ -94,6 +95,10 @@ class Registry(Mapping[str, Any]):
 
         return enter
 
+    def mount(self, parts: Mapping[str, Any]) -> None:
+        """Let these parts come before all others, in the place of those that were mounted before."""
+        self._mounted = dict(parts)
+
     def find(self, name: object, argument: str = "") -> Any:
         """Return the part called `name`, as an argument gave it.
 
@@ -116,7 +121,7 @@ class Registry(Mapping[str, Any]):
     def is_ours(self, name: str) -> bool:
         """Return whether the part called `name` is one of localnoise itself."""
         _ = self[name]
-        return self._places[name].startswith("localnoise.")
+        return name not in self._mounted and self._places[name].startswith("localnoise.")
 
     def available(self) -> dict[str, Any]:
         """Return all parts by name; one that cannot be imported is left out, with a PluginWarning that says why."""
@@ -133,6 +138,8 @@ class Registry(Mapping[str, Any]):
         return next((name for name, held in self._parts.items() if held is part), None)
 
     def __getitem__(self, name: str) -> Any:
+        if name in self._mounted:
+            return self._mounted[name]
         self._look_for(name)
         if name in self._parts:
             return self._parts[name]
@@ -141,6 +148,8 @@ class Registry(Mapping[str, Any]):
         raise UnknownNameError(unknown(self.kind, name, self))
 
     def __contains__(self, name: object) -> bool:
+        if name in self._mounted:
+            return True
         self._look_for(name)
         return name in self._parts or name in self._found
 
@@ -149,7 +158,8 @@ class Registry(Mapping[str, Any]):
         self._search()
         first = [name for name in self._first if name in self._parts]
         ours = [name for name, place in self._places.items() if place.startswith("localnoise.")]  # as they are imported
-        names = dict.fromkeys([*first, *ours, *sorted(self._parts.keys() | self._found.keys())])
+        rest = sorted(self._parts.keys() | self._found.keys())
+        names = dict.fromkeys([*first, *ours, *rest, *self._mounted])
         return iter(list(names))
 
     def __len__(self) -> int:

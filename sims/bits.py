@@ -7,13 +7,27 @@ import typer
 
 from localnoise.errors import choose
 from localnoise.sims.defenses.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
 from localnoise.sims.reports.comparison import Level
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, Train, words
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Epochs,
+    Jobs,
+    Layer,
+    Mix,
+    Out,
+    PresetName,
+    Scheduler,
+    Seeds,
+    TaskName,
+    Train,
+    words,
+)
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
@@ -26,6 +40,8 @@ def bits(
     also: Annotated[
         str, typer.Option(help="Further defenses: chip-lms-8, chip-lfsr16, ..., and lms-8, sign-lms-8.")
     ] = "",
+    task: TaskName = DEFAULT,
+    layer: Layer = None,
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
@@ -43,14 +59,16 @@ def bits(
 
         localnoise bits --also chip-lms-8,chip-sign-lms-8 --preset standard
     """
-    plan = preset(spend, seeds=seeds, epochs=epochs)
+    plan, mine = preset(spend, seeds=seeds, epochs=epochs), Chosen.of(task, layer=layer)
     by_weight = {n: f"chip-w{n}-d12" for n in deployed.numbers("weight_bits", weight_bits, WEIGHT_BITS)}
     by_word = {n: f"chip-w8-d{n}" for n in deployed.numbers("word_bits", word_bits, WORD_BITS)}
     names = [arm.name for arm in BITS if arm.name in {*by_weight.values(), *by_word.values()}]
     names += [choose("also", name, [*(arm.name for arm in OTHERS), *_FLOATS]) for name in words(also)]
-    cells, learned = own_threats(sources, ["none", "full", deployed.FLOAT, *names], plan)
-    report = Bits(title=f"{spend} preset", arms=names, sources=[Level.of(source).label for source in learned])
-    conduct(cells, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    cells, learned = own_threats(mine.usual(sources, SOURCES), ["none", "full", deployed.FLOAT, *names], plan)
+    title = f"{mine.title}{spend} preset"
+    report = Bits(title=title, arms=names, sources=[Level.of(source).label for source in learned])
+    settings = plan.settings(data_dir, mine)
+    conduct(cells, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.experiments.presets import preset
@@ -21,17 +22,19 @@ from localnoise.sims.runtime.options import (
     Defenses,
     Epochs,
     Jobs,
+    Layer,
     Mix,
     Out,
     PresetName,
     Scheduler,
     Seeds,
+    TaskName,
     words,
 )
 from localnoise.sims.tools.names import names as list_names
 
 PROTOCOLS = ("any", "paper", "adaptive")
-_AGAINST = "full"
+_AGAINST, _TESTED = "full", "rotate,obstruction,adaptive"
 
 
 def compare(
@@ -43,7 +46,7 @@ def compare(
             help="Comma-separated NAME or NAME@LEVEL: modifications; adaptive (the worst case over an attacker's "
             "attacks who knows the noise); single attacks (pgd, apgd-ce, ...); art-pgd, ...: the paper's.",
         ),
-    ] = "rotate,obstruction,adaptive",
+    ] = _TESTED,
     sources: Annotated[
         str,
         typer.Option(
@@ -58,9 +61,9 @@ def compare(
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
-    network: Annotated[str, typer.Option(help="v1, v2 or v3.")] = "v2",
-    activation: Annotated[str, typer.Option(help="tanh or relu.")] = "tanh",
-    layer: Annotated[int, typer.Option(help="Hidden layer after which the noise enters.")] = 2,
+    task: TaskName = DEFAULT,
+    activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
+    layer: Layer = None,
     out: Out = Path("results/compare"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
@@ -76,12 +79,15 @@ def compare(
         localnoise compare --test art-pgd@0.08,art-autopgd@0.08,pgd@0.08 --defenses none,identity,full
 
         localnoise compare --train rotate@2,obstruction@2 --test rotate@2,obstruction@2,fog --defenses signal-8
+
+        localnoise compare --task my_task.py --defenses none,full,signal-8,augmentation --test dark,pgd@0.1
     """
     if arms == "list":
         list_names("defenses", every=True)
         return
     choose("protocol", protocol, PROTOCOLS)
-    plan, names = preset(spend, seeds=seeds, epochs=epochs), words(arms)
+    chosen, names = Chosen.of(task, activation, layer), words(arms)
+    plan, threats = preset(spend, seeds=seeds, epochs=epochs), chosen.usual(threats, _TESTED)
     if against != _AGAINST:
         choose("against", against, names)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in words(threats)]
@@ -89,14 +95,14 @@ def compare(
     cells = _cells(sources, names, wanted, plan.seeds)
     labels = [one.label for one in wanted if one.name != "clean"]
     report = Compare(
-        title=f"{spend} preset",
+        title=f"{chosen.title}{spend} preset",
         arms=names,
         threats=labels,
         against=against if against in names else None,
         groups={} if sources == "matched" else means([_label(one) for one in _sources(sources)], labels),
     )
-    chosen = plan.settings(data_dir, network, activation, layer)
-    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    settings = plan.settings(data_dir, chosen)
+    conduct(cells, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 def _allowed(one: Threat, protocol: str) -> Threat:

@@ -7,14 +7,26 @@ import typer
 
 from localnoise.errors import choose
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.data import load
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import crossed
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports.commands import Retention
-from localnoise.sims.runtime.options import DataDir, Defenses, Images, Mix, Out, Scheduler, Train, counted, words
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Defenses,
+    Images,
+    Layer,
+    Mix,
+    Out,
+    Scheduler,
+    TaskName,
+    Train,
+    counted,
+    words,
+)
 from localnoise.validate import as_count
 
 DEFENSES = (
@@ -45,6 +57,8 @@ def retention(
     mixed: Annotated[
         str, typer.Option(help="Defenses also trained on all modifications at once.")
     ] = "signal-8,bank-8,augmentation",
+    task: TaskName = DEFAULT,
+    layer: Layer = None,
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
     scheduler: Scheduler = "",
     mix: Mix = False,
@@ -59,12 +73,15 @@ def retention(
 
         localnoise retention --data embedded --seeds 2 --train rotate --defenses none,full,multiscale-8
     """
-    named = [choose("source", name, (*MODIFICATIONS, *ATTACKS)) for name in words(sources)]
+    mine = Chosen.of(task, layer=layer)
+    names = words(mine.usual(sources, _SOURCES))
+    named = [choose("source", name, (*MODIFICATIONS, *ATTACKS)) for name in names]
     cells = crossed(
         range(as_count("seeds", seeds, 1)), tuple(map(Source.default, named)), tuple(words(arms)), tuple(words(mixed))
     )
-    chosen = Settings(data=data, fingerprint=load(data, data_dir).fingerprint)
-    report = Retention(title=f"{data} set, {counted(seeds, 'seed')}")
+    chosen = Settings(**mine.settings(data, data_dir))
+    many = counted(seeds, "seed")
+    report = Retention(title=many, on=mine.task.name) if mine.own_data else Retention(title=f"{data} set, {many}")
     conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 

@@ -9,6 +9,7 @@ import typer
 from localnoise.sims.evaluation.names import name_and_level, variances_of
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.experiments.presets import preset
@@ -18,11 +19,13 @@ from localnoise.sims.runtime.options import (
     Defenses,
     Epochs,
     Jobs,
+    Layer,
     Mix,
     Out,
     PresetName,
     Scheduler,
     Seeds,
+    TaskName,
     Variances,
     words,
 )
@@ -35,6 +38,8 @@ def tradeoff(
     tested: Annotated[str, typer.Option("--test", help="NAME@LEVEL; default: as --train.")] = "",
     arms: Defenses = ("none,identity,diagonal,full,multiscale-4,multiscale-8,adversarial-90"),
     traces: Variances = "0.25,0.5,1,2,4",
+    task: TaskName = DEFAULT,
+    layer: Layer = None,
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
@@ -54,7 +59,7 @@ def tradeoff(
 
         localnoise tradeoff --train pgd@0.1 --test adaptive@0.1
     """
-    plan = preset(spend, seeds=seeds, epochs=epochs)
+    plan, chosen = preset(spend, seeds=seeds, epochs=epochs), Chosen.of(task, layer=layer)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
     learned = Source.default(*name_and_level(source))
     variances = variances_of(traces)
@@ -65,9 +70,9 @@ def tradeoff(
         for variance in variances
         for cell in trained_on(seed, (replace(learned, variance=variance),), names, wanted)
     ]
-    report = Tradeoff(title=f"{spend} preset", arms=names, threat=wanted[1].label)
-    once = list(dict.fromkeys(cells))
-    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    report = Tradeoff(title=f"{chosen.title}{spend} preset", arms=names, threat=wanted[1].label)
+    once, settings = list(dict.fromkeys(cells)), plan.settings(data_dir, chosen)
+    conduct(once, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 if __name__ == "__main__":

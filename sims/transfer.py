@@ -8,6 +8,7 @@ import typer
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.experiments.presets import preset
@@ -19,11 +20,13 @@ from localnoise.sims.runtime.options import (
     Defenses,
     Epochs,
     Jobs,
+    Layer,
     Mix,
     Out,
     PresetName,
     Scheduler,
     Seeds,
+    TaskName,
     words,
 )
 
@@ -37,6 +40,7 @@ GROUPS = {
     "all": f"{STRONGEST},{ATTACKS}",
 }
 """The lists that one word stands for: the paper's ten; its four and Gaussian input noise; its fourteen sources."""
+_LEARNED = "modifications"
 
 
 def transfer(
@@ -46,12 +50,14 @@ def transfer(
             "--train",
             help="NAME@LEVEL,... or modifications (the paper's ten), attacks (its four, input noise), all.",
         ),
-    ] = "modifications",
+    ] = _LEARNED,
     threats: Annotated[
         str,
         typer.Option("--test", help="NAME@LEVEL,..., the words of --train, or `own`: what each was trained on itself."),
     ] = "",
     arms: Defenses = "full,multiscale-8",
+    task: TaskName = DEFAULT,
+    layer: Layer = None,
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
@@ -73,7 +79,8 @@ def transfer(
 
         localnoise transfer --train all --test own,adaptive@0.04
     """
-    plan, names = preset(spend, seeds=seeds, epochs=epochs), words(arms)
+    chosen, names = Chosen.of(task, layer=layer), words(arms)
+    plan, sources = preset(spend, seeds=seeds, epochs=epochs), chosen.usual(sources, _LEARNED)
     learned = [Source.default(*name_and_level(text)).of(plan.displaced) for text in spelled(sources)]
     rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":
@@ -87,9 +94,10 @@ def transfer(
             for arm in (*names, "none"):
                 cells += trained_on(seed, (source,), [arm], against)
     labels, trained = [wanted[text].label if text in wanted else text for text in rows], map(Level.of, learned)
-    report = Transfer(title=f"{spend} preset", arms=names, sources=[source.label for source in trained], threats=labels)
-    once = list(dict.fromkeys(cells))
-    conduct(once, plan.settings(data_dir), out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    title = f"{chosen.title}{spend} preset"
+    report = Transfer(title=title, arms=names, sources=[source.label for source in trained], threats=labels)
+    once, settings = list(dict.fromkeys(cells)), plan.settings(data_dir, chosen)
+    conduct(once, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 
 
 def spelled(text: str) -> list[str]:

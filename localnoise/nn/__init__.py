@@ -11,7 +11,9 @@ from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.choosing import Choice as Choice
 from localnoise.nn.choosing import Trial as Trial
 from localnoise.nn.choosing import choose_variance as choose_variance
+from localnoise.nn.cutting import cut as cut
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
+from localnoise.nn.task import Task as Task

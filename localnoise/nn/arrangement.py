@@ -67,7 +67,8 @@ class Arrangement:
             return cls(kind=kind, layout=(h.shape[2], *place), skipped=skipped)
         channels = h.shape[1] if kind == "channels-first" else h.shape[-1]
         places = tuple(h.shape[2:] if kind == "channels-first" else h.shape[1:-1])
-        return cls(kind=kind, layout=(channels, *((1, 1, *places)[-2:])))
+        height, width = (1, *places)[-2:]
+        return cls(kind=kind, layout=(channels, height, width))
 
     def fits(self, h: Tensor) -> bool:
         """Return whether `h` has the shape of such an output."""

@@ -4,8 +4,9 @@
     localnoise::pull_back(g, seed, start, noise)      diag(gain) G' (I - B)^-T g, what the mean adds to a gradient
     localnoise::advance(position, h)                  where a counted stream stands; moves it on by len(h)
 
-`seed` and `start` are int64 scalars, `noise` the number by which `number_of` knows a noise of this process. NumPy and
-torch share memory on the CPU: no copy of the draw.
+`seed` and `start` are int64 scalars on the CPU, `noise` the number by which `number_of` knows a noise of this process.
+NumPy and torch share memory on the CPU: no copy of the draw. On other devices the draw is made there, of another stream
+of the same law (`levels`); a chip's grid, whose integers are the CPU's, is copied.
 """
 
 from itertools import count
@@ -18,6 +19,7 @@ from torch import Tensor
 from localnoise.bank import Bank
 from localnoise.central import CentralNoise
 from localnoise.errors import ArgumentError
+from localnoise.nn import levels
 from localnoise.nn.recomputing import place
 
 _noises: WeakValueDictionary[int, Any] = WeakValueDictionary()
@@ -43,6 +45,11 @@ def reads(noise: Any) -> bool:
     return bool(getattr(getattr(noise, "field", None), "signal", True))
 
 
+def off_cpu(h: Tensor) -> bool:
+    """Return whether a tensor lies on another device, where torch draws instead of the kernels."""
+    return h.device.type != "cpu"
+
+
 def as_word(seed: int) -> int:
     """Return a seed below 2^64 as the int64 of the same bits."""
     return seed - _WORD if seed >= _WORD // 2 else seed
@@ -53,6 +60,10 @@ def eta(h: Tensor, seed: Tensor, start: Tensor, noise: int) -> Tensor:
     """Return one draw for each activation h (T, C, H, W), like h; presentation t is number start + t of the seed."""
     made = _made(noise)
     where = int(seed) % _WORD, int(start)
+    if off_cpu(h):
+        there = levels.drawn(made, h, *where, reads=reads(made))
+        if there is not None:
+            return there.contiguous()
     drawn = made.perturb(_numpy(h), *where) if reads(made) else made.sample(len(h), *where)
     return torch.from_numpy(drawn).to(h)
 
@@ -66,6 +77,10 @@ def _(h: Tensor, seed: Tensor, start: Tensor, noise: int) -> Tensor:
 def pull_back(gradient: Tensor, seed: Tensor, start: Tensor, noise: int) -> Tensor:
     """Return what the mean adds to the gradient of h, (T, C, H, W)."""
     made = _made(noise)
+    if off_cpu(gradient):
+        there = levels.pulled(made, gradient, int(seed) % _WORD, int(start))
+        if there is not None:
+            return there.contiguous()
     where = (int(seed) % _WORD, int(start)) if isinstance(made, Bank) else ()
     return torch.from_numpy(made.pull_back(_numpy(gradient), *where)).to(gradient)
 

@@ -2,11 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.data.idx import CLASSES, SIDE, Bytes
+
+if TYPE_CHECKING:  # images are listed and drawn without torch
+    from torch import Tensor
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -62,6 +66,26 @@ class Dataset:
             digest.update(f"{name}{array.shape}".encode())
             digest.update(array.reshape(-1).data)
         object.__setattr__(self, "fingerprint", digest.hexdigest())
+
+    @property
+    def count(self) -> int:
+        """Number of training images."""
+        return len(self.train_labels)
+
+    def pair(self, part: str) -> "tuple[Tensor, Tensor]":
+        """Return images (N, 1, 28, 28) in [0, 1] and labels (N,) int64 of "train" or "test"."""
+        import torch
+
+        from localnoise.sims.data.tensors import to_tensor
+
+        images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+        return to_tensor(images), torch.from_numpy(labels.astype(np.int64))
+
+    def held_out(self, count: int) -> "Dataset":
+        """Return the training images, of which `count` stand in the place of the test images; see `split`."""
+        from localnoise.sims.data.draw import split
+
+        return split(self, count)
 
 
 def _check(part: str, images: Bytes, labels: Bytes) -> None:

@@ -10,7 +10,6 @@ from torch import Tensor
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
-from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.defenses.lesson import Lesson, noiseless, teach
 
 ATTACK = PGD(eps=0.1, steps=7, draws=1)  # step eps / 4, random start; the network has no noise: one draw
@@ -58,8 +57,8 @@ def adversarial(
     def altered(x: Tensor, y: Tensor) -> Tensor:
         count = math.ceil(ratio * len(x))
         x = x.clone()
-        x[:count] = attack(logits, x[:count], y[:count], bounds=PIXELS, seed=int(rng.integers(2**63)))
+        x[:count] = attack(logits, x[:count], y[:count], bounds=lesson.bounds, seed=int(rng.integers(2**63)))
         return x
 
     teach(lesson, front, back, whole, altered=altered)
-    return noiseless(front, back, lesson.images)
+    return noiseless(front, back)

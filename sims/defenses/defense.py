@@ -38,7 +38,9 @@ class Defense:
     learns : bool
         Whether it learns from the sources: if not, one net serves them all.
     whole : bool
-        Whether it trains all layers, for as many epochs as the undefended network.
+        Whether it trains all layers, for as many epochs as the undefended network times `longer`.
+    longer : float
+        Epochs, relative to the undefended network's: images that change each epoch are learned for longer.
     revision : int
         Raised when what the arm does changes: records of an earlier revision no longer count as done.
     """
@@ -53,4 +55,5 @@ class Defense:
     causes: int = 1
     learns: bool = True
     whole: bool = False
+    longer: float = 1.0
     revision: int = 1

@@ -18,7 +18,7 @@ def gaussian(lesson: Lesson, *, sigma: float = 0.1, whole: bool = False) -> Pred
     ----------
     lesson : Lesson
     sigma : float
-        Standard deviation, > 0; pixels run from 0 to 1.
+        Standard deviation, > 0, in the units of the inputs; pixels run from 0 to 1.
     whole : bool
         Train all layers from scratch.
 
@@ -37,7 +37,8 @@ def gaussian(lesson: Lesson, *, sigma: float = 0.1, whole: bool = False) -> Pred
     generator = torch.Generator().manual_seed(lesson.seed)
 
     def noisy(epoch: int) -> Tensor:
-        return torch.randn(lesson.images.shape, generator=generator).mul_(sigma).add_(lesson.images).clamp_(0, 1)
+        noisy = torch.randn(lesson.images.shape, generator=generator).mul_(sigma).add_(lesson.images)
+        return noisy if lesson.bounds is None else noisy.clamp_(*lesson.bounds)
 
     teach(lesson, front, back, whole, noisy)
-    return noiseless(front, back, lesson.images)
+    return noiseless(front, back)

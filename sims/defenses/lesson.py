@@ -1,5 +1,6 @@
 """The lesson that every trained defense is given, and the steps that all of them share."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -8,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from localnoise import central
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
+from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.defenses.learned import LearnedNoise
 from localnoise.sims.models import training
 from localnoise.validate import as_count, as_seed
@@ -32,10 +33,10 @@ class Lesson:
         Trained layers up to the noise, frozen (`requires_grad_(False)`).
     back : callable
         seed -> fresh layers after it.
-    images : Tensor of float32, (T, 1, 28, 28)
-        In [0, 1].
+    images : Tensor of float32, (T, ...)
+        Images (T, 1, 28, 28), or a task's inputs, within `bounds`.
     labels : Tensor of int64, (T,)
-        Classes 0..9.
+        Classes 0, 1, ...
     epochs, seed : int
         Passes over the images; what fixes weights, batches and every draw.
     fresh_front : callable or None
@@ -44,6 +45,8 @@ class Lesson:
         draw -> the images modified anew, of their shape; draws are numbered from 0 on. For `modified` only.
     tick : callable or None
         Called with the number of presentations done, after every batch.
+    bounds : pair of float or None
+        Lowest and highest value of an input; None: there is none.
 
     Raises
     ------
@@ -60,11 +63,12 @@ class Lesson:
     fresh_front: Callable[[int], nn.Module] | None = None
     modified: Modify | None = None
     tick: training.Tick | None = None
+    bounds: tuple[float, float] | None = PIXELS
 
     def __post_init__(self) -> None:
         as_count("epochs", self.epochs, 1)
         as_seed(self.seed)
-        check_images(self.images, self.labels)
+        check_images(self.images, self.labels, self.bounds)
         if any(weight.requires_grad for weight in self.front.parameters()):
             raise ArgumentError("front has trainable weights: expected frozen layers; use front.requires_grad_(False)")
 
@@ -83,16 +87,18 @@ class Lesson:
         return replace(self, images=self.images[index], labels=self.labels[index], modified=few)
 
 
-def check_images(images: Tensor, labels: Tensor) -> None:
+def check_images(images: Tensor, labels: Tensor, bounds: tuple[float, float] | None = PIXELS) -> None:
     """Refuse images and labels that a network cannot learn from."""
-    if images.ndim != 4 or images.dtype != torch.float32 or not len(images):
+    if images.ndim < 2 or images.dtype != torch.float32 or not len(images):
         raise ArgumentError(
-            f"images: {images.dtype} of shape {tuple(images.shape)}, expected float32 (T >= 1, 1, 28, 28); "
+            f"images: {images.dtype} of shape {tuple(images.shape)}, expected float32 (T >= 1, ...); "
             "use localnoise.sims.data.tensors.to_tensor"
         )
-    low, high = images.aminmax()
-    if not (low >= 0 and high <= 1):  # NaN too
-        raise ArgumentError(f"images: values from {low:g} to {high:g}, expected [0, 1]; divide bytes by 255")
+    low, high = (edge.item() for edge in images.aminmax())
+    least, most = bounds or (-math.inf, math.inf)
+    if not (least <= low and high <= most and math.isfinite(low) and math.isfinite(high)):  # NaN too
+        wanted = "finite values" if bounds is None else f"[{least:g}, {most:g}]"
+        raise ArgumentError(f"images: values from {low:g} to {high:g}, expected {wanted}; divide bytes by 255")
     if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
         raise ArgumentError(
             f"labels: {labels.dtype} of shape {tuple(labels.shape)}, expected int64 ({len(images)},), one an image"
@@ -150,10 +156,9 @@ def _then(front: nn.Module, altered: Alter) -> Alter:
     return shown
 
 
-def noiseless(front: nn.Module, back: nn.Module, images: Tensor) -> Predictor:
+def noiseless(front: nn.Module, back: nn.Module) -> Predictor:
     """Return the predictor of a network without noise: one pass."""
-    h = training.activations(front, images[:1])
-    return Predictor(front, NoiseLayer(central.none(h.numpy()), when="never", seed=0), back, 1).eval()
+    return Predictor(front, nn.Identity(), back, 1).eval()
 
 
 def added_parameters(predictor: Predictor) -> int:

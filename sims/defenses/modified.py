@@ -51,7 +51,7 @@ def modified(lesson: Lesson, *, clean: float = 0.2, whole: bool = False) -> Pred
                 f"{lesson.images.dtype} of shape {tuple(lesson.images.shape)}, an image for each training image"
             )
         kept = torch.from_numpy(rng.random(len(fresh)) < clean)
-        return torch.where(kept[:, None, None, None], lesson.images, fresh)
+        return torch.where(kept.view(-1, *[1] * (fresh.ndim - 1)), lesson.images, fresh)
 
     teach(lesson, front, back, whole, mixture)
-    return noiseless(front, back, lesson.images)
+    return noiseless(front, back)

@@ -10,7 +10,6 @@ from torch import Tensor
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import PGD
-from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.models import training
 from localnoise.validate import as_count
@@ -69,7 +68,7 @@ def select(
     trials = []
     for value in values:
         predictor = train(kept, value)
-        attacked = attack(predictor, images, labels, bounds=PIXELS, seed=lesson.seed)
+        attacked = attack(predictor, images, labels, bounds=lesson.bounds, seed=lesson.seed)
         clean, robust = (training.accuracy_per_image(predictor, x, labels) for x in (images, attacked))
         trials.append(Candidate(value, float(clean.double().mean()), float(robust.double().mean())))
     floor = max(trial.clean for trial in trials) - loss

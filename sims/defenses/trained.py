@@ -29,11 +29,28 @@ TRAINED = (
         revision=3,  # 1 began its optimiser anew with each epoch's modifications; 2 drew them from another stream
     ),
     Defense(
+        name="augmentation-whole",
+        label="augmentation, all layers",
+        train=lambda lesson: modified(lesson, whole=True),
+        central=True,
+        whole=True,
+        longer=2.5,
+    ),
+    Defense(
         name="input-noise",
         label="Gaussian input augmentation",
         train=lambda lesson: gaussian(lesson, sigma=0.25),
         central=True,
         learns=False,
+    ),
+    Defense(
+        name="input-noise-whole",
+        label="Gaussian input augmentation, all layers",
+        train=lambda lesson: gaussian(lesson, sigma=0.25, whole=True),
+        central=True,
+        learns=False,
+        whole=True,
+        longer=2.5,
     ),
     _adversarial(0.5, whole=False),
     _adversarial(0.9, whole=False),

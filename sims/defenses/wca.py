@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
 from localnoise.sims.defenses.learned import LearnedNoise
 from localnoise.sims.defenses.lesson import Lesson, teach
+from localnoise.sims.models.readout import without_readout
 from localnoise.validate import as_count, check_positive
 
 # `select` over 0, 0.003, 0.01, 0.03, 0.1 on 500 held-out images of the embedded training set (v2, layers after the
@@ -47,7 +47,7 @@ def wca(
     Parameters
     ----------
     lesson : Lesson
-        Its `back` must give a Sequential that ends in a Linear.
+        Its `back` must give a network that ends in a Linear.
     strength : float
         Of the alignment, >= 0; to be chosen on held-out training images (`select`).
     decay : float
@@ -72,13 +72,8 @@ def wca(
     check_positive("decay", decay, zero=True)
     draws = as_count("draws", draws, 1)
     front, back = lesson.networks(whole)
-    last = back[-1] if isinstance(back, nn.Sequential) and len(back) else back
-    if not isinstance(back, nn.Sequential) or not isinstance(last, nn.Linear):
-        raise ArgumentError(
-            f"lesson.back gives {type(back).__name__} ending in {type(last).__name__}: expected a Sequential that ends "
-            "in a Linear, whose weights the noise is aligned with"
-        )
-    hidden, noise = back[:-1], LearnedNoise(last.in_features, lesson.seed)
+    hidden, last = without_readout(back)
+    noise = LearnedNoise(last.in_features, lesson.seed)
     teach(
         lesson,
         front,

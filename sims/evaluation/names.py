@@ -1,10 +1,11 @@
 """Names of what moves images, each with one meaning: `pgd` is PGD with averaged gradients, wherever it is written."""
 
 import difflib
+import math
+from collections.abc import Iterable
 
 from localnoise.errors import ArgumentError, short
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
-from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.validate import as_variance
 
@@ -31,11 +32,24 @@ def as_name(argument: str, value: str, *others: str) -> str:
 
 
 def check_level(name: str, level: float) -> None:
-    """Raise an ArgumentError unless a modification has the level, or an attack of this eps fits pixels."""
+    """Raise an ArgumentError unless a modification has the level, or an attack this eps."""
     if name in MODIFICATIONS:
         MODIFICATIONS[name].checked(level)
-    elif (name in ATTACKS or name == WORST) and not 0 <= level <= PIXELS[1] - PIXELS[0]:
-        raise ArgumentError(f"{name}@{level:g}: expected an eps from 0 to 1, pixels run from 0 to 1")
+    elif (name in ATTACKS or name == WORST) and not 0 <= level < math.inf:
+        raise ArgumentError(f"{name}@{level:g}: expected an eps >= 0, in the units of the inputs")
+
+
+def check_eps(attacks: Iterable[tuple[str, float]], bounds: tuple[float, float] | None) -> None:
+    """Raise an ArgumentError if an attack's eps is wider than the inputs' bounds; None: there are none."""
+    if bounds is None:
+        return
+    low, high = bounds
+    for name, level in attacks:
+        if (name in ATTACKS or name == WORST) and level > high - low:
+            raise ArgumentError(
+                f"{name}@{level:g}: expected an eps from 0 to {high - low:g}, "
+                f"{'pixels' if high - low == 1 else 'inputs'} run from {low:g} to {high:g}"
+            )
 
 
 def name_and_level(text: str) -> tuple[str, float | None]:

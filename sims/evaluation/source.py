@@ -49,12 +49,14 @@ class Source:
     def default(cls, name: str, level: float | None = None) -> "Source":
         """The variance, and by default the level, that the results' tables use."""
         as_name("source", name, DRIFT)
-        if name == DRIFT:
-            return cls(name=name, level=1.0 if level is None else level, variance=0.5)
-        if name in ATTACKS:
-            return cls(name=name, level=EPS if level is None else level, variance=2.0)
-        return cls(name=name, level=MODIFICATIONS[name].level if level is None else level, variance=0.5)
+        usual = 1.0 if name == DRIFT else EPS if name in ATTACKS else MODIFICATIONS[name].level
+        return cls(name=name, level=usual if level is None else level, variance=usual_variance(name))
 
     def of(self, images: int | None) -> "Source":
         """The same source learned from fewer images; an attack is left as it is."""
         return replace(self, images=images) if self.name in MODIFICATIONS else self
+
+
+def usual_variance(name: str) -> float:
+    """Return the noise variance per neuron that the results' tables use: 2 for attacks, else 0.5."""
+    return 2.0 if name in ATTACKS else 0.5

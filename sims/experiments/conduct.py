@@ -1,6 +1,7 @@
 """Carry an experiment out: run what is missing, keep records and grids, say how long it took, report."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -8,6 +9,8 @@ from typing import Any
 
 from localnoise.errors import ArgumentError
 from localnoise.files import write_bytes
+from localnoise.sims import tasks
+from localnoise.sims.evaluation.names import check_eps
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.rehearsal import rehearse
 from localnoise.sims.experiments.running import run_cells
@@ -49,6 +52,7 @@ def conduct(
     """
     if not cells:
         raise ArgumentError("nothing to run: no arm can learn from these sources or meet these threats; name others")
+    check_eps(_strengths(cells), tasks.find(settings.network).bounds)
     configs = [cell.config(settings) for cell in cells]
     began, records = perf_counter(), RecordFile(out / NAME)
     if not mix:
@@ -61,6 +65,13 @@ def conduct(
     fresh = run_cells(cells, settings, records, out, data_dir=data_dir, keep=keep, **how)
     console.print(f"{fresh} of {len(cells)} cells run in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)
+
+
+def _strengths(cells: Iterable[Cell]) -> Iterator[tuple[str, float]]:
+    """Name and level of all that cells learn from and are tested on."""
+    for cell in cells:
+        yield from ((source.name, source.level) for source in cell.sources)
+        yield from ((threat.name, threat.level) for threat in cell.threats)
 
 
 def publish(report: Report, records: list[Record], out: Path) -> None:

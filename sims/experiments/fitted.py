@@ -33,7 +33,7 @@ def fitted(
     stage : callable
         Called with what is being done, how much of it is done, and of how much.
     """
-    images = len(bench.data.train_images)
+    images = bench.data.count
     bench.train_base(ticker(stage, f"train {bench.name}", bench.epochs * images))
     attacked = bench.attacked_train if source.name in ATTACKS else 0
     displacing: Tick = ticker(stage, f"displace layer {bench.layer} by {source.name}", attacked)

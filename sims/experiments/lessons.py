@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from localnoise.sims import models
 from localnoise.sims.defenses import Lesson
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.testbed import Testbed
@@ -29,9 +28,6 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
             out[: len(fresh)][rows] = fresh[rows]
         return out
 
-    def fresh_front(seed: int) -> torch.nn.Module:
-        return models.build(bench.name, bench.activation, bench.layer, seed).front
-
     return Lesson(
         front=bench.network.front,
         back=bench.network.fresh_back,
@@ -39,7 +35,8 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
         labels=labels,
         epochs=epochs,
         seed=cell.seed,
-        fresh_front=fresh_front,
+        fresh_front=bench.network.fresh_front,
+        bounds=bench.task.bounds,
         modified=modified if cell.sources else None,
         tick=tick,
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from localnoise.errors import choose
 from localnoise.sims.attacks import PGD
-from localnoise.sims.data import load
 from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.settings import Settings
 from localnoise.validate import as_count
 
@@ -47,22 +47,17 @@ class Preset:
     adaptive: Adaptive
     pgd: PGD
 
-    def settings(
-        self, data_dir: Path | None, network: str = "v2", activation: str = "tanh", layer: int = 2
-    ) -> Settings:
-        """Settings of an experiment at this preset."""
+    def settings(self, data_dir: Path | None, task: Chosen | None = None) -> Settings:
+        """Settings of an experiment at this preset; without a task of v2, its noise after the second layer."""
+        chosen = Chosen.of() if task is None else task
         return Settings(
-            data=self.data,
-            fingerprint=load(self.data, data_dir).fingerprint,
             base_epochs=self.base_epochs,
             epochs=self.epochs,
             attack=self.pgd,
             attacked_train=self.attacked_train,
             attacked_test=self.attacked_test,
-            network=network,
-            activation=activation,
-            layer=layer,
             adaptive=self.adaptive,
+            **chosen.settings(self.data, data_dir),
         )
 
 

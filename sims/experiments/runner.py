@@ -11,7 +11,7 @@ from torch import Tensor
 
 from localnoise import Bank
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims.data import Dataset
+from localnoise.sims.data.samples import Data
 from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
 from localnoise.sims.defenses.facts import facts
 from localnoise.sims.evaluation.source import Source
@@ -20,7 +20,7 @@ from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.experiments.testing import Examiner
-from localnoise.sims.models import training
+from localnoise.sims.models import folded, training
 from localnoise.sims.runtime.stage import Stage, ticker
 
 
@@ -40,7 +40,7 @@ class Runner:
     Attributes
     ----------
     settings : Settings
-    data : Dataset
+    data : Data
     folder : Path
         Where trained networks are kept.
     stage : callable
@@ -48,7 +48,7 @@ class Runner:
     """
 
     settings: Settings
-    data: Dataset
+    data: Data
     folder: Path
     stage: Stage = lambda what, done, of: None
     _bench: Testbed | None = None
@@ -73,14 +73,14 @@ class Runner:
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""
         arm, s = DEFENSES[cell.arm], self.settings
-        epochs = s.base_epochs if arm.whole else s.epochs
+        epochs = round(s.base_epochs * arm.longer) if arm.whole else s.epochs
         tick = ticker(self.stage, "retrain", epochs * len(bench.h_train))
         if arm.train is not None:
             predictor = arm.train(lesson(cell, bench, epochs, tick))
             added = added_parameters(predictor)
             return predictor, {"parameters": added, "bytes_per_unit": added * 4 / math.prod(bench.network.layout[1:])}
         noise = self._noise(cell, bench, arm)
-        layer = NoiseLayer(noise, when=arm.when, seed=cell.seed)
+        layer = NoiseLayer(noise, when=arm.when, seed=cell.seed, arrangement=bench.network.arrangement)
         own = {"epochs": epochs, "seed": cell.seed, "draws": s.draws}
         predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **own)
         size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
@@ -92,7 +92,7 @@ class Runner:
             s = self.settings
             self._displaced.clear()
             self._bench = self.unused_bench(seed)
-            self._bench.train_base(ticker(self.stage, "train the network", s.base_epochs * len(self.data.train_images)))
+            self._bench.train_base(ticker(self.stage, "train the network", s.base_epochs * self.data.count))
         return self._bench
 
     def unused_bench(self, seed: int) -> Testbed:
@@ -118,7 +118,7 @@ class Runner:
                 members[-1].state = None  # the running statistics: 130 MB a field
                 shares.append(1 / len(found))  # a source's turn comes as often as another's, whatever its causes
         if not cell.sources:
-            still = np.zeros_like(bench.h_train[:1].numpy())
+            still = np.zeros_like(folded(bench.network, bench.h_train[:1]).numpy())
             members, shares = [arm.build(still, still, 1.0 if cell.variance is None else cell.variance)], [1.0]
         return members[0] if len(members) == 1 and not arm.clean else Bank(members, arm.clean, shares)
 

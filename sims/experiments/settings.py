@@ -6,6 +6,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks import PGD
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.results.plain import LATER
+from localnoise.sims.tasks import OWN_DATA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +16,9 @@ class Settings:
     Attributes
     ----------
     data : str
-        "embedded" or "full".
+        "embedded" or "full"; of a task with data of its own "task".
     fingerprint : str
-        Of the data set, so that a record never stands for other images.
+        Of the data set, so that a record never stands for other images; of a task of one's own also of its file.
     base_epochs, epochs : int
         Of training all layers, and of retraining those after the noise.
     draws : int
@@ -28,8 +29,11 @@ class Settings:
         Images attacked to learn from, and to test.
     adaptive : Adaptive
         What the threat "adaptive" stands for; its eps is the threat's.
-    network, activation, layer
-        Which network, its nonlinearity, and after which layer the noise enters.
+    network : str
+        Name of the task; v1, v2 and v3 are the paper's networks on Fashion-MNIST.
+    activation, layer
+        Of the paper's networks: the nonlinearity, and the hidden layer after which the noise enters. Of another task
+        the layer's name.
     """
 
     data: str
@@ -42,11 +46,11 @@ class Settings:
     attacked_test: int = 1_000
     network: str = field(default="v2", metadata=LATER)
     activation: str = field(default="tanh", metadata=LATER)
-    layer: int = field(default=2, metadata=LATER)
+    layer: int | str = field(default=2, metadata=LATER)
     adaptive: Adaptive = field(default=Adaptive(), metadata=LATER)
 
     def __post_init__(self) -> None:
-        choose("data", self.data, ("embedded", "full"))
+        choose("data", self.data, ("embedded", "full", OWN_DATA))
         for name in ("base_epochs", "epochs", "draws", "attacked_train", "attacked_test"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name}={getattr(self, name)!r}: expected a whole number >= 1")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -11,21 +12,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from localnoise.errors import FileFormatError, first_line
+from localnoise.errors import ArgumentError, FileFormatError, first_line
 from localnoise.files import write_bytes
-from localnoise.sims import models, perturbations
+from localnoise.sims import perturbations, tasks
 from localnoise.sims.attacks import ATTACKS, PGD, Attack
-from localnoise.sims.data import Dataset
-from localnoise.sims.data.tensors import PIXELS, to_tensor
+from localnoise.sims.data.samples import Data
 from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.models import training
+from localnoise.sims.models import CutNetwork, folded, training
+from localnoise.sims.tasks import Workload
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
 
 
-def weights_in(path: Path) -> list[Tensor]:
-    """Return the weights of a network that was kept, front first.
+def weights_in(path: Path) -> dict[str, Any]:
+    """Return the weights of a network that was kept, {"front": ..., "back": ...}.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def weights_in(path: Path) -> list[Tensor]:
         if wrong is not None:
             raise ValueError(f"checksum of {wrong}")
         kept = torch.load(path, weights_only=True)
-        return [*kept["front"].values(), *kept["back"].values()]
+        return {"front": dict(kept["front"]), "back": dict(kept["back"])}
     except Exception as error:  # whatever a damaged archive makes Python and Torch say
         raise FileFormatError(
             f"{path}: damaged ({first_line(error)}); remove it, and the network is trained again"
@@ -48,12 +49,15 @@ def weights_in(path: Path) -> list[Tensor]:
 def network_path(settings: Settings, folder: Path, seed: int) -> Path:
     """Return the file of a seed's trained network under these settings."""
     s = settings
-    return _network_file(folder, s.network, s.activation, s.fingerprint, s.base_epochs, seed)
+    return _network_file(folder, s.network, s.activation, s.layer, s.fingerprint, s.base_epochs, seed)
 
 
-def _network_file(folder: Path, name: str, activation: str, fingerprint: str, epochs: int, seed: int) -> Path:
-    """The file's name holds what the network depends on, and the cut is no part of that."""
+def _network_file(
+    folder: Path, name: str, activation: str, layer: int | str, fingerprint: str, epochs: int, seed: int
+) -> Path:
+    """The file's name holds what the network depends on; the paper's networks are the same wherever they are cut."""
     kind = name if activation == "tanh" else f"{name}-{activation}"
+    kind += f"-{layer}" if isinstance(layer, str) else ""
     return folder / f"{kind}-{fingerprint[:12]}-epochs{epochs}-seed{seed}.pt"
 
 
@@ -63,7 +67,7 @@ class Testbed:
 
     Attributes
     ----------
-    data : Dataset
+    data : Data
     seed : int
         Fixes weights, batches, noise, and every modification.
     epochs : int
@@ -75,10 +79,10 @@ class Testbed:
     folder : Path
         Where the trained network is kept.
     name, activation, layer
-        The network and where it is cut, as `models.build` takes them.
+        The task, and where its network is cut.
     """
 
-    data: Dataset
+    data: Data
     seed: int
     epochs: int
     attack: PGD
@@ -86,44 +90,51 @@ class Testbed:
     folder: Path
     name: str = "v2"
     activation: str = "tanh"
-    layer: int = 2
+    layer: int | str = 2
+
+    @property
+    def task(self) -> Workload:
+        """The task."""
+        return tasks.find(self.name)
 
     @cached_property
     def train(self) -> tuple[Tensor, Tensor]:
-        """Training images (T, 1, 28, 28) in [0, 1] and labels (T,)."""
-        return to_tensor(self.data.train_images), torch.from_numpy(self.data.train_labels.astype(np.int64))
+        """Training inputs (T, ...) and classes (T,); images are (T, 1, 28, 28) in [0, 1]."""
+        return self.data.pair("train")
 
     @cached_property
     def test(self) -> tuple[Tensor, Tensor]:
-        """Test images and labels."""
-        return to_tensor(self.data.test_images), torch.from_numpy(self.data.test_labels.astype(np.int64))
+        """Test inputs and classes."""
+        return self.data.pair("test")
 
     @property
     def base_path(self) -> Path:
         """File of the trained network."""
-        return _network_file(self.folder, self.name, self.activation, self.data.fingerprint, self.epochs, self.seed)
+        cut = (self.name, self.activation, self.layer)
+        return _network_file(self.folder, *cut, self.data.fingerprint, self.epochs, self.seed)
 
     def train_base(self, tick: training.Tick | None = None) -> None:
         """Train the network and keep it, unless it is kept already."""
         if not self.base_path.exists():
             network = self._fresh()
-            training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
+            if not self.task.trained:
+                training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
             held = BytesIO()
-            torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, held)
+            torch.save(network.state(), held)
             write_bytes(self.base_path, held.getbuffer())
 
     @cached_property
-    def network(self) -> models.Network:
+    def network(self) -> CutNetwork:
         """The trained network, in evaluation mode, its front frozen."""
         self.train_base()
         network = self._fresh()
-        network.load(weights_in(self.base_path))
+        network.restore(weights_in(self.base_path))
         network.front.requires_grad_(False).eval()
         network.back.requires_grad_(False).eval()
         return network
 
-    def _fresh(self) -> models.Network:
-        return models.build(self.name, self.activation, self.layer, self.seed)
+    def _fresh(self) -> CutNetwork:
+        return self.task.network(self.seed, self.activation, self.layer)
 
     @cached_property
     def h_train(self) -> Tensor:
@@ -146,24 +157,34 @@ class Testbed:
         if source.name in ATTACKS:
             few = slice(self.attacked_train)
             attack: Attack = ATTACKS[source.name](self.attack, source.level)
-            return attack(self.network, images[few], labels[few], bounds=PIXELS, seed=self.seed, tick=tick)
+            return attack(self.network, images[few], labels[few], bounds=self.task.bounds, seed=self.seed, tick=tick)
         seed = self._stream(_TRAIN, draw)
         if source.name == DRIFT:
+            self._refuse_drift()
             return perturbations.drift(images, source.level, seed, frames=2)[:, 1]
         return perturbations.apply(source.name, images[:count], source.level, seed)
 
     def displacement(self, source: Source, tick: training.Tick | None = None) -> tuple[Tensor, Tensor]:
         """(d, h): how activations h moved under a source, draw 0; both (T, C, H, W)."""
         if source.name == DRIFT:
+            self._refuse_drift()
             seed = self._stream(_TRAIN)
             return perturbations.temporal(self.network.front, self.train[0], source.level, seed, frames=2)
         d = training.activations(self.network.front, self.altered(source, tick=tick, count=source.images))
-        d -= self.h_train[: len(d)]
-        return d, self.h_train[: len(d)]
+        h = self.h_train[: len(d)]
+        d -= h
+        return folded(self.network, d), folded(self.network, h)
+
+    def _refuse_drift(self) -> None:
+        if not self.task.images:
+            raise ArgumentError(
+                f"source='drift': a stream of images (1, 28, 28), which {self.name!r} has none of; expected one of its "
+                "own perturbations"
+            )
 
     def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
         """Which of up to `parts` causes moved each training image of draw 0, (count,); one but for modifications."""
-        if source not in perturbations.MODIFICATIONS:
+        if source not in perturbations.MODIFICATIONS or perturbations.MODIFICATIONS[source].shape is None:
             return np.zeros(count, np.int64)
         return perturbations.causes(source, self._stream(_TRAIN), count, parts)
 

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.evaluation import AdaptiveReport
 from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.evaluation.source import DRIFT
@@ -69,7 +68,7 @@ class Examiner:
             images,
             labels,
             twin=self.bench.network,
-            bounds=PIXELS,
+            bounds=self.bench.task.bounds,
             seed=self.bench.seed,
             stage=self.stage,
         )
@@ -79,7 +78,7 @@ class Examiner:
         tick = ticker(self.stage, f"test: {threat.label}", len(labels))
         if threat.name in ATTACKS:
             attack = ATTACKS[threat.name](self.settings.attack, threat.level)
-            images = attack(predictor, images, labels, bounds=PIXELS, seed=self.bench.seed, tick=tick)
+            images = attack(predictor, images, labels, bounds=self.bench.task.bounds, seed=self.bench.seed, tick=tick)
             return training.accuracy_per_image(predictor, images, labels)
         return training.correct_from(predictor, self._activations(threat, predictor), labels)
 

@@ -4,7 +4,7 @@ import atexit
 from collections import OrderedDict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from localnoise import Bank, UnitGrid, plugins
 from localnoise.errors import ArgumentError
 from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid
-from localnoise.sims.data import Dataset, load, split
+from localnoise.sims import tasks
+from localnoise.sims.data.samples import Data
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import DEFAULT
 from localnoise.sims.experiments.runner import Result, Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results.code import source_hash
@@ -45,6 +47,8 @@ class Job:
         Seeds and layers whose activations a worker keeps: 0.7 GB each on the full data set.
     plugins : tuple of str
         Modules that a worker imports first: a defense, rule or perturbation of the job may be theirs.
+    tasks : tuple of str
+        Files of tasks that a worker loads first, on its machine.
     source : str
         Hash of the sender's sources.
     """
@@ -58,6 +62,7 @@ class Job:
     grids: bool = False
     held: int = 1
     plugins: tuple[str, ...] = field(default_factory=plugins.loaded)
+    tasks: tuple[str, ...] = field(default_factory=tasks.loaded)
     source: str = field(default_factory=source_hash)
 
 
@@ -109,15 +114,18 @@ def runner(job: Job, stage: Stage) -> Runner:
         This machine's code or images are not the sender's.
     """
     plugins.load(*job.plugins)
+    tasks.load(*job.tasks)
     refuse_other_code(job.source)
     use_threads(job.threads)
     _stage[:] = [stage]
+    tasks.mounted(job.settings.network)  # its perturbations are called by name
     place = (job.settings, job.holdout, job.data_dir, job.cell.seed)
     if place not in _runners:
         while len(_runners) >= job.held:
             _runners.popitem(last=False)
-        data = held_out(job.settings.data, job.holdout, job.data_dir)
-        refuse_other_images(data.fingerprint, job.settings.fingerprint, job.data_dir)
+        own = (job.settings, job.holdout, job.data_dir)
+        refuse_other_images(held_out(*own).fingerprint, job.settings.fingerprint, job.data_dir)
+        data = held_out(*own, seed=job.cell.seed)
         _runners[place] = Runner(job.settings, data, network_folder(), _tell)
         if job.network:
             write_bytes(_runners[place].unused_bench(job.cell.seed).base_path, job.network)
@@ -138,20 +146,23 @@ def refuse_other_images(there: str, here: str, data_dir: str | None) -> None:
     """Raise an ArgumentError if a worker's images, by their fingerprint, are not the sender's."""
     if there != here:
         raise ArgumentError(
-            f"data_dir={data_dir!r}: on a worker's machine its images are not those of this command "
-            f"({there[:12]} there, {here[:12]} here): expected the same files there"
+            f"data_dir={data_dir!r}: on a worker's machine its images, or a task's data and file, are not those of "
+            f"this command ({there[:12]} there, {here[:12]} here): expected the same files there"
         )
 
 
-def held_out(data: str, holdout: int, data_dir: str | Path | None) -> Dataset:
-    """Training images less `holdout` of them, which stand in the place of the test images; all of both for 0."""
-    return _held_out(data, holdout, None if data_dir is None else str(data_dir))
+def held_out(settings: Settings, holdout: int, data_dir: str | Path | None, seed: int = 0) -> Data:
+    """Training data less `holdout` of them, which stand in the place of the test data; all of both for 0."""
+    where = None if data_dir is None else str(data_dir)
+    own = settings.data == tasks.OWN_DATA
+    task: Any = tasks.find(settings.network if own else DEFAULT)  # Fashion-MNIST is the same for all networks
+    return _held_out(task, settings.data, holdout, where, seed if own else 0)
 
 
-@cache
-def _held_out(data: str, holdout: int, data_dir: str | None) -> Dataset:
-    whole = load(data, data_dir)
-    return split(whole, holdout) if holdout else whole
+@lru_cache(maxsize=2)
+def _held_out(task: Any, data: str, holdout: int, data_dir: str | None, seed: int) -> Data:
+    whole: Data = task.data(data, data_dir, seed)
+    return whole.held_out(holdout) if holdout else whole
 
 
 def _tell(what: str, done: int, of: int) -> None:

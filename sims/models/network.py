@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,23 @@ class Network:
     def fresh_back(self, seed: int) -> nn.Module:
         """Layers after the noise with new weights: those that `build` draws from this seed."""
         return build(self.name, self.activation, self.layer, seed).back
+
+    def fresh_front(self, seed: int) -> nn.Module:
+        """Layers up to the noise with new weights: those that `build` draws from this seed."""
+        return build(self.name, self.activation, self.layer, seed).front
+
+    @property
+    def arrangement(self) -> None:
+        """None: the front gives (T, C, H, W)."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """All weights, front and back."""
+        return {"front": self.front.state_dict(), "back": self.back.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the weights that `state` gave, of this network cut anywhere."""
+        self.load([*state["front"].values(), *state["back"].values()])
 
     def weights(self) -> list[Tensor]:
         """Weights and biases of all layers in order; wherever the network is cut, the list is the same."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.nn import NoiseLayer, Predictor
-from localnoise.sims.models import Network
+from localnoise.sims.models.base import CutNetwork
 
 Tick = Callable[[int], None]
 BATCH, RATE = 64, 1e-3
@@ -53,7 +53,7 @@ def fit(
 
 
 def train_base(
-    network: Network, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None
+    network: CutNetwork, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None
 ) -> None:
     """Train all layers on clean images, then freeze those before the noise."""
     fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick)
@@ -61,7 +61,7 @@ def train_base(
 
 
 def retrain(
-    network: Network,
+    network: CutNetwork,
     noise: NoiseLayer,
     activations: Tensor,
     labels: Tensor,
@@ -82,7 +82,7 @@ def retrain(
 
 
 def activations(front: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
-    """Activation h (T, C, H, W) of images (T, 1, 28, 28), without gradients."""
+    """Activation of inputs (T, ...) after the front, (T, C, H, W) of the paper's networks, without gradients."""
     with torch.no_grad():
         return torch.cat([front(part) for part in images.split(batch)])
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.perturbations.draws import draw, uniform
+from localnoise.sims.perturbations.modification import Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 from localnoise.validate import as_count, as_seed
 
-_SHAPE = (1, 28, 28)
 _CHUNK = 1024  # images at a time: what the functions need in between stays in the cache
 
 
@@ -25,7 +25,7 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     name : str
         One of `MODIFICATIONS`.
     images : Tensor of float32, (N, 1, 28, 28)
-        In [0, 1]. Left as they are.
+        In [0, 1]; of a task's own modification, its inputs (N, ...). Left as they are.
     level : float or None
         How strong; None for the modification's default. Levels of one seed share their draws.
     seed : int
@@ -35,8 +35,8 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
 
     Returns
     -------
-    Tensor of float32, (N, 1, 28, 28)
-        In [0, 1], on the device of `images`; never a view of them.
+    Tensor of float32, of their shape
+        Within their bounds, on the device of `images`; never a view of them.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     """
     modification = MODIFICATIONS.find(name, "name")
     strength = modification.checked(level)
-    _check_images(images)
+    _check_images(images, modification)
     seed = int(as_seed(seed))
     if (start := as_count("start", start)) >= 1 << 63:
         raise ArgumentError(f"start={start!r}: expected less than 2**63")
@@ -55,7 +55,8 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     for first in range(0, len(images), _CHUNK):
         chunk = images[first : first + _CHUNK]
         words = draw(name, seed, start + first, len(chunk), modification.words)
-        results.append(modification.function(chunk, strength, words).clamp(0, 1))
+        moved = modification.function(chunk, strength, words)
+        results.append(moved if modification.bounds is None else moved.clamp(*modification.bounds))
     return torch.cat(results)
 
 
@@ -89,16 +90,22 @@ def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.i
     return np.asarray(pieces @ each ** np.arange(numbers)[::-1], dtype=np.int64)
 
 
-def _check_images(images: Tensor) -> None:
-    """Refuse what is not (N, 1, 28, 28) float32 in [0, 1]."""
+def _check_images(images: Tensor, modification: Modification) -> None:
+    """Refuse what is no float32 of the shape that a modification takes, within its bounds."""
     if not isinstance(images, Tensor):
         raise ArgumentError(f"images: a {type(images).__name__}, expected a torch tensor; see to_tensor")
+    bounds, shape = modification.bounds, modification.shape
+    within = "finite values" if bounds is None else f"finite values in [{bounds[0]:g}, {bounds[1]:g}]"
     if images.dtype != torch.float32:
-        raise ArgumentError(f"images: of {images.dtype}, expected torch.float32 in [0, 1]; divide bytes by 255")
-    if images.ndim != 4 or images.shape[1:] != _SHAPE:
-        raise ArgumentError(f"images: of shape {tuple(images.shape)}, expected (N, 1, 28, 28)")
-    if len(images):
+        raise ArgumentError(f"images: of {images.dtype}, expected torch.float32, {within}; divide bytes by 255")
+    if shape is not None and (images.ndim != len(shape) + 1 or images.shape[1:] != shape):
+        raise ArgumentError(
+            f"images: of shape {tuple(images.shape)}, expected (N, {', '.join(map(str, shape))}), which "
+            f"{modification.name!r} is made for; a task of other inputs brings its own perturbations"
+        )
+    if images.numel():
         low, high = (value.item() for value in torch.aminmax(images.detach()))
-        if not (low >= 0 and high <= 1):
+        least, most = bounds or (-math.inf, math.inf)
+        if not (least <= low and high <= most and math.isfinite(low) and math.isfinite(high)):
             found = "hold NaN" if low != low else f"range from {low:g} to {high:g}"
-            raise ArgumentError(f"images: {found}, expected finite values in [0, 1]; rescale them")
+            raise ArgumentError(f"images: {found}, expected {within}; rescale them")

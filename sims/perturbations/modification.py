@@ -34,6 +34,10 @@ class Modification:
         One sentence.
     whole : bool
         Levels are whole numbers.
+    shape : tuple of int or None
+        Of the inputs that it takes; None: any.
+    bounds : pair of float or None
+        Inputs lie within them, and results are clipped to them; None: neither.
     numbers : int
         How many uniform numbers, one to a word, say where the image was moved to, or what was moved over it; 0 where
         the words are no such thing. See `causes`.
@@ -49,6 +53,8 @@ class Modification:
     description: str
     whole: bool = False
     numbers: int = 0
+    shape: tuple[int, ...] | None = (1, 28, 28)
+    bounds: tuple[float, float] | None = (0.0, 1.0)
 
     def checked(self, level: SupportsFloat | None) -> float:
         """Return `level`, or the default level where it is None.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localnoise.errors import choose
-from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.source import usual_variance
 from localnoise.sims.reports.comparison import Level, Outcome, Place
 from localnoise.sims.reports.retained import RetainedGain, kept
 from localnoise.sims.reports.table import accuracy, as_markdown, share, texts
@@ -49,15 +49,15 @@ def numbers(argument: str, text: str, allowed: Sequence[int]) -> list[int]:
     return sorted({int(name) for name in named})
 
 
-def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Source]) -> dict[tuple[str, str], ChipRow]:
+def rows(found: dict[Place, Outcome], arms: Sequence[str], sources: Sequence[Level]) -> dict[tuple[str, str], ChipRow]:
     """By arm and source. An arm or source without records is left out."""
     out = {}
-    for source in sources:
-        test = Level(source.name, source.level)
+    for test in sources:
+        variance = usual_variance(test.name)
         label, none = test.label, found.get(Place("none", (), None, test))
-        full, real = (found.get(Place(name, (test,), source.variance, test)) for name in ("full", FLOAT))
+        full, real = (found.get(Place(name, (test,), variance, test)) for name in ("full", FLOAT))
         for arm in arms:
-            own = found.get(Place(arm, (test,), source.variance, test))
+            own = found.get(Place(arm, (test,), variance, test))
             if own is not None:
                 less = None if real is None or arm == FLOAT else own.less(real)
                 keeps = kept(own, none, full)

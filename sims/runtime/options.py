@@ -37,6 +37,18 @@ Mix = Annotated[bool, typer.Option("--mix", help="Go on in a record that other c
 Defenses = Annotated[
     str, typer.Option("--defenses", help="Names, separated by commas: `localnoise list defenses` shows them.")
 ]
+TaskName = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        "--network",
+        help="v1, v2, v3: the paper's networks on Fashion-MNIST; watch; or a file with a task of your own: my_task.py.",
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(help="Where the noise enters: the number of a hidden layer (v1, v2, v3), or a module's name."),
+]
 Train = Annotated[str, typer.Option("--train", help="NAME@LEVEL,...: what the noise is learned from.")]
 Variances = Annotated[str, typer.Option("--variances", help="Noise variances per neuron, separated by commas.")]
 

@@ -89,7 +89,7 @@ class SpikingStudy:
     @cached_property
     def bench(self) -> Testbed:
         """Network, images and displacements."""
-        images = self.plan.base_epochs * len(self._testbed.data.train_images)
+        images = self.plan.base_epochs * self._testbed.data.count
         self._testbed.train_base(ticker(self.stage, "train the network", images))
         return self._testbed
 

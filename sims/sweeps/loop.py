@@ -224,4 +224,5 @@ class Sweep:
 
 def prepared(study: Study, data_dir: Path | None) -> Settings:
     """Settings of a study, with the fingerprint of its images."""
-    return settings_of(study, worker.held_out(study.data, study.holdout, data_dir).fingerprint)
+    settings = settings_of(study, "")
+    return replace(settings, fingerprint=worker.held_out(settings, study.holdout, data_dir).fingerprint)

@@ -6,14 +6,16 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from localnoise.errors import ArgumentError, choose, short
+from localnoise.sims import tasks
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import named as arm_named
 from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
+from localnoise.sims.experiments.chosen import DEFAULT
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space, Value, combinations
 from localnoise.toml import parse_toml, text_of_toml
@@ -34,7 +36,10 @@ class Study(BaseModel):
         are never seen.
     seeds, epochs, base_epochs, displaced : int
         As in a preset. A trial begins with seed 0; each further seed is a rung.
-    network, activation : str
+    task : str
+        v1, v2, v3, watch, or a file, from where the command runs: my_task.py. Earlier studies call it `network`.
+    activation : str
+        Of v1, v2, v3.
     sources : list of str
         NAME or NAME@LEVEL: a net for each, learned from it and judged against it; the goal is the mean. The space may
         name `source` instead.
@@ -55,6 +60,7 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    network: Annotated[str, Field(validation_alias=AliasChoices("task", "network"))] = DEFAULT
     data: Literal["embedded", "full"] = "embedded"
     holdout: Count = 1000
     seeds: Count = 1
@@ -62,7 +68,6 @@ class Study(BaseModel):
     base_epochs: Count = 5
     displaced: Count = 5_000
     attacked: Count = 300
-    network: Literal["v1", "v2", "v3"] = "v2"
     activation: Literal["tanh", "relu"] = "tanh"
     sources: list[str] = []
     baselines: list[str] = ["none", "full"]
@@ -72,6 +77,12 @@ class Study(BaseModel):
     trials: Count
     seed: Annotated[int, Field(ge=0)] = 0
     space: Annotated[Space, Field(min_length=1)]
+
+    @field_validator("network")
+    @classmethod
+    def _mounted(cls, name: str) -> str:
+        tasks.mounted(name)  # before its perturbations are named
+        return name
 
     @field_validator("goals")
     @classmethod
@@ -214,6 +225,4 @@ def _check_source(study: Study, text: Any) -> None:
 
 
 def _check_layer(study: Study, layer: Any) -> None:
-    from localnoise.sims.models import build
-
-    build(study.network, study.activation, layer)
+    tasks.find(study.network).network(0, study.activation, layer)

@@ -5,6 +5,7 @@ from statistics import mean
 from typing import Any
 
 from localnoise.records import Record
+from localnoise.sims import tasks
 from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
@@ -63,7 +64,7 @@ def command_of(study: Study, trial: Trial) -> str:
         f"--seeds {study.seeds} --epochs {study.epochs}",
     ]
     if study.network != "v2" or study.activation != "tanh":
-        said.append(f"--network {study.network} --activation {study.activation}")
+        said.append(f"--task {study.network} --activation {study.activation}")
     if "layer" in trial.parameters:
         said.append(f"--layer {trial.parameters['layer']}")
     return " ".join(said)
@@ -112,7 +113,7 @@ def _facts(study: Study, records: list[Record]) -> dict[str, str]:
     codes = sorted({str(record.provenance["code"]) for record in records})
     sources = ", ".join(study.sources) or "by trial"
     return {
-        "Data": f"Fashion-MNIST, {study.data}",
+        "Data": f"Fashion-MNIST, {study.data}" if tasks.find(study.network).two_sets else study.network,
         "Judged on": f"{study.holdout:,} held-out training images, never on test images",
         "Learned from, and judged against": sources,
         "Seeds of a complete trial": str(study.seeds),

@@ -13,6 +13,7 @@ from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.sweeps.space import Parameters
 from localnoise.sims.sweeps.study import Study, spelled
@@ -39,14 +40,12 @@ _PLACES = {
 def settings_of(study: Study, fingerprint: str) -> Settings:
     """Return the settings that all cells of a study share, but for the layer."""
     return Settings(
-        data=study.data,
         fingerprint=fingerprint,
         base_epochs=study.base_epochs,
         epochs=study.epochs,
         attacked_train=study.attacked,
         attacked_test=study.attacked,
-        network=study.network,
-        activation=study.activation,
+        **Chosen.of(study.network, study.activation).fields(study.data),
     )
 
 

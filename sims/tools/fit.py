@@ -11,17 +11,18 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_output, format_of, hdf5
 from localnoise.rules import RULES
 from localnoise.sims.attacks import PGD
-from localnoise.sims.data import load
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.fitted import fitted
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.models import ACTIVATIONS, NETWORKS, build
+from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.runtime.console import command, console, progress, staged
 from localnoise.sims.runtime.options import (
     DataDir,
     Force,
     Images,
+    Layer,
     Order,
     Output,
     Parents,
@@ -30,20 +31,23 @@ from localnoise.sims.runtime.options import (
     Scope,
     Signal,
     SignalRadius,
+    TaskName,
     one_of,
 )
+from localnoise.sims.tasks import OWN_DATA
 from localnoise.validate import as_variance
 
+_SOURCE = "line_blur"
 _KEPT = 4096  # displacements that --keep writes: what a chip is calibrated on
 
 
 def fit(
     output: Output = Path("grid.h5"),
-    source: Annotated[str, typer.Option("--train", help="NAME or NAME@LEVEL: what displaces the layer.")] = "line_blur",
+    source: Annotated[str, typer.Option("--train", help="NAME or NAME@LEVEL: what displaces the layer.")] = _SOURCE,
     level: Annotated[float | None, typer.Option(hidden=True)] = None,
-    network: Annotated[str, one_of(NETWORKS, help="The paper's network.")] = "v2",
-    activation: Annotated[str, one_of(ACTIVATIONS, help="Its nonlinearity.")] = "tanh",
-    layer: Annotated[int, typer.Option(help="Hidden layer whose activation is displaced, from 1 on.")] = 2,
+    task: TaskName = DEFAULT,
+    activation: Annotated[str, one_of(ACTIVATIONS, help="Of v1, v2, v3: the nonlinearity.")] = "tanh",
+    layer: Layer = None,
     rule: Rule = "moments",
     order: Order = "multiscale",
     parents: Parents = None,
@@ -79,17 +83,20 @@ def fit(
 
         localnoise fit --train rotate --signal local --parents 8 -o signal.h5 --keep run.h5
 
-        localnoise fit --network v3 --activation relu --layer 3 -o dense.h5
+        localnoise fit --task v3 --activation relu --layer 3 -o dense.h5
+
+        localnoise fit --task my_task.py --train dark --parents 8 -o dark.h5
     """
-    choose("network", network, NETWORKS)
+    mine = Chosen.of(task, activation, layer)
     as_output("output", output, "a grid", inputs={"keep": keep}, force=force)
     if keep is not None:
         as_output("keep", keep, "kept displacements", inputs={}, force=force)
-    channels, *shape = build(network, activation, layer).layout
+    channels, *shape = mine.task.network(0, activation, mine.layer).layout
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))
-    chosen = _source(source, level)
-    bench = Testbed(load(data, data_dir), seed, epochs, PGD(), 10_000, cache, network, activation, layer)
+    chosen = _source(mine.usual(source, _SOURCE).partition(",")[0], level)
+    images = mine.task.data(OWN_DATA if mine.own_data else data, data_dir, seed)
+    bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, mine.task.name, activation, mine.layer)
     wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius}
     wiring |= {"signal": signal, "signal_radius": signal_radius}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)

@@ -335,7 +335,8 @@ def _subjects() -> dict[str, Subject]:
     torch.save(weights, held)
     found["network"] = Subject(
         name="n.pt", content=held.getvalue(), mutators=(in_bytes,), read=weights_in,
-        identity=lambda kept: [(part.shape, part.numpy().tobytes()) for part in kept], check=lambda kept, path: None,
+        identity=lambda kept: [(p.shape, p.numpy().tobytes()) for half in kept.values() for p in half.values()],
+        check=lambda kept, path: None,
     )  # fmt: skip
     images, labels = rng.integers(0, 256, (4, 28, 28)).astype(np.uint8), rng.integers(0, 10, 40).astype(np.uint8)
     for kind, array in (("images", images), ("labels", labels)):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from localnoise.sims.data import load
 from localnoise.sims.data.idx import encode
 from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.settings import Settings
 
@@ -55,8 +56,8 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Presets whose network has 128 neurons where the paper's has 3,136: a dense covariance of these takes seconds."""
     own = Preset.settings
 
-    def settings(preset: Preset, data_dir: Path | None, network: str = "v1", *cut: Any) -> Settings:
-        return own(preset, data_dir, "v1", *cut)
+    def settings(preset: Preset, data_dir: Path | None, task: Chosen | None = None) -> Settings:
+        return own(preset, data_dir, task if task is not None and task.task.name != "v2" else Chosen.of("v1"))
 
     monkeypatch.setattr(Preset, "settings", settings)
 

@@ -146,7 +146,7 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
         (("fit", "--rule", "moment"), 1, "did you mean 'moments'"),
         (("fit", "--variance", "-1"), 1, "variance=-1.0: expected"),
         (("fit", "--parents", "0"), 1, "parents=0: expected"),
-        (("fit", "--network", "v9"), 1, "network='v9': expected one of 'v1', 'v2', 'v3'"),
+        (("fit", "--network", "v9"), 1, "task='v9': expected one of 'v1', 'v2', 'v3'"),
         (("fit", "--layer", "6"), 1, "layer=6: expected one of 1, 2, 3, 4, 5"),
         (("data", "--data-dir", "nowhere"), 1, "nowhere"),
         (("retention", "--defenses", "none,ful"), 1, "did you mean 'full'"),

@@ -12,7 +12,7 @@ from localnoise.sims import compare, paper, tradeoff, transfer
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation import Adaptive
-from localnoise.sims.evaluation.names import name_and_level, variances_of
+from localnoise.sims.evaluation.names import check_eps, name_and_level, variances_of
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments import presets as budgets
@@ -214,7 +214,10 @@ def test_a_threat_s_name_means_one_thing_and_the_table_says_what_was_run() -> No
     with pytest.raises(ArgumentError, match=r"source='autopgd'.*did you mean 'art-autopgd'"):
         Source.default("autopgd")
     with pytest.raises(ArgumentError, match=r"pgd@8: expected an eps from 0 to 1"):
-        threat("pgd@8", 10, 5)
+        check_eps([("rotate", 2), ("pgd", 8)], (0, 1))
+    check_eps([("pgd", 8)], None)  # inputs without bounds
+    with pytest.raises(ArgumentError, match=r"pgd@-1: expected an eps >= 0"):
+        threat("pgd@-1", 10, 5)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_compare_writes_a_table_and_goes_on(
 
 
 DEFAULTS = {
-    "protocol": "any", "against": "none", "network": "v2", "activation": "tanh", "layer": 2, "mix": False
+    "protocol": "any", "against": "none", "task": "v2", "activation": "tanh", "layer": None, "mix": False
 }  # fmt: skip
 
 

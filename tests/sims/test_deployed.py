@@ -12,10 +12,9 @@ from localnoise.hardware.chips.profile import load_profile
 from localnoise.sims import bits, wires
 from localnoise.sims.attacks import PGD
 from localnoise.sims.evaluation import Adaptive
-from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments import presets as budgets
 from localnoise.sims.reports import chips, deployed
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.comparison import Level, outcomes
 from localnoise.sims.results.records import Record, RecordFile
 
 
@@ -42,9 +41,7 @@ def test_rows_pair_seeds_and_average_facts() -> None:
         for arm, right in (("none", none), ("full", full), ("multiscale-8", real), ("chip-w8-d12", own)):
             facts = {"links": 10.0 + seed} if arm == "chip-w8-d12" else {}
             records.append(record(arm, seed, [1] * right + [0] * (4 - right), **facts))
-    table = deployed.rows(
-        outcomes(records), ["multiscale-8", "chip-w8-d12"], [Source(name="rotate", level=2.0, variance=0.5)]
-    )
+    table = deployed.rows(outcomes(records), ["multiscale-8", "chip-w8-d12"], [Level("rotate", 2.0)])
     row = table["chip-w8-d12", "rotate@2"]
     assert row.accuracy.mean == 0.75
     assert row.less is not None

@@ -43,6 +43,16 @@ def build(d, h, variance):
 register(Defense(name="mine", label="a grid of one parent", build=build, central=False))
 """
 
+TASK = """
+import torch
+from torch import nn
+import localnoise as ln
+
+images, classes = torch.rand(100, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(100) % 3
+net = lambda: nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 3))
+task = ln.Task(model=net, layer="3", train=(images, classes), test=(images, classes), bounds=(0, 1))
+"""
+
 
 @pytest.mark.parametrize(
     ("arguments", "modules", "rest"),
@@ -65,8 +75,9 @@ def localnoise(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str
 
 def test_a_plug_ins_parts_are_trained_on_tested_on_and_compared_in_worker_processes(tmp_path: Path) -> None:
     (tmp_path / "parts_of_mine.py").write_text(PARTS)
+    (tmp_path / "small.py").write_text(TASK)
     command = ("compare", "--plugin", "parts_of_mine", "--defenses", "none,mine", "--test", "halved,one-step")
-    command += ("--network", "v1")  # a smaller one
+    command += ("--task", "small.py")
     done = localnoise(*command, "--epochs", 1, "--jobs", 2, "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "a grid of one parent" in done.stdout

@@ -31,7 +31,7 @@ from localnoise.sims.tools.remade import REPORTS, remade
 OWN = "grid:order=raster:rule=lms:parents=4"
 COMMON = {"out": Path("nowhere"), "data_dir": None, "jobs": 1, "mix": False}
 SPENT = COMMON | {"spend": "standard", "seeds": 2, "epochs": 1}
-AGAINST = {"protocol": "any", "against": "full", "network": "v2", "activation": "tanh", "layer": 2}
+AGAINST = {"protocol": "any", "against": "full", "task": "v2", "activation": "tanh", "layer": None}
 ODD = f"none,full,lms-8,raster-2,{OWN}"  # arms without a colour of their own
 CALLS: dict[str, tuple[Any, Callable[[], None]]] = {
     "compare": (

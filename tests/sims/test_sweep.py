@@ -21,6 +21,7 @@ from localnoise.errors import ArgumentError
 from localnoise.records import Record
 from localnoise.sims.data import load
 from localnoise.sims.experiments import worker
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.worker import Job
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.runtime.stage import Stage
@@ -128,7 +129,8 @@ def complete(out: Path, printed: str) -> None:
 
 
 def test_trials_are_judged_on_held_out_images_alone(swept: tuple[Path, str], small_dir: Path) -> None:
-    whole, held = load("full", small_dir), worker.held_out("full", 100, small_dir)
+    settings = Settings(data="full", fingerprint="")
+    whole, held = load("full", small_dir), worker.held_out(settings, 100, small_dir)
     seen = {image.tobytes() for image in (*held.train_images, *held.test_images)}
     assert seen == {image.tobytes() for image in whole.train_images}
     assert len(held.test_images) == 100
@@ -140,7 +142,7 @@ def test_trials_are_judged_on_held_out_images_alone(swept: tuple[Path, str], sma
 def test_a_trial_is_the_cell_that_its_record_says(swept: tuple[Path, str], small_dir: Path) -> None:
     """Run one cell again in this process: the same network, the same numbers."""
     study, _ = parse_study(STUDY, "tiny.toml")
-    settings = settings_of(study, worker.held_out("full", 100, small_dir).fingerprint)
+    settings = settings_of(study, worker.held_out(Settings(data="full", fingerprint=""), 100, small_dir).fingerprint)
     parameters = {"rule": "lms", "parents": 8, "weight_bits": 6}
     (cell,) = cells_of(study, parameters, 1)
     job = Job(cell=cell, settings=settings, holdout=100, data_dir=str(small_dir), grids=True)

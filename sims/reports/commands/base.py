@@ -12,7 +12,6 @@ from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import named as arm_named
 from localnoise.sims.defenses import ordered
 from localnoise.sims.evaluation.names import name_and_level
-from localnoise.sims.evaluation.source import Source
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.results.records import Record
 
@@ -23,7 +22,7 @@ def _arm(name: str) -> str:
 
 
 def _source(text: str) -> str:
-    Source.default(*name_and_level(text))
+    name_and_level(text)  # the name may be of a task that is not loaded here
     return text
 
 
@@ -82,11 +81,6 @@ def sources_of(records: Iterable[Record]) -> list[str]:
     nets = (record.config["sources"] for record in records if len(record.config["sources"]) == 1)
     found = {(source["name"], source["level"]) for (source,) in nets}
     return [f"{name}@{level:g}" for name, level in sorted(found, key=_place)]
-
-
-def default_sources(texts: Iterable[str]) -> list[Source]:
-    """Sources from NAME@LEVEL."""
-    return [Source.default(*name_and_level(text)) for text in texts]
 
 
 def _place(one: tuple[str, float]) -> tuple[int, str, float]:

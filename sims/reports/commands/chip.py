@@ -11,8 +11,8 @@ from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.reports import chips, deployed
-from localnoise.sims.reports.commands.base import ArmName, Report, SourceText, arms_of, default_sources, sources_of
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.commands.base import ArmName, Report, SourceText, arms_of, sources_of
+from localnoise.sims.reports.comparison import Level, outcomes
 from localnoise.sims.reports.figures import kinds
 from localnoise.sims.results.records import Record
 
@@ -58,7 +58,7 @@ class OnChip(Report):
         return {name: DEFENSES[name].label for name in dict.fromkeys(("full", deployed.FLOAT, *self.arms))}
 
     def _table(self, records: list[Record]) -> chips.Table:
-        return deployed.rows(outcomes(records), [*self._labels], default_sources(self.sources))
+        return deployed.rows(outcomes(records), [*self._labels], [*map(Level.named, self.sources)])
 
     def _markdown(self, table: chips.Table) -> str:
         return deployed.markdown(table, self._labels, self.columns)

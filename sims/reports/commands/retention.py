@@ -10,6 +10,7 @@ from localnoise.sims.reports import figures, summarised
 from localnoise.sims.reports.commands.base import Report
 from localnoise.sims.reports.summary import summarise
 from localnoise.sims.results.records import Record
+from localnoise.sims.tasks import OWN_DATA
 
 
 class Retention(Report):
@@ -17,11 +18,14 @@ class Retention(Report):
 
     Attributes
     ----------
+    on : str
+        The data.
     brief : bool
         One figure and no file of tables: the demonstration's.
     """
 
     name: ClassVar[str] = "retention"
+    on: str = "Fashion-MNIST"
     brief: bool = False
 
     def show(self, records: list[Record]) -> list[Table | str]:
@@ -29,7 +33,7 @@ class Retention(Report):
         summary = summarise(records)
         if not summary.entries:
             return ["No cell is done."]
-        return [summarised.terminal(summary, f"Accuracy on Fashion-MNIST, {self.title}"), summarised.footnote(summary)]
+        return [summarised.terminal(summary, f"Accuracy on {self.on}, {self.title}"), summarised.footnote(summary)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write the tables, accuracies, and retention against memory where there is a central gain."""
@@ -50,5 +54,9 @@ class Retention(Report):
     def of(cls, records: list[Record]) -> Self:
         """As the records say."""
         seeds = len({record.config["seed"] for record in records})
-        data = "embedded subset" if records and records[0].config["data"] == "embedded" else "full set"
-        return cls(title=f"{data}, {seeds} seed{'s' * (seeds != 1)}")
+        config = records[0].config if records else {}
+        data = "embedded subset" if config.get("data") == "embedded" else "full set"
+        spread = f"{seeds} seed{'s' * (seeds != 1)}"
+        if config.get("data") == OWN_DATA:
+            return cls(title=spread, on=config["network"])
+        return cls(title=f"{data}, {spread}")

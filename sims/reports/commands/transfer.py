@@ -12,7 +12,6 @@ from localnoise.sims.reports.commands.base import (
     Report,
     SourceText,
     arms_of,
-    default_sources,
     sources_of,
     threats_of,
 )
@@ -66,7 +65,7 @@ class Transfer(Report):
     def _levels(self, found: dict[Place, Outcome]) -> tuple[list[Level], list[Level]]:
         """Sources and threats; a threat's level is the record's, which a text may have rounded."""
         known = {place.test.label: place.test for place in found}
-        learned = [Level.of(source) for source in default_sources(self.sources)]
+        learned = [*map(Level.named, self.sources)]
         return learned, [known.get(text) or Level.named(text) for text in self.threats]
 
     @classmethod

@@ -1,0 +1,49 @@
+"""The interface of a network that is cut where the noise enters."""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from localnoise.nn import Arrangement
+
+
+class CutNetwork(Protocol):
+    """A classifier in two parts: logits = back(front(x)); the paper's networks and a user's alike."""
+
+    front: nn.Module
+    back: nn.Module
+    layer: Any  # after which it is cut: a number, or a module's name
+
+    @property
+    def layout(self) -> tuple[int, int, int]:
+        """(C, H, W) of the grid that the activation between the parts lies on."""
+
+    @property
+    def arrangement(self) -> Arrangement | None:
+        """How it lies there; None: the front gives (T, C, H, W)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return logits (T, classes)."""
+
+    def fresh_back(self, seed: int) -> nn.Module:
+        """Return the layers after the noise with new weights of a seed."""
+
+    def fresh_front(self, seed: int) -> nn.Module:
+        """Return the layers up to the noise with new weights of a seed."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all weights, {"front": ..., "back": ...}, as `torch.save` takes them."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the weights of `state`.
+
+        Raises
+        ------
+        ArgumentError
+            They are another network's.
+        """
+
+
+def folded(network: CutNetwork, h: Tensor) -> Tensor:
+    """Return activations between the parts as (T, C, H, W)."""
+    return h if network.arrangement is None else network.arrangement.folded(h)

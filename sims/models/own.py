@@ -1,0 +1,131 @@
+"""A user's network, cut after the layer that the task names."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError, first_line
+from localnoise.nn import Arrangement, cut
+
+
+class OwnNetwork:
+    """A network of the user's in two parts; logits = back(front(x)).
+
+    Parameters
+    ----------
+    make : callable
+        () -> Module. Its weights are drawn with torch's generator seeded by `seed`.
+    layer : str
+        Name of the module whose output lies between the parts.
+    x : Tensor, (T, ...)
+        A few inputs.
+    seed : int
+    kind, skipped
+        As `Arrangement.of` takes them.
+    trained : bool
+        Whether `make` returns trained weights; fresh ones are then drawn by each module's `reset_parameters`.
+
+    Raises
+    ------
+    ArgumentError
+        `make` raises or returns no network, or the network cannot be cut there.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], nn.Module],
+        layer: str,
+        x: Tensor,
+        seed: int,
+        *,
+        kind: str | None = None,
+        skipped: int = 0,
+        trained: bool = False,
+    ) -> None:
+        self._make, self.layer, self._x, self._trained = make, layer, x, trained
+        self.front, self.back = self._parts(seed)
+        with torch.no_grad():
+            h = self.front.eval()(x)
+        self._arrangement = Arrangement.of(h, kind, skipped=skipped)
+
+    @property
+    def layout(self) -> tuple[int, int, int]:
+        """(C, H, W) of the grid that the activation between the parts lies on."""
+        return self._arrangement.layout
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """How it lies there."""
+        return self._arrangement
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits of inputs (T, ...)."""
+        logits: Tensor = self.back(self.front(x))
+        return logits
+
+    def fresh_back(self, seed: int) -> nn.Module:
+        """Layers after the noise with new weights."""
+        return self._fresh(seed)[1]
+
+    def fresh_front(self, seed: int) -> nn.Module:
+        """Layers up to the noise with new weights."""
+        return self._fresh(seed)[0]
+
+    def state(self) -> dict[str, Any]:
+        """All weights and buffers."""
+        return {"front": self.front.state_dict(), "back": self.back.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take weights and buffers that `state` gave."""
+        try:
+            self.front.load_state_dict(state["front"])
+            self.back.load_state_dict(state["back"])
+        except RuntimeError as error:
+            raise ArgumentError(
+                f"weights: another network's than the task's ({first_line(error)}): expected its own; remove the file, "
+                "and the network is trained again"
+            ) from None
+
+    def _parts(self, seed: int) -> tuple[nn.Module, nn.Module]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                model = self._make()
+            except Exception as error:  # whatever a user's function raises
+                raise ArgumentError(
+                    f"model() raised {type(error).__name__}: {first_line(error)}; expected it to return a network"
+                ) from error
+            if not isinstance(model, nn.Module):
+                raise ArgumentError(f"model() returned {type(model).__name__}: expected a torch Module")
+            return cut(model.cpu(), self.layer, self._x)
+
+    def _fresh(self, seed: int) -> tuple[nn.Module, nn.Module]:
+        parts = self._parts(seed)
+        if self._trained:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                for part in parts:
+                    _redraw(part)
+        return parts
+
+
+def _redraw(part: nn.Module) -> None:
+    """Draw all weights of a part anew, as its modules do when they are made.
+
+    Raises
+    ------
+    ArgumentError
+        It holds weights of a module without `reset_parameters`.
+    """
+    for name, module in part.named_modules():
+        own = [*module.parameters(recurse=False)]
+        reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+        if reset is not None:
+            reset()
+        elif own:
+            raise ArgumentError(
+                f"model: {name or 'the network'} ({type(module).__name__}) has weights but no reset_parameters(): "
+                "expected a way to draw them anew; give it one, or let model() return fresh weights with trained=False"
+            )

@@ -1,0 +1,171 @@
+"""A user's task as experiments see it: its data in memory, its network cut, its perturbations by name."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from localnoise.errors import ArgumentError, first_line
+from localnoise.nn import Task
+from localnoise.sims.data.samples import Samples
+from localnoise.sims.models import OwnNetwork
+from localnoise.sims.perturbations import Modification
+from localnoise.sims.perturbations.draws import Words, generator_kept
+
+_FEW = 2  # inputs that a network is traced with
+
+
+@dataclass(frozen=True, eq=False)
+class OwnTask:
+    """A `localnoise.Task`.
+
+    Attributes
+    ----------
+    task : Task
+    name : str
+    salt : str
+        What a result depends on besides data: the task's source.
+    """
+
+    task: Task
+    name: str
+    salt: str = ""
+    two_sets: bool = False
+
+    @property
+    def description(self) -> str:
+        """One sentence for lists."""
+        return f"A task of one's own, its noise after {self.task.layer!r}."
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Of the inputs' values."""
+        return self.task.bounds
+
+    @property
+    def trained(self) -> bool:
+        """Whether its networks come with trained weights."""
+        return self.task.trained
+
+    @property
+    def images(self) -> bool:
+        """Whether the modifications of images that ship can be applied to its inputs."""
+        return self._example.shape[1:] == (1, 28, 28) and self.bounds == (0, 1)
+
+    @cached_property
+    def own(self) -> Mapping[str, Modification]:
+        """Its perturbations."""
+        return {name: _modification(name, made, self.bounds) for name, made in self.task.perturbations.items()}
+
+    def data(self, which: str = "", data_dir: str | Path | None = None, seed: int = 0) -> Samples:
+        """Return the data of a seed."""
+        if data_dir is not None:
+            raise ArgumentError(
+                f"data_dir={str(data_dir)!r}: expected none with the task {self.name!r}, which has data of its own; "
+                "drop it"
+            )
+        found: Samples = self._splits(seed if callable(self.task.train) or callable(self.task.test) else 0)
+        return found
+
+    def network(self, seed: int, activation: str = "tanh", layer: int | str | None = None) -> OwnNetwork:
+        """Return the network with the weights of a seed, cut after the task's layer or another one."""
+        t = self.task
+        where = t.layer if layer is None else str(layer)
+        return OwnNetwork(t.model, where, self._example, seed, kind=t.kind, skipped=t.skipped, trained=t.trained)
+
+    @cached_property
+    def _example(self) -> Tensor:
+        return self.data().train[0][:_FEW]
+
+    @cached_property
+    def _splits(self) -> Any:
+        return lru_cache(maxsize=1)(self._split)
+
+    def _split(self, seed: int) -> Samples:
+        parts = {}
+        for name in ("train", "test"):
+            given = getattr(self.task, name)
+            try:
+                parts[name] = given(seed) if callable(given) else given
+            except Exception as error:  # whatever a user's function raises
+                raise ArgumentError(
+                    f"{name}({seed}) of task {self.name!r} raised {type(error).__name__}: {first_line(error)}; "
+                    "expected a function of the seed that returns a data set"
+                ) from error
+        return Samples.of(parts["train"], parts["test"], f"task {self.name}", self.salt, self.bounds)
+
+
+def _modification(name: str, function: Any, bounds: tuple[float, float] | None) -> Modification:
+    """Return a user's function as a perturbation that is applied by name."""
+    takes = inspect.signature(function).parameters if _has_signature(function) else {}
+    level = takes["level"].default if "level" in takes else 1.0
+    if level is inspect.Parameter.empty or not isinstance(level, (int, float)):
+        raise ArgumentError(f"perturbations[{name!r}]: level has no default: expected one, as in level=1.0")
+    random, strong = "generator" in takes, "level" in takes
+
+    def applied(inputs: Tensor, strength: float, words: Words) -> Tensor:
+        more = {"level": strength} if strong else {}
+        if random:  # each input by its own draw, whatever batch it comes in
+            each = [
+                _called(name, function, one, more | {"generator": torch.Generator().manual_seed(int(word) >> 1)})
+                for one, word in zip(inputs.split(1), words[:, 0], strict=True)
+            ]
+            moved = torch.cat(each) if each else inputs.clone()
+        else:
+            with generator_kept(), torch.random.fork_rng(devices=[]):
+                _seed_globals(int(words[0, 0]) if len(words) else 0)
+                moved = _called(name, function, inputs, more)
+        if len(inputs) and torch.equal(moved, inputs):
+            raise ArgumentError(
+                f"perturbations[{name!r}] returned its inputs as they were: expected perturbed ones; of level "
+                f"{strength:g} they would be clean"
+            )
+        return moved
+
+    lowest, highest = (-float("inf"), float("inf")) if strong else (1.0, 1.0)
+    return Modification(
+        name=name, function=applied, words=1, level=float(level), lowest=lowest, highest=highest, shape=None,
+        bounds=bounds, unit="as the task defines it" if strong else "takes no level",
+        description=(inspect.getdoc(function) or "Of the task.").partition("\n")[0],
+    )  # fmt: skip
+
+
+def _has_signature(function: Any) -> bool:
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _called(name: str, function: Any, inputs: Tensor, more: dict[str, Any]) -> Tensor:
+    try:
+        with torch.no_grad():
+            moved = function(inputs.clone(), **more)
+    except Exception as error:  # whatever a user's function raises
+        raise ArgumentError(
+            f"perturbations[{name!r}] raised {type(error).__name__}: {first_line(error)}; expected it to return "
+            f"perturbed inputs of shape {tuple(inputs.shape)}"
+        ) from error
+    if not isinstance(moved, Tensor) or moved.shape != inputs.shape:
+        found = tuple(moved.shape) if isinstance(moved, Tensor) else type(moved).__name__
+        raise ArgumentError(
+            f"perturbations[{name!r}] returned {found}: expected a tensor of the inputs' shape {tuple(inputs.shape)}"
+        )
+    moved = moved.to(inputs)
+    if not moved.isfinite().all():
+        raise ArgumentError(f"perturbations[{name!r}] returned NaN or infinity: expected finite inputs")
+    return moved
+
+
+def _seed_globals(word: int) -> None:
+    """Seed the global generators, from which a function that takes none may draw."""
+    import numpy as np
+
+    torch.manual_seed(word >> 1)
+    np.random.seed(word % 2**32)  # noqa: NPY002

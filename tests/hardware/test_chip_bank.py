@@ -182,3 +182,17 @@ def test_a_wrong_threshold_is_found(bank, tmp_path, monkeypatch):
     monkeypatch.setattr(ChipBank, "turns", lambda self, *where: np.maximum(honest(self, *where), 0))
     checks, _ = verify(tmp_path / "bank", 2_000, ["host"])
     assert all(check.mismatch for check in checks)
+
+
+@pytest.mark.parametrize("kind", ["chip bank", "bank of chips"])
+def test_a_state_dict_holds_it(chip, kind):
+    import torch
+
+    from localnoise.nn import NoiseLayer
+
+    noise = chip if kind == "chip bank" else ln.Bank(chip.members, 0.3)
+    layer, other = NoiseLayer(noise, seed=5), NoiseLayer(ln.UnitGrid(SHAPE, CHANNELS))
+    other.load_state_dict(layer.state_dict())
+    assert type(other.noise) is type(noise)
+    h = torch.from_numpy(activations(30))
+    assert torch.equal(other(h), layer(h))

@@ -95,14 +95,15 @@ def choose_variance(
     attach: Attach | None = None,
     seed: int = 0,
 ) -> Choice:
-    """Try each variance on a copy of the network, and return the most robust one that costs little clean accuracy.
+    """Try each variance on a copy of the network, and return the quietest of the most robust ones.
 
     Each trial is a deep copy of `model` in which the module `name` is followed by the noise, scaled as a whole;
     `train`, if given, then trains the copy further. A network without noise, trained likewise, is always tried,
-    too: candidates whose clean accuracy is more than `loss` below its own are passed over, and where none of the rest
-    is more robust, the answer is 0. All trials see the same images, perturbed alike; of equals the quietest wins. The
-    model, its mode and torch's random numbers are left as they were. Cost: a training, if any,
-    and `draws` passes over the held-out images a variance and perturbation.
+    too: candidates whose clean accuracy is more than `loss` below its own are passed over. Of the rest the answer is
+    the quietest whose robust accuracy is within one standard error, image by image, of the best (the rule of Breiman,
+    Friedman, Olshen and Stone 1984, section 3.4.3); 0 where that is the network without noise. All trials see the same
+    images, perturbed alike. The model, its mode and torch's random numbers are left as they were. Cost: a training, if
+    any, and `draws` passes over the held-out images a variance and perturbation.
 
     Parameters
     ----------
@@ -163,6 +164,7 @@ def choose_variance(
     joined(model, name, nn.Identity())  # an unknown name is refused before the long part
     device = next((part.device for part in model.parameters()), torch.device("cpu"))
     trials: list[Trial] = []
+    outcomes: list[Tensor] = []
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         for variance in [0.0, *tried]:
             torch.manual_seed(seed)
@@ -173,8 +175,11 @@ def choose_variance(
                 train(network)
             network.eval()
             many = passes if variance and when in ("both", "eval") else 1
-            trials.append(_trial(network, variance, batches, goals, many, device, seed, trials, loss))
-    best = max((trial for trial in trials if trial.eligible), key=lambda trial: trial.robust)
+            trial, robust = _trial(network, variance, batches, goals, many, device, seed, trials, loss)
+            trials.append(trial)
+            outcomes.append(robust)
+    able = [index for index, trial in enumerate(trials) if trial.eligible]
+    best = trials[able[_quietest([outcomes[index] for index in able])]]
     chosen = with_variance(noise, best.variance, own) if best.variance else None
     return Choice(variance=best.variance, noise=chosen, trials=trials)
 
@@ -189,7 +194,7 @@ def _trial(
     seed: int,
     before: list[Trial],
     loss: float,
-) -> Trial:
+) -> tuple[Trial, Tensor]:
     clean: list[Tensor] = []
     each: dict[str, list[Tensor]] = {key: [] for key in goals}
     for index, (x, y) in enumerate(batches):
@@ -207,7 +212,7 @@ def _trial(
             each[key].append(_right(network, changed.detach(), y, draws))
     right, robust = torch.cat(clean), torch.stack([torch.cat(parts) for parts in each.values()])
     accuracy = float(right.mean())
-    return Trial(
+    trial = Trial(
         variance=variance,
         clean=accuracy,
         robust=float(robust.mean()),
@@ -215,6 +220,15 @@ def _trial(
         robust_error=_error(robust.mean(0)),
         each={key: float(parts.mean()) for key, parts in zip(goals, robust, strict=True)},
         eligible=not before or accuracy >= before[0].clean - loss,
+    )
+    return trial, robust.mean(0)
+
+
+def _quietest(outcomes: list[Tensor]) -> int:
+    """Return the first whose mean is within one standard error of the best one's, image by image."""
+    best = max(outcomes, key=lambda each: float(each.mean()))
+    return next(
+        index for index, each in enumerate(outcomes) if float((best - each).mean()) <= max(_error(best - each), 1e-12)
     )
 
 

@@ -124,9 +124,10 @@ class UnitGrid:
         """Return a grid of the same configuration and wires that has learned nothing."""
         f = self.field
         field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
-        grid = UnitGrid.of_field(self.config, field, self.implied)
-        grid._open = self._open
-        return grid
+        made = UnitGrid.of_field(self.config, field, self.implied)
+        made.provenance |= {name: self.provenance[name] for name in ("arrangement",) if name in self.provenance}
+        made._open = self._open
+        return made
 
     # Learning
 
@@ -148,8 +149,8 @@ class UnitGrid:
         ----------
         d : (T, C, H, W), or an iterator
             Displacements of the activation, in activation units: an array, a torch tensor, an HDF5 data set, or an
-            iterator or torch DataLoader of arrays (t, C, H, W), of pairs (d, h) with signal="local". How they are cut
-            changes nothing.
+            iterator or torch DataLoader of arrays (t, C, H, W), of pairs (d, h) with signal="local"; or what
+            `localnoise.nn.displacements` returns, whatever the signal. How they are cut changes nothing.
         h : (T, C, H, W), with signal="local"
             The activations that were displaced: an array, a tensor or an HDF5 data set.
         rule : str or Rule

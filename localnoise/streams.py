@@ -119,9 +119,15 @@ def _slices(d: npt.NDArray[Any], h: npt.NDArray[Any] | None, size: int) -> Itera
 
 def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal: bool) -> Iterator[Part]:
     """Yield an iterator's parts, each checked in shape: d, or (d, h) with `signal`."""
+    spare = getattr(source, "yields_pairs", False) and not signal  # h comes along, and is not asked for
+    of_inputs = type(source).__module__.startswith("torch.utils.data")
     for index, part in enumerate(source):
         if isinstance(part, list) and part and np.ndim(part[0]) == 4:  # a batch as torch's DataLoader makes it
             part = part[0] if len(part) == 1 else tuple(part)
+        if spare:
+            part = part[0]
+        if of_inputs:
+            _refuse_inputs(part, channels, shape)
         pair = isinstance(part, tuple) and len(part) == 2
         if pair != signal:
             wanted = "a pair (d, h), as signal='local' reads the activation" if signal else "displacements alone"
@@ -136,6 +142,19 @@ def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal:
                     f"part {index} has {len(own)} displacements and {len(other)} activations: expected as many of each"
                 )
         yield own, other
+
+
+def _refuse_inputs(part: Any, channels: int, shape: tuple[int, int]) -> None:
+    """Raise an ArgumentError if a DataLoader's batch is a network's inputs, of another shape than the grid's."""
+    first = part[0] if isinstance(part, (list, tuple)) and part else part
+    found = getattr(first, "shape", None)
+    if found is None or tuple(found)[1:] != (channels, *shape):
+        said = type(first).__name__ if found is None else f"shape {tuple(found)}"
+        raise ArgumentError(
+            f"d is a DataLoader whose batches begin with {said}: expected displacements "
+            f"(T, {channels}, {shape[0]}, {shape[1]}) of a layer; use "
+            "localnoise.nn.displacements(model, name, loader, corrupt)"
+        )
 
 
 def _regular(parts: Iterator[Part], size: int) -> Iterator[Part]:

@@ -1,5 +1,6 @@
 """How much of the central method's robustness the local rules keep: the results' first table, on the full data set."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,8 @@ def retention(
     cells = crossed(
         range(as_count("seeds", seeds, 1)), tuple(map(Source.default, named)), tuple(words(arms)), tuple(words(mixed))
     )
-    chosen = Settings(**mine.settings(data, data_dir))
+    spent = Settings(**mine.settings(data, data_dir))
+    chosen = replace(spent, base_epochs=mine.epochs(spent.base_epochs), epochs=mine.epochs(spent.epochs))
     many = counted(seeds, "seed")
     report = Retention(title=many, on=mine.task.name) if mine.own_data else Retention(title=f"{data} set, {many}")
     conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)

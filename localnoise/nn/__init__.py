@@ -1,5 +1,8 @@
 """Torch modules: noise drawn afresh at each presentation, with exact gradients. Needs the extra `sims` (torch)."""
 
+from importlib import import_module
+from typing import Any
+
 from localnoise.errors import MissingDependencyError
 
 try:
@@ -8,12 +11,28 @@ except ImportError as error:
     raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
 
 from localnoise.nn.arrangement import Arrangement as Arrangement
+from localnoise.nn.attaching import Followed as Followed
+from localnoise.nn.attaching import attach as attach
+from localnoise.nn.attaching import detach as detach
 from localnoise.nn.choosing import Choice as Choice
 from localnoise.nn.choosing import Trial as Trial
 from localnoise.nn.choosing import choose_variance as choose_variance
 from localnoise.nn.cutting import cut as cut
+from localnoise.nn.displacing import Displacements as Displacements
+from localnoise.nn.displacing import displacements as displacements
+from localnoise.nn.freezing import Frozen as Frozen
+from localnoise.nn.freezing import freeze_before as freeze_before
 from localnoise.nn.layer import NoiseLayer as NoiseLayer
+from localnoise.nn.likeness import arrangement_of as arrangement_of
+from localnoise.nn.likeness import grid_like as grid_like
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
 from localnoise.nn.task import Task as Task
+
+
+def __getattr__(name: str) -> Any:
+    """Import `evaluate` when it is first asked for: it runs the attacks of `localnoise.sims`."""
+    if name == "evaluate":
+        return import_module("localnoise.sims.evaluation.table").evaluate
+    raise AttributeError(f"module 'localnoise.nn' has no attribute {name!r}")

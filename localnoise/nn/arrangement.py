@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -66,9 +66,37 @@ class Arrangement:
             place = (side, side) if side * side == count else (1, count)
             return cls(kind=kind, layout=(h.shape[2], *place), skipped=skipped)
         channels = h.shape[1] if kind == "channels-first" else h.shape[-1]
-        places = tuple(h.shape[2:] if kind == "channels-first" else h.shape[1:-1])
-        height, width = (1, *places)[-2:]
-        return cls(kind=kind, layout=(channels, height, width))
+        places = h.shape[2:] if kind == "channels-first" else h.shape[1:-1]
+        height = places[0] if len(places) == 2 else 1
+        return cls(kind=kind, layout=(channels, height, places[-1]))
+
+    @classmethod
+    def remembered(cls, noise: Any) -> Self | None:
+        """Return what a noise remembers of the layer that it was made for, in its `provenance`; a Bank's first member.
+
+        Raises
+        ------
+        ArgumentError
+            What it remembers is no arrangement, as of an edited file.
+        """
+        for one in (noise, *getattr(noise, "members", ())):
+            said = (getattr(one, "provenance", None) or {}).get("arrangement")
+            if said is None:
+                continue
+            try:
+                channels, height, width = map(int, said["layout"])
+                kind, skipped = choose("kind", said["kind"], KINDS), int(said["skipped"])
+            except (KeyError, TypeError, ValueError):
+                raise ArgumentError(
+                    f"noise.provenance['arrangement']={said!r}: expected kind, layout and skipped, as grid_like writes "
+                    "them; say NoiseLayer(noise, arrangement=...)"
+                ) from None
+            return cls(kind=kind, layout=(channels, height, width), skipped=skipped)
+        return None
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return what JSON can hold, as a noise's `provenance` remembers it."""
+        return {"kind": self.kind, "layout": list(self.layout), "skipped": self.skipped}
 
     def fits(self, h: Tensor) -> bool:
         """Return whether `h` has the shape of such an output."""

@@ -1,7 +1,5 @@
 """Choose how loud a network's noise is, on images that it was not trained on; the test images stay unseen."""
 
-import copy
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from localnoise.errors import ArgumentError, listed
+from localnoise.errors import ArgumentError
 from localnoise.nn.arrangement import Arrangement
+from localnoise.nn.attaching import attach as attached
 from localnoise.nn.layer import NoiseLayer
 from localnoise.scaling import mean_variance, with_variance
 from localnoise.validate import as_count, as_variance
@@ -131,7 +130,7 @@ def choose_variance(
     when, arrangement
         As of `NoiseLayer`.
     attach : callable
-        (model, name, module) -> a copy of the model with the module after that layer.
+        (model, name, module) -> a copy of the model with the module after that layer. Default: `localnoise.nn.attach`.
     seed : int
         Of all random numbers in a trial.
 
@@ -160,7 +159,7 @@ def choose_variance(
     if variances is not None and not len(variances):
         raise ArgumentError("variances is empty: expected at least one to try")
     tried = sorted(as_variance(v) for v in variances) if variances is not None else [own * r for r in RELATIVE]
-    joined = attach or _attached
+    joined = attach or attached
     joined(model, name, nn.Identity())  # an unknown name is refused before the long part
     device = next((part.device for part in model.parameters()), torch.device("cpu"))
     trials: list[Trial] = []
@@ -268,17 +267,3 @@ def _as_attack(key: str, act: Any) -> Attack:
     if not callable(act):
         raise ArgumentError(f"perturbation {key!r} is {type(act).__name__}: expected a callable, inputs -> inputs")
     return lambda network, x, y: act(x)
-
-
-def _attached(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
-    """Return a deep copy of the model in which the module of that name is followed by another one."""
-    known = [each for each, _ in model.named_modules() if each]
-    if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ArgumentError(f"name={name!r}: expected one of {listed(map(repr, known))}{hint}")
-    made = copy.deepcopy(model)
-    path, _, last = name.rpartition(".")
-    owner = made.get_submodule(path)
-    setattr(owner, last, nn.Sequential(getattr(owner, last), module))
-    return made

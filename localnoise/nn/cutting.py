@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from localnoise.errors import ArgumentError, first_line, short
+from localnoise.errors import ArgumentError, choose, first_line, short
+from localnoise.nn.naming import names
 
 _NAMED = 12  # layers that an error lists
 
@@ -37,7 +38,7 @@ def cut(model: nn.Module, layer: str, x: Tensor) -> tuple[nn.Module, nn.Module]:
         No such layer (the near name is suggested), one that runs not once, whose output is no tensor, or that something
         passes by, as inside of a residual branch (layers that can be cut are named); a forward that cannot be traced.
     """
-    find_layer(model, layer)
+    choose("layer", layer, names(model))
     graph = _traced(model, layer)
     at = _once(graph, layer)
     beside = _passes(graph, at)
@@ -51,24 +52,6 @@ def cut(model: nn.Module, layer: str, x: Tensor) -> tuple[nn.Module, nn.Module]:
     front, back = _before(model, graph, at), _after(model, graph, at)
     _compare(model, front, back, layer, x)
     return front, back
-
-
-def find_layer(model: nn.Module, layer: str) -> nn.Module:
-    """Return the module of this name.
-
-    Raises
-    ------
-    ArgumentError
-        There is none: the near name is suggested, and the first are listed.
-    """
-    named = {name: module for name, module in model.named_modules() if name}
-    if layer in named:
-        found: nn.Module = named[layer]
-        return found
-    near = difflib.get_close_matches(str(layer), named, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(list(named)[:_NAMED]) + (", ..." if len(named) > _NAMED else "")
-    raise ArgumentError(f"layer={layer!r}: expected the name of a module of {type(model).__name__}: {listed}{hint}")
 
 
 class _Tracer(fx.Tracer):

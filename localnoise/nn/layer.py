@@ -39,7 +39,8 @@ class NoiseLayer(nn.Module):
         presentations are numbered from 0 on; `reseed` starts again. What is computed again under activation
         checkpointing is the same draw either way.
     arrangement : Arrangement or None
-        How the activation lies on the grid, where its shape does not say it: tokens, channels last.
+        How the activation lies on the grid, where its shape does not say it: tokens, channels last. None: as the noise
+        remembers (`grid_like`).
 
     Notes
     -----
@@ -80,13 +81,13 @@ class NoiseLayer(nn.Module):
 
     @noise.setter
     def noise(self, noise: Any) -> None:
-        own = layout(noise)
-        if self.arrangement is not None and self.arrangement.layout != own:
+        own, remembered = layout(noise), Arrangement.remembered(noise)
+        lies = self.arrangement or remembered
+        if lies is not None and lies.layout != own:
             raise ArgumentError(
-                f"arrangement={self.arrangement!r}: expected layout {own}, that of the noise; learn the noise for this "
-                "layer"
+                f"arrangement={lies!r}: expected layout {own}, that of the noise; learn the noise for this layer"
             )
-        self._layout = own
+        self._layout, self._remembered = own, remembered
         self._noise, self._number = noise, number_of(noise)
 
     @property
@@ -127,12 +128,12 @@ class NoiseLayer(nn.Module):
     def _lies(self, h: Tensor) -> Arrangement:
         """Return how h lies on the grid."""
         dense = Arrangement(kind="dense", layout=self._layout)
-        given = self.arrangement or Arrangement(kind="channels-first", layout=self._layout)
+        given = self.arrangement or self._remembered or Arrangement(kind="channels-first", layout=self._layout)
         found = next((way for way in (given, dense) if h.ndim > 1 and way.fits(h)), None)
         if found is None:
             shapes = f"(T, {', '.join(map(str, self._layout))}) or (T, {math.prod(self._layout)})"
             raise ArgumentError(
-                f"h has shape {tuple(h.shape)}: expected {self.arrangement or shapes}, as "
+                f"h has shape {tuple(h.shape)}: expected {self.arrangement or self._remembered or shapes}, as "
                 "the noise was learned; for tokens or channels last say so: NoiseLayer(noise, arrangement=...)"
             )
         return found

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, short
 from localnoise.nn.arrangement import KINDS
-from localnoise.validate import as_count
+from localnoise.validate import as_count, check_positive
 
 RESERVED = ("clean", "adaptive", "drift")
 _MARKS = "@,:+"
@@ -41,6 +41,8 @@ class Task:
         Leading tokens without noise, such as a class token.
     trained : bool
         Whether `model()` returns trained weights, which are left as they are; else every experiment trains them.
+    longer : float
+        Epochs of all trainings, relative to the preset's: more than 1 where there are few inputs.
     name : str
         In tables and records; "": that of its file.
 
@@ -75,6 +77,7 @@ class Task:
     kind: str | None = None
     skipped: int = 0
     trained: bool = False
+    longer: float = 1.0
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class Task:
         if self.kind is not None and self.kind not in KINDS:
             raise ArgumentError(f"kind={self.kind!r}: expected one of {', '.join(KINDS)}, or None")
         as_count("skipped", self.skipped)
+        check_positive("longer", self.longer, what=", epochs relative to the preset's")
         _check_bounds(self.bounds)
         if not isinstance(self.perturbations, Mapping):
             raise ArgumentError(

@@ -50,6 +50,10 @@ class Chosen:
         """Beginning of a title: the task where it is not the paper's v2."""
         return "" if self.task.name == DEFAULT else f"{self.task.name}, "
 
+    def epochs(self, count: int) -> int:
+        """Return the epochs of this task where a preset says `count`."""
+        return max(1, round(count * self.task.longer))
+
     def settings(self, data: str, data_dir: Path | None) -> dict[str, Any]:
         """Return the fields of `Settings` that say what is trained on what."""
         said = self.fields(data)

@@ -51,8 +51,8 @@ class Preset:
         """Settings of an experiment at this preset; without a task of v2, its noise after the second layer."""
         chosen = Chosen.of() if task is None else task
         return Settings(
-            base_epochs=self.base_epochs,
-            epochs=self.epochs,
+            base_epochs=chosen.epochs(self.base_epochs),
+            epochs=chosen.epochs(self.epochs),
             attack=self.pgd,
             attacked_train=self.attacked_train,
             attacked_test=self.attacked_test,

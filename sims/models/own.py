@@ -1,6 +1,7 @@
 """A user's network, cut after the layer that the task names."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -99,7 +100,7 @@ class OwnNetwork:
                 ) from error
             if not isinstance(model, nn.Module):
                 raise ArgumentError(f"model() returned {type(model).__name__}: expected a torch Module")
-            return cut(model.cpu(), self.layer, self._x)
+            return cut(deepcopy(model).cpu(), self.layer, self._x)  # trained here, and drawn anew: not the user's own
 
     def _fresh(self, seed: int) -> tuple[nn.Module, nn.Module]:
         parts = self._parts(seed)

@@ -27,6 +27,8 @@ class Workload(Protocol):
         Whether its networks come with trained weights.
     images : bool
         Whether its inputs are images (1, 28, 28) in [0, 1], which the modifications that ship are made for.
+    longer : float
+        Epochs relative to the preset's.
     two_sets : bool
         Whether there are an "embedded" and a "full" set of its data.
     """
@@ -43,6 +45,8 @@ class Workload(Protocol):
     def trained(self) -> bool: ...  # noqa: D102
     @property
     def images(self) -> bool: ...  # noqa: D102
+    @property
+    def longer(self) -> float: ...  # noqa: D102
     @property
     def two_sets(self) -> bool: ...  # noqa: D102
 

@@ -24,6 +24,7 @@ class FashionMNIST:
     trained: bool = False
     images: bool = True
     two_sets: bool = True
+    longer: float = 1.0
 
     @property
     def description(self) -> str:

@@ -53,6 +53,11 @@ class OwnTask:
         return self.task.trained
 
     @property
+    def longer(self) -> float:
+        """Epochs relative to the preset's."""
+        return self.task.longer
+
+    @property
     def images(self) -> bool:
         """Whether the modifications of images that ship can be applied to its inputs."""
         return self._example.shape[1:] == (1, 28, 28) and self.bounds == (0, 1)

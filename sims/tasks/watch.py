@@ -88,6 +88,7 @@ TASKS.register("watch", __name__)(
         train=lambda seed: _split("train", seed),
         test=lambda seed: _split("test", seed),
         perturbations=PERTURBATIONS,
+        longer=4,  # of two training subjects held out, accuracy rose from .76 (10 epochs) to .84 (40), and .84 to .84
         name="watch",
     )
 )

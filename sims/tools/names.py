@@ -1,4 +1,4 @@
-"""Names that commands take: rules, orders, perturbations, attacks, defenses, networks, chips."""
+"""Names that commands take: rules, orders, perturbations, attacks, defenses, tasks, chips."""
 
 import inspect
 from collections.abc import Callable
@@ -51,12 +51,10 @@ def _defenses(every: bool) -> Rows:
     return [(name, DEFENSES[name].label) for name in names]
 
 
-def _networks(every: bool) -> Rows:
-    from localnoise.sims.models import NETWORKS
+def _tasks(every: bool) -> Rows:
+    from localnoise.sims.tasks import TASKS, find
 
-    return [
-        (name, f"of the paper, {hidden} hidden layers that the noise may follow") for name, hidden in NETWORKS.items()
-    ]
+    return [(name, find(name).description) for name in TASKS]
 
 
 def _chips(every: bool) -> Rows:
@@ -71,7 +69,7 @@ KINDS: dict[str, Callable[[bool], Rows]] = {
     "perturbations": _perturbations,
     "attacks": _attacks,
     "defenses": _defenses,
-    "networks": _networks,
+    "tasks": _tasks,
     "chips": _chips,
 }
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from email import message_from_string
+from typing import Any
 
 import pytest
 import yaml
@@ -25,10 +26,24 @@ def test_there_is_something_to_test():
     assert len(COMMANDS) > 20
 
 
-@pytest.mark.parametrize(("name", "code"), PYTHON, ids=[f"{name}-{i}" for i, (name, _) in enumerate(PYTHON)])
+def _minutes(name: str, code: str) -> tuple[Any, ...]:
+    """Return why a script is left to the slow tier: it trains a network of its own."""
+    return (pytest.mark.slow,) if name == "docs/your-network.md" and "def train(model" in code else ()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [pytest.param(*one, id=f"{one[0]}-{i}", marks=_minutes(*one)) for i, one in enumerate(PYTHON)],
+)
 def test_python_runs_in_an_empty_folder(name, code, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_scripts_for_four_kinds_of_network_are_short():
+    scripts = [text for language, text in fenced(page("your-network")) if language == "python"]
+    assert len(scripts) == 5, "the contract, and four networks"
+    assert max(text.count("\n") for text in scripts) <= 40
 
 
 @pytest.mark.parametrize(("command", "arguments"), COMMANDS, ids=lambda text: text.strip())

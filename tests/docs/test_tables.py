@@ -137,7 +137,7 @@ TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16"
 def test_chip_nets_are_those_of_their_record(arms, sources, columns):
     found = outcomes(RecordFile(published("chip")))
     labels = {name: DEFENSES[name].label for name in ("full", deployed.FLOAT, *arms)}
-    table = deployed.rows(found, [*labels], [Source.default(*name_and_level(text)) for text in sources.split(",")])
+    table = deployed.rows(found, [*labels], [*map(Level.named, sources.split(","))])
     assert deployed.markdown(table, labels, columns) in page("results/chip")
 
 

@@ -141,7 +141,7 @@ def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path
 def test_other_images_or_code_on_a_worker_end_it(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     """On another machine, `data_dir` may hold other images, and localnoise be of another version."""
     job = Job(cell=Cell(seed=0, sources=(), arm="none"), settings=settings, data_dir=str(small_dir))
-    with pytest.raises(ArgumentError, match=r"images are not those of this command \(\w{12} there, 0{12} here\)"):
+    with pytest.raises(ArgumentError, match=r"are not those of this command \(\w{12} there, 0{12} here\)"):
         worker.run(replace(job, settings=replace(settings, fingerprint="0" * 64)), lambda what, done, of: None)
     with pytest.raises(ArgumentError, match=r"a worker runs other code .* expected the same version of localnoise"):
         worker.run(replace(job, source="another"), lambda what, done, of: None)

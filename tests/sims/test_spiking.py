@@ -300,7 +300,7 @@ def test_other_images_or_code_on_a_worker_end_it(small):
     job = jobs.PartJob(
         plan=study.plan, seed=0, parts=("field",), sources=(source,), config=config, data_dir=small, threads=1
     )  # fmt: skip
-    with pytest.raises(ArgumentError, match="images are not those of this command"):
+    with pytest.raises(ArgumentError, match="are not those of this command"):
         jobs.run(replace(job, config=config | {"fingerprint": "0" * 64}), lambda what, done, of: None)
     with pytest.raises(ArgumentError, match="a worker runs other code"):
         jobs.run(replace(job, source="another"), lambda what, done, of: None)

@@ -179,7 +179,7 @@ def test_trained_weights_are_left_as_they_are_and_later_layers_drawn_anew(tmp_pa
     h = network.front(x)
     assert not torch.equal(fresh[0](h), fresh[2](h))
     assert task.trained
-    assert kept.shape == held[2].weight.shape
+    assert torch.equal(kept, held[2].weight)
 
 
 def test_each_input_meets_a_draw_of_its_own_whatever_batch_it_comes_in(file: Path) -> None:
@@ -316,12 +316,12 @@ class Twice(nn.Module):
 @pytest.mark.parametrize(
     ("model", "layer", "message"),
     [
-        (Residual, "firs", r"layer='firs': expected the name of a module of Residual: first.*did you mean 'first'\?"),
+        (Residual, "firs", r"layer='firs': expected one of 'first', 'inner', 'last'; did you mean 'first'\?"),
         (Residual, "inner", r"first pass beside it: expected a layer that all values go through, such as first"),
         (Branching, "first", r"cannot be followed symbolically .*expected one that takes a tensor and never branches"),
         (Dropping, "first", r"asks for self.training.*such as nn.Dropout instead of functional.dropout"),
         (Paired, "pair", r"layer='pair' gives a tuple: expected one tensor"),
-        (Twice, "same", r"it runs 2 times a forward: expected a layer that runs once"),
+        (Twice, "same", r"it runs 2 times in a forward: expected a layer that runs once"),
     ],
 )
 def test_a_network_that_cannot_be_cut_is_refused_and_left_as_it_was(model: Any, layer: str, message: str) -> None:
@@ -335,13 +335,13 @@ def test_a_network_that_cannot_be_cut_is_refused_and_left_as_it_was(model: Any, 
     ("changes", "message"),
     [
         ({"model": net()}, "expected a function that returns a network"),
-        ({"layer": 2}, "layer=2: expected a name of model.named_modules"),
+        ({"layer": 2}, "layer=2: expected the name of one of the model's modules"),
         ({"kind": "rows"}, "kind='rows': expected one of channels-first"),
         ({"bounds": (1, 0)}, r"bounds=\(1, 0\): expected the lowest and the highest"),
         ({"perturbations": {"clean": abs}}, "'clean' means something else"),
         ({"perturbations": {"a@b": abs}}, "holds one of @,"),
         ({"perturbations": {"dark": 3}}, r"perturbations\['dark'\]=3: expected a function of a batch"),
-        ({"perturbations": [abs]}, "expected a dict, names to functions"),
+        ({"perturbations": [abs]}, "expected a dict of names to functions"),
     ],
 )
 def test_a_task_is_checked_when_it_is_made(changes: dict[str, Any], message: str) -> None:
@@ -375,7 +375,7 @@ def test_data_that_nothing_can_learn_from_are_refused(changes: dict[str, Any], m
         (lambda x: x[:, :3], r"returned \(12, 3\): expected a tensor of the inputs' shape \(12, 6\)"),
         (lambda x: None, "returned NoneType: expected a tensor"),
         (lambda x: x / 0, "returned NaN or infinity"),
-        (lambda x: x["a"], "raised IndexError.*expected it to return perturbed inputs"),
+        (lambda x: x.nothing, "raised AttributeError.*expected it to return perturbed inputs"),
     ],
 )
 def test_a_perturbation_that_does_something_else_is_refused(function: Any, message: str) -> None:
@@ -400,7 +400,7 @@ def test_a_perturbation_without_levels_takes_none() -> None:
         ("import localnoise", "holds 0 tasks: expected one, as in"),
         (FILE + "\nother = ln.Task(model=Net, layer='act', train=data(9, 0), test=data(9, 0))", "holds 2 tasks"),
         (FILE.replace("task = ln.Task(", "task = ln.Task(name='v2', "), "its name 'v2' is a built-in's"),
-        (FILE.replace('layer="act"', 'layer="akt"'), "layer='akt': expected the name of a module of Net.*'act'"),
+        (FILE.replace('layer="act"', 'layer="akt"'), "layer='akt': expected one of .*did you mean 'act'"),
         (FILE.replace("return self.rest(", "return self.nothing("), "cannot be followed symbolically"),
         (FILE.replace("super().__init__()", "super().__init__(); 1 / 0"), r"model\(\) raised ZeroDivisionError"),
     ],
@@ -468,7 +468,7 @@ def test_what_befalls_the_watchs_sensor() -> None:
     torch.testing.assert_close(apply("packets_dropped", x, 1.0, 3), torch.zeros_like(x))
     held = moved["packets_dropped"]
     assert (held[:, :, 1:] == held[:, :, :-1]).float().mean() > 0.35
-    torch.testing.assert_close(apply("other_rate", x, 1.0 + 1e-9, 3), x, atol=1e-3, rtol=0)
+    torch.testing.assert_close(apply("other_rate", x, 1.0001, 3), x, atol=0.1, rtol=0)
     offset = moved["bias_drift"] - x
     torch.testing.assert_close(offset.diff(dim=2), offset.diff(dim=2)[..., :1].expand(-1, -1, 127), atol=1e-5, rtol=0)
     gain = moved["gain_drift"] / x

@@ -3,6 +3,7 @@
 Start with `quantise`, which turns a learned `UnitGrid` into a `ChipGrid`: integers, emulated to the bit.
 """
 
+from localnoise.hardware.bank import ChipBank as ChipBank
 from localnoise.hardware.emulator import ChipGrid as ChipGrid
 from localnoise.hardware.formats import Formats as Formats
 from localnoise.hardware.learning import OnChip as OnChip
@@ -10,3 +11,4 @@ from localnoise.hardware.quantiser import Report as Report
 from localnoise.hardware.quantiser import quantise as quantise
 from localnoise.hardware.quantiser import report as report
 from localnoise.hardware.storage import load_chip as load_chip
+from localnoise.hardware.storage import load_chips as load_chips

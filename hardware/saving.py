@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from localnoise.config import GridConfig
 from localnoise.files import hdf5
@@ -14,7 +15,7 @@ from localnoise.hardware.learning import OnChip
 from localnoise.hardware.words import IntegerField
 from localnoise.saving import versions
 
-FORMAT, SCHEMA = "localnoise.chip", 1
+FORMAT, BANK, SCHEMA = "localnoise.chip", "localnoise.chipbank", 1
 CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
@@ -29,24 +30,47 @@ class ChipParts(Protocol):
     provenance: dict[str, Any]
 
 
+class BankParts(Protocol):
+    """The attributes of a `ChipBank` that its file holds."""
+
+    members: list[Any]
+    thresholds: npt.NDArray[np.uint64]
+    provenance: dict[str, Any]
+
+
 def save(chip: ChipParts, path: str | Path, *, state: bool = True) -> Path:
     """Write `chip` to `path`; see `ChipGrid.save`."""
     with hdf5(path, libver=CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
-        for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
-            file.attrs[name] = np.bytes_(json.dumps(value))
-        file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))
-        file.attrs["activation_scale"] = chip.field.activation_scale
-        for name, array in chip.field.arrays.items():
-            write_packed(file, name, array)
-        if state and chip.rule is not None and chip.state is not None:
-            group = file.create_group("learner")
-            group.attrs["options"] = np.bytes_(json.dumps(asdict(chip.rule)))
-            group.attrs["seen"] = chip.state["seen"]
-            for name, value in chip.state.items():
-                if name != "seen":
-                    write_packed(group, name, value)
+        _write(file, chip, state)
     return Path(path)
+
+
+def save_bank(bank: BankParts, path: str | Path, *, state: bool = True) -> Path:
+    """Write `bank` to `path`; see `ChipBank.save`."""
+    with hdf5(path, libver=CHECKSUMMED) as file:
+        said = np.bytes_(json.dumps(versions() | bank.provenance))
+        file.attrs.update({"format": np.bytes_(BANK), "schema": SCHEMA, "provenance": said})
+        write_packed(file, "thresholds", bank.thresholds)
+        for index, member in enumerate(bank.members):
+            _write(file.create_group(str(index)), member, state)
+    return Path(path)
+
+
+def _write(file: Any, chip: ChipParts, state: bool) -> None:
+    file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
+    for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
+        file.attrs[name] = np.bytes_(json.dumps(value))
+    file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))
+    file.attrs["activation_scale"] = chip.field.activation_scale
+    for name, array in chip.field.arrays.items():
+        write_packed(file, name, array)
+    if state and chip.rule is not None and chip.state is not None:
+        group = file.create_group("learner")
+        group.attrs["options"] = np.bytes_(json.dumps(asdict(chip.rule)))
+        group.attrs["seen"] = chip.state["seen"]
+        for name, value in chip.state.items():
+            if name != "seen":
+                write_packed(group, name, value)
 
 
 def write_packed(group: Any, name: str, array: Any) -> None:

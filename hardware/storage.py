@@ -2,7 +2,8 @@
 
 Layout (schema 1): root attributes `format`, `schema`, `config`, `formats`, `provenance` (JSON), `activation_scale`;
 one dataset an array of `IntegerField`; group `learner`, where the chip has learned, with attributes `options` (JSON),
-`seen` and one dataset an array of its state. Metadata and packed data carry checksums: a damaged byte is found.
+`seen` and one dataset an array of its state. A bank's file has `format`, `schema`, `provenance`, a dataset `thresholds`
+and one such group a member: `0`, `1`, ... Metadata and packed data carry checksums: a damaged byte is found.
 """
 
 from pathlib import Path
@@ -12,15 +13,19 @@ import numpy as np
 
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, FileFormatError, LockedError, first_line, short
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.ranges import layout, refuse_state
-from localnoise.hardware.saving import FORMAT, SCHEMA
+from localnoise.hardware.saving import BANK, FORMAT, SCHEMA
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
 from localnoise.hdf5 import member, reading
 from localnoise.validate import as_count, whole
+
+_FLOAT = ("localnoise.grid", "localnoise.bank")  # what can be quantised
+_MOST_MEMBERS = 10_000
 
 
 def load_chip(path: str | Path) -> ChipGrid:
@@ -31,27 +36,60 @@ def load_chip(path: str | Path) -> ChipGrid:
     FileFormatError
         The file is missing, truncated, foreign, of another schema, or inconsistent; the message says which.
     """
-    source = Path(path)
+    chip: ChipGrid = _opened(Path(path), (FORMAT,))
+    return chip
+
+
+def load_chips(path: str | Path) -> ChipGrid | ChipBank:
+    """Read a chip grid, or a bank of them that `ChipBank.save` wrote; otherwise as `load_chip`."""
+    chip: ChipGrid | ChipBank = _opened(Path(path), (FORMAT, BANK))
+    return chip
+
+
+def _opened(source: Path, allowed: tuple[str, ...]) -> Any:
     try:
         with reading(source, "a chip grid written by `localnoise quantise`") as file:
-            found = file.attrs.get("format")
-            found = found.decode() if isinstance(found, bytes) else found
-            if found != FORMAT:
-                hint = "; quantise it first: localnoise quantise" if found == "localnoise.grid" else ""
-                raise FileFormatError(f"{source}: format {found!r}, expected {FORMAT!r}{hint}")
-            schema = int(file.attrs.get("schema", -1))
-            if schema != SCHEMA:
-                raise FileFormatError(
-                    f"{source}: schema {schema}, this version reads {SCHEMA}; use the version that wrote it"
-                )
-            chip = _read(source, file)
+            return _read_bank(source, file) if _kind(source, file, allowed) == BANK else _read(source, file)
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         raise FileFormatError(
             f"{source}: damaged or not HDF5 ({first_line(error)}); restore it or quantise again"
         ) from error
-    return chip
+
+
+def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
+    """Return the format of a file, or of a group, if it is one of those and of our schema."""
+    found = group.attrs.get("format")
+    found = found.decode() if isinstance(found, bytes) else found
+    if found not in allowed:
+        hint = "; use localnoise.hardware.load_chips" if found == BANK else ""
+        hint = "; quantise it first: localnoise quantise" if found in _FLOAT else hint
+        raise FileFormatError(f"{source}: format {short(repr(found), 60)}, expected {FORMAT!r}{hint}")
+    schema = int(group.attrs.get("schema", -1))
+    if schema != SCHEMA:
+        raise FileFormatError(f"{source}: schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
+    return str(found)
+
+
+def _read_bank(source: Path, file: Any) -> ChipBank:
+    found = member(source, file, "thresholds")
+    if found.dtype != np.uint64 or found.ndim != 1 or not 0 < len(found) <= _MOST_MEMBERS:
+        raise FileFormatError(
+            f"{source}: thresholds is {found.dtype} {found.shape}, expected uint64, one a member; the file was edited "
+            "or damaged"
+        )
+    members = []
+    for index in range(len(found)):
+        group = member(source, file, str(index))
+        _kind(source, group, (FORMAT,))
+        members.append(_read(source, group))
+    try:
+        bank = ChipBank(members, found[()].tolist())
+    except ArgumentError as error:
+        raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
+    bank.provenance = dict(from_json(file.attrs["provenance"]))
+    return bank
 
 
 def _read(source: Path, file: Any) -> ChipGrid:

@@ -13,11 +13,11 @@ from localnoise import rules as rules
 from localnoise.bank import Bank as Bank
 from localnoise.config import GridConfig as GridConfig
 from localnoise.grid import UnitGrid as UnitGrid
+from localnoise.loading import load as load
 from localnoise.records import read_records as read_records
 from localnoise.rules import LMS as LMS
 from localnoise.rules import Moments as Moments
 from localnoise.rules import SignLMS as SignLMS
-from localnoise.storage import load as load
 from localnoise.unit import ProcessingUnit as ProcessingUnit
 
 __version__ = "0.1.0"

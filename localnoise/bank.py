@@ -1,12 +1,14 @@
 """A bank of fields, one drawn per presentation: several sources of displacement in one grid of units."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
+from localnoise.noise_files import save
 from localnoise.validate import (
     Array,
     Start,
@@ -98,11 +100,7 @@ class Bank:
 
         Uniform by the SplitMix64 finaliser of (seed, position) (Steele, Lea, Flood, OOPSLA 2014).
         """
-        offset = np.uint64(_GOLDEN * (int(as_seed(seed)) + 1) % 2**64)
-        mixed = as_positions(start, as_count("count", count)) + offset
-        for shift, odd in _ROUNDS:
-            mixed = (mixed ^ (mixed >> shift)) * odd
-        uniform = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+        uniform = (hashes(count, seed, start) >> np.uint64(11)) * 2.0**-53
         turn = np.searchsorted(np.cumsum(self.shares), (uniform - self.clean) / (1 - self.clean), side="right")
         return np.where(uniform < self.clean, -1, np.minimum(turn, len(self.members) - 1))
 
@@ -131,11 +129,16 @@ class Bank:
                 out[rows] = act(member, rows, positions[rows])
         return out
 
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Without `state` its grids cannot go on learning.
+        """
+        return save(self, path, state=state)
+
     @property
     def _dtype(self) -> np.dtype[Any]:
-        return np.result_type(
-            *(getattr(getattr(member, "config", None), "dtype", "float32") for member in self.members)
-        )
+        return dtype_of(self)
 
     def _activity(self, argument: str, value: npt.ArrayLike) -> Array:
         channels, *shape = layout(self)
@@ -148,6 +151,19 @@ class Bank:
         return np.asarray(total * (1 - self.clean), self._dtype)
 
 
+def hash_offset(seed: int) -> int:
+    """Return what a draw's position is added to before it is hashed."""
+    return _GOLDEN * (int(as_seed(seed)) + 1) % 2**64
+
+
+def hashes(count: int, seed: int, start: Start) -> npt.NDArray[np.uint64]:
+    """64 bits for each draw, from which its turn follows: the SplitMix64 finaliser of (seed, position); (count,)."""
+    mixed = as_positions(start, as_count("count", count)) + np.uint64(hash_offset(seed))
+    for shift, odd in _ROUNDS:
+        mixed = (mixed ^ (mixed >> shift)) * odd
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
 def layout(noise: Any) -> tuple[int, int, int]:
     """(C, H, W) of what a noise is added to."""
     member = noise.members[0] if isinstance(noise, Bank) else noise
@@ -155,6 +171,12 @@ def layout(noise: Any) -> tuple[int, int, int]:
     if not (hasattr(owner, "channels") and hasattr(owner, "shape") and hasattr(member, "perturb")):
         raise ArgumentError(f"noise={noise!r}: expected a UnitGrid, a CentralNoise or a Bank")
     return (owner.channels, *owner.shape)
+
+
+def dtype_of(noise: Any) -> np.dtype[Any]:
+    """Return the precision of a noise's draws: of a bank that of its finest member."""
+    each = noise.members if isinstance(noise, Bank) else [noise]
+    return np.result_type(*(getattr(getattr(member, "config", None), "dtype", "float32") for member in each))
 
 
 def _shares(given: Sequence[float] | None, count: int) -> npt.NDArray[np.float64]:

@@ -10,22 +10,23 @@ from typing import Any, Never, Self
 import numpy as np
 import numpy.typing as npt
 
-from localnoise import gain
+from localnoise import gain, scoring
 from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
 from localnoise.dense import log_density, permute, refuse_if_larger
-from localnoise.drawing import draw_into, tile_of
+from localnoise.drawing import draw_into
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
+from localnoise.lesson import Learned, choose_parents, learn, learn_and_choose
 from localnoise.orders import ORDERS, Order
 from localnoise.orders.base import OWN
 from localnoise.renamed import renamed
 from localnoise.rules import Rule, make_rule
-from localnoise.rules.base import State, begun
+from localnoise.rules.base import AUTO, State, begun
 from localnoise.saving import save
 from localnoise.soundness import check_learned, check_statistics
-from localnoise.streams import Progress, chunk_size, fill, mean_square, positions, presentations, told
-from localnoise.topology import Parents, wired
+from localnoise.streams import Progress, chunk_size, fill, positions, presentations, told
+from localnoise.topology import Parents, initial
 from localnoise.unit import ProcessingUnit
 from localnoise.validate import (
     Array,
@@ -57,10 +58,10 @@ class UnitGrid:
     order : str, (N,) whole numbers, or callable
         "multiscale" (coarse to fine), "raster" (row by row) or the name of a plug-in's order; or all units, numbered
         u = y W + x, in an order of your own, or a function that gives them (`localnoise.orders.Order`).
-    parents : int, (N, K) whole numbers, or callable
-        Most parents per unit, nearest first; None: all within the radius for raster, 4 for other orders. Or each
-        unit's parents, units earlier in the order, -1 where there is none, or a function that gives them
-        (`localnoise.topology.Parents`).
+    parents : int, "auto", (N, K) whole numbers, or callable
+        Most parents per unit, nearest first; None: all within the radius for raster, 4 for other orders. "auto": the
+        first `learn` chooses 1, 2, 4, ... on held-out displacements; until then as None. Or each unit's parents, units
+        earlier in the order, -1 where there is none, or a function that gives them (`localnoise.topology.Parents`).
     far, radius, boundary, signal, signal_radius, dtype
         As in `GridConfig`. Parents of your own have neither `far` nor `radius`.
 
@@ -72,6 +73,8 @@ class UnitGrid:
     >>> grid.learn(d).sample(3, seed=0).shape
     (3, 2, 4, 4)
     """
+
+    _open: dict[str, Any] | None  # the options of a grid whose number of parents is still to be chosen
 
     def __init__(
         self,
@@ -90,20 +93,21 @@ class UnitGrid:
     ) -> None:
         for option in unknown:
             choose("option of UnitGrid", option, GridConfig.__dataclass_fields__)
-        made = wired(
-            {
-                "shape": shape, "channels": channels, "order": order, "parents": parents, "far": far, "radius": radius,
-                "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "dtype": dtype,
-            }
-        )  # fmt: skip
-        config = made.config
-        field = Field.initial(made.order, made.parents, made.readers, config.channels, config.dtype)
-        self._hold(config, field, field.wires if made.implied else None)  # an edit of the field's wires is seen by it
-        if config.order != OWN and not made.implied:
+        options = {
+            "shape": shape, "channels": channels, "order": order, "parents": parents, "far": far, "radius": radius,
+            "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "dtype": dtype,
+        }  # fmt: skip
+        auto = isinstance(parents, str) and parents == AUTO
+        config, field, implied = initial(options | ({"parents": None} if auto else {}))
+        self._hold(config, field, implied)
+        if config.order != OWN and implied is None:
             self.provenance["order"] = {"name": str(config.order)} | asdict(ORDERS.origin(config.order))
+        if auto:
+            self._open = options
 
     def _hold(self, config: GridConfig, field: Field, implied: Wires | None) -> None:
         self.config, self.field, self.implied = config, field, implied
+        self._open = None
         self.rule: Rule | None = None
         self.state: State | None = None
         self.learned: Wires | None = None  # the wires whose statistics `state` holds
@@ -122,6 +126,7 @@ class UnitGrid:
         field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
         made = UnitGrid.of_field(self.config, field, self.implied)
         made.provenance |= {name: self.provenance[name] for name in ("arrangement",) if name in self.provenance}
+        made._open = self._open
         return made
 
     # Learning
@@ -155,6 +160,14 @@ class UnitGrid:
         progress : callable
             Told (presentations learned, all of them or None where it is not known).
 
+        Notes
+        -----
+        `ridge="auto"`, an option of every rule of ours, and `UnitGrid(parents="auto")` are chosen on held-out
+        displacements: the last fifth of what is given, at most as many as a chunk holds, which are learned afterwards.
+        For a ridge the displacements are read once, and 10 ridges are solved for and scored. For parents they are read
+        once for each number that is tried, so that an iterator must yield the same ones each time: a generator is
+        refused.
+
         Raises
         ------
         ArgumentError
@@ -172,24 +185,33 @@ class UnitGrid:
         if not is_iterator(d):
             d = as_presentations("d", d, *self._layout[:2])
             h, total = self._activation(h, d), len(d)
-        field, before = self.field.copy(), self._now()
-        chunks = presentations(d, h, *self._layout, signal=field.signal, size=chunk_size(*self._layout))
+        before, size, auto = self._now(), chunk_size(*self._layout), getattr(chosen, "ridge", None) == AUTO
+
+        def lesson(config: GridConfig, field: Field, state: State, argument: str) -> Learned:
+            chunks = told(presentations(d, h, *self._layout, signal=field.signal, size=size), total, progress)
+            if not argument:
+                return learn(field, chosen, state, chunks)
+            return learn_and_choose(config, field, chosen, state, chunks, size, argument)
+
+        config, implied = before.config, before.implied
         fresh = before.rule is None or before.state is None or before.rule.name != chosen.name
-        if before.state is None or fresh:
-            state = begun(chosen, field)
+        if before._open is not None:
+            (config, implied), found = choose_parents(d, before._open, chosen, lesson)
+        elif before.state is None or fresh:
+            field = before.field.copy()
+            found = lesson(config, field, begun(chosen, field), "ridge" * auto)
         else:
             check_statistics(before)
             state = {name: copy(value) for name, value in before.state.items()}
-        power: float | None = None
-        for part, activation in told(chunks, total, progress):
-            power = mean_square(part) if power is None else power
-            chosen.observe(field, state, part, part[:, :, :0] if activation is None else activation)
-        chosen.settle(field, state)
-        check_learned(self.config, field, chosen)
-        vars(self).update(field=field, rule=chosen, state=state, learned=field.wires)  # one step of the interpreter
+            found = lesson(config, before.field.copy(), state, "ridge" * auto)
+        field = found.field
+        check_learned(config, field, found.rule)
+        now = {"config": config, "implied": implied, "field": field, "rule": found.rule, "state": found.state}
+        vars(self).update(now, learned=field.wires, _open=None)  # one step of the interpreter
         if fresh:
-            warn_of_few(field, state["seen"], stacklevel=3)
-            warn_of_ridge(power or 0.0, getattr(chosen, "ridge", 0.0), stacklevel=3)
+            warn_of_few(field, found.state["seen"], stacklevel=3)
+            if not auto:
+                warn_of_ridge(found.power, getattr(found.rule, "ridge", 0.0), stacklevel=3)
         return self
 
     @renamed(trace="variance")
@@ -283,7 +305,7 @@ class UnitGrid:
             shift = now._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), now.field
-        tile, ring = now._shared(len(d3))
+        tile, ring = scoring.shared(now.config, f, len(d3))
         squared_norms(out, d3, f.parents, f.readers, *f.whitening, tile, ring, parts=-(-len(d3) // tile))
         if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
             as_activity("delta", delta, *self._layout)
@@ -292,10 +314,29 @@ class UnitGrid:
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
         """Log density of the field at eta, given h with signal dependence; (T,), natural logarithm."""
         now = self._now()
-        f = now.field
-        scale = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum()
-        scale += self.config.channels * np.log(f.gain.astype(np.float64)).sum()
-        return log_density(now._innovations("eta", eta, h), scale)
+        return log_density(now._innovations("eta", eta, h), scoring.log_scale(now.field))
+
+    def score(self, d: Any, h: Any = None) -> float:
+        """Mean log density of displacements, per presentation, in nats: scikit-learn's `score`.
+
+        Of displacements that were not learned it says how good the field is: learn from some, score others, and compare
+        numbers of parents, ridges, orders. Comparable for one layer and one set of displacements only.
+
+        Parameters
+        ----------
+        d : (T, C, H, W), or an iterator
+            As in `learn`, streamed: also pairs (d, h), whose h is left out without signal dependence.
+        h : (T, C, H, W), with signal="local"
+        """
+        now = self._now()
+        signal, size = now.field.signal, chunk_size(*now._layout)
+        d = scoring.pairs_for(d, signal=signal)
+        if not is_iterator(d):
+            d = as_presentations("d", d, *now._layout[:2])
+            h = now._activation(h, d)
+        return scoring.mean_log_density(
+            now.config, now.field, presentations(d, h, *now._layout, signal=signal, size=size)
+        )
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
         """Sigma, (n, n) float64, n in C order of (C, H, W). Small grids only: O(n^2) memory, O(n^3) time.
@@ -400,23 +441,8 @@ class UnitGrid:
     def _innovations(self, argument: str, d: npt.ArrayLike, h: npt.ArrayLike | None) -> Array:
         d3 = as_activity(argument, d, *self._layout)
         h3 = self._activation(h, d3)
-        h3 = d3 if h3 is None else as_activity("h", h3, *self._layout)
-        return self._whiten(d3, h3, affine=self.field.signal)
-
-    def _whiten(self, d: Array, h: Array | None, *, affine: bool) -> Array:
-        from localnoise.kernels.score import whiten
-
-        e, f = np.empty_like(d), self.field
-        signal = f.signal and h is not None
-        weights = (f.parents, f.readers, *f.whitening)
-        tile, ring = self._shared(len(d))
-        whiten(e, d, d if h is None else h, *weights, signal, affine, tile, ring, parts=-(-len(d) // tile))
-        return self._shaped(e)
-
-    def _shared(self, count: int) -> tuple[int, int]:
-        """Tile and ring of a kernel that reads displacements."""
-        ring = self.field.ring
-        return tile_of(self.config, count, self.config.units if ring == -1 else ring + 1), ring
+        h3 = None if h3 is None else as_activity("h", h3, *self._layout)
+        return self._shaped(scoring.innovations(self.config, self.field, d3, h3))
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(len(flat), self.config.channels, *self.config.shape)

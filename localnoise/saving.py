@@ -19,12 +19,19 @@ from localnoise.rules import RULES
 from localnoise.rules.base import options_of
 from localnoise.soundness import ARRAYS, check_grid, is_registered
 
-FORMAT, SCHEMA = "localnoise.grid", 2
-_CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
+FORMAT, GRID_SCHEMA = "localnoise.grid", 2
+CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
 def save(grid: GridParts, path: str | Path, *, state: bool) -> Path:
     """Write `grid` to `path`; see `UnitGrid.save`."""
+    with hdf5(path, libver=CHECKSUMMED) as file:
+        write_grid(file, grid, state=state)
+    return Path(path)
+
+
+def write_grid(file: Any, grid: GridParts, *, state: bool) -> None:
+    """Write `grid` into a group of a file, or a whole file."""
     rule = grid.rule
     if rule is not None and not is_registered(rule):
         if state:
@@ -37,24 +44,22 @@ def save(grid: GridParts, path: str | Path, *, state: bool) -> Path:
         grid.provenance = grid.provenance | {"rule": rule.name}  # the file says what learned it
         rule = None
     check_grid(grid, state=state and rule is not None)
-    attributes = {name: _packed(name, value) for name, value in _documents(grid).items()}
-    options = b"" if rule is None else _packed("rule", options_of(rule))
-    with hdf5(path, libver=_CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
-        if grid.implied is None or grid.field.wires != grid.implied:
-            file.attrs["wiring"] = np.bytes_("own")
-        for name in ARRAYS:
-            _write(file, name, getattr(grid.field, name))
-        if rule is not None and grid.state is not None:
-            group = file.create_group("rule")
-            group.attrs.update({"name": np.bytes_(rule.name), "options": options})
-            group.attrs["seen"] = grid.state["seen"]
-            if not RULES.is_ours(rule.name):
-                group.attrs["plugin"] = _packed("plugin", asdict(RULES.origin(rule.name)))
-            for name, value in grid.state.items() if state else ():
-                if name != "seen":
-                    _write(group, name, value)
-    return Path(path)
+    attributes = {name: packed(name, value) for name, value in _documents(grid).items()}
+    options = b"" if rule is None else packed("rule", options_of(rule))
+    file.attrs.update({"format": np.bytes_(FORMAT), "schema": GRID_SCHEMA} | attributes)
+    if grid.implied is None or grid.field.wires != grid.implied:
+        file.attrs["wiring"] = np.bytes_("own")
+    for name in ARRAYS:
+        write_array(file, name, getattr(grid.field, name))
+    if rule is not None and grid.state is not None:
+        group = file.create_group("rule")
+        group.attrs.update({"name": np.bytes_(rule.name), "options": options})
+        group.attrs["seen"] = grid.state["seen"]
+        if not RULES.is_ours(rule.name):
+            group.attrs["plugin"] = packed("plugin", asdict(RULES.origin(rule.name)))
+        for name, value in grid.state.items() if state else ():
+            if name != "seen":
+                write_array(group, name, value)
 
 
 def versions() -> dict[str, Any]:
@@ -79,7 +84,7 @@ def _documents(grid: GridParts) -> dict[str, Any]:
     return {"config": asdict(grid.config), "provenance": versions() | grid.provenance}
 
 
-def _packed(argument: str, value: dict[str, Any]) -> np.bytes_:
+def packed(argument: str, value: dict[str, Any]) -> np.bytes_:
     """JSON as a string of fixed length: HDF5 keeps those of variable length apart, without a checksum."""
     try:
         return np.bytes_(json.dumps(value))
@@ -98,7 +103,8 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _write(group: Any, name: str, value: Any) -> None:
+def write_array(group: Any, name: str, value: Any) -> None:
+    """Write an array, compressed, with a checksum."""
     array = np.asarray(value)
-    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
-    group.create_dataset(name, data=array, **packed)
+    how = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
+    group.create_dataset(name, data=array, **how)

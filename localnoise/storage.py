@@ -8,6 +8,8 @@ damaged byte is found. What could not be loaded again is refused before it is wr
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,6 @@ from localnoise.orders import ORDERS
 from localnoise.plugins import Origin, missing
 from localnoise.rules import RULES, Rule, make_rule
 from localnoise.rules.base import State, begun
-from localnoise.saving import FORMAT, SCHEMA
-from localnoise.saving import save as save
 from localnoise.saving import versions as versions
 from localnoise.soundness import WIRES, layout, misfit, not_finite, unsound
 from localnoise.validate import as_count
@@ -41,58 +41,35 @@ MAX_BYTES = 4 * 2**30  # of a grid's arrays
 _LITTLE = 2**24  # bytes that no configuration is refused for
 
 
-def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) -> UnitGrid:
-    """Read a grid that `UnitGrid.save` wrote; sampling, scoring and learning go on as if it had never been away.
-
-    Parameters
-    ----------
-    path : str or Path
-    max_bytes : int
-        Most that the grid's arrays may take.
-    state : bool
-        False: read the weights alone, not the statistics of the rule that learned them. The grid draws and scores, and
-        learning begins afresh from the weights. The rule need not be installed.
-
-    Raises
-    ------
-    FileFormatError
-        The file is missing, truncated, foreign, of another schema, or inconsistent; the message says which.
-    LockedError
-        Another process holds it, or its file system has no locks.
-    TooLargeError
-        The grid would take more than `max_bytes`.
-    MissingDependencyError
-        A plug-in's rule learned it that is not installed: what to install or to load.
-    PluginError
-        That plug-in cannot be imported.
-    """
-    source = Path(path)
+@contextmanager
+def opened(source: Path, expected: str) -> Iterator[Any]:
+    """Open a noise's file; whatever a damaged one makes HDF5, JSON or the noise say becomes one FileFormatError."""
     try:
-        with reading(source, "a grid written by UnitGrid.save") as file:
-            found = _text(file.attrs.get("format"))
-            if found != FORMAT:
-                raise FileFormatError(
-                    f"{source}: format {found!r}, expected {FORMAT!r}; is this a record or another tool's file?"
-                )
-            schema = file.attrs.get("schema")
-            schema = schema.item() if isinstance(schema, np.generic) else schema
-            if schema != SCHEMA:
-                raise FileFormatError(
-                    f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it"
-                )
-            return _read_grid(source, file, Budget(source, max_bytes), state)
+        with reading(source, expected) as file:
+            yield file
     except (FileFormatError, LockedError, MissingDependencyError, PluginError, TooLargeError):
         raise
-    except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
+    except Exception as error:
         raise FileFormatError(
             f"{source}: damaged or not HDF5 ({first_line(error)}); restore it or learn it again"
         ) from error
 
 
-def _read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> UnitGrid:
+def format_of(group: Any) -> Any:
+    """Return the format that a file, or a group, says it has."""
+    return _text(group.attrs.get("format"))
+
+
+def checked(source: Path, sound: Any, fault: str) -> None:
+    """Raise a FileFormatError that says `fault` unless what was read is sound."""
+    _refuse(source, "" if sound else fault)
+
+
+def read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> UnitGrid:
+    """Read the grid that a file, or a group of one, holds."""
     config = GridConfig.of_file(json.loads(file.attrs["config"]))
     slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
-    stored = {name: _stored(source, file, name, *expected) for name, expected in layout(config, *slots).items()}
+    stored = {name: array_in(source, file, name, *expected) for name, expected in layout(config, *slots).items()}
     for data in stored.values():
         budget.spend(data)
     own = "wiring" in file.attrs
@@ -129,7 +106,7 @@ def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _stored(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+def array_in(source: Path, group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     """Return the data set, unread, if it is as expected."""
     found = member(source, group, name)
     _refuse(source, misfit(name, found, shape, dtype))
@@ -162,7 +139,7 @@ def _read_rule(source: Path, group: Any, grid: UnitGrid, budget: Budget, with_st
             if key == "seen":
                 state[key] = as_count("seen", group.attrs[key].item())
             else:
-                data = _stored(source, group, key, value.shape, value.dtype)
+                data = array_in(source, group, key, value.shape, value.dtype)
                 budget.spend(data)
                 state[key] = data[()]
                 _refuse(source, not_finite(key, state[key]))

@@ -14,9 +14,11 @@ import numpy.typing as npt
 from localnoise.config import GridConfig
 from localnoise.dense import refuse_beyond_memory
 from localnoise.errors import ArgumentError, first_line, short
+from localnoise.field import Field
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.orders.base import OWN, Ints
 from localnoise.validate import as_array
+from localnoise.wiring import Wires
 
 
 class Parents(Protocol):
@@ -79,6 +81,16 @@ def wired(options: dict[str, Any]) -> Topology:
     if config.signal == "local":
         readers = neighbours(*config.shape, config.signal_radius, config.boundary == "periodic")
     return Topology(config, sequence, links, readers, config.order != OWN and ORDERS.is_ours(config.order))
+
+
+def initial(options: dict[str, Any]) -> tuple[GridConfig, Field, Wires | None]:
+    """Return configuration, a field that has learned nothing, and the wires that the configuration implies, if it does.
+
+    The implied wires are the field's own: an edit of the field's is seen by comparing the two.
+    """
+    made = wired(options)
+    field = Field.initial(made.order, made.parents, made.readers, made.config.channels, made.config.dtype)
+    return made.config, field, field.wires if made.implied else None
 
 
 def _is_array(value: Any) -> bool:

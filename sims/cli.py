@@ -28,8 +28,8 @@ PANELS = {
     },
     "Learn": {
         "fit": ("tools.fit:fit", "Learn a grid from the displacements that a perturbation causes; write it to HDF5."),
-        "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 file, however large."),
-        "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 file, however much."),
+        "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 or .npy file, however large."),
+        "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 or .npy file, however much."),
         "inspect": ("tools.inspection:inspect", "Summarise a fitted grid in text and one figure."),
     },
     "Evaluate": {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from localnoise.errors import ArgumentError
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
 from localnoise.hardware.export.exporters import EXPORTERS
@@ -15,7 +16,7 @@ from localnoise.validate import as_seed
 
 
 def export(
-    chip: ChipGrid,
+    chip: ChipGrid | ChipBank,
     folder: str | Path,
     kind: str = "c99",
     *,
@@ -25,6 +26,8 @@ def export(
     **options: Any,
 ) -> Path:
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
+
+    A bank goes to C99 alone: its draws, and whose turn each is.
 
     Parameters
     ----------
@@ -53,6 +56,12 @@ def export(
         raise ArgumentError(
             f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
         )
+    one = chip.members[0] if isinstance(chip, ChipBank) else chip
+    if isinstance(chip, ChipBank) and not getattr(exporter, "banks", False):
+        able = [other for other, each in EXPORTERS.available().items() if getattr(each, "banks", False)]
+        raise ArgumentError(
+            f"kind={kind!r} holds no bank: expected {' or '.join(able)}; or export each member by itself"
+        )
     target = Path(folder)
     with written_into(target, force) as fresh:
         exporter.write(chip, fresh, int(as_seed(seed)), learner, **options)
@@ -60,12 +69,12 @@ def export(
         more: dict[str, Any] = {
             "name": options.get("name", USUAL),
             "learner": None if learner is None else asdict(learner),
-            "words": {"bits": chip.formats.word_bits, "scales": chip.field.scale.tolist()},
+            "words": {"bits": one.formats.word_bits, "scales": one.field.scale.tolist()},
             "activations": None,
             "provenance": chip.provenance,
         }
-        if chip.field.signal:
-            more["activations"] = {"bits": chip.formats.activation_bits, "scale": chip.field.activation_scale}
+        if one.field.signal:
+            more["activations"] = {"bits": one.formats.activation_bits, "scale": one.field.activation_scale}
         if not EXPORTERS.is_ours(kind):
             more["plugin"] = asdict(EXPORTERS.origin(kind))
         manifest.write(fresh, kind, int(seed), more)

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import ClassVar
 
+from localnoise.errors import ArgumentError
 from localnoise.files import write_text
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
-from localnoise.hardware.export.tables import grid_tables, learner_tables
+from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
 
 SOURCES = Path(__file__).parent / "c99"
@@ -15,12 +17,17 @@ _DRAW = ("localnoise.h", "localnoise.c", "localnoise_seed.c", "localnoise_random
 _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
 
 
-def write(chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL) -> None:
+def write(chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
     as_identifier(name, "C")
     texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in (*_DRAW, *(_LEARN if learner else ()))}
-    texts |= grid_tables(chip, seed).texts
-    if learner is not None:
+    if isinstance(chip, ChipBank):
+        if learner is not None:
+            raise ArgumentError("learner was given with a bank, which does not learn on a chip: expected none")
+        texts |= bank_tables(chip, seed).texts
+    else:
+        texts |= grid_tables(chip, seed).texts
+    if learner is not None and isinstance(chip, ChipGrid):
         refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
         texts |= learner_tables(chip, learner).texts
     for file, text in texts.items():
@@ -32,4 +39,5 @@ class C99:
     """Tables, a freestanding runtime, and its header."""
 
     options: ClassVar = ("name",)
+    banks: ClassVar = True
     write = staticmethod(write)

@@ -10,6 +10,7 @@ import numpy as np
 
 from localnoise.errors import ArgumentError, FileFormatError, UnknownNameError, unknown
 from localnoise.files import temporary_folder
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS, backends_of
 from localnoise.hardware.export.configured import learn_words
@@ -17,7 +18,7 @@ from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.learning import OnChip
-from localnoise.hardware.storage import load_chip
+from localnoise.hardware.storage import load_chip, load_chips
 from localnoise.plugins import Origin, missing
 from localnoise.streams import Progress
 from localnoise.validate import as_count
@@ -86,7 +87,7 @@ def verify(
 def _verify(
     place: Path, said: dict[str, Any], words: int, backends: Sequence[str], progress: Progress | None
 ) -> tuple[list[Check], dict[str, str]]:
-    chip = load_chip(place / "chip.h5")
+    chip = load_chips(place / "chip.h5")
     draws = -(-words // chip.config.neurons)
     checks, costs = [], {}
     kind = said["kind"]
@@ -103,7 +104,10 @@ def _verify(
         made.require()
     for backend, made in machines.items():
         with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
-            parts = list(_parts(place, machine, chip, said, draws))
+            if isinstance(chip, ChipBank):
+                parts = list(_bank_parts(machine, chip, said, draws))
+            else:
+                parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:
                 checks.append(_compare(backend, name, pairs))
                 if progress is not None:
@@ -123,6 +127,25 @@ def _nobody(kind: str, plugin: Any) -> Exception:
     if kind in EXPORTERS:
         return ArgumentError(f"kind={kind!r}: no back end runs it; expected one that is registered for this format")
     return UnknownNameError(unknown("kind", kind, EXPORTERS))
+
+
+def _bank_parts(host: Any, bank: ChipBank, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
+    """Draws of a bank: at the exported seed, for activations, and at other seeds; each with whose turn it is."""
+    seed, shape = int(said["seed"]), (bank.config.channels, bank.config.units)
+    cuts = [(first, min(_AT_ONCE, draws - first)) for first in range(0, draws, _AT_ONCE)]
+    yield "draw", ((bank.words(n, seed, first).reshape(n, *shape), host.draw(n)) for first, n in cuts)
+    if bank.members[0].field.signal:
+        limit = bank.formats.activation_limit
+        h = np.random.default_rng(seed).integers(-limit - 1, limit + 1, (draws, *shape))
+        after = [(first, n, h[first : first + n]) for first, n in cuts]
+        yield (
+            "perturb",
+            (
+                (bank.words(n, seed, draws + first, part).reshape(n, *shape), host.perturb(part))
+                for first, n, part in after
+            ),
+        )
+    yield "draw, seeded", _seeded(host, bank, (2**64 - 1 - seed, seed), min(draws, 8 * _FEW))
 
 
 def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
@@ -170,7 +193,7 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
         )
 
 
-def _seeded(host: Any, chip: ChipGrid, seeds: Sequence[int], count: int) -> Iterator[tuple[Any, Any]]:
+def _seeded(host: Any, chip: ChipGrid | ChipBank, seeds: Sequence[int], count: int) -> Iterator[tuple[Any, Any]]:
     """Begin the stream of one seed after the other: the last of them is where the draws that follow go on."""
     for seed in seeds:
         host.seed(seed)
@@ -190,7 +213,7 @@ def _hardships(design: Any, chip: ChipGrid, seed: int, seen: int, draws: int) ->
     yield "draw after a reset", drawn(0)
 
 
-def _drawn(chip: ChipGrid, count: int, seed: int, start: int, h: Any) -> Any:
+def _drawn(chip: ChipGrid | ChipBank, count: int, seed: int, start: int, h: Any) -> Any:
     words = chip.words(count, seed, start, None if h is None else np.repeat(h, count, axis=0))
     return words.reshape(count, chip.config.channels, chip.config.units)
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.host import compiled
@@ -70,10 +71,11 @@ class CortexM:
         for name in ("ziglang", "unicorn", "elftools"):
             tool(name)
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
-        self._prefix = prefix(name)
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid | ChipBank, name: str = USUAL) -> None:
+        self._prefix, one = prefix(name), chip.members[0] if isinstance(chip, ChipBank) else chip
+        self._bank = isinstance(chip, ChipBank)
         self.m, self.neurons, self._units = chip.config.channels, chip.config.neurons, chip.config.units
-        self._weights = int(chip.field.weights.sum())
+        self._weights = int(one.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
         program = build / "localnoise.elf"
         sources = sorted(map(str, folder.glob("*.c")))
@@ -93,8 +95,9 @@ class CortexM:
         done = compiled(command)
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
+        self._state = 4 * self._units + (8 if not self._bank else 24 + 4 * (self._units % 2))  # of ln_noise
         self._load(program)
-        self._noise, at = RAM, RAM + 4 * self._units + 16
+        self._noise, at = RAM, RAM + self._state + 16
         self._eta, self._d, self._h = (at + 2 * self.neurons * k + 8 for k in range(3))
         self._free = -(-(self._h + 2 * self.neurons) // 16) * 16
         self.call("init", self._noise)
@@ -114,8 +117,7 @@ class CortexM:
         self._at = {symbol.name: symbol["st_value"] for symbol in symbols.iter_symbols()}
         code = sum(segment["p_memsz"] for segment in loads if segment["p_flags"] & 1)
         tables = sum(segment["p_memsz"] for segment in loads if not segment["p_flags"] & 1)
-        state = 4 * self._units + 8
-        self.footprint = Footprint(code=code, tables=tables, state=state, words=2 * self.neurons)
+        self.footprint = Footprint(code=code, tables=tables, state=self._state, words=2 * self.neurons)
         self._registers = [getattr(arm, f"UC_ARM_REG_{name}") for name in ("R0", "R1", "R2", "R3")]
         self._sp, self._lr, self._pc = arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC
         self._code_hook = unicorn.UC_HOOK_CODE

@@ -4,7 +4,7 @@
  *   p h, m h      a draw, or the mean, for the activation words h
  *   i d h         the innovation of the displacement words d
  *   l d h, u      learn from d and h; settle, and draw so from then on: weights and biases come back
- * DRIVE_LEARNS is 1 where the artefact learns. */
+ * A bank has no means and no innovations. DRIVE_LEARNS is 1 where the artefact learns. */
 #include "localnoise.h"
 
 #include <stdio.h>
@@ -66,12 +66,14 @@ static int obeyed(int command)
     }
     if (command == 'p') {
         ln_perturb(&noise, first, answer);
+#ifndef LN_MEMBERS
 #if LN_ROUNDING != 2
     } else if (command == 'm') {
         ln_mean(&noise, first, answer);
 #endif
     } else if (command == 'i') {
         ln_innovation(&noise, first, second, answer);
+#endif
 #if DRIVE_LEARNS
     } else if (command == 'l') {
         ln_learn(&learner, first, second);

@@ -17,6 +17,8 @@ class Exporter(Protocol):
     ----------
     options : tuple of str
         Names of the keyword arguments that `write` takes of its own; all have a default.
+    banks : bool, optional
+        True where `write` takes a `ChipBank`, too.
     """
 
     @property

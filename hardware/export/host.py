@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.confined import Confined
@@ -78,9 +79,10 @@ class Host:
         """Raise a MissingDependencyError unless there is a compiler."""
         compiler()
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid | ChipBank, name: str = USUAL) -> None:
+        one = chip.members[0] if isinstance(chip, ChipBank) else chip
         self.neurons, self.m = chip.config.neurons, chip.config.channels
-        self._units, self._weights = chip.config.units, int(chip.field.weights.sum())
+        self._units, self._weights = chip.config.units, int(one.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
         program, driver = build / "localnoise", build / "drive.c"
         driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.bank import hash_offset
+from localnoise.errors import ArgumentError
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import NORMALS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS, states
@@ -155,6 +158,39 @@ def grid_tables(chip: ChipGrid, seed: int) -> Tables:
     ]
     title = "Tables of one grid, written by localnoise."
     return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
+
+
+def bank_tables(bank: ChipBank, seed: int) -> Tables:
+    """Return `localnoise_tables` of a bank: what differs between its members one after the other, the rest once.
+
+    Raises
+    ------
+    ArgumentError
+        A member has other wires than the first.
+    """
+    first = bank.members[0]
+    for index, member in enumerate(bank.members):
+        for name in ("order", "parents", "readers"):
+            if not np.array_equal(getattr(member.field, name), getattr(first.field, name)):
+                raise ArgumentError(
+                    f"members[{index}] has another {name} than members[0]: expected the same wires in C; learn all "
+                    "members on grids of one configuration, or export each by itself"
+                )
+    each = [grid_tables(member, seed) for member in bank.members]
+    arrays = dict(each[0].arrays)
+    for declared in each[0].arrays:
+        kind, name = declared.partition("[")[0].split(" ln_")
+        if name in ("weights", "lift", "fraction") or (name == "bias" and first.field.signal):
+            del arrays[declared]
+            size = int(declared.partition("[")[2][:-1]) * len(each)
+            arrays[f"{kind} ln_{name}[{size}]"] = ",\n".join(tables.arrays[declared] for tables in each)
+    arrays |= dict([_table("uint32_t", "turns", bank.thresholds, "U")])
+    constants = each[0].constants | {
+        "MEMBERS": len(each),
+        "TURN": f"0x{hash_offset(seed):X}U /* where the turns of seed {seed} begin */",
+    }
+    title = f"Tables of a bank of {len(each)} grids, written by localnoise."
+    return Tables(file=each[0].file, title=title, constants=constants, types=each[0].types, arrays=arrays)
 
 
 def _type(bits: int) -> str:

@@ -18,7 +18,7 @@ from localnoise.hardware.fitting.contribution import Predictor
 from localnoise.hardware.fitting.placement import Placement, distances
 from localnoise.hardware.fitting.wiring import Ints, Wiring
 from localnoise.rules import Moments
-from localnoise.rules.base import State
+from localnoise.rules.base import State, chosen_ridge
 from localnoise.validate import as_count
 
 
@@ -119,7 +119,7 @@ def _wiring(grid: UnitGrid) -> Wiring:
 
 def _predictors(field: Field, rule: Moments, state: State, kept: npt.NDArray[np.bool_]) -> list[Predictor]:
     p, many = field.regressors, field.parents.shape[1]
-    penalty = np.full(p, rule.ridge)
+    penalty = np.full(p, chosen_ridge(rule.ridge))
     if field.signal:
         penalty[0] = 0
     out = []

@@ -1,13 +1,14 @@
 """Quantise a grid: scales first, then unit by unit in sweep order, each compensating what its parents became."""
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from localnoise import UnitGrid
+from localnoise import Bank, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
 from localnoise.gain import marginal_variance
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.formats import Formats
@@ -21,15 +22,29 @@ from localnoise.validate import as_activity
 FEEDBACK_NEURONS = 8192  # the realised covariance of more is not kept: 512 MB
 
 
+@overload
 def quantise(
-    grid: UnitGrid,
+    grid: UnitGrid, formats: Formats | None = None, *, h: Any = None, d: Any = None, feedback: bool = True,
+    progress: Progress | None = None,
+) -> ChipGrid: ...  # fmt: skip
+
+
+@overload
+def quantise(
+    grid: Bank, formats: Formats | None = None, *, h: Any = None, d: Any = None, feedback: bool = True,
+    progress: Progress | None = None,
+) -> ChipBank: ...  # fmt: skip
+
+
+def quantise(
+    grid: UnitGrid | Bank,
     formats: Formats | None = None,
     *,
     h: Any = None,
     d: Any = None,
     feedback: bool = True,
     progress: Progress | None = None,
-) -> ChipGrid:
+) -> ChipGrid | ChipBank:
     """Return `grid` in integers, to be emulated, fitted onto a chip and exported.
 
     With feedback, unit by unit in sweep order: the best weights for the parents *as they were realised* are
@@ -39,9 +54,11 @@ def quantise(
     and central: it holds the covariance of all units, O(n^2) memory, O(n^2 m K) time. Without feedback, or with more
     than 8,192 neurons, weights are rounded to the nearest.
 
+    The members of a bank become words of the same scales, each unit's those of its loudest member.
+
     Parameters
     ----------
-    grid : UnitGrid
+    grid : UnitGrid, or Bank of them
         Learned and normalised.
     formats : Formats
         Default: 8-bit weights, 12-bit words.
@@ -58,6 +75,34 @@ def quantise(
         A unit without variance, or formats too narrow for one: named in the message.
     """
     formats = Formats() if formats is None else formats
+    if isinstance(grid, Bank):
+        return _bank(grid, formats, h, d, feedback, progress)
+    h3, d3 = _calibration(grid, h, d)
+    return _quantised(grid, formats, h3, d3, _power_of(grid, h3, d3), feedback, progress)
+
+
+def _bank(bank: Bank, formats: Formats, h: Any, d: Any, feedback: bool, progress: Progress | None) -> ChipBank:
+    if d is not None:
+        raise ArgumentError("d was given with a bank, which does not learn on a chip: expected none; quantise a grid")
+    for index, one in enumerate(bank.members):
+        if not isinstance(one, UnitGrid):
+            raise ArgumentError(f"members[{index}] is {type(one).__name__}: expected grids, whose units a chip has")
+    h3 = [_calibration(one, h, None)[0] for one in bank.members]
+    powers = [_power_of(one, read, None) for one, read in zip(bank.members, h3, strict=True)]
+    power, units = np.maximum.reduce(powers), bank.members[0].config.units
+    made: list[ChipGrid] = []
+
+    def told(done: int, total: int | None) -> None:
+        if progress is not None:
+            progress(len(made) * units + done, len(bank.members) * units)
+
+    for one, read in zip(bank.members, h3, strict=True):
+        made.append(_quantised(one, formats, read, None, power, feedback, told))
+    return ChipBank.of(bank, made)
+
+
+def _calibration(grid: UnitGrid, h: Any, d: Any) -> tuple[Any, Any]:
+    """Activations and displacements, (T, m, N) each, checked, or None."""
     layout = (grid.config.channels, grid.config.shape, np.float32)
     if grid.field.signal == (h is None):
         raise ArgumentError(
@@ -65,9 +110,15 @@ def quantise(
             f"{'the activations to calibrate on' if h is None else 'none'}; use quantise(grid{', h=h' * (h is None)})"
         )
     h3 = None if h is None else as_activity("h", h, *layout)
-    d3 = None if d is None else as_activity("d", d, *layout)
-    t = _target(grid, formats, h3, d3)
-    bits = fractions(t, formats, learning=d is not None)
+    return h3, None if d is None else as_activity("d", d, *layout)
+
+
+def _quantised(
+    grid: UnitGrid, formats: Formats, h3: Any, d3: Any, power: Floats, feedback: bool, progress: Progress | None
+) -> ChipGrid:
+    """Quantise a grid whose words are to hold `power`, (N, m) mean squares."""
+    t = _target(grid, formats, h3, power)
+    bits = fractions(t, formats, learning=d3 is not None)
     neurons = grid.config.neurons
     units: Any = Covariance(grid.field, t, formats) if feedback and neurons <= FEEDBACK_NEURONS else Unfed(t, formats)
     means = None if h3 is None else Means(grid, t, to_words(h3, t.activation_scale, formats.activation_bits))
@@ -85,13 +136,18 @@ def quantise(
     return chip
 
 
-def _target(grid: UnitGrid, formats: Formats, h: Any, d: Any) -> Target:
+def _power_of(grid: UnitGrid, h: Any, d: Any) -> Floats:
+    """Mean square that the words of each neuron are to hold, (N, m)."""
     power = marginal_variance(grid.field)
     if h is not None:
         shaped = h.reshape(len(h), grid.config.channels, *grid.config.shape)
         power = power + _power(grid.mean(shaped).reshape(h.shape))
     if d is not None:
         power = np.maximum(power, _power(d))
+    return np.asarray(power, np.float64)
+
+
+def _target(grid: UnitGrid, formats: Formats, h: Any, power: Floats) -> Target:
     loudest = 0.0 if h is None else max(float(np.abs(h).max()), float(np.finfo(np.float32).tiny))
     return target(grid.field, formats, np.sqrt(power.max(axis=1)), loudest, grid.config.shape[1])
 

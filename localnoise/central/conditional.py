@@ -1,11 +1,13 @@
 """Signal-dependent noise with dense maps: what the grid's signal-dependent field would be without locality."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.central.noise import CentralNoise
+from localnoise.noise_files import save
 from localnoise.validate import Array, Start, as_activity
 
 
@@ -79,6 +81,10 @@ class AffineNoise:
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Log density at eta given h, (T,), natural logarithm."""
         return self.residual.log_density(self._shaped(self._flat("eta", eta)) - self.mean(h))
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it. `state` changes nothing."""
+        return save(self, path, state=state)
 
     def _flat(self, argument: str, value: npt.ArrayLike, *, finite: bool = True) -> Array:
         flat = as_activity(argument, value, self.channels, self.shape, np.float32, finite=finite)

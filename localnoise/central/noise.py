@@ -1,5 +1,6 @@
 """Zero-mean Gaussian noise behind the grid's sampling interface, whatever its covariance was made from."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from localnoise.dense import log_density, refuse_if_larger
 from localnoise.errors import ArgumentError
+from localnoise.noise_files import save
 from localnoise.validate import Array, Start, as_activity, as_count, as_positions, as_seed, room
 
 _BLOCK = 512  # samples mixed at a time
@@ -119,6 +121,10 @@ class CentralNoise:
         e, factor = self._whiten(eta, "eta"), np.asarray(self.factor, np.float64)
         diagonal = factor if factor.ndim == 1 else np.diagonal(factor)
         return log_density(e, float(np.log(diagonal).sum()))
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it. `state` changes nothing."""
+        return save(self, path, state=state)
 
     def _whiten(self, value: npt.ArrayLike, argument: str) -> npt.NDArray[np.float64]:
         if self.factor is None:

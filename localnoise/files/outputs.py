@@ -12,18 +12,18 @@ from localnoise.files.aside import FIGURES
 from localnoise.files.places import destination, same, within
 
 Inputs = Mapping[str, str | Path | None]
-_SAID = {  # what a file of ours states in its root's attribute `format`
-    "a grid": "localnoise.grid",
-    "a chip grid": "localnoise.chip",
-    "drawn noise": "localnoise.noise",
-    "kept displacements": "localnoise.displacements",
+_SAID: dict[str, tuple[str, ...]] = {  # what a file of ours states in its root's attribute `format`
+    "a grid": ("localnoise.grid",),
+    "a chip grid": ("localnoise.chip", "localnoise.chipbank"),
+    "drawn noise": ("localnoise.noise",),
+    "kept displacements": ("localnoise.displacements",),
 }
 _BEGINS = {"a page": b"<!doctype html>", "a table": b"|"} | FIGURES
 
 
 def format_of(kind: str) -> Any:
     """Return the root attribute `format` of an HDF5 file of this kind."""
-    return np.bytes_(_SAID[kind])
+    return np.bytes_(_SAID[kind][0])
 
 
 def as_output(argument: str, path: str | Path, kind: str, *, inputs: Inputs, force: bool = False) -> Path:
@@ -83,7 +83,7 @@ def _is(path: Path, kind: str) -> bool:
     if kind in _SAID:
         try:
             with h5py.File(path, "r") as file:
-                return bool(file.attrs.get("format") == format_of(kind))
+                return file.attrs.get("format") in [np.bytes_(said) for said in _SAID[kind]]
         except (OSError, RuntimeError, KeyError):  # what h5py says of other files and of damaged ones
             return False
     with path.open("rb") as file:

@@ -14,6 +14,9 @@ from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.attaching import Followed as Followed
 from localnoise.nn.attaching import attach as attach
 from localnoise.nn.attaching import detach as detach
+from localnoise.nn.choosing import Choice as Choice
+from localnoise.nn.choosing import Trial as Trial
+from localnoise.nn.choosing import choose_variance as choose_variance
 from localnoise.nn.cutting import cut as cut
 from localnoise.nn.displacing import Displacements as Displacements
 from localnoise.nn.displacing import displacements as displacements

@@ -7,6 +7,7 @@ An order of your own is a function that follows `Order`, under `@register("my-or
 
 from localnoise.orders.base import ORDERS as ORDERS
 from localnoise.orders.base import Order as Order
+from localnoise.orders.correlated import by_correlation as by_correlation
 from localnoise.orders.multiscale_order import multiscale as multiscale
 from localnoise.orders.nearest import MOST_HUBS as MOST_HUBS
 from localnoise.orders.nearest import neighbours as neighbours

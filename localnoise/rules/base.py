@@ -13,6 +13,7 @@ from localnoise.validate import check_positive as check_positive
 from localnoise.validate import whole
 
 State = dict[str, Any]
+AUTO = "auto"  # a number that `UnitGrid.learn` chooses on held-out displacements
 
 
 class Rule(Protocol):
@@ -31,8 +32,9 @@ class Rule(Protocol):
     ----------
     name : str
         Of the class: the name in `learn(d, rule=name)` and in files.
-    ridge : float, optional
-        Where a rule has one, `learn` warns if it is a good part of the noise.
+    ridge : float or "auto", optional
+        Where a rule has one, `learn` warns if it is a good part of the noise. With "auto" `learn` chooses it: the state
+        must not depend on it, `settle` alone.
     """
 
     name: ClassVar[str]
@@ -111,6 +113,21 @@ def begun(rule: Rule, field: Field) -> State:
 def options_of(rule: Any) -> dict[str, Any]:
     """Return the options that a registered rule was built with."""
     return {option.name: getattr(rule, option.name) for option in fields(rule) if option.init}
+
+
+def check_ridge(value: float | str) -> None:
+    """Raise an ArgumentError unless a ridge is a number >= 0, or "auto"."""
+    if value != AUTO:
+        check_positive("ridge", value, zero=True, what=f", or {AUTO!r}")
+
+
+def chosen_ridge(value: float | str) -> float:
+    """Return a ridge as a number, or raise an ArgumentError where nothing has chosen it yet."""
+    if isinstance(value, str):
+        raise ArgumentError(
+            f"ridge={value!r}: expected a number here; UnitGrid.learn chooses one on held-out displacements"
+        )
+    return value
 
 
 def own_numbers(rule: Any) -> None:

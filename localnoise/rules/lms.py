@@ -7,7 +7,7 @@ import numpy as np
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import RULES, State, check_positive, own_numbers, residual_factor
+from localnoise.rules.base import RULES, State, check_positive, check_ridge, chosen_ridge, own_numbers, residual_factor
 
 
 @RULES.register("lms")
@@ -27,15 +27,15 @@ class LMS:
         Added to |z|^2, in squared activation units.
     memory : float
         The average forgets the first of s presentations as s^-memory (0: plain average).
-    ridge : float
-        Added to the residual's second moment before it is factored.
+    ridge : float or "auto"
+        Added to the residual's second moment before it is factored; "auto" as in `Moments`.
     """
 
     name: ClassVar[str] = "lms"
     rate: float = 0.1
     floor: float = 1e-3
     memory: float = 3.0
-    ridge: float = 1e-4
+    ridge: float | str = 1e-4
 
     def __post_init__(self) -> None:
         check_positive("rate", self.rate)
@@ -43,7 +43,7 @@ class LMS:
             raise ArgumentError(f"rate={self.rate!r}: expected a number in (0, 2), where normalised LMS is stable")
         check_positive("floor", self.floor)
         check_positive("memory", self.memory, zero=True)
-        check_positive("ridge", self.ridge, zero=True)
+        check_ridge(self.ridge)
         own_numbers(self)
 
     def start(self, field: Field) -> State:
@@ -81,7 +81,7 @@ def unit_rows(state: State, unit: int) -> State:
     return {name: value if name == "seen" else value[unit] for name, value in state.items()}
 
 
-def settle_average(field: Field, state: State, ridge: float) -> None:
+def settle_average(field: Field, state: State, ridge: float | str) -> None:
     """Write the averaged weights, and the factor of their residual, into the field."""
     residual, power = state["residual"].astype(np.float64), state["power"].astype(np.float64)
-    field.assign(state["W_mean"], residual_factor(residual, power, ridge, state["W"].dtype))
+    field.assign(state["W_mean"], residual_factor(residual, power, chosen_ridge(ridge), state["W"].dtype))

@@ -8,7 +8,15 @@ import numpy as np
 from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import RULES, State, check_positive, own_numbers, refuse_overflow, residual_factor
+from localnoise.rules.base import (
+    RULES,
+    State,
+    check_ridge,
+    chosen_ridge,
+    own_numbers,
+    refuse_overflow,
+    residual_factor,
+)
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
 
@@ -25,16 +33,17 @@ class Moments:
 
     Parameters
     ----------
-    ridge : float
+    ridge : float or "auto"
         lambda, added to the variance of every displacement and activation (not of the constant 1), in squared
-        activation units. The paper adds 1e-4 to its covariance.
+        activation units. The paper adds 1e-4 to its covariance. "auto": `UnitGrid.learn` chooses
+        it on held-out displacements.
     """
 
     name: ClassVar[str] = "moments"
-    ridge: float = 1e-4
+    ridge: float | str = 1e-4
 
     def __post_init__(self) -> None:
-        check_positive("ridge", self.ridge, zero=True)
+        check_ridge(self.ridge)
         own_numbers(self)
 
     def start(self, field: Field) -> State:
@@ -76,13 +85,13 @@ class Moments:
 
     def settle(self, field: Field, state: State) -> None:
         """Solve each unit's normal equations. A missing neighbour gets weight zero."""
-        p, m = field.regressors, field.channels
-        if self.ridge == 0 and state["seen"] < p + m:
+        p, m, ridge = field.regressors, field.channels, chosen_ridge(self.ridge)
+        if ridge == 0 and state["seen"] < p + m:
             raise ArgumentError(
                 f"d has {state['seen']} samples in all: expected at least {p + m} (regressors + channels of a unit) "
                 "without a ridge; give more samples or a ridge > 0"
             )
-        penalty = np.full(p, self.ridge)
+        penalty = np.full(p, ridge)
         if field.signal:
             penalty[0] = 0
         step = max(1, 2**24 // (p + m) ** 2)
@@ -97,11 +106,11 @@ class Moments:
             own[rows] = np.diagonal(power, axis1=1, axis2=2)
             silent = np.diagonal(A, axis1=1, axis2=2) + penalty == 0
             A = A + np.eye(p) * (penalty + silent)[:, None, :]
-            W[rows] = _solve(A, b, self.ridge, field.S.dtype).transpose(0, 2, 1)
+            W[rows] = _solve(A, b, ridge, field.S.dtype).transpose(0, 2, 1)
             Wb = W[rows] @ b
             # equal to power - W b at the optimum, but never negative
             residual[rows] = power - Wb - Wb.transpose(0, 2, 1) + W[rows] @ A @ W[rows].transpose(0, 2, 1)
-        field.assign(W, residual_factor(residual, own, self.ridge, field.S.dtype))
+        field.assign(W, residual_factor(residual, own, ridge, field.S.dtype))
 
 
 def _solve(A: Floats, b: Floats, ridge: float, dtype: Any) -> Floats:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from localnoise.field import Field, Floats
-from localnoise.rules.base import RULES, State, check_positive, own_numbers
+from localnoise.rules.base import RULES, State, check_positive, check_ridge, own_numbers
 from localnoise.rules.lms import averaging_state, settle_average, unit_rows
 
 
@@ -33,13 +33,13 @@ class SignLMS:
     halving: int = 1024
     limit: float = 2.0
     memory: float = 3.0
-    ridge: float = 1e-4
+    ridge: float | str = 1e-4
 
     def __post_init__(self) -> None:
         for argument in ("rate", "halving", "limit"):
             check_positive(argument, getattr(self, argument))
         check_positive("memory", self.memory, zero=True)
-        check_positive("ridge", self.ridge, zero=True)
+        check_ridge(self.ridge)
         own_numbers(self)
 
     def start(self, field: Field) -> State:

@@ -7,7 +7,7 @@ import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import refuse_inputs
-from localnoise.hardware import OnChip, load_chip
+from localnoise.hardware import ChipBank, ChipGrid, OnChip, load_chips
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL
@@ -19,7 +19,7 @@ _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
+    file: Annotated[Path, typer.Argument(help="Chip grid, or bank of them, that `localnoise quantise` wrote.")],
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: new, or empty.")] = Path("build"),
     kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
     chip: Annotated[
@@ -46,7 +46,7 @@ def export(
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
-    For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
+    A bank goes to C99 alone. For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 
@@ -63,14 +63,15 @@ def export(
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
     refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
-    grid = load_chip(file)
+    grid = load_chips(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    required_fit(grid, chip, learner or "none")
+    for one in grid.members if isinstance(grid, ChipBank) else [grid]:
+        required_fit(one, chip, learner or "none")
     asked = {"engines": engines, "loaded": load_weights, "name": name}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     if kind in EXPORTERS and "target" in EXPORTERS[kind].options:
         options["target"] = chip
-    if kind == "verilog" and not load_weights and must_load(grid, chip):
+    if kind == "verilog" and not load_weights and isinstance(grid, ChipGrid) and must_load(grid, chip):
         raise ArgumentError(
             f"chip={chip!r}: its block RAM has no room for this grid's weights; expected --load-weights, which puts "
             "them into single-port RAM"

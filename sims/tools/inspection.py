@@ -11,9 +11,10 @@ from matplotlib.ticker import NullFormatter
 from rich import box
 from rich.table import Table
 
-from localnoise import UnitGrid, load
+from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
+from localnoise.loading import load_grid as load
 from localnoise.sims.reports.figures import DOUBLE, drawn, lettered
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.options import Force

@@ -8,7 +8,8 @@ import typer
 from rich import box
 from rich.table import Table
 
-from localnoise import load
+from localnoise import Bank, UnitGrid, load
+from localnoise.bank import layout as layout_of
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
 from localnoise.hardware import ChipGrid, Formats, report
@@ -16,17 +17,17 @@ from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.quantiser import Report
 from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
-from localnoise.sims.data import arrays
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console, follow, progress, show
 from localnoise.sims.runtime.options import Force
+from localnoise.sims.tools import inputs as places
 
 _CALIBRATION = 4096  # presentations to calibrate on
 
 
 def quantise(
-    grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid.")],
+    grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid, or of a bank.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("chip.h5"),
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
@@ -41,10 +42,13 @@ def quantise(
     normal: Annotated[str, typer.Option(help="Gaussian word: sum of bytes, or popcount.")] = "sum",
     normal_bytes: Annotated[int, typer.Option(help="Random bytes per Gaussian word.")] = 8,
     activations: Annotated[
-        str, typer.Option(help="FILE:NAME of activations (T, C, H, W) to calibrate on; needed with signal dependence.")
+        str, typer.Option(help="FILE:NAME or FILE.npy of activations to calibrate on; needed with signal dependence.")
     ] = "",
     displacements: Annotated[
-        str, typer.Option(help="FILE:NAME of displacements that the chip is to learn from: scales that hold them.")
+        str,
+        typer.Option(
+            help="FILE:NAME or FILE.npy of displacements that the chip is to learn from: scales that hold them."
+        ),
     ] = "",
     feedback: Annotated[
         bool, typer.Option(help="Compensate a parent's rounding in its children; of up to 8,192 neurons.")
@@ -52,9 +56,10 @@ def quantise(
     figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
     force: Force = False,
 ) -> None:
-    """Quantise a grid: scales, rounding with feedback, and what it did to the noise.
+    """Quantise a grid, or a bank: scales, rounding with feedback, and what it did to the noise.
 
-    The chip grid is saved first, then held against the grid: every unit of up to 8,192 neurons, of more a sample.
+    The chip grid is saved first, then held against the grid: every unit of up to 8,192 neurons, of more a sample. Of a
+    bank each member is held against the chip, and against its grid, by itself.
 
     Examples
     --------
@@ -62,12 +67,14 @@ def quantise(
 
         localnoise quantise grid.h5 --chip stm32f407 --weight-bits 6 --generator lfsr32 -o chip.h5
 
+        localnoise quantise watch.h5 --activations windows.npy -o watch-chip.h5
+
         localnoise quantise signal.h5 --activations run.h5:layer2/h --figure errors.png
     """
     inputs = {
         "grid": grid,
-        "activations": arrays.file_of(activations),
-        "displacements": arrays.file_of(displacements),
+        "activations": places.file_of(activations),
+        "displacements": places.file_of(displacements),
     }
     inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
     as_output("output", output, "a chip grid", inputs=inputs, force=force)
@@ -85,30 +92,42 @@ def quantise(
         normal=normal,
         normal_bytes=normal_bytes,
     )
-    h, d = _read(activations, "activations"), _read(displacements, "displacements")
-    if source.field.signal and h is None:
+    bank = isinstance(source, Bank)
+    layout, members = layout_of(source), source.members if bank else [source]
+    h, d = _read(activations, "activations", layout), _read(displacements, "displacements", layout)
+    if h is None and any(isinstance(one, UnitGrid) and one.field.signal for one in members):
         raise ArgumentError(
             "--activations is missing, but the grid is signal-dependent: expected FILE:NAME of activations to "
             "calibrate on; `localnoise fit --keep run.h5` writes them as run.h5:h"
         )
     with progress() as bars:
-        bar = bars.add_task("quantise", total=source.config.units)
+        bar = bars.add_task("quantise", total=len(members) * layout[1] * layout[2])
         made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
-    required_fit(made, chip, "none" if d is None else "lms")
+    chips = made.members if bank else [made]
+    for one in chips:
+        required_fit(one, chip, "none" if d is None else "lms")
+    if bank and chip != "ideal":
+        console.print(f"Each of {len(chips)} members fits {chip}; whether their weights fit together is not checked")
     made.save(output)  # first: whatever happens to the comparison, the chip grid is there
     console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
-    if feedback and source.config.neurons > FEEDBACK_NEURONS:
+    if feedback and made.config.neurons > FEEDBACK_NEURONS:
         console.print(f"Rounded without feedback: more than {FEEDBACK_NEURONS:,} neurons")
     with progress() as bars:
-        bar = bars.add_task("compare with the grid", total=None)
-        found = report(source, made, h=h)
-        bars.update(bar, total=1, completed=1)
-    show(_table(found, made))
+        bar = bars.add_task("compare with the grid", total=len(chips))
+        found = []
+        for one, own in zip(members, chips, strict=True):
+            found.append(report(one, own, h=h))
+            bars.update(bar, advance=1)
+    for index, (said, own) in enumerate(zip(found, chips, strict=True)):
+        show(_table(said, own, f"member {index} against its grid" if bank else "against the grid it came from"))
     if figure is not None:
-        quantised_figure(found, made, figure)
-        console.print(f"{figure}: errors unit by unit")
-    console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
+        quantised_figure(found[0], chips[0], figure)
+        console.print(f"{figure}: errors unit by unit{', of member 0' * bank}")
+    if bank:
+        console.print(f"To C: {command('export', output)}")
+    else:
+        console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
 
 
 def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:
@@ -117,13 +136,13 @@ def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:
     return asked if asked is not None else usual if most is None else int(min(usual, most))
 
 
-def _read(place: str, argument: str) -> Any:
-    with arrays.given(place, argument) as stored:
+def _read(place: str, argument: str, layout: places.Layout) -> Any:
+    with places.given(place, argument, layout) as stored:
         return None if stored is None else np.asarray(stored[:_CALIBRATION], np.float32)
 
 
-def _table(found: Report, made: ChipGrid) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="against the grid it came from")
+def _table(found: Report, made: ChipGrid, title: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title)
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("worst unit (y, x)", justify="right")

@@ -1,33 +1,42 @@
-"""Draw noise from a fitted grid into an HDF5 file, a chunk at a time: it may be larger than memory."""
+"""Draw noise from a grid, a bank or a central noise into an HDF5 or .npy file, a chunk at a time."""
 
+import math
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import localnoise as ln
+from localnoise.bank import dtype_of
+from localnoise.bank import layout as layout_of
 from localnoise.files import as_output, format_of, streamed
-from localnoise.sims.data import arrays
 from localnoise.sims.runtime.console import console, progress
-from localnoise.sims.runtime.options import Force, Output
+from localnoise.sims.runtime.options import Force
 from localnoise.sims.runtime.stopping import asked_to_stop
+from localnoise.sims.tools import inputs
+from localnoise.streams import chunk_size, fill, positions
 from localnoise.validate import as_count, as_seed
 
 
 def sample(
-    grid: Annotated[Path, typer.Argument(help="File of a grid.")],
-    output: Output = Path("noise.h5"),
+    grid: Annotated[Path, typer.Argument(help="File of a grid, a bank or a central noise.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 or .npy file to write.")] = Path("noise.h5"),
     count: Annotated[int, typer.Option(help="Samples to draw.")] = 1_000,
     seed: Annotated[int, typer.Option(help="The stream of draws.")] = 0,
     start: Annotated[int, typer.Option(help="Position of the first draw in its stream.")] = 0,
     activations: Annotated[
-        str, typer.Option(help="FILE:NAME of activations (T, C, H, W): one draw for each, its mean included.")
+        str,
+        typer.Option(
+            help="FILE:NAME or FILE.npy of activations: one draw for each, its mean included, of their shape."
+        ),
     ] = "",
     force: Force = False,
 ) -> None:
-    """Draw noise: the data set "noise" (T, C, H, W) of the output. Draw t depends on (seed, start + t) alone.
+    """Draw noise: the data set "noise" (T, C, H, W) of an HDF5 file, or the array of a .npy file.
+
+    Draw t depends on (seed, start + t) alone. It may be larger than memory.
 
     Examples
     --------
@@ -35,26 +44,31 @@ def sample(
 
         localnoise sample rotate.h5 --count 100000 --start 100000 -o more.h5
 
+        localnoise sample watch.h5 --activations windows.npy -o noise.npy
+
         localnoise sample signal.h5 --activations run.h5:layer2/h -o perturbations.h5
     """
     as_output(
         "output",
         output,
         "drawn noise",
-        inputs={"grid": grid, "activations": arrays.file_of(activations)},
+        inputs={"grid": grid, "activations": inputs.file_of(activations)},
         force=force,
     )
     noise = ln.load(grid)
     as_seed(seed)
-    layout = (noise.config.channels, *noise.config.shape)
+    layout, dtype = layout_of(noise), dtype_of(noise)
     with ExitStack() as held:
-        h = held.enter_context(arrays.given(activations))
+        h = held.enter_context(inputs.given(activations, "activations", layout))
         total = as_count("count", count, 1) if h is None else len(h)
-        size = total * noise.config.neurons * np.dtype(noise.config.dtype).itemsize
-        file, check = held.enter_context(streamed(output, size))
-        file.attrs["format"] = format_of("drawn noise")
-        out = file.create_dataset("noise", (total, *layout), noise.config.dtype)
-        out.attrs.update({"grid": grid.name, "seed": seed, "start": start})
+        shape = (total, *(layout if h is None else h.stored.shape[1:]))
+        if inputs.is_npy(output):
+            check, out = _nothing, held.enter_context(inputs.written_npy(output, shape, dtype))
+        else:
+            file, check = held.enter_context(streamed(output, math.prod(shape) * dtype.itemsize))
+            file.attrs["format"] = format_of("drawn noise")
+            out = file.create_dataset("noise", shape, dtype)
+            out.attrs.update({"grid": grid.name, "seed": seed, "start": start})
         bars = held.enter_context(progress())
         bar = bars.add_task("draw", total=total)
 
@@ -66,11 +80,22 @@ def sample(
                 raise KeyboardInterrupt
             bars.update(bar, completed=done)
 
-        if h is None:
-            noise.sample(total, seed, start, out=out, progress=told)
-        else:
-            noise.perturb(h, seed, start, out=out, progress=told)
-    console.print(f"{output}: noise {(total, *layout)}, {output.stat().st_size / 2**20:,.1f} MiB")
+        fill(inputs.Laid(out, layout), _drawn(noise, total, seed, start, h), total, told)
+    console.print(f"{output}: noise {shape}, {output.stat().st_size / 2**20:,.1f} MiB")
+
+
+def _drawn(noise: Any, total: int, seed: int, start: int, h: Any) -> Iterator[Any]:
+    """Draws, a chunk at a time: zero-mean, or one for each activation."""
+    channels, height, width = layout_of(noise)
+    done = 0
+    for cut in positions(start, total, chunk_size(channels, (height, width), dtype_of(noise))):
+        last = done + len(cut)
+        yield noise.sample(len(cut), seed, cut) if h is None else noise.perturb(h[done:last], seed, cut)
+        done = last
+
+
+def _nothing() -> None:
+    """Check nothing: a plain file says itself when the disk is full."""
 
 
 if __name__ == "__main__":

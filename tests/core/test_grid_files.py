@@ -289,7 +289,7 @@ def test_a_grid_with_impossible_wires_draws_nothing(case):
 # Saving, all or nothing
 
 
-@pytest.mark.parametrize("moment", ["localnoise.saving._write", "os.fsync", "pathlib.Path.replace"])
+@pytest.mark.parametrize("moment", ["localnoise.saving.write_array", "os.fsync", "pathlib.Path.replace"])
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, moment):
     path = learned().save(tmp_path / "grid.h5")
     before = path.read_bytes()
@@ -307,7 +307,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
 def test_a_save_that_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     from localnoise import saving
 
-    path, write, calls = learned().save(tmp_path / "grid.h5"), saving._write, []
+    path, write, calls = learned().save(tmp_path / "grid.h5"), saving.write_array, []
     before = path.read_bytes()
 
     def tire(*arguments):
@@ -316,7 +316,7 @@ def test_a_save_that_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path
             raise KeyboardInterrupt
         write(*arguments)
 
-    monkeypatch.setattr(saving, "_write", tire)
+    monkeypatch.setattr(saving, "write_array", tire)
     with pytest.raises(KeyboardInterrupt):
         learned("lms").save(path)
     assert path.read_bytes() == before
@@ -339,13 +339,13 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     from localnoise import saving
 
     old = learned()
-    path, write, seen = old.save(tmp_path / "grid.h5"), saving._write, []
+    path, write, seen = old.save(tmp_path / "grid.h5"), saving.write_array, []
 
     def watch(*arguments):
         seen.append(ln.load(path).rule)
         write(*arguments)
 
-    monkeypatch.setattr(saving, "_write", watch)
+    monkeypatch.setattr(saving, "write_array", watch)
     learned("lms").save(path)
     assert set(map(repr, seen)) == {repr(old.rule)}
     assert isinstance(ln.load(path).rule, ln.LMS)
@@ -416,7 +416,7 @@ def test_every_changed_character_of_the_metadata_is_recognised(copy, fragment):
 
 
 def test_files_of_other_kinds(tmp_path):
-    with pytest.raises(FileFormatError, match=r"nowhere\.h5: no such file; expected a grid written by UnitGrid\.save"):
+    with pytest.raises(FileFormatError, match=r"nowhere\.h5: no such file; expected a grid, a bank or a central noise"):
         ln.load(tmp_path / "nowhere.h5")
     with pytest.raises(FileFormatError, match="no such file"):
         ln.load(tmp_path)

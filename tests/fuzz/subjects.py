@@ -22,7 +22,7 @@ from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_sqlite
 from old_records import write as write_old
 
 import localnoise as ln
-from localnoise.hardware import OnChip, load_chip, quantise
+from localnoise.hardware import OnChip, load_chip, load_chips, quantise
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.configuration import configure, read_hdf5, read_json, write_hdf5, write_json
 from localnoise.hardware.configuration.graph import read_nir, write_nir
@@ -134,6 +134,32 @@ def check_chip(chip: Any, path: Path, seed: int = 3) -> None:
         d = np.random.default_rng(0).normal(size=(5, m, *chip.config.shape))
         chip.learn(d, d if chip.field.signal else None, **asdict(chip.rule))
         assert np.abs(chip.words(2, seed).astype(np.int64)).max(initial=0) <= limit
+
+
+def of_bank(bank: Any) -> Any:
+    """Turns and members, of float noises or of chips."""
+    each = [
+        of_grid(one)
+        if isinstance(one, ln.UnitGrid)
+        else arrays_of(vars(one.residual if hasattr(one, "residual") else one) | {"provenance": None, "_kept": None})
+        for one in bank.members
+        if not hasattr(one, "formats")
+    ]
+    chips = [of_chip(one) for one in bank.members if hasattr(one, "formats")]
+    return bank.clean, np.asarray(bank.shares).tolist(), each, chips
+
+
+def check_bank(bank: Any, path: Path) -> None:
+    """Each draw is its member's own, and the bank comes back from a file of its own."""
+    turns, drawn = bank.turns(20, 5), bank.sample(20, 5)
+    assert (turns >= -1).all()
+    assert (turns < len(bank.members)).all()
+    for t in range(20):
+        expected = bank.members[turns[t]].sample(1, 5, t)[0] if turns[t] >= 0 else np.zeros_like(drawn[t])
+        assert (drawn[t] == expected).all() or not np.isfinite(expected).all()
+    again = bank.save(path.with_name("again.h5"))
+    read = load_chips if hasattr(bank, "thresholds") else ln.load
+    assert of_bank(read(again)) == of_bank(bank), "does not come back from a file"
 
 
 def of_configuration(found: Any) -> Any:
@@ -256,6 +282,18 @@ def _subjects() -> dict[str, Subject]:
             read=load_chip,
             identity=of_chip,
             check=check_chip,
+        )
+    noises = [grids["moments"], ln.central.full(d), ln.central.affine(d, h)]
+    bank = ln.Bank(noises, clean=0.1, shares=[1, 2, 3])
+    pair = quantise(ln.Bank([grids["moments"], ln.UnitGrid(**shape).learn(d[:200])], clean=0.2))
+    for name, several, read in (("bank", bank, ln.load), ("chip-bank", pair, load_chips)):
+        found[name] = Subject(
+            name="b.h5",
+            content=written("b.h5", several.save),
+            mutators=(in_bytes, in_hdf5, in_hdf5),
+            read=read,
+            identity=of_bank,
+            check=check_bank,
         )
     configurations: dict[str, tuple[Any, Any, tuple[Mutator, ...]]] = {
         "configuration.json": (write_json, read_json, (in_bytes, in_json, in_json)),

@@ -20,7 +20,7 @@ h = np.random.default_rng(1).normal(size=d.shape).astype(np.float32)
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     with h5py.File(tmp_path / "run.h5", "w") as opened:
-        opened["layer2/d"], opened["layer2/h"], opened["flat"] = d, h, d.reshape(300, -1)
+        opened["layer2/d"], opened["layer2/h"], opened["deep"] = d, h, d[:, None]
     return tmp_path / "run.h5"
 
 
@@ -63,7 +63,7 @@ def test_mistakes_get_one_sentence(file: Path, tmp_path: Path) -> None:
     ln.UnitGrid((3, 4), 2).save(grid)
     cases = {
         r"run.h5='layer/d': expected one of .*; did you mean 'layer2/d'": lambda: learn(file, dataset="layer/d"),
-        r"flat has shape \(300, 24\): expected \(T, C, H, W\)": lambda: learn(file, dataset="flat"),
+        r"deep has shape \(300, 1, 2, 3, 4\): expected \(T, C, H, W\)": lambda: learn(file, dataset="deep"),
         r"variance=-1": lambda: learn(file, dataset="layer2/d", variance=-1),
         r"rule='lsm': .*did you mean 'lms'": lambda: learn(file, rule="lsm"),
         r"activations='run.h5': expected FILE:NAME": lambda: sample(grid, activations="run.h5"),

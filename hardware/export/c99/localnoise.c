@@ -85,8 +85,8 @@ static ln_word ln_round(ln_acc acc, unsigned bits, uint32_t random)
 }
 
 /* bias + G h + B x_P + L x_u of unit u and channel i, at the accumulator's fraction; *row is left at the noise's weight. */
-static ln_acc ln_predict(unsigned u, unsigned i, const ln_weight **row, const ln_acc *biases, const ln_word *h,
-                         const ln_word *x, int signal)
+static ln_acc ln_predict(unsigned u, unsigned i, const ln_weight **row, const ln_acc *biases, const uint8_t *lift,
+                         const ln_word *h, const ln_word *x, int signal)
 {
     const ln_weight *w = *row;
     ln_acc read = 0;
@@ -124,11 +124,18 @@ static ln_acc ln_predict(unsigned u, unsigned i, const ln_weight **row, const ln
         near = (ln_acc)(near + ((ln_acc)w[c] * (ln_acc)x[(u * LN_CHANNELS) + c]));
     }
     *row = w + i;
-    return (ln_acc)(bias + ln_up(read, ln_lift[3U * u]) + ln_up(near, ln_lift[(3U * u) + 1U]));
+    return (ln_acc)(bias + ln_up(read, lift[3U * u]) + ln_up(near, lift[(3U * u) + 1U]));
 }
 
 static void ln_sweep(const ln_noise *noise, uint32_t *state, const ln_word *h, ln_word *eta, int signal)
 {
+#ifdef LN_MEMBERS
+    const uint8_t *lift = noise->lift;
+    const uint8_t *fraction = noise->fraction;
+#else
+    const uint8_t *lift = ln_lift;
+    const uint8_t *fraction = ln_fraction;
+#endif
     unsigned v;
     for (v = 0U; v < LN_UNITS; v++) {
         const unsigned u = ln_order[v];
@@ -146,10 +153,10 @@ static void ln_sweep(const ln_noise *noise, uint32_t *state, const ln_word *h, l
         }
 #endif
         for (i = 0U; i < LN_CHANNELS; i++) {
-            ln_acc acc = ln_predict(u, i, &row, noise->bias, h, eta, signal);
-            acc = (ln_acc)(acc + ln_up((ln_acc)((ln_acc)*row * (ln_acc)xi[i]), ln_lift[(3U * u) + 2U]));
+            ln_acc acc = ln_predict(u, i, &row, noise->bias, lift, h, eta, signal);
+            acc = (ln_acc)(acc + ln_up((ln_acc)((ln_acc)*row * (ln_acc)xi[i]), lift[(3U * u) + 2U]));
             row++;
-            eta[(u * LN_CHANNELS) + i] = ln_round(acc, ln_fraction[u], random[i]);
+            eta[(u * LN_CHANNELS) + i] = ln_round(acc, fraction[u], random[i]);
         }
     }
 }
@@ -162,8 +169,62 @@ void ln_init(ln_noise *noise)
     }
     noise->weights = ln_weights;
     noise->bias = ln_bias;
+#ifdef LN_MEMBERS
+    noise->lift = ln_lift;
+    noise->fraction = ln_fraction;
+    noise->turn = LN_TURN;
+#endif
 }
 
+#ifdef LN_MEMBERS
+int ln_turn(const ln_noise *noise)
+{
+    const uint32_t drawn = (uint32_t)(ln_scramble(noise->turn) >> 32);
+    int member = -1;
+    int k;
+    for (k = 0; (k < LN_MEMBERS) && (drawn >= ln_turns[k]); k++) {
+        member = k;
+    }
+    return member;
+}
+
+/* The next draw by the member whose turn it is. Where it is nobody's, all generators move on by one draw all the same. */
+static void ln_next(ln_noise *noise, const ln_word *h, ln_word *eta, int signal)
+{
+    const int turn = ln_turn(noise);
+    uint32_t i;
+    noise->turn += 1U;
+    if (turn < 0) {
+        for (i = 0U; i < LN_NEURONS; i++) {
+            (void)ln_normal(&noise->random[i / LN_CHANNELS]);
+            eta[i] = 0;
+        }
+#if LN_ROUNDING == 2
+        for (i = 0U; i < LN_NEURONS; i++) {
+            (void)ln_random(&noise->random[i / LN_CHANNELS]);
+        }
+#endif
+        return;
+    }
+    noise->weights = &ln_weights[(uint32_t)turn * LN_WEIGHTS];
+#if LN_READERS > 0
+    noise->bias = &ln_bias[(uint32_t)turn * LN_NEURONS];
+#endif
+    noise->lift = &ln_lift[(uint32_t)turn * 3U * LN_UNITS];
+    noise->fraction = &ln_fraction[(uint32_t)turn * LN_UNITS];
+    ln_sweep(noise, noise->random, h, eta, signal);
+}
+
+void ln_draw(ln_noise *noise, ln_word eta[LN_NEURONS])
+{
+    ln_next(noise, 0, eta, 0);
+}
+
+void ln_perturb(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS])
+{
+    ln_next(noise, h, eta, LN_READERS > 0);
+}
+#else
 void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS])
 {
     noise->weights = weights;
@@ -195,7 +256,7 @@ void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_
         const ln_weight *row = &noise->weights[ln_first[u]];
         unsigned i;
         for (i = 0U; i < LN_CHANNELS; i++) {
-            const ln_acc acc = ln_predict(u, i, &row, noise->bias, h, d, LN_READERS > 0);
+            const ln_acc acc = ln_predict(u, i, &row, noise->bias, ln_lift, h, d, LN_READERS > 0);
             const unsigned bits = ln_fraction[u];
             const ln_acc half = (bits > 0U) ? (ln_acc)((ln_acc)1 << (bits - 1U)) : 0;
             int64_t rest = ln_down((ln_acc)(acc + half), bits);
@@ -207,3 +268,4 @@ void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_
         }
     }
 }
+#endif

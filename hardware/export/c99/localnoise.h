@@ -36,6 +36,11 @@ typedef struct {
     uint32_t random[LN_UNITS];
     const ln_weight *weights;
     const ln_acc *bias;
+#ifdef LN_MEMBERS
+    const uint8_t *lift;
+    const uint8_t *fraction;
+    uint64_t turn; /* from which the next draw's turn follows; the pointers are of the last draw's member */
+#endif
 } ln_noise;
 
 /* Start at the beginning of the stream that the tables were seeded for, with the tables' weights. */
@@ -46,8 +51,15 @@ void ln_init(ln_noise *noise);
  * other words, but after many draws one may come to where the other began. */
 void ln_seed(ln_noise *noise, uint64_t seed);
 
+#ifdef LN_MEMBERS
+/* A bank: LN_MEMBERS sets of weights in the same units, of which each draw uses one, or none: whose turn it is follows from
+ * the seed and the number of the draw. Returns whose turn the next draw is, -1 where it will be no noise: all words zero.
+ * Words have the same scales, whoever's turn it is. */
+int ln_turn(const ln_noise *noise);
+#else
 /* Draw with weights and biases of your own, such as learned ones, from now on. They stay yours, and in place. */
 void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS]);
+#endif
 
 /* One draw of the noise; of a signal-dependent grid, at mean zero. */
 void ln_draw(ln_noise *noise, ln_word eta[LN_NEURONS]);
@@ -55,6 +67,7 @@ void ln_draw(ln_noise *noise, ln_word eta[LN_NEURONS]);
 /* One draw for the activation words h: mean and noise. Reads h only if units have readers (LN_READERS > 0). */
 void ln_perturb(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS]);
 
+#ifndef LN_MEMBERS
 #if LN_ROUNDING != 2
 /* The field without private noise. With stochastic rounding there is none: every sweep then draws random words. */
 void ln_mean(const ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS]);
@@ -63,6 +76,7 @@ void ln_mean(const ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_
 /* What the units do not explain of the displacement words d: e = saturate(d - prediction), channel by channel. */
 void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_word h[LN_NEURONS],
                    ln_word e[LN_NEURONS]);
+#endif
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,16 @@ static inline uint32_t ln_step(uint32_t state)
 #endif
 }
 
+#ifdef LN_MEMBERS
+/* The finaliser of splitmix64: near numbers give unlike ones. */
+static inline uint64_t ln_scramble(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+    return z ^ (z >> 31);
+}
+#endif
+
 /* 32 random bits, low byte first. */
 static inline uint32_t ln_random(uint32_t *state)
 {

@@ -61,4 +61,7 @@ void ln_seed(ln_noise *noise, uint64_t seed)
     for (j = 0U; j < LN_UNITS; j++) {
         noise->random[j] = ln_apply(jump, ln_seeds[j]);
     }
+#ifdef LN_MEMBERS
+    noise->turn = (seed + 1U) * 0x9E3779B97F4A7C15U;
+#endif
 }

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from localnoise import UnitGrid, load
+from localnoise import UnitGrid
 from localnoise.errors import FileFormatError, LocalnoiseError
 from localnoise.hardware import ChipGrid, load_chip
+from localnoise.loading import load_grid as load
 from localnoise.sims.sweeps.page.commands import commands
 from localnoise.sims.sweeps.page.correlations import correlations
 from localnoise.sims.sweeps.page.quantised import quantisation

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from localnoise import UnitGrid, load
+from localnoise import UnitGrid
 from localnoise.errors import LocalnoiseError
 from localnoise.hardware import ChipGrid, Formats, quantise, report
+from localnoise.loading import load_grid as load
 
 _DENSE_NEURONS = 4096  # quantising more takes minutes
 _DRAWS = 64  # for the report's saturated words, which the page does not show

@@ -1,0 +1,111 @@
+"""A bank on a chip: several quantised grids in one set of units, whose turn it is decided by integers alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise import Bank
+from localnoise.bank import hashes
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.saving import save_bank
+from localnoise.validate import Start, as_array, as_count, as_positions, whole
+
+WHOLE = 2**32  # thresholds are shares of it
+
+
+class ChipBank(Bank):
+    """Chip grids that take turns, as `Bank` has them, in integers.
+
+    The turn of draw t is that of the upper 32 bits r of the SplitMix64 hash of (seed, t): none where r is below the
+    first threshold, else the member of the last threshold that r reaches. A draw, also one without noise, moves every
+    unit's generator on by one draw, so that draw t of a member is draw t of its chip grid. Made by `quantise(bank)` or
+    read by `load_chips`.
+
+    Parameters
+    ----------
+    members : sequence of ChipGrid
+        Of one layout, the same formats and the same scales: a word means the same, whoever's turn it is.
+    thresholds : sequence of int
+        One a member, rising, from 0 to 2^32 - 1; the first is the share of clean draws, times 2^32.
+
+    Raises
+    ------
+    ArgumentError
+        Members that differ in what they must share; thresholds out of range.
+    """
+
+    def __init__(self, members: Sequence[ChipGrid], thresholds: Sequence[int]) -> None:
+        edges = [whole(value) for value in thresholds]
+        rising = [edge for edge in edges if edge is not None and 0 <= edge < WHOLE]
+        if len(rising) != len(members) or len(edges) != len(members) or sorted(set(rising)) != rising or not rising:
+            raise ArgumentError(
+                f"thresholds={list(thresholds)!r}: expected {len(members)} whole numbers from 0 to 2^32 - 1, rising"
+            )
+        bounds = np.array([*rising, WHOLE], np.float64)
+        super().__init__(members, bounds[0] / WHOLE, np.diff(bounds).tolist())
+        self.thresholds = np.array(rising, np.uint64)
+        first = members[0]
+        for index, member in enumerate(members):
+            if not isinstance(member, ChipGrid):
+                raise ArgumentError(f"members[{index}] is {type(member).__name__}: expected chip grids")
+            for name, own, expected in (
+                ("formats", member.formats, first.formats),
+                ("scales of words", member.field.scale.tolist(), first.field.scale.tolist()),
+                ("signal", member.field.signal, first.field.signal),
+                ("scale of activations", member.field.activation_scale, first.field.activation_scale),
+            ):
+                if own != expected:
+                    raise ArgumentError(
+                        f"members[{index}] has other {name} than members[0]: expected the same; use quantise(bank), "
+                        "which quantises all members alike"
+                    )
+
+    @classmethod
+    def of(cls, bank: Bank, members: Sequence[ChipGrid]) -> "ChipBank":
+        """Return the chip's form of a bank: its turns, but for those that 2^-32 decides."""
+        edges = bank.clean + (1 - bank.clean) * np.concatenate([[0.0], np.cumsum(bank.shares)[:-1]])
+        made = cls(members, [int(edge) for edge in np.floor(edges * WHOLE + 0.5)])
+        made.provenance = dict(bank.provenance)
+        return made
+
+    @property
+    def config(self) -> GridConfig:
+        """Configuration of the first member: the layout is that of all."""
+        config: GridConfig = self.members[0].config
+        return config
+
+    @property
+    def formats(self) -> Formats:
+        """Formats of all members."""
+        formats: Formats = self.members[0].formats
+        return formats
+
+    def turns(self, count: int, seed: int = 0, start: Start = 0) -> npt.NDArray[np.int64]:
+        """Index of the member whose turn it is, -1 for a clean presentation; (count,). Integers alone."""
+        high = hashes(count, seed, start) >> np.uint64(32)
+        return np.asarray(np.searchsorted(self.thresholds, high, side="right") - 1, np.int64)
+
+    def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
+        """Words of each presentation's member, (count, C, H, W) int32, zero where it is clean; h as for `ChipGrid`."""
+        count = as_count("count", count)
+        out = np.zeros((count, self.config.channels, *self.config.shape), np.int32)
+        turn, positions = self.turns(count, seed, start), as_positions(start, count)
+        read = None if h is None else as_array("h", h).reshape(out.shape)
+        for index, member in enumerate(self.members):
+            rows = np.flatnonzero(turn == index)
+            if rows.size:
+                out[rows] = member.words(len(rows), seed, positions[rows], None if read is None else read[rows])
+        return out
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write the bank to HDF5, aside and renamed; `load_chips` reads it."""
+        return save_bank(self, path, state=state)
+
+    def __repr__(self) -> str:
+        return f"ChipBank({len(self.members)} members, clean {self.clean:.3g}; each {self.members[0]!r})"

@@ -77,16 +77,16 @@ class Levels:
         return out[:-1]
 
 
-def drawn(noise: Any, h: Tensor, seed: int, start: int, *, reads: bool) -> Tensor | None:
+def drawn(noise: Any, h: Tensor, seed: int, start: int, *, reads: bool, member: int = 0) -> Tensor | None:
     """Return one draw for each activation h (T, C, H, W), where h lies; None of a noise that only the CPU has.
 
     reads : whether the mean, which depends on h, is part of it. The numbers follow from (seed, start), the device and
-    the shape.
+    the shape; members of a bank have streams of their own.
     """
     if isinstance(noise, Bank):
-        return _turns(noise, h, seed, start, lambda member, x: drawn(member, x, seed, start, reads=reads))
+        return _turns(noise, h, seed, start, lambda of, x, i: drawn(of, x, seed, start, reads=reads, member=i + 1))
     working = torch.float64 if h.dtype == torch.float64 else torch.float32
-    generator = torch.Generator(h.device).manual_seed(_mixed(seed, start))
+    generator = torch.Generator(h.device).manual_seed(_mixed(seed, start, member))
 
     def white(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, device=h.device, dtype=working)
@@ -97,7 +97,7 @@ def drawn(noise: Any, h: Tensor, seed: int, start: int, *, reads: bool) -> Tenso
         signal = noise.field.signal and reads
         return _as_layout(levels.draw(white(*flat.shape), flat if signal else None), h)
     if isinstance(noise, AffineNoise):
-        eta = drawn(noise.residual, h, seed, start, reads=False)
+        eta = drawn(noise.residual, h, seed, start, reads=False, member=member)
         if eta is None or not reads:
             return eta
         a, G = (torch.as_tensor(part).to(h.device, working) for part in (noise.a, noise.G))
@@ -114,7 +114,7 @@ def drawn(noise: Any, h: Tensor, seed: int, start: int, *, reads: bool) -> Tenso
 def pulled(noise: Any, gradient: Tensor, seed: int, start: int) -> Tensor | None:
     """Return what the mean adds to the gradient of h, (T, C, H, W); None of a noise that only the CPU has."""
     if isinstance(noise, Bank):
-        return _turns(noise, gradient, seed, start, lambda member, g: pulled(member, g, seed, start))
+        return _turns(noise, gradient, seed, start, lambda of, g, i: pulled(of, g, seed, start))
     working = torch.float64 if gradient.dtype == torch.float64 else torch.float32
     if isinstance(noise, UnitGrid):
         if not noise.field.signal:
@@ -133,7 +133,7 @@ def _turns(bank: Bank, x: Tensor, seed: int, start: int, act: Any) -> Tensor | N
     for index, member in enumerate(bank.members):
         rows = (turn == index).nonzero()[:, 0]
         if len(rows):
-            found = act(member, x[rows])
+            found = act(member, x[rows], index)
             if found is None:
                 return None
             out[rows] = found
@@ -179,6 +179,6 @@ def _as_layout(eta: Tensor, like: Tensor) -> Tensor:
     return eta.permute(1, 2, 0).reshape(like.shape).to(like.dtype)
 
 
-def _mixed(seed: int, start: int) -> int:
+def _mixed(*words: int) -> int:
     """Return a seed of its own for each place of a stream."""
-    return int(np.random.SeedSequence((seed, start)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -135,6 +135,14 @@ def test_a_bank_takes_the_same_turns_there(elsewhere: None) -> None:
     assert (size[turn == 1] > 1).all()
 
 
+def test_members_of_a_bank_share_no_numbers(elsewhere: None) -> None:
+    bank, h = Bank([taught(parents=2), taught(parents=2)]), torch.zeros(400, CHANNELS, *SHAPE)
+    eta, turn = NoiseLayer(bank, seed=4)(h), bank.turns(400, 4, 0)
+    first, second = eta[turn == 0], eta[turn == 1]
+    count = min(len(first), len(second))
+    assert abs(float((first[:count] * second[:count]).mean() / eta.square().mean())) < 0.1
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_any_precision_keeps_its_own(dtype: torch.dtype, elsewhere: None) -> None:
     grid = taught(parents=3, signal="local")

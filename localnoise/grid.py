@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Never, Self
 
@@ -17,6 +17,7 @@ from localnoise.dense import log_density, permute, refuse_if_larger
 from localnoise.drawing import draw_into, tile_of
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
+from localnoise.narrow import NarrowField, initial
 from localnoise.orders import ORDERS, Order
 from localnoise.orders.base import OWN
 from localnoise.renamed import renamed
@@ -63,6 +64,10 @@ class UnitGrid:
         (`localnoise.topology.Parents`).
     far, radius, boundary, signal, signal_radius, dtype
         As in `GridConfig`. Parents of your own have neither `far` nor `radius`.
+    share, rank
+        For wide layers, as in `GridConfig`: weights that places share, own weights in `rank` directions of the
+        channels, or both. Learned by rule "moments" alone, from moments summed over places, which is not local
+        (`localnoise.rules.pooled`).
 
     Examples
     --------
@@ -85,6 +90,8 @@ class UnitGrid:
         boundary: str = "clipped",
         signal: str = "none",
         signal_radius: int = 1,
+        share: str = "none",
+        rank: int | None = None,
         dtype: str = "float32",
         **unknown: Never,
     ) -> None:
@@ -93,11 +100,12 @@ class UnitGrid:
         made = wired(
             {
                 "shape": shape, "channels": channels, "order": order, "parents": parents, "far": far, "radius": radius,
-                "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "dtype": dtype,
+                "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "share": share,
+                "rank": rank, "dtype": dtype,
             }
         )  # fmt: skip
         config = made.config
-        field = Field.initial(made.order, made.parents, made.readers, config.channels, config.dtype)
+        field = initial(config, made.order, made.parents, made.readers)
         self._hold(config, field, field.wires if made.implied else None)  # an edit of the field's wires is seen by it
         if config.order != OWN and not made.implied:
             self.provenance["order"] = {"name": str(config.order)} | asdict(ORDERS.origin(config.order))
@@ -119,8 +127,17 @@ class UnitGrid:
     def blank(self) -> "UnitGrid":
         """Return a grid of the same configuration and wires that has learned nothing."""
         f = self.field
-        field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
-        return UnitGrid.of_field(self.config, field, self.implied)
+        return UnitGrid.of_field(self.config, initial(self.config, f.order, f.parents, f.readers), self.implied)
+
+    def widened(self) -> "UnitGrid":
+        """Return a grid of the same law in which every unit has all of its weights: for chips, Brian2 and edits.
+
+        It learns on its own; its statistics are fresh. A grid without `share` and `rank` gives a copy.
+        """
+        field = self.field.widened() if isinstance(self.field, NarrowField) else self.field.copy()
+        grid = UnitGrid.of_field(replace(self.config, share="none", rank=None), field, self.implied)
+        grid.provenance = dict(self.provenance)
+        return grid
 
     # Learning
 
@@ -166,6 +183,11 @@ class UnitGrid:
             The ridge is more than a tenth of the displacements' mean square, and so a good part of the noise.
         """
         chosen = make_rule(rule, **options)
+        if self.config.narrow and chosen.name != "moments":
+            raise ArgumentError(
+                f"rule={chosen.name!r}: it writes weights for every unit alone, and this grid shares or reduces them "
+                "(share=, rank=): expected rule='moments'"
+            )
         total = None
         if not is_iterator(d):
             d = as_presentations("d", d, *self._layout[:2])
@@ -256,6 +278,9 @@ class UnitGrid:
         if not f.signal:  # the mean does not depend on h
             return self._shaped(np.zeros_like(g))
         out, wires = np.empty_like(g), f.wires
+        if isinstance(f, NarrowField):
+            f.pull_back(out, g)
+            return self._shaped(out)
         pull_back(out, g, wires.order, wires.parents, wires.readers, f.G, f.B, f.gain)
         return self._shaped(out)
 
@@ -281,6 +306,8 @@ class UnitGrid:
             shift = now._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), now.field
+        if isinstance(f, NarrowField):
+            return np.asarray(np.square(now._whiten(d3, None, affine=False), dtype=np.float64).sum(axis=(1, 2, 3)))
         tile, ring = now._shared(len(d3))
         squared_norms(out, d3, f.parents, f.readers, *f.whitening, tile, ring, parts=-(-len(d3) // tile))
         if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
@@ -291,8 +318,11 @@ class UnitGrid:
         """Log density of the field at eta, given h with signal dependence; (T,), natural logarithm."""
         now = self._now()
         f = now.field
-        scale = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum()
-        scale += self.config.channels * np.log(f.gain.astype(np.float64)).sum()
+        if isinstance(f, NarrowField):
+            scale = f.log_scale
+        else:
+            scale = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum()
+            scale += self.config.channels * np.log(f.gain.astype(np.float64)).sum()
         return log_density(now._innovations("eta", eta, h), scale)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
@@ -316,8 +346,10 @@ class UnitGrid:
 
     @property
     def parameters(self) -> int:
-        """Numbers that the field needs: existing links' weights, triangular factors, gains."""
+        """Numbers that the field needs: existing links' weights, triangular factors, gains; what is shared, once."""
         f, m = self.field, self.config.channels
+        if isinstance(f, NarrowField):
+            return f.numbers
         links = int((f.parents >= 0).sum() + (f.readers >= 0).sum())
         own = m * (m + 1) // 2 + 1 + (m if f.signal else 0)
         return links * m * m + own * self.config.units
@@ -406,6 +438,9 @@ class UnitGrid:
 
         e, f = np.empty_like(d), self.field
         signal = f.signal and h is not None
+        if isinstance(f, NarrowField):
+            f.whiten(e, d, d if h is None else h, signal, affine, tile_of(self.config, len(d), self.config.units))
+            return self._shaped(e)
         weights = (f.parents, f.readers, *f.whitening)
         tile, ring = self._shared(len(d))
         whiten(e, d, d if h is None else h, *weights, signal, affine, tile, ring, parts=-(-len(d) // tile))

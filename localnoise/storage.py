@@ -1,10 +1,11 @@
 """A grid as one HDF5 file: configuration, topology, weights, gain, the rule and its state, provenance.
 
-Layout (schema 2): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON), and `wiring` = "own" where
-the wires are not those that the configuration implies; datasets `order`, `parents`, `readers`, `a`, `G`, `B`, `S`,
-`gain`; group `rule` with attributes `name`, `options` (JSON), `seen`, one dataset a statistic, and, where a plug-in's
-rule learned it, `plugin` (JSON: module, distribution, version). Metadata and packed data carry checksums, so that a
-damaged byte is found. What could not be loaded again is refused before it is written (`localnoise.saving`).
+Layout (schema 2, and 3 of a grid with `share` or `rank`): root attributes `format`, `schema`, `config` (JSON),
+`provenance` (JSON), and `wiring` = "own" where the wires are not those that the configuration implies; datasets
+`order`, `parents`, `readers`, `a`, `G`, `B`, `S`, `gain`, in schema 3 those of `narrow.ARRAYS`; group `rule` with
+attributes `name`, `options` (JSON), `seen`, one dataset a statistic, and, where a plug-in's rule learned it, `plugin`
+(JSON: module, distribution, version). Metadata and packed data carry checksums, so that a damaged byte is found. What
+could not be loaded again is refused before it is written (`localnoise.saving`).
 """
 
 import json
@@ -27,11 +28,12 @@ from localnoise.errors import (
 from localnoise.field import Field
 from localnoise.grid import UnitGrid
 from localnoise.hdf5 import Budget, member, reading
+from localnoise.narrow import NarrowField
 from localnoise.orders import ORDERS
 from localnoise.plugins import Origin, missing
 from localnoise.rules import RULES, Rule, make_rule
 from localnoise.rules.base import State, begun
-from localnoise.saving import FORMAT, SCHEMA
+from localnoise.saving import FORMAT, NARROW, SCHEMA
 from localnoise.saving import save as save
 from localnoise.saving import versions as versions
 from localnoise.soundness import WIRES, layout, misfit, not_finite, unsound
@@ -76,9 +78,9 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
                 )
             schema = file.attrs.get("schema")
             schema = schema.item() if isinstance(schema, np.generic) else schema
-            if schema != SCHEMA:
+            if schema not in (SCHEMA, NARROW):
                 raise FileFormatError(
-                    f"{source}: schema {schema!r}, this version reads {SCHEMA}; use the version that wrote it"
+                    f"{source}: schema {schema!r}, this version reads {SCHEMA}, {NARROW}; use the version that wrote it"
                 )
             return _read_grid(source, file, Budget(source, max_bytes), state)
     except (FileFormatError, LockedError, MissingDependencyError, PluginError, TooLargeError):
@@ -92,7 +94,9 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
 def _read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> UnitGrid:
     config = GridConfig.of_file(json.loads(file.attrs["config"]))
     slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
-    stored = {name: _stored(source, file, name, *expected) for name, expected in layout(config, *slots).items()}
+    kinds = member(source, file, "L").shape[0] if config.narrow else 1
+    expected_arrays = layout(config, slots[0], slots[1], kinds)
+    stored = {name: _stored(source, file, name, *expected) for name, expected in expected_arrays.items()}
     for data in stored.values():
         budget.spend(data)
     own = "wiring" in file.attrs
@@ -107,7 +111,7 @@ def _read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> Uni
             f"{listed(ORDERS)}; the file was edited or damaged"
         )
     arrays = {name: data[()] for name, data in stored.items()}
-    field = Field(**arrays)
+    field = NarrowField(**arrays) if config.narrow else Field(**arrays)
     implied = None
     if not own:
         expected = UnitGrid(**asdict(config))

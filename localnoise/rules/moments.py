@@ -1,14 +1,16 @@
 """Local second moments and a local solve: the optimum for the given parents, in one pass."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
-from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import RULES, State, check_positive, own_numbers, refuse_overflow, residual_factor
+from localnoise.narrow import NarrowField
+from localnoise.rules.base import RULES, State, check_positive, own_numbers, refuse_overflow, residual_factor, solved
+from localnoise.rules.pooled import settle_narrow
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
 
@@ -75,7 +77,10 @@ class Moments:
         return {"seen": state["seen"], "moments": self.moments(field, state, slice(unit, unit + 1))[0]}
 
     def settle(self, field: Field, state: State) -> None:
-        """Solve each unit's normal equations. A missing neighbour gets weight zero."""
+        """Solve each unit's normal equations, or those of its places. A missing neighbour gets weight zero."""
+        if isinstance(field, NarrowField):
+            settle_narrow(field, partial(self.moments, field, state), state["seen"], self.ridge)
+            return
         p, m = field.regressors, field.channels
         if self.ridge == 0 and state["seen"] < p + m:
             raise ArgumentError(
@@ -97,21 +102,8 @@ class Moments:
             own[rows] = np.diagonal(power, axis1=1, axis2=2)
             silent = np.diagonal(A, axis1=1, axis2=2) + penalty == 0
             A = A + np.eye(p) * (penalty + silent)[:, None, :]
-            W[rows] = _solve(A, b, self.ridge, field.S.dtype).transpose(0, 2, 1)
+            W[rows] = solved(A, b, self.ridge, field.S.dtype).transpose(0, 2, 1)
             Wb = W[rows] @ b
             # equal to power - W b at the optimum, but never negative
             residual[rows] = power - Wb - Wb.transpose(0, 2, 1) + W[rows] @ A @ W[rows].transpose(0, 2, 1)
         field.assign(W, residual_factor(residual, own, self.ridge, field.S.dtype))
-
-
-def _solve(A: Floats, b: Floats, ridge: float, dtype: Any) -> Floats:
-    scale = 1 / np.sqrt(np.diagonal(A, axis1=1, axis2=2))
-    try:
-        if ridge == 0 and np.linalg.eigvalsh(A * scale[:, :, None] * scale[:, None, :]).min() <= tolerance(dtype):
-            raise np.linalg.LinAlgError
-        return np.linalg.solve(A, b)
-    except np.linalg.LinAlgError:
-        raise ArgumentError(
-            f"ridge={ridge:g}: a unit's neighbours move in exact proportion, so their second moment is singular; "
-            f"expected a larger ridge; use ridge={max(1e-4, 10 * ridge):g} or give more samples"
-        ) from None

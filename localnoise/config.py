@@ -41,11 +41,12 @@ class GridConfig:
     signal_radius : int
         Chebyshev radius of the activations read; 0 is the unit's own.
     share : str
-        "none": every unit has weights of its own. "places": units with the same neighbors share one map of weights
-        and one factor of the private noise; offsets, scales of the channels and gains stay each unit's own.
+        "none": every unit has weights of its own. "places": units whose parents and inputs lie at the same offsets share
+        theirs.
     rank : int or None
-        How many directions of the channels a unit's own weights read and write, the same directions at every place;
-        None: all channels, or with share="places" no weights of its own.
+        How many directions of the channels a link carries, the same directions at every place. None: all channels.
+        With `share` or a rank, offsets, scales of the channels and gains stay each unit's own, and the rest of the
+        private noise's factor is shared by units whose nearest parent is as far.
     dtype : str
         "float32", or "float64" for oracles.
     """
@@ -137,7 +138,7 @@ class GridConfig:
         read = min(side, 2 * self.shape[0]) * min(side, 2 * self.shape[1]) if self.signal == "local" else 0
         numbers = m * m * (near + min(read, self.units) + 1) + m + 1
         if self.narrow:
-            numbers = (self.rank or 0) ** 2 * (near + min(read, self.units)) + 2 * m + 1
+            numbers = 2 * m + 1 + (self.rank or 0) ** 2 * (near + min(read, self.units)) * (self.share == "none")
         return self.units * (numbers * (4 if self.dtype == "float32" else 8) + 4 * (near + read) + 8)
 
     @property

@@ -65,7 +65,7 @@ class UnitGrid:
     far, radius, boundary, signal, signal_radius, dtype
         As in `GridConfig`. Parents of your own have neither `far` nor `radius`.
     share, rank
-        For wide layers, as in `GridConfig`: weights that places share, own weights in `rank` directions of the
+        For wide layers, as in `GridConfig`: weights that places share, links that carry `rank` directions of the
         channels, or both. Learned by rule "moments" alone, from moments summed over places, which is not local
         (`localnoise.rules.pooled`).
 

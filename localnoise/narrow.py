@@ -1,11 +1,13 @@
-"""A field of wide layers: maps of weights that places share, and each unit's own weights of a low rank, as arrays.
+"""A field of wide layers: weights that places share, or that carry a few directions of the channels, as arrays.
 
-    eta_u = gain_u * (a_u + C_c z_u + outward M_u Z z_u + scale_u L_c xi_u),   z_u = [h_R(u); eta_P(u)]
+    eta_u = gain_u * (a_u + V' W_c Z z_u + scale_u L_l xi_u),   z_u = [h_R(u); eta_P(u)]
 
-c = kinds[u] is the unit's class of places, C_c its map, Z projects each neighbor's channels on r directions (`inward`
-for the parents, `reading` for the activation), M_u is the unit's own. Without share="places" there is no C_c and one
-class; without a rank no M_u. It is a field like any other: a sweep draws it, a sum of unit terms scores it. What is
-stored is what kernels read; `G`, `B` and `S` are expanded where something asks for them, and cannot be written.
+W_c are the weights of the unit's class c = kinds[u]: of all units with the same neighbors (share="places"), or its own.
+With a rank r, Z projects each neighbor's channels on r directions (V = `inward` for the parents, `reading` for the
+activation), and V' leads back to the channels; without, both are left out. L_l is a factor that all units of a level
+share (`places.levels`); offsets, scales of the channels and gains are each unit's own. It is a field like any other: a
+sweep draws it, a sum of unit terms scores it. What is stored is what kernels read; `G`, `B` and `S` are expanded where
+something asks for them, and cannot be written.
 """
 
 from typing import Any, final
@@ -16,11 +18,10 @@ import numpy.typing as npt
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats, Ints, in_range
-from localnoise.places import classes
+from localnoise.places import classes, levels
 
-_MAPS = ("common_past", "common_read", "inward", "reading", "outward", "own_past", "own_read", "gain")
-WEIGHTS = ("a", "scale", "L", *_MAPS)
-ARRAYS = ("order", "parents", "readers", "kinds", *WEIGHTS)
+WEIGHTS = ("a", "scale", "L", "inward", "reading", "past", "read", "gain")
+ARRAYS = ("order", "parents", "readers", "kinds", "levels", *WEIGHTS)
 
 
 @final
@@ -32,27 +33,25 @@ class NarrowField(Field):
     order, parents, readers, a, gain
         As in `Field`.
     kinds : (N,) int32
-        The class of places of each unit; all 0 without share="places".
+        Which weights a unit has: of its class of places, or with share="none" its own.
+    levels : (N,) int32
+        Which factor a unit has.
     scale, L : floating
-        (N, m), (classes, m, m): S_u = diag(scale_u) L_c.
-    common_past, common_read : floating
-        (C, m, K m), (C, m, R m); C is 0 without share="places".
-    inward, reading, outward : floating
-        (r, m), (r, m), (m, r): directions of the channels, the same at every place; r is 0 without a rank.
-    own_past, own_read : floating
-        (N, r, K r), (N, r, R r).
+        (N, m), (levels, m, m) lower triangular: S_u = diag(scale_u) L_l.
+    inward, reading : floating
+        (r, m): directions of the channels, the same at every place; no rows without a rank.
+    past, read : floating
+        (C, r, K r), (C, r, R r); without a rank (C, m, K m), (C, m, R m).
     """
 
     kinds: Ints
+    levels: Ints
     scale: Floats
     L: Floats
-    common_past: Floats
-    common_read: Floats
     inward: Floats
     reading: Floats
-    outward: Floats
-    own_past: Floats
-    own_read: Floats
+    past: Floats
+    read: Floats
 
     def __init__(self, **arrays: Any) -> None:
         vars(self).update(arrays)
@@ -60,26 +59,26 @@ class NarrowField(Field):
     @property
     def B(self) -> Floats:  # noqa: N802
         """(N, m, K m), expanded: a copy that cannot be written."""
-        return self._expanded(self.common_past, self.own_past, self.inward, self.parents.shape[1])
+        return self._expanded(self.past, self.inward)
 
     @property
     def G(self) -> Floats:  # noqa: N802
         """(N, m, R m), expanded: a copy that cannot be written."""
-        return self._expanded(self.common_read, self.own_read, self.reading, self.readers.shape[1])
+        return self._expanded(self.read, self.reading)
 
     @property
     def S(self) -> Floats:  # noqa: N802
         """(N, m, m) lower triangular, expanded: a copy that cannot be written."""
-        S = self.scale[:, :, None] * self.L[self.kinds]
+        S = self.scale[:, :, None] * self.L[self.levels]
         S.flags.writeable = False
         return S
 
-    def _expanded(self, common: Floats, local: Floats, basis: Floats, wires: int) -> Floats:
-        (N, m), r = self.a.shape, len(basis)
-        W = common[self.kinds] if len(common) else np.zeros((N, m, wires * m), self.a.dtype)
-        if r and wires:
-            blocks = local.reshape(N, r, wires, r)
-            W += np.einsum("io,nokp,pj->nikj", self.outward, blocks, basis, optimize=True).reshape(W.shape)
+    def _expanded(self, weights: Floats, basis: Floats) -> Floats:
+        W = weights[self.kinds]
+        if len(basis):
+            (N, r, width), m = W.shape, basis.shape[1]
+            blocks = W.reshape(N, r, width // r, r)
+            W = np.einsum("oi,nokp,pj->nikj", self.inward, blocks, basis, optimize=True).reshape(N, m, width // r * m)
         W.flags.writeable = False
         return W
 
@@ -95,34 +94,39 @@ class NarrowField(Field):
         return slots * self.channels + int(self.signal)
 
     @property
+    def carried(self) -> int:
+        """Numbers of a unit that a link carries: r, or all channels."""
+        return len(self.inward) or self.channels
+
+    @property
     def numbers(self) -> int:
-        """Numbers that the field needs: shared maps and factors, directions, own weights, offsets, scales, gains."""
-        (N, m), r = self.a.shape, len(self.inward)
-        there = (self.parents >= 0).sum(axis=1) + (self.readers >= 0).sum(axis=1)
-        links = 0
-        if len(self.common_past):
-            most = np.zeros(len(self.common_past), np.int64)
-            np.maximum.at(most, self.kinds, there)
-            links = int(most.sum()) * m * m
-        directions = (2 + self.signal) * r * m
-        own = int(there.sum()) * r * r + N * (m + 1 + (m if self.signal else 0))
-        return int(links + len(self.L) * (m * (m + 1) // 2) + directions + own)
+        """Numbers that the field needs: links' weights, factors, directions, offsets, scales, gains; shared ones once."""
+        (N, m), r = self.a.shape, self.carried
+        own = N * (m + 1 + (m if self.signal else 0))
+        factors = len(self.L) * (m * (m + 1) // 2) + (1 + self.signal) * self.inward.size
+        return int(self._links.sum()) * r * r + factors + own
 
     @property
     def hardest(self) -> int:
-        """Most regressors for the displacements of one place; a shared map's are for those of all its places."""
-        (_, m), r = self.a.shape, len(self.inward)
+        """Most regressors for the displacements of one place; those of shared weights are for all of their places."""
+        return int(max(1, (-(-self._links * self.carried // np.bincount(self.kinds))).max()))
+
+    @property
+    def _links(self) -> npt.NDArray[np.int64]:
+        """Links that each of the C weights has, (C,)."""
         there = (self.parents >= 0).sum(axis=1) + (self.readers >= 0).sum(axis=1)
-        places = np.bincount(self.kinds)[self.kinds]
-        common = -(-there * m // places) if len(self.common_past) else 0 * there
-        return int(max(1, (common + there * r).max()))
+        most = np.zeros(len(self.past), np.int64)
+        np.maximum.at(most, self.kinds, there)
+        return most
 
     @property
     def log_scale(self) -> float:
         """Log determinant of diag(gain) S over all units."""
         numbers = np.log(self.scale.astype(np.float64)).sum()
         diagonals = np.log(np.diagonal(self.L, axis1=1, axis2=2).astype(np.float64)).sum(axis=1)
-        return float(numbers + diagonals[self.kinds].sum() + self.channels * np.log(self.gain.astype(np.float64)).sum())
+        return float(
+            numbers + diagonals[self.levels].sum() + self.channels * np.log(self.gain.astype(np.float64)).sum()
+        )
 
     def assign(self, W: Floats, S: Floats) -> None:
         """Refuse weights that are each unit's own."""
@@ -173,7 +177,8 @@ class NarrowField(Field):
 
     @property
     def _maps(self) -> tuple[Floats, ...]:
-        return tuple(getattr(self, name) for name in _MAPS)
+        outward = np.ascontiguousarray(self.inward.T)
+        return self.inward, self.reading, outward, self.past, self.read, self.gain
 
     def draw(
         self, eta: Floats, h: Floats, a: Floats, seed: Any, places: Any, signal: bool, white: bool, tile: int
@@ -183,7 +188,7 @@ class NarrowField(Field):
 
         tiles = -(-len(eta) // tile)
         places = np.concatenate([places, np.zeros(tiles * tile - len(eta), np.uint64)])
-        wires = (self.order, self.parents, self.readers, self.kinds)
+        wires = (self.order, self.parents, self.readers, self.kinds, self.levels)
         draw_narrow(
             eta, h, *wires, a, self.scale, self.L, *self._maps, seed, places, signal, white, tile, parts=tiles
         )  # fmt: skip
@@ -193,36 +198,37 @@ class NarrowField(Field):
         from localnoise.kernels.narrow import whiten_narrow
 
         inverse = np.ascontiguousarray(np.linalg.inv(self.L.astype(np.float64)).astype(self.L.dtype))
-        weights = (self.parents, self.readers, self.kinds, self.a, self.scale, inverse, *self._maps)
+        weights = (self.parents, self.readers, self.kinds, self.levels, self.a, self.scale, inverse, *self._maps)
         whiten_narrow(e, d, h, *weights, signal, affine, tile, parts=-(-len(d) // tile))
 
     def pull_back(self, out: Floats, gradient: Floats) -> None:
         """Write the adjoint of the mean's linear part, (T, m, N), into out."""
         from localnoise.kernels.narrow import pull_back_narrow
 
-        pull_back_narrow(out, gradient, self.order, self.parents, self.readers, self.kinds, *self._maps)
+        wires = (self.order, self.parents, self.readers, self.kinds, self.levels)
+        pull_back_narrow(out, gradient, *wires, *self._maps)
 
 
 def initial(config: GridConfig, order: Ints, parents: Ints, readers: Ints) -> Field:
     """Return independent unit-variance noise on these wires, in the form that the configuration asks for."""
     if not config.narrow:
         return Field.initial(order, parents, readers, config.channels, config.dtype)
-    kinds = np.zeros(config.units, np.int32)
+    kinds, periodic = np.arange(config.units, dtype=np.int32), config.boundary == "periodic"
     if config.share == "places":
-        kinds = classes(parents, readers, config.shape, config.boundary == "periodic")
-    shapes = narrow_shapes(config, parents.shape[1], readers.shape[1], int(kinds.max()) + 1)
-    arrays = {name: np.zeros(shapes[name], config.dtype) for name in WEIGHTS}
+        kinds = classes(parents, readers, config.shape, periodic)
+    above = levels(parents, config.shape, periodic)
+    sizes = (parents.shape[1], readers.shape[1], int(kinds.max()) + 1, int(above.max()) + 1)
+    arrays = {name: np.zeros(shape, config.dtype) for name, shape in narrow_shapes(config, *sizes).items()}
     arrays["L"][:] = np.eye(config.channels)
     arrays["scale"][:] = arrays["gain"][:] = 1
-    return NarrowField(order=order, parents=parents, readers=readers, kinds=kinds, **arrays)
+    return NarrowField(order=order, parents=parents, readers=readers, kinds=kinds, levels=above, **arrays)
 
 
-def narrow_shapes(config: GridConfig, parents: int, readers: int, kinds: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array of `WEIGHTS`, for so many slots and classes of places."""
+def narrow_shapes(config: GridConfig, parents: int, readers: int, kinds: int, above: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of `WEIGHTS`, for so many slots, classes of places and levels."""
     N, m, r = config.units, config.channels, config.rank or 0
-    C = kinds if config.share == "places" else 0
+    q = r or m
     return {
-        "a": (N, m), "scale": (N, m), "L": (kinds, m, m), "common_past": (C, m, parents * m),
-        "common_read": (C, m, readers * m), "inward": (r, m), "reading": (r, m), "outward": (m, r),
-        "own_past": (N, r, parents * r), "own_read": (N, r, readers * r), "gain": (N,),
+        "a": (N, m), "scale": (N, m), "L": (above, m, m), "inward": (r, m), "reading": (r, m),
+        "past": (kinds, q, parents * q), "read": (kinds, q, readers * q), "gain": (N,),
     }  # fmt: skip

@@ -46,7 +46,8 @@ def check_learned(config: GridConfig, field: Field, rule: Rule) -> None:
 def fault_of(config: GridConfig, field: Field) -> str:
     """Return what is wrong with a field's arrays, or ""."""
     slots = (np.shape(field.parents)[-1], np.shape(field.readers)[-1])
-    expected = layout(config, *slots, kinds=len(field.L) if isinstance(field, NarrowField) else 1).items()
+    classes = (len(field.past), len(field.L)) if isinstance(field, NarrowField) else ()
+    expected = layout(config, *slots, *classes).items()
     misfits = (misfit(name, getattr(field, name), shape, dtype) for name, (shape, dtype) in expected)
     return next(filter(None, misfits), "") or unsound(config, field)
 
@@ -60,15 +61,17 @@ def check_statistics(grid: GridParts) -> None:
         )
 
 
-def layout(config: GridConfig, parents: int, readers: int, kinds: int = 1) -> dict[str, tuple[tuple[int, ...], Any]]:
+def layout(
+    config: GridConfig, parents: int, readers: int, kinds: int = 1, levels: int = 1
+) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Shape and dtype of each array of a field with so many slots for parents and readers; S, which needs none, first.
 
-    They are numbers alone: nothing of this size is made. kinds : classes of places, of a field that is narrow.
+    They are numbers alone: nothing of this size is made. kinds, levels : of a field that is narrow.
     """
     N, m = config.units, config.channels
     if config.narrow:
-        shapes = narrow_shapes(config, parents, readers, kinds)
-        wired = {"order": (N,), "parents": (N, parents), "readers": (N, readers), "kinds": (N,)}
+        shapes = narrow_shapes(config, parents, readers, kinds, levels)
+        wired = {"order": (N,), "parents": (N, parents), "readers": (N, readers), "kinds": (N,), "levels": (N,)}
         of = {name: np.dtype(config.dtype) for name in shapes} | {name: np.dtype(np.int32) for name in wired}
         return {name: (shape, of[name]) for name, shape in (shapes | wired).items()}
     weights = {"S": (N, m, m), "a": (N, m), "G": (N, m, readers * m), "B": (N, m, parents * m), "gain": (N,)}
@@ -112,8 +115,9 @@ def arrays_of(config: GridConfig) -> tuple[str, ...]:
 
 
 def _unsound_narrow(field: NarrowField) -> str:
-    if field.kinds.min(initial=0) < 0 or field.kinds.max(initial=0) >= len(field.L):
-        return f"kinds names classes that do not exist: expected 0 to {len(field.L) - 1}"
+    for name, index, of in (("kinds", field.kinds, field.past), ("levels", field.levels, field.L)):
+        if index.min(initial=0) < 0 or index.max(initial=0) >= len(of):
+            return f"{name} names weights that do not exist: expected 0 to {len(of) - 1}"
     if (np.diagonal(field.L, axis1=1, axis2=2) <= 0).any() or (field.scale <= 0).any() or (field.gain <= 0).any():
         return "L, scale or gain is not positive, so the covariance would not be"
     if np.triu(field.L, 1).any():

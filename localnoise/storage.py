@@ -94,8 +94,8 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
 def _read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> UnitGrid:
     config = GridConfig.of_file(json.loads(file.attrs["config"]))
     slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
-    kinds = member(source, file, "L").shape[0] if config.narrow else 1
-    expected_arrays = layout(config, slots[0], slots[1], kinds)
+    classes = [member(source, file, name).shape[0] for name in ("past", "L") if config.narrow]
+    expected_arrays = layout(config, *slots, *classes)
     stored = {name: _stored(source, file, name, *expected) for name, expected in expected_arrays.items()}
     for data in stored.values():
         budget.spend(data)

@@ -1,11 +1,12 @@
 """Sweeps of a field whose weights are shared by places, or of a low rank, as they are stored: never expanded.
 
-    o_u   = sum_k own_past[u, k] p_P(u, k) + sum_r own_read[u, r] q_R(u, r),     p = inward eta,  q = reading h
-    eta_u = a_u + common_past[c] eta_P + common_read[c] h_R + outward o_u + scale_u L[c] xi_u,     c = kinds[u]
+    o_u   = sum_k past[c, k] p_P(u, k) + sum_j read[c, j] q_R(u, j),   p = inward eta,  q = reading h,  c = kinds[u]
+    eta_u = a_u + inward' o_u + scale_u L[levels[u]] xi_u
 
-Arrays (N units, m channels, K parents, R readers, C classes, rank r; C or r may be 0 in the weights):
-kinds (N,) int32; a, scale (N, m); L (classes, m, m); common_past (C, m, K m), common_read (C, m, R m);
-inward, reading (r, m), outward (m, r); own_past (N, r, K r), own_read (N, r, R r); gain (N,). Tiles as in `sweep`.
+Arrays (N units, m channels, K parents, R readers, C maps, r directions): kinds, levels (N,) int32; a, scale (N, m);
+L (levels, m, m); inward, reading (r, m); past (C, r, K r), read (C, r, R r); gain (N,). Where inward has no rows, all
+channels are carried as they are: past (C, m, K m), read (C, m, R m), o_u joins eta_u, p is eta and q is h. Tiles as in
+`sweep`.
 """
 
 import numpy as np
@@ -37,59 +38,41 @@ def project_unit(out, row, basis, x, first):
 
 
 @kernel
-def add_links(out, row, mixed, u, wires, common, c, x, local, projected):
-    """out += common[c] x_wires, and mixed += local[u] projected_wires, of unit u's wires."""
-    r = local.shape[1]
-    for k in range(wires.shape[1]):
-        v = wires[u, k]
-        if v >= 0:
-            if common.shape[0] > 0:
-                m = common.shape[1]
-                add_product(out, row, common[c], k * m, x, v * m, m)
-            if r > 0:
-                add_product(mixed, ZERO, local[u], k * r, projected, v * r, r)
-
-
-@kernel
-def add_mean(
-    out,
-    row,
-    mixed,
-    u,
-    x,
-    p,
-    h,
-    q,
-    parents,
-    readers,
-    kinds,
-    common_past,
-    common_read,
-    outward,
-    own_past,
-    own_read,
-    signal,
-):
+def add_mean(out, row, mixed, u, x, p, h, q, parents, readers, kinds, past, read, outward, signal):
     """out += what unit u's neighbors say of it, less its offset: x, p of its parents, and h, q of its readers."""
     r = outward.shape[1]
+    c = kinds[u]
+    if r == 0:
+        add_links(out, row, past[c], x, parents[u])
+        if signal:
+            add_links(out, row, read[c], h, readers[u])
+        return
     for i in range(r):
         for t in range(mixed.shape[1]):
             mixed[i, t] = 0
-    add_links(out, row, mixed, u, parents, common_past, kinds[u], x, own_past, p)
+    add_links(mixed, ZERO, past[c], p, parents[u])
     if signal:
-        add_links(out, row, mixed, u, readers, common_read, kinds[u], h, own_read, q)
-    if r > 0:
-        add_product(out, row, outward, ZERO, mixed, ZERO, r)
+        add_links(mixed, ZERO, read[c], q, readers[u])
+    add_product(out, row, outward, ZERO, mixed, ZERO, r)
+
+
+@kernel
+def add_links(out, row, W, x, units):
+    """out[row + i, :] += sum_k sum_j W[i, k r + j] x[units[k] r + j, :], W of r rows; -1: missing."""
+    r = W.shape[0]
+    for k in range(units.shape[0]):
+        if units[k] >= 0:
+            add_product(out, row, W, k * r, x, units[k] * r, r)
 
 
 @shared_kernel
 def draw_narrow(
-    eta, h, order, parents, readers, kinds, a, scale, L, common_past, common_read, inward, reading, outward,
-    own_past, own_read, gain, seed, positions, signal, white, tile, worker, workers
+    eta, h, order, parents, readers, kinds, levels, a, scale, L, inward, reading, outward, past, read, gain,
+    seed, positions, signal, white, tile, worker, workers
 ):  # fmt: skip
     """As `sweep.draw`: one draw (or mean) per presentation into eta (T, m, N).
 
-    Cost O(T N m^2 (K + R)) with a shared map, O(T N r (m + (K + R) r)) for own weights, O(T N m^2) for the noise.
+    Cost O(T N m^2 (K + R + 1)) where all channels are carried, else O(T N (r m + (K + R) r^2 + m^2)).
     """
     T, m, N = eta.shape
     r = inward.shape[0]
@@ -112,7 +95,7 @@ def draw_narrow(
                 fill_block(buffer, 4 * block, block, words, places, k0, k1)
         for v in range(N):
             u = order[v]
-            begin(buffer, own, u, L[kinds[u]], white)
+            begin(buffer, own, u, L[levels[u]], white)
             for i in range(m):
                 s, offset = scale[u, i], a[u, i]
                 for t in range(tile):
@@ -120,8 +103,7 @@ def draw_narrow(
                     if signal:
                         buffer[u * m + i, t] += offset
             add_mean(
-                buffer, u * m, mixed, u, buffer, p, activation, q, parents, readers, kinds, common_past, common_read,
-                outward, own_past, own_read, signal
+                buffer, u * m, mixed, u, buffer, p, activation, q, parents, readers, kinds, past, read, outward, signal
             )  # fmt: skip
             if r > 0:
                 project_unit(p, u * r, inward, buffer, u * m)
@@ -130,8 +112,8 @@ def draw_narrow(
 
 @shared_kernel
 def whiten_narrow(
-    e, d, h, parents, readers, kinds, a, scale, inverse, common_past, common_read, inward, reading, outward,
-    own_past, own_read, gain, signal, affine, tile, worker, workers
+    e, d, h, parents, readers, kinds, levels, a, scale, inverse, inward, reading, outward, past, read, gain,
+    signal, affine, tile, worker, workers
 ):  # fmt: skip
     """As `score.whiten`: e_u = L^-1 (d_u / g_u - [a_u] - what its neighbors say) / scale_u; inverse is L^-1."""
     T, m, N = d.shape
@@ -159,14 +141,13 @@ def whiten_narrow(
                 for t in range(tile):
                     said[i, t] = offset if affine else 0
             add_mean(
-                said, ZERO, mixed, u, moved, p, activation, q, parents, readers, kinds, common_past, common_read,
-                outward, own_past, own_read, signal
+                said, ZERO, mixed, u, moved, p, activation, q, parents, readers, kinds, past, read, outward, signal
             )  # fmt: skip
             for i in range(m):
                 s = 1 / scale[u, i]
                 for t in range(tile):
                     said[i, t] = s * (moved[u * m + i, t] - said[i, t])
-            multiply_lower(one, ZERO, inverse[kinds[u]], said, ZERO)
+            multiply_lower(one, ZERO, inverse[levels[u]], said, ZERO)
             for i in range(m):
                 for t in range(count):
                     e[first + t, i, u] = one[i, t]
@@ -183,8 +164,7 @@ def add_transposed(out, row, W, n, column, v, of):
 
 @shared_kernel
 def pull_back_narrow(
-    grad_h, grad_eta, order, parents, readers, kinds, common_past, common_read, inward, reading, outward,
-    own_past, own_read, gain, worker, workers
+    grad_h, grad_eta, order, parents, readers, kinds, levels, inward, reading, outward, past, read, gain, worker, workers
 ):  # fmt: skip
     """As `sweep.pull_back`: the adjoint of the mean, children before parents."""
     T, m, N = grad_eta.shape
@@ -204,16 +184,19 @@ def pull_back_narrow(
                 o[0, i] = 0
                 for j in range(m):
                     o[0, i] += outward[j, i] * v[u, j]
+            c = kinds[u]
             for k in range(parents.shape[1]):
                 if parents[u, k] >= 0:
-                    if common_past.shape[0] > 0:
-                        add_transposed(v, parents[u, k], common_past, kinds[u], k * m, v, u)
-                    add_transposed(p, parents[u, k], own_past, u, k * r, o, ZERO)
+                    if r == 0:
+                        add_transposed(v, parents[u, k], past, c, k * m, v, u)
+                    else:
+                        add_transposed(p, parents[u, k], past, c, k * r, o, ZERO)
             for k in range(readers.shape[1]):
                 if readers[u, k] >= 0:
-                    if common_read.shape[0] > 0:
-                        add_transposed(out, readers[u, k], common_read, kinds[u], k * m, v, u)
-                    add_transposed(q, readers[u, k], own_read, u, k * r, o, ZERO)
+                    if r == 0:
+                        add_transposed(out, readers[u, k], read, c, k * m, v, u)
+                    else:
+                        add_transposed(q, readers[u, k], read, c, k * r, o, ZERO)
         for u in range(N):
             for i in range(r):
                 for j in range(m):

@@ -1,8 +1,9 @@
-"""The closed form of a narrow field: maps that places share, then what each unit adds in a few directions.
+"""The closed form of a narrow field: weights that places share, or that carry a few directions of the channels.
 
-This is no local rule. A map that places share is learned from all of them: their moments are summed over the grid, as a
-convolution's gradient is, or the map is broadcast while it is learned. Directions of the channels are pooled likewise.
-Own weights, offsets, scales and gains need no more than a unit's own moments.
+This is no local rule. Weights that places share are learned from all of them: their moments are summed over the grid,
+as a convolution's gradient is, or the weights are broadcast while they are learned. Directions of the channels and the
+factors of a level are pooled likewise. Offsets, scales and gains, and weights that are not shared, need no more than a
+unit's own moments.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,11 +33,10 @@ class _Unit:
 def settle_narrow(field: NarrowField, sums: Callable[[slice], Floats], seen: int, ridge: float) -> None:
     """Write the weights that these moments imply into `field`.
 
-    With A_u, b_u the moments of z_u with itself and with d_u, a class' map is (mean A_u + lambda I)^-1 mean b_u over
-    its units. Directions are leading eigenvectors: `inward` of the displacements' moment summed over all units,
-    `reading` of the activations', `outward` of what the shared map leaves. A unit's own weights are the least squares
-    of what the map leaves, in these directions. scale_u is the residual's standard deviation, channel by channel, and
-    L_c L_c' the mean correlation that is left in the class. Cost O(N p^2 (m + r)) beside one pass over the moments for
+    With A_u, b_u the moments of z_u with itself and with d_u, in the directions that links carry, a class' weights are
+    (mean A_u + lambda I)^-1 mean b_u over its units. Directions are leading eigenvectors of the displacements' moment
+    summed over all units, and of the activations'. scale_u is the residual's standard deviation, channel by channel, and
+    L_l L_l' the mean correlation that is left in the level. Cost O(N p^2 (m + r)) beside one pass over the moments for
     each of three steps; the moments are those of `Moments`, not of the size of the field.
 
     sums : moments' sums of some units, (units, p + m, p + m) float64, p with the constant;  seen : presentations.
@@ -48,59 +48,46 @@ def settle_narrow(field: NarrowField, sums: Callable[[slice], Floats], seen: int
     """
     N, m = field.a.shape
     readers, slots = field.readers.shape[1], field.readers.shape[1] + field.parents.shape[1]
-    classes, p, r = len(field.L), slots * m, len(field.inward)
-    count = np.bincount(field.kinds, minlength=classes)
-    shared = len(field.common_past) > 0
-
-    A, b = np.zeros((classes if shared else 0, p, p)), np.zeros((classes if shared else 0, p, m))
-    moved, read = np.zeros((m, m)), np.zeros((m, m))
-    for unit in _units(field, sums, seen):
-        moved += unit.power
-        read += unit.A[:m, :m] if readers else 0
-        if shared:
-            A[field.kinds[unit.index]] += unit.A
-            b[field.kinds[unit.index]] += unit.b
-    maps = np.zeros((len(A), m, p))
-    for c in range(len(maps)):
-        maps[c] = _solved(A[c] / count[c], b[c] / count[c], ridge, field).T
-
-    inward, reading = _leading(moved, r), _leading(read, r)
-    outward = inward
-    if shared and r:
-        left = np.zeros((m, m))
+    r, q = len(field.inward), field.carried
+    inward, reading, Z = np.zeros((0, m)), np.zeros((0, m)), np.eye(slots * m)
+    if r:
+        moved, read = np.zeros((m, m)), np.zeros((m, m))
         for unit in _units(field, sums, seen):
-            left += _residual(unit, maps[field.kinds[unit.index]])
-        outward = _leading(left, r)
+            moved += unit.power
+            read += unit.A[:m, :m] if readers else 0
+        inward, reading, Z = _leading(moved, r), _leading(read, r), np.zeros((slots * m, slots * r))
+        for k in range(slots):
+            Z[k * m : k * m + m, k * r : k * r + r] = (reading if k < readers else inward).T
+    V = inward if r else np.eye(m)
 
-    Z = np.zeros((p, slots * r))
-    for k in range(slots):
-        Z[k * m : k * m + m, k * r : k * r + r] = (reading if k < readers else inward).T
-    local, a, scale = np.zeros((N, r, slots * r)), np.zeros((N, m)), np.zeros((N, m))
-    correlation = np.zeros((classes, m, m))
+    count = np.bincount(field.kinds)
+    A, b = np.zeros((len(count), slots * q, slots * q)), np.zeros((len(count), slots * q, q))
     for unit in _units(field, sums, seen):
-        u, c = unit.index, field.kinds[unit.index]
-        W = maps[c] if shared else np.zeros((m, p))
-        if r:
-            open_ = (unit.b - unit.A @ W.T) @ outward.T
-            local[u] = _solved(Z.T @ unit.A @ Z, Z.T @ open_, ridge, field).T
-            W = W + outward.T @ local[u] @ Z.T
-        residual = _residual(unit, W) + ridge * np.eye(m)
+        A[field.kinds[unit.index]] += Z.T @ unit.A @ Z if r else unit.A
+        b[field.kinds[unit.index]] += Z.T @ unit.b @ V.T if r else unit.b
+    weights = np.stack([_solved(A[c] / n, b[c] / n, ridge, field).T for c, n in enumerate(count)])
+
+    a, scale, of = np.zeros((N, m)), np.zeros((N, m)), np.bincount(field.levels)
+    correlation = np.zeros((len(of), m, m))
+    for unit in _units(field, sums, seen):
+        u, level = unit.index, field.levels[unit.index]
+        W = V.T @ weights[field.kinds[u]] @ Z.T if r else weights[field.kinds[u]]
+        residual = _residual(unit, W, ridge)
         variance = np.diagonal(residual)
         if (variance <= 0).any():
             raise ArgumentError(
-                f"ridge={ridge:g}: a channel of unit {u} (in row order) moves exactly as its neighbours say, or not at "
+                f"ridge={ridge:g}: a channel of unit {u} (in row order) moves exactly as its neighbors say, or not at "
                 f"all; expected a positive residual; use ridge={max(1e-4, 10 * ridge):g} or more samples"
             )
         scale[u] = np.sqrt(variance)
-        correlation[c] += residual / np.outer(scale[u], scale[u]) / count[c]
+        correlation[level] += residual / np.outer(scale[u], scale[u]) / of[level]
         if field.signal:
-            a[u] = unit.mean[p:] - W @ unit.mean[:p]
-    L = residual_factor(correlation, np.ones((classes, m)), 0.0, field.a.dtype)
-    R, r0 = readers * m, readers * r
+            a[u] = unit.mean[slots * m :] - W @ unit.mean[: slots * m]
+    L = residual_factor(correlation, np.ones((len(of), m)), 0.0, field.a.dtype)
+    cut = readers * q
     field.take(
-        a=a, scale=scale, L=L, common_read=maps[:, :, :R], common_past=maps[:, :, R:], inward=inward, reading=reading,
-        outward=outward.T, own_read=local[:, :, :r0], own_past=local[:, :, r0:],
-    )  # fmt: skip
+        a=a, scale=scale, L=L, inward=inward, reading=reading, past=weights[:, :, cut:], read=weights[:, :, :cut]
+    )
 
 
 def _units(field: NarrowField, sums: Callable[[slice], Floats], seen: int) -> Iterator[_Unit]:
@@ -125,9 +112,10 @@ def _leading(moment: Floats, rank: int) -> Floats:
     return np.asarray(vectors * np.sign(vectors[np.arange(rank), largest])[:, None])
 
 
-def _residual(unit: _Unit, W: Floats) -> Floats:
+def _residual(unit: _Unit, W: Floats, ridge: float) -> Floats:
+    """Return what W leaves of the second moment + ridge I, as in `Moments`."""
     Wb = W @ unit.b
-    return np.asarray(unit.power - Wb - Wb.T + W @ unit.A @ W.T)
+    return np.asarray(unit.power - Wb - Wb.T + W @ unit.A @ W.T + ridge * (np.eye(len(W)) + W @ W.T))
 
 
 def _solved(A: Floats, b: Floats, ridge: float, field: NarrowField) -> Floats:

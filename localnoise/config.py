@@ -41,12 +41,12 @@ class GridConfig:
     signal_radius : int
         Chebyshev radius of the activations read; 0 is the unit's own.
     share : str
-        "none": every unit has weights of its own. "places": units whose parents and inputs lie at the same offsets share
-        theirs.
+        "none": every unit has weights of its own. "places": units share theirs where their parents and inputs lie at
+        the same offsets.
     rank : int or None
         How many directions of the channels a link carries, the same directions at every place. None: all channels.
         With `share` or a rank, offsets, scales of the channels and gains stay each unit's own, and the rest of the
-        private noise's factor is shared by units whose nearest parent is as far.
+        private noise's factor is shared by units whose parents are as far.
     dtype : str
         "float32", or "float64" for oracles.
     """

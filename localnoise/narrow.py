@@ -100,11 +100,11 @@ class NarrowField(Field):
 
     @property
     def numbers(self) -> int:
-        """Numbers that the field needs: links' weights, factors, directions, offsets, scales, gains; shared ones once."""
+        """Numbers that the field needs: weights, factors, directions, offsets, scales, gains; what is shared, once."""
         (N, m), r = self.a.shape, self.carried
         own = N * (m + 1 + (m if self.signal else 0))
         factors = len(self.L) * (m * (m + 1) // 2) + (1 + self.signal) * self.inward.size
-        return int(self._links.sum()) * r * r + factors + own
+        return int(int(self._links.sum()) * r * r + factors + own)
 
     @property
     def hardest(self) -> int:
@@ -205,8 +205,7 @@ class NarrowField(Field):
         """Write the adjoint of the mean's linear part, (T, m, N), into out."""
         from localnoise.kernels.narrow import pull_back_narrow
 
-        wires = (self.order, self.parents, self.readers, self.kinds, self.levels)
-        pull_back_narrow(out, gradient, *wires, *self._maps)
+        pull_back_narrow(out, gradient, self.order, self.parents, self.readers, self.kinds, *self._maps)
 
 
 def initial(config: GridConfig, order: Ints, parents: Ints, readers: Ints) -> Field:

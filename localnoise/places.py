@@ -28,15 +28,15 @@ def classes(parents: Ints, readers: Ints, shape: tuple[int, int], periodic: bool
 
 
 def levels(parents: Ints, shape: tuple[int, int], periodic: bool) -> Ints:
-    """Return the level of each unit, (N,) int32: units of a level have their nearest parent at the same distance.
+    """Return the level of each unit, (N,) int32: units of a level have parents at the same distances, in any direction.
 
-    What the parents leave to a unit's private noise depends on it: all of the covariance at the root, little at a unit
-    that lies between its parents.
+    What parents leave to a unit's private noise depends on how far they are: all of the covariance at the root, little
+    at a unit that lies between its parents.
     """
     height, width = shape
     y, x = np.divmod(np.arange(len(parents)), width)
     dy, dx = np.abs(parents // width - y[:, None]), np.abs(parents % width - x[:, None])
     if periodic:
         dy, dx = np.minimum(dy, height - dy), np.minimum(dx, width - dx)
-    nearest = np.where(parents >= 0, dy * dy + dx * dx, height * height + width * width).min(axis=1, initial=1 << 62)
-    return np.unique(nearest, return_inverse=True)[1].reshape(len(parents)).astype(np.int32)
+    distances = np.sort(np.where(parents >= 0, dy * dy + dx * dx, -1), axis=1)
+    return np.unique(distances, axis=0, return_inverse=True)[1].reshape(len(parents)).astype(np.int32)

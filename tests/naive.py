@@ -182,28 +182,26 @@ class Widened:
     """A narrow field with every weight written out, element by element: what `Dense` takes."""
 
     def __init__(self, field):
-        (N, m), r = np.shape(field.a), len(field.inward)
+        N, m = np.shape(field.a)
         self.parents, self.readers, self.a, self.gain = field.parents, field.readers, field.a, field.gain
         self.S = np.zeros((N, m, m))
-        self.B = self._map(N, m, r, field.parents, field.common_past, field.own_past, field.inward, field)
-        self.G = self._map(N, m, r, field.readers, field.common_read, field.own_read, field.reading, field)
+        self.B = self.written_out(field, m, field.parents, field.past, field.inward)
+        self.G = self.written_out(field, m, field.readers, field.read, field.reading)
         for u in range(N):
             for i in range(m):
                 for j in range(m):
-                    self.S[u, i, j] = field.scale[u, i] * field.L[field.kinds[u], i, j]
+                    self.S[u, i, j] = field.scale[u, i] * field.L[field.levels[u], i, j]
 
     @staticmethod
-    def _map(N, m, r, links, common, own, basis, field):
-        W = np.zeros((N, m, links.shape[1] * m))
-        for u in range(N):
-            for k in range(links.shape[1]):
-                for i in range(m):
-                    for j in range(m):
-                        value = common[field.kinds[u]][i, k * m + j] if len(common) else 0.0
-                        for p in range(r):
-                            for q in range(r):
-                                value += float(field.outward[i, p]) * own[u, p, k * r + q] * basis[q, j]
-                        W[u, i, k * m + j] = value
+    def written_out(field, m, links, weights, basis):
+        r, W = len(basis), np.zeros((len(links), m, links.shape[1] * m))
+        for u, k, i, j in np.ndindex(len(links), links.shape[1], m, m):
+            own = weights[field.kinds[u]]
+            if r == 0:
+                W[u, i, k * m + j] = own[i, k * m + j]
+            for p in range(r):
+                for q in range(r):
+                    W[u, i, k * m + j] += float(field.inward[p, i]) * own[p, k * r + q] * basis[q, j]
         return W
 
 

@@ -59,7 +59,7 @@ def quantise(
     """
     if grid.config.narrow:
         raise ArgumentError(
-            f"grid has share={grid.config.share!r} and rank={grid.config.rank!r}, and a chip's unit holds all of its own "
+            f"grid has share={grid.config.share!r} and rank={grid.config.rank!r}, and a chip's unit holds all of its "
             "weights: expected a grid without; use quantise(grid.widened()), which takes the memory of an untied grid"
         )
     formats = Formats() if formats is None else formats

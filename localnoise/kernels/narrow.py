@@ -164,7 +164,7 @@ def add_transposed(out, row, W, n, column, v, of):
 
 @shared_kernel
 def pull_back_narrow(
-    grad_h, grad_eta, order, parents, readers, kinds, levels, inward, reading, outward, past, read, gain, worker, workers
+    grad_h, grad_eta, order, parents, readers, kinds, inward, reading, outward, past, read, gain, worker, workers
 ):  # fmt: skip
     """As `sweep.pull_back`: the adjoint of the mean, children before parents."""
     T, m, N = grad_eta.shape

@@ -35,9 +35,9 @@ def settle_narrow(field: NarrowField, sums: Callable[[slice], Floats], seen: int
 
     With A_u, b_u the moments of z_u with itself and with d_u, in the directions that links carry, a class' weights are
     (mean A_u + lambda I)^-1 mean b_u over its units. Directions are leading eigenvectors of the displacements' moment
-    summed over all units, and of the activations'. scale_u is the residual's standard deviation, channel by channel, and
-    L_l L_l' the mean correlation that is left in the level. Cost O(N p^2 (m + r)) beside one pass over the moments for
-    each of three steps; the moments are those of `Moments`, not of the size of the field.
+    summed over all units, and of the activations'. scale_u is the residual's standard deviation, channel by channel,
+    and L_l L_l' the mean correlation that is left in the level. Cost O(N p^2 (m + r)) and a pass over the
+    moments for each of three steps; the moments are those of `Moments`, not of the size of the field.
 
     sums : moments' sums of some units, (units, p + m, p + m) float64, p with the constant;  seen : presentations.
 
@@ -49,7 +49,9 @@ def settle_narrow(field: NarrowField, sums: Callable[[slice], Floats], seen: int
     N, m = field.a.shape
     readers, slots = field.readers.shape[1], field.readers.shape[1] + field.parents.shape[1]
     r, q = len(field.inward), field.carried
-    inward, reading, Z = np.zeros((0, m)), np.zeros((0, m)), np.eye(slots * m)
+    inward: Floats = np.zeros((0, m))
+    reading: Floats = np.zeros((0, m))
+    Z = np.eye(slots * m)
     if r:
         moved, read = np.zeros((m, m)), np.zeros((m, m))
         for unit in _units(field, sums, seen):

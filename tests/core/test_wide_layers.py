@@ -61,15 +61,10 @@ def learned(form, wiring, signal, dtype="float64", channels=3):
 
 def garble(field):
     """Give weights to what is missing: no kernel may read them."""
-    m, r = field.channels, len(field.inward)
-    for links, common, own in (
-        (field.parents, field.common_past, field.own_past),
-        (field.readers, field.common_read, field.own_read),
-    ):
+    r = field.carried
+    for links, weights in ((field.parents, field.past), (field.readers, field.read)):
         for u, k in np.argwhere(links < 0):
-            own[u, :, k * r : k * r + r] = 7
-            if len(common):
-                common[field.kinds[u], :, k * m : k * m + m] = 7
+            weights[field.kinds[u], :, k * r : k * r + r] = 7
 
 
 # What is stored, against what it stands for
@@ -127,10 +122,10 @@ def test_places_share_the_least_squares_of_all_of_them(wiring, signal):
     grid = learned({"share": "places"}, wiring, signal)
     f, (d, h) = grid.field, data()
     d, h = (x.reshape(len(x), 3, -1) for x in (d, h))
-    for kind in range(len(f.L)):
+    for kind in range(len(f.past)):
         units = np.flatnonzero(f.kinds == kind)
         expected = naive.shared_least_squares(f, units, d, h, grid.rule.ridge)
-        found = np.concatenate([f.common_read[kind], f.common_past[kind]], axis=1)
+        found = np.concatenate([f.read[kind], f.past[kind]], axis=1)
         np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9)
 
 
@@ -147,10 +142,10 @@ def test_a_law_that_is_the_same_everywhere_is_found_with_few_displacements():
     """Displacements of a shared field: sharing comes nearer its law than untied weights, at a ninth of the numbers."""
     truth = ln.UnitGrid((6, 6), 4, order="raster", share="places", dtype="float64")
     rng = np.random.default_rng(3)
-    kinds, m, width = truth.field.common_past.shape
+    kinds, m, width = truth.field.past.shape
     there = (truth.field.parents >= 0)[[np.flatnonzero(truth.field.kinds == k)[0] for k in range(kinds)]]
     maps = 0.2 * rng.normal(size=(kinds, m, width)) * np.repeat(there, m, axis=1)[:, None, :]
-    vars(truth.field)["common_past"] = maps
+    vars(truth.field)["past"] = np.ascontiguousarray(maps)
     d, held = truth.sample(150, seed=1), truth.sample(500, seed=2)
     found = {}
     for name, form in {"shared": {"share": "places"}, "untied": {}}.items():
@@ -160,12 +155,15 @@ def test_a_law_that_is_the_same_everywhere_is_found_with_few_displacements():
 
 
 def test_what_is_shared_counts_once():
-    grid = ln.UnitGrid((16, 16), 64, order="raster", share="places", rank=8)
-    m, r = 64, 8
+    m, r, own = 64, 8, 256 * (64 + 1)
     places = 1 + 2 + 3 + 4  # parents of the four classes that have any: the top row, two columns, the inside
-    shared = places * m * m + 5 * m * (m + 1) // 2 + 2 * r * m
-    assert grid.parameters == shared + int((grid.field.parents >= 0).sum()) * r * r + 256 * (m + 1)
-    assert grid.parameters < 2**18
+    factors = 5 * m * (m + 1) // 2  # parents at the distances: none, 1, 1 and 2, 1 twice and 2, both twice
+    grid = ln.UnitGrid((16, 16), m, order="raster", share="places")
+    assert grid.parameters == places * m * m + factors + own
+    grid = ln.UnitGrid((16, 16), m, order="raster", share="places", rank=r)
+    assert grid.parameters == places * r * r + r * m + factors + own
+    grid = ln.UnitGrid((16, 16), m, order="raster", rank=r)
+    assert grid.parameters == int((grid.field.parents >= 0).sum()) * r * r + r * m + factors + own
 
 
 def test_a_rule_that_writes_each_units_weights_is_refused(form):
@@ -255,10 +253,11 @@ def test_files_without_sharing_are_those_of_before(tmp_path):
 @pytest.mark.parametrize(
     ("name", "index", "value", "fault"),
     [
-        ("kinds", 0, 99, "kinds names classes that do not exist"),
+        ("kinds", 0, 99, "kinds names weights that do not exist"),
+        ("levels", 0, -1, "levels names weights that do not exist"),
         ("scale", (0, 0), -1, "L, scale or gain is not positive"),
         ("L", (0, 0, 1), 1, "L is not lower triangular"),
-        ("common_past", (0, 0, 0), np.nan, "common_past holds NaN"),
+        ("past", (0, 0, 0), np.nan, "past holds NaN"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, name, index, value, fault):

@@ -172,7 +172,7 @@ class NarrowField(Field):
 
     def widened(self) -> Field:
         """Return the same law as a field in which every unit has all of its weights."""
-        weights = {name: np.array(getattr(self, name)) for name in ("a", "G", "B", "S", "gain")}
+        weights = {name: np.array(getattr(self, name), order="C") for name in ("a", "G", "B", "S", "gain")}
         return Field(order=self.order, parents=self.parents, readers=self.readers, **weights)
 
     @property

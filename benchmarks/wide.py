@@ -23,7 +23,7 @@ from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.perturbations.applied import apply
 
-LEARNED, TRAINED, SCORED, DRAWS, RATE = 2_000, 4_000, 1_000, 5, 1e-3
+LEARNED, TRAINED, SCORED, DRAWS, RATE, RIDGE = 2_000, 4_000, 1_000, 5, 1e-3, 1e-3
 SOURCES = ("gaussian_noise", "motion_blur", "brightness", "rotate")
 ARMS: dict[str, dict[str, Any]] = {
     "untied K=8": {"parents": 8},
@@ -104,7 +104,7 @@ def likeness(x: Any, y: Any) -> float:
 
 def diagonal(d: Any, scored: Any) -> Any:
     """Log density of held-out displacements under independent neurons, learned from d: the point zero."""
-    variance = np.square(d).mean(axis=0) + 1e-4
+    variance = np.square(d).mean(axis=0) + RIDGE
     terms = np.square(scored) / variance + np.log(2 * np.pi * variance)
     return -0.5 * terms.sum(axis=(1, 2, 3)).mean()
 
@@ -168,7 +168,7 @@ def main() -> None:
             began = time.perf_counter()
             grid = ln.UnitGrid((16, 16), 64, **ARMS[name])
             signal = grid.field.signal
-            grid.learn(d, h[:LEARNED].numpy() if signal else None)
+            grid.learn(d, h[:LEARNED].numpy() if signal else None, ridge=RIDGE)
             grid.state = None
             grid, size = rounded(grid)
             over = grid.log_density(scored, clean[:SCORED].numpy() if signal else None).mean() - floor

@@ -9,7 +9,8 @@ import pytest
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, FewDisplacementsWarning, FileFormatError
-from localnoise.hardware import quantise
+from localnoise.hardware import quantise, report
+from localnoise.hardware.fitting.pruning import prune
 from localnoise.places import classes
 
 pytestmark = [
@@ -289,4 +290,25 @@ def test_a_chip_asks_for_a_widened_grid(form):
     grid = learned(form, {"order": "raster"}, "none", "float32")
     with pytest.raises(ArgumentError, match=r"use quantise\(grid.widened\(\)\)"):
         quantise(grid)
-    assert quantise(grid.widened()).sample(2).shape == (2, 3, *SHAPE)
+    with pytest.raises(ArgumentError, match="expected a grid without, since links are dropped unit by unit"):
+        prune(grid, fan_in=1)
+    chip = quantise(grid.widened())
+    assert report(grid, chip, draws=64).whole_error == report(grid.widened(), chip, draws=64).whole_error
+
+
+def test_networks_train_with_it(form):
+    torch = pytest.importorskip("torch")
+    from localnoise.nn import NoiseLayer
+
+    layer = NoiseLayer(learned(form, {"order": "multiscale"}, "local"), seed=1)
+    h = torch.from_numpy(data(count=3)[1]).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: fixed(layer, x), (h,), fast_mode=True)
+    again = NoiseLayer(learned(form, {"order": "multiscale"}, "none"), seed=2)
+    again.load_state_dict(layer.state_dict())
+    assert torch.equal(fixed(again, h), fixed(layer, h))
+
+
+def fixed(layer, x):
+    """Draw from the start of the layer's stream."""
+    layer.position = 0
+    return layer(x)

@@ -1,7 +1,7 @@
 """`python -m benchmarks.wide`: what shared and low-rank weights keep at 64 x 16 x 16 neurons, and in how much memory.
 
 A small network (5x5 convolution of 16 channels, pool 2, 3x3 convolution of 64 channels, tanh; the noise; three more
-layers) learns the embedded Fashion-MNIST images. Fields learn from 2,000 displacements of training images, severity 3;
+layers) learns the embedded Fashion-MNIST images. Fields learn from 2,000 displacements of training images;
 those that are stored narrow are rounded to 8 bits. Measured for each: the log density of 1,000 displacements of test
 images; how alike its covariance is to theirs (the cosine of the two matrices, from draws); and the accuracy on 2,000
 test images so displaced of later layers that are trained anew with the noise. Shares are of what the field of most
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--variance", type=float, default=0.5, help="per neuron, of the noise that is trained with")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--sources", default=",".join(SOURCES))
+    parser.add_argument("--level", type=int, default=3, help="of the corruptions, 1 to 5")
     parser.add_argument("--front", default="", help="a file of the layers up to the noise, to keep or to read")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -159,9 +160,9 @@ def main() -> None:
     print("| source | field | kB | nats a neuron | kept | likeness | accuracy | kept | clean | s |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     for source in chosen.sources.split(","):
-        moved = through(first, apply(source, test, 3, 1))
+        moved = through(first, apply(source, test, chosen.level, 1))
         seen, scored = {"clean": clean, "moved": moved}, (moved - clean)[:SCORED].numpy()
-        d = (through(first, apply(source, x[:LEARNED], 3, 1)) - h[:LEARNED]).numpy()
+        d = (through(first, apply(source, x[:LEARNED], chosen.level, 1)) - h[:LEARNED]).numpy()
         none, floor, most, best = retrained(None, h, y, seen, right, chosen.epochs), diagonal(d, scored), 0.0, 0.0
         print(f"| {source} | none |  |  |  |  | {none['moved']:.3f} |  | {none['clean']:.3f} |  |", flush=True)
         for name in chosen.arms.split(","):

@@ -24,6 +24,7 @@ class Moments:
     lambda = the central ridge, local and central factor the same matrix (Schafer, Katzfuss, Owhadi 2021, theorem 2.1).
     Cost: at most (p + m)^2 / 2 products a presentation and unit, less what neighbours share (`Pairs`); O(p^3) a unit to
     settle. State: the moments of the pairs, float64.
+    With `share` or a `rank` the weights are those of `localnoise.rules.pooled`, from the same moments.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import localnoise as ln
 from localnoise.errors import ArgumentError, FewDisplacementsWarning, FileFormatError
 from localnoise.hardware import quantise, report
 from localnoise.hardware.fitting.pruning import prune
-from localnoise.places import classes
+from localnoise.places import classes, levels
 
 pytestmark = [
     pytest.mark.pairwise,
@@ -139,6 +139,24 @@ def test_own_weights_of_full_rank_are_those_of_an_untied_grid(wiring, signal):
     np.testing.assert_allclose(*variance, rtol=1e-7)
 
 
+def test_a_class_learns_from_its_places_and_their_neighbours_alone(wiring, signal):
+    """Change one unit's activity: the weights of classes that nobody of reads it stay the same to the bit."""
+    d, h = data(count=60)
+    before = ln.UnitGrid(SHAPE, 3, signal=signal, share="places", **wiring)
+    given = (d, h) if signal == "local" else (d,)
+    before.learn(*given)
+    f = before.field
+    for changed in (0, 7, 19):
+        other = d.copy()
+        other.reshape(len(d), 3, -1)[:, :, changed] += 1 + np.arange(len(d))[:, None] % 3
+        after = before.blank().learn(other, *given[1:]).field
+        reads = (f.parents == changed).any(axis=1) | (np.arange(20) == changed)
+        touched = np.isin(np.arange(len(f.past)), f.kinds[reads])
+        same = [np.array_equal(f.past[kind], after.past[kind]) for kind in range(len(f.past))]
+        linked = np.isin(np.arange(len(f.past)), f.kinds[(f.parents >= 0).any(axis=1)])
+        assert [not one for one in same] == list(touched & linked)
+
+
 def test_a_law_that_is_the_same_everywhere_is_found_with_few_displacements():
     """Displacements of a shared field: sharing comes nearer its law than untied weights, at a ninth of the numbers."""
     truth = ln.UnitGrid((6, 6), 4, order="raster", share="places", dtype="float64")
@@ -204,6 +222,16 @@ def test_units_of_a_class_have_the_same_neighbours(wiring, radius, boundary):
         seen.setdefault(tuple(offsets), set()).add(int(kinds[u]))
     assert sorted(next(iter(kind)) for kind in seen.values()) == list(range(len(seen)))
     assert all(len(kind) == 1 for kind in seen.values())
+
+
+def test_units_of_a_level_have_parents_as_far(wiring):
+    grid = ln.UnitGrid(SHAPE, 1, **wiring)
+    f, width = grid.field, SHAPE[1]
+    found = levels(f.parents, SHAPE, periodic=False)
+    far = [
+        tuple(sorted(naive.nearness(u, v, *SHAPE, False)[0] for v in f.parents[u] if v >= 0)) for u in range(4 * width)
+    ]
+    assert len(set(zip(far, found.tolist(), strict=True))) == len(set(far)) == found.max() + 1
 
 
 # Determinism, files, refusals

@@ -270,7 +270,7 @@ def least_squares(field, u, d, h, ridge):
 
 
 def shared_least_squares(field, units, d, h, ridge):
-    """W (m, K m + R m) of units with the same neighbours: least squares over all their presentations, stacked.
+    """W (m, K m + R m) of units with the same neighbors: least squares over all their presentations, stacked.
 
     With signal dependence each unit's activity is taken about its means; the ridge is as many extra presentations.
     """

@@ -139,7 +139,7 @@ def test_own_weights_of_full_rank_are_those_of_an_untied_grid(wiring, signal):
     np.testing.assert_allclose(*variance, rtol=1e-7)
 
 
-def test_a_class_learns_from_its_places_and_their_neighbours_alone(wiring, signal):
+def test_a_class_learns_from_its_places_and_their_neighbors_alone(wiring, signal):
     """Change one unit's activity: the weights of classes that nobody of reads it stay the same to the bit."""
     d, h = data(count=60)
     before = ln.UnitGrid(SHAPE, 3, signal=signal, share="places", **wiring)
@@ -207,7 +207,7 @@ def test_displacements_are_asked_for_by_what_they_pay_for():
 
 @pytest.mark.parametrize("radius", [1, 2])
 @pytest.mark.parametrize("boundary", ["clipped", "periodic"])
-def test_units_of_a_class_have_the_same_neighbours(wiring, radius, boundary):
+def test_units_of_a_class_have_the_same_neighbors(wiring, radius, boundary):
     grid = ln.UnitGrid(SHAPE, 1, signal="local", signal_radius=radius, boundary=boundary, **wiring)
     f, (height, width) = grid.field, SHAPE
     kinds = classes(f.parents, f.readers, SHAPE, boundary == "periodic")

@@ -5,7 +5,7 @@ layers) learns the embedded Fashion-MNIST images. Fields learn from 2,000 displa
 those that are stored narrow are rounded to 8 bits. Measured for each: the log density of 1,000 displacements of test
 images; how alike its covariance is to theirs (the cosine of the two matrices, from draws); and the accuracy on 2,000
 test images so displaced of later layers that are trained anew with the noise. Shares are of what the field of most
-memory, K=8 untied, gains over no structure (independent neurons, and no noise). One seed.
+memory, K=8 untied, gains over no structure (independent neurons, and no noise).
 """
 
 import argparse
@@ -110,21 +110,21 @@ def diagonal(d: Any, scored: Any) -> Any:
 
 
 def retrained(
-    noise: Any, h: Tensor, y: Tensor, seen: dict[str, Tensor], right: Tensor, epochs: int
+    noise: Any, h: Tensor, y: Tensor, seen: dict[str, Tensor], right: Tensor, epochs: int, seed: int
 ) -> dict[str, float]:
     """Train later layers anew with the noise and return the accuracy on activations `seen`, by name."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed + 1)
     model, quiet = back(), noise is None or noise.field.signal  # signal-dependent noise is for training alone
 
     def inputs(epoch: int) -> Tensor:
         if noise is None:
             return h
-        drawn = torch.from_numpy(noise.perturb(h.numpy(), seed=epoch))
+        drawn = torch.from_numpy(noise.perturb(h.numpy(), seed=1000 * seed + epoch))
         if noise.field.signal:
             drawn[torch.rand(len(h)) < 0.2] = 0
         return drawn.add_(h)
 
-    fit(model, inputs, y, epochs, seed=2)
+    fit(model, inputs, y, epochs, seed + 2)
     found = {}
     for name, x in seen.items():
         out = torch.zeros(len(x), 10)
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--variance", type=float, default=0.5, help="per neuron, of the noise that is trained with")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--sources", default=",".join(SOURCES))
+    parser.add_argument("--seed", type=int, default=0, help="of the later layers' training")
     parser.add_argument("--level", type=int, default=3, help="of the corruptions, 1 to 5")
     parser.add_argument("--front", default="", help="a file of the layers up to the noise, to keep or to read")
     chosen = parser.parse_args()
@@ -163,7 +164,12 @@ def main() -> None:
         moved = through(first, apply(source, test, chosen.level, 1))
         seen, scored = {"clean": clean, "moved": moved}, (moved - clean)[:SCORED].numpy()
         d = (through(first, apply(source, x[:LEARNED], chosen.level, 1)) - h[:LEARNED]).numpy()
-        none, floor, most, best = retrained(None, h, y, seen, right, chosen.epochs), diagonal(d, scored), 0.0, 0.0
+        none, floor, most, best = (
+            retrained(None, h, y, seen, right, chosen.epochs, chosen.seed),
+            diagonal(d, scored),
+            0.0,
+            0.0,
+        )
         print(f"| {source} | none |  |  |  |  | {none['moved']:.3f} |  | {none['clean']:.3f} |  |", flush=True)
         for name in chosen.arms.split(","):
             began = time.perf_counter()
@@ -175,7 +181,8 @@ def main() -> None:
             over = grid.log_density(scored, clean[:SCORED].numpy() if signal else None).mean() - floor
             drawn = grid.perturb(clean[SCORED:].numpy(), seed=1)
             alike = likeness(drawn.reshape(len(drawn), -1), scored.reshape(len(scored), -1))
-            got = retrained(grid if signal else grid.normalise(chosen.variance), h, y, seen, right, chosen.epochs)
+            noise = grid if signal else grid.normalise(chosen.variance)
+            got = retrained(noise, h, y, seen, right, chosen.epochs, chosen.seed)
             gain, over = got["moved"] - none["moved"], over / grid.config.neurons
             most, best = most or over, best or gain
             kept = f"{over:.2f} | {over / most:.2f} | {alike:.2f} | {got['moved']:.3f} | {gain / best:.2f}"

@@ -1,8 +1,8 @@
 """`python -m benchmarks.wide`: what shared and low-rank weights keep at 64 x 16 x 16 neurons, and in how much memory.
 
 A small network (5x5 convolution of 16 channels, pool 2, 3x3 convolution of 64 channels, tanh; the noise; three more
-layers) learns the embedded Fashion-MNIST images. Fields learn from 2,000 displacements of training images;
-those that are stored narrow are rounded to 8 bits. Measured for each: the log density of 1,000 displacements of test
+layers) learns the embedded Fashion-MNIST images. Fields learn from 2,000 displacements of training images; those
+that are stored narrow are rounded to 8 bits. Measured for each: the log density of 1,000 displacements of test
 images; how alike its covariance is to theirs (the cosine of the two matrices, from draws); and the accuracy on 2,000
 test images so displaced of later layers that are trained anew with the noise. Shares are of what the field of most
 memory, K=8 untied, gains over no structure (independent neurons, and no noise).

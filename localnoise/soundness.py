@@ -98,12 +98,9 @@ def unsound(config: GridConfig, field: Field) -> str:
         fault = not_finite(name, getattr(field, name))
         if fault:
             return fault
-    if isinstance(field, NarrowField):
-        return _unsound_narrow(field) or wiring.unsound(field.order, field.parents, field.readers)
-    if (np.diagonal(field.S, axis1=1, axis2=2) <= 0).any() or (field.gain <= 0).any():
-        return "S or gain is not positive, so the covariance would not be"
-    if np.triu(field.S, 1).any():
-        return "S is not lower triangular, and draws read no more than that of it"
+    fault = _unsound_narrow(field) if isinstance(field, NarrowField) else _unsound_dense(field)
+    if fault:
+        return fault
     if field.signal != (config.signal == "local"):
         return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
     return wiring.unsound(field.order, field.parents, field.readers)
@@ -112,6 +109,14 @@ def unsound(config: GridConfig, field: Field) -> str:
 def arrays_of(config: GridConfig) -> tuple[str, ...]:
     """Return the names of the arrays that a field of this configuration stores."""
     return narrow.ARRAYS if config.narrow else ARRAYS
+
+
+def _unsound_dense(field: Field) -> str:
+    if (np.diagonal(field.S, axis1=1, axis2=2) <= 0).any() or (field.gain <= 0).any():
+        return "S or gain is not positive, so the covariance would not be"
+    if np.triu(field.S, 1).any():
+        return "S is not lower triangular, and draws read no more than that of it"
+    return ""
 
 
 def _unsound_narrow(field: NarrowField) -> str:

@@ -17,7 +17,7 @@ def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
     """
     m = field.channels
     read = (field.parents >= 0).sum(axis=1) + (field.readers >= 0).sum(axis=1)
-    regressors = max(int(read.max()) * m + field.signal, m)
+    regressors = getattr(field, "hardest", max(int(read.max()) * m + field.signal, m))
     wanted = _ENOUGH * regressors
     if seen < wanted:
         warnings.warn(

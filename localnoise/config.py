@@ -40,6 +40,13 @@ class GridConfig:
         "none", or "local": the noise depends on the activation of the units within `signal_radius`.
     signal_radius : int
         Chebyshev radius of the activations read; 0 is the unit's own.
+    share : str
+        "none": every unit has weights of its own. "places": units share theirs where their parents and inputs lie at
+        the same offsets.
+    rank : int or None
+        How many directions of the channels a link carries, the same directions at every place. None: all channels.
+        With `share` or a rank, offsets, scales of the channels and gains stay each unit's own, and the rest of the
+        private noise's factor is shared by units whose parents are as far.
     dtype : str
         "float32", or "float64" for oracles.
     """
@@ -53,6 +60,8 @@ class GridConfig:
     boundary: str = "clipped"
     signal: str = "none"
     signal_radius: int = 1
+    share: str = "none"
+    rank: int | None = None
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -70,7 +79,15 @@ class GridConfig:
             ORDERS.find(self.order)
         choose("boundary", self.boundary, ("clipped", "periodic"))
         choose("signal", self.signal, ("none", "local"))
+        choose("share", self.share, ("none", "places"))
         choose("dtype", self.dtype, ("float32", "float64"))
+        if self.rank is not None:
+            rank = whole(self.rank)
+            if rank is None or not 1 <= rank <= self.channels:
+                raise ArgumentError(
+                    f"rank={self.rank!r}: expected a whole number from 1 to channels={self.channels}, or None for all"
+                )
+            object.__setattr__(self, "rank", rank)
         if self.order == "raster" and self.radius is None and self.parents is None:
             object.__setattr__(self, "radius", 1)
         if self.order != "raster" and self.parents is None:
@@ -108,13 +125,20 @@ class GridConfig:
         return self.shape[0] * self.shape[1]
 
     @property
+    def narrow(self) -> bool:
+        """Return whether the field is stored as maps that places share, or as weights of a low rank, or both."""
+        return self.share != "none" or self.rank is not None
+
+    @property
     def bytes(self) -> int:
-        """Most bytes that the field of such a grid takes, from the configuration alone."""
+        """Most bytes that the field of such a grid takes, from the configuration alone; shared maps not counted."""
         m, most = self.channels, None if self.parents is None else self.parents - self.far
         near = slots(*self.shape, most, self.radius) + self.far
         side = 2 * self.signal_radius + 1
         read = min(side, 2 * self.shape[0]) * min(side, 2 * self.shape[1]) if self.signal == "local" else 0
         numbers = m * m * (near + min(read, self.units) + 1) + m + 1
+        if self.narrow:
+            numbers = 2 * m + 1 + (self.rank or 0) ** 2 * (near + min(read, self.units)) * (self.share == "none")
         return self.units * (numbers * (4 if self.dtype == "float32" else 8) + 4 * (near + read) + 8)
 
     @property

@@ -5,6 +5,7 @@ import numpy as np
 from localnoise.config import GridConfig
 from localnoise.field import Field
 from localnoise.kernels.threads import worker_count
+from localnoise.narrow import NarrowField
 from localnoise.validate import Array, Start, as_positions, as_seed
 
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
@@ -33,6 +34,9 @@ def draw_into(
     key = as_seed(seed)
     f, now = field, field.wires
     a = f.a if affine else np.zeros_like(f.a)
+    if isinstance(f, NarrowField):
+        f.draw(eta, h, a, key, places, signal, white, tile_of(config, len(eta), config.units))
+        return eta
     if len(eta) < _FEW and config.neurons >= _LARGE:
         wires = (*now.fronts, f.parents, f.readers)
         draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, worker_count())

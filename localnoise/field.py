@@ -163,14 +163,7 @@ class Field:
         ArgumentError
             A gain leaves the range of the field's precision; `what` begins the message: "trace=1e300".
         """
-        with np.errstate(over="ignore", under="ignore"):
-            cast = gain.astype(self.gain.dtype)
-        if not (np.isfinite(cast).all() and (cast > 0).all()):
-            raise ArgumentError(
-                f"{what}: a unit's gain would leave the range of {cast.dtype}: expected noise of moderate size, or a "
-                "grid with dtype='float64'"
-            )
-        changed = replace(self, gain=cast)
+        changed = replace(self, gain=in_range(gain, self.gain.dtype, what))
         vars(changed)["_wires"] = self.wires
         return changed
 
@@ -180,3 +173,21 @@ class Field:
         same = Field(order=self.order, parents=self.parents, readers=self.readers, **weights)
         vars(same)["_wires"] = vars(self).get("_wires")  # looked at again when they are asked for
         return same
+
+
+def in_range(gain: npt.NDArray[np.float64], dtype: Any, what: str) -> Floats:
+    """Return gains in a field's precision.
+
+    Raises
+    ------
+    ArgumentError
+        A gain leaves the range of the precision; `what` begins the message: "variance=1e300".
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        cast = gain.astype(dtype)
+    if not (np.isfinite(cast).all() and (cast > 0).all()):
+        raise ArgumentError(
+            f"{what}: a unit's gain would leave the range of {cast.dtype}: expected noise of moderate size, or a "
+            "grid with dtype='float64'"
+        )
+    return np.asarray(cast)

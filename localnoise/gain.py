@@ -3,6 +3,7 @@
 import numpy as np
 
 from localnoise.field import Field, Floats, Ints
+from localnoise.narrow import NarrowField
 
 EXACT_NEURONS = 4096
 _PROBES = 4096
@@ -22,9 +23,12 @@ def marginal_variance(field: Field) -> Floats:
     total = np.zeros((m, units))
     chunk = 64
     for start in range(0, _PROBES, chunk):
-        eta = np.empty((chunk, m, units), field.S.dtype)
+        eta = np.empty((chunk, m, units), field.gain.dtype)
         positions = np.arange(start, start + chunk, dtype=np.uint64)
-        draw(eta, eta, *topology_and_weights(field), np.uint64(0), positions, False, True, 32, field.ring, parts=2)
+        if isinstance(field, NarrowField):
+            field.draw(eta, eta, field.a, np.uint64(0), positions, False, True, 32)
+        else:
+            draw(eta, eta, *topology_and_weights(field), np.uint64(0), positions, False, True, 32, field.ring, parts=2)
         total += np.square(eta, dtype=np.float64).sum(axis=0)
     return np.asarray(total.T / _PROBES)
 
@@ -33,7 +37,8 @@ def factor(field: Field) -> Floats:
     """Dense L = diag(gain) (I - B)^-1 S in float64, (n, n), unit-major: Sigma = L L'."""
     from localnoise.kernels.sweep import factor_columns
 
-    double, wires = field.astype(np.float64), field.wires
+    plain = field.widened() if isinstance(field, NarrowField) else field
+    double, wires = plain.astype(np.float64), field.wires
     n = double.a.size
     L = np.empty((n, n))
     factor_columns(L, wires.order, wires.parents, double.a, double.G, double.B, double.S, double.gain, 64)

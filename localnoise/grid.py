@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Never, Self
 
@@ -18,6 +18,8 @@ from localnoise.drawing import draw_into
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.lesson import Learned, choose_parents, learn, learn_and_choose
+from localnoise.narrow import NarrowField
+from localnoise.narrow import initial as empty_field
 from localnoise.orders import ORDERS, Order
 from localnoise.orders.base import OWN
 from localnoise.renamed import renamed
@@ -64,6 +66,10 @@ class UnitGrid:
         earlier in the order, -1 where there is none, or a function that gives them (`localnoise.topology.Parents`).
     far, radius, boundary, signal, signal_radius, dtype
         As in `GridConfig`. Parents of your own have neither `far` nor `radius`.
+    share, rank
+        For wide layers, as in `GridConfig`: weights that places share, links that carry `rank` directions of the
+        channels, or both. Learned by rule "moments" alone, from moments summed over places, which is not local
+        (`localnoise.rules.pooled`).
 
     Examples
     --------
@@ -88,6 +94,8 @@ class UnitGrid:
         boundary: str = "clipped",
         signal: str = "none",
         signal_radius: int = 1,
+        share: str = "none",
+        rank: int | None = None,
         dtype: str = "float32",
         **unknown: Never,
     ) -> None:
@@ -95,7 +103,8 @@ class UnitGrid:
             choose("option of UnitGrid", option, GridConfig.__dataclass_fields__)
         options = {
             "shape": shape, "channels": channels, "order": order, "parents": parents, "far": far, "radius": radius,
-            "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "dtype": dtype,
+            "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "share": share, "rank": rank,
+            "dtype": dtype,
         }  # fmt: skip
         auto = isinstance(parents, str) and parents == AUTO
         config, field, implied = initial(options | ({"parents": None} if auto else {}))
@@ -123,11 +132,21 @@ class UnitGrid:
     def blank(self) -> "UnitGrid":
         """Return a grid of the same configuration and wires that has learned nothing."""
         f = self.field
-        field = Field.initial(f.order, f.parents, f.readers, self.config.channels, self.config.dtype)
+        field = empty_field(self.config, f.order, f.parents, f.readers)
         made = UnitGrid.of_field(self.config, field, self.implied)
         made.provenance |= {name: self.provenance[name] for name in ("arrangement",) if name in self.provenance}
         made._open = self._open
         return made
+
+    def widened(self) -> "UnitGrid":
+        """Return a grid of the same law in which every unit has all of its weights: for chips, Brian2 and edits.
+
+        It learns on its own; its statistics are fresh. A grid without `share` and `rank` gives a copy.
+        """
+        field = self.field.widened() if isinstance(self.field, NarrowField) else self.field.copy()
+        grid = UnitGrid.of_field(replace(self.config, share="none", rank=None), field, self.implied)
+        grid.provenance = dict(self.provenance)
+        return grid
 
     # Learning
 
@@ -181,6 +200,11 @@ class UnitGrid:
             The ridge is more than a tenth of the displacements' mean square, and so a good part of the noise.
         """
         chosen = make_rule(rule, **options)
+        if self.config.narrow and chosen.name != "moments":
+            raise ArgumentError(
+                f"rule={chosen.name!r}: it writes weights for every unit alone, and this grid shares or reduces them "
+                "(share=, rank=): expected rule='moments'"
+            )
         total = None
         if not is_iterator(d):
             d = as_presentations("d", d, *self._layout[:2])
@@ -280,6 +304,9 @@ class UnitGrid:
         if not f.signal:  # the mean does not depend on h
             return self._shaped(np.zeros_like(g))
         out, wires = np.empty_like(g), f.wires
+        if isinstance(f, NarrowField):
+            f.pull_back(out, g)
+            return self._shaped(out)
         pull_back(out, g, wires.order, wires.parents, wires.readers, f.G, f.B, f.gain)
         return self._shaped(out)
 
@@ -305,6 +332,9 @@ class UnitGrid:
             shift = now._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), now.field
+        if isinstance(f, NarrowField):
+            e = scoring.whitened(now.config, f, d3, None, affine=False)
+            return np.asarray(np.square(e, dtype=np.float64).sum(axis=(1, 2)))
         tile, ring = scoring.shared(now.config, f, len(d3))
         squared_norms(out, d3, f.parents, f.readers, *f.whitening, tile, ring, parts=-(-len(d3) // tile))
         if not np.isfinite(out).all():  # where a number was none, so is the sum: looked for only then
@@ -359,8 +389,10 @@ class UnitGrid:
 
     @property
     def parameters(self) -> int:
-        """Numbers that the field needs: existing links' weights, triangular factors, gains."""
+        """Numbers that the field needs: existing links' weights, triangular factors, gains; what is shared, once."""
         f, m = self.field, self.config.channels
+        if isinstance(f, NarrowField):
+            return f.numbers
         links = int((f.parents >= 0).sum() + (f.readers >= 0).sum())
         own = m * (m + 1) // 2 + 1 + (m if f.signal else 0)
         return links * m * m + own * self.config.units

@@ -13,7 +13,7 @@ from localnoise.errors import FileFormatError, listed, short
 from localnoise.grid import UnitGrid
 from localnoise.hdf5 import Budget, member
 from localnoise.noise_files import AFFINE, BANK, CENTRAL, SCHEMA
-from localnoise.saving import FORMAT, GRID_SCHEMA
+from localnoise.saving import FORMAT, GRID_SCHEMA, NARROW_SCHEMA
 from localnoise.soundness import not_finite
 from localnoise.storage import MAX_BYTES, array_in, checked, format_of, opened, read_grid
 from localnoise.validate import as_count
@@ -74,12 +74,13 @@ def _read(source: Path, group: Any, budget: Budget, state: bool, allowed: tuple[
             f"{source}: format {short(repr(found), 60)}, expected {' or '.join(map(repr, allowed[:1]))}"
             f"{', or one of ' + listed(map(repr, allowed[1:])) if len(allowed) > 1 else ''}; {hint}"
         )
-    schema, reader = _READERS[found]
+    schemas, reader = _READERS[found]
     said = group.attrs.get("schema")
     said = said.item() if isinstance(said, np.generic) else said
-    if said != schema:
+    if said not in schemas:
+        read = " and ".join(map(str, schemas))
         raise FileFormatError(
-            f"{source}: schema {short(repr(said), 60)}, this version reads {schema}; use the version that wrote it"
+            f"{source}: schema {short(repr(said), 60)}, this version reads {read}; use the version that wrote it"
         )
     return reader(source, group, budget, state)
 
@@ -138,9 +139,9 @@ def _read_central(source: Path, group: Any, budget: Budget, state: bool) -> Cent
     return noise
 
 
-_READERS: dict[str, tuple[int, Reader]] = {
-    FORMAT: (GRID_SCHEMA, read_grid),
-    BANK: (SCHEMA, _read_bank),
-    CENTRAL: (SCHEMA, _read_central),
-    AFFINE: (SCHEMA, _read_affine),
+_READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
+    FORMAT: ((GRID_SCHEMA, NARROW_SCHEMA), read_grid),
+    BANK: ((SCHEMA,), _read_bank),
+    CENTRAL: ((SCHEMA,), _read_central),
+    AFFINE: ((SCHEMA,), _read_affine),
 }

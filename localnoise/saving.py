@@ -17,9 +17,9 @@ from localnoise.files import hdf5
 from localnoise.parts import GridParts
 from localnoise.rules import RULES
 from localnoise.rules.base import options_of
-from localnoise.soundness import ARRAYS, check_grid, is_registered
+from localnoise.soundness import arrays_of, check_grid, is_registered
 
-FORMAT, GRID_SCHEMA = "localnoise.grid", 2
+FORMAT, GRID_SCHEMA, NARROW_SCHEMA = "localnoise.grid", 2, 3  # 3: of a grid with share or rank
 CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
@@ -46,10 +46,11 @@ def write_grid(file: Any, grid: GridParts, *, state: bool) -> None:
     check_grid(grid, state=state and rule is not None)
     attributes = {name: packed(name, value) for name, value in _documents(grid).items()}
     options = b"" if rule is None else packed("rule", options_of(rule))
-    file.attrs.update({"format": np.bytes_(FORMAT), "schema": GRID_SCHEMA} | attributes)
+    schema = NARROW_SCHEMA if grid.config.narrow else GRID_SCHEMA
+    file.attrs.update({"format": np.bytes_(FORMAT), "schema": schema} | attributes)
     if grid.implied is None or grid.field.wires != grid.implied:
         file.attrs["wiring"] = np.bytes_("own")
-    for name in ARRAYS:
+    for name in arrays_of(grid.config):
         write_array(file, name, getattr(grid.field, name))
     if rule is not None and grid.state is not None:
         group = file.create_group("rule")
@@ -81,7 +82,10 @@ def _packages() -> dict[str, Any]:
 def _documents(grid: GridParts) -> dict[str, Any]:
     if not isinstance(grid.provenance, dict):
         raise ArgumentError(f"provenance is {type(grid.provenance).__name__}: expected a dict of what JSON can hold")
-    return {"config": asdict(grid.config), "provenance": versions() | grid.provenance}
+    config = asdict(grid.config)
+    if not grid.config.narrow:  # as earlier versions read it
+        del config["share"], config["rank"]
+    return {"config": config, "provenance": versions() | grid.provenance}
 
 
 def packed(argument: str, value: dict[str, Any]) -> np.bytes_:

@@ -9,6 +9,7 @@ from localnoise.config import GridConfig
 from localnoise.dense import log_density
 from localnoise.drawing import tile_of
 from localnoise.field import Field
+from localnoise.narrow import NarrowField
 from localnoise.streams import Part
 from localnoise.validate import Array, is_iterator
 
@@ -21,17 +22,27 @@ def shared(config: GridConfig, field: Field, count: int) -> tuple[int, int]:
 
 def innovations(config: GridConfig, field: Field, d: Array, h: Array | None) -> Array:
     """Whitened innovations of displacements d of activations h, both (T, m, N), as (T, m, N)."""
+    return whitened(config, field, d, h, affine=field.signal)
+
+
+def whitened(config: GridConfig, field: Field, d: Array, h: Array | None, *, affine: bool) -> Array:
+    """As `innovations`; without `affine` the offset is left out, without h what the activation explains, too."""
     from localnoise.kernels.score import whiten
 
-    e = np.empty_like(d)
+    e, signal, read = np.empty_like(d), field.signal and h is not None, d if h is None else h
+    if isinstance(field, NarrowField):
+        field.whiten(e, d, read, signal, affine, tile_of(config, len(d), config.units))
+        return e
     tile, ring = shared(config, field, len(d))
     weights = (field.parents, field.readers, *field.whitening)
-    whiten(e, d, d if h is None else h, *weights, field.signal, field.signal, tile, ring, parts=-(-len(d) // tile))
+    whiten(e, d, read, *weights, signal, affine, tile, ring, parts=-(-len(d) // tile))
     return e
 
 
 def log_scale(field: Field) -> float:
     """Logarithm of the determinant of diag(gain) (I - B)^-1 S."""
+    if isinstance(field, NarrowField):
+        return field.log_scale
     scale = np.log(np.diagonal(field.S, axis1=1, axis2=2).astype(np.float64)).sum()
     return float(scale + field.channels * np.log(field.gain.astype(np.float64)).sum())
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from localnoise import wiring
+from localnoise import narrow, wiring
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
+from localnoise.narrow import NarrowField, narrow_shapes
 from localnoise.parts import GridParts
 from localnoise.rules import RULES, Rule
 from localnoise.validate import whole
@@ -45,7 +46,8 @@ def check_learned(config: GridConfig, field: Field, rule: Rule) -> None:
 def fault_of(config: GridConfig, field: Field) -> str:
     """Return what is wrong with a field's arrays, or ""."""
     slots = (np.shape(field.parents)[-1], np.shape(field.readers)[-1])
-    expected = layout(config, *slots).items()
+    classes = (len(field.past), len(field.L)) if isinstance(field, NarrowField) else ()
+    expected = layout(config, *slots, *classes).items()
     misfits = (misfit(name, getattr(field, name), shape, dtype) for name, (shape, dtype) in expected)
     return next(filter(None, misfits), "") or unsound(config, field)
 
@@ -59,12 +61,19 @@ def check_statistics(grid: GridParts) -> None:
         )
 
 
-def layout(config: GridConfig, parents: int, readers: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+def layout(
+    config: GridConfig, parents: int, readers: int, kinds: int = 1, levels: int = 1
+) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Shape and dtype of each array of a field with so many slots for parents and readers; S, which needs none, first.
 
-    They are numbers alone: nothing of this size is made.
+    They are numbers alone: nothing of this size is made. kinds, levels : of a field that is narrow.
     """
     N, m = config.units, config.channels
+    if config.narrow:
+        shapes = narrow_shapes(config, parents, readers, kinds, levels)
+        wired = {"order": (N,), "parents": (N, parents), "readers": (N, readers), "kinds": (N,), "levels": (N,)}
+        of = {name: np.dtype(config.dtype) for name in shapes} | {name: np.dtype(np.int32) for name in wired}
+        return {name: (shape, of[name]) for name, shape in (shapes | wired).items()}
     weights = {"S": (N, m, m), "a": (N, m), "G": (N, m, readers * m), "B": (N, m, parents * m), "gain": (N,)}
     wires = {"order": (N,), "parents": (N, parents), "readers": (N, readers)}
     dtype = np.dtype(config.dtype)
@@ -85,17 +94,40 @@ def not_finite(name: str, array: Any) -> str:
 
 def unsound(config: GridConfig, field: Field) -> str:
     """Return what is wrong with arrays of the right shapes, or ""."""
-    for name in ARRAYS:
+    for name in arrays_of(config):
         fault = not_finite(name, getattr(field, name))
         if fault:
             return fault
+    fault = _unsound_narrow(field) if isinstance(field, NarrowField) else _unsound_dense(field)
+    if fault:
+        return fault
+    if field.signal != (config.signal == "local"):
+        return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
+    return wiring.unsound(field.order, field.parents, field.readers)
+
+
+def arrays_of(config: GridConfig) -> tuple[str, ...]:
+    """Return the names of the arrays that a field of this configuration stores."""
+    return narrow.ARRAYS if config.narrow else ARRAYS
+
+
+def _unsound_dense(field: Field) -> str:
     if (np.diagonal(field.S, axis1=1, axis2=2) <= 0).any() or (field.gain <= 0).any():
         return "S or gain is not positive, so the covariance would not be"
     if np.triu(field.S, 1).any():
         return "S is not lower triangular, and draws read no more than that of it"
-    if field.signal != (config.signal == "local"):
-        return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
-    return wiring.unsound(field.order, field.parents, field.readers)
+    return ""
+
+
+def _unsound_narrow(field: NarrowField) -> str:
+    for name, index, of in (("kinds", field.kinds, field.past), ("levels", field.levels, field.L)):
+        if index.min(initial=0) < 0 or index.max(initial=0) >= len(of):
+            return f"{name} names weights that do not exist: expected 0 to {len(of) - 1}"
+    if (np.diagonal(field.L, axis1=1, axis2=2) <= 0).any() or (field.scale <= 0).any() or (field.gain <= 0).any():
+        return "L, scale or gain is not positive, so the covariance would not be"
+    if np.triu(field.L, 1).any():
+        return "L is not lower triangular, and draws read no more than that of it"
+    return ""
 
 
 def is_registered(rule: Rule) -> bool:

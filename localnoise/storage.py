@@ -1,10 +1,11 @@
 """A grid as one HDF5 file: configuration, topology, weights, gain, the rule and its state, provenance.
 
-Layout (schema 2): root attributes `format`, `schema`, `config` (JSON), `provenance` (JSON), and `wiring` = "own" where
-the wires are not those that the configuration implies; datasets `order`, `parents`, `readers`, `a`, `G`, `B`, `S`,
-`gain`; group `rule` with attributes `name`, `options` (JSON), `seen`, one dataset a statistic, and, where a plug-in's
-rule learned it, `plugin` (JSON: module, distribution, version). Metadata and packed data carry checksums, so that a
-damaged byte is found. What could not be loaded again is refused before it is written (`localnoise.saving`).
+Layout (schema 2, and 3 of a grid with `share` or `rank`): root attributes `format`, `schema`, `config` (JSON),
+`provenance` (JSON), and `wiring` = "own" where the wires are not those that the configuration implies; datasets
+`order`, `parents`, `readers`, `a`, `G`, `B`, `S`, `gain`, in schema 3 those of `narrow.ARRAYS`; group `rule` with
+attributes `name`, `options` (JSON), `seen`, one dataset a statistic, and, where a plug-in's rule learned it, `plugin`
+(JSON: module, distribution, version). Metadata and packed data carry checksums, so that a damaged byte is found. What
+could not be loaded again is refused before it is written (`localnoise.saving`).
 """
 
 import json
@@ -29,6 +30,7 @@ from localnoise.errors import (
 from localnoise.field import Field
 from localnoise.grid import UnitGrid
 from localnoise.hdf5 import Budget, member, reading
+from localnoise.narrow import NarrowField
 from localnoise.orders import ORDERS
 from localnoise.plugins import Origin, missing
 from localnoise.rules import RULES, Rule, make_rule
@@ -69,7 +71,9 @@ def read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> Unit
     """Read the grid that a file, or a group of one, holds."""
     config = GridConfig.of_file(json.loads(file.attrs["config"]))
     slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
-    stored = {name: array_in(source, file, name, *expected) for name, expected in layout(config, *slots).items()}
+    classes = [member(source, file, name).shape[0] for name in ("past", "L") if config.narrow]
+    arrays = layout(config, *slots, *classes)
+    stored = {name: array_in(source, file, name, *expected) for name, expected in arrays.items()}
     for data in stored.values():
         budget.spend(data)
     own = "wiring" in file.attrs
@@ -84,7 +88,7 @@ def read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> Unit
             f"{listed(ORDERS)}; the file was edited or damaged"
         )
     arrays = {name: data[()] for name, data in stored.items()}
-    field = Field(**arrays)
+    field = NarrowField(**arrays) if config.narrow else Field(**arrays)
     implied = None
     if not own:
         expected = UnitGrid(**asdict(config))

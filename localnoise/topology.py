@@ -15,6 +15,7 @@ from localnoise.config import GridConfig
 from localnoise.dense import refuse_beyond_memory
 from localnoise.errors import ArgumentError, first_line, short
 from localnoise.field import Field
+from localnoise.narrow import initial as empty_field
 from localnoise.orders import ORDERS, neighbours, parents, with_hubs
 from localnoise.orders.base import OWN, Ints
 from localnoise.validate import as_array
@@ -89,7 +90,7 @@ def initial(options: dict[str, Any]) -> tuple[GridConfig, Field, Wires | None]:
     The implied wires are the field's own: an edit of the field's is seen by comparing the two.
     """
     made = wired(options)
-    field = Field.initial(made.order, made.parents, made.readers, made.config.channels, made.config.dtype)
+    field = empty_field(made.config, made.order, made.parents, made.readers)
     return made.config, field, field.wires if made.implied else None
 
 

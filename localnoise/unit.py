@@ -13,7 +13,10 @@ from localnoise.validate import check_positive
 
 @final
 class ProcessingUnit:
-    """The unit at a position of the grid. Writing into `weights`, `cholesky` or `activity_weights` changes the grid."""
+    """The unit at a position of the grid. Writing into `weights`, `cholesky` or `activity_weights` changes the grid.
+
+    Not with `share` or a `rank`: they are then expanded from what is stored, and cannot be written.
+    """
 
     def __init__(self, grid: GridParts, index: int) -> None:
         self.grid, self.index = grid, index

@@ -178,6 +178,33 @@ class Dense:
         return shifted @ np.linalg.inv(self.S).T
 
 
+class Widened:
+    """A narrow field with every weight written out, element by element: what `Dense` takes."""
+
+    def __init__(self, field):
+        N, m = np.shape(field.a)
+        self.parents, self.readers, self.a, self.gain = field.parents, field.readers, field.a, field.gain
+        self.S = np.zeros((N, m, m))
+        self.B = self.written_out(field, m, field.parents, field.past, field.inward)
+        self.G = self.written_out(field, m, field.readers, field.read, field.reading)
+        for u in range(N):
+            for i in range(m):
+                for j in range(m):
+                    self.S[u, i, j] = field.scale[u, i] * field.L[field.levels[u], i, j]
+
+    @staticmethod
+    def written_out(field, m, links, weights, basis):
+        r, W = len(basis), np.zeros((len(links), m, links.shape[1] * m))
+        for u, k, i, j in np.ndindex(len(links), links.shape[1], m, m):
+            own = weights[field.kinds[u]]
+            if r == 0:
+                W[u, i, k * m + j] = own[i, k * m + j]
+            for p in range(r):
+                for q in range(r):
+                    W[u, i, k * m + j] += float(field.inward[p, i]) * own[p, k * r + q] * basis[q, j]
+        return W
+
+
 def log_density(x, covariance):
     """Log density of N(0, covariance) at each row."""
     _, log_det = np.linalg.slogdet(covariance)
@@ -240,6 +267,24 @@ def least_squares(field, u, d, h, ridge):
     W[:, real] = np.linalg.lstsq(rows, targets, rcond=None)[0].T
     rest = targets - rows @ W[:, real].T
     return W, rest.T @ rest / T + ridge * np.eye(m)
+
+
+def shared_least_squares(field, units, d, h, ridge):
+    """W (m, K m + R m) of units with the same neighbors: least squares over all their presentations, stacked.
+
+    With signal dependence each unit's activity is taken about its means; the ridge is as many extra presentations.
+    """
+    rows, targets = [], []
+    for u in units:
+        Z, y = regressors(field, u, d, h), d[:, :, u]
+        if field.readers.shape[1] > 0:
+            Z, y = Z[:, 1:] - Z[:, 1:].mean(axis=0), y - y.mean(axis=0)
+        rows.append(Z)
+        targets.append(y)
+    Z, y = np.concatenate(rows), np.concatenate(targets)
+    extra = math.sqrt(len(Z) * ridge) * np.eye(Z.shape[1])
+    Z, y = np.concatenate([Z, extra]), np.concatenate([y, np.zeros((len(extra), y.shape[1]))])
+    return np.linalg.lstsq(Z, y, rcond=None)[0].T
 
 
 def second_moment(field, u, d, h):

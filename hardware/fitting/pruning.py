@@ -73,8 +73,14 @@ def prune(
     Raises
     ------
     ArgumentError
-        No moments, a bound that is no whole number, or a hop budget without a placement.
+        No moments, a bound that is no whole number, a hop budget without a placement, or a grid whose units share
+        weights or whose links are of a low rank.
     """
+    if grid.config.narrow:
+        raise ArgumentError(
+            f"grid has share={grid.config.share!r} and rank={grid.config.rank!r}: expected a grid without, since links "
+            "are dropped unit by unit; learn UnitGrid(...) without them"
+        )
     rule, state = _moments(grid)
     if hop_budget is not None and placement is None:
         raise ArgumentError(f"hop_budget={hop_budget!r}: expected placement=place(...) too, which says where units lie")

@@ -74,6 +74,11 @@ def quantise(
     ArgumentError
         A unit without variance, or formats too narrow for one: named in the message.
     """
+    if grid.config.narrow:
+        raise ArgumentError(
+            f"grid has share={grid.config.share!r} and rank={grid.config.rank!r}, and a chip's unit holds all of its "
+            "weights: expected a grid without; use quantise(grid.widened()), which takes the memory of an untied grid"
+        )
     formats = Formats() if formats is None else formats
     if isinstance(grid, Bank):
         return _bank(grid, formats, h, d, feedback, progress)

@@ -98,6 +98,7 @@ def report(
         Units, sampled with `seed`, whose rows of the covariance and whose divergence are compared. Default: all of up
         to 8,192 neurons; of more, as many as have 2,048 neurons.
     """
+    grid = grid.widened() if grid.config.narrow else grid
     N, m = grid.config.units, grid.config.channels
     if units is None:
         units = N if grid.config.neurons <= EVERY_NEURONS else max(_SAMPLED_NEURONS // m, 1)

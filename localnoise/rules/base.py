@@ -173,3 +173,23 @@ def refuse_overflow(moments: Floats, dtype: Any) -> None:
             f"d: its squares overflow {np.dtype(dtype)}: expected displacements and activations below "
             f"{np.sqrt(np.finfo(dtype).max):.0e}; rescale them"
         )
+
+
+def solved(A: Floats, b: Floats, ridge: float, dtype: Any) -> Floats:
+    """Return A^-1 b of some units, (N, p, m); A holds the ridge already.
+
+    Raises
+    ------
+    ArgumentError
+        Without a ridge, A is singular to within the rounding of `dtype`, in which the moments were taken.
+    """
+    scale = 1 / np.sqrt(np.diagonal(A, axis1=1, axis2=2))
+    try:
+        if ridge == 0 and np.linalg.eigvalsh(A * scale[:, :, None] * scale[:, None, :]).min() <= tolerance(dtype):
+            raise np.linalg.LinAlgError
+        return np.linalg.solve(A, b)
+    except np.linalg.LinAlgError:
+        raise ArgumentError(
+            f"ridge={ridge:g}: a unit's neighbours move in exact proportion, so their second moment is singular; "
+            f"expected a larger ridge; use ridge={max(1e-4, 10 * ridge):g} or give more samples"
+        ) from None

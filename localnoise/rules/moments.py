@@ -1,13 +1,14 @@
 """Local second moments and a local solve: the optimum for the given parents, in one pass."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
-from localnoise.dense import tolerance
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
+from localnoise.narrow import NarrowField
 from localnoise.rules.base import (
     RULES,
     State,
@@ -16,7 +17,9 @@ from localnoise.rules.base import (
     own_numbers,
     refuse_overflow,
     residual_factor,
+    solved,
 )
+from localnoise.rules.pooled import settle_narrow
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
 
@@ -30,6 +33,7 @@ class Moments:
     lambda = the central ridge, local and central factor the same matrix (Schafer, Katzfuss, Owhadi 2021, theorem 2.1).
     Cost: at most (p + m)^2 / 2 products a presentation and unit, less what neighbours share (`Pairs`); O(p^3) a unit to
     settle. State: the moments of the pairs, float64.
+    With `share` or a `rank` the weights are those of `localnoise.rules.pooled`, from the same moments.
 
     Parameters
     ----------
@@ -84,8 +88,11 @@ class Moments:
         return {"seen": state["seen"], "moments": self.moments(field, state, slice(unit, unit + 1))[0]}
 
     def settle(self, field: Field, state: State) -> None:
-        """Solve each unit's normal equations. A missing neighbour gets weight zero."""
+        """Solve each unit's normal equations, or those of its places. A missing neighbour gets weight zero."""
         p, m, ridge = field.regressors, field.channels, chosen_ridge(self.ridge)
+        if isinstance(field, NarrowField):
+            settle_narrow(field, partial(self.moments, field, state), state["seen"], ridge)
+            return
         if ridge == 0 and state["seen"] < p + m:
             raise ArgumentError(
                 f"d has {state['seen']} samples in all: expected at least {p + m} (regressors + channels of a unit) "
@@ -106,21 +113,8 @@ class Moments:
             own[rows] = np.diagonal(power, axis1=1, axis2=2)
             silent = np.diagonal(A, axis1=1, axis2=2) + penalty == 0
             A = A + np.eye(p) * (penalty + silent)[:, None, :]
-            W[rows] = _solve(A, b, ridge, field.S.dtype).transpose(0, 2, 1)
+            W[rows] = solved(A, b, ridge, field.S.dtype).transpose(0, 2, 1)
             Wb = W[rows] @ b
             # equal to power - W b at the optimum, but never negative
             residual[rows] = power - Wb - Wb.transpose(0, 2, 1) + W[rows] @ A @ W[rows].transpose(0, 2, 1)
         field.assign(W, residual_factor(residual, own, ridge, field.S.dtype))
-
-
-def _solve(A: Floats, b: Floats, ridge: float, dtype: Any) -> Floats:
-    scale = 1 / np.sqrt(np.diagonal(A, axis1=1, axis2=2))
-    try:
-        if ridge == 0 and np.linalg.eigvalsh(A * scale[:, :, None] * scale[:, None, :]).min() <= tolerance(dtype):
-            raise np.linalg.LinAlgError
-        return np.linalg.solve(A, b)
-    except np.linalg.LinAlgError:
-        raise ArgumentError(
-            f"ridge={ridge:g}: a unit's neighbours move in exact proportion, so their second moment is singular; "
-            f"expected a larger ridge; use ridge={max(1e-4, 10 * ridge):g} or give more samples"
-        ) from None

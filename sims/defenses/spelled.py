@@ -12,9 +12,10 @@ from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
-from localnoise.validate import check_positive
+from localnoise.validate import as_count, check_positive
 
 PREFIX = "grid:"
+_WORDS = ("rule", "order", "signal", "share", "scope")  # parameters that are no number
 _CALIBRATION = 2048  # activations that a signal-dependent grid is calibrated on
 
 
@@ -30,6 +31,8 @@ class Spelled:
         Of `UnitGrid`.
     signal, signal_radius : str, int
         Signal dependence: learned at its natural scale, tested without noise, with a fifth of clean presentations.
+    share, rank : str, int
+        Of `UnitGrid`, for wide layers; not on a chip.
     scope, trace : str, float
         "global" or "local" gain; noise variance per neuron.
     weight_bits, word_bits : int
@@ -44,6 +47,8 @@ class Spelled:
     radius: int | None = None
     signal: str = "none"
     signal_radius: int | None = None
+    share: str | None = None
+    rank: int | None = None
     scope: str | None = None
     trace: float | None = None
     weight_bits: int | None = None
@@ -60,7 +65,9 @@ class Spelled:
             raise ArgumentError(f"signal_radius={self.signal_radius!r}: expected none with signal='none'; drop it")
         if self.signal == "local" and self.scope is not None and self.trace is None:
             raise ArgumentError(f"scope={self.scope!r}: expected a trace with signal='local', or no scope")
-        _ = self.formats  # the widths that a chip may have
+        narrow = next((name for name in ("share", "rank") if getattr(self, name) is not None), None)
+        if self.formats is not None and narrow is not None:  # the widths that a chip may have
+            raise ArgumentError(f"{narrow}={getattr(self, narrow)!r}: expected none on a chip; drop it, or the widths")
 
     @property
     def formats(self) -> Formats | None:
@@ -76,7 +83,7 @@ class Spelled:
 
     @property
     def _wiring(self) -> dict[str, Any]:
-        names = ("order", "parents", "far", "radius", "signal", "signal_radius")
+        names = ("order", "parents", "far", "radius", "signal", "signal_radius", "share", "rank")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
@@ -89,11 +96,20 @@ class Spelled:
     def label(self) -> str:
         """Short words for tables."""
         words = [self.order, self.rule]
-        for name, sign in (("parents", "K"), ("far", "hubs"), ("radius", "r"), ("rate", "rate"), ("trace", "trace")):
+        for name, sign in (
+            ("parents", "K"),
+            ("far", "hubs"),
+            ("radius", "r"),
+            ("rate", "rate"),
+            ("trace", "trace"),
+            ("rank", "rank"),
+        ):
             if getattr(self, name) is not None:
                 words.append(f"{sign}={getattr(self, name):g}")
         if self.signal == "local":
             words.append("signal-dependent" if self.signal_radius is None else f"signal r={self.signal_radius}")
+        if self.share == "places":
+            words.append("shared by places")
         if self.scope == "local":
             words.append("local gain")
         if (formats := self.formats) is not None:
@@ -139,7 +155,7 @@ class Spelled:
         for part in filter(None, name.removeprefix(PREFIX).split(":")):
             key, _, text = part.partition("=")
             choose(f"arm {name!r}: parameter", key, [f.name for f in fields(cls)])
-            kind = float if key in ("rate", "trace") else str if key in ("rule", "order", "signal", "scope") else int
+            kind = float if key in ("rate", "trace") else str if key in _WORDS else int
             try:
                 given[key] = kind(text)
             except ValueError:
@@ -158,7 +174,7 @@ def _check_rule(rule: str, **options: Any) -> None:
 
 @lru_cache(maxsize=4096, typed=True)
 def _check_wiring(**wiring: Any) -> None:
-    GridConfig(shape=(2, 2), **wiring)
+    GridConfig(shape=(2, 2), channels=as_count("rank", wiring.get("rank", 1), 1), **wiring)
 
 
 @lru_cache(maxsize=4096, typed=True)

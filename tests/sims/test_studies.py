@@ -104,6 +104,7 @@ def test_lines_of_tables_and_keys():
         Spelled(),
         Spelled(rule="lms", rate=0.1, order="raster", radius=2, parents=8),
         Spelled(signal="local", signal_radius=2, trace=0.5, scope="local"),
+        Spelled(share="places", rank=24),
         Spelled(weight_bits=4, word_bits=16, far=2, parents=8, rate=1e-5, rule="sign-lms"),
     ],
 )
@@ -120,6 +121,9 @@ def test_an_arm_spelled_out_is_read_back(spelled):
         ("grid:order=rster", "did you mean 'raster'"),
         ("grid:paents=4", "did you mean 'parents'"),
         ("grid:parents=four", "expected a whole number"),
+        ("grid:share=place", "did you mean 'places'"),
+        ("grid:rank=0", "expected a whole number >= 1"),
+        ("grid:rank=2:weight_bits=8", "expected none on a chip"),
         ("grid:rate=fast:rule=lms", "expected a number"),
         ("grid:rate=0.1", "option of rule 'moments'"),
         ("grid:far=4:parents=4", "far=4"),

@@ -72,8 +72,8 @@ def read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> Unit
     config = GridConfig.of_file(json.loads(file.attrs["config"]))
     slots = [member(source, file, name).shape[-1] for name in ("parents", "readers")]
     classes = [member(source, file, name).shape[0] for name in ("past", "L") if config.narrow]
-    arrays = layout(config, *slots, *classes)
-    stored = {name: array_in(source, file, name, *expected) for name, expected in arrays.items()}
+    shapes = layout(config, *slots, *classes)
+    stored = {name: array_in(source, file, name, *expected) for name, expected in shapes.items()}
     for data in stored.values():
         budget.spend(data)
     own = "wiring" in file.attrs

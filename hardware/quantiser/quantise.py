@@ -74,11 +74,12 @@ def quantise(
     ArgumentError
         A unit without variance, or formats too narrow for one: named in the message.
     """
-    if grid.config.narrow:
-        raise ArgumentError(
-            f"grid has share={grid.config.share!r} and rank={grid.config.rank!r}, and a chip's unit holds all of its "
-            "weights: expected a grid without; use quantise(grid.widened()), which takes the memory of an untied grid"
-        )
+    for one in grid.members if isinstance(grid, Bank) else [grid]:
+        if isinstance(one, UnitGrid) and one.config.narrow:
+            raise ArgumentError(
+                f"grid has share={one.config.share!r} and rank={one.config.rank!r}, and a chip's unit holds all of its "
+                "weights: expected a grid without; use grid.widened(), which takes the memory of an untied grid"
+            )
     formats = Formats() if formats is None else formats
     if isinstance(grid, Bank):
         return _bank(grid, formats, h, d, feedback, progress)

@@ -482,7 +482,7 @@ TAMPERED = {
         attribute("format", "localnoise.record"),
         "format 'localnoise.record', expected 'localnoise.grid'",
     ),
-    "a later schema": (attribute("schema", 9), "schema 9, this version reads 2, 3; use the version that wrote it"),
+    "a later schema": (attribute("schema", 9), "schema 9, this version reads 2 and 3; use the version that wrote it"),
     "no schema": (lambda file: file.attrs.__delitem__("schema"), "schema None"),
     "no configuration": (lambda file: file.attrs.__delitem__("config"), "damaged"),
     "a configuration that is no JSON": (attribute("config", np.bytes_("{shape")), "damaged"),

@@ -21,6 +21,10 @@ Parents = Annotated[int | None, typer.Option(help="Most parents per unit.")]
 Radius = Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")]
 Signal = Annotated[str, one_of(("none", "local"), help="local: the noise depends on the activations of neighbours.")]
 SignalRadius = Annotated[int, typer.Option(help="Radius of the activations read.")]
+Share = Annotated[
+    str, one_of(("none", "places"), help="places: units with the same neighbors share their weights (wide layers).")
+]
+Rank = Annotated[int | None, typer.Option(help="Directions of the channels that a link carries; default: all.")]
 Scope = Annotated[str, one_of(("global", "local"), help="Gain: one sum over the grid, or each unit its own.")]
 Images = Annotated[str, one_of(("embedded", "full"), help="Images: a subset that ships, or all of them.")]
 PresetName = Annotated[str, one_of(("quick", "standard", "full"), "--preset", help="How much to spend.")]

@@ -27,8 +27,10 @@ from localnoise.sims.runtime.options import (
     Output,
     Parents,
     Radius,
+    Rank,
     Rule,
     Scope,
+    Share,
     Signal,
     SignalRadius,
     TaskName,
@@ -54,6 +56,8 @@ def fit(
     radius: Radius = None,
     signal: Signal = "none",
     signal_radius: SignalRadius = 1,
+    share: Share = "none",
+    rank: Rank = None,
     variance: Annotated[
         float | None,
         typer.Option(
@@ -98,7 +102,7 @@ def fit(
     images = mine.task.data(OWN_DATA if mine.own_data else data, data_dir, seed)
     bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, mine.task.name, activation, mine.layer)
     wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius}
-    wiring |= {"signal": signal, "signal_radius": signal_radius}
+    wiring |= {"signal": signal, "signal_radius": signal_radius, "share": share, "rank": rank}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)
     if variance is not None:
         as_variance(variance)  # before the long part

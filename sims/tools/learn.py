@@ -13,7 +13,7 @@ from localnoise.files import as_output
 from localnoise.rules import make_rule
 from localnoise.rules.base import AUTO
 from localnoise.sims.runtime.console import console, progress
-from localnoise.sims.runtime.options import Force, Order, Output, Radius, Rule, SignalRadius
+from localnoise.sims.runtime.options import Force, Order, Output, Radius, Rank, Rule, Share, SignalRadius
 from localnoise.sims.tools import inputs
 from localnoise.validate import as_variance
 
@@ -45,6 +45,8 @@ def learn(
     ] = "",
     radius: Radius = None,
     signal_radius: SignalRadius = 1,
+    share: Share = "none",
+    rank: Rank = None,
     ridge: Annotated[
         str, typer.Option(help="Added to the variance of what a unit reads, or auto: chosen as --parents auto is.")
     ] = "",
@@ -65,10 +67,13 @@ def learn(
 
         localnoise learn dense.npy --activations dense-h.npy --shape 8,8 -o signal.h5
 
+        localnoise learn wide.npy --parents 4 --share places --rank 24 -o wide.h5
+
         localnoise learn displacements.h5 --rule lms --order raster --radius 1 --variance 0.5 -o lms.h5
     """
     made = make_rule(rule, **({"ridge": _number("ridge", ridge, float)} if ridge else {}))
     wiring: dict[str, Any] = {"order": order, "radius": radius, "signal_radius": signal_radius}
+    wiring |= {"share": share, "rank": rank}
     wiring["parents"] = _number("parents", parents, int) if parents else None
     elsewhere = inputs.file_of(activations) if activations else None
     as_output("output", output, "a grid", inputs={"file": file, "activations": elsewhere}, force=force)

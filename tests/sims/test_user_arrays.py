@@ -185,3 +185,13 @@ def test_a_full_disk_is_said_before_anything_is_written(folder: Path, monkeypatc
     with pytest.raises(WriteError, match=r"noise.npy: 0 MiB would be written and 0 MiB are free"):
         sample(Path("g.h5"), Path("noise.npy"))
     assert not Path("noise.npy").exists()
+
+
+def test_a_grid_for_wide_layers_is_learned_by_the_command(folder: Path) -> None:
+    learn(Path("maps.npy"), Path("grid.h5"), parents="2", share="places", rank=1)
+    found = ln.load("grid.h5")
+    expected = ln.UnitGrid((3, 4), 2, parents=2, share="places", rank=1).learn(MAPS.astype(np.float32))
+    assert (found.config.share, found.config.rank) == ("places", 1)
+    np.testing.assert_array_equal(found.field.B, expected.field.B)
+    with pytest.raises(ArgumentError, match="share='rows': expected one of 'none', 'places'"):
+        learn(Path("maps.npy"), Path("grid.h5"), share="rows", force=True)

@@ -1,9 +1,11 @@
-"""Training the layers after the noise, with and without it."""
+"""Training the layers after the noise, and deploying the network, with and without it."""
 
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
+import localnoise as ln
 from benchmarks import fields
 from benchmarks.row import Row
 from localnoise import central
@@ -11,7 +13,7 @@ from localnoise.nn import NoiseLayer
 from localnoise.sims import models
 from localnoise.sims.models import training
 
-_IMAGES = 6_400
+_IMAGES, _TOGETHER = 6_400, 250
 
 
 def rows() -> Iterator[Row]:
@@ -30,4 +32,20 @@ def rows() -> Iterator[Row]:
     yield Row(
         name="train with local noise, K=8", ours=lambda: retrain(grid), peer=lambda: retrain(quiet),
         peer_name="train without noise", faster=False, bound=1.3, aim=1.1, seconds=15, least=3,
+    )  # fmt: skip
+    yield from _deployed(network, grid, torch.rand(_TOGETHER, 1, 28, 28, generator=generator))
+
+
+def _deployed(network: models.Network, grid: ln.UnitGrid, images: torch.Tensor) -> Iterator[Row]:
+    """One noisy pass of a network that is compiled as a whole: against the network without noise, and not compiled."""
+    plain = nn.Sequential(network.front, network.back).eval().requires_grad_(False)
+    noisy = nn.Sequential(network.front, NoiseLayer(grid, seed=0), network.back).eval().requires_grad_(False)
+    fast, quiet = (torch.compile(net, fullgraph=True, dynamic=False) for net in (noisy, plain))
+    yield Row(
+        name=f"deploy, compiled, {len(images)} images, K=1", ours=lambda: fast(images), peer=lambda: quiet(images),
+        peer_name="the same without noise, compiled", faster=False, bound=1.3, aim=1.1, seconds=10,
+    )  # fmt: skip
+    yield Row(
+        name=f"deploy, compiled, {len(images)} images, K=1", ours=lambda: fast(images), peer=lambda: noisy(images),
+        peer_name="the same, not compiled", bound=1.0, aim=1.2, seconds=10,
     )  # fmt: skip

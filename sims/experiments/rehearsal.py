@@ -12,7 +12,7 @@ from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import DRIFT
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.results.experiment import Report
+from localnoise.sims.results.experiment import Report, draft
 from localnoise.sims.results.records import Record
 from localnoise.sims.runtime.console import PlainConsole
 
@@ -27,7 +27,7 @@ def rehearse(report: Report, cells: Sequence[Cell], settings: Settings) -> list[
 
 def attempt(report: Report, records: list[Record]) -> list[str]:
     """Show a report to nobody, and write it into a folder that is removed; returns the files' names."""
-    with temporary_folder() as folder:
+    with temporary_folder() as folder, draft():
         for part in report.show(records):
             PlainConsole(file=io.StringIO(), width=1000).print(part)
         return report.write(records, folder)

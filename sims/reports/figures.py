@@ -18,6 +18,7 @@ from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.side_by_side import PaperRow
 from localnoise.sims.reports.summary import Summary
 from localnoise.sims.reports.table import sentence, words
+from localnoise.sims.results.experiment import is_draft
 from localnoise.sims.results.statistics import Estimate
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column of a journal, and two
@@ -100,7 +101,7 @@ def drawn(path: Path, size: tuple[float, float], *, alone: bool = False) -> Iter
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size)
         yield figure
-        for kind in [path.suffix] if alone else KINDS:
+        for kind in [path.suffix] if alone or is_draft() else KINDS:
             metadata = {"metadata": _UNDATED[kind]} if kind in _UNDATED else {}
             write_figure(figure, path.with_suffix(kind), **metadata)
             figure.set_layout_engine("none")  # laid out once: it is what takes the time, and all kinds look the same

@@ -1,7 +1,9 @@
 """Which report belongs to a folder of records, and to which of them: experiment.json."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -27,6 +29,24 @@ class Report(Protocol):
 
     def model_dump(self) -> dict[str, Any]:
         """Return its settings as plain values."""
+
+
+_DRAFT: ContextVar[bool] = ContextVar("draft", default=False)
+
+
+@contextmanager
+def draft() -> Iterator[None]:
+    """Let figures be drawn once, not in every kind: a report is only tried."""
+    before = _DRAFT.set(True)
+    try:
+        yield
+    finally:
+        _DRAFT.reset(before)
+
+
+def is_draft() -> bool:
+    """Return whether a report is only tried."""
+    return _DRAFT.get()
 
 
 def keep(report: Report, configs: Iterable[dict[str, Any]], folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.config import GridConfig
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, short
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
 from localnoise.hardware.words import IntegerField
@@ -51,7 +51,8 @@ def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField) -
         _within(name, arrays[name], low, high, width)
     scale = whole(f.activation_scale)
     if scale is None or not LEAST_SCALE <= scale <= MOST_SCALE:
-        raise ArgumentError(f"activation_scale={f.activation_scale!r}: expected {LEAST_SCALE} to {MOST_SCALE}")
+        said = short(repr(f.activation_scale), 40)
+        raise ArgumentError(f"activation_scale={said}: expected {LEAST_SCALE} to {MOST_SCALE}")
     if (config.signal == "local") != f.signal:
         raise ArgumentError(
             f"readers has {f.readers.shape[1]} slots, but signal={config.signal!r}: expected "

@@ -58,7 +58,7 @@ def save_bank(bank: BankParts, path: str | Path, *, state: bool = True) -> Path:
 
 def _write(file: Any, chip: ChipParts, state: bool) -> None:
     file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
-    for name, value in (("config", asdict(chip.config)), ("formats", asdict(chip.formats))):
+    for name, value in (("config", chip.config.plain()), ("formats", asdict(chip.formats))):
         file.attrs[name] = np.bytes_(json.dumps(value))
     file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))
     file.attrs["activation_scale"] = chip.field.activation_scale

@@ -1,6 +1,6 @@
 """The configuration of a grid: frozen, validated once, written into every file."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from localnoise.errors import ArgumentError, choose
@@ -107,6 +107,13 @@ class GridConfig:
         if self.far > MOST_HUBS:
             raise ArgumentError(f"far={self.far!r}: expected at most {MOST_HUBS}, the hubs around a unit; use fewer")
         object.__setattr__(self, "signal_radius", as_count("signal_radius", self.signal_radius))
+
+    def plain(self) -> dict[str, Any]:
+        """Return what a file holds: options that earlier versions do not know are left out where they are not used."""
+        said = asdict(self)
+        if not self.narrow:
+            del said["share"], said["rank"]
+        return said
 
     @classmethod
     def of_file(cls, said: dict[str, Any]) -> Self:

@@ -82,10 +82,7 @@ def _packages() -> dict[str, Any]:
 def _documents(grid: GridParts) -> dict[str, Any]:
     if not isinstance(grid.provenance, dict):
         raise ArgumentError(f"provenance is {type(grid.provenance).__name__}: expected a dict of what JSON can hold")
-    config = asdict(grid.config)
-    if not grid.config.narrow:  # as earlier versions read it
-        del config["share"], config["rank"]
-    return {"config": config, "provenance": versions() | grid.provenance}
+    return {"config": grid.config.plain(), "provenance": versions() | grid.provenance}
 
 
 def packed(argument: str, value: dict[str, Any]) -> np.bytes_:

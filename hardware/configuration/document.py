@@ -141,7 +141,7 @@ def head_of(configuration: Configuration) -> dict[str, Any]:
         "target": configuration.target,
         "seed": configuration.seed,
         "formats": asdict(chip.formats),
-        "grid": asdict(chip.config),
+        "grid": chip.config.plain(),
         "slots": {"parents": chip.field.parents.shape[1], "readers": chip.field.readers.shape[1]},
         "activation_scale": chip.field.activation_scale,
         "learner": learner,

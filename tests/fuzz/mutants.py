@@ -171,7 +171,8 @@ def _deleted(rng: Random, file: Any, names: list[str], data: list[str]) -> None:
 
 
 def _renamed(rng: Random, file: Any, names: list[str], data: list[str]) -> None:
-    file.move(rng.choice(names), rng.choice(["x", "B_", "rule/x", "0"]))
+    with suppress(ValueError):  # an object of that name may be there already
+        file.move(rng.choice(names), rng.choice(["x", "B_", "rule/x", "0"]))
 
 
 def _put(file: Any, name: str, **how: Any) -> Any:

@@ -93,10 +93,10 @@ def test_ranges_of_any_size_are_read_at_once(text: str, count: int) -> None:
 def test_what_depends_on_no_other_choice_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are built to check a layer: once a layer, not once a combination."""
 
-    from localnoise.sims import models
+    from localnoise.sims.tasks import fashion
 
     built: list[object] = []
-    monkeypatch.setattr(models, "build", lambda *given: built.append(given))
+    monkeypatch.setattr(fashion, "build", lambda *given: built.append(given))
     many = "layer = [1, 2, 3]\nparents = { low = 1, high = 40 }\nword_bits = { low = 4, high = 12 }\n"
     parse_study(STUDY + many, "s.toml")
     assert len(built) == 3

@@ -29,7 +29,7 @@ RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)  # of the d
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What a lesson leaves.
+    """The outcome of a lesson.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ def learn(field: Field, rule: Rule, state: State, chunks: Chunks) -> Learned:
 def learn_and_choose(
     config: GridConfig, field: Field, rule: Rule, state: State, chunks: Chunks, most: int, argument: str
 ) -> Learned:
-    """As `learn`, with a score on held-out displacements, on which ridge="auto" is chosen.
+    """Learn, with a score on held-out displacements, on which ridge="auto" is chosen.
 
     Cost: that of `learn`, and 10 solutions and scorings of the held-out part for a ridge. `state` must not depend on
     the ridge, as no rule of ours makes it: the displacements are read once.

@@ -70,7 +70,7 @@ def draw_narrow(
     eta, h, order, parents, readers, kinds, levels, a, scale, L, inward, reading, outward, past, read, gain,
     seed, positions, signal, white, tile, worker, workers
 ):  # fmt: skip
-    """As `sweep.draw`: one draw (or mean) per presentation into eta (T, m, N).
+    """Write one draw (or mean) per presentation into eta (T, m, N), as `sweep.draw` does.
 
     Cost O(T N m^2 (K + R + 1)) where all channels are carried, else O(T N (r m + (K + R) r^2 + m^2)).
     """
@@ -115,7 +115,7 @@ def whiten_narrow(
     e, d, h, parents, readers, kinds, levels, a, scale, inverse, inward, reading, outward, past, read, gain,
     signal, affine, tile, worker, workers
 ):  # fmt: skip
-    """As `score.whiten`: e_u = L^-1 (d_u / g_u - [a_u] - what its neighbors say) / scale_u; inverse is L^-1."""
+    """Whiten as `score.whiten`: e_u = L^-1 (d_u / g_u - [a_u] - what its neighbors say) / scale_u; inverse: L^-1."""
     T, m, N = d.shape
     r = inward.shape[0]
     tiles = (T + tile - 1) // tile
@@ -166,7 +166,7 @@ def add_transposed(out, row, W, n, column, v, of):
 def pull_back_narrow(
     grad_h, grad_eta, order, parents, readers, kinds, inward, reading, outward, past, read, gain, worker, workers
 ):  # fmt: skip
-    """As `sweep.pull_back`: the adjoint of the mean, children before parents."""
+    """Write what `sweep.pull_back` does: the adjoint of the mean, children before parents."""
     T, m, N = grad_eta.shape
     r = inward.shape[0]
     for t in range(T * worker // workers, T * (worker + 1) // workers):

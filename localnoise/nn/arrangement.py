@@ -1,4 +1,4 @@
-"""How a layer's output lies on a grid of units: which of its axes are channels, rows and columns."""
+"""The arrangement of a layer's output on a grid of units: which of its axes are channels, rows and columns."""
 
 import math
 from dataclasses import dataclass

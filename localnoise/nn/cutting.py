@@ -8,6 +8,7 @@ from torch import Tensor, fx, nn
 
 from localnoise.errors import ArgumentError, choose, first_line, short
 from localnoise.nn.naming import names
+from localnoise.nn.tapping import evaluating
 
 _NAMED = 12  # layers that an error lists
 
@@ -71,20 +72,18 @@ class _Tracer(fx.Tracer):
 
 def _traced(model: nn.Module, layer: str) -> fx.Graph:
     """Return the graph, which must be the same in training and in evaluation."""
-    modes = {module: module.training for module in model.modules()}
     graphs = []
     try:
-        for training in (False, True):
-            model.train(training)
-            graphs.append(_Tracer(layer).trace(model))
+        with evaluating(model):
+            for training in (False, True):
+                for module in model.modules():
+                    module.training = training
+                graphs.append(_Tracer(layer).trace(model))
     except Exception as error:  # whatever a forward raises when it is traced
         raise ArgumentError(
             f"model: the forward of {type(model).__name__} cannot be followed symbolically ({first_line(error)}): "
             "expected one that takes a tensor and never branches on values; use sizes as x.shape[0], not len(x)"
         ) from error
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     if str(graphs[0]) != str(graphs[1]):
         raise ArgumentError(
             f"model: the forward of {type(model).__name__} asks for self.training, which its parts cannot: expected "
@@ -172,20 +171,14 @@ def _after(model: nn.Module, graph: fx.Graph, at: fx.Node) -> fx.GraphModule:
 
 def _compare(model: nn.Module, front: nn.Module, back: nn.Module, layer: str, x: Tensor) -> None:
     """Raise an ArgumentError unless the parts do what the model does."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        with torch.no_grad():
-            whole: Any = model(x)
-            h: Any = front(x)
-            if not isinstance(h, Tensor):
-                raise ArgumentError(
-                    f"layer={layer!r} gives a {type(h).__name__}: expected one tensor; name a module inside it"
-                )
-            same = torch.allclose(back(h), whole, rtol=1e-4, atol=1e-5, equal_nan=True)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(model), torch.no_grad():  # the parts share the model's modules
+        whole: Any = model(x)
+        h: Any = front(x)
+        if not isinstance(h, Tensor):
+            raise ArgumentError(
+                f"layer={layer!r} gives a {type(h).__name__}: expected one tensor; name a module inside it"
+            )
+        same = torch.allclose(back(h), whole, rtol=1e-4, atol=1e-5, equal_nan=True)
     if not same:
         raise ArgumentError(
             f"model: cut after {layer!r} it gives other logits than whole: expected a forward without side effects"

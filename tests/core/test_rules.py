@@ -440,8 +440,11 @@ def test_memory_does_not_grow_with_the_stream(rule):
     long = window.reshape(-1, 1, 4, 4)
     assert np.shares_memory(long, window)
     short = long[:5_000]
-    peaks = [peak_of_learning(d, np.broadcast_to(d[:1], d.shape), rule) for d in (short, long)]
-    assert peaks[1] < 1.25 * peaks[0]  # of a stream 27 times as long
+    peaks = [
+        min(peak_of_learning(d, np.broadcast_to(d[:1], d.shape), rule) for _ in range(3))  # other threads allocate, too
+        for d in (short, long)
+    ]
+    assert peaks[1] < 1.1 * peaks[0]
     assert peaks[1] < long.size * 4 / 2
 
 

@@ -15,6 +15,8 @@ from localnoise.config import GridConfig as GridConfig
 from localnoise.grid import UnitGrid as UnitGrid
 from localnoise.loading import load as load
 from localnoise.records import read_records as read_records
+from localnoise.repair import Repair as Repair
+from localnoise.repair import RepairStream as RepairStream
 from localnoise.rules import LMS as LMS
 from localnoise.rules import Moments as Moments
 from localnoise.rules import SignLMS as SignLMS
@@ -29,6 +31,8 @@ __all__ = [
     "GridConfig",
     "Moments",
     "ProcessingUnit",
+    "Repair",
+    "RepairStream",
     "SignLMS",
     "Task",
     "UnitGrid",

@@ -13,6 +13,8 @@ from localnoise.errors import FileFormatError, listed, short
 from localnoise.grid import UnitGrid
 from localnoise.hdf5 import Budget, member
 from localnoise.noise_files import AFFINE, BANK, CENTRAL, SCHEMA
+from localnoise.repair import Repair
+from localnoise.repair import files as repair_files
 from localnoise.saving import FORMAT, GRID_SCHEMA, NARROW_SCHEMA
 from localnoise.soundness import not_finite
 from localnoise.storage import MAX_BYTES, array_in, checked, format_of, opened, read_grid
@@ -23,7 +25,7 @@ _MOST_MEMBERS = 10_000
 
 
 def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) -> Any:
-    """Read a noise that `save` wrote: a `UnitGrid`, `Bank`, `CentralNoise` or `AffineNoise`, as the file says.
+    """Read what `save` wrote: a `UnitGrid`, `Bank`, `CentralNoise`, `AffineNoise` or `Repair`, as the file says.
 
     Sampling, scoring and learning go on as if it had never been away. `localnoise.hardware.load_chip` reads chip grids.
 
@@ -50,7 +52,7 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
         That plug-in cannot be imported.
     """
     source = Path(path)
-    with opened(source, "a grid, a bank or a central noise written by its save") as file:
+    with opened(source, "a grid, a bank, a central noise or a repair written by its save") as file:
         return _read(source, file, Budget(source, max_bytes), state, tuple(_READERS))
 
 
@@ -139,9 +141,17 @@ def _read_central(source: Path, group: Any, budget: Budget, state: bool) -> Cent
     return noise
 
 
+def _read_repair(source: Path, group: Any, budget: Budget, state: bool) -> Repair:
+    def grid(part: Any) -> Any:
+        return _read(source, part, budget, state, (FORMAT,))
+
+    return repair_files.read(source, group, budget, state, grid, array_in)
+
+
 _READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
     FORMAT: ((GRID_SCHEMA, NARROW_SCHEMA), read_grid),
     BANK: ((SCHEMA,), _read_bank),
     CENTRAL: ((SCHEMA,), _read_central),
     AFFINE: ((SCHEMA,), _read_affine),
+    repair_files.FORMAT: ((repair_files.SCHEMA,), _read_repair),
 }

@@ -28,6 +28,11 @@ from localnoise.nn.likeness import grid_like as grid_like
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
+from localnoise.nn.repairing import RepairLayer as RepairLayer
+from localnoise.nn.repairs import attach_repairs as attach_repairs
+from localnoise.nn.repairs import calibrate_repairs as calibrate_repairs
+from localnoise.nn.repairs import learn_repairs as learn_repairs
+from localnoise.nn.repairs import repair_like as repair_like
 from localnoise.nn.task import Task as Task
 
 

@@ -1,0 +1,277 @@
+"""The repair layer: an ordinary torch module, differentiable through the ways back and the gate alike.
+
+    y = h + sum_j w_j(h) (a_j + G_j h),   w_j ~ exp(beta l_j(h) / n + b_j)
+
+All of it is products of tensors: it runs where the activation lies, in its precision, and autograd's gradients are
+exact, so that an attacker who knows the repair is given them. A repair is no defense against attacks.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.narrow import NarrowField
+from localnoise.nn.arrangement import Arrangement
+from localnoise.nn.state import packed, unpacked
+from localnoise.repair import Repair
+
+_FLOOR = 1e-3  # as `Repair` has it: a cause of less weight is not repaired
+_CHUNK = 256  # activations whose neighborhoods are gathered at a time
+
+
+class RepairLayer(nn.Module):
+    """Repair each activation: (T, C, H, W), (T, C, L) on 1 x L units, (T, n), or as arranged.
+
+    Parameters
+    ----------
+    repair : Repair
+        Learned. Lessons after this are not seen: make a new layer, or set `layer.repair`.
+    follows : RepairLayer or None
+        The layer of an earlier repair in the same network, whose posterior is taken instead of a gate of its own.
+    source : str or None
+        What has happened, where that is known ("clean" switches the repair off); None: the gate decides.
+    when : str
+        "both", "train", "eval" or "never".
+    arrangement : Arrangement or None
+        How the activation lies on the grid, where its shape does not say it.
+
+    Attributes
+    ----------
+    posterior : Tensor (T, 1 + sources) or None
+        Of the last forward, clean first.
+
+    Examples
+    --------
+    >>> import localnoise as ln, torch
+    >>> from localnoise import nn as lnn
+    >>> h = torch.tanh(torch.randn(500, 2, 4, 4, generator=torch.Generator().manual_seed(0)))
+    >>> layer = lnn.RepairLayer(ln.Repair(shape=(4, 4), channels=2, radius=0).learn("dark", 0.3 * h, h))
+    >>> bool(((layer(0.3 * h[:9]) - h[:9]).abs() < 0.05).all())
+    True
+    """
+
+    follows: "RepairLayer | None"
+    _parents: Tensor
+    _readers: Tensor
+    _law: Tensor
+    _centre: Tensor
+    _logs: Tensor
+    _scale: Tensor
+    _bias: Tensor
+    _low: Tensor
+    _high: Tensor
+    _back_to: Tensor
+    _column: Tensor
+
+    def __init__(
+        self,
+        repair: Repair,
+        follows: "RepairLayer | None" = None,
+        *,
+        source: str | None = None,
+        when: str = "both",
+        arrangement: Arrangement | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(repair, Repair):
+            raise ArgumentError(f"repair is {type(repair).__name__}: expected a localnoise.Repair that has learned")
+        if follows is not None and not isinstance(follows, RepairLayer):
+            raise ArgumentError(f"follows is {type(follows).__name__}: expected another RepairLayer of the network")
+        self.when = choose("when", when, ("both", "train", "eval", "never"))
+        self.arrangement = arrangement
+        object.__setattr__(self, "follows", follows)  # a module of the network already: no second parent
+        self.posterior: Tensor | None = None
+        self.repair = repair
+        self.source = source
+
+    @property
+    def repair(self) -> Repair:
+        """What is done; another may be set, and is taken as it is now."""
+        return self._repair
+
+    @repair.setter
+    def repair(self, repair: Repair) -> None:
+        repair._refuse_empty()
+        if self.follows is not None and self.follows.repair.sources != repair.sources:
+            raise ArgumentError(
+                f"repair knows {', '.join(repair.sources)}: expected the sources of the layer that it follows, "
+                f"{', '.join(self.follows.repair.sources)}; learn them in the same order"
+            )
+        self._repair = repair
+        self._names, self._own = repair.sources, [member.source for member in repair.members]
+        self._build()
+
+    @property
+    def source(self) -> str | None:
+        """The source that is taken for granted, or None."""
+        return self._source
+
+    @source.setter
+    def source(self, source: str | None) -> None:
+        self._source = None if source is None else choose("source", source, self._names)
+
+    @property
+    def active(self) -> bool:
+        """Return whether the layer repairs in its present mode."""
+        return self.when == "both" or self.when == ("train" if self.training else "eval")
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the repaired activation, like h."""
+        if not self.active:
+            self.posterior = None
+            return h
+        lies = self._lies(h)
+        x = lies.folded(h)
+        flat = x.flatten(2).transpose(1, 2)  # (T, N, m)
+        w = self._weights(flat)
+        return lies.added(h, self._change(flat, w).transpose(1, 2).reshape(x.shape))
+
+    def _weights(self, x: Tensor) -> Tensor:
+        """Return the members' weights (T, J), and remember the sources'."""
+        known: Tensor | None = None
+        if self._source is not None:
+            known = x.new_zeros(len(x), len(self._names))
+            known[:, self._names.index(self._source)] = 1
+        elif self.follows is not None:
+            known = self.follows.posterior
+            if known is None or len(known) != len(x):
+                raise ArgumentError(
+                    "follows has no posterior for this batch: expected the layer that it follows to run before, in the "
+                    "same forward"
+                )
+        several = len(self._own) != len(self._names)
+        if known is not None and not several:
+            w = known[:, self._column]
+        else:
+            density = self._densities(x)
+            q = self._scale * density + self._bias
+            if known is None:
+                w = torch.softmax(q, 1)
+                fits = (density >= self._low) & (density <= self._high)
+                fits[:, 0] = False
+                rest = torch.where(fits, w, torch.zeros_like(w))
+                w = torch.cat([1 - rest[:, 1:].sum(1, keepdim=True), rest[:, 1:]], 1)
+            else:
+                parts = [torch.softmax(q[:, where], 1) * known[:, [index]] for index, where in enumerate(self._where)]
+                w = torch.cat(parts, 1)[:, self._back_to]
+        sums = [w[:, where].sum(1) for where in self._where]
+        self.posterior = torch.stack(sums, 1)
+        return w
+
+    def _densities(self, x: Tensor) -> Tensor:
+        """Return the log density per neuron of each member's law, (T, J)."""
+        _, N, m = x.shape
+        J, out = len(self._own), []
+        for part in x.split(_CHUNK):
+            seen = part[:, self._parents].reshape(len(part), N, self._law.shape[1])  # (t, N, (1 + K) m)
+            e = torch.bmm(seen.transpose(0, 1), self._law) - self._centre[:, None]  # (N, t, J m)
+            squares = e.square().view(N, len(part), J, m).sum((0, 3))
+            out.append((-0.5 * squares - self._logs) / (N * m))
+        return torch.cat(out)
+
+    def _change(self, x: Tensor, w: Tensor) -> Tensor:
+        """Return the ways back, weighed, (T, N, m)."""
+        out = torch.zeros_like(x)
+        for j, weights, offset in self._ways():
+            for rows in (w[:, j] > _FLOOR).nonzero()[:, 0].split(_CHUNK):
+                part = x[rows]
+                seen = part[:, self._readers].reshape(len(part), part.shape[1], weights.shape[1])
+                r = torch.bmm(seen.transpose(0, 1), weights).transpose(0, 1) + offset
+                out = out.index_add(0, rows, w[rows, j, None, None] * r)
+        return out
+
+    def _build(self) -> None:
+        """Take the repair's weights as tensors; a gather of neighborhoods and a product each."""
+        repair, c = self._repair, self._repair.config
+        N, m, J = c.units, c.channels, len(repair.members)
+        first = repair.members[0].law.field
+        parents = np.concatenate([np.arange(N)[:, None], np.maximum(first.parents, 0)], 1)
+        law, centre, logs = np.zeros((N, parents.shape[1] * m, J * m)), np.zeros((N, J * m)), np.zeros(J)
+        for j, member in enumerate(repair.members):
+            f = member.law.field
+            inverse = np.linalg.inv(f.S.astype(np.float64))
+            past = -inverse @ f.B.astype(np.float64)
+            past = past.reshape(N, m, -1, m) * (f.parents >= 0)[:, None, :, None]
+            joint = np.concatenate([inverse, past.reshape(N, m, -1)], 2)
+            law[:, :, j * m : (j + 1) * m] = joint.transpose(0, 2, 1)
+            mean = member.centre.reshape(m, N).T.astype(np.float64)
+            seen = mean[parents].reshape(N, -1)
+            centre[:, j * m : (j + 1) * m] = np.einsum("nij,nj->ni", joint, seen)
+            logs[j] = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum() + 0.5 * N * m * math.log(
+                2 * math.pi
+            )
+        gate = repair.gate
+        like = torch.empty(0, dtype=torch.get_default_dtype() if c.dtype == "float32" else torch.float64)
+        device: torch.device | None = self._parents.device if hasattr(self, "_parents") else None
+
+        def hold(name: str, value: Any, dtype: torch.dtype | None = None) -> None:
+            tensor = torch.as_tensor(np.asarray(value)).to(dtype or like.dtype)
+            self.register_buffer(name, tensor if device is None else tensor.to(device), persistent=False)
+
+        hold("_parents", parents, torch.int64)
+        for name, value in (("_law", law), ("_centre", centre), ("_logs", logs)):
+            hold(name, value)
+        for name in ("scale", "bias", "low", "high"):
+            hold(f"_{name}", getattr(gate, name))
+        back = next(member.back for member in repair.members if member.back is not None)
+        readers = back.field.readers
+        hold("_readers", np.maximum(readers, 0), torch.int64)
+        for j, member in enumerate(repair.members):
+            if member.back is None:
+                continue
+            f = member.back.field
+            f = f.widened() if isinstance(f, NarrowField) else f
+            G = f.G.reshape(N, m, -1, m) * (readers >= 0)[:, None, :, None]
+            hold(f"_way{j}", G.reshape(N, m, -1).transpose(0, 2, 1))
+            hold(f"_offset{j}", f.a)
+        self._where = [[j for j, own in enumerate(self._own) if own == name] for name in self._names]
+        order = [j for where in self._where for j in where]
+        hold("_back_to", np.argsort(order), torch.int64)
+        hold("_column", [self._names.index(own) for own in self._own], torch.int64)
+
+    def _ways(self) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield each member that has a way back, its weights and its offset."""
+        for j in range(len(self._own)):
+            if hasattr(self, f"_way{j}"):
+                yield j, getattr(self, f"_way{j}"), getattr(self, f"_offset{j}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy or pickle: the last posterior stays behind, which belongs to a graph."""
+        return self.__dict__ | {"posterior": None}
+
+    def _lies(self, h: Tensor) -> Arrangement:
+        c = self._repair.config
+        layout = (c.channels, *c.shape)
+        given = self.arrangement or Arrangement.remembered(self._repair)
+        ways = [given, Arrangement(kind="channels-first", layout=layout), Arrangement(kind="dense", layout=layout)]
+        found = next((way for way in ways if way is not None and h.ndim > 1 and way.fits(h)), None)
+        if found is None:
+            raise ArgumentError(
+                f"h has shape {tuple(h.shape)}: expected (T, {', '.join(map(str, layout))}) or (T, {math.prod(layout)})"
+                ", as the repair was learned; for tokens or channels last say so: RepairLayer(repair, arrangement=...)"
+            )
+        return found
+
+    def extra_repr(self) -> str:
+        """Return what `print(model)` shows."""
+        return f"{self._repair!r}, when={self.when!r}, source={self._source!r}"
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what the `state_dict` holds: the repair."""
+        return {"repair": packed(self._repair)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take a repair from a `state_dict`."""
+        found = unpacked(state["repair"])
+        own, other = self._repair.config, found.config
+        if (own.channels, own.shape) != (other.channels, other.shape):
+            raise ArgumentError(
+                f"state_dict holds a repair of {other.channels} x {other.shape}: expected "
+                f"{own.channels} x {own.shape}, as this layer's"
+            )
+        self.repair = found

@@ -1,0 +1,239 @@
+"""Repairs of a network's layers: made for a layer, learned one layer after the other, attached, calibrated."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError
+from localnoise.nn.arrangement import Arrangement
+from localnoise.nn.attaching import Followed
+from localnoise.nn.likeness import arrangement_of
+from localnoise.nn.loading import Batches, as_altered
+from localnoise.nn.naming import check_device, find, find_single, whole
+from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.tapping import Tap, evaluating
+from localnoise.repair import Repair
+from localnoise.validate import Array
+
+Progress = Callable[[str, str], None]
+_DENSE = 1024  # neurons of a dense layer up to which every one reads every other
+
+
+def repair_like(
+    model: nn.Module, name: str, batch: Any, *, kind: str | None = None, skipped: int | None = None, **options: Any
+) -> Repair:
+    """Return a fresh repair of the layout that the output of a layer has, as `grid_like` does for a grid.
+
+    A dense layer of N <= 1,024 neurons becomes one unit of N channels: every neuron reads every other, which is not
+    local, and small. A larger one becomes 1 x N units.
+
+    Parameters
+    ----------
+    model, name, batch, kind, skipped
+        As `arrangement_of` takes them.
+    **options
+        Of `Repair`: radius, parents, ridge, width, share, ...
+
+    Raises
+    ------
+    ArgumentError
+        As `arrangement_of`.
+    """
+    lies = arrangement_of(model, name, batch, kind=kind, skipped=skipped)
+    channels, height, width = lies.layout
+    if lies.kind == "dense" and width <= _DENSE:
+        lies = Arrangement(kind="dense", layout=(width, 1, 1))
+        options = options | {"radius": 0}
+        channels, height, width = lies.layout
+    made = Repair((height, width), channels, **options)
+    made.provenance["arrangement"] = lies.as_plain()
+    return made
+
+
+def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: Any) -> nn.Module:
+    """Return a deep copy of a network in which each of these layers is repaired; the first one's gate decides for all.
+
+    Parameters
+    ----------
+    model : Module
+        Is left as it is; its weights are untouched in the copy, too.
+    repairs : dict of str to Repair
+        By the name of the layer, in the order in which they run, with the same sources.
+    **options
+        Of `RepairLayer`: source, when.
+
+    Raises
+    ------
+    ArgumentError
+        No such layer, no repairs, one that has learned nothing, or other sources than the first.
+    """
+    model = whole(model)
+    given: Any = repairs
+    if not isinstance(given, Mapping) or not given:
+        raise ArgumentError(
+            f"repairs is {type(repairs).__name__}: expected a dict of layers' names to repairs; for a single one use "
+            "attach(model, name, RepairLayer(repair))"
+        )
+    for name in repairs:
+        if isinstance(find_single(model, name), Followed):
+            raise ArgumentError(f"repairs: {name!r} has something attached already: expected a layer without")
+    copied, first = copy.deepcopy(model), None
+    for name, repair in repairs.items():
+        layer = RepairLayer(repair, first, **options)
+        first = first or layer
+        copied.set_submodule(name, Followed(copied.get_submodule(name), layer, name))
+    return copied
+
+
+def learn_repairs(
+    model: nn.Module,
+    layers: str | Sequence[str],
+    loader: Any,
+    sources: Mapping[str, Callable[[Tensor], Tensor]],
+    *,
+    progress: Progress | None = None,
+    device: torch.device | str | None = None,
+    **options: Any,
+) -> dict[str, Repair]:
+    """Learn repairs of one or several layers, no label read and no weight changed.
+
+    Each layer is learned behind the repairs of the layers before it, whose source is then known. Later layers are
+    smaller and closer to the decision, so that repairing several in turn repairs more, at little cost
+    (docs: "Repair"). Every source's inputs are made once for each layer.
+
+    Parameters
+    ----------
+    model : Module
+    layers : str or sequence of str
+        Names of layers, in the order in which they run.
+    loader : DataLoader, Dataset, Tensor, (x, y), or iterable of batches
+        Undisplaced inputs, read as often as there are layers and sources.
+    sources : dict of str to callable
+        What may happen to inputs: a function of a batch.
+    progress : callable
+        Told (layer, source) before each lesson.
+    **options
+        Of `Repair`.
+
+    Returns
+    -------
+    dict of str to Repair
+        For `attach_repairs`, in the order of `layers`.
+
+    Raises
+    ------
+    ArgumentError
+        No such layer, no sources, or as `displacements`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from localnoise import nn as lnn
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    >>> x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    >>> repairs = lnn.learn_repairs(net, ["1", "2"], x, {"dark": lambda x: 0.3 * x})
+    >>> mended = lnn.attach_repairs(net, repairs)
+    >>> bool((mended(0.3 * x) - net(x)).abs().mean() < (net(0.3 * x) - net(x)).abs().mean())
+    True
+    """
+    model = whole(model)
+    own = check_device(model, device)
+    named = [layers] if isinstance(layers, str) else list(layers)
+    if not named or not sources:
+        raise ArgumentError(
+            f"layers={named!r}, sources={list(sources or ())!r}: expected at least one of each, such as 'layer2' and "
+            "{'blur': blur}"
+        )
+    batches, made = Batches(loader, own), dict[str, Repair]()
+    for name in named:
+        find(model, name)
+        repair = repair_like(model, name, next(iter(batches))[0], **options)
+        for source, corrupt in sources.items():
+            if progress is not None:
+                progress(name, source)
+            earlier = attach_repairs(model, made, source=source) if made else model
+            repair.learn(source, _Pairs(model, earlier, name, batches, corrupt, source, repair))
+        made[name] = repair
+    return made
+
+
+class _Pairs:
+    """Pairs (displaced, clean) of a layer's output, the displaced ones behind the repairs of earlier layers."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        earlier: nn.Module,
+        name: str,
+        batches: Batches,
+        corrupt: Callable[[Tensor], Tensor],
+        source: str,
+        repair: Repair,
+    ) -> None:
+        self._taps = Tap(model, find(model, name), name), Tap(earlier, find(earlier, name), name)
+        self._batches, self._corrupt, self._source = batches, corrupt, source
+        lies = Arrangement.remembered(repair)
+        assert lies is not None
+        self._lies = lies
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        calm, displaced = self._taps
+        for index, (x, _) in enumerate(self._batches):
+            moved = as_altered(self._corrupt, x, f"sources[{self._source!r}]")
+            if not index and torch.equal(moved, x):
+                raise ArgumentError(
+                    f"sources[{self._source!r}] gave the first batch back as it was: expected other values"
+                )
+            yield _numpy(self._lies.folded(displaced.upto(moved))), _numpy(self._lies.folded(calm.upto(x)))
+
+
+def calibrate_repairs(
+    model: nn.Module, repairs: Mapping[str, Repair], inputs: Tensor, most: float = 0.005, chunk: int = 500
+) -> None:
+    """Find the margin of the first repair with which at most a share of clean decisions changes, without labels.
+
+    Parameters
+    ----------
+    model : Module
+        Without repairs.
+    repairs : dict of str to Repair
+        As `attach_repairs` takes them; the first one's margin is set.
+    inputs : Tensor (T, ...)
+        Clean, and not learned from.
+    most : float
+        Share of inputs that may be decided otherwise than by the network alone.
+    """
+    model = whole(model)
+    first = next(iter(repairs.values()))
+    with evaluating(model), torch.no_grad():
+        parts = [model(x).argmax(1) for x in inputs.split(chunk)]
+    alone = torch.cat(parts)
+
+    def changed() -> float:
+        mended = attach_repairs(model, repairs).eval()
+        with torch.no_grad():
+            now = torch.cat([mended(x).argmax(1) for x in inputs.split(chunk)])
+        return float((now != alone).float().mean())
+
+    first.margin = 0.0
+    if changed() <= most:
+        return
+    low, high = 0.0, 1.0
+    while high < 1e6:
+        first.margin = high
+        if changed() <= most:
+            break
+        low, high = high, 2 * high
+    for _ in range(6):
+        first.margin = (low + high) / 2
+        low, high = (low, first.margin) if changed() <= most else (first.margin, high)
+    first.margin = high
+
+
+def _numpy(values: Tensor) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(values.float().cpu().numpy())

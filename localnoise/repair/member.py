@@ -1,0 +1,178 @@
+"""One cause of displacement: the way back, and the law of the activations that it leaves behind.
+
+way back   r_u = a_u + G_u h'_R(u), learned from r = h - h', the local linear least-squares estimate of what is
+missing; h' the displaced activation, R(u) the units within the radius
+law        log p(h') = -1/2 sum_u |e_u|^2 - log det, e the whitened innovations of h' less its mean, each unit
+seen from its parents: by it units tell causes apart
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError
+from localnoise.grid import UnitGrid
+from localnoise.narrow import NarrowField
+from localnoise.rules import Moments
+from localnoise.rules.base import begun
+from localnoise.scoring import mean_log_density
+from localnoise.validate import Array
+
+BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
+LAW = (1e-3, 1e-2, 1e-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """What the units know of one cause.
+
+    Attributes
+    ----------
+    source : str
+        What was learned: "blur"; a source may have several causes, such as ranges of an angle. "clean" has no way back.
+    law : UnitGrid
+        Of the displaced activations less `centre`; it reads no activation.
+    centre : (C, H, W)
+        Mean of the first chunk that was learned.
+    back : UnitGrid or None
+        Its `mean(h')` is what to add to h'.
+    kept : (T, C, H, W) float16
+        Displaced activations that were not learned: on them the gate is calibrated.
+    """
+
+    source: str
+    law: UnitGrid
+    centre: Array
+    back: UnitGrid | None
+    kept: npt.NDArray[np.float16]
+
+    @property
+    def seen(self) -> int:
+        """Activations learned from."""
+        return int(self.law.state["seen"]) if self.law.state is not None else 0
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the way back and the law need."""
+        centre = int(self.centre.size)
+        return self.law.parameters + centre + (0 if self.back is None else means_parameters(self.back))
+
+
+def means_parameters(grid: UnitGrid) -> int:
+    """Return the numbers that a mean needs: offsets and weights of the activation, no private noise."""
+    m, units, field = grid.config.channels, grid.config.units, grid.field
+    if isinstance(field, NarrowField):
+        return field.numbers
+    return int((field.readers >= 0).sum()) * m * m + units * m
+
+
+class Learner:
+    """Learns one member, chunk by chunk, from displaced activations and the clean ones of the same inputs.
+
+    Parameters
+    ----------
+    source : str
+    law, back : UnitGrid
+        Learned so far, or blank; without `back` the law alone is learned.
+    centre : (C, H, W) or None
+        None: the mean of the first chunk.
+    ridge : float or "auto"
+        Of the way back; "auto": the one of `BACK` with the least squared error on `kept`.
+    """
+
+    def __init__(
+        self, source: str, law: UnitGrid, back: UnitGrid | None, centre: Array | None, ridge: float | str
+    ) -> None:
+        self.source, self.centre, self.ridge = source, centre, ridge
+        self.law, self.law_state = _going_on(law)
+        self.back: UnitGrid | None = None
+        self.back_state: dict[str, Any] = {}
+        if back is not None:
+            self.back, self.back_state = _going_on(back)
+        self.power = [0.0, 0.0]
+        self.seen = 0
+
+    def observe(self, displaced: Array, clean: Array | None) -> None:
+        """Learn from a chunk, (t, m, N) each; without the clean activations the law alone."""
+        if not len(displaced):
+            return
+        if self.centre is None:
+            self.centre = displaced.mean(axis=0)
+        d = displaced - self.centre
+        Moments().observe(self.law.field, self.law_state, d, d[:, :, :0])
+        self.power[0] += float(np.square(d, dtype=np.float64).sum())
+        if self.back is not None and clean is not None:
+            Moments().observe(self.back.field, self.back_state, clean - displaced, displaced)
+            self.power[1] += float(np.square(displaced, dtype=np.float64).sum())
+        self.seen += len(displaced)
+
+    def settled(self, kept: Array, clean: Array | None) -> Member:
+        """Solve, with the ridges that serve the kept activations best; (t, m, N) each, neither was observed.
+
+        Raises
+        ------
+        ArgumentError
+            Nothing was observed.
+        """
+        if not self.seen or self.centre is None:
+            raise ArgumentError(
+                f"source={self.source!r} has no activations to learn from but the {len(kept)} that are held out: "
+                "expected at least 2"
+            )
+        config, per = self.law.config, self.seen * self.centre.size
+        d = kept - self.centre
+
+        def density(grid: UnitGrid) -> float:
+            return -mean_log_density(config, grid.field, [(d, None)]) if len(d) else 0.0
+
+        law = _best(self.law, self.law_state, [share * (self.power[0] / per or 1.0) for share in LAW], density)
+        back = None
+        if self.back is not None:
+            shape = (config.channels, *config.shape)
+            inputs = kept.reshape(-1, *shape)
+            aim = np.zeros(0) if clean is None else (clean - kept).reshape(-1, *shape)
+
+            def error(grid: UnitGrid) -> float:
+                return float(np.square(grid.mean(inputs) - aim, dtype=np.float64).mean()) if len(inputs) else 0.0
+
+            unit = self.power[1] / per or 1.0
+            tried = [share * unit for share in BACK] if isinstance(self.ridge, str) else [self.ridge]
+            back = _best(self.back, self.back_state, tried, error)
+        return Member(
+            source=self.source,
+            law=law,
+            centre=self.centre.reshape(config.channels, *config.shape),
+            back=back,
+            kept=kept.reshape(-1, config.channels, *config.shape).astype(np.float16),
+        )
+
+
+def _going_on(grid: UnitGrid) -> tuple[UnitGrid, dict[str, Any]]:
+    """Return a copy of a grid, and a copy of its statistics, or fresh ones."""
+    own = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
+    if grid.state is None:
+        return own, begun(Moments(), own.field)
+    return own, {name: np.copy(value) if name != "seen" else value for name, value in grid.state.items()}
+
+
+def _best(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: Any) -> UnitGrid:
+    """Return the grid settled with the ridge of least loss; it can go on learning."""
+    best: tuple[float, UnitGrid] | None = None
+    for ridge in ridges:
+        rule = Moments(ridge=ridge)
+        trial = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
+        try:
+            rule.settle(trial.field, state)
+        except ArgumentError:  # too small for what rounding left of the moments
+            if ridge == ridges[-1] and best is None:
+                raise
+            continue
+        trial.rule, trial.state, trial.learned = rule, state, trial.field.wires
+        found = loss(trial) if len(ridges) > 1 else 0.0
+        if best is None or found < best[0]:
+            best = found, trial
+    assert best is not None
+    return best[1]

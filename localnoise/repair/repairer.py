@@ -1,0 +1,444 @@
+"""A layer's repair: what happened to an activation is undone by the units that it happened to."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.grid import UnitGrid
+from localnoise.lesson import Held
+from localnoise.repair.gate import Floats, Gate, fitted
+from localnoise.repair.member import Learner, Member
+from localnoise.streams import Progress, chunk_size, presentations, told
+from localnoise.validate import (
+    Array,
+    as_activity,
+    as_array,
+    as_count,
+    as_presentations,
+    check_positive,
+    is_iterator,
+)
+
+CLEAN = "clean"
+KEPT = 256  # activations of a source that are held out, at most
+_FLOOR = 1e-3  # a cause of less weight is not repaired
+_STEPS = 20  # of the bisection for the margin
+
+Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
+
+
+class Repair:
+    """Undo displacements of a layer's activation, without labels, noise, or a change of the network.
+
+    fixed = h + sum_j w_j(h) (a_j + G_j h_R(u)),   w = the gate's weights of the causes; the clean one has no term
+
+    Every unit has, for each cause, one affine map of its neighborhood's activation, the local least-squares estimate of
+    what is missing, and one of its parents' activation, whose squared innovation is its vote on what has happened. The
+    sum of the votes over the units is the only step that is not local. Cost of a call: O(n m (K J + R)) for J causes,
+    R units within the radius and K parents; storage O(n m (K + R) J).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W): rows and columns of units. A dense layer of N neurons: (1, 1) and channels=N, every neuron seeing all,
+        or (1, N).
+    channels : int
+        m, neurons per unit.
+    radius : int
+        Chebyshev radius of the activations that a way back reads; 0 is the unit's own.
+    parents : int
+        Parents per unit of the laws by which causes are told apart.
+    ridge : float or "auto"
+        Added to the variance of the activations when ways back are solved; "auto": chosen on held-out activations.
+    width : float
+        How many standard deviations a cause's log density may lie from its mean before it has no say.
+    share : str
+        "none", or "places": units whose neighborhoods look alike share their ways back, as a convolution does.
+    boundary, dtype
+        As in `GridConfig`.
+
+    Examples
+    --------
+    >>> import numpy as np, localnoise as ln
+    >>> rng = np.random.default_rng(0)
+    >>> h = np.tanh(rng.normal(size=(800, 2, 4, 4)).cumsum(axis=3))
+    >>> repair = ln.Repair(shape=(4, 4), channels=2, radius=1).learn("dark", 0.3 * h, h)
+    >>> fixed, posterior = repair(0.3 * h[:5])
+    >>> posterior.shape, bool(abs(fixed - h[:5]).max() < 0.05)
+    ((5, 2), True)
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        channels: int = 1,
+        *,
+        radius: int = 2,
+        parents: int = 4,
+        ridge: float | str = "auto",
+        width: float = 4.0,
+        share: str = "none",
+        boundary: str = "clipped",
+        dtype: str = "float32",
+    ) -> None:
+        if not isinstance(ridge, str) or ridge != "auto":
+            check_positive("ridge", ridge, zero=True, what=", or 'auto'")
+        check_positive("width", width, what=", standard deviations")
+        as_count("radius", radius)
+        as_count("parents", parents, 1)
+        common: dict[str, Any] = {"boundary": boundary, "dtype": dtype}
+        self.blank_law = UnitGrid(shape, channels, parents=parents, **common)
+        none = np.full((self.blank_law.config.units, 1), -1)
+        self.blank_back = UnitGrid(
+            shape, channels, order="raster", parents=none, signal="local", signal_radius=radius, share=share, **common
+        )
+        self.radius, self.parents, self.ridge, self.width, self.share = radius, parents, ridge, float(width), share
+        self.members: list[Member] = []
+        self.margin = 0.0
+        self._gate: Gate | None = None
+        self.provenance: dict[str, Any] = {}
+
+    # What it knows
+
+    @property
+    def config(self) -> Any:
+        """Configuration of the laws' grid: shape, channels, boundary, dtype."""
+        return self.blank_law.config
+
+    @property
+    def sources(self) -> list[str]:
+        """Names in the order of the posterior's columns, "clean" first."""
+        return list(dict.fromkeys([CLEAN, *(member.source for member in self.members)]))
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that all ways back, laws and the gate need."""
+        return sum(member.parameters for member in self.members) + 3 * len(self.members) + 1
+
+    @property
+    def bytes_per_unit(self) -> float:
+        """Mean bytes of parameters per unit, in the grid's dtype."""
+        return float(self.parameters * np.dtype(self.config.dtype).itemsize / self.config.units)
+
+    # Learning
+
+    def learn(
+        self,
+        source: str,
+        displaced: Any,
+        clean: Any = None,
+        causes: Any = None,
+        *,
+        progress: Progress | None = None,
+    ) -> "Repair":
+        """Learn one source of displacement; others are left as they are, and the same one goes on learning.
+
+        All or nothing: a call that raises leaves everything as it was. One chunk is held in memory at a time. The last
+        fifth of the first lesson, at most 256 activations, is held out for the gate.
+
+        Parameters
+        ----------
+        source : str
+            Its name. "clean" learns the law of undisplaced activations from `displaced` alone; the first other source
+            does so too, from its clean activations.
+        displaced : (T, C, H, W), or an iterator
+            Activations h' of displaced inputs: an array, a torch tensor, an HDF5 data set, or an iterator of arrays,
+            or of pairs (displaced, clean).
+        clean : (T, C, H, W)
+            Activations h of the same inputs, undisplaced; none with an iterator of pairs.
+        causes : (T,) whole numbers, optional
+            What else is known of each displacement: a range of its angle, say, 0, 1, ... Each has a way back and a law
+            of its own, and belongs to the same source. None: one cause. Not with iterators.
+        progress : callable
+            Told (activations learned, all of them or None).
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape or dtype, NaN, activations that do not belong together, a cause with too few of them.
+        """
+        named: Any = source
+        if not isinstance(named, str) or not named.strip():
+            raise ArgumentError(f"source={source!r}: expected a name, such as 'blur'")
+        parts, cause = self._lesson(source, displaced, clean, causes)
+        total = None if is_iterator(displaced) else len(displaced)
+        mine = [(at, member) for at, member in enumerate(self.members) if member.source == source]
+        many = 1 if cause is None else int(cause.max()) + 1
+        if mine and many > len(mine):
+            raise ArgumentError(
+                f"causes has {many} causes, and {source!r} was learned with {len(mine)}: expected at most as many; "
+                "learn it under another name"
+            )
+        learners = [self._learner(source, mine[j][1] if mine else None) for j in range(max(many, len(mine)))]
+        knows = any(member.source == CLEAN for member in self.members)
+        calm = None if source == CLEAN or knows else Learner(CLEAN, self.blank_law, None, None, self.ridge)
+        held = Held(told(parts, total, progress), 0 if mine else KEPT)
+        at = 0
+        for own, other in held.earlier():
+            which = None if cause is None else cause[at : at + len(own)]
+            for j, learner in enumerate(learners):
+                rows = slice(None) if which is None else np.flatnonzero(which == j)
+                learner.observe(own[rows], None if other is None else other[rows])
+            if calm is not None and other is not None:
+                calm.observe(other, None)
+            at += len(own)
+        kept, undisplaced = _joined(held.parts, self.blank_law)
+        which = np.zeros(len(kept), int) if cause is None else cause[at : at + len(kept)]
+        found = list(self.members)
+        if calm is not None:
+            found.insert(0, calm.settled(undisplaced, None))
+        made = []
+        for j, learner in enumerate(learners):
+            if mine:
+                before = mine[j][1]
+                if not learner.seen:
+                    made.append(before)
+                    continue
+                member = learner.settled(*self._again(before, kept[:0], undisplaced[:0]))
+                made.append(replace(member, kept=before.kept))
+            else:
+                rows = which == j
+                made.append(learner.settled(kept[rows], undisplaced[rows] if len(undisplaced) else None))
+        if mine:
+            shift = len(found) - len(self.members)
+            for (place, _), member in zip(mine, made, strict=True):
+                found[place + shift] = member
+        else:
+            found[len(found) if source != CLEAN else 0 :] = [*made, *(found if source == CLEAN else [])]
+        self.members, self._gate = found, None
+        return self
+
+    def _again(self, before: Member, kept: Array, clean: Array) -> tuple[Array, Array]:
+        """Return what a member that goes on learning is judged by: nothing, its ridge stays the least one tried."""
+        return kept, clean
+
+    def _learner(self, source: str, before: Member | None) -> Learner:
+        back = None if source == CLEAN else self.blank_back
+        if before is None:
+            return Learner(source, self.blank_law, back, None, self.ridge)
+        return Learner(source, before.law, before.back, before.centre.reshape(self.config.channels, -1), self.ridge)
+
+    def _lesson(
+        self, source: str, displaced: Any, clean: Any, causes: Any
+    ) -> tuple[Iterator[tuple[Array, Array | None]], npt.NDArray[np.int64] | None]:
+        """Return chunks (displaced, clean), and the causes."""
+        layout, alone = (self.config.channels, self.config.shape, self.config.dtype), source == CLEAN
+        if alone and clean is not None:
+            raise ArgumentError("clean was given for source='clean': expected the activations alone, as `displaced`")
+        if is_iterator(displaced):
+            if causes is not None:
+                raise ArgumentError("causes was given with an iterator: expected arrays; learn each cause's part")
+        else:
+            displaced = as_presentations("displaced", displaced, *layout[:2])
+            if not alone:
+                if clean is None:
+                    raise ArgumentError(
+                        "clean is missing: expected the activations of the same inputs, undisplaced, as in "
+                        "learn('blur', displaced, clean)"
+                    )
+                clean = as_presentations("clean", clean, *layout[:2])
+                if len(clean) != len(displaced):
+                    raise ArgumentError(
+                        f"clean has {len(clean)} activations, displaced has {len(displaced)}: expected as many"
+                    )
+        cause = None
+        if causes is not None:
+            cause = as_array("causes", causes, "(T,) whole numbers >= 0")
+            whole = np.issubdtype(cause.dtype, np.integer)
+            if cause.shape != (len(displaced),) or not whole or cause.min(initial=0) < 0:
+                raise ArgumentError(
+                    f"causes has shape {cause.shape} and dtype {cause.dtype}: expected a whole number >= 0 for each of "
+                    f"the {len(displaced)} activations"
+                )
+            cause = cause.astype(np.int64)
+        size = chunk_size(*layout)
+        return presentations(displaced, clean, *layout, signal=not alone, size=size), cause
+
+    def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> "Repair":
+        """Ask for a margin before anything is repaired, so that clean activations are left alone.
+
+        The margin is the least one, in units of the gate's log weights, with which at most a share `most` of clean
+        activations is changed for the worse. Cost: that of one call, and 20 estimates.
+
+        Parameters
+        ----------
+        clean : (T, C, H, W)
+            Clean activations that were not learned.
+        most : float
+            In [0, 1).
+        worse : callable, optional
+            (fixed, clean) -> (T,) bool: which were changed for the worse. None: whose mean square change is more than
+            a tenth of the clean activations' variance. Whoever has the network asks it for its decisions
+            (`localnoise.nn.calibrate`).
+        """
+        if not 0 <= most < 1:
+            raise ArgumentError(f"most={most!r}: expected a share in [0, 1)")
+        h = self._activity("clean", clean)
+        if not len(h):
+            raise ArgumentError("clean has 0 activations: expected some hundreds")
+        bound = 0.1 * float(h.var(axis=0).mean())
+
+        def moved(fixed: Array, calm: Array) -> npt.NDArray[np.bool_]:
+            return np.asarray(np.square(fixed - calm).mean(axis=(1, 2, 3)) > bound)
+
+        judge = worse or moved
+        density, way = self.log_densities(h), dict[int, Array]()
+        gate = self.fitted_gate
+
+        def share(margin: float) -> float:
+            w = _with_margin(gate, margin).weights(density)
+            return float(np.mean(judge(self._estimate(h, w, way), h)))
+
+        low, high = 0.0, 1.0
+        if share(0.0) > most:
+            while share(high) > most and high < 1e6:
+                low, high = high, 4 * high
+            for _ in range(_STEPS):
+                middle = (low + high) / 2
+                low, high = (low, middle) if share(middle) <= most else (middle, high)
+                if high - low < 0.02 * high:
+                    break
+            self.margin = high
+        else:
+            self.margin = 0.0
+        return self
+
+    # Use
+
+    def __call__(self, h: Any, sources: Any = None) -> tuple[Array, Floats]:
+        """Return the repaired activations (T, C, H, W), and the posterior (T, 1 + sources), clean first.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+        sources : str, or (T, 1 + sources), optional
+            What is known from elsewhere: the name of the source, or weights, such as the posterior of an earlier
+            layer's repair. None: the gate decides.
+        """
+        x = self._activity("h", h)
+        w = self.weights(x, sources)
+        return self._estimate(x, w, {}), self._by_source(w)
+
+    def posterior(self, h: Any) -> Floats:
+        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first."""
+        return self._by_source(self.weights(self._activity("h", h)))
+
+    def weights(self, h: Array, sources: Any = None) -> Floats:
+        """Return the weights of the members, (T, members)."""
+        self._refuse_empty()
+        names, own = self.sources, [member.source for member in self.members]
+        if sources is None:
+            return self.gate.weights(self.log_densities(h))
+        if isinstance(sources, str):
+            choose("sources", sources, names)
+            given = np.tile([float(name == sources) for name in names], (len(h), 1))
+        else:
+            given = np.asarray(as_array("sources", sources, f"(T, {len(names)}) weights"), np.float64)
+            if given.shape != (len(h), len(names)) or not np.isfinite(given).all() or (given < 0).any():
+                raise ArgumentError(
+                    f"sources has shape {given.shape}: expected weights >= 0 ({len(h)}, {len(names)}), a column for "
+                    f"each of {', '.join(names)}"
+                )
+        column = [names.index(name) for name in own]
+        if len(own) == len(names):
+            return given[:, column]
+        q, out = self.gate.scores(self.log_densities(h)), np.zeros((len(h), len(own)))
+        for index, name in enumerate(names):
+            where = [j for j, one in enumerate(own) if one == name]
+            e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
+            out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)
+        return out
+
+    def log_densities(self, h: Array) -> Floats:
+        """Return the log density per neuron of each member's law, (T, members)."""
+        self._refuse_empty()
+        x = self._activity("h", h)
+        n = x[0].size if len(x) else 1
+        return np.stack([member.law.log_density(x - member.centre) / n for member in self.members], axis=1)
+
+    @property
+    def gate(self) -> Gate:
+        """The calibrated gate, with its margin; fitted anew after a lesson."""
+        return _with_margin(self.fitted_gate, self.margin)
+
+    @property
+    def fitted_gate(self) -> Gate:
+        """The gate without its margin."""
+        if self._gate is None:
+            self._refuse_empty()
+            kept = [member.kept.astype(self.config.dtype) for member in self.members]
+            short = [member.source for member in self.members if len(member.kept) < 2]
+            if short:
+                raise ArgumentError(
+                    f"source {short[0]!r} has {0 if not short else 'fewer than 2'} held-out activations: expected at "
+                    "least 10 activations a cause in its first lesson"
+                )
+            density = np.concatenate([self.log_densities(part) for part in kept])
+            cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
+            self._gate = fitted(density, cause, self.width, self.config.units * self.config.channels)
+        return self._gate
+
+    def _estimate(self, h: Array, w: Floats, way: dict[int, Array]) -> Array:
+        """Return h and the ways back, weighed; `way` keeps those that were computed for all of h."""
+        out = h.copy()
+        for j, member in enumerate(self.members):
+            if member.back is None:
+                continue
+            rows = np.flatnonzero(w[:, j] > _FLOOR)
+            if rows.size:
+                part = way[j][rows] if j in way else member.back.mean(h[rows])
+                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * part
+        return out
+
+    def _by_source(self, w: Floats) -> Floats:
+        names, own = self.sources, [member.source for member in self.members]
+        out = np.zeros((len(w), len(names)))
+        for j, name in enumerate(own):
+            out[:, names.index(name)] += w[:, j]
+        return out
+
+    def _activity(self, argument: str, value: Any) -> Array:
+        c = self.config
+        return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
+
+    def _refuse_empty(self) -> None:
+        if len(self.sources) < 2 or not self.members:
+            raise ArgumentError("nothing is learned yet: expected repair.learn('blur', displaced, clean) before")
+
+    def restore(self, members: list[Member], gate: Gate, margin: float) -> None:
+        """Take what a file holds."""
+        self.members, self._gate, self.margin = members, gate, margin
+
+    def __repr__(self) -> str:
+        c = self.config
+        return (
+            f"Repair({c.shape[0]}x{c.shape[1]} units x {c.channels}, radius {self.radius}; "
+            f"{', '.join(self.sources) if self.members else 'nothing learned'})"
+        )
+
+    # Files
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write to HDF5, aside and renamed; `localnoise.load` reads it. Without `state` it cannot go on learning."""
+        from localnoise.repair.files import save
+
+        return save(self, path, state=state)
+
+
+def _with_margin(gate: Gate, margin: float) -> Gate:
+    bias = gate.bias.copy()
+    bias[0] += margin
+    return replace(gate, bias=bias)
+
+
+def _joined(parts: Iterable[tuple[Array, Array | None]], law: UnitGrid) -> tuple[Array, Array]:
+    held = list(parts)
+    empty = np.empty((0, law.config.channels, law.config.units), law.config.dtype)
+    own = np.concatenate([d for d, _ in held]) if held else empty
+    others = [h for _, h in held if h is not None]
+    return own, np.concatenate(others) if others else empty

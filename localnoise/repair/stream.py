@@ -1,0 +1,61 @@
+"""Repair on a stream: what has happened lasts, so that the gate remembers what it saw a moment ago."""
+
+from typing import Any
+
+import numpy as np
+
+from localnoise.errors import ArgumentError
+from localnoise.repair.gate import Floats, softmax
+from localnoise.repair.repairer import Repair
+from localnoise.validate import Array
+
+
+class RepairStream:
+    """Repair activations one after the other; the gate's posterior is filtered forward.
+
+    p_t(j) ~ exp(q_j(h_t)) (stay p_(t-1)(j) + (1 - stay) / J)
+
+    Batches of any length give the same results. State: J numbers.
+
+    Parameters
+    ----------
+    repair : Repair
+    stay : float
+        Probability that what happens goes on happening, from one activation to the next, in [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np, localnoise as ln
+    >>> h = np.tanh(np.random.default_rng(0).normal(size=(500, 2, 4, 4)))
+    >>> stream = ln.RepairStream(ln.Repair(shape=(4, 4), channels=2, radius=0).learn("dark", 0.3 * h, h), stay=0.9)
+    >>> fixed, posterior = stream(0.3 * h[:3])
+    >>> fixed.shape, posterior.shape
+    ((3, 2, 4, 4), (3, 2))
+    """
+
+    def __init__(self, repair: Repair, stay: float = 0.99) -> None:
+        asked: Any = stay
+        if isinstance(asked, str) or not 0 <= asked < 1:
+            raise ArgumentError(f"stay={stay!r}: expected a probability in [0, 1)")
+        self.repair, self.stay = repair, float(stay)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        self.state: Floats | None = None
+
+    def __call__(self, h: Any) -> tuple[Array, Floats]:
+        """Return the repaired activations (T, C, H, W) and the filtered posterior (T, 1 + sources), in order."""
+        x = self.repair._activity("h", h)
+        density = self.repair.log_densities(x)
+        gate = self.repair.gate
+        q, causes = gate.scores(density), density.shape[1]
+        p = np.full(causes, 1 / causes) if self.state is None or len(self.state) != causes else self.state
+        out = np.empty_like(q)
+        for t in range(len(q)):
+            ahead = self.stay * p + (1 - self.stay) / causes
+            p = softmax((q[t] + np.log(ahead))[None])[0]
+            out[t] = p
+        self.state = p
+        w = gate.typical(out, density)
+        return self.repair._estimate(x, w, {}), self.repair._by_source(w)

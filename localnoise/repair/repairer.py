@@ -204,6 +204,12 @@ class Repair:
             else:
                 rows = which == j
                 made.append(learner.settled(kept[rows], undisplaced[rows] if len(undisplaced) else None))
+        for member in () if mine else (*made, *found[:1]):
+            if len(member.kept) < 2:
+                raise ArgumentError(
+                    f"displaced has too few activations of {member.source!r}, or of one of its causes: expected at "
+                    "least 2 of each among the last fifth, on which the gate is calibrated; give more, well mixed"
+                )
         if mine:
             shift = len(found) - len(self.members)
             for (place, _), member in zip(mine, made, strict=True):
@@ -372,11 +378,11 @@ class Repair:
         if self._gate is None:
             self._refuse_empty()
             kept = [member.kept.astype(self.config.dtype) for member in self.members]
-            short = [member.source for member in self.members if len(member.kept) < 2]
-            if short:
+            absent = [member.source for member in self.members if len(member.kept) < 2]
+            if absent:
                 raise ArgumentError(
-                    f"source {short[0]!r} has {0 if not short else 'fewer than 2'} held-out activations: expected at "
-                    "least 10 activations a cause in its first lesson"
+                    f"source {absent[0]!r} has no held-out activations: expected those of its first lesson; load a "
+                    "file that was saved with its state, or learn it anew"
                 )
             density = np.concatenate([self.log_densities(part) for part in kept])
             cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])

@@ -21,6 +21,7 @@ from localnoise.rules.base import begun
 from localnoise.scoring import mean_log_density
 from localnoise.validate import Array
 
+KEPT = 256  # activations of a source that are held out, at most
 BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
 LAW = (1e-3, 1e-2, 1e-1)
 

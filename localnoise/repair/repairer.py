@@ -12,7 +12,8 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
 from localnoise.lesson import Held
 from localnoise.repair.gate import Floats, Gate, fitted
-from localnoise.repair.member import Learner, Member
+from localnoise.repair.member import KEPT, Learner, Member
+from localnoise.repair.writing import save
 from localnoise.streams import Progress, chunk_size, presentations, told
 from localnoise.validate import (
     Array,
@@ -25,7 +26,6 @@ from localnoise.validate import (
 )
 
 CLEAN = "clean"
-KEPT = 256  # activations of a source that are held out, at most
 _FLOOR = 1e-3  # a cause of less weight is not repaired
 _STEPS = 20  # of the bisection for the margin
 
@@ -431,8 +431,6 @@ class Repair:
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
         """Write to HDF5, aside and renamed; `localnoise.load` reads it. Without `state` it cannot go on learning."""
-        from localnoise.repair.files import save
-
         return save(self, path, state=state)
 
 

@@ -139,6 +139,7 @@ def test_a_source_goes_on_learning(clean):
     few = repair.members[1]
     repair.learn("b", blurred(more), more)
     assert repair.members[1].seen == few.seen + 3000
+    assert repair.members[1].law.rule.ridge == few.law.rule.ridge
     error = [np.square(m.back.mean(blurred(clean)) + blurred(clean) - clean).mean() for m in (few, repair.members[1])]
     assert error[1] < error[0]
 
@@ -197,6 +198,10 @@ def test_files_keep_what_a_repair_does(repair, held, tmp_path, state):
     if state:
         other.learn("lift", held + 0.5, held)
         assert other(held[:5] + 0.5)[1].argmax(axis=1).tolist() == [3] * 5
+    else:
+        for source in ("lift", "blur"):
+            with pytest.raises(ArgumentError, match="without its state"):
+                other.learn(source, held + 0.5, held)
     repair.margin = 0.0
 
 

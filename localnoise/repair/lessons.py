@@ -88,6 +88,12 @@ class Lesson:
                 "this repair was saved without its state, and cannot go on learning: expected a file that was saved "
                 "with state=True"
             )
+        rules = [members[at].law.rule for at in self.mine]
+        if any(rule is not None and rule.name != "moments" for rule in rules):
+            raise ArgumentError(
+                f"source={source!r} was adapted by another rule: expected one that was learned alone; use adapt, or "
+                "another name"
+            )
         many = 1 if cause is None else int(cause.max(initial=0)) + 1
         if self.mine and many > len(self.mine):
             raise ArgumentError(

@@ -23,6 +23,7 @@ from localnoise.validate import Array
 
 KEPT = 256  # activations of a source that are held out, at most
 BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
+_ENOUGH = 32
 LAW = (1e-3, 1e-2, 1e-1)
 
 
@@ -151,11 +152,15 @@ class Learner:
         )
 
     def _tried(self, grid: UnitGrid, shares: Sequence[float], power: float, kept: Array) -> list[float]:
-        """Return the ridges to choose from on `kept`; without it the one of the lesson before."""
+        """Return the ridges to choose from on `kept`; without it the one of the lesson before.
+
+        With many activations a regressor any small ridge gives the same, and a choice would cost more than it brings.
+        """
         before = getattr(grid.rule, "ridge", None)
         if not len(kept) and isinstance(before, float):
             return [before]
-        return [share * (power or 1.0) for share in shares]
+        some = shares if self.seen < _ENOUGH * grid.field.regressors else shares[:1]
+        return [share * (power or 1.0) for share in some]
 
 
 def _going_on(grid: UnitGrid) -> tuple[UnitGrid, dict[str, Any]]:

@@ -170,6 +170,39 @@ class Repair:
         self.members, self._gate = lesson.learned(told(parts, total, progress)), None
         return self
 
+    def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> "Repair":
+        """Let the units of one source follow a displacement that changes, by a streaming rule that forgets.
+
+        The ways back and the law start from the weights that they have. Cost per activation and unit: that of the rule,
+        no solve; no state beyond its averages. A source that was adapted no longer goes on with `learn`.
+
+        Parameters
+        ----------
+        source : str
+            With one cause.
+        displaced, clean : (T, C, H, W)
+            A device makes such pairs itself, by what `displaced` does to inputs whose clean activations it has kept.
+        rule : str
+            "lms", "sign-lms" or a plug-in's; `options` are the rule's.
+        """
+        where = [at for at, member in enumerate(self.members) if member.source == source]
+        choose("source", source, self.sources[1:])
+        if len(where) > 1:
+            raise ArgumentError(f"source={source!r} has {len(where)} causes: expected one; learn them under names")
+        at, member = where[0], self.members[where[0]]
+        x, y = self._activity("displaced", displaced), self._activity("clean", clean)
+        if len(x) != len(y):
+            raise ArgumentError(f"clean has {len(y)} activations, displaced has {len(x)}: expected as many")
+        assert member.back is not None
+        law, back = (UnitGrid.of_field(g.config, g.field.copy(), g.implied) for g in (member.law, member.back))
+        for new, old in ((law, member.law), (back, member.back)):
+            new.rule, new.state, new.learned = old.rule, old.state, old.learned
+        back.learn(y - x, x, rule=rule, **options)
+        law.learn(x - member.centre, rule=rule, **options)
+        self.members = [*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]]
+        self._gate = None
+        return self
+
     def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> "Repair":
         """Ask for a margin before anything is repaired, so that clean activations are left alone.
 

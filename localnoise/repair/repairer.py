@@ -1,6 +1,7 @@
 """A layer's repair: what happened to an activation is undone by the units that it happened to."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -405,6 +406,18 @@ class Repair:
     def _activity(self, argument: str, value: Any) -> Array:
         c = self.config
         return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
+
+    def only(self, *sources: str) -> "Repair":
+        """Return a repair of these sources and of clean activations alone; its gate is fitted for them.
+
+        Nothing is copied; lessons of the one are not seen by the other.
+        """
+        for name in sources:
+            choose("sources", name, self.sources)
+        few = copy(self)
+        few.members = [member for member in self.members if member.source in (CLEAN, *sources)]
+        few.margin, few._gate, few.provenance = 0.0, None, dict(self.provenance)
+        return few
 
     def _refuse_empty(self) -> None:
         if len(self.sources) < 2 or not self.members:

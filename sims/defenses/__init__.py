@@ -7,6 +7,7 @@ from localnoise.sims.defenses.registry import DEFENSES as DEFENSES
 from localnoise.sims.defenses.registry import named as named
 from localnoise.sims.defenses.registry import ordered as ordered
 from localnoise.sims.defenses.registry import register as register
+from localnoise.sims.defenses.registry import repairing_name as repairing_name
 from localnoise.sims.defenses import central as _central  # noqa: F401
 from localnoise.sims.defenses import grids as _grids  # noqa: F401
 from localnoise.sims.defenses import chips as _chips  # noqa: F401

@@ -55,7 +55,8 @@ class DenseRepairLayer(RepairLayer):
             rows = (w[:, j] > _FLOOR).nonzero()[:, 0]
             if len(rows):
                 out = out.index_add(0, rows, w[rows, j, None] * (flat[rows] @ G + a))
-        return out.unflatten(1, (x.shape[2], x.shape[1])).transpose(1, 2)
+        change: Tensor = out.reshape(len(x), x.shape[2], x.shape[1]).transpose(1, 2)
+        return change
 
 
 def attached(model: nn.Module, repairs: Mapping[str, Repair], ways: Ways | None = None) -> nn.Module:

@@ -76,3 +76,8 @@ def named(name: str) -> Defense:
         return DEFENSES[name]
     found: Defense = REGISTRY.find(name)
     return found
+
+
+def repairing_name(plan: Repairing) -> str:
+    """Return the name of the arm that repairs as the plan says: the table's, or the one that spells it out."""
+    return next((name for name in DEFENSES if DEFENSES[name].repair == plan), plan.name)

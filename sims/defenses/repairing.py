@@ -3,8 +3,6 @@
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-import numpy as np
-
 from localnoise.errors import ArgumentError, choose
 from localnoise.validate import as_count
 
@@ -98,16 +96,15 @@ class Repairing:
         for part in filter(None, name.removeprefix(PREFIX).split(":")):
             key, _, text = part.partition("=")
             choose(f"arm {name!r}: parameter", key, list(known))
-            kind = type(known[key])
-            if kind is bool:
+            if isinstance(known[key], bool):
                 given[key] = _WORDS[choose(f"arm {name!r}: {key}", text, list(_WORDS))]
                 continue
             try:
-                given[key] = kind(text)
+                given[key] = text if isinstance(known[key], str) else int(text)
             except ValueError:
                 raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected a whole number") from None
         return cls(**given)
 
 
 def _text(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -169,7 +169,7 @@ class Mender:
         first = len(h) - held_out(len(h))
         few = h[:2]
         for name in (CUT, *layers):
-            options = {"radius": plan.radius, "parents": plan.parents}
+            options: dict[str, Any] = {"radius": plan.radius, "parents": plan.parents}
             if name == CUT:
                 out.repairs[name] = self._blank(**options)
             else:
@@ -198,7 +198,8 @@ class Mender:
         calm, moved = self._activations(source)
         causes = self.bench.causes(source.name, len(calm), plan.causes)[:most]
         calm, moved = calm[:most], moved[:most]
-        told, model, at = source_name(source), self._model, moved
+        told, at = source_name(source), moved
+        model: nn.Module = self._model
         for name, repair in out.repairs.items():
             which = None
             if causes.any():
@@ -221,9 +222,8 @@ class Mender:
                     way = least_squares(displaced[rows], undisplaced[rows] - displaced[rows])
                     out.ways[name].append(way)
             if name == CUT:  # later layers see what the repair of this one leaves
-                first = _told(out.only(told, CUT).attached(self._model), told)
-                with torch.no_grad():
-                    at = torch.cat([first[0](part) for part in moved.split(_CHUNK)])
+                first = _told(out.only(told, CUT).attached(self._model), told).get_submodule(CUT)
+                at = training.activations(first, moved)
             else:
                 names = [*out.repairs]
                 behind = names[1 : names.index(name) + 1]

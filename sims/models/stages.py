@@ -59,7 +59,7 @@ def named_modules(back: nn.Module, wanted: Iterable[str]) -> list[str]:
     for name in names:
         if name not in known:
             raise ArgumentError(
-                f"layers={'+'.join(names)!r}: the layers after the cut have no module {name!r}; expected all, first, "
-                f"none, or of {', '.join(known)}"
+                f"layers={'+'.join(names)!r}: the later layers have no module {name!r}; expected all, first, or of"
+                f" {', '.join(known)}"
             )
     return names

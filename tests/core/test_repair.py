@@ -162,7 +162,9 @@ def test_a_source_may_be_recognised_and_left_to_a_later_layer(repair, clean, hel
     both = ln.load(both.save(tmp_path / "r.h5"))
     fixed, posterior = both(dimmed(held))
     assert np.array_equal(posterior, repair(dimmed(held))[1])
-    assert np.allclose(fixed, dimmed(held), atol=1e-2)
+    sure = posterior[:, 2] > 0.9999
+    assert sure.mean() > 0.5
+    assert np.allclose(fixed[sure], dimmed(held)[sure], atol=1e-3)
     assert both.parameters < repair.parameters
 
 

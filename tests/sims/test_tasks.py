@@ -372,9 +372,9 @@ def test_data_that_nothing_can_learn_from_are_refused(changes: dict[str, Any], m
     ("function", "message"),
     [
         (lambda x: x, "returned its inputs as they were"),
-        (lambda x: x[:, :3], r"returned \(12, 3\): expected a tensor of the inputs' shape \(12, 6\)"),
-        (lambda x: None, "returned NoneType: expected a tensor"),
-        (lambda x: x / 0, "returned NaN or infinity"),
+        (lambda x: x[:, :3], r"gave shape \(12, 3\) of a batch \(12, 6\): expected the same shape"),
+        (lambda x: None, "gave NoneType: expected a tensor"),
+        (lambda x: x / 0, "gave NaN or infinity of a finite batch"),
         (lambda x: x.nothing, "raised AttributeError.*expected it to return perturbed inputs"),
     ],
 )

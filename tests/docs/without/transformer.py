@@ -19,6 +19,12 @@ class Followed(nn.Module):
         h = self.layer(h, **masks)
         return torch.cat([h[:, :1], unfolded(self.noise(folded(h)))], 1)
 
+    def __getattr__(self, name):  # the encoder reads its first layer's attributes
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.layer, name)
+
 
 def folded(h):
     return h[:, 1:].transpose(1, 2).unflatten(2, (4, 4))

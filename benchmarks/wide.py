@@ -204,22 +204,20 @@ def prepared(kept: str) -> Layers:
 
 def published() -> str:
     """Return the table of docs/wide-layers.md, of the published records of seed 0."""
-    found: dict[str, dict[str, Any]] = {}
-    for record in RecordFile(PUBLISHED):
-        c = record.config
-        if c["seed"] == 0:
-            label = f"{c['source'].replace('_', ' ')} {c['level']:g}"
-            found.setdefault(label, {})[c["field"]] = record.results
+    records = [record for record in RecordFile(PUBLISHED) if record.config["seed"] == 0]
+    found = {(f"{r.config['source']}@{r.config['level']:g}", r.config["field"]): r.results for r in records}
     lines = ["| corruption | field | kB | density kept | likeness | accuracy | gain kept |"]
     lines += ["|---|---|---:|---:|---:|---:|---:|"]
-    for source, fields in found.items():
-        most, none = fields[MOST], fields["none"]["moved"]
-        for place, (name, one) in enumerate(fields.items()):
+    for source in SOURCES.split(","):
+        most, none = found[source, MOST], found[source, "none"]["moved"]
+        for name in (name for name in ("none", MOST, *LABELS) if (source, name) in found):
+            one = found[source, name]
             gain = (one["moved"] - none) / (most["moved"] - none)
             density = "" if ARMS.get(name, {}).get("signal") else _short(one["density"] / most["density"])
-            alike = "" if math.isnan(one["likeness"]) else _short(one["likeness"])
+            alike = "" if math.isnan(one["likeness"]) else f"{one['likeness']:.2f}".removeprefix("0")
+            label = source.replace("_", " ").replace("@", " ") if name == "none" else ""
             numbers = f"{one['bytes'] / 1024:,.0f} | {density} | {alike} | {_short(one['moved'], 3)} | {_short(gain)} |"
-            lines.append(f"| {'' if place else source} | {LABELS.get(name, name)} | {numbers}")
+            lines.append(f"| {label} | {LABELS.get(name, name)} | {numbers}")
     return "\n".join(lines)
 
 

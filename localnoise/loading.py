@@ -14,7 +14,9 @@ from localnoise.grid import UnitGrid
 from localnoise.hdf5 import Budget, member
 from localnoise.noise_files import AFFINE, BANK, CENTRAL, SCHEMA
 from localnoise.repair import Repair
-from localnoise.repair import files as repair_files
+from localnoise.repair.reading import read as read_repair
+from localnoise.repair.writing import FORMAT as REPAIR
+from localnoise.repair.writing import SCHEMA as REPAIR_SCHEMA
 from localnoise.saving import FORMAT, GRID_SCHEMA, NARROW_SCHEMA
 from localnoise.soundness import not_finite
 from localnoise.storage import MAX_BYTES, array_in, checked, format_of, opened, read_grid
@@ -145,7 +147,7 @@ def _read_repair(source: Path, group: Any, budget: Budget, state: bool) -> Repai
     def grid(part: Any) -> Any:
         return _read(source, part, budget, state, (FORMAT,))
 
-    return repair_files.read(source, group, budget, state, grid, array_in)
+    return read_repair(source, group, budget, state, grid, array_in)
 
 
 _READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
@@ -153,5 +155,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
     BANK: ((SCHEMA,), _read_bank),
     CENTRAL: ((SCHEMA,), _read_central),
     AFFINE: ((SCHEMA,), _read_affine),
-    repair_files.FORMAT: ((repair_files.SCHEMA,), _read_repair),
+    REPAIR: ((REPAIR_SCHEMA,), _read_repair),
 }

@@ -223,8 +223,7 @@ class RepairLayer(nn.Module):
             hold(name, value)
         for name in ("scale", "bias", "low", "high"):
             hold(f"_{name}", getattr(gate, name))
-        back = next(member.back for member in repair.members if member.back is not None)
-        readers = back.field.readers
+        readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)
         for j, member in enumerate(repair.members):
             if member.back is None:

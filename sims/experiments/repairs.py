@@ -194,26 +194,33 @@ class Mender:
         return repair
 
     def _source(self, plan: Repairing, source: Source, out: Learned, most: int) -> None:
-        """Learn one source in all layers, each behind the repairs of earlier ones, which know the source."""
+        """Learn one source in all layers, each behind the repairs of earlier ones, which know the source.
+
+        A source of several causes is recognised in the task's layer and undone from the next one on, where units are
+        fewer and see more: for rotations that is better than to undo them on average first, and takes less memory.
+        """
         calm, moved = self._activations(source)
         causes = self.bench.causes(source.name, len(calm), plan.causes)[:most]
         calm, moved = calm[:most], moved[:most]
         told, at = source_name(source), moved
         model: nn.Module = self._model
-        for name, repair in out.repairs.items():
-            which = None
-            if causes.any():
-                _, which = np.unique(causes, return_inverse=True)
+        split = np.unique(causes, return_inverse=True)[1] if causes.any() else None
+        deciding = 0 if len(out.repairs) == 1 else 1  # the layer that tells causes apart, and undoes each in its way
+        for place, (name, repair) in enumerate(out.repairs.items()):
+            which = split if place == deciding else None
+            way_back = split is None or place >= deciding
             self._stage(f"learn: {told} in {self._said(name)}", 0, len(calm))
             pairs = _Pairs(self._outputs(self._model, name, calm, repair), self._outputs(model, name, at, repair))
             tick = ticker(self._stage, f"learn: {told} in {self._said(name)}", len(calm))
             if which is None:
-                repair.learn(told, _ticked(pairs, tick))
+                repair.learn(told, _ticked(pairs, tick), way_back=way_back)
             else:
                 displaced, undisplaced = pairs.whole()
                 repair.learn(told, displaced, undisplaced, causes=which)
                 tick(len(calm))
-            if out.ways is not None:
+            if out.ways is not None and not way_back:
+                out.ways[name].append(None)
+            elif out.ways is not None:
                 displaced, undisplaced = (part.reshape(len(part), -1) for part in pairs.whole())
                 several = np.zeros(len(displaced), int) if which is None else which
                 for cause in range(several.max(initial=0) + 1):

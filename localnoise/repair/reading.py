@@ -1,10 +1,4 @@
-"""A repair as one HDF5 file (format localnoise.repair, schema 1).
-
-Attributes `options` (JSON: those of `Repair`), `margin`, `members` (how many), `provenance` (JSON); data set `gate`,
-(3 J + 1,): bias, low, high of J members, and the scale. Groups `0`, `1`, ...: attribute `source`, data sets `centre`
-(C, H, W) and, with state, `kept`; groups `law` and, but for clean, `back`, which are grids as `localnoise.storage` has
-them. Without state neither grids nor gate go on learning: the gate's numbers are those of the file.
-"""
+"""Reading the file of a repair: see `localnoise.repair.writing` for its layout. Every number in it is doubted."""
 
 import json
 from collections.abc import Callable
@@ -14,43 +8,14 @@ from typing import Any
 import numpy as np
 
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.files import hdf5
 from localnoise.hdf5 import Budget, member
 from localnoise.repair.gate import Gate
-from localnoise.repair.member import Member
-from localnoise.repair.repairer import KEPT, Repair
-from localnoise.saving import CHECKSUMMED, packed, versions, write_array, write_grid
+from localnoise.repair.member import KEPT, Member
+from localnoise.repair.repairer import Repair
 from localnoise.soundness import not_finite
 from localnoise.validate import as_count
 
-FORMAT, SCHEMA = "localnoise.repair", 1
 _MOST = 100_000  # members that are read
-
-
-def save(repair: Repair, path: str | Path, *, state: bool) -> Path:
-    """Write a repair to `path`; see `Repair.save`."""
-    gate = repair.fitted_gate
-    c = repair.config
-    options = {
-        "shape": list(c.shape), "channels": c.channels, "radius": repair.radius, "parents": repair.parents,
-        "ridge": repair.ridge, "width": repair.width, "share": repair.share, "boundary": c.boundary, "dtype": c.dtype,
-    }  # fmt: skip
-    said = {"options": options, "provenance": versions() | repair.provenance}
-    attributes = {name: packed(name, value) for name, value in said.items()}
-    with hdf5(path, libver=CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
-        file.attrs.update({"margin": float(repair.margin), "members": len(repair.members)})
-        write_array(file, "gate", np.concatenate([gate.bias, gate.low, gate.high, [gate.scale]]))
-        for index, one in enumerate(repair.members):
-            group = file.create_group(str(index))
-            group.attrs["source"] = packed("source", {"name": one.source})
-            write_array(group, "centre", one.centre)
-            if state:
-                write_array(group, "kept", one.kept)
-            write_grid(group.create_group("law"), one.law, state=state)
-            if one.back is not None:
-                write_grid(group.create_group("back"), one.back, state=state)
-    return Path(path)
 
 
 def read(
@@ -102,7 +67,7 @@ def read(
 
 def _check(source: Path, name: Any, centre: Any, back: Any, index: int, kept: Any) -> None:
     fault = not_finite("centre", centre) or not_finite("kept", kept)
-    if not isinstance(name, str) or (name == "clean") != (back is None) or (index == 0) != (name == "clean"):
+    if not isinstance(name, str) or (name == "clean" and back is not None) or (index == 0) != (name == "clean"):
         fault = f"member {index} is no source, or the first is not 'clean'"
     if fault:
         raise FileFormatError(f"{source}: {fault}; the file was edited or damaged")

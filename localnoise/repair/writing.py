@@ -1,0 +1,43 @@
+"""A repair as one HDF5 file (format localnoise.repair, schema 1).
+
+Attributes `options` (JSON: those of `Repair`), `margin`, `members` (how many), `provenance` (JSON); data set `gate`,
+(3 J + 1,): bias, low, high of J members, and the scale. Groups `0`, `1`, ...: attribute `source`, data sets `centre`
+(C, H, W) and, with state, `kept`; groups `law` and, but for clean, `back`, which are grids as `localnoise.storage` has
+them. Without state neither grids nor gate go on learning: the gate's numbers are those of the file.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from localnoise.files import hdf5
+from localnoise.saving import CHECKSUMMED, packed, versions, write_array, write_grid
+
+FORMAT, SCHEMA = "localnoise.repair", 1
+
+
+def save(repair: Any, path: str | Path, *, state: bool) -> Path:
+    """Write a repair to `path`; see `Repair.save`."""
+    gate = repair.fitted_gate
+    c = repair.config
+    options = {
+        "shape": list(c.shape), "channels": c.channels, "radius": repair.radius, "parents": repair.parents,
+        "ridge": repair.ridge, "width": repair.width, "share": repair.share, "boundary": c.boundary, "dtype": c.dtype,
+    }  # fmt: skip
+    said = {"options": options, "provenance": versions() | repair.provenance}
+    attributes = {name: packed(name, value) for name, value in said.items()}
+    with hdf5(path, libver=CHECKSUMMED) as file:
+        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
+        file.attrs.update({"margin": float(repair.margin), "members": len(repair.members)})
+        write_array(file, "gate", np.concatenate([gate.bias, gate.low, gate.high, [gate.scale]]))
+        for index, one in enumerate(repair.members):
+            group = file.create_group(str(index))
+            group.attrs["source"] = packed("source", {"name": one.source})
+            write_array(group, "centre", one.centre)
+            if state:
+                write_array(group, "kept", one.kept)
+            write_grid(group.create_group("law"), one.law, state=state)
+            if one.back is not None:
+                write_grid(group.create_group("back"), one.back, state=state)
+    return Path(path)

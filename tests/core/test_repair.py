@@ -1,0 +1,289 @@
+"""Repair: the ways back are local least squares, the gate is calibrated and says when nothing fits, files keep all."""
+
+import h5py
+import numpy as np
+import pytest
+
+import localnoise as ln
+from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.repair.gate import fitted, softmax
+
+SHAPE, CHANNELS, UNITS = (4, 5), 2, 20
+
+
+def activations(count, seed):
+    rng = np.random.default_rng(seed)
+    return np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
+
+
+def blurred(h):
+    return (h + np.roll(h, 1, 3) + np.roll(h, 1, 2)) / 3
+
+
+def dimmed(h):
+    return 0.3 * h
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return activations(1500, 0)
+
+
+@pytest.fixture(scope="module")
+def held():
+    return activations(400, 1)
+
+
+@pytest.fixture(scope="module")
+def repair(clean):
+    return ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
+
+
+def neighborhood(u, radius):
+    y, x = divmod(u, SHAPE[1])
+    rows = range(max(0, y - radius), min(SHAPE[0], y + radius + 1))
+    return [r * SHAPE[1] + c for r in rows for c in range(max(0, x - radius), min(SHAPE[1], x + radius + 1))]
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_a_way_back_is_the_local_ridge_regression_of_what_is_missing(clean, radius):
+    """Each unit's normal equations, written out, on what is not held out."""
+    ridge, learned = 1e-3, slice(0, 1500 - 256)
+    repair = ln.Repair(SHAPE, CHANNELS, radius=radius, ridge=ridge, dtype="float64").learn("b", blurred(clean), clean)
+    x, r = (part.reshape(1500, CHANNELS, UNITS).astype(float) for part in (blurred(clean), clean - blurred(clean)))
+    back = repair.members[1].back.mean(blurred(clean[:50]))
+    for u in range(UNITS):
+        seen = np.concatenate([np.ones((1500, 1)), *(x[:, :, v] for v in neighborhood(u, radius))], axis=1)
+        A, b = seen[learned].T @ seen[learned], seen[learned].T @ r[learned, :, u]
+        penalty = ridge * (1500 - 256) * np.diag([0.0] + [1.0] * (seen.shape[1] - 1))
+        expected = seen[:50] @ np.linalg.solve(A + penalty, b)
+        assert np.allclose(back.reshape(50, CHANNELS, UNITS)[:, :, u], expected, atol=1e-5)
+
+
+def test_what_can_be_undone_is_undone_and_clean_is_left_alone(repair, held):
+    for name, move in (("blur", blurred), ("dim", dimmed)):
+        fixed, posterior = repair(move(held))
+        before, after = np.square(move(held) - held).mean(), np.square(fixed - held).mean()
+        assert after < {"blur": 0.75, "dim": 0.05}[name] * before
+        assert (posterior.argmax(axis=1) == repair.sources.index(name)).mean() > 0.97
+    fixed, posterior = repair(held)
+    assert np.allclose(posterior.sum(axis=1), 1)
+    assert (posterior[:, 0] > 0.5).mean() > 0.97
+
+
+def test_what_no_law_expects_is_left_alone_too_wild_or_too_normal(repair, held):
+    for strange in (held * -4, np.random.default_rng(2).normal(size=held.shape) * 3, np.zeros_like(held)):
+        fixed, posterior = repair(strange)
+        assert np.array_equal(fixed, strange.astype(np.float32))
+        assert (posterior[:, 0] == 1).all()
+
+
+def test_known_sources_are_taken_for_granted(repair, held):
+    moved = dimmed(held)
+    told, posterior = repair(moved, "dim")
+    assert np.array_equal(posterior, np.tile([0.0, 0.0, 1.0], (len(held), 1)))
+    expected = moved + repair.members[2].back.mean(moved)
+    assert np.allclose(told, expected, atol=1e-6)
+    half, _ = repair(moved, np.tile([0.5, 0.0, 0.5], (len(held), 1)))
+    assert np.allclose(half, (moved + expected) / 2, atol=1e-6)
+    assert np.array_equal(repair(moved, "clean")[0], moved)
+
+
+def test_a_unit_learns_and_repairs_from_its_neighborhood_alone(clean, held):
+    """Activity outside the radius changes neither the unit's weights nor what it does, to the last bit."""
+    u, radius = 7, 1
+    far = [v for v in range(UNITS) if v not in neighborhood(u, radius)]
+    changed = blurred(clean).reshape(-1, CHANNELS, UNITS).copy()
+    changed[:, :, far] = changed[:, :, far] * 0.5 + 0.1
+    changed = changed.reshape(clean.shape)
+    one, two = (ln.Repair(SHAPE, CHANNELS, radius=radius, ridge=1e-3).learn("b", d, clean) for d in
+                (blurred(clean), changed))  # fmt: skip
+    for name in ("a", "G"):
+        assert np.array_equal(getattr(one.members[1].back.field, name)[u], getattr(two.members[1].back.field, name)[u])
+    other = held.reshape(-1, CHANNELS, UNITS).copy()
+    other[:, :, far] += 1
+    fixed = [one(x.reshape(held.shape), "b")[0].reshape(-1, CHANNELS, UNITS)[:, :, u] for x in (held, other)]
+    assert np.array_equal(*fixed)
+
+
+def test_more_sources_leave_the_others_as_they_are(repair, clean):
+    before = [(m.back.field.G.copy(), m.law.field.S.copy()) for m in repair.members[1:]]
+    more = ln.Repair(SHAPE, CHANNELS, radius=1)
+    more.members = list(repair.members)
+    more.learn("lift", clean + 0.5, clean)
+    assert more.sources == ["clean", "blur", "dim", "lift"]
+    for (G, S), member in zip(before, more.members[1:3], strict=True):
+        assert np.array_equal(G, member.back.field.G)
+        assert np.array_equal(S, member.law.field.S)
+    assert more(clean[:9] + 0.5)[1].argmax(axis=1).tolist() == [3] * 9
+
+
+def test_iterators_and_data_sets_teach_what_arrays_teach(repair, clean, tmp_path):
+    def pairs():
+        for first in range(0, len(clean), 170):
+            yield blurred(clean[first : first + 170]), clean[first : first + 170]
+
+    with h5py.File(tmp_path / "h.h5", "w") as file:
+        file["d"], file["h"] = blurred(clean), clean
+        for given in ((pairs(),), (file["d"], file["h"])):
+            other = ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", *given)
+            for mine, theirs in zip(repair.members[:2], other.members, strict=True):
+                assert np.array_equal(mine.kept, theirs.kept)
+                assert np.array_equal(mine.law.field.B, theirs.law.field.B)
+            assert np.array_equal(repair.members[1].back.field.G, other.members[1].back.field.G)
+
+
+def test_a_source_goes_on_learning(clean):
+    first, more = clean[:300], activations(3000, 5)
+    repair = ln.Repair(SHAPE, CHANNELS, radius=1, ridge=1e-4).learn("b", blurred(first), first)
+    few = repair.members[1]
+    repair.learn("b", blurred(more), more)
+    assert repair.members[1].seen == few.seen + 3000
+    assert repair.members[1].law.rule.ridge == few.law.rule.ridge
+    error = [np.square(m.back.mean(blurred(clean)) + blurred(clean) - clean).mean() for m in (few, repair.members[1])]
+    assert error[1] < error[0]
+
+
+def test_causes_share_a_source_and_are_told_apart(held, clean):
+    turn = np.arange(len(clean)) % 2
+    moved = np.where(turn[:, None, None, None] == 0, np.roll(clean, 1, 3), np.roll(clean, -1, 3))
+    one = ln.Repair(SHAPE, CHANNELS, radius=1).learn("shift", moved, clean)
+    two = ln.Repair(SHAPE, CHANNELS, radius=1).learn("shift", moved, clean, causes=turn)
+    assert two.sources == ["clean", "shift"]
+    assert [member.source for member in two.members] == ["clean", "shift", "shift"]
+    x = np.roll(held, 1, 3)
+    error = [np.square(r(x, "shift")[0] - held).mean() for r in (one, two)]
+    assert error[1] < 0.7 * error[0]
+
+
+def test_a_source_may_be_recognised_and_left_to_a_later_layer(repair, clean, held, tmp_path):
+    both = ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean)
+    both.learn("dim", dimmed(clean), clean, way_back=False)
+    both = ln.load(both.save(tmp_path / "r.h5"))
+    fixed, posterior = both(dimmed(held))
+    assert np.array_equal(posterior, repair(dimmed(held))[1])
+    sure = posterior[:, 2] > 0.9999
+    assert sure.mean() > 0.5
+    assert np.allclose(fixed[sure], dimmed(held)[sure], atol=1e-3)
+    assert both.parameters < repair.parameters
+
+
+def test_calibration_leaves_clean_activations_alone(clean, held):
+    near = clean + 0.05 * np.random.default_rng(3).normal(size=clean.shape).astype(np.float32)
+    repair = ln.Repair(SHAPE, CHANNELS, radius=1).learn("near", near, clean)
+
+    def any_change(fixed, h):
+        return np.abs(fixed - h).max(axis=(1, 2, 3)) > 1e-3
+
+    before = any_change(repair(held)[0], held).mean()
+    repair.calibrate(held, most=0.02, worse=any_change)
+    assert before > 0.02 >= any_change(repair(held)[0], held).mean()
+    assert repair.margin > 0
+
+
+def test_the_gate_is_the_maximum_likelihood_one():
+    """At the optimum the gradient is zero; scipy's own minimum is no lower."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(0)
+    cause = rng.integers(3, size=600)
+    density = rng.normal(size=(600, 3)) + 0.8 * np.eye(3)[cause] + [0.0, 0.5, -0.5]
+    gate = fitted(density, cause, width=4.0, neurons=1000)
+    weight = (1 / np.bincount(cause))[cause] / 3
+
+    def loss(p):
+        q = softmax(p[0] * density + np.array([0.0, p[1], p[2]]))
+        return -(weight * np.log(q[np.arange(600), cause])).sum() + 1e-3 * (p[1:] ** 2).sum()
+
+    mine = loss(np.array([gate.scale, *gate.bias[1:]]))
+    assert mine <= minimize(loss, np.zeros(3)).fun + 1e-6
+
+
+@pytest.mark.parametrize("state", [True, False])
+def test_files_keep_what_a_repair_does(repair, held, tmp_path, state):
+    repair.margin = 1.5
+    path = repair.save(tmp_path / "r.h5", state=state)
+    other = ln.load(path)
+    assert (other.sources, other.margin, other.radius) == (repair.sources, 1.5, 1)
+    for mine, theirs in zip(repair(blurred(held)), other(blurred(held)), strict=True):
+        assert np.array_equal(mine, theirs)
+    if state:
+        other.learn("lift", held + 0.5, held)
+        assert other(held[:5] + 0.5)[1].argmax(axis=1).tolist() == [3] * 5
+    else:
+        for source in ("lift", "blur"):
+            with pytest.raises(ArgumentError, match="without its state"):
+                other.learn(source, held + 0.5, held)
+    repair.margin = 0.0
+
+
+def test_a_damaged_file_is_refused(repair, tmp_path):
+    path = repair.save(tmp_path / "r.h5")
+    with h5py.File(path, "r+") as file:
+        file["gate"][-1] = -1
+    with pytest.raises(FileFormatError, match="gate"):
+        ln.load(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FileFormatError):
+        ln.load(path)
+
+
+def test_a_stream_is_the_forward_algorithm_in_any_batches(repair, held):
+    x = np.concatenate([held[:30], blurred(held[30:60]), dimmed(held[60:90])])
+    stream = ln.RepairStream(repair, stay=0.9)
+    whole = stream(x)
+    stream.reset()
+    parts = [stream(x[:7]), stream(x[7:40]), stream(x[40:])]
+    for k in (0, 1):
+        assert np.array_equal(whole[k], np.concatenate([part[k] for part in parts]))
+    density = repair.log_densities(x)
+    likely, p = np.exp(repair.gate.scores(density) - repair.gate.scores(density).max(axis=1, keepdims=True)), None
+    for t in range(len(x)):
+        ahead = np.full(3, 1 / 3) if p is None else p
+        p = likely[t] * (0.9 * ahead + 0.1 / 3)
+        p /= p.sum()
+        assert np.allclose(repair.gate.typical(p[None], density[[t]])[0], whole[1][t], atol=1e-9)
+
+
+def test_a_source_that_changes_is_followed(clean, held):
+    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
+    error = [np.square(repair(0.4 * held, "dim")[0] - held).mean()]
+    for _ in range(3):
+        repair.adapt("dim", 0.4 * clean, clean)
+        error.append(np.square(repair(0.4 * held, "dim")[0] - held).mean())
+    assert error[-1] < 0.3 * error[0]
+    with pytest.raises(ArgumentError, match="adapted"):
+        repair.learn("dim", 0.4 * clean, clean)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda r, h: r.learn("", h, h), "expected a name"),
+        (lambda r, h: r.learn("fog", h), "clean is missing"),
+        (lambda r, h: r.learn("fog", h, h[:-1]), "expected as many"),
+        (lambda r, h: r.learn("fog", h[:, :1], h), "expected"),
+        (lambda r, h: r.learn("fog", h, h, causes=[0.5] * len(h)), "whole number"),
+        (lambda r, h: r.learn("fog", h * np.nan, h), "NaN"),
+        (lambda r, h: r.learn("fog", h[:1], h[:1]), "at least 2"),
+        (lambda r, h: r.learn("fog", h, h, causes=np.arange(len(h)) // 399), "expected at least 2"),
+        (lambda r, h: r.adapt("clean", h, h), "clean"),
+        (lambda r, h: r.adapt("dim", h, h[:3]), "expected as many"),
+        (lambda r, h: r(h, "fog"), "fog"),
+        (lambda r, h: r(h, np.ones((2, 2))), "weights"),
+        (lambda r, h: r.calibrate(h, most=2), "share"),
+        (lambda r, h: r.calibrate(h[:0]), "0 activations"),
+        (lambda r, h: ln.Repair(SHAPE, CHANNELS)(h), "nothing is learned"),
+        (lambda r, h: ln.Repair(SHAPE, CHANNELS, share="rows"), "share"),
+        (lambda r, h: ln.Repair(SHAPE, CHANNELS, radius=-1), "radius"),
+        (lambda r, h: ln.Repair(SHAPE, CHANNELS, ridge=-1), "ridge"),
+        (lambda r, h: ln.RepairStream(r, stay=1.0), "probability"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_changes_nothing(repair, held, call, words):
+    before = repair(held[:5])
+    with pytest.raises(ArgumentError, match=words) as caught:
+        call(repair, held)
+    assert "\n" not in str(caught.value)
+    for mine, now in zip(before, repair(held[:5]), strict=True):
+        assert np.array_equal(mine, now)

@@ -1,0 +1,161 @@
+"""The repair layer: what `Repair` does, exact gradients, an ordinary module; several layers in turn."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import localnoise as ln
+from localnoise import nn as lnn
+from localnoise.errors import ArgumentError
+
+SHAPE, CHANNELS = (3, 4), 2
+
+
+def activations(count, seed):
+    rng = np.random.default_rng(seed)
+    return np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
+
+
+def learned(dtype="float32", **options):
+    h = activations(1200, 0)
+    turn = np.arange(len(h)) % 2
+    near = h + 0.2 * np.random.default_rng(9).normal(size=h.shape).astype(np.float32)
+    repair = ln.Repair(SHAPE, CHANNELS, radius=1, dtype=dtype, width=9.0, **options)
+    repair.learn("near", near, h)
+    return repair.learn("shift", np.where(turn[:, None, None, None], np.roll(h, 1, 3), np.roll(h, -1, 3)), h, turn)
+
+
+@pytest.fixture(scope="module")
+def repair():
+    return learned()
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.from_numpy(np.concatenate([activations(6, 1), np.roll(activations(6, 2), 1, 3)]))
+
+
+@pytest.mark.parametrize("share", ["none", "places"])
+@pytest.mark.parametrize("known", [None, "shift", "clean"])
+def test_the_layer_does_what_the_repair_does(x, share, known):
+    repair = learned(share=share)
+    layer = lnn.RepairLayer(repair, source=known)
+    fixed, posterior = repair(x.numpy(), known)
+    assert np.allclose(layer(x), fixed, atol=1e-5)
+    assert np.allclose(layer.posterior, posterior, atol=1e-4)
+    assert layer(x[:0]).shape == x[:0].shape
+    assert lnn.RepairLayer(repair, when="train").eval()(x) is x
+
+
+def test_gradients_are_exact_through_ways_back_and_gate(x):
+    torch.set_default_dtype(torch.float64)
+    try:
+        layer = lnn.RepairLayer(learned("float64"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    soft = torch.nn.Parameter(x[:3].double())
+    layer._scale.fill_(3.0)  # a gate that is in two minds, where its gradient counts
+    assert torch.autograd.gradcheck(layer, (soft,))
+    with torch.no_grad():
+        assert ((layer.posterior > 0.02) & (layer.posterior < 0.98)).any()
+
+
+def test_it_is_an_ordinary_module(repair, x):
+    net = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 1), nn.Tanh(), nn.Flatten(), nn.Linear(24, 3))
+    mended = lnn.attach(net, "1", lnn.RepairLayer(repair))
+    for other in (copy.deepcopy(mended), pickle.loads(pickle.dumps(mended))):
+        assert torch.equal(other(x), mended(x))
+    fresh = lnn.attach(net, "1", lnn.RepairLayer(learned().learn("flip", -activations(300, 4), activations(300, 4))))
+    fresh.load_state_dict(mended.state_dict())
+    assert torch.equal(fresh(x), mended(x))
+    assert torch.equal(lnn.detach(mended, "1")(x), net(x))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh())
+        self.pool = nn.MaxPool2d(2)
+        self.last = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.Tanh(), nn.Linear(12, 5))
+
+    def forward(self, x):
+        return self.last(self.pool(self.first(x)))
+
+
+def dim(x):
+    return 0.3 * x
+
+
+def turned(x):
+    return torch.rot90(x, 1, (2, 3))
+
+
+@pytest.fixture(scope="module")
+def in_turn():
+    torch.manual_seed(0)
+    net, made = Net(), torch.Generator().manual_seed(1)
+    images = torch.nn.functional.avg_pool2d(torch.randn(1600, 1, 10, 10, generator=made), 3, 1)
+    before = copy.deepcopy(net.state_dict())
+    told = []
+    repairs = lnn.learn_repairs(
+        net, ["first", "pool", "last.2", "last.3"], images[:1200], {"dim": dim, "turned": turned}, radius=1,
+        progress=lambda layer, source: told.append((layer, source)),
+    )  # fmt: skip
+    assert told[:3] == [("first", "dim"), ("first", "turned"), ("pool", "dim")]
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    return net, repairs, images[1200:]
+
+
+def test_layers_in_turn_repair_more_than_one(in_turn):
+    net, repairs, x = in_turn
+    with torch.no_grad():
+        alone = lnn.attach_repairs(net, {"first": repairs["first"]}, source="turned")
+        all_of_them = lnn.attach_repairs(net, repairs, source="turned")
+        errors = [(model(turned(x)) - net(x)).square().mean().item() for model in (net, alone, all_of_them)]
+    assert errors[2] < 0.9 * errors[1] < 0.9 * errors[0]
+
+
+def test_the_first_gate_decides_for_all(in_turn):
+    net, repairs, x = in_turn
+    mended = lnn.attach_repairs(net, repairs).eval()
+    with torch.no_grad():
+        mended(torch.cat([x[:50], dim(x[50:100])]))
+    layers = [module for module in mended.modules() if isinstance(module, lnn.RepairLayer)]
+    assert len(layers) == 4
+    assert all(torch.equal(layer.posterior, layers[0].posterior) for layer in layers)
+    assert ((layers[0].posterior.argmax(1) == 1) == torch.tensor([False] * 50 + [True] * 50)).float().mean() > 0.95
+    again = copy.deepcopy(mended)
+    assert torch.equal(again(x), mended(x))
+
+
+def test_calibration_bounds_the_decisions_that_change(in_turn):
+    net, repairs, x = in_turn
+    lnn.calibrate_repairs(net, repairs, x, most=0.01)
+    with torch.no_grad():
+        changed = (lnn.attach_repairs(net, repairs)(x).argmax(1) != net(x).argmax(1)).float().mean()
+    assert changed <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda net, r: lnn.RepairLayer("r.h5"), "repair is str"),
+        (lambda net, r: lnn.RepairLayer(ln.Repair(SHAPE, CHANNELS)), "nothing is learned"),
+        (lambda net, r: lnn.RepairLayer(r, source="fog"), "fog"),
+        (lambda net, r: lnn.RepairLayer(r)(torch.zeros(2, 5)), "expected"),
+        (lambda net, r: lnn.RepairLayer(r, lnn.RepairLayer(r))(torch.zeros(2, CHANNELS, *SHAPE)), "follows"),
+        (lambda net, r: lnn.attach_repairs(net, {}), "dict"),
+        (lambda net, r: lnn.attach_repairs(net, {"frist": r}), "first"),
+        (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {}), "at least one"),
+        (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {"a": lambda x: x}), "as it was"),
+        (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {"a": lambda x: x[:1]}), "shape"),
+    ],
+)
+def test_bad_input_is_one_sentence(in_turn, repair, call, words):
+    with pytest.raises(ArgumentError, match=words) as caught:
+        call(in_turn[0], repair)
+    assert "\n" not in str(caught.value)

@@ -131,9 +131,10 @@ class Repair(Report):
         size = "" if entry is None else f"The repair holds {entry.parameters:,} numbers. "
         plans = [DEFENSES[arm].repair for arm in self.beside]
         but = ", but for the later layers that were retrained" if any(plan and plan.retrained for plan in plans) else ""
+        arms = ", ".join(f"{_head(arm)}: {arm}" for arm in table.arms)
         return (
-            f"{size}No label was read and no weight of the network changed{but}. Gate right: it named what had "
-            f"happened; left alone: it called the image clean.\n{comparing.footnote(table)}"
+            f"Defenses: {arms}. {size}No label was read and no weight of the network changed{but}. "
+            f"Gate right: it named what had happened; left alone: it called the image clean.\n{comparing.footnote(table)}"
         )
 
     @classmethod

@@ -133,9 +133,9 @@ class Repair(Report):
         but = ", but for the later layers that were retrained" if any(plan and plan.retrained for plan in plans) else ""
         arms = ", ".join(f"{_head(arm)}: {arm}" for arm in table.arms)
         return (
-            f"Defenses: {arms}. {size}No label was read and no weight of the network changed{but}. "
-            f"Gate right: it named what had happened; left alone: it called the image clean.\n{comparing.footnote(table)}"
-        )
+            f"Defenses: {arms}. {size}No label was read and no weight of the network changed{but}. Gate right: it "
+            "named what had happened; left alone: it called the input clean.\n"
+        ) + comparing.footnote(table)
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:

@@ -14,6 +14,7 @@ from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.sims import bits, compare, demo, paper, repair, retention, tradeoff, transfer, wires
 from localnoise.sims.data import load
 from localnoise.sims.defenses import DEFENSES, ordered
+from localnoise.sims.experiments import command
 from localnoise.sims.experiments import conduct as conducting
 from localnoise.sims.experiments import presets as budgets
 from localnoise.sims.experiments.cell import Cell
@@ -78,7 +79,8 @@ def design(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[list[Cell],
     def designed(name: str) -> tuple[list[Cell], Settings, Any]:
         module, call = CALLS[name]
         found: list[Any] = []
-        monkeypatch.setattr(module, "conduct", lambda *given, **_: found.append(given))
+        place = module if hasattr(module, "conduct") else command
+        monkeypatch.setattr(place, "conduct", lambda *given, **_: found.append(given))
         call()
         cells, settings, _, made = found[0]
         return cells, settings, made

@@ -2,7 +2,9 @@
 
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -207,6 +209,24 @@ def test_a_tasks_perturbation_hides_another_of_its_name_while_it_is_mounted() ->
         apply("rotate", x, None, 0)
 
 
+def test_two_tasks_on_two_threads_do_not_meet() -> None:
+    """A worker may run jobs on several threads, and two tasks may call different things by one name."""
+    x, both_mounted = some()[0], Barrier(2, timeout=60)
+
+    def job(share: float, only: str) -> tuple[bool, set[str], bool]:
+        MODIFICATIONS.mount(own(perturbations={"dark": lambda x: share * x, only: lambda x: 1 - x}).own)
+        both_mounted.wait()
+        found = torch.equal(apply("dark", x, None, 0), share * x)
+        names = {"first", "second"} & set(MODIFICATIONS)
+        both_mounted.wait()
+        return found, names, MODIFICATIONS["dark"].level == 1
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(job, (0.5, 0.25), ("first", "second")))
+        assert answers == [(True, {"first"}, True), (True, {"second"}, True)]
+    assert "dark" not in MODIFICATIONS, "nor do they reach the thread that started them"
+
+
 def test_results_are_kept_to_the_bounds() -> None:
     MODIFICATIONS.mount(own(perturbations={"bright": lambda x: x + 0.5}).own)
     assert apply("bright", some()[0], None, 0).max() == 1
@@ -376,9 +396,9 @@ def test_data_that_nothing_can_learn_from_are_refused(changes: dict[str, Any], m
     ("function", "message"),
     [
         (lambda x: x, "returned its inputs as they were"),
-        (lambda x: x[:, :3], r"returned \(12, 3\): expected a tensor of the inputs' shape \(12, 6\)"),
-        (lambda x: None, "returned NoneType: expected a tensor"),
-        (lambda x: x / 0, "returned NaN or infinity"),
+        (lambda x: x[:, :3], r"gave shape \(12, 3\) of a batch \(12, 6\): expected the same shape"),
+        (lambda x: None, "gave NoneType: expected a tensor"),
+        (lambda x: x / 0, "gave NaN or infinity of a finite batch"),
         (lambda x: x.nothing, "raised AttributeError.*expected it to return perturbed inputs"),
     ],
 )

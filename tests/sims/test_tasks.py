@@ -16,6 +16,7 @@ from localnoise import Task
 from localnoise.errors import ArgumentError, MixedRecordsError
 from localnoise.nn import Arrangement, cut
 from localnoise.sims import bits, compare, tradeoff, transfer, wires
+from localnoise.sims import repair as repairing
 from localnoise.sims import retention as retaining
 from localnoise.sims import tasks as found_tasks
 from localnoise.sims.data import watch
@@ -108,9 +109,11 @@ def test_every_command_runs_on_a_task_and_its_records_make_the_report_again(
     retaining.retention(
         data="full", seeds=1, arms="none,full,multiscale-2", mixed="", task=mine, out=out / "retention", **COMMON
     )
+    how: dict[str, Any] = COMMON | {"spend": "quick", "seeds": 1}
+    repairing.repair(sources="dark", task=mine, retrained=True, out=out / "repair", **how)
     fit.fit(output=out / "grid.h5", task=mine, parents=2, epochs=1, cache=out / "networks")
     MODIFICATIONS.mount({})  # reports are of records alone
-    for command in ("compare", "transfer", "tradeoff", "bits", "wires", "retention"):
+    for command in ("compare", "transfer", "tradeoff", "bits", "wires", "retention", "repair"):
         report, records = remade(out / command / NAME)
         assert report.name == command
         assert records
@@ -118,6 +121,7 @@ def test_every_command_runs_on_a_task_and_its_records_make_the_report_again(
         assert {record.config["data"] for record in records} == {"task"}
     tested = {t["name"] for record in RecordFile(out / "transfer" / NAME) for t in record.config["threats"]}
     assert tested == {"clean", "dark", "hiss"}
+    assert "| hiss@1 |" in (out / "repair" / "table.md").read_text()  # never learned
 
 
 def test_a_changed_task_is_another_one(file: Path, tmp_path: Path, in_threads: None) -> None:

@@ -12,8 +12,19 @@ Per unit with l links, m channels, K parent and R reader slots, weights of b bit
                 b + 8 and a mean of b + 16 bits for each weight but the noise's, m powers of 2 (word bits) + 8 bits,
                 and with signal dependence m means of biases of A + 8 bits
 
+Of a grid with `share` or `rank` (`hardware.narrow`), with r directions, q = r or m, C classes and F factors:
+
+    weights     m b; with share="none" l q^2 b more
+    biases      m 16 with signal dependence
+    shifts      ceil(log2 A)                       `own`
+    topology    ceil(log2 C) + ceil(log2 F) more   which class and which factor
+    words       r (word bits) more, twice with signal dependence: what links carry
+    shared      once, for all units: the classes' l q^2 b, directions r m b (of the activation as well), factors
+                m (m + 1) / 2 b; and ceil(log2 A) for each of the 3 q shifts of a class, m of a factor, 2 r or 3 r of
+                the directions, and 2. It may lie in read-only memory. Every core that holds units needs it.
+
 A microcontroller keeps what the exported C does (`hardware.export`): widths of C types, 16 or 32 bits an address and 64
-more a unit, for where its weights begin and its seed; of the learner 96 bits a weight, 192 a neuron and a generator a
+more a unit, for where its weights begin and its seed, or 32 more and 32 a class with `share` or `rank`; of the learner 96 bits a weight, 192 a neuron and a generator a
 unit. Programs, scratch and stack are not counted.
 """
 
@@ -22,14 +33,16 @@ from typing import final
 
 import numpy as np
 
-from localnoise.errors import choose
+from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.fitting.wiring import Chip, Ints, Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.narrow import BIAS_BITS
 
 LEARNERS = ("none", "lms", "sign-lms")
 EXTRA, MEAN, POWER = 8, 8, 8  # further bits of masters, means and powers
 REGIONS = ("weights", "biases", "shifts", "topology", "generator", "words", "learner")
+SHARED = "shared"  # a region of grids that have some
 
 
 @final
@@ -43,6 +56,8 @@ class MemoryMap:
         Bits.
     largest_unit : int
         Bits of the unit that takes most.
+    shared : int
+        Bits that are stored once for all units, of grids with `share` or `rank`.
     """
 
     weights: int
@@ -53,11 +68,12 @@ class MemoryMap:
     words: int
     learner: int
     largest_unit: int
+    shared: int = 0
 
     @property
     def regions(self) -> dict[str, int]:
         """Bits by region, in order."""
-        return {name: getattr(self, name) for name in REGIONS}
+        return {name: getattr(self, name) for name in (*REGIONS, *([SHARED] if self.shared else []))}
 
     @property
     def bits(self) -> int:
@@ -79,7 +95,8 @@ class MemoryMap:
     @property
     def flash(self) -> int:
         """Bytes that do not change, and the values from which a learning grid's weights and learner start."""
-        return -(-(self.weights + self.biases + self.shifts + self.topology + self.learner) // 8)
+        own = self.weights + self.biases + self.shifts + self.topology + self.learner
+        return -(-(own + self.shared) // 8)
 
 
 def memory_map(chip: Chip, learner: str = "none", *, whole_bytes: bool = False) -> MemoryMap:
@@ -91,12 +108,26 @@ def map_of(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_byt
     """As `memory_map`, of a wiring in some formats."""
     regions = _regions(wiring, formats, learner, whole_bytes)
     sums = {name: int(bits.sum()) for name, bits in regions.items()}
-    return MemoryMap(**sums, largest_unit=int(np.add.reduce(list(regions.values())).max()))
+    shared = shared_bits(wiring, formats, whole_bytes=whole_bytes)
+    return MemoryMap(**sums, largest_unit=int(np.add.reduce(list(regions.values())).max()), shared=shared)
 
 
 def unit_bits(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_bytes: bool = False) -> Ints:
-    """Bits that each unit takes, (N,)."""
+    """Bits that each unit takes by itself, (N,)."""
     return np.asarray(np.add.reduce(list(_regions(wiring, formats, learner, whole_bytes).values())))
+
+
+def shared_bits(wiring: Wiring, formats: Formats, *, whole_bytes: bool = False) -> int:
+    """Bits that are stored once for all units; 0 without `share` and `rank`."""
+    n = wiring.narrow
+    if n is None:
+        return 0
+    classes, r = len(wiring.classes), n.rank
+    numbers = (3 if r else 2) * classes * wiring.carried + n.factors * wiring.channels + (2 + wiring.signal) * r
+    fixed = 0 if whole_bytes else 2 * (formats.accumulator_bits - 1).bit_length()  # C has them as constants
+    pointers = 32 * classes if whole_bytes else 0
+    shifts = numbers * stored_width((formats.accumulator_bits - 1).bit_length(), whole_bytes)
+    return wiring.shared_weights * stored_width(formats.weight_bits, whole_bytes) + shifts + fixed + pointers
 
 
 def dense_bits(neurons: int, weight_bits: int, *, square: bool = False) -> int:
@@ -111,7 +142,12 @@ def stored_width(bits: int, whole_bytes: bool) -> int:
 
 def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) -> dict[str, Ints]:
     choose("learner", learner, LEARNERS)
-    m, units = wiring.channels, wiring.units
+    m, units, narrow = wiring.channels, wiring.units, wiring.narrow
+    if narrow is not None and learner != "none":
+        raise ArgumentError(
+            f"learner={learner!r}: it writes weights for every unit alone, and this grid shares or reduces them (share=, "
+            "rank=): expected 'none'"
+        )
 
     def each(count: int, bits: int) -> Ints:
         return np.full(units, count * stored_width(bits, whole_bytes), np.int64)
@@ -125,13 +161,21 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
     if whole_bytes:  # int32 masters, int64 means; biases, their means and powers int64
         learned = np.asarray(wiring.weights * 96 + m * 192 + 32)
         address = 16 if units < 2**16 else 32
-        place = address + 64
+        place = address + (64 if narrow is None else 32)
+    bias, carried = A, 0
+    if narrow is not None:
+        bias, carried = BIAS_BITS, narrow.rank * (1 + wiring.signal)
+        sizes = (len(wiring.classes), narrow.factors)
+        if whole_bytes:
+            place += 2 * (8 if max(sizes) <= 2**8 else 32)
+        else:
+            place += sum((size - 1).bit_length() for size in sizes)
     return {
         "weights": wiring.weights * stored_width(formats.weight_bits, whole_bytes),
-        "biases": each(m if wiring.signal else 0, A),
-        "shifts": each(4, (A - 1).bit_length()),
+        "biases": each(m if wiring.signal else 0, bias),
+        "shifts": each(4 if narrow is None else 1, (A - 1).bit_length()),
         "topology": each(slots, address) + place,
         "generator": each(1, GENERATORS[formats.generator].width),
-        "words": each(m, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
+        "words": each(m + carried, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
         "learner": learned if learner != "none" else each(0, A),
     }

@@ -18,6 +18,7 @@ from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
 from localnoise.hardware.narrow import BIAS_BITS, MAPS, SWEPT, NarrowWords
+from localnoise.hardware.narrow_ranges import refuse_narrow
 from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
 from localnoise.hardware.saving import save
@@ -50,8 +51,12 @@ class ChipGrid:
     """
 
     def __init__(self, config: GridConfig, formats: Formats, field: IntegerField | NarrowWords) -> None:
-        refuse_out_of_range(config, formats, field)
-        self.config, self.formats, self.field = config, formats, field
+        if isinstance(field, NarrowWords) or config.narrow:
+            refuse_narrow(config, formats, field)
+        else:
+            refuse_out_of_range(config, formats, field)
+        self.config, self.formats = config, formats
+        self.field: Any = field  # IntegerField, but NarrowWords where the configuration says so
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
         self.rule: OnChip | None = None
         self.state: State | None = None
@@ -73,7 +78,7 @@ class ChipGrid:
         Raises
         ------
         ArgumentError
-            Wrong shape, h missing or superfluous, or weights that learning may reach could overflow an accumulator; or a
+            Wrong shape, h missing or superfluous, weights that learning may reach could overflow an accumulator, or a
             grid with `share` or `rank`, whose weights no unit learns by itself.
         """
         chosen = OnChip(rule=rule, **options)

@@ -133,7 +133,7 @@ class NarrowWords:
         """Weights that are held once: of classes, directions and factors."""
         q, m = self.past.shape[1], self.channels
         links = sum(int(there.sum()) for there in self.links)
-        return links * q * q + (1 + self.signal) * self.inward.size + len(self.factor) * (m * (m + 1) // 2)
+        return int(links * q * q + (1 + self.signal) * self.inward.size + len(self.factor) * (m * (m + 1) // 2))
 
     @property
     def weights(self) -> npt.NDArray[np.int64]:
@@ -167,7 +167,8 @@ class NarrowWords:
 
     def predicted(self, d: npt.NDArray[np.int64], h: npt.NDArray[np.int64] | None, formats: Formats) -> Any:
         """Return what the units say of displacement words d (T, m, N), and activation words h; (T, m, N) int64."""
-        x, a = (None if words is None else np.moveaxis(words, 2, 0) for words in (d, h))  # (N, T, m)
+        x: Any = np.moveaxis(d, 2, 0)  # (N, T, m)
+        a: Any = None if h is None else np.moveaxis(h, 2, 0)
         if self.rank:
             x = _dropped(x @ self.inward.T.astype(np.int64), self.down, formats)
             a = None if a is None else _dropped(a @ self.reading.T.astype(np.int64), self.sunk, formats)

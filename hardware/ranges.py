@@ -14,7 +14,6 @@ from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, short
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
-from localnoise.hardware.narrow import BIAS_BITS, NarrowWords
 from localnoise.hardware.words import IntegerField
 from localnoise.validate import whole
 
@@ -33,11 +32,8 @@ def layout(config: GridConfig, parents: int, readers: int) -> dict[str, tuple[tu
     return {name: (shape, np.dtype(np.int64 if name == "bias" else np.int32)) for name, shape in shapes.items()}
 
 
-def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField | NarrowWords) -> None:
+def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField) -> None:
     """Raise an ArgumentError that names the array and the unit, unless the field can be swept without overflow."""
-    if isinstance(f, NarrowWords) or config.narrow:
-        refuse_narrow(config, formats, f)
-        return
     arrays = f.arrays
     slots = [array.shape[1] if array.ndim == 2 else 0 for array in (f.parents, f.readers)]
     for name, (shape, dtype) in layout(config, *slots).items():
@@ -62,7 +58,7 @@ def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField | 
             f"readers has {f.readers.shape[1]} slots, but signal={config.signal!r}: expected "
             f"{'at least one' if config.signal == 'local' else 'none'}"
         )
-    _sweepable(f, width)
+    refuse_unsweepable(f, width)
     _weightless(f, width)
     largest = f.largest_accumulators(formats)
     unit = int(largest.argmax())
@@ -71,86 +67,6 @@ def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField | 
             f"unit {divmod(unit, width)}: its accumulator can reach {math.log2(largest[unit]) + 1:.1f} bits, "
             f"accumulator_bits={formats.accumulator_bits}: quantise with more, or fewer word_bits"
         )
-
-
-def narrow_layout(
-    config: GridConfig, parents: int, readers: int, classes: int, factors: int
-) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """As `layout`, of narrow words with so many classes of weights and factors of the private noise."""
-    N, m, r = config.units, config.channels, config.rank or 0
-    q = r or m
-    shapes = {"order": (N,), "parents": (N, parents), "readers": (N, readers), "kinds": (N,), "levels": (N,)}
-    shapes |= {"bias": (N, m), "s": (N, m), "own": (N,), "factor": (factors, m, m), "deep": (factors, m)}
-    shapes |= {"inward": (r, m), "reading": (r, m), "down": (r,), "sunk": (r,), "up": (r,)}
-    shapes |= {"past": (classes, q, parents * q), "read": (classes, q, readers * q), "lift": (classes, q, 2)}
-    shapes |= {"fraction": (classes, r), "shifts": (2,), "scale": (N,)}
-    return {name: (shape, np.dtype(np.int32)) for name, shape in shapes.items()}
-
-
-def refuse_narrow(config: GridConfig, formats: Formats, f: Any) -> None:
-    """As `refuse_out_of_range`, of narrow words."""
-    if not (isinstance(f, NarrowWords) and config.narrow):
-        raise ArgumentError(
-            f"field is {type(f).__name__}: expected "
-            f"{'NarrowWords' if config.narrow else 'an IntegerField'} for share={config.share!r}, rank={config.rank!r}"
-        )
-    arrays = f.arrays
-    slots = [array.shape[1] if array.ndim == 2 else 0 for array in (f.parents, f.readers)]
-    sizes = [array.shape[0] if array.ndim else 0 for array in (f.past, f.factor)]
-    for name, (shape, dtype) in narrow_layout(config, slots[0], slots[1], sizes[0], sizes[1]).items():
-        if arrays[name].shape != shape or arrays[name].dtype != dtype:
-            raise ArgumentError(
-                f"{name} is {arrays[name].dtype} {arrays[name].shape}: expected {dtype} {shape} for its configuration"
-            )
-    weight, last, top = formats.weight_limit, f.units - 1, formats.accumulator_bits - 1
-    ranges = {"parents": (-1, last), "readers": (-1, last), "s": (1, weight), "scale": (LEAST_SCALE, MOST_SCALE)}
-    ranges |= {"kinds": (0, sizes[0] - 1), "levels": (0, sizes[1] - 1)}
-    ranges["bias"] = (1 - 2 ** (BIAS_BITS - 1), 2 ** (BIAS_BITS - 1) - 1)
-    ranges |= dict.fromkeys(("factor", "inward", "reading", "past", "read"), (-weight, weight))
-    ranges |= dict.fromkeys(("own", "deep", "down", "sunk", "up", "lift", "fraction", "shifts"), (0, min(top, 62)))
-    for name, (low, high) in ranges.items():
-        wrong = np.argwhere((arrays[name] < low) | (arrays[name] > high))
-        if len(wrong):
-            at = tuple(wrong[0])
-            raise ArgumentError(
-                f"{name}{[int(k) for k in at]} is {arrays[name][at]}: expected {low} to {high} in these formats"
-            )
-    scale = whole(f.activation_scale)
-    if scale is None or not LEAST_SCALE <= scale <= MOST_SCALE or len(set(f.scale.tolist())) != 1:
-        said = short(repr(f.activation_scale), 40)
-        raise ArgumentError(
-            f"activation_scale={said}, scale={f.scale[:2].tolist()}: expected {LEAST_SCALE} to {MOST_SCALE}, and one "
-            "scale for the words of all units"
-        )
-    if (config.signal == "local") != f.signal:
-        raise ArgumentError(
-            f"readers has {f.readers.shape[1]} slots, but signal={config.signal!r}: expected "
-            f"{'at least one' if config.signal == 'local' else 'none'}"
-        )
-    _sweepable(f, config.shape[1])
-    _refuse_classes(f, config.shape[1])
-    for what, reached in f.largest_accumulators(formats).items():
-        if reached > 2**top - 1:
-            raise ArgumentError(
-                f"the accumulator of {what} values can reach {math.log2(reached) + 1:.1f} bits, "
-                f"accumulator_bits={formats.accumulator_bits}: quantise with more, or fewer word_bits"
-            )
-
-
-def _refuse_classes(f: NarrowWords, width: int) -> None:
-    """Refuse units whose links are not those of their class, weights of others, and factors without a variance."""
-    q = f.past.shape[1]
-    for name, slots, there, weights in (
-        ("readers", f.readers, f.links[0], f.read),
-        ("parents", f.parents, f.links[1], f.past),
-    ):
-        _each_sound(width, (name, (slots >= 0) != there[f.kinds], "links at the slots of its class"))
-        if ((weights != 0) & np.repeat(~there, q, axis=1)[:, None, :]).any():
-            raise ArgumentError(f"{'past' if name == 'parents' else 'read'}: expected no weight where there is no link")
-    if np.triu(f.factor, 1).any() or (np.diagonal(f.factor, axis1=1, axis2=2) < 1).any():
-        raise ArgumentError("factor: expected lower triangular ones of positive diagonal")
-    if (f.bias != 0).any() and not f.signal:
-        raise ArgumentError("bias: expected none where nothing is read")
 
 
 def _within(name: str, array: _Array, low: int, high: int, width: int) -> None:
@@ -162,7 +78,7 @@ def _within(name: str, array: _Array, low: int, high: int, width: int) -> None:
         )
 
 
-def _sweepable(f: IntegerField | NarrowWords, width: int) -> None:
+def refuse_unsweepable(f: Any, width: int) -> None:
     """Refuse an order in which no sweep can run."""
     place = np.empty(f.units, np.int64)
     if not np.array_equal(np.sort(f.order), np.arange(f.units)):
@@ -170,7 +86,7 @@ def _sweepable(f: IntegerField | NarrowWords, width: int) -> None:
     place[f.order] = np.arange(f.units)
     linked = f.parents >= 0
     late = (np.where(linked, place[f.parents], -1) >= place[:, None]) | (np.sort(~linked, axis=1) != ~linked)
-    _each_sound(
+    refuse_unsound(
         width,
         ("parents", late, "units earlier in the order, then -1"),
         ("parents", _twice(f.parents), "each unit once"),
@@ -181,7 +97,7 @@ def _sweepable(f: IntegerField | NarrowWords, width: int) -> None:
 def _weightless(f: IntegerField, width: int) -> None:
     """Refuse weights of links that do not exist."""
     linked, m, blind = f.parents >= 0, f.channels, not f.signal
-    _each_sound(
+    refuse_unsound(
         width,
         ("B", (f.B != 0) & np.repeat(~linked, m, axis=1)[:, None, :], "no weight where there is no parent"),
         ("G", (f.G != 0) & np.repeat(f.readers < 0, m, axis=1)[:, None, :], "no weight where there is no reader"),
@@ -190,7 +106,8 @@ def _weightless(f: IntegerField, width: int) -> None:
     )
 
 
-def _each_sound(width: int, *checks: tuple[str, npt.NDArray[np.bool_], str]) -> None:
+def refuse_unsound(width: int, *checks: tuple[str, npt.NDArray[np.bool_], str]) -> None:
+    """Raise an ArgumentError that names the first unit for which a check (array, bad (N, ...), expected) fails."""
     for name, bad, expected in checks:
         units = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
         if units.size:

@@ -1,9 +1,10 @@
 """A chip grid as one HDF5 file: configuration, formats, integers, provenance.
 
-Layout (schema 1, and 2 of a grid with `share` or `rank`): root attributes `format`, `schema`, `config`, `formats`, `provenance` (JSON), `activation_scale`;
-one dataset an array of `IntegerField`, or of `NarrowWords`; group `learner`, where the chip has learned, with attributes `options` (JSON),
-`seen` and one dataset an array of its state. A bank's file has `format`, `schema`, `provenance`, a dataset `thresholds`
-and one such group a member: `0`, `1`, ... Metadata and packed data carry checksums: a damaged byte is found.
+Layout (schema 1, and 2 of a grid with `share` or `rank`): root attributes `format`, `schema`, `config`, `formats`,
+`provenance` (JSON), `activation_scale`; one dataset an array of `IntegerField`, or of `NarrowWords`; group `learner`,
+where the chip has learned, with attributes `options` (JSON), `seen` and one dataset an array of its state. A bank's
+file has `format`, `schema`, `provenance`, a dataset `thresholds` and one such group a member: `0`, `1`, ... Metadata
+and packed data carry checksums: a damaged byte is found.
 """
 
 from pathlib import Path
@@ -18,7 +19,8 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.narrow import NarrowWords
-from localnoise.hardware.ranges import layout, narrow_layout, refuse_state
+from localnoise.hardware.narrow_ranges import narrow_layout
+from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.saving import BANK, FORMAT, NARROW_SCHEMA, SCHEMA
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
@@ -133,8 +135,8 @@ def class_count(source: Path, name: str, shape: tuple[int, ...], config: GridCon
     """Return how many classes or factors an array (classes, ., .) has, if its units can have as many."""
     if len(shape) != 3 or not 0 < shape[0] <= config.units:
         raise FileFormatError(
-            f"{source}: {name} has shape {shape}, expected one row for each of at most {config.units} classes; the file "
-            "was edited or damaged"
+            f"{source}: {name} has shape {shape}, expected one row for each of at most {config.units} classes; the "
+            "file was edited or damaged"
         )
     return int(shape[0])
 

@@ -28,8 +28,8 @@ def write(chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | 
     if narrow and (learner is not None or isinstance(chip, ChipBank)):
         what = "a learner" if learner is not None else "a bank"
         raise ArgumentError(
-            f"{what} was given with grids that have share={chip.config.share!r}, rank={chip.config.rank!r}: expected one "
-            "grid that does not learn on the chip; quantise grid.widened() for more"
+            f"{what} was given with grids that have share={chip.config.share!r}, rank={chip.config.rank!r}: expected "
+            "one grid that does not learn on the chip; quantise grid.widened() for more"
         )
     if isinstance(chip, ChipBank):
         if learner is not None:

@@ -24,8 +24,8 @@ Of a grid with `share` or `rank` (`hardware.narrow`), with r directions, q = r o
                 the directions, and 2. It may lie in read-only memory. Every core that holds units needs it.
 
 A microcontroller keeps what the exported C does (`hardware.export`): widths of C types, 16 or 32 bits an address and 64
-more a unit, for where its weights begin and its seed, or 32 more and 32 a class with `share` or `rank`; of the learner 96 bits a weight, 192 a neuron and a generator a
-unit. Programs, scratch and stack are not counted.
+more a unit, for where its weights begin and its seed (32 for its seed and 32 a class, with `share` or `rank`); of the
+learner 96 bits a weight, 192 a neuron and a generator a unit. Programs, scratch and stack are not counted.
 """
 
 from dataclasses import dataclass
@@ -145,8 +145,8 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
     m, units, narrow = wiring.channels, wiring.units, wiring.narrow
     if narrow is not None and learner != "none":
         raise ArgumentError(
-            f"learner={learner!r}: it writes weights for every unit alone, and this grid shares or reduces them (share=, "
-            "rank=): expected 'none'"
+            f"learner={learner!r}: it writes weights for every unit alone, and this grid shares or reduces them "
+            "(share=, rank=): expected 'none'"
         )
 
     def each(count: int, bits: int) -> Ints:

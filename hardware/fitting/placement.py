@@ -35,8 +35,8 @@ class Placement:
     side : int
         Of the square mesh of cores.
     multicast, unicast : int
-        Words per draw that leave a core: a parent's m words, or as many as a rank carries, once to each other core that holds a child, or once to each
-        child. Words of activation that units read are among them.
+        Words per draw that leave a core: a parent's m words, or as many as a rank carries, once to each other core
+        that holds a child, or once to each child. Words of activation that units read are among them.
     hops : int
         Manhattan steps on the mesh of all multicast words, each copy travelling by itself.
     longest : int

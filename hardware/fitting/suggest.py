@@ -1,9 +1,9 @@
-"""Changes that would make a grid fit: the largest parents, radius, rank, channels or weight width within published limits.
+"""Changes that would make a grid fit: the largest parents, radius, rank, channels or weight width that would.
 
 Each candidate is placed and measured as the grid itself is; nothing is guessed. First the formats are brought down to
-the chip's own widths, where these are exceeded. Then each of parents, radius, rank, channels and weight bits is lowered by
-itself, to the largest value that fits; if none suffices alone, channels and parents together, most channels first.
-Cost: up to K + radius + m + bits measurements, or m K, of O(N K) each.
+the chip's own widths, where these are exceeded. Then each of parents, radius, rank, channels and weight bits is lowered
+by itself, to the largest value that fits; if none suffices alone, channels and parents together, most channels first.
+Cost: up to K + radius + r + m + bits measurements, or m K, of O(N K) each.
 """
 
 from collections.abc import Callable, Iterator

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from localnoise.config import GridConfig
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.narrow import NarrowWords
-from localnoise.hardware.words import IntegerField
 from localnoise.narrow import NarrowField
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -27,8 +26,8 @@ class Chip(Protocol):
         """Widths and random numbers."""
 
     @property
-    def field(self) -> IntegerField | NarrowWords:
-        """The integers."""
+    def field(self) -> Any:
+        """The integers: `IntegerField`, or `NarrowWords`."""
 
 
 @final

@@ -58,7 +58,7 @@ def sweep_narrow(eta, carried, read_words, scratch, total, random, field, rules)
     carried : (N r, tile), becomes the words p;  read_words : (N r, tile) words q, or (N m, tile) activations;
     scratch : four arrays (max(m, r), tile);  field, rules : see `draw_narrow`.
     """
-    (order, parents, readers, kinds, levels, bias, s, own, factor, deep, inward, outward, reading, down, sunk, up,
+    (order, parents, readers, kinds, levels, bias, s, own, factor, deep, inward, outward, _, down, _, up,
      past, read, lift, fraction, shifts) = field  # fmt: skip
     private, near, far, back = scratch
     rounding, top, saturate, noisy = rules

@@ -3,7 +3,7 @@
 The last accumulator has as many bits below a word as its bound allows. A weight's group is rounded under the largest
 power of two that its bits hold: a row of a class (read and past apart), of a factor, of a direction; s of a unit.
 With feedback a row's errors compensate each other, weighed by the second moments of its regressors, pooled over the
-class: those of draws of the float grid, `DRAWS` of them or one an activation.
+class: those of draws of the float grid, up to `DRAWS` of them, one an activation with signal dependence.
 """
 
 from dataclasses import replace
@@ -23,6 +23,7 @@ from localnoise.narrow import NarrowField
 from localnoise.streams import Progress
 
 DRAWS = 1024  # of the float grid: what words and projections hold
+_NUMBERS = 2**24  # of draws that are held at a time
 _FINEST = 24  # bits below a word, at most
 _PRIVATE = 512  # steps of a standard deviation of the private noise, at least
 
@@ -55,8 +56,12 @@ def narrow_words(
     if h3 is not None:
         most = max(float(np.abs(h3).max()), float(np.finfo(np.float32).tiny))
         activation = int(np.floor(np.log2((formats.activation_limit + 1) / most)))
-    words = np.ldexp(_draws(grid, h3), scale)  # (N, T, m), in words
-    read = None if h3 is None else to_words(h3, activation, formats.activation_bits).transpose(2, 0, 1).astype(float)
+    some = None if h3 is None else h3[: _held(grid)]
+    words = np.ldexp(_draws(grid, some), scale)  # (N, T, m), in words
+    read = None
+    if some is not None:
+        taken = to_words(some, activation, formats.activation_bits)
+        read = np.ascontiguousarray(taken.transpose(2, 0, 1), np.float64)
     parts = _Parts(f, formats, words, read, float(np.ldexp(gain, scale)), float(np.ldexp(gain, scale - activation)))
     for point in range(min(_FINEST, formats.accumulator_bits - 2), -1, -1):
         arrays = parts.at(point)
@@ -81,11 +86,13 @@ def narrow_words(
 def _draws(grid: UnitGrid, h3: Any) -> Floats:
     """Draws of the grid, (N, T, m) float64."""
     m, shape = grid.config.channels, grid.config.shape
-    if h3 is None:
-        drawn = grid.sample(DRAWS, seed=0)
-    else:
-        drawn = grid.perturb(h3.reshape(len(h3), m, *shape), seed=0)
-    return np.asarray(drawn.reshape(len(drawn), m, -1).transpose(2, 0, 1), np.float64)
+    drawn = grid.sample(_held(grid), seed=0) if h3 is None else grid.perturb(h3.reshape(len(h3), m, *shape), seed=0)
+    return np.ascontiguousarray(drawn.reshape(len(drawn), m, -1).transpose(2, 0, 1), np.float64)
+
+
+def _held(grid: UnitGrid) -> int:
+    """Presentations that are looked at: 1,024, or as many as 128 MiB hold."""
+    return int(np.clip(_NUMBERS // grid.config.neurons, 64, DRAWS))
 
 
 def _bits(largest: Any, formats: Formats) -> Any:
@@ -103,6 +110,8 @@ class _Parts:
     ) -> None:
         self.f, self.formats, self.x, self.h, self.gain, self.read_gain = f, formats, words, read, gain, read_gain
         self.rank = len(f.inward)
+        self.held = _holding(words @ f.inward.T, formats, rms=True)  # fraction bits of what is carried, beyond a word's
+        self.taken = None if read is None else _holding(read @ f.reading.T, formats, rms=False)
 
     def at(self, point: int) -> dict[str, Any] | None:
         """Arrays of `NarrowWords`, rounded to the nearest; None where an accumulator could overflow."""
@@ -113,22 +122,22 @@ class _Parts:
         reading, finest_read = _rows(f.reading, formats)
         down = sunk = up = np.zeros(self.rank, np.int64)
         if self.rank:
-            held = _holding(self.x @ f.inward.T, formats, rms=True)  # fraction bits of p beyond a word's
-            held = np.minimum(held, np.minimum(finest, point - finest))
+            held = np.minimum(self.held, np.minimum(finest, point - finest))
             if (finest + held < 0).any() or (point - finest - held < 0).any():
                 return None
             down, up = finest - held, point - finest - held
             past = np.ldexp(past, held[:, None] - np.tile(held, f.parents.shape[1]))
-            if self.h is not None:
-                taken = np.minimum(_holding(self.h @ f.reading.T, formats, rms=False), finest_read)
+            if self.taken is not None:
+                taken = np.minimum(self.taken, finest_read)
                 sunk = finest_read - taken
                 read = np.ldexp(read, held[:, None] - np.tile(taken, f.readers.shape[1]))
         self.past, self.read = past, read
         near, far = (_bits(np.abs(w).max(axis=2, initial=0), formats) for w in (past, read))
         if min(near.min(), far.min()) < 0:
+            most = max(np.abs(past).max(initial=0), np.abs(read).max(initial=0))
             raise ArgumentError(
-                f"weight_bits={formats.weight_bits}: a weight of {max(np.abs(past).max(), np.abs(read).max(initial=0)):.3g} "
-                "between words does not fit: expected more bits, or fewer word_bits"
+                f"weight_bits={formats.weight_bits}: a weight of {most:.3g} between words does not fit: expected more "
+                "bits, or fewer word_bits"
             )
         top = np.minimum(30 if self.rank else point, formats.accumulator_bits - 2)
         near, far = np.minimum(near, top), np.minimum(far, top)
@@ -136,7 +145,9 @@ class _Parts:
             return None
         fraction = np.maximum(near, far) if self.rank else np.full(near.shape, point)
         if self.rank:  # a group without weights follows the other
-            near, far = (np.where(np.abs(w).max(axis=2, initial=0) > 0, b, fraction) for w, b in ((past, near), (read, far)))
+            near, far = (
+                np.where(np.abs(w).max(axis=2, initial=0) > 0, b, fraction) for w, b in ((past, near), (read, far))
+            )
         self.near, self.far = near, far
         keep = int(np.clip(np.ceil(np.log2(_PRIVATE / formats.normal_deviation)), 0, 16))
         finer = np.minimum(_bits(np.abs(f.L).max(axis=2), formats), formats.accumulator_bits - 2)
@@ -153,7 +164,8 @@ class _Parts:
         most = 2 ** (BIAS_BITS - 1) - 1
         bias = int(np.clip(np.floor(np.log2(most / loud)), 0, point)) if loud > 0 else point
         arrays = {
-            "bias": np.clip(np.rint(np.ldexp(a, bias)), -most, most), "s": np.clip(np.rint(np.ldexp(s, fine[:, None])), 1, limit),
+            "bias": np.clip(np.rint(np.ldexp(a, bias)), -most, most),
+            "s": np.clip(np.rint(np.ldexp(s, fine[:, None])), 1, limit),
             "own": point - fine, "factor": factor, "deep": finer - keep, "inward": inward, "reading": reading,
             "down": down, "sunk": sunk, "up": up, "past": _nearest(past, near[..., None], limit),
             "read": _nearest(read, far[..., None], limit), "lift": np.stack([fraction - far, fraction - near], axis=2),
@@ -174,7 +186,7 @@ class _Parts:
                 )
         return arrays if reached["word"] * (1 if self.rank else 1.25) <= room else None
 
-    def _mixing(self, past: Floats, read: Floats, near: Any, far: Any) -> bool:
+    def _mixing(self, past: Any, read: Any, near: Any, far: Any) -> bool:
         """Coarsen the finer group of a row while its accumulator could overflow; in place."""
         word = 2.0 ** (self.formats.word_bits - 1)
         sums = [np.abs(w).sum(axis=2) for w in (past, read)]
@@ -182,9 +194,11 @@ class _Parts:
         room = 2.0 ** (self.formats.accumulator_bits - 1)
         while True:
             fraction = np.maximum(near, far)
-            reached = sum(
-                (1.25 * s + n * 0.5**b) * word for s, n, b in zip(sums, counts, (near, far), strict=True)
-            ) * 2.0**fraction + 2.0**fraction  # feedback moves weights
+            reached = (
+                sum((1.25 * s + n * 0.5**b) * word for s, n, b in zip(sums, counts, (near, far), strict=True))
+                * 2.0**fraction
+                + 2.0**fraction
+            )  # feedback moves weights
             high = reached >= room
             if not high.any():
                 return True
@@ -198,7 +212,7 @@ class _Parts:
         f, limit = self.f, self.formats.weight_limit
         x, h = self.x, self.h
         if self.rank:
-            x = np.ldexp(x @ np.ldexp(field.inward.T.astype(float), -field.down), 0)
+            x = x @ np.ldexp(field.inward.T.astype(float), -field.down)
             h = None if h is None else h @ np.ldexp(field.reading.T.astype(float), -field.sunk)
         past, read = field.past.copy(), field.read.copy()
         members = np.argsort(f.kinds, kind="stable")
@@ -212,8 +226,10 @@ class _Parts:
                 continue
             H = np.zeros((len(columns), len(columns)))
             for u in units:
-                z = np.concatenate([words[k] for words, slots in ((h, f.readers), (x, f.parents)) if words is not None
-                                    for k in slots[u][slots[u] >= 0]], axis=1)  # fmt: skip
+                seen = [x[k] for k in f.parents[u][f.parents[u] >= 0]]
+                if h is not None:
+                    seen = [h[k] for k in f.readers[u][f.readers[u] >= 0]] + seen
+                z = np.concatenate(seen, axis=1)
                 H += z.T @ z
             H /= len(units) * x.shape[1]
             of_read = columns < reach
@@ -237,13 +253,13 @@ class _Parts:
         return moved if max(moved.largest_accumulators(self.formats).values()) <= room else field
 
 
-def _rows(basis: Floats, formats: Formats) -> tuple[Any, Any]:
+def _rows(basis: Any, formats: Formats) -> tuple[Any, Any]:
     """Round the directions, and return the fraction bits of each."""
     bits = np.minimum(_bits(np.abs(basis).max(axis=1, initial=0), formats), 15)
     return _nearest(basis, bits[:, None], formats.weight_limit), bits
 
 
-def _nearest(weights: Floats, bits: Any, limit: int) -> Any:
+def _nearest(weights: Any, bits: Any, limit: int) -> Any:
     return np.clip(np.rint(np.ldexp(weights, bits)), -limit, limit)
 
 

@@ -50,4 +50,5 @@ class C99:
 
     options: ClassVar = ("name",)
     banks: ClassVar = True
+    narrow: ClassVar = True
     write = staticmethod(write)

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.bank import hash_offset
-from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.fitting.wiring import same_wires
 from localnoise.hardware.formats import NORMALS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import draws_without_overlap, mix
@@ -181,13 +181,7 @@ def bank_tables(bank: ChipBank, seed: int) -> Tables:
         A member has other wires than the first.
     """
     first = bank.members[0]
-    for index, member in enumerate(bank.members):
-        for name in ("order", "parents", "readers"):
-            if not np.array_equal(getattr(member.field, name), getattr(first.field, name)):
-                raise ArgumentError(
-                    f"members[{index}] has another {name} than members[0]: expected the same wires in C; learn all "
-                    "members on grids of one configuration, or export each by itself"
-                )
+    same_wires(bank.members)
     each = [grid_tables(member, seed) for member in bank.members]
     arrays = dict(each[0].arrays)
     for declared in each[0].arrays:

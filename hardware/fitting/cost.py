@@ -72,7 +72,7 @@ class Operations:
 
 def draw_operations(wiring: Wiring, formats: Formats, placement: Placement | None) -> Operations:
     """Count one draw of the field. Cost O(N K)."""
-    m, memory = wiring.channels, map_of(wiring, formats)
+    m, memory = wiring.channels, map_of(wiring.with_members(0), formats)  # of a bank one member draws
     weights, neurons = int(wiring.products.sum()), wiring.neurons
     parents, readers = int((wiring.parents >= 0).sum()), int((wiring.readers >= 0).sum())
     words = parents * m * formats.word_bits + readers * m * formats.activation_bits

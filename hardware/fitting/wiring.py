@@ -1,5 +1,6 @@
 """The wiring of a grid on a chip: all that its memory, messages, energy and fit depend on, besides its formats."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, final
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.narrow import NarrowWords
 from localnoise.narrow import NarrowField
@@ -28,6 +30,28 @@ class Chip(Protocol):
     @property
     def field(self) -> Any:
         """The integers: `IntegerField`, or `NarrowWords`."""
+
+
+class BankOnChip(Protocol):
+    """The interface that is needed of a bank on a chip: `hardware.bank.ChipBank` has it."""
+
+    members: list[Any]
+
+    @property
+    def formats(self) -> Formats:
+        """Widths and random numbers of all members."""
+
+
+def same_wires(members: Sequence[Any]) -> None:
+    """Raise an ArgumentError unless all members of a bank have the wires of the first."""
+    first = members[0].field
+    for index, member in enumerate(members):
+        for name in ("order", "parents", "readers", *(["kinds", "levels"] if member.config.narrow else [])):
+            if not np.array_equal(getattr(member.field, name), getattr(first, name, None)):
+                raise ArgumentError(
+                    f"members[{index}] has another {name} than members[0]: expected the same wires on a chip; learn "
+                    "all members on grids of one configuration, or take each by itself"
+                )
 
 
 @final
@@ -70,6 +94,8 @@ class Wiring:
         Whether the grid is a torus.
     narrow : Narrow or None
         Of a grid with `share` or `rank`.
+    members : int
+        Sets of weights in the same units: more than 1 of a bank, 0 of none.
     """
 
     order: Ints
@@ -79,11 +105,23 @@ class Wiring:
     shape: tuple[int, int]
     periodic: bool
     narrow: Narrow | None = None
+    members: int = 0
 
     @classmethod
-    def of(cls, chip: Chip) -> "Wiring":
-        """The wiring of a grid on a chip."""
-        f, c = chip.field, chip.config
+    def of(cls, chip: Chip | BankOnChip) -> "Wiring":
+        """The wiring of a grid on a chip, or of a bank: that of its members, which have the same.
+
+        Raises
+        ------
+        ArgumentError
+            A bank's members have other wires than its first.
+        """
+        members = getattr(chip, "members", None)
+        if members is not None:
+            same_wires(members)
+            return replace(cls.of(members[0]), members=len(members))
+        one: Any = chip
+        f, c = one.field, one.config
         wires = {"order": f.order, "parents": f.parents, "readers": f.readers}
         narrow = None
         if isinstance(f, (NarrowWords, NarrowField)):
@@ -125,7 +163,10 @@ class Wiring:
 
     @property
     def weights(self) -> Ints:
-        """Weights that each unit stores by itself, (N,), as `IntegerField.weights`; of those that are shared, none."""
+        """Weights that each unit stores by itself, (N,), as `IntegerField.weights`; of those that are shared, none.
+
+        Of a bank those of one member.
+        """
         m = self.channels
         if self.narrow is not None:
             return np.asarray(m + self.links * self.carried**2 * (not self.narrow.tied))
@@ -201,6 +242,10 @@ class Wiring:
         """The first `count` channels alone, and no more directions than those."""
         found = replace(self, channels=count)
         return found if self.narrow is None else found.with_rank(min(self.narrow.rank, count))
+
+    def with_members(self, count: int) -> Self:
+        """The first `count` members of a bank alone."""
+        return replace(self, members=count)
 
     def with_rank(self, rank: int) -> Self:
         """Links that carry as many directions, of a grid with `share` or `rank`."""

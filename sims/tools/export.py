@@ -65,8 +65,7 @@ def export(
     refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
     grid = load_chips(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    for one in grid.members if isinstance(grid, ChipBank) else [grid]:
-        required_fit(one, chip, learner or "none")
+    required_fit(grid, chip, learner or "none")
     asked = {"engines": engines, "loaded": load_weights, "name": name}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     if kind in EXPORTERS and "target" in EXPORTERS[kind].options:

@@ -24,6 +24,7 @@ from localnoise.streams import Progress
 
 DRAWS = 1024  # of the float grid: what words and projections hold
 _NUMBERS = 2**24  # of draws that are held at a time
+_LEAST = -16  # fraction bits of a weight: below zero it counts in larger steps than one
 _FINEST = 24  # bits below a word, at most
 _PRIVATE = 512  # steps of a standard deviation of the private noise, at least
 
@@ -133,7 +134,7 @@ class _Parts:
                 read = np.ldexp(read, held[:, None] - np.tile(taken, f.readers.shape[1]))
         self.past, self.read = past, read
         near, far = (_bits(np.abs(w).max(axis=2, initial=0), formats) for w in (past, read))
-        if min(near.min(), far.min()) < 0:
+        if min(near.min(), far.min()) < _LEAST:
             most = max(np.abs(past).max(initial=0), np.abs(read).max(initial=0))
             raise ArgumentError(
                 f"weight_bits={formats.weight_bits}: a weight of {most:.3g} between words does not fit: expected more "
@@ -143,7 +144,7 @@ class _Parts:
         near, far = np.minimum(near, top), np.minimum(far, top)
         if self.rank and not self._mixing(past, read, near, far):
             return None
-        fraction = np.maximum(near, far) if self.rank else np.full(near.shape, point)
+        fraction = _positive(near, far) if self.rank else np.full(near.shape, point)
         if self.rank:  # a group without weights follows the other
             near, far = (
                 np.where(np.abs(w).max(axis=2, initial=0) > 0, b, fraction) for w, b in ((past, near), (read, far))
@@ -193,7 +194,7 @@ class _Parts:
         counts = [w.shape[2] / 2 for w in (past, read)]
         room = 2.0 ** (self.formats.accumulator_bits - 1)
         while True:
-            fraction = np.maximum(near, far)
+            fraction = _positive(near, far)
             reached = (
                 sum((1.25 * s + n * 0.5**b) * word for s, n, b in zip(sums, counts, (near, far), strict=True))
                 * 2.0**fraction
@@ -251,6 +252,11 @@ class _Parts:
         moved = replace(field, past=past, read=read)
         room = 2 ** (self.formats.accumulator_bits - 1) - 1
         return moved if max(moved.largest_accumulators(self.formats).values()) <= room else field
+
+
+def _positive(near: Any, far: Any) -> Any:
+    """Bits that the sum of both groups drops: as many as the finer one has, if it has any."""
+    return np.maximum(np.maximum(near, far), 0)
 
 
 def _rows(basis: Any, formats: Formats) -> tuple[Any, Any]:

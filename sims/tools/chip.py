@@ -89,7 +89,9 @@ def fit_chip(
     draws: Annotated[int, typer.Option(help="Draws averaged per inference.")] = 10,
     placed: Annotated[bool, typer.Option("--place", help="Synthesise, place and route it (ice40up5k).")] = False,
 ) -> None:
-    """Hold a quantised grid, or a bank's members together, against a chip: every limit, what exceeds it, what would fit; memory, energy, latency.
+    """Hold a quantised grid against a chip: every limit, what exceeds it, what would fit; memory, energy, latency.
+
+    Of a bank all members together, as they would lie on the chip.
 
     Exits with 1 where a published limit is exceeded.
 
@@ -103,9 +105,7 @@ def fit_chip(
     found = hold_against(grid, name, learner=learner, units_per_core=units_per_core)
     show_fit(found, draws)
     if placed and isinstance(grid, ChipBank):
-        raise ArgumentError(
-            "--place was given with a bank: expected one grid; leave --place out, or export its members"
-        )
+        raise ArgumentError("--place was given with a bank: expected one grid; leave it out, or export its members")
     if placed and isinstance(grid, ChipGrid):
         show(placed_table(found, place_chip(grid, name), clocks(grid)))
     silent = [limit for limit in found.unknown if not (placed and limit == "logic_cells")]

@@ -7,7 +7,7 @@ import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import refuse_inputs
-from localnoise.hardware import ChipBank, ChipGrid, OnChip, load_chips
+from localnoise.hardware import ChipGrid, OnChip, load_chips
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL

@@ -99,11 +99,22 @@ def parse(text: str | bytes, source: Path) -> Configuration:
 
 @cache
 def _validator() -> Any:
+    return validator(SCHEMA)
+
+
+def validator(schema: Path) -> Any:
+    """Return what checks a document against a schema.
+
+    Raises
+    ------
+    MissingDependencyError
+        The package jsonschema is missing.
+    """
     try:
         jsonschema = importlib.import_module("jsonschema")
     except ImportError:
         raise MissingDependencyError("jsonschema is missing: pip install 'localnoise[hardware]'") from None
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
 
 
 def signed_head(configuration: Configuration) -> dict[str, Any]:

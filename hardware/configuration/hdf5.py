@@ -23,18 +23,24 @@ from localnoise.hdf5 import member, reading
 
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
     """Write a configuration; cost O(weights)."""
-    chip = configuration.chip
     with hdf5(path, libver=CHECKSUMMED) as file:
-        head = json.dumps(signed_head(configuration))
-        file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(head)})
-        units = file.create_group("units")
-        for name, array in (chip.field.arrays | _named(configuration)).items():
-            write_packed(units, name, array)
-        if chip.state is not None:
-            learned = file.create_group("learned")
-            for name in PER_UNIT:
-                write_packed(learned, name, chip.state[name])
+        write_group(file, configuration)
     return Path(path)
+
+
+def write_group(file: Any, configuration: Configuration) -> dict[str, Any]:
+    """Write a configuration into a file, or a group of one, and return its head."""
+    chip = configuration.chip
+    head = signed_head(configuration)
+    file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(json.dumps(head))})
+    units = file.create_group("units")
+    for name, array in (chip.field.arrays | _named(configuration)).items():
+        write_packed(units, name, array)
+    if chip.state is not None:
+        learned = file.create_group("learned")
+        for name in PER_UNIT:
+            write_packed(learned, name, chip.state[name])
+    return head
 
 
 def _named(configuration: Configuration) -> dict[str, Any]:
@@ -60,17 +66,22 @@ def read_hdf5(path: str | Path) -> Configuration:
     source = Path(path)
     try:
         with reading(source, "a configuration that `localnoise export` wrote") as file:
-            found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
-            if found != np.bytes_(FORMAT) or version not in (VERSION, WITHOUT_CHECKSUM):
-                raise FileFormatError(
-                    f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, versions "
-                    f"{WITHOUT_CHECKSUM} and {VERSION}"
-                )
-            return _read(source, file, version)
+            return read_group(source, file)
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
         raise FileFormatError(f"{source}: damaged or not HDF5 ({first_line(error)}); export again") from error
+
+
+def read_group(source: Path, file: Any) -> Configuration:
+    """Read the configuration of a file, or of a group of one."""
+    found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
+    if found != np.bytes_(FORMAT) or version not in (VERSION, WITHOUT_CHECKSUM):
+        raise FileFormatError(
+            f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, versions "
+            f"{WITHOUT_CHECKSUM} and {VERSION}"
+        )
+    return _read(source, file, version)
 
 
 def _read(source: Path, file: Any, version: int) -> Configuration:

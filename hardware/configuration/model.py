@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.fitting.fit import fit
+from localnoise.hardware.fitting.fit import Fit, fit
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.learning import OnChip, refuse_overflow, start
 from localnoise.validate import as_seed
@@ -168,7 +168,15 @@ def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: 
         chip = learned
     found = fit(chip, target, learner=chip.rule.rule if chip.rule else "none")
     placement = found.demand.placement
-    limits = tuple(
+    core = None if placement is None else np.asarray(placement.core)
+    return Configuration(
+        chip=chip, seed=int(as_seed(seed)), target=found.profile.name, core=core, limits=limits_of(found)
+    )
+
+
+def limits_of(found: Fit) -> tuple[dict[str, Any], ...]:
+    """Return what is used of each limit of a chip, as documents hold it."""
+    return tuple(
         {
             "limit": row.limit,
             "used": row.used,
@@ -179,5 +187,3 @@ def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: 
         }
         for row in found.rows
     )
-    core = None if placement is None else np.asarray(placement.core)
-    return Configuration(chip=chip, seed=int(as_seed(seed)), target=found.profile.name, core=core, limits=limits)

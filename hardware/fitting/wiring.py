@@ -47,7 +47,8 @@ def same_wires(members: Sequence[Any]) -> None:
     first = members[0].field
     for index, member in enumerate(members):
         for name in ("order", "parents", "readers", *(["kinds", "levels"] if member.config.narrow else [])):
-            if not np.array_equal(getattr(member.field, name), getattr(first, name, None)):
+            expected: Any = getattr(first, name, ())
+            if not np.array_equal(getattr(member.field, name), expected):
                 raise ArgumentError(
                     f"members[{index}] has another {name} than members[0]: expected the same wires on a chip; learn "
                     "all members on grids of one configuration, or take each by itself"

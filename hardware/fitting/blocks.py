@@ -54,6 +54,7 @@ def bits_in_blocks(wiring: Wiring, formats: Formats, profile: Profile, learner: 
     blocks = {name: -(-width * depth // size) * size for name, (width, depth) in found.items()}
     state = map_of(wiring, formats, learner=learner).learner
     everything = sum(blocks.values()) + -(-state // size) * size
-    if everything <= (profile.limit("block_ram") or 0) or not profile.limit("single_port_ram"):
+    loadable = profile.limit("single_port_ram") and not wiring.members  # a bank's weights are part of the design
+    if everything <= (profile.limit("block_ram") or 0) or not loadable:
         return 0, everything
     return stored_bits(found["weights"][1], formats.weight_bits), everything - blocks["weights"]

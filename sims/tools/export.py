@@ -46,7 +46,8 @@ def export(
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
-    A bank goes to C99 alone. For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
+    For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR. A bank goes to every format, a
+    grid with share or rank to C99 alone.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, LockedError, first_line
+from localnoise.errors import FileFormatError
 from localnoise.files import hdf5
 from localnoise.hardware.configuration.document import assemble, signed_head
-from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration
+from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration, named
 from localnoise.hardware.saving import CHECKSUMMED, write_packed
 from localnoise.hardware.storage import stored
 from localnoise.hardware.texts import from_json
-from localnoise.hdf5 import member, reading
+from localnoise.hdf5 import member
 
 
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
@@ -44,33 +44,9 @@ def write_group(file: Any, configuration: Configuration) -> dict[str, Any]:
 
 
 def _named(configuration: Configuration) -> dict[str, Any]:
-    """Return the entries that a chip grid's own file need not hold: who, where, and with which generator."""
-    units = np.arange(len(configuration))
-    return {
-        "id": units,
-        "position": np.stack(np.divmod(units, configuration.chip.config.shape[1]), axis=1),
-        "place": configuration.places,
-        "core": np.full(len(units), -1) if configuration.core is None else configuration.core.astype(np.int64),
-        "generator": configuration.generators,
-    }
-
-
-def read_hdf5(path: str | Path) -> Configuration:
-    """Read what `write_hdf5` wrote: the same chip grid, to the bit.
-
-    Raises
-    ------
-    FileFormatError
-        No such file, another format or version, or damaged: the message says which.
-    """
-    source = Path(path)
-    try:
-        with reading(source, "a configuration that `localnoise export` wrote") as file:
-            return read_group(source, file)
-    except (FileFormatError, LockedError):
-        raise
-    except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
-        raise FileFormatError(f"{source}: damaged or not HDF5 ({first_line(error)}); export again") from error
+    """Return the entries that a chip grid's own file need not hold, as arrays; -1 for a core that is not known."""
+    core = np.full(len(configuration), -1) if configuration.core is None else configuration.core
+    return named(configuration) | {"core": core.astype(np.int64)}
 
 
 def read_group(source: Path, file: Any) -> Configuration:

@@ -48,6 +48,11 @@ class ConfigurationFile:
     options: ClassVar = ("target",)
     banks: ClassVar = True
 
+    @property
+    def narrow(self) -> bool:
+        """JSON and HDF5 hold grids with share or rank; NIR has no node for what units share."""
+        return self.kind != "nir"
+
     def write(
         self, chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal"
     ) -> None:
@@ -55,6 +60,11 @@ class ConfigurationFile:
         if isinstance(chip, ChipBank):
             if learner is not None:
                 raise ArgumentError("learner was given with a bank, which does not learn on a chip: expected none")
+            if chip.config.narrow:
+                raise ArgumentError(
+                    f"a bank was given with grids that have share={chip.config.share!r}, rank={chip.config.rank!r}: "
+                    "expected one grid; quantise grid.widened() for more"
+                )
             name, written, _ = _BANKS[self.kind]
             written(configure_bank(chip, seed=seed, target=target), folder / name)
             return

@@ -74,9 +74,8 @@ def test_all_members_of_a_bank_are_held_against_the_chip(tmp_path: Path) -> None
     ):
         error = run(*command).exception
         assert isinstance(error, ArgumentError)
-        assert f"the bank of 3 needs flash={every}: expected at most {(one + every) // 2} bytes; use members=1" in str(
-            error
-        )
+        assert f"the bank of 3 needs flash={every}: expected at most {(one + every) // 2} bytes" in str(error)
+        assert "use members=1" in str(error)
     assert not (tmp_path / "chip.h5").exists()
     assert not (tmp_path / "build").exists()
     error = run("chip", "fit", tmp_path / "free.h5", "--place").exception

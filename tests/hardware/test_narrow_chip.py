@@ -1,5 +1,6 @@
 """Wide layers on a chip: shared weights and links of a low rank, quantised, emulated, saved, exported to the bit."""
 
+import json
 import re
 
 import h5py
@@ -14,6 +15,8 @@ from small_grids import SEED, formats
 import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.hardware import ChipGrid, Formats, load_chip, quantise, report
+from localnoise.hardware.configuration import configure, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.hardware.configuration.narrow import SCHEMA, narrow_document
 from localnoise.hardware.export import export, verify
 from localnoise.hardware.fitting.fit import check_fits, fit
 from localnoise.hardware.fitting.memory import memory_map
@@ -197,13 +200,16 @@ def test_what_cannot_be_narrow_on_a_chip(tmp_path):
         quantise(grid, Formats(accumulator_bits=16, word_bits=14))
     with pytest.raises(ArgumentError, match=r"field is NarrowWords: expected an IntegerField"):
         ChipGrid(ln.UnitGrid((4, 4), 4).config, chip.formats, chip.field)
-    for kind in ("verilog", "json", "hdf5", "nir"):
+    for kind in ("verilog", "nir"):
         with pytest.raises(ArgumentError, match=f"kind='{kind}' holds no grid with share='places', rank=3: expected"):
             export(chip, tmp_path / kind, kind)
     bank = quantise(ln.Bank([grid, learned(seed=1, parents=3, **FORMS["both"])[0]]))
     assert np.ptp(bank.members[1].field.scale - bank.members[0].field.scale) == 0
-    with pytest.raises(ArgumentError, match="a bank was given with grids that have share='places', rank=3"):
-        export(bank, tmp_path / "bank")
+    for kind in ("c99", "json"):
+        with pytest.raises(ArgumentError, match="a bank was given with grids that have share='places', rank=3"):
+            export(bank, tmp_path / "bank", kind)
+    with pytest.raises(ArgumentError, match="units hold no weights of links by themselves"):
+        list(configure(chip))
 
 
 def test_a_report_compares_the_compact_with_its_grid():
@@ -269,6 +275,79 @@ def test_a_chip_too_small_is_told_what_would_fit(tmp_path):
     )
     with pytest.raises(ArgumentError, match=r"flash=\d+: expected at most \d+ bytes; use parents=2 or .*rank=2"):
         check_fits(chip, small)
+
+
+# The configuration
+
+KINDS = {"json": (write_json, read_json, "configuration.json"), "hdf5": (write_hdf5, read_hdf5, "configuration.h5")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("form", "signal"), ALL)
+def test_a_configuration_comes_back_to_the_bit(form, signal, kind, tmp_path):
+    _, chip, _ = made(form, signal)
+    write, read, name = KINDS[kind]
+    chip.provenance = {"note": "wide"}
+    export(chip, tmp_path / "x", kind, seed=7, target="loihi1")
+    found = read(tmp_path / "x" / name)
+    assert (found.seed, found.target, found.chip.provenance["note"]) == (7, "loihi1", "wide")
+    for array, values in chip.field.arrays.items():
+        np.testing.assert_array_equal(found.chip.field.arrays[array], values, strict=True)
+    again = read(write(found, tmp_path / "again"))
+    assert narrow_document(again) == narrow_document(found)
+    checks, _ = verify(tmp_path / "x", 500)
+    assert {"draw", "mean", "innovation"} <= {check.name for check in checks}
+    assert [check.mismatch for check in checks] == [""] * len(checks)
+
+
+def test_a_document_holds_what_is_shared_once(tmp_path):
+    _, chip, _ = made("both", shape=(8, 8))
+    path = write_json(configure(chip, seed=2), tmp_path / "c.json")
+    said = json.loads(path.read_text())
+    assert set(said) == set(json.loads(SCHEMA.read_text())["required"])
+    assert np.shape(said["shared"]["past"]) == chip.field.past.shape
+    assert len(said["units"]) == 64
+    assert "past" not in said["units"][0]
+
+
+EDITS = {
+    "a weight": (lambda d: d["shared"]["past"][-1][0].__setitem__(0, 5), "checksum"),
+    "a scale": (lambda d: d["units"][0]["s"].__setitem__(0, 1), "checksum"),
+    "a place": (lambda d: d["units"][0].update(place=1), "inconsistent|checksum"),
+    "a core": (lambda d: d["units"][0].update(core=3), "checksum"),
+    "a row too short": (lambda d: d["shared"]["down"].pop(), "inconsistent .*down has shape"),
+    "a ragged row": (lambda d: d["shared"]["past"][0][0].pop(), "inconsistent"),
+    "a unit missing": (lambda d: d["units"].pop(), "inconsistent|parents"),
+    "a number beyond its type": (lambda d: d["units"][0].update(own=2**40), "inconsistent .*own holds numbers"),
+    "no such class": (lambda d: d["units"][0].update(kinds=99), r"kinds\[0\] is 99"),
+    "a grid without": (lambda d: [d["grid"].pop(k) for k in ("share", "rank")], "neither share nor rank"),
+    "something more": (lambda d: d.update(more=1), "expected what the schema says"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_what_was_edited_is_one_sentence(tmp_path, edit):
+    _, chip, _ = made()
+    path = write_json(configure(chip), tmp_path / "c.json")
+    act, message = EDITS[edit]
+    said = json.loads(path.read_text())
+    act(said)
+    path.write_text(json.dumps(said))
+    with pytest.raises(FileFormatError, match=message) as raised:
+        read_json(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_edited_hdf5_document_is_found(tmp_path):
+    _, chip, _ = made()
+    for name, value in (("units/s", 1), ("shared/past", 1), ("units/generator", 7)):
+        path = write_hdf5(configure(chip), tmp_path / "c.h5")
+        with h5py.File(path, "r+") as file:
+            data = file[name][()]
+            data.reshape(-1)[0] = value
+            file[name][...] = data
+        with pytest.raises(FileFormatError, match="it was edited"):
+            read_hdf5(path)
 
 
 # Export

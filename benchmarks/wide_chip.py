@@ -1,4 +1,4 @@
-"""`python -m benchmarks.wide_chip`: what a wide layer keeps on a chip, against the float field that it was quantised from.
+"""`python -m benchmarks.wide_chip`: what a wide layer keeps on a chip, against the float field that it came from.
 
 Network, data and measures are those of `benchmarks.wide`. The field of 64 x 16 x 16 neurons (weights shared by places,
 rank 24, K=4) is quantised to 8 bits; later layers are trained anew with the chip's own words, and with the float field.

@@ -179,8 +179,8 @@ class ChipRepair:
     def __repr__(self) -> str:
         c, f = self.config, self.formats
         return (
-            f"ChipRepair({c.shape[0]}x{c.shape[1]} units x {c.channels}; {', '.join(self.sources)}; {self.field.members}"
-            f" members, weights {f.weight_bits} bit, activations {f.activation_bits} bit)"
+            f"ChipRepair({c.shape[0]}x{c.shape[1]} units x {c.channels}; {', '.join(self.sources)}; "
+            f"{self.field.members} members, weights {f.weight_bits} bit, activations {f.activation_bits} bit)"
         )
 
     # Inner parts

@@ -162,8 +162,8 @@ def check_formats(formats: Formats) -> None:
             raise ArgumentError(f"{name}={getattr(formats, name)!r}: a repair on a chip has {only!r} alone; leave it")
     if formats.activation_bits >= CENTRE_BITS:
         raise ArgumentError(
-            f"activation_bits={formats.activation_bits}: expected at most {CENTRE_BITS - 1} for a repair, whose centres "
-            f"have {CENTRE_BITS} bits"
+            f"activation_bits={formats.activation_bits}: expected at most {CENTRE_BITS - 1} for a repair, whose "
+            f"centres have {CENTRE_BITS} bits"
         )
 
 
@@ -185,7 +185,9 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
     for name, (low, high) in ranges.items():
         array = f.arrays[name]
         if array.size and (array.min() < low or array.max() > high):
-            raise ArgumentError(f"{name} holds {array.min()} to {array.max()}: expected {low} to {high} in these formats")
+            raise ArgumentError(
+                f"{name} holds {array.min()} to {array.max()}: expected {low} to {high} in these formats"
+            )
     for name, least, most in (
         ("multiplier", 0, 2**MULTIPLIER_BITS - 1), ("shift", 0, 62), ("activation_scale", *_SCALES),
     ):  # fmt: skip
@@ -234,6 +236,8 @@ def _absolute(array: Ints) -> npt.NDArray[np.int64]:
 
 def _extent(sums: Any, bias: Any, bits: Ints) -> int:
     """Largest (sums 2^lift + bias + half a step) of rows with these fraction bits."""
-    lift, fraction = (1 << np.maximum(part, 0).astype(object) for part in (-bits.astype(np.int64), bits.astype(np.int64)))
+    lift, fraction = (
+        1 << np.maximum(part, 0).astype(object) for part in (-bits.astype(np.int64), bits.astype(np.int64))
+    )
     reached = sums * lift + bias + fraction
     return int(reached.max()) if reached.size else 0

@@ -4,7 +4,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from localnoise import Bank, UnitGrid
+from localnoise import Bank, Repair, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
 from localnoise.gain import marginal_variance
@@ -13,8 +13,10 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.quantiser.realised import Covariance, Means, Unfed
+from localnoise.hardware.quantiser.repaired import quantise_repair
 from localnoise.hardware.quantiser.scales import fractions
 from localnoise.hardware.quantiser.target import Floats, Target, target
+from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.words import NEAR, OWN, READ, IntegerField
 from localnoise.streams import Progress
 from localnoise.validate import as_activity
@@ -36,15 +38,22 @@ def quantise(
 ) -> ChipBank: ...  # fmt: skip
 
 
+@overload
 def quantise(
-    grid: UnitGrid | Bank,
+    grid: Repair, formats: Formats | None = None, *, h: Any = None, d: Any = None, feedback: bool = True,
+    progress: Progress | None = None,
+) -> ChipRepair: ...  # fmt: skip
+
+
+def quantise(
+    grid: UnitGrid | Bank | Repair,
     formats: Formats | None = None,
     *,
     h: Any = None,
     d: Any = None,
     feedback: bool = True,
     progress: Progress | None = None,
-) -> ChipGrid | ChipBank:
+) -> ChipGrid | ChipBank | ChipRepair:
     """Return `grid` in integers, to be emulated, fitted onto a chip and exported.
 
     With feedback, unit by unit in sweep order: the best weights for the parents *as they were realised* are
@@ -54,16 +63,17 @@ def quantise(
     and central: it holds the covariance of all units, O(n^2) memory, O(n^2 m K) time. Without feedback, or with more
     than 8,192 neurons, weights are rounded to the nearest.
 
-    The members of a bank become words of the same scales, each unit's those of its loudest member.
+    The members of a bank become words of the same scales, each unit's those of its loudest member. A repair is
+    quantised by `quantise_repair`, which calibrates it on the activations that it holds.
 
     Parameters
     ----------
-    grid : UnitGrid, or Bank of them
-        Learned and normalised.
+    grid : UnitGrid, Bank of them, or Repair
+        Learned and normalised; a repair learned and calibrated.
     formats : Formats
         Default: 8-bit weights, 12-bit words.
     h : (T, C, H, W)
-        Activations to calibrate on; needed with signal dependence, and only there. A thousand or more.
+        Activations to calibrate on; needed by grids with signal dependence, and only there. A thousand or more.
     d : (T, C, H, W)
         Displacements that the chip is to learn from: words are then scaled to hold them, too.
     progress : callable
@@ -74,6 +84,13 @@ def quantise(
     ArgumentError
         A unit without variance, or formats too narrow for one: named in the message.
     """
+    if isinstance(grid, Repair):
+        if h is not None or d is not None:
+            raise ArgumentError(
+                f"{'h' if h is not None else 'd'} was given with a repair, which holds what it is calibrated on: "
+                "expected none"
+            )
+        return quantise_repair(grid, formats, feedback=feedback, progress=progress)
     for one in grid.members if isinstance(grid, Bank) else [grid]:
         if isinstance(one, UnitGrid) and one.config.narrow:
             raise ArgumentError(

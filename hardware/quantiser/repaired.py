@@ -66,8 +66,8 @@ def quantise_repair(
     absent = [member.source for member in members if not len(member.kept)]
     if absent:
         raise ArgumentError(
-            f"repair has no held-out activations of {absent[0]!r}, on which it is calibrated: expected one that was saved "
-            "with its state; learn it anew, or load the file that has it"
+            f"repair has no held-out activations of {absent[0]!r}, on which it is calibrated: expected one that was "
+            "saved with its state; learn it anew, or load the file that has it"
         )
     first, back = members[0].law.field, next(member.back for member in members if member.back is not None)
     same = all(np.array_equal(member.law.field.parents, first.parents) for member in members)
@@ -108,7 +108,7 @@ def quantise_repair(
 
 
 def _scores(repair: Repair, chip: ChipRepair) -> dict[str, Any]:
-    """Return multiplier, shift, biases and ranges, from the float gate and the integers' sums on held-out activations."""
+    """Return what scores are made with: the float gate's, for the integers' sums on held-out activations."""
     gate: Gate = repair.gate
     n, square = chip.config.neurons, 4.0 ** fraction_of(chip.formats)
     logs = np.empty(len(repair.members))
@@ -142,12 +142,16 @@ def _member(member: Member, formats: Formats, scale: int, kinds: Any, feedback: 
     mean = member.centre.reshape(m, N).T.astype(np.float64)
     centre = np.clip(np.floor(np.ldexp(mean, scale + lift) + 0.5), -edge, edge)
     law, law_bits = _law(member, formats, scale, feedback)
-    return (centre, law, law_bits, *((None,) * 3 if member.back is None else _way(member, formats, scale, kinds, feedback)))
+    return (
+        centre,
+        law,
+        law_bits,
+        *((None,) * 3 if member.back is None else _way(member, formats, scale, kinds, feedback)),
+    )
 
 
 def _law(member: Member, formats: Formats, scale: int, feedback: bool) -> tuple[Any, Any]:
     f, m = member.law.field, member.law.config.channels
-    K = f.parents.shape[1]
     inverse = np.linalg.inv(f.S.astype(np.float64))
     W = np.concatenate([-inverse @ f.B.astype(np.float64), inverse], axis=2)
     W = np.ldexp(W, fraction_of(formats) - scale - lift_of(formats))

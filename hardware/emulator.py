@@ -17,11 +17,14 @@ from localnoise.hardware.formats import NORMALS, ROUNDINGS, Formats
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
+from localnoise.hardware.narrow import BIAS_BITS, MAPS, SWEPT, NarrowWords
+from localnoise.hardware.narrow_ranges import refuse_narrow
 from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
 from localnoise.hardware.saving import save
 from localnoise.hardware.words import IntegerField
 from localnoise.kernels.threads import worker_count
+from localnoise.narrow import WEIGHTS
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
 _TILE = 64  # draws swept together
@@ -38,8 +41,8 @@ class ChipGrid:
         Of the float grid.
     formats : Formats
         Widths, rounding, generator.
-    field : IntegerField
-        The integers.
+    field : IntegerField or NarrowWords
+        The integers; narrow ones of a grid with `share` or `rank`.
 
     Raises
     ------
@@ -47,9 +50,13 @@ class ChipGrid:
         A number is out of its range, the integers do not belong together, or a unit's accumulator could overflow.
     """
 
-    def __init__(self, config: GridConfig, formats: Formats, field: IntegerField) -> None:
-        refuse_out_of_range(config, formats, field)
-        self.config, self.formats, self.field = config, formats, field
+    def __init__(self, config: GridConfig, formats: Formats, field: IntegerField | NarrowWords) -> None:
+        if isinstance(field, NarrowWords) or config.narrow:
+            refuse_narrow(config, formats, field)
+        else:
+            refuse_out_of_range(config, formats, field)
+        self.config, self.formats = config, formats
+        self.field: Any = field  # IntegerField, but NarrowWords where the configuration says so
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
         self.rule: OnChip | None = None
         self.state: State | None = None
@@ -71,9 +78,15 @@ class ChipGrid:
         Raises
         ------
         ArgumentError
-            Wrong shape, h missing or superfluous, or weights that learning may reach could overflow an accumulator.
+            Wrong shape, h missing or superfluous, weights that learning may reach could overflow an accumulator, or a
+            grid with `share` or `rank`, whose weights no unit learns by itself.
         """
         chosen = OnChip(rule=rule, **options)
+        if isinstance(self.field, NarrowWords):
+            raise ArgumentError(
+                f"rule={rule!r}: it writes weights for every unit alone, and this grid shares or reduces them (share=, "
+                "rank=): expected a grid without; learn before quantising, or quantise grid.widened()"
+            )
         refuse_overflow(self.field, self.formats, self.config.shape[1])
         d3 = as_activity("d", d, *self._layout)
         if self.field.signal == (h is None):
@@ -144,10 +157,14 @@ class ChipGrid:
         """Return saturate(d - prediction) of displacement words d (T, m, N), and activation words h; (T, m, N) int32.
 
         The prediction is that of a draw, of the words d themselves, without private noise; rounded half up, saturating.
+        Units with `share` or `rank` predict from their neighbors alone, not from their own earlier channels.
         """
         f, top = self.field, self.formats.word_limit
-        out = np.empty(d.shape, np.int32)
         words = as_array("d", d).astype(np.int64)
+        if isinstance(f, NarrowWords):
+            read = None if h is None else as_array("h", h).astype(np.int64)
+            return np.asarray(np.clip(words - f.predicted(words, read, self.formats), -top - 1, top), np.int32)
+        out = np.empty(d.shape, np.int32)
         for u in range(f.units):
             near, read = (slots[u][slots[u] >= 0] for slots in (f.parents, f.readers))
             own = np.einsum("ij,tj->ti", f.L[u].astype(np.int64), words[:, :, u])
@@ -174,7 +191,7 @@ class ChipGrid:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             field = realised(self.field, self.formats).astype(self.config.dtype)
-        for name in ("a", "G", "B", "S", "gain"):
+        for name in WEIGHTS if self.config.narrow else ("a", "G", "B", "S", "gain"):
             if not np.isfinite(getattr(field, name)).all():
                 raise ArgumentError(
                     f"{name} of this chip grid, in activation units, leaves the range of {self.config.dtype}: expected "
@@ -190,14 +207,18 @@ class ChipGrid:
 
     @property
     def parameters(self) -> int:
-        """Integers that the units store: weights, biases of signal-dependent units."""
-        return int(self.field.weights.sum()) + (self.config.neurons if self.field.signal else 0)
+        """Integers that the chip stores: weights, those that are shared once; biases of signal-dependent units."""
+        f = self.field
+        shared = f.shared if isinstance(f, NarrowWords) else 0
+        return int(f.weights.sum()) + shared + (self.config.neurons if f.signal else 0)
 
     @property
     def bytes_per_unit(self) -> float:
-        """Mean bytes of weights and biases per unit, densely packed."""
-        bits = self.field.weights.sum() * self.formats.weight_bits
-        bits += self.config.neurons * self.formats.accumulator_bits * self.field.signal
+        """Mean bytes of weights and biases per unit, densely packed; what is shared, once."""
+        f = self.field
+        narrow = isinstance(f, NarrowWords)
+        bits = (f.weights.sum() + (f.shared if isinstance(f, NarrowWords) else 0)) * self.formats.weight_bits
+        bits += self.config.neurons * (BIAS_BITS if narrow else self.formats.accumulator_bits) * f.signal
         return float(bits / 8 / self.config.units)
 
     @property
@@ -233,13 +254,19 @@ class ChipGrid:
     def _integers(self) -> tuple[Any, ...]:
         """The arrays in the order and dtype in which the kernels take them."""
         f, dtype = self.field, np.int64 if self.formats.wide else np.int32
+        if isinstance(f, NarrowWords):
+            a = {name: array.astype(dtype) if name in MAPS else array for name, array in f.arrays.items()}
+            a["outward"] = np.ascontiguousarray(a["inward"].T)
+            return tuple(a[name] for name in SWEPT)
         G, B, L = (w.astype(dtype) for w in (f.G, f.B, f.L))
         return (f.order, f.parents, f.readers, f.bias, G, B, L, f.s, f.lift, f.fraction)
 
     def _draw(self, out: Any, h: Any, seed: int, start: Start, *, signal: bool, noisy: bool = True) -> Any:
-        from localnoise.hardware.kernels.sweep import draw
-
         f, formats = self.field, self.formats
+        if isinstance(f, NarrowWords):
+            from localnoise.hardware.kernels.narrow import draw_narrow as draw
+        else:
+            from localnoise.hardware.kernels.sweep import draw
         positions, key = as_positions(start, len(out)), int(as_seed(seed))
         together = min(_TILE, -(-max(len(out), 1) // (16 * worker_count())) * 16)
         apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
@@ -247,7 +274,8 @@ class ChipGrid:
         if signal:
             words = h if h.dtype == np.int32 else to_words(h, f.activation_scale, formats.activation_bits)
         else:  # no unit reads
-            integers = (*integers[:2], f.readers[:, :0], np.zeros_like(f.bias), *integers[4:])
+            at = next(k for k, array in enumerate(integers) if array is f.bias)
+            integers = (*integers[:2], f.readers[:, :0], *integers[3:at], np.zeros_like(f.bias), *integers[at + 1 :])
         rules = (ROUNDINGS.index(formats.rounding), np.int64(formats.word_limit + 1), formats.overflow == "saturate")
         generator = GENERATORS[formats.generator]
         source = (generator.kind, formats.normal_bytes, NORMALS.index(formats.normal))

@@ -21,6 +21,15 @@ Randomness
     Per unit and draw: first `normal_bytes` bytes for the Gaussian word of each channel in turn, then, with stochastic
     rounding, four bytes (low byte first) for each channel in turn.
 Signal-dependent units read activation words: saturate(round half up(h 2^activation_scale)).
+Wide layers: weights that places share, links of a low rank (`hardware.narrow` has the formula)
+    A link's product of rank r is three products, each exact in an accumulator of its own. Between them stands a word,
+    rounded half up whatever `rounding` says and brought into `word_bits` as `overflow` says: the r words that leave a
+    unit (`carried`, rounded once a unit, however many read them; of its activation likewise), and the r words that all
+    links of a unit sum to (`mixed`). Only the last accumulator, which adds bias, what leads back and private noise, is
+    rounded as `rounding` says. The private noise is a lower triangular product of Gaussian words, rounded half up,
+    within its bound and never cut; s multiplies it. Without a rank there are no words between: sums over links join
+    the last accumulator. Partial sums are shifted left by `lift`, `up`, `own` and `offset`: exact. The quantiser bounds
+    every accumulator. Random bytes are drawn as above. An innovation is d less what the neighbors alone say of it.
 """
 
 from typing import Any

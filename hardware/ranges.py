@@ -58,7 +58,8 @@ def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField) -
             f"readers has {f.readers.shape[1]} slots, but signal={config.signal!r}: expected "
             f"{'at least one' if config.signal == 'local' else 'none'}"
         )
-    _sweepable(f, width)
+    refuse_unsweepable(f, width)
+    _weightless(f, width)
     largest = f.largest_accumulators(formats)
     unit = int(largest.argmax())
     if largest[unit] > acc:
@@ -77,25 +78,38 @@ def _within(name: str, array: _Array, low: int, high: int, width: int) -> None:
         )
 
 
-def _sweepable(f: IntegerField, width: int) -> None:
-    """Refuse an order in which no sweep can run, and weights of links that do not exist."""
+def refuse_unsweepable(f: Any, width: int) -> None:
+    """Refuse an order in which no sweep can run."""
     place = np.empty(f.units, np.int64)
     if not np.array_equal(np.sort(f.order), np.arange(f.units)):
         raise ArgumentError("order is no permutation of the units: expected each of them once")
     place[f.order] = np.arange(f.units)
-    linked, m = f.parents >= 0, f.channels
+    linked = f.parents >= 0
     late = (np.where(linked, place[f.parents], -1) >= place[:, None]) | (np.sort(~linked, axis=1) != ~linked)
-    blind = not f.signal
-    for name, bad, expected in (
+    refuse_unsound(
+        width,
         ("parents", late, "units earlier in the order, then -1"),
         ("parents", _twice(f.parents), "each unit once"),
         ("readers", _twice(f.readers), "each unit once"),
+    )
+
+
+def _weightless(f: IntegerField, width: int) -> None:
+    """Refuse weights of links that do not exist."""
+    linked, m, blind = f.parents >= 0, f.channels, not f.signal
+    refuse_unsound(
+        width,
         ("B", (f.B != 0) & np.repeat(~linked, m, axis=1)[:, None, :], "no weight where there is no parent"),
         ("G", (f.G != 0) & np.repeat(f.readers < 0, m, axis=1)[:, None, :], "no weight where there is no reader"),
         ("L", np.triu(f.L) != 0, "weights below the diagonal alone"),
         ("bias", (f.bias != 0) & blind, "none where nothing is read"),
-    ):
-        units = np.flatnonzero(bad.reshape(f.units, -1).any(axis=1))
+    )
+
+
+def refuse_unsound(width: int, *checks: tuple[str, npt.NDArray[np.bool_], str]) -> None:
+    """Raise an ArgumentError that names the first unit for which a check (array, bad (N, ...), expected) fails."""
+    for name, bad, expected in checks:
+        units = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
         if units.size:
             raise ArgumentError(f"{name} of unit {divmod(int(units[0]), width)}: expected {expected}")
 

@@ -157,7 +157,7 @@ class ChipRepair:
         f, formats = self.field, self.formats
         J, N, m, C = f.members, f.units, f.channels, f.way.shape[1]
         weight, acc = 1 if formats.weight_bits <= 8 else 2, 4 if formats.accumulator_bits <= 32 else 8
-        index = 1 if N < 2**8 else 2 if N < 2**16 else 4
+        index = 2 if N < 2**16 else 4
         wires = (f.parents.size + f.readers.size + N) * index + 4 * C
         laws = J * (f.law_weights * weight + 3 * N * m)
         return int(wires + laws + (J - 1) * (f.way_weights * weight + C * m + acc * N * m) + 24 * J + J)

@@ -12,10 +12,12 @@ from localnoise.config import GridConfig
 from localnoise.files import hdf5
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.narrow import NarrowWords
 from localnoise.hardware.words import IntegerField
 from localnoise.saving import versions
 
 FORMAT, BANK, SCHEMA = "localnoise.chip", "localnoise.chipbank", 1
+NARROW_SCHEMA = 2  # of a chip grid with share or rank
 CHECKSUMMED = ("v110", "v110")  # earlier file formats have no checksums over metadata
 
 
@@ -24,7 +26,7 @@ class ChipParts(Protocol):
 
     config: GridConfig
     formats: Formats
-    field: IntegerField
+    field: IntegerField | NarrowWords
     rule: OnChip | None
     state: dict[str, Any] | None
     provenance: dict[str, Any]
@@ -57,7 +59,7 @@ def save_bank(bank: BankParts, path: str | Path, *, state: bool = True) -> Path:
 
 
 def _write(file: Any, chip: ChipParts, state: bool) -> None:
-    file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA})
+    file.attrs.update({"format": np.bytes_(FORMAT), "schema": NARROW_SCHEMA if chip.config.narrow else SCHEMA})
     for name, value in (("config", chip.config.plain()), ("formats", asdict(chip.formats))):
         file.attrs[name] = np.bytes_(json.dumps(value))
     file.attrs["provenance"] = np.bytes_(json.dumps(versions() | chip.provenance))

@@ -1,9 +1,10 @@
 """A chip grid as one HDF5 file: configuration, formats, integers, provenance.
 
-Layout (schema 1): root attributes `format`, `schema`, `config`, `formats`, `provenance` (JSON), `activation_scale`;
-one dataset an array of `IntegerField`; group `learner`, where the chip has learned, with attributes `options` (JSON),
-`seen` and one dataset an array of its state. A bank's file has `format`, `schema`, `provenance`, a dataset `thresholds`
-and one such group a member: `0`, `1`, ... Metadata and packed data carry checksums: a damaged byte is found.
+Layout (schema 1, and 2 of a grid with `share` or `rank`): root attributes `format`, `schema`, `config`, `formats`,
+`provenance` (JSON), `activation_scale`; one dataset an array of `IntegerField`, or of `NarrowWords`; group `learner`,
+where the chip has learned, with attributes `options` (JSON), `seen` and one dataset an array of its state. A bank's
+file has `format`, `schema`, `provenance`, a dataset `thresholds` and one such group a member: `0`, `1`, ... Metadata
+and packed data carry checksums: a damaged byte is found.
 """
 
 from pathlib import Path
@@ -17,11 +18,13 @@ from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
+from localnoise.hardware.narrow import NarrowWords
+from localnoise.hardware.narrow_ranges import narrow_layout
 from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_reading import read_repair
 from localnoise.hardware.repair_saving import REPAIR
-from localnoise.hardware.saving import BANK, FORMAT, SCHEMA
+from localnoise.hardware.saving import BANK, FORMAT, NARROW_SCHEMA, SCHEMA
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
 from localnoise.hdf5 import member, reading
@@ -71,8 +74,10 @@ def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
         hint = "; quantise it first: localnoise quantise" if found in _FLOAT else hint
         raise FileFormatError(f"{source}: format {short(repr(found), 60)}, expected {FORMAT!r}{hint}")
     schema = int(group.attrs.get("schema", -1))
-    if schema != SCHEMA:
-        raise FileFormatError(f"{source}: schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
+    if schema not in ((SCHEMA,) if found == BANK else (SCHEMA, NARROW_SCHEMA)):
+        raise FileFormatError(
+            f"{source}: schema {schema}, this version reads {SCHEMA} and {NARROW_SCHEMA}; use the version that wrote it"
+        )
     return str(found)
 
 
@@ -101,10 +106,14 @@ def _read(source: Path, file: Any) -> ChipGrid:
     slots = [
         slot_count(source, name, member(source, file, name).shape, config.units) for name in ("parents", "readers")
     ]
-    arrays = {name: stored(source, file, name, shape, dtype) for name, (shape, dtype) in layout(config, *slots).items()}
+    shapes = layout(config, *slots)
+    if config.narrow:
+        sizes = [class_count(source, name, member(source, file, name).shape, config) for name in ("past", "factor")]
+        shapes = narrow_layout(config, slots[0], slots[1], sizes[0], sizes[1])
+    arrays = {name: stored(source, file, name, shape, dtype) for name, (shape, dtype) in shapes.items()}
     chip = checked_chip(source, config, formats, arrays, file.attrs["activation_scale"])
     chip.provenance = dict(from_json(file.attrs["provenance"]))
-    if "learner" in file:
+    if "learner" in file and not config.narrow:
         group = member(source, file, "learner")
         rule = OnChip(**from_json(group.attrs["options"]))
         fresh = start(chip.field, formats, rule)
@@ -126,6 +135,16 @@ def slot_count(source: Path, name: str, shape: tuple[int, ...], units: int) -> i
     return int(shape[1])
 
 
+def class_count(source: Path, name: str, shape: tuple[int, ...], config: GridConfig) -> int:
+    """Return how many classes or factors an array (classes, ., .) has, if its units can have as many."""
+    if len(shape) != 3 or not 0 < shape[0] <= config.units:
+        raise FileFormatError(
+            f"{source}: {name} has shape {shape}, expected one row for each of at most {config.units} classes; the "
+            "file was edited or damaged"
+        )
+    return int(shape[0])
+
+
 def checked_chip(
     source: Path, config: GridConfig, formats: Formats, arrays: dict[str, Any], activation_scale: Any
 ) -> ChipGrid:
@@ -141,7 +160,8 @@ def checked_chip(
         scale = whole(said)
         if scale is None:
             raise ArgumentError(f"activation_scale={short(said, 40)}: expected a whole number")
-        return ChipGrid(config, formats, IntegerField(**arrays, activation_scale=scale))
+        kind = NarrowWords if config.narrow else IntegerField
+        return ChipGrid(config, formats, kind(**arrays, activation_scale=scale))
     except ArgumentError as error:
         raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
 

@@ -52,6 +52,24 @@ def bytes_of(name, state, count):
     return state, out
 
 
+def randoms(form, state, m):
+    """Gaussian words and words for rounding of one draw, a list of m a unit; `state` moves on."""
+    xi, more = [], []
+    for u in range(len(state)):
+        xi.append([])
+        for _ in range(m):
+            state[u], drawn = bytes_of(form.generator, state[u], form.normal_bytes)
+            if form.normal == "sum":
+                xi[u].append(2 * sum(drawn) - 255 * len(drawn))
+            else:
+                xi[u].append(2 * sum(bin(byte).count("1") for byte in drawn) - 8 * len(drawn))
+        more.append([0] * m)
+        for i in range(m if form.rounding == "stochastic" else 0):
+            state[u], drawn = bytes_of(form.generator, state[u], 4)
+            more[u][i] = int.from_bytes(bytes(drawn), "little")
+    return xi, more
+
+
 def words(chip, count, seed, h=None):
     """Draw `count` fields, (count, m, N); h (count, m, N) activation words."""
     f, form = chip.field, chip.formats
@@ -60,19 +78,7 @@ def words(chip, count, seed, h=None):
     out = np.empty((count, m, units), np.int64)
     for t in range(count):
         eta = [[0] * m for _ in range(units)]
-        xi, more = [], []
-        for u in range(units):
-            xi.append([])
-            for _ in range(m):
-                state[u], drawn = bytes_of(form.generator, state[u], form.normal_bytes)
-                if form.normal == "sum":
-                    xi[u].append(2 * sum(drawn) - 255 * len(drawn))
-                else:
-                    xi[u].append(2 * sum(bin(byte).count("1") for byte in drawn) - 8 * len(drawn))
-            more.append([0] * m)
-            for i in range(m if form.rounding == "stochastic" else 0):
-                state[u], drawn = bytes_of(form.generator, state[u], 4)
-                more[u][i] = int.from_bytes(bytes(drawn), "little")
+        xi, more = randoms(form, state, m)
         for u in map(int, f.order):
             for i in range(m):
                 acc = int(f.bias[u, i]) if h is not None else 0

@@ -51,22 +51,6 @@ def write_json(configuration: Configuration, path: str | Path) -> Path:
     return Path(path)
 
 
-def read_json(path: str | Path) -> Configuration:
-    """Read what `write_json` wrote: the same chip grid, to the bit.
-
-    Raises
-    ------
-    FileFormatError
-        No such file, another version, or what breaks the schema: its place in the document, found and expected.
-    MissingDependencyError
-        The package jsonschema is missing.
-    """
-    source = Path(path)
-    if not source.is_file():
-        raise FileFormatError(f"{source}: no such file; expected a configuration that `localnoise export` wrote")
-    return parse(source.read_bytes(), source)
-
-
 def document(configuration: Configuration) -> dict[str, Any]:
     """Return the whole document."""
     return signed_head(configuration) | {"units": [_unit(unit) for unit in configuration]}
@@ -78,6 +62,11 @@ def parse(text: str | bytes, source: Path) -> Configuration:
         said = from_json(text)
     except ValueError as error:
         raise FileFormatError(f"{source}: not JSON ({str(error)[:200]}); export again") from None
+    return parse_content(said, source)
+
+
+def parse_content(said: Any, source: Path) -> Configuration:
+    """Return the configuration of a document that was read from JSON; raises as `read_json`."""
     version = said.get("version") if isinstance(said, dict) else None
     if isinstance(version, int) and version not in (VERSION, WITHOUT_CHECKSUM):
         raise FileFormatError(
@@ -99,11 +88,22 @@ def parse(text: str | bytes, source: Path) -> Configuration:
 
 @cache
 def _validator() -> Any:
+    return validator(SCHEMA)
+
+
+def validator(schema: Path) -> Any:
+    """Return what checks a document against a schema.
+
+    Raises
+    ------
+    MissingDependencyError
+        The package jsonschema is missing.
+    """
     try:
         jsonschema = importlib.import_module("jsonschema")
     except ImportError:
         raise MissingDependencyError("jsonschema is missing: pip install 'localnoise[hardware]'") from None
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
 
 
 def signed_head(configuration: Configuration) -> dict[str, Any]:

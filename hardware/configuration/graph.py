@@ -30,9 +30,9 @@ from localnoise.heaps import check_heaps
 KEY = "localnoise"
 
 
-def graph_of(configuration: Configuration) -> Any:
-    """Return the `nir.NIRGraph`. Cost O(weights)."""
-    nir, nodes, edges = _nir(), {}, []
+def graph_of(configuration: Configuration, *, documented: bool = True) -> Any:
+    """Return the `nir.NIRGraph`, with the configuration in its metadata unless that is elsewhere. Cost O(weights)."""
+    nir, nodes, edges = package(), {}, []
     f = configuration.chip.field
     m, scale = f.channels, f.scale
     shape = np.array([m])
@@ -55,14 +55,14 @@ def graph_of(configuration: Configuration) -> Any:
             weight = unit.G[:, k * m : (k + 1) * m].astype(float)
             nodes[name] = nir.Linear(weight=np.ldexp(weight, _exponent(unit, 0) + f.activation_scale))
             edges += [(f"activation_{r}", name), (name, f"unit_{u}")]
-    metadata = {KEY: json.dumps(document(configuration))}
+    metadata = {KEY: json.dumps(document(configuration))} if documented else {}
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
 
 
 def write_nir(configuration: Configuration, path: str | Path) -> Path:
     """Write the graph; raises a MissingDependencyError where `nir` is missing."""
     held = BytesIO()  # HDF5 ends the process where closing a file finds the disk full
-    _nir().write(held, graph_of(configuration))
+    package().write(held, graph_of(configuration))
     return write_bytes(path, held.getbuffer())
 
 
@@ -80,7 +80,7 @@ def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
     MissingDependencyError
         The package nir is missing.
     """
-    source, nir = Path(path), _nir()
+    source, nir = Path(path), package()
     try:
         with reading(source, "a graph that `localnoise export` wrote") as file:
             check_heaps(source)
@@ -94,7 +94,12 @@ def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
             f"{source}: no graph that `localnoise export` wrote ({first_line(error)}); export again"
         ) from error
     found = parse(text, source)
-    expected = graph_of(found)
+    refuse_unlike(source, graph, graph_of(found, documented=False))
+    return found
+
+
+def refuse_unlike(source: Path, graph: Any, expected: Any) -> None:
+    """Raise a FileFormatError unless a graph that was read is the one that its configuration gives."""
     if set(graph.edges) != set(expected.edges) or graph.nodes.keys() != expected.nodes.keys():
         raise FileFormatError(f"{source}: its nodes and edges are not those of its configuration; export again")
     for name, node in expected.nodes.items():
@@ -103,7 +108,6 @@ def read_nir(path: str | Path, max_bytes: int = 2**30) -> Configuration:
                 raise FileFormatError(
                     f"{source}: {quantity} of node {name} is not that of its configuration; export again"
                 )
-    return found
 
 
 def _exponent(unit: Unit, group: int) -> int:
@@ -119,7 +123,8 @@ def _own(nir: Any, unit: Unit, signal: bool) -> Any:
     return nir.Affine(weight=weight, bias=weight @ np.ldexp(unit.bias.astype(float), -unit.fraction - unit.scale))
 
 
-def _nir() -> Any:
+def package() -> Any:
+    """Import `nir`, or say how to install it."""
     try:
         return importlib.import_module("nir")
     except ImportError:

@@ -11,66 +11,53 @@ from typing import Any
 
 import numpy as np
 
-from localnoise.errors import FileFormatError, LockedError, first_line
+from localnoise.errors import FileFormatError
 from localnoise.files import hdf5
 from localnoise.hardware.configuration.document import assemble, signed_head
-from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration
+from localnoise.hardware.configuration.model import FORMAT, PER_UNIT, VERSION, WITHOUT_CHECKSUM, Configuration, named
 from localnoise.hardware.saving import CHECKSUMMED, write_packed
 from localnoise.hardware.storage import stored
 from localnoise.hardware.texts import from_json
-from localnoise.hdf5 import member, reading
+from localnoise.hdf5 import member
 
 
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
     """Write a configuration; cost O(weights)."""
-    chip = configuration.chip
     with hdf5(path, libver=CHECKSUMMED) as file:
-        head = json.dumps(signed_head(configuration))
-        file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(head)})
-        units = file.create_group("units")
-        for name, array in (chip.field.arrays | _named(configuration)).items():
-            write_packed(units, name, array)
-        if chip.state is not None:
-            learned = file.create_group("learned")
-            for name in PER_UNIT:
-                write_packed(learned, name, chip.state[name])
+        write_group(file, configuration)
     return Path(path)
 
 
+def write_group(file: Any, configuration: Configuration) -> dict[str, Any]:
+    """Write a configuration into a file, or a group of one, and return its head."""
+    chip = configuration.chip
+    head = signed_head(configuration)
+    file.attrs.update({"format": np.bytes_(FORMAT), "version": VERSION, "head": np.bytes_(json.dumps(head))})
+    units = file.create_group("units")
+    for name, array in (chip.field.arrays | _named(configuration)).items():
+        write_packed(units, name, array)
+    if chip.state is not None:
+        learned = file.create_group("learned")
+        for name in PER_UNIT:
+            write_packed(learned, name, chip.state[name])
+    return head
+
+
 def _named(configuration: Configuration) -> dict[str, Any]:
-    """Return the entries that a chip grid's own file need not hold: who, where, and with which generator."""
-    units = np.arange(len(configuration))
-    return {
-        "id": units,
-        "position": np.stack(np.divmod(units, configuration.chip.config.shape[1]), axis=1),
-        "place": configuration.places,
-        "core": np.full(len(units), -1) if configuration.core is None else configuration.core.astype(np.int64),
-        "generator": configuration.generators,
-    }
+    """Return the entries that a chip grid's own file need not hold, as arrays; -1 for a core that is not known."""
+    core = np.full(len(configuration), -1) if configuration.core is None else configuration.core
+    return named(configuration) | {"core": core.astype(np.int64)}
 
 
-def read_hdf5(path: str | Path) -> Configuration:
-    """Read what `write_hdf5` wrote: the same chip grid, to the bit.
-
-    Raises
-    ------
-    FileFormatError
-        No such file, another format or version, or damaged: the message says which.
-    """
-    source = Path(path)
-    try:
-        with reading(source, "a configuration that `localnoise export` wrote") as file:
-            found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
-            if found != np.bytes_(FORMAT) or version not in (VERSION, WITHOUT_CHECKSUM):
-                raise FileFormatError(
-                    f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, versions "
-                    f"{WITHOUT_CHECKSUM} and {VERSION}"
-                )
-            return _read(source, file, version)
-    except (FileFormatError, LockedError):
-        raise
-    except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
-        raise FileFormatError(f"{source}: damaged or not HDF5 ({first_line(error)}); export again") from error
+def read_group(source: Path, file: Any) -> Configuration:
+    """Read the configuration of a file, or of a group of one."""
+    found, version = file.attrs.get("format"), int(file.attrs.get("version", -1))
+    if found != np.bytes_(FORMAT) or version not in (VERSION, WITHOUT_CHECKSUM):
+        raise FileFormatError(
+            f"{source}: {found!r}, version {version}; this localnoise reads {FORMAT}, versions "
+            f"{WITHOUT_CHECKSUM} and {VERSION}"
+        )
+    return _read(source, file, version)
 
 
 def _read(source: Path, file: Any, version: int) -> Configuration:

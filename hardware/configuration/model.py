@@ -17,8 +17,9 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.errors import ArgumentError
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.fitting.fit import fit
+from localnoise.hardware.fitting.fit import Fit, fit
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.learning import OnChip, refuse_overflow, start
 from localnoise.validate import as_seed
@@ -118,6 +119,11 @@ class Configuration:
 
     def __iter__(self) -> Iterator[Unit]:
         chip, f = self.chip, self.chip.field
+        if chip.config.narrow:
+            raise ArgumentError(
+                f"share={chip.config.share!r}, rank={chip.config.rank!r}: units hold no weights of links by "
+                "themselves; expected a grid without; hardware.configuration.narrow has what is shared"
+            )
         for u in range(f.units):
             readers, parents = f.readers[u], f.parents[u][f.parents[u] >= 0]
             there = columns(f, u)
@@ -134,6 +140,18 @@ class Configuration:
                 bias=f.bias[u], lift=f.lift[u], fraction=int(f.fraction[u]), scale=int(f.scale[u]),
                 generator=int(self.generators[u]), learned=learned,
             )  # fmt: skip
+
+
+def named(configuration: Configuration) -> dict[str, Any]:
+    """Return what a document says of each unit beside its integers: who, where, with which generator."""
+    units = np.arange(len(configuration))
+    return {
+        "id": units,
+        "position": np.stack(np.divmod(units, configuration.chip.config.shape[1]), axis=1),
+        "place": configuration.places,
+        "core": np.full(len(units), None) if configuration.core is None else configuration.core,
+        "generator": configuration.generators,
+    }
 
 
 def columns(field: Any, unit: int) -> Ints:
@@ -168,7 +186,15 @@ def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: 
         chip = learned
     found = fit(chip, target, learner=chip.rule.rule if chip.rule else "none")
     placement = found.demand.placement
-    limits = tuple(
+    core = None if placement is None else np.asarray(placement.core)
+    return Configuration(
+        chip=chip, seed=int(as_seed(seed)), target=found.profile.name, core=core, limits=limits_of(found)
+    )
+
+
+def limits_of(found: Fit) -> tuple[dict[str, Any], ...]:
+    """Return what is used of each limit of a chip, as documents hold it."""
+    return tuple(
         {
             "limit": row.limit,
             "used": row.used,
@@ -179,5 +205,3 @@ def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: 
         }
         for row in found.rows
     )
-    core = None if placement is None else np.asarray(placement.core)
-    return Configuration(chip=chip, seed=int(as_seed(seed)), target=found.profile.name, core=core, limits=limits)

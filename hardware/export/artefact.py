@@ -27,7 +27,7 @@ def export(
 ) -> Path:
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
 
-    A bank goes to C99 alone: its draws, and whose turn each is.
+    A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank` goes to C99 alone.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def export(
     Raises
     ------
     ArgumentError
-        Unknown kind, a learner where the kind has none, or a folder that is not empty (`folder.written_into`).
+        Unknown kind, a learner where the kind has none, a bank or a grid with `share` or `rank` where the kind holds
+        none, or a folder that is not empty (`folder.written_into`).
     """
     exporter = EXPORTERS.find(kind)
     for name in options.keys() - set(exporter.options):
@@ -61,6 +62,12 @@ def export(
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "banks", False)]
         raise ArgumentError(
             f"kind={kind!r} holds no bank: expected {' or '.join(able)}; or export each member by itself"
+        )
+    if one.config.narrow and not getattr(exporter, "narrow", False):
+        able = [other for other, each in EXPORTERS.available().items() if getattr(each, "narrow", False)]
+        raise ArgumentError(
+            f"kind={kind!r} holds no grid with share={one.config.share!r}, rank={one.config.rank!r}: expected "
+            f"{' or '.join(able)}; or quantise grid.widened(), which takes the memory of an untied grid"
         )
     target = Path(folder)
     with written_into(target, force) as fresh:

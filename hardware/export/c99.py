@@ -9,24 +9,34 @@ from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
+from localnoise.hardware.export.narrow import narrow_tables
 from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
 
 SOURCES = Path(__file__).parent / "c99"
-_DRAW = ("localnoise.h", "localnoise.c", "localnoise_seed.c", "localnoise_random.h")
+_DRAW = ("localnoise.h", "localnoise_seed.c", "localnoise_random.h", "localnoise_arithmetic.h")
+_SWEEP, _NARROW = ("localnoise.c",), ("localnoise_narrow.c",)
 _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
 
 
 def write(chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
     as_identifier(name, "C")
-    texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in (*_DRAW, *(_LEARN if learner else ()))}
+    narrow = chip.config.narrow
+    files = (*_DRAW, *(_NARROW if narrow else _SWEEP), *(_LEARN if learner else ()))
+    texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in files}
+    if narrow and (learner is not None or isinstance(chip, ChipBank)):
+        what = "a learner" if learner is not None else "a bank"
+        raise ArgumentError(
+            f"{what} was given with grids that have share={chip.config.share!r}, rank={chip.config.rank!r}: expected "
+            "one grid that does not learn on the chip; quantise grid.widened() for more"
+        )
     if isinstance(chip, ChipBank):
         if learner is not None:
             raise ArgumentError("learner was given with a bank, which does not learn on a chip: expected none")
         texts |= bank_tables(chip, seed).texts
     else:
-        texts |= grid_tables(chip, seed).texts
+        texts |= (narrow_tables if narrow else grid_tables)(chip, seed).texts
     if learner is not None and isinstance(chip, ChipGrid):
         refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
         texts |= learner_tables(chip, learner).texts
@@ -40,4 +50,5 @@ class C99:
 
     options: ClassVar = ("name",)
     banks: ClassVar = True
+    narrow: ClassVar = True
     write = staticmethod(write)

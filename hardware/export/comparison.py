@@ -145,7 +145,10 @@ def _bank_parts(host: Any, bank: ChipBank, said: dict[str, Any], draws: int) -> 
                 for first, n, part in after
             ),
         )
-    yield "draw, seeded", _seeded(host, bank, (2**64 - 1 - seed, seed), min(draws, 8 * _FEW))
+    if "hardships" in host.functions:
+        yield from _hardships(host, bank, seed, draws * (1 + bank.members[0].field.signal), _FEW)
+    if "seed" in host.functions:
+        yield "draw, seeded", _seeded(host, bank, (2**64 - 1 - seed, seed), min(draws, 8 * _FEW))
 
 
 def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws: int) -> Iterator[tuple[str, Any]]:
@@ -200,7 +203,7 @@ def _seeded(host: Any, chip: ChipGrid | ChipBank, seeds: Sequence[int], count: i
         yield _drawn(chip, count, seed, 0, None), host.draw(count)
 
 
-def _hardships(design: Any, chip: ChipGrid, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
+def _hardships(design: Any, chip: ChipGrid | ChipBank, seed: int, seen: int, draws: int) -> Iterator[tuple[str, Any]]:
     """Yield the cases that only a circuit knows: a reader that makes it wait, and a reset in the middle of a draw."""
 
     def drawn(start: int) -> Iterator[tuple[Any, Any]]:

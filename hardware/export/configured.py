@@ -7,7 +7,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from localnoise.hardware.configuration import Configuration, configure, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.errors import ArgumentError
+from localnoise.hardware.bank import ChipBank
+from localnoise.hardware.configuration import configure, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.hardware.configuration.bank import (
+    configure_bank,
+    read_bank_hdf5,
+    read_bank_json,
+    read_bank_nir,
+    write_bank_hdf5,
+    write_bank_json,
+    write_bank_nir,
+)
 from localnoise.hardware.configuration.graph import read_nir, write_nir
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS
@@ -16,10 +27,16 @@ from localnoise.hardware.export.tables import packed
 from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.learning import OnChip
 
-_FILES: dict[str, tuple[str, Callable[[Any, Path], Path], Callable[[Path], Configuration]]] = {
+_Format = tuple[str, Callable[[Any, Path], Path], Callable[[Path], Any]]
+_FILES: dict[str, _Format] = {
     "json": ("configuration.json", write_json, read_json),
     "hdf5": ("configuration.h5", write_hdf5, read_hdf5),
     "nir": ("graph.nir", write_nir, read_nir),
+}
+_BANKS: dict[str, _Format] = {
+    "json": ("bank.json", write_bank_json, read_bank_json),
+    "hdf5": ("bank.h5", write_bank_hdf5, read_bank_hdf5),
+    "nir": ("bank.nir", write_bank_nir, read_bank_nir),
 }
 
 
@@ -29,9 +46,28 @@ class ConfigurationFile:
 
     kind: str
     options: ClassVar = ("target",)
+    banks: ClassVar = True
 
-    def write(self, chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal") -> None:
+    @property
+    def narrow(self) -> bool:
+        """JSON and HDF5 hold grids with share or rank; NIR has no node for what units share."""
+        return self.kind != "nir"
+
+    def write(
+        self, chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal"
+    ) -> None:
         """Write it into `folder`, with the limits of the chip profile `target`."""
+        if isinstance(chip, ChipBank):
+            if learner is not None:
+                raise ArgumentError("learner was given with a bank, which does not learn on a chip: expected none")
+            if chip.config.narrow:
+                raise ArgumentError(
+                    f"a bank was given with grids that have share={chip.config.share!r}, rank={chip.config.rank!r}: "
+                    "expected one grid; quantise grid.widened() for more"
+                )
+            name, written, _ = _BANKS[self.kind]
+            written(configure_bank(chip, seed=seed, target=target), folder / name)
+            return
         name, written, _ = _FILES[self.kind]
         written(configure(chip, seed=seed, target=target, learner=learner), folder / name)
 
@@ -59,8 +95,9 @@ class Configured:
     def require() -> None:
         """Nothing: reading says what is missing."""
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = "") -> None:
-        name, _, read = next(entry for entry in _FILES.values() if (folder / entry[0]).is_file())
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid | ChipBank, name: str = "") -> None:
+        entries = (_BANKS if isinstance(chip, ChipBank) else _FILES).values()
+        name, _, read = next(entry for entry in entries if (folder / entry[0]).is_file())
         self._read = read(folder / name)
         self._chip, self._seed, self._drawn = self._read.chip, self._read.seed, 0
 
@@ -69,7 +106,8 @@ class Configured:
 
     def cost(self) -> str:
         """Say how much was read."""
-        return f"{len(self._read)} units, for {self._read.target}, read back"
+        sets = f" of {len(self._chip.members)} members" if isinstance(self._chip, ChipBank) else ""
+        return f"{len(self._read)} units{sets}, for {self._read.target}, read back"
 
     def draw(self, count: int) -> Any:
         """The next `count` draws, (count, m, N)."""

@@ -22,6 +22,7 @@ from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.host import compiled
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 from localnoise.hardware.export.naming import USUAL, prefix
+from localnoise.hardware.narrow import NarrowWords
 
 FLAGS = (
     "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion",
@@ -96,6 +97,8 @@ class CortexM:
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
         self._state = 4 * self._units + (8 if not self._bank else 24 + 4 * (self._units % 2))  # of ln_noise
+        if isinstance(one.field, NarrowWords):
+            self._state = 4 * self._units + -(-2 * self._units * one.field.rank * (1 + one.field.signal) // 4) * 4
         self._load(program)
         self._noise, at = RAM, RAM + self._state + 16
         self._eta, self._d, self._h = (at + 2 * self.neurons * k + 8 for k in range(3))

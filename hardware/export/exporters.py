@@ -19,6 +19,8 @@ class Exporter(Protocol):
         Names of the keyword arguments that `write` takes of its own; all have a default.
     banks : bool, optional
         True where `write` takes a `ChipBank`, too.
+    narrow : bool, optional
+        True where `write` takes chip grids with `share` or `rank`, whose field is `NarrowWords`.
     """
 
     @property

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.bank import hash_offset
-from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.fitting.wiring import same_wires
 from localnoise.hardware.formats import NORMALS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import draws_without_overlap, mix
@@ -104,10 +104,10 @@ def learner_tables(chip: ChipGrid, rule: OnChip) -> Tables:
     }
     nothing = np.zeros(f.s.shape, np.int64)
     tables = [
-        _table("int32_t", "master0", rows(f, state["V"], nothing)),
-        _table("int64_t", "mean0", rows(f, state["mean"], nothing)),
-        *(_table("int64_t", f"{name}0", state[name]) for name in ("bias", "mean_bias", "power")),
-        _table("uint32_t", "random0", state["states"], "U"),
+        table("int32_t", "master0", rows(f, state["V"], nothing)),
+        table("int64_t", "mean0", rows(f, state["mean"], nothing)),
+        *(table("int64_t", f"{name}0", state[name]) for name in ("bias", "mean_bias", "power")),
+        table("uint32_t", "random0", state["states"], "U"),
     ]
     title = "A learner's constants and first state, written by localnoise."
     return Tables(file="localnoise_learner", title=title, constants=constants, types={}, arrays=dict(tables))
@@ -117,9 +117,30 @@ def grid_tables(chip: ChipGrid, seed: int) -> Tables:
     """Return `localnoise_tables`: everything that the runtime needs of one grid, seeded for the stream `seed`."""
     f, formats = chip.field, chip.formats
     weights, first = packed(chip)
-    generator = GENERATORS[formats.generator]
-    nobody = f.units
-    constants = {
+    generator, nobody = GENERATORS[formats.generator], f.units
+    constants = common_constants(chip, seed) | {"WEIGHTS": len(weights)}
+    types = common_types(chip)
+    tables = [
+        table("ln_index", "order", f.order),
+        table("ln_index", "parents", np.where(f.parents >= 0, f.parents, nobody)),
+        *([table("ln_index", "readers", np.where(f.readers >= 0, f.readers, nobody))] if f.signal else []),
+        table("uint32_t", "first", first),
+        table("uint8_t", "lift", f.lift),
+        table("uint8_t", "fraction", f.fraction),
+        table("int16_t", "scale", f.scale),
+        table("ln_weight", "weights", weights),
+        table("uint32_t", "seeds", states(generator, f.units, seed), "U"),
+        table("ln_acc", "bias", f.bias if f.signal else np.zeros(1, int)),
+    ]
+    title = "Tables of one grid, written by localnoise."
+    return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
+
+
+def common_constants(chip: ChipGrid, seed: int) -> dict[str, object]:
+    """Return the constants that every runtime needs."""
+    f, formats = chip.field, chip.formats
+    generator, nobody = GENERATORS[formats.generator], f.units
+    constants: dict[str, object] = {
         "UNITS": f.units,
         "CHANNELS": f.channels,
         "PARENTS": f.parents.shape[1],
@@ -134,30 +155,21 @@ def grid_tables(chip: ChipGrid, seed: int) -> Tables:
         "PLACE": f"{mix(seed) % generator.period}U /* on the common cycle, of unit 0: of seed {seed} */",
         "DRAWS": f"{draws_without_overlap(generator, f.units, chip.steps_per_draw)}U /* until units share words */",
         "NO_UNIT": nobody,
-        "WEIGHTS": len(weights),
     }
     if f.signal:
         constants["ACTIVATION_BITS"] = f"{formats.activation_bits} /* of an activation word h */"
         constants["ACTIVATION_SCALE"] = f"({f.activation_scale}) /* fraction bits of h: its value is h 2^-scale */"
-    types = {
-        "weight": _type(formats.weight_bits),
+    return constants
+
+
+def common_types(chip: ChipGrid) -> dict[str, str]:
+    """Return the types of weights, accumulators and addresses."""
+    formats = chip.formats
+    return {
+        "weight": type_of(formats.weight_bits),
         "acc": "int32_t" if formats.accumulator_bits <= 32 else "int64_t",
-        "index": "uint16_t" if nobody < 2**16 else "uint32_t",
+        "index": "uint16_t" if chip.field.units < 2**16 else "uint32_t",
     }
-    tables = [
-        _table("ln_index", "order", f.order),
-        _table("ln_index", "parents", np.where(f.parents >= 0, f.parents, nobody)),
-        *([_table("ln_index", "readers", np.where(f.readers >= 0, f.readers, nobody))] if f.signal else []),
-        _table("uint32_t", "first", first),
-        _table("uint8_t", "lift", f.lift),
-        _table("uint8_t", "fraction", f.fraction),
-        _table("int16_t", "scale", f.scale),
-        _table("ln_weight", "weights", weights),
-        _table("uint32_t", "seeds", states(generator, f.units, seed), "U"),
-        _table("ln_acc", "bias", f.bias if f.signal else np.zeros(1, int)),
-    ]
-    title = "Tables of one grid, written by localnoise."
-    return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
 
 
 def bank_tables(bank: ChipBank, seed: int) -> Tables:
@@ -169,13 +181,7 @@ def bank_tables(bank: ChipBank, seed: int) -> Tables:
         A member has other wires than the first.
     """
     first = bank.members[0]
-    for index, member in enumerate(bank.members):
-        for name in ("order", "parents", "readers"):
-            if not np.array_equal(getattr(member.field, name), getattr(first.field, name)):
-                raise ArgumentError(
-                    f"members[{index}] has another {name} than members[0]: expected the same wires in C; learn all "
-                    "members on grids of one configuration, or export each by itself"
-                )
+    same_wires(bank.members)
     each = [grid_tables(member, seed) for member in bank.members]
     arrays = dict(each[0].arrays)
     for declared in each[0].arrays:
@@ -184,7 +190,7 @@ def bank_tables(bank: ChipBank, seed: int) -> Tables:
             del arrays[declared]
             size = int(declared.partition("[")[2][:-1]) * len(each)
             arrays[f"{kind} ln_{name}[{size}]"] = ",\n".join(tables.arrays[declared] for tables in each)
-    arrays |= dict([_table("uint32_t", "turns", bank.thresholds, "U")])
+    arrays |= dict([table("uint32_t", "turns", bank.thresholds, "U")])
     constants = each[0].constants | {
         "MEMBERS": len(each),
         "TURN": f"0x{hash_offset(seed):X}U /* where the turns of seed {seed} begin */",
@@ -193,11 +199,12 @@ def bank_tables(bank: ChipBank, seed: int) -> Tables:
     return Tables(file=each[0].file, title=title, constants=constants, types=each[0].types, arrays=arrays)
 
 
-def _type(bits: int) -> str:
+def type_of(bits: int) -> str:
+    """Type of a weight."""
     return "int8_t" if bits <= 8 else "int16_t"
 
 
-def _table(kind: str, name: str, values: Ints, suffix: str = "") -> tuple[str, str]:
+def table(kind: str, name: str, values: Ints, suffix: str = "") -> tuple[str, str]:
     """Declaration and values of one array."""
     flat = values.reshape(-1).tolist()
     lines = (", ".join(_number(v, suffix) for v in flat[k : k + 16]) for k in range(0, len(flat), 16))

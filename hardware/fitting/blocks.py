@@ -15,15 +15,16 @@ _NORMAL, _RANDOM, _WORD = 14, 32, 16  # bits of a Gaussian word, of what stochas
 
 
 def memories(wiring: Wiring, formats: Formats) -> dict[str, tuple[int, int]]:
-    """(width in bits, depth) of each memory of one engine, its weights among them. Cost O(N K)."""
+    """(width in bits, depth) of each memory of one engine, its weights among them; of a bank all members'. O(N K)."""
     m, units, links = wiring.channels, wiring.units, wiring.links
     state, shift = GENERATORS[formats.generator].width, (formats.accumulator_bits - 1).bit_length()
+    sets = max(wiring.members, 1)
     index = max((wiring.neurons - 1).bit_length(), (m - 1).bit_length() + 1)
     count = max(2, int(links.max()).bit_length())
     found = {
-        "units": (2 + 2 * count + 4 * shift + index, units),
+        "units": (2 + 2 * count + 4 * shift + index, sets * units),
         "links": (index, int(links.sum())),
-        "weights": (formats.weight_bits, int(wiring.weights.sum())),
+        "weights": (formats.weight_bits, sets * int(wiring.weights.sum())),
         "seeds": (state, units),
         "generators": (state, units),
         "words": (formats.word_bits, wiring.neurons),
@@ -33,7 +34,7 @@ def memories(wiring: Wiring, formats: Formats) -> dict[str, tuple[int, int]]:
         found["randoms"] = (_RANDOM, m)
     if wiring.signal:
         found["activations"] = (formats.activation_bits, wiring.neurons)
-        found["biases"] = (formats.accumulator_bits, wiring.neurons)
+        found["biases"] = (formats.accumulator_bits, sets * wiring.neurons)
     return found
 
 
@@ -53,6 +54,7 @@ def bits_in_blocks(wiring: Wiring, formats: Formats, profile: Profile, learner: 
     blocks = {name: -(-width * depth // size) * size for name, (width, depth) in found.items()}
     state = map_of(wiring, formats, learner=learner).learner
     everything = sum(blocks.values()) + -(-state // size) * size
-    if everything <= (profile.limit("block_ram") or 0) or not profile.limit("single_port_ram"):
+    loadable = profile.limit("single_port_ram") and not wiring.members  # a bank's weights are part of the design
+    if everything <= (profile.limit("block_ram") or 0) or not loadable:
         return 0, everything
     return stored_bits(found["weights"][1], formats.weight_bits), everything - blocks["weights"]

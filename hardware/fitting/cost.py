@@ -10,6 +10,10 @@ A draw, per unit with w weights, l links and m channels (the arithmetic is `hard
     random bytes  k m, and 4 m with stochastic rounding; the additions that make words of them go with them
     messages      words that cross cores, once to each other core (`Placement.multicast`)
 
+Of a grid with `share` or `rank` a unit multiplies by weights that are shared as well: w counts all of its products
+(`Wiring.products`), each of which reads a weight. It shifts and rounds q mixed, r or 2 r carried and m private numbers
+more, and reads the words that its links carry.
+
 A learning step (`hardware.learning`), v = w - m weights but the noise's, z the l m words that the unit reads:
 
     multiplies    2 v + m; "lms" v + l m more     predictions by masters and by means, powers; e z, and |z|^2
@@ -68,16 +72,22 @@ class Operations:
 
 def draw_operations(wiring: Wiring, formats: Formats, placement: Placement | None) -> Operations:
     """Count one draw of the field. Cost O(N K)."""
-    m, memory = wiring.channels, map_of(wiring, formats)
-    weights, neurons = int(wiring.weights.sum()), wiring.neurons
+    m, memory = wiring.channels, map_of(wiring.with_members(0), formats)  # of a bank one member draws
+    weights, neurons = int(wiring.products.sum()), wiring.neurons
     parents, readers = int((wiring.parents >= 0).sum()), int((wiring.readers >= 0).sum())
     words = parents * m * formats.word_bits + readers * m * formats.activation_bits
     groups = 3 if wiring.signal else 2
     fixed = memory.weights + memory.biases + memory.shifts + memory.topology + memory.generator
+    rounded = 0
+    if wiring.narrow is not None:
+        q, r = wiring.carried, wiring.narrow.rank
+        rounded = wiring.units * ((q if r else 0) + r * (1 + wiring.signal) + m)
+        words = parents * q * formats.word_bits + readers * q * (formats.word_bits if r else formats.activation_bits)
+        fixed += weights * formats.weight_bits - memory.weights
     return Operations(
         multiplies=weights,
-        adds=weights + neurons,
-        shifts=neurons * (groups + 1),
+        adds=weights + neurons + rounded,
+        shifts=neurons * (groups + 1) + rounded,
         read_bits=fixed + words,
         write_bits=neurons * formats.word_bits + memory.generator,
         **_random(neurons, formats),

@@ -13,7 +13,7 @@ from localnoise.hardware.fitting.limits import EXCEEDS, UNKNOWN, Demand, Excess,
 from localnoise.hardware.fitting.memory import MemoryMap, dense_bits, map_of
 from localnoise.hardware.fitting.placement import capacity, place
 from localnoise.hardware.fitting.suggest import Change, suggestions
-from localnoise.hardware.fitting.wiring import Chip, Wiring
+from localnoise.hardware.fitting.wiring import BankOnChip, Chip, Wiring
 from localnoise.hardware.formats import Formats
 
 
@@ -81,7 +81,9 @@ class Fit:
             return ""
         first = bad[0]
         unit = next((excess for excess in self.excesses if excess.limit == first.limit), None)
-        where = f"unit {unit.unit}" if unit else "the grid"
+        members = self.demand.wiring.members
+        whole = f"the bank of {members}" if members else "the grid"
+        where = f"unit {unit.unit}" if unit else whole
         if unit and unit.parent:
             where += f", parent {unit.parent}"
         used = unit.used if unit else first.used
@@ -95,13 +97,20 @@ class Fit:
         )
 
 
-def fit(chip: Chip, profile: Profile | str | Path, *, learner: str = "none", units_per_core: int | None = None) -> Fit:
-    """Hold a grid on a chip against a profile.
+def fit(
+    chip: Chip | BankOnChip,
+    profile: Profile | str | Path,
+    *,
+    learner: str = "none",
+    units_per_core: int | None = None,
+) -> Fit:
+    """Hold a grid on a chip, or all members of a bank together, against a profile.
 
     Parameters
     ----------
-    chip : Chip
-        With `config`, `formats`, `field`: a `ChipGrid`.
+    chip : Chip or BankOnChip
+        With `config`, `formats`, `field`: a `ChipGrid`; or a `ChipBank`, whose members lie in the same units, of which
+        one draws at a time.
     profile : Profile, str or Path
         Or its name, or the path of its file.
     learner : str
@@ -112,7 +121,8 @@ def fit(chip: Chip, profile: Profile | str | Path, *, learner: str = "none", uni
     Raises
     ------
     ArgumentError, FileFormatError
-        Unknown profile or learner; a profile's file that breaks the schema.
+        Unknown profile or learner; a learner with a bank, or members of unlike wires; a profile's file that breaks the
+        schema.
     """
     chosen = load_profile(profile) if isinstance(profile, (str, Path)) else profile
     wiring, formats = Wiring.of(chip), chip.formats
@@ -149,7 +159,7 @@ def fit(chip: Chip, profile: Profile | str | Path, *, learner: str = "none", uni
 
 
 def check_fits(
-    chip: Chip, profile: Profile | str | Path, *, learner: str = "none", units_per_core: int | None = None
+    chip: Chip | BankOnChip, profile: Profile | str | Path, *, learner: str = "none", units_per_core: int | None = None
 ) -> Fit:
     """As `fit`, for what must fit.
 

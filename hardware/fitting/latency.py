@@ -49,7 +49,7 @@ class Latency:
 
 def latency_of(wiring: Wiring, formats: Formats, profile: Profile) -> Latency:
     """Latency of one draw. Cost O(N K)."""
-    cycles = wiring.weights + wiring.channels * (formats.random_bytes + 1)
+    cycles = wiring.products + wiring.channels * (formats.random_bytes + 1)
     depth, done = np.zeros(wiring.units, np.int64), np.zeros(wiring.units, np.int64)
     for unit in wiring.order:
         above = wiring.parents[unit]

@@ -9,7 +9,7 @@ import numpy as np
 from localnoise.hardware.chips.profile import Profile
 from localnoise.hardware.chips.profile_schema import Figure
 from localnoise.hardware.fitting.blocks import bits_in_blocks
-from localnoise.hardware.fitting.memory import MemoryMap, unit_bits
+from localnoise.hardware.fitting.memory import MemoryMap, shared_bits, unit_bits
 from localnoise.hardware.fitting.placement import Placement, distances
 from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
@@ -41,10 +41,11 @@ class Demand:
     @property
     def core_bytes(self) -> int:
         """Bytes of the fullest core; of the largest unit where the placement is unknown."""
+        shared = shared_bits(self.wiring, self.formats)  # every core needs it
         if self.placement is None:
-            return -(-self.memory.largest_unit // 8)
+            return -(-(self.memory.largest_unit + shared) // 8)
         bits = unit_bits(self.wiring, self.formats, learner=self.learner)
-        return -(-int(np.bincount(self.placement.core, bits).max()) // 8)
+        return -(-(int(np.bincount(self.placement.core, bits).max()) + shared) // 8)
 
     @property
     def core_neurons(self) -> int:
@@ -132,7 +133,7 @@ def excesses_of(demand: Demand, profile: Profile) -> tuple[Excess, ...]:
         "fan_in": wiring.fan_in,
         "fan_out": wiring.fan_out,
         "neurons_per_core": np.full(wiring.units, wiring.channels),
-        "memory_per_core": -(-bits // 8),
+        "memory_per_core": -(-(bits + shared_bits(wiring, demand.formats)) // 8),
     }
     found: list[Excess] = []
     for limit, used in each.items():
@@ -175,11 +176,18 @@ def _format(name: str) -> Callable[[Demand, Profile], Used]:
     return lambda demand, profile: getattr(demand.formats, name)
 
 
+def _blocks(demand: Demand, profile: Profile, which: int) -> Used:
+    """Bits in blocks of one engine; not known of a grid with `share` or `rank`, for which there is no Verilog."""
+    if demand.wiring.narrow is not None:
+        return None
+    return bits_in_blocks(demand.wiring, demand.formats, profile, demand.learner)[which]
+
+
 _MEASURES: dict[str, Callable[[Demand, Profile], Used]] = {
     "cores": _placed("cores"),
     "neurons_per_core": lambda demand, profile: demand.core_neurons,
     "neurons": lambda demand, profile: demand.wiring.neurons,
-    "weights": lambda demand, profile: int(demand.wiring.weights.sum()),
+    "weights": lambda demand, profile: int(demand.wiring.weights.sum()) + demand.wiring.shared_weights,
     "fan_in": lambda demand, profile: int(demand.wiring.fan_in.max()),
     "fan_out": lambda demand, profile: int(demand.wiring.fan_out.max()),
     "axons_in": _placed("axons_in"),
@@ -195,9 +203,7 @@ _MEASURES: dict[str, Callable[[Demand, Profile], Used]] = {
     "flash": lambda demand, profile: demand.memory.flash,
     "ram": lambda demand, profile: demand.memory.ram,
     "logic_cells": lambda demand, profile: None,  # known after synthesis
-    "block_ram": lambda demand, profile: bits_in_blocks(demand.wiring, demand.formats, profile, demand.learner)[1],
-    "single_port_ram": lambda demand, profile: bits_in_blocks(demand.wiring, demand.formats, profile, demand.learner)[
-        0
-    ],
+    "block_ram": lambda demand, profile: _blocks(demand, profile, 1),
+    "single_port_ram": lambda demand, profile: _blocks(demand, profile, 0),
     "multipliers": lambda demand, profile: 1,  # one engine, a multiplication a cycle
 }

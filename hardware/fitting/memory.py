@@ -12,9 +12,23 @@ Per unit with l links, m channels, K parent and R reader slots, weights of b bit
                 b + 8 and a mean of b + 16 bits for each weight but the noise's, m powers of 2 (word bits) + 8 bits,
                 and with signal dependence m means of biases of A + 8 bits
 
+Of a grid with `share` or `rank` (`hardware.narrow`), with r directions, q = r or m, C classes and F factors:
+
+    weights     m b; with share="none" l q^2 b more
+    biases      m 16 with signal dependence
+    shifts      ceil(log2 A)                       `own`
+    topology    ceil(log2 C) + ceil(log2 F) more   which class and which factor
+    words       r (word bits) more, twice with signal dependence: what links carry
+    shared      once, for all units: the classes' l q^2 b, directions r m b (of the activation as well), factors
+                m (m + 1) / 2 b; and ceil(log2 A) for each of the 3 q shifts of a class, m of a factor, 2 r or 3 r of
+                the directions, and 2. It may lie in read-only memory. Every core that holds units needs it.
+
+Of a bank, weights, biases and shifts of every member, and all else once; `shared` is then also of every member, with a
+threshold of 32 bits each, and the generators have 64 bits more, from which the turn follows.
+
 A microcontroller keeps what the exported C does (`hardware.export`): widths of C types, 16 or 32 bits an address and 64
-more a unit, for where its weights begin and its seed; of the learner 96 bits a weight, 192 a neuron and a generator a
-unit. Programs, scratch and stack are not counted.
+more a unit, for where its weights begin and its seed (32 for its seed and 32 a class, with `share` or `rank`); of the
+learner 96 bits a weight, 192 a neuron and a generator a unit. Programs, scratch and stack are not counted.
 """
 
 from dataclasses import dataclass
@@ -22,14 +36,17 @@ from typing import final
 
 import numpy as np
 
-from localnoise.errors import choose
-from localnoise.hardware.fitting.wiring import Chip, Ints, Wiring
+from localnoise.errors import ArgumentError, choose
+from localnoise.hardware.fitting.wiring import BankOnChip, Chip, Ints, Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.narrow import BIAS_BITS
 
 LEARNERS = ("none", "lms", "sign-lms")
 EXTRA, MEAN, POWER = 8, 8, 8  # further bits of masters, means and powers
 REGIONS = ("weights", "biases", "shifts", "topology", "generator", "words", "learner")
+TURN_BITS, THRESHOLD_BITS = 64, 32  # of a bank: from which turns follow, and one a member
+SHARED = "shared"  # a region of grids that have some
 
 
 @final
@@ -43,6 +60,8 @@ class MemoryMap:
         Bits.
     largest_unit : int
         Bits of the unit that takes most.
+    shared : int
+        Bits that are stored once for all units, of grids with `share` or `rank`.
     """
 
     weights: int
@@ -53,11 +72,12 @@ class MemoryMap:
     words: int
     learner: int
     largest_unit: int
+    shared: int = 0
 
     @property
     def regions(self) -> dict[str, int]:
         """Bits by region, in order."""
-        return {name: getattr(self, name) for name in REGIONS}
+        return {name: getattr(self, name) for name in (*REGIONS, *([SHARED] if self.shared else []))}
 
     @property
     def bits(self) -> int:
@@ -79,11 +99,15 @@ class MemoryMap:
     @property
     def flash(self) -> int:
         """Bytes that do not change, and the values from which a learning grid's weights and learner start."""
-        return -(-(self.weights + self.biases + self.shifts + self.topology + self.learner) // 8)
+        own = self.weights + self.biases + self.shifts + self.topology + self.learner
+        return -(-(own + self.shared) // 8)
 
 
-def memory_map(chip: Chip, learner: str = "none", *, whole_bytes: bool = False) -> MemoryMap:
-    """Return the map of a grid on a chip; `whole_bytes` as a C program stores it. Cost O(N K)."""
+def memory_map(chip: Chip | BankOnChip, learner: str = "none", *, whole_bytes: bool = False) -> MemoryMap:
+    """Return the map of a grid on a chip, or of all members of a bank. Cost O(N K).
+
+    whole_bytes : as a C program stores it.
+    """
     return map_of(Wiring.of(chip), chip.formats, learner=learner, whole_bytes=whole_bytes)
 
 
@@ -91,12 +115,30 @@ def map_of(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_byt
     """As `memory_map`, of a wiring in some formats."""
     regions = _regions(wiring, formats, learner, whole_bytes)
     sums = {name: int(bits.sum()) for name, bits in regions.items()}
-    return MemoryMap(**sums, largest_unit=int(np.add.reduce(list(regions.values())).max()))
+    sums["generator"] += TURN_BITS if wiring.members else 0
+    shared = shared_bits(wiring, formats, whole_bytes=whole_bytes)
+    return MemoryMap(**sums, largest_unit=int(np.add.reduce(list(regions.values())).max()), shared=shared)
 
 
 def unit_bits(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_bytes: bool = False) -> Ints:
-    """Bits that each unit takes, (N,)."""
+    """Bits that each unit takes by itself, (N,)."""
     return np.asarray(np.add.reduce(list(_regions(wiring, formats, learner, whole_bytes).values())))
+
+
+def shared_bits(wiring: Wiring, formats: Formats, *, whole_bytes: bool = False) -> int:
+    """Bits that are stored once for all units: with `share` or `rank`, and thresholds of a bank; else 0."""
+    n = wiring.narrow
+    sets = max(wiring.members, 1)
+    thresholds = THRESHOLD_BITS * wiring.members
+    if n is None:
+        return thresholds
+    classes, r = len(wiring.classes), n.rank
+    numbers = (3 if r else 2) * classes * wiring.carried + n.factors * wiring.channels + (2 + wiring.signal) * r
+    fixed = 0 if whole_bytes else 2 * (formats.accumulator_bits - 1).bit_length()  # C has them as constants
+    pointers = 32 * classes if whole_bytes else 0
+    shifts = numbers * stored_width((formats.accumulator_bits - 1).bit_length(), whole_bytes)
+    weights = wiring.shared_weights * stored_width(formats.weight_bits, whole_bytes)
+    return sets * (weights + shifts + fixed + pointers) + thresholds
 
 
 def dense_bits(neurons: int, weight_bits: int, *, square: bool = False) -> int:
@@ -111,7 +153,14 @@ def stored_width(bits: int, whole_bytes: bool) -> int:
 
 def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) -> dict[str, Ints]:
     choose("learner", learner, LEARNERS)
-    m, units = wiring.channels, wiring.units
+    m, units, narrow = wiring.channels, wiring.units, wiring.narrow
+    if wiring.members and learner != "none":
+        raise ArgumentError(f"learner={learner!r}: a bank does not learn on a chip; expected 'none'")
+    if narrow is not None and learner != "none":
+        raise ArgumentError(
+            f"learner={learner!r}: it writes weights for every unit alone, and this grid shares or reduces them "
+            "(share=, rank=): expected 'none'"
+        )
 
     def each(count: int, bits: int) -> Ints:
         return np.full(units, count * stored_width(bits, whole_bytes), np.int64)
@@ -125,13 +174,22 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
     if whole_bytes:  # int32 masters, int64 means; biases, their means and powers int64
         learned = np.asarray(wiring.weights * 96 + m * 192 + 32)
         address = 16 if units < 2**16 else 32
-        place = address + 64
+        place = address + (64 if narrow is None else 32)
+    bias, carried = A, 0
+    if narrow is not None:
+        bias, carried = BIAS_BITS, narrow.rank * (1 + wiring.signal)
+        sizes = (len(wiring.classes), narrow.factors)
+        if whole_bytes:
+            place += 2 * (8 if max(sizes) <= 2**8 else 32)
+        else:
+            place += sum((size - 1).bit_length() for size in sizes)
+    sets = max(wiring.members, 1)
     return {
-        "weights": wiring.weights * stored_width(formats.weight_bits, whole_bytes),
-        "biases": each(m if wiring.signal else 0, A),
-        "shifts": each(4, (A - 1).bit_length()),
+        "weights": sets * wiring.weights * stored_width(formats.weight_bits, whole_bytes),
+        "biases": sets * each(m if wiring.signal else 0, bias),
+        "shifts": sets * each(4 if narrow is None else 1, (A - 1).bit_length()),
         "topology": each(slots, address) + place,
         "generator": each(1, GENERATORS[formats.generator].width),
-        "words": each(m, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
+        "words": each(m + carried, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
         "learner": learned if learner != "none" else each(0, A),
     }

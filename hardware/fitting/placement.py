@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.hardware.chips.profile import Profile
-from localnoise.hardware.fitting.memory import unit_bits
+from localnoise.hardware.fitting.memory import shared_bits, unit_bits
 from localnoise.hardware.fitting.wiring import Ints, Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.validate import as_count
@@ -35,8 +35,8 @@ class Placement:
     side : int
         Of the square mesh of cores.
     multicast, unicast : int
-        Words per draw that leave a core: a parent's m words once to each other core that holds a child, or once to each
-        child. Words of activation that units read are among them.
+        Words per draw that leave a core: a parent's m words, or as many as a rank carries, once to each other core
+        that holds a child, or once to each child. Words of activation that units read are among them.
     hops : int
         Manhattan steps on the mesh of all multicast words, each copy travelling by itself.
     longest : int
@@ -70,7 +70,8 @@ def capacity(wiring: Wiring, formats: Formats, profile: Profile, learner: str = 
     largest = -(-int(unit_bits(wiring, formats, learner=learner).max()) // 8)
     neurons, memory = profile.limit("neurons_per_core"), profile.limit("memory_per_core")
     counts = [] if neurons is None else [neurons // wiring.channels]
-    counts += [] if memory is None else [memory // largest]
+    shared = -(-shared_bits(wiring, formats) // 8)
+    counts += [] if memory is None else [max(memory - shared, 0) // largest]
     return int(min(*counts, wiring.units)) if counts else None
 
 
@@ -96,7 +97,7 @@ def distances(side: int, cores: int) -> Ints:
 
 
 def _crossings(wiring: Wiring, core: npt.NDArray[Any], block: tuple[int, int]) -> Placement:
-    cores, m = int(core.max()) + 1, wiring.channels
+    cores, m = int(core.max()) + 1, wiring.carried
     side = math.isqrt(cores - 1) + 1
     routes, unicast = [], 0
     for kind, links in enumerate((wiring.parents, wiring.readers)):  # noise and activation are different words
@@ -107,7 +108,7 @@ def _crossings(wiring: Wiring, core: npt.NDArray[Any], block: tuple[int, int]) -
         routes.append(np.concatenate([pairs, np.full((1, pairs.shape[1]), kind)]))
     source, target, _ = np.concatenate(routes, axis=1)
     steps = distances(side, cores)[core[source], target]
-    unit = np.arange(wiring.units if m > 1 else 0)  # a channel reads its own unit's earlier ones
+    unit = np.arange(wiring.units if wiring.own_words else 0)  # a channel reads its own unit's earlier ones
     axons = np.unique(np.concatenate([np.stack([source, target]), np.stack([unit, core[unit]])], axis=1), axis=1)
     return Placement(
         core=core,

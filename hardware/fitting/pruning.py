@@ -119,7 +119,7 @@ def _moments(grid: UnitGrid) -> tuple[Moments, State]:
 
 def _wiring(grid: UnitGrid) -> Wiring:
     f, c = grid.field, grid.config
-    wires = {"order": f.order, "parents": f.parents, "readers": f.readers}
+    wires: dict[str, Any] = {"order": f.order, "parents": f.parents, "readers": f.readers}
     return Wiring(**wires, channels=c.channels, shape=c.shape, periodic=c.boundary == "periodic")
 
 

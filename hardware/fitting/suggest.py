@@ -1,9 +1,9 @@
-"""Changes that would make a grid fit: the largest parents, radius, channels or weight width within published limits.
+"""Changes that would make a grid fit: the most members, parents, radius, rank, channels or weight bits that do.
 
 Each candidate is placed and measured as the grid itself is; nothing is guessed. First the formats are brought down to
-the chip's own widths, where these are exceeded. Then each of parents, radius, channels and weight bits is lowered by
-itself, to the largest value that fits; if none suffices alone, channels and parents together, most channels first.
-Cost: up to K + radius + m + bits measurements, or m K, of O(N K) each.
+the chip's own widths, where these are exceeded. Then each of members of a bank, parents, radius, rank, channels and
+weight bits is lowered by itself, to the largest value that fits; if none suffices alone, channels and parents together,
+most channels first. Cost: up to K + radius + r + m + bits measurements, or m K, of O(N K) each.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def suggestions(wiring: Wiring, formats: Formats, profile: Profile, fits: Fits) 
     if forced and fits(wiring, formats):
         return (forced,)
     found = []
-    for candidates in (_parents(wiring), _radii(wiring), _channels(wiring)):
+    for candidates in (_members(wiring), _parents(wiring), _radii(wiring), _ranks(wiring), _channels(wiring)):
         found += [forced | change for change, smaller in candidates if fits(smaller, formats)][:1]
     for bits in range(formats.weight_bits - 1, 1, -1):
         if fits(wiring, replace(formats, weight_bits=bits)):
@@ -74,4 +74,14 @@ def _radii(wiring: Wiring) -> Iterator[tuple[Change, Wiring]]:
 
 def _channels(wiring: Wiring) -> Iterator[tuple[Change, Wiring]]:
     for count in range(wiring.channels - 1, 0, -1):
-        yield {"channels": count}, replace(wiring, channels=count)
+        yield {"channels": count}, wiring.with_channels(count)
+
+
+def _members(wiring: Wiring) -> Iterator[tuple[Change, Wiring]]:
+    for count in range(wiring.members - 1, 0, -1):
+        yield {"members": count}, wiring.with_members(count)
+
+
+def _ranks(wiring: Wiring) -> Iterator[tuple[Change, Wiring]]:
+    for rank in range((wiring.narrow.rank if wiring.narrow else 0) - 1, 0, -1):
+        yield {"rank": rank}, wiring.with_rank(rank)

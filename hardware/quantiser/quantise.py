@@ -12,6 +12,7 @@ from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.formats import Formats
+from localnoise.hardware.quantiser.narrow import narrow_words
 from localnoise.hardware.quantiser.realised import Covariance, Means, Unfed
 from localnoise.hardware.quantiser.repaired import quantise_repair
 from localnoise.hardware.quantiser.scales import fractions
@@ -63,6 +64,9 @@ def quantise(
     and central: it holds the covariance of all units, O(n^2) memory, O(n^2 m K) time. Without feedback, or with more
     than 8,192 neurons, weights are rounded to the nearest.
 
+    A grid with `share` or `rank` stays as compact as it is (`hardware.narrow`); its gains must be equal. Its rows are
+    rounded class by class, with feedback on the second moments of draws; nothing else is refitted.
+
     The members of a bank become words of the same scales, each unit's those of its loudest member. A repair is
     quantised by `quantise_repair`, which calibrates it on the activations that it holds.
 
@@ -91,12 +95,6 @@ def quantise(
                 "expected none"
             )
         return quantise_repair(grid, formats, feedback=feedback, progress=progress)
-    for one in grid.members if isinstance(grid, Bank) else [grid]:
-        if isinstance(one, UnitGrid) and one.config.narrow:
-            raise ArgumentError(
-                f"grid has share={one.config.share!r} and rank={one.config.rank!r}, and a chip's unit holds all of its "
-                "weights: expected a grid without; use grid.widened(), which takes the memory of an untied grid"
-            )
     formats = Formats() if formats is None else formats
     if isinstance(grid, Bank):
         return _bank(grid, formats, h, d, feedback, progress)
@@ -140,6 +138,12 @@ def _quantised(
     grid: UnitGrid, formats: Formats, h3: Any, d3: Any, power: Floats, feedback: bool, progress: Progress | None
 ) -> ChipGrid:
     """Quantise a grid whose words are to hold `power`, (N, m) mean squares."""
+    if grid.config.narrow:
+        if d3 is not None:
+            raise ArgumentError(
+                "d was given with a grid that has share or rank, which does not learn on a chip: expected none"
+            )
+        return narrow_words(grid, formats, h3, power, feedback, progress)
     t = _target(grid, formats, h3, power)
     bits = fractions(t, formats, learning=d3 is not None)
     neurons = grid.config.neurons

@@ -17,6 +17,7 @@ from localnoise.field import Field
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.quantiser.target import Floats
 from localnoise.hardware.realised import realised as real
+from localnoise.narrow import NarrowField
 from localnoise.validate import as_activity, as_count
 
 EVERY_NEURONS = 8192  # the rows of a covariance of more take minutes: units are sampled
@@ -105,6 +106,8 @@ def report(
     count = min(as_count("units", units, 1), N)
     chosen = np.sort(np.random.default_rng(seed).choice(N, count, replace=False)).astype(np.int32)
     target, got_field = grid.field.astype(np.float64), real(chip.field, chip.formats)
+    if isinstance(got_field, NarrowField):
+        got_field = got_field.widened()
     wanted, got = _factored(grid, target), _factored(grid, got_field)
     divergence, error, scale = (np.full(N, np.nan) for _ in range(3))
     for block in np.array_split(chosen, max(1, -(-8 * count * m * grid.config.neurons // _BYTES))):

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware import ChipGrid
+from localnoise.hardware import ChipBank, ChipGrid
 from localnoise.hardware.export.verilog.placed import Placed
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
@@ -14,8 +14,11 @@ from localnoise.sims.runtime.console import console, show
 _PARTS = ("arithmetic", "memory", "random", "messages")
 
 
-def required_fit(chip: ChipGrid, profile: str, learner: str = "none") -> Fit:
-    """Return the fit of a grid that must fit `profile`; where it does not, show the whole of it before raising."""
+def required_fit(chip: ChipGrid | ChipBank, profile: str, learner: str = "none") -> Fit:
+    """Return the fit of a grid, or of a bank's members together, that must fit `profile`.
+
+    Where it does not, the whole of it is shown before raising.
+    """
     found = hold_against(chip, profile, learner=learner)
     if not found.fits:
         show_fit(found)

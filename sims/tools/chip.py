@@ -7,7 +7,8 @@ import typer
 from rich import box
 from rich.table import Table
 
-from localnoise.hardware import load_chip
+from localnoise.errors import ArgumentError
+from localnoise.hardware import ChipBank, ChipGrid, load_chips
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.hardware.chips.profile_schema import Figure
 from localnoise.hardware.export.verilog.placed import place_chip
@@ -81,7 +82,7 @@ def show_chip(name: Annotated[str, typer.Argument(help="Name, or the path of you
 
 @chip.command("fit")
 def fit_chip(
-    file: Annotated[Path, typer.Argument(help="Chip grid that `localnoise quantise` wrote.")],
+    file: Annotated[Path, typer.Argument(help="Chip grid, or bank of them, that `localnoise quantise` wrote.")],
     name: Annotated[str, typer.Option("--chip", help="Name, or the path of your own TOML file.")] = "ideal",
     learner: Annotated[str, typer.Option(help="Whether units learn on the chip: none, lms or sign-lms.")] = "none",
     units_per_core: Annotated[int | None, typer.Option(help="Units a core is to hold. Default: what it can.")] = None,
@@ -89,6 +90,8 @@ def fit_chip(
     placed: Annotated[bool, typer.Option("--place", help="Synthesise, place and route it (ice40up5k).")] = False,
 ) -> None:
     """Hold a quantised grid against a chip: every limit, what exceeds it, what would fit; memory, energy, latency.
+
+    Of a bank all members together, as they would lie on the chip.
 
     Exits with 1 where a published limit is exceeded.
 
@@ -98,10 +101,12 @@ def fit_chip(
 
         localnoise chip fit chip.h5 --chip loihi1 --learner sign-lms --units-per-core 16
     """
-    grid = load_chip(file)
+    grid = load_chips(file)
     found = hold_against(grid, name, learner=learner, units_per_core=units_per_core)
     show_fit(found, draws)
-    if placed:
+    if placed and isinstance(grid, ChipBank):
+        raise ArgumentError("--place was given with a bank: expected one grid; leave it out, or export its members")
+    if placed and isinstance(grid, ChipGrid):
         show(placed_table(found, place_chip(grid, name), clocks(grid)))
     silent = [limit for limit in found.unknown if not (placed and limit == "logic_cells")]
     unknown = f"; not published: {', '.join(silent).replace('_', ' ')}" if silent else ""

@@ -7,7 +7,7 @@ import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import refuse_inputs
-from localnoise.hardware import ChipBank, ChipGrid, OnChip, load_chips
+from localnoise.hardware import ChipGrid, OnChip, load_chips
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL
@@ -46,7 +46,8 @@ def export(
 ) -> None:
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
-    A bank goes to C99 alone. For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR.
+    For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR. A bank goes to every format, a
+    grid with share or rank to C99 alone.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 
@@ -65,8 +66,7 @@ def export(
     refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
     grid = load_chips(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    for one in grid.members if isinstance(grid, ChipBank) else [grid]:
-        required_fit(one, chip, learner or "none")
+    required_fit(grid, chip, learner or "none")
     asked = {"engines": engines, "loaded": load_weights, "name": name}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     if kind in EXPORTERS and "target" in EXPORTERS[kind].options:

@@ -105,13 +105,10 @@ def quantise(
         made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
         made.provenance |= {"grid": grid.name, "chip": profile.name}
     chips = made.members if bank else [made]
-    for one in chips:
-        required_fit(one, chip, "none" if d is None else "lms")
-    if bank and chip != "ideal":
-        console.print(f"Each of {len(chips)} members fits {chip}; whether their weights fit together is not checked")
+    required_fit(made, chip, "none" if d is None else "lms")
     made.save(output)  # first: whatever happens to the comparison, the chip grid is there
     console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
-    if feedback and made.config.neurons > FEEDBACK_NEURONS:
+    if feedback and made.config.neurons > FEEDBACK_NEURONS and not made.config.narrow:
         console.print(f"Rounded without feedback: more than {FEEDBACK_NEURONS:,} neurons")
     with progress() as bars:
         bar = bars.add_task("compare with the grid", total=len(chips))

@@ -1,5 +1,9 @@
 """A bank on a chip: quantised, emulated, saved, exported to C and verified, to the bit, as a grid is."""
 
+import hashlib
+import json
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -7,8 +11,24 @@ import pytest
 import localnoise as ln
 from localnoise.bank import hashes
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.hardware import ChipBank, Formats, load_chip, load_chips, quantise
+from localnoise.hardware import ChipBank, Formats, OnChip, load_chip, load_chips, quantise
+from localnoise.hardware.configuration.bank import (
+    SCHEMA,
+    configure_bank,
+    read_bank_hdf5,
+    read_bank_json,
+    read_bank_nir,
+    write_bank_hdf5,
+    write_bank_json,
+    write_bank_nir,
+)
+from localnoise.hardware.configuration.graph import graph_of
 from localnoise.hardware.export import export, verify
+from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.fitting.blocks import memories
+from localnoise.hardware.fitting.fit import check_fits, fit
+from localnoise.hardware.fitting.memory import memory_map
+from localnoise.hardware.fitting.wiring import Wiring
 
 SHAPE, CHANNELS = (3, 3), 2
 
@@ -147,14 +167,221 @@ def test_what_cannot_be_a_bank_on_a_chip(bank):
     assert ChipBank([one], [0]).turns(1000).tolist() == [0] * 1000
 
 
-def test_exports_that_hold_no_bank(chip, tmp_path):
-    for kind in ("verilog", "json", "hdf5", "nir"):
-        with pytest.raises(ArgumentError, match=f"kind='{kind}' holds no bank: expected c99"):
-            export(chip, tmp_path / kind, kind)
-    apart = [learned(1), learned(2, order="raster")]
-    with pytest.raises(ArgumentError, match=r"members\[1\] has another order than members\[0\]: expected"):
-        export(quantise(ln.Bank(apart)), tmp_path / "apart")
+def test_a_bank_has_one_set_of_wires(tmp_path):
+    """Other wires are told in one sentence, by every format and by the fit; so is what is of a grid alone."""
+    apart = quantise(ln.Bank([learned(1), learned(2, order="raster")]))
+    message = r"members\[1\] has another order than members\[0\]: expected the same wires on a chip"
+    for kind in ("c99", "verilog", "json", "hdf5", "nir"):
+        with pytest.raises(ArgumentError, match=message):
+            export(apart, tmp_path / kind, kind)
+    with pytest.raises(ArgumentError, match=message):
+        fit(apart, "stm32f407")
+    bank = quantise(ln.Bank([learned(1), learned(2)]))
+    for kind in ("c99", "json", "hdf5", "nir"):
+        with pytest.raises(ArgumentError, match="learner was given with a bank, which does not learn on a chip"):
+            export(bank, tmp_path / kind, kind, learner=OnChip(rule="lms"))
+    with pytest.raises(ArgumentError, match="learner='lms': a bank does not learn on a chip; expected 'none'"):
+        fit(bank, "stm32f407", learner="lms")
+    with pytest.raises(ArgumentError, match="loaded=True was given with a bank"):
+        export(bank, tmp_path / "loaded", "verilog", loaded=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plugins_format_that_holds_no_bank_says_so(chip, tmp_path, monkeypatch):
+    exporter = type("Plain", (), {"options": (), "write": staticmethod(lambda *a, **k: None)})
+    monkeypatch.setattr(type(EXPORTERS), "find", lambda self, name, argument="kind": exporter)
+    with pytest.raises(ArgumentError, match="kind='plain' holds no bank: expected c99 or"):
+        export(chip, tmp_path / "plain", "plain")
+
+
+# All members together on a chip
+
+
+def test_memory_of_all_members_by_hand(bank, chip):
+    one, every = memory_map(chip.members[0]), memory_map(chip)
+    for region in ("weights", "biases", "shifts"):
+        assert every.regions[region] == 3 * one.regions[region]
+    for region in ("topology", "words", "learner"):
+        assert every.regions[region] == one.regions[region]
+    assert every.generator == one.generator + 64  # from which the turn follows
+    assert every.shared == 3 * 32  # a threshold each
+    assert every.bits == sum(every.regions.values())
+
+
+def test_flash_is_what_c_stores(chip, tmp_path):
+    """Bytes of the tables that a draw reads; the scales, 2 bytes a unit, are the caller's."""
+    export(chip, tmp_path / "c")
+    header = (tmp_path / "c" / "localnoise_tables.h").read_text()
+    size = {f"ln_{name}": _bytes(kind) for kind, name in re.findall(r"typedef (\w+) ln_(\w+);", header)}
+    arrays = re.findall(r"extern const (\w+) ln_(\w+)\[(\d+)\];", header)
+    read = [(kind, count) for kind, name, count in arrays if name != "scale" and (name, count) != ("bias", "1")]
+    total = sum(int(count) * size.get(kind, 0) or int(count) * _bytes(kind) for kind, count in read)
+    assert memory_map(chip, whole_bytes=True).flash == total
+
+
+def _bytes(kind):
+    return int(re.sub(r"\D", "", kind) or 0) // 8
+
+
+def small_chip(path, **limits):
+    """A microcontroller of as much memory."""
+    said = 'source = "made up", status = "vendor-doc"'
+    rows = "".join(f"{name} = {{ value = {value}, {said} }}\n" for name, value in limits.items())
+    path.write_text(
+        f'title = "small"\nkind = "microcontroller"\nclock = {{ value = 1000000, {said} }}\n[limits]\n'
+        f"cores = {{ value = 1, {said} }}\n{rows}"
+    )
+    return path
+
+
+def test_a_chip_too_small_for_all_members(chip, tmp_path):
+    one = memory_map(chip.members[0], whole_bytes=True)
+    room = one.flash + (one.weights + one.biases + one.shifts) // 8 + 16  # for two of three
+    small = small_chip(tmp_path / "small.toml", flash=room, ram=9999)
+    assert all(check_fits(member, small).fits for member in chip.members)
+    with pytest.raises(ArgumentError, match=rf"the bank of 3 needs flash=\d+: expected at most {room}.*use members=2"):
+        check_fits(chip, small)
+    found = fit(chip, small)
+    assert {row.limit: row.verdict for row in found.rows}["flash"] == "exceeds"
+    assert found.operations == fit(chip.members[0], small).operations  # one member draws at a time
+    larger = small_chip(tmp_path / "larger.toml", flash=found.memory.flash, ram=9999)
+    assert check_fits(chip, larger).fits
+
+
+def test_a_bank_on_many_cores_and_in_blocks(chip):
+    one, every = (fit(noise, "loihi1", units_per_core=3) for noise in (chip.members[0], chip))
+    assert every.demand.core_bytes > 2 * one.demand.core_bytes
+    assert every.demand.placement.multicast == one.demand.placement.multicast
+    several, single = (memories(Wiring.of(noise), chip.formats) for noise in (chip, chip.members[0]))
+    assert several["weights"][1] == 3 * single["weights"][1]
+    assert several["units"][1] == 3 * single["units"][1]
+    assert several["links"] == single["links"]
+
+
+# The configuration
+
+
+READERS = {
+    "json": ("bank.json", read_bank_json),
+    "hdf5": ("bank.h5", read_bank_hdf5),
+    "nir": ("bank.nir", read_bank_nir),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_configuration_comes_back_to_the_bit(chip, tmp_path, kind):
+    chip.provenance = {"note": "three"}
+    export(chip, tmp_path / "bank", kind, seed=7, target="stm32f407")
+    name, read = READERS[kind]
+    found = read(tmp_path / "bank" / name)
+    assert (found.seed, found.target, len(found)) == (7, "stm32f407", 9)
+    assert found.provenance["note"] == "three"
+    limits = {row["limit"]: row["used"] for row in found.limits}
+    assert limits["flash"] == memory_map(chip, whole_bytes=True).flash
+    alone = {row["limit"]: row["used"] for row in found.members[0].limits}
+    assert alone["flash"] == memory_map(chip.members[0], whole_bytes=True).flash
+    np.testing.assert_array_equal(found.chip.words(60, 7), chip.words(60, 7))
+    checks, costs = verify(tmp_path / "bank", 1_000)
+    signal = chip.members[0].field.signal
+    assert {check.name for check in checks} == {"draw", "draw, seeded"} | ({"perturb"} if signal else set())
+    assert [check.mismatch for check in checks] == [""] * len(checks)
+    assert "9 units of 3 members, for stm32f407" in costs["file"]
+
+
+def test_the_document_is_what_its_schema_says(chip, tmp_path):
+    found = configure_bank(chip, seed=3)
+    path = write_bank_json(found, tmp_path / "bank.json")
+    said = json.loads(path.read_text())
+    assert set(said) == set(json.loads(SCHEMA.read_text())["required"])
+    assert said["thresholds"] == chip.thresholds.tolist()
+    digest = hashlib.sha256()
+    for part in ({k: v for k, v in said.items() if k not in ("checksum", "members")},
+                 *(one["checksum"] for one in said["members"])):  # fmt: skip
+        digest.update(json.dumps(part, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    assert said["checksum"] == f"sha256:{digest.hexdigest()}"
+    assert write_bank_json(read_bank_json(path), tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+EDITS = {
+    "a threshold": (lambda d: d["thresholds"].__setitem__(1, d["thresholds"][1] + 1), "checksum is not that"),
+    "thresholds that fall": (lambda d: d["thresholds"].reverse(), "inconsistent .*rising"),
+    "a member missing": (lambda d: d["members"].pop(), "inconsistent .*expected 2 whole numbers"),
+    "members in another order": (lambda d: d["members"].reverse(), "checksum is not that"),
+    "another seed": (lambda d: d.update(seed=9), "another seed or target than the bank"),
+    "a weight": (lambda d: d["members"][0]["units"][0]["s"].__setitem__(0, 3), "inconsistent .*checksum"),
+    "another format": (lambda d: d.update(format="localnoise.configuration"), "expected what the schema says"),
+    "another version": (lambda d: d.update(version=2), "version 2, this version of localnoise reads 1"),
+    "no members": (lambda d: d.update(members=[]), "expected what the schema says"),
+    "something more": (lambda d: d.update(more=1), "expected what the schema says"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_what_was_edited_is_one_sentence(chip, tmp_path, edit):
+    path = write_bank_json(configure_bank(chip), tmp_path / "bank.json")
+    act, message = EDITS[edit]
+    said = json.loads(path.read_text())
+    act(said)
+    path.write_text(json.dumps(said))
+    with pytest.raises(FileFormatError, match=message) as raised:
+        read_bank_json(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_that_hold_no_banks_configuration(chip, tmp_path):
+    path = tmp_path / "bank"
+    path.write_text("{")
+    for read, message in (
+        (read_bank_json, "not JSON"),
+        (read_bank_hdf5, "bank.*expected|HDF5"),
+        (read_bank_nir, "bank"),
+    ):
+        with pytest.raises(FileFormatError, match=message):
+            read(path)
+        with pytest.raises(FileFormatError, match="no such file"):
+            read(tmp_path / "nothing")
+    with h5py.File(write_bank_hdf5(configure_bank(chip), tmp_path / "b.h5"), "r+") as file:
+        file.attrs["version"] = 5
+    with pytest.raises(FileFormatError, match=r"version 5; this localnoise reads localnoise\.configuration\.bank"):
+        read_bank_hdf5(tmp_path / "b.h5")
+
+
+def test_the_graph_holds_each_members_weights(chip, tmp_path):
+    import nir
+
+    found = configure_bank(chip)
+    path = write_bank_nir(found, tmp_path / "bank.nir")
+    graph = nir.read(path)
+    assert sum(name.startswith("member_2_unit_") for name in graph.nodes) == 9
+    alone = graph_of(found.members[1])
+    np.testing.assert_array_equal(graph.nodes["member_1_private_4"].scale, alone.nodes["private_4"].scale)
+    graph.nodes["member_1_private_4"].scale[0] *= 2
+    nir.write(path, graph)
+    with pytest.raises(FileFormatError, match="scale of node member_1_private_4 is not that of its configuration"):
+        read_bank_nir(path)
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("engines", [1, 2])
+@pytest.mark.parametrize("formats", [Formats(), Formats(rounding="half-even", generator="lfsr16", weight_bits=5)])
+def test_a_bank_in_verilog_is_the_emulators_to_the_bit(bank, formats, engines, tmp_path):
+    signal = bank.members[0].field.signal
+    chip = quantise(bank, formats, h=activations() if signal else None)
+    export(chip, tmp_path / "bank", "verilog", seed=11, name="mine", engines=engines)
+    checks, costs = verify(tmp_path / "bank", 3_000)
+    hard = {"draw", "draw, slow reader", "draw after a reset"}
+    assert {check.name for check in checks} == hard | ({"perturb"} if signal else set())
+    assert [check.mismatch for check in checks] == [""] * len(checks)
+    assert "clocks a draw" in costs["verilator"]
+
+
+@pytest.mark.toolchain
+def test_a_wrong_turn_in_verilog_is_found(chip, tmp_path, monkeypatch):
+    export(chip, tmp_path / "bank", "verilog", seed=11)
+    honest = ChipBank.turns
+    monkeypatch.setattr(ChipBank, "turns", lambda self, *where: (honest(self, *where) + 2) % 4 - 1)
+    checks, _ = verify(tmp_path / "bank", 2_000)
+    assert all(check.mismatch for check in checks)
 
 
 @pytest.mark.toolchain

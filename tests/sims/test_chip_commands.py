@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helping import help_of
 from typer.testing import CliRunner, Result
 
-from localnoise import UnitGrid
-from localnoise.hardware import load_chip
+from localnoise import Bank, UnitGrid
+from localnoise.errors import ArgumentError
+from localnoise.hardware import load_chip, load_chips
+from localnoise.hardware.fitting.memory import memory_map
 from localnoise.sims.cli import build
 from localnoise.sims.tools import quantise
 
@@ -45,3 +48,50 @@ def test_help_says_what_export_calls_its_functions_and_what_verify_compares() ->
     told = re.sub(r"[\s│]+", " ", help_of("verify"))
     assert "at least, of draws, perturbed draws, means and innovations" in told
     assert "Fewer of the rest" in told
+
+
+def test_all_members_of_a_bank_are_held_against_the_chip(tmp_path: Path) -> None:
+    d = np.random.default_rng(0).normal(size=(200, 2, 4, 4))
+    grids = [UnitGrid(shape=(4, 4), channels=2, parents=2).learn(d).normalise(v) for v in (0.2, 0.4, 0.6)]
+    Bank(grids).save(tmp_path / "bank.h5")
+    assert run("quantise", tmp_path / "bank.h5", "-o", tmp_path / "free.h5").exit_code == 0
+    bank = load_chips(tmp_path / "free.h5")
+    one, every = (memory_map(noise, whole_bytes=True).flash for noise in (bank.members[0], bank))
+    said = 'source = "made up", status = "vendor-doc"'
+    small = tmp_path / "small.toml"
+    small.write_text(
+        f'title = "small"\nkind = "microcontroller"\nclock = {{ value = 1000000, {said} }}\n[limits]\n'
+        f"cores = {{ value = 1, {said} }}\nram = {{ value = 9999, {said} }}\n"
+        f"flash = {{ value = {(one + every) // 2}, {said} }}\n"
+    )
+    done = run("chip", "fit", tmp_path / "free.h5", "--chip", small)
+    assert done.exit_code == 1
+    assert "members 1" in done.output
+    assert "shared" in done.output
+    for command in (
+        ("quantise", tmp_path / "bank.h5", "-o", tmp_path / "chip.h5", "--chip", small),
+        ("export", tmp_path / "free.h5", "-o", tmp_path / "build", "--chip", small),
+    ):
+        error = run(*command).exception
+        assert isinstance(error, ArgumentError)
+        assert f"the bank of 3 needs flash={every}: expected at most {(one + every) // 2} bytes" in str(error)
+        assert "use members=1" in str(error)
+    assert not (tmp_path / "chip.h5").exists()
+    assert not (tmp_path / "build").exists()
+    error = run("chip", "fit", tmp_path / "free.h5", "--place").exception
+    assert "--place was given with a bank: expected one grid" in str(error)
+
+
+def test_a_wide_layer_is_quantised_and_exported(tmp_path: Path) -> None:
+    d = np.random.default_rng(0).normal(size=(300, 6, 4, 4))
+    UnitGrid(shape=(4, 4), channels=6, parents=2, share="places", rank=2).learn(d).save(tmp_path / "grid.h5")
+    done = run("quantise", tmp_path / "grid.h5", "-o", tmp_path / "chip.h5", "--chip", "stm32f407")
+    assert done.exit_code == 0, done.output
+    done = run("chip", "fit", tmp_path / "chip.h5", "--chip", "stm32f407")
+    assert done.exit_code == 0, done.output
+    assert "shared" in done.output
+    done = run("export", tmp_path / "chip.h5", "-o", tmp_path / "build", "--chip", "stm32f407")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "build" / "localnoise_narrow.c").is_file()
+    error = run("export", tmp_path / "chip.h5", "-o", tmp_path / "rtl", "--format", "verilog").exception
+    assert "kind='verilog' holds no grid with share='places', rank=2" in str(error)

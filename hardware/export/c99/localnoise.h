@@ -31,6 +31,19 @@ extern "C" {
 
 typedef int16_t ln_word;
 
+#ifdef LN_KINDS
+/* What changes when drawing a grid whose weights are shared or of a low rank: each unit's generator; and with a rank the
+ * LN_RANK words that a unit's links carry, of the noise and of the activation. */
+typedef struct {
+    uint32_t random[LN_UNITS];
+#if LN_RANK > 0
+    ln_word carried[LN_UNITS * LN_RANK];
+#if LN_READERS > 0
+    ln_word taken[LN_UNITS * LN_RANK];
+#endif
+#endif
+} ln_noise;
+#else
 /* What changes when drawing: each unit's generator; and whose weights are in use. */
 typedef struct {
     uint32_t random[LN_UNITS];
@@ -42,6 +55,7 @@ typedef struct {
     uint64_t turn; /* from which the next draw's turn follows; the pointers are of the last draw's member */
 #endif
 } ln_noise;
+#endif
 
 /* Start at the beginning of the stream that the tables were seeded for, with the tables' weights. */
 void ln_init(ln_noise *noise);
@@ -56,7 +70,7 @@ void ln_seed(ln_noise *noise, uint64_t seed);
  * the seed and the number of the draw. Returns whose turn the next draw is, -1 where it will be no noise: all words zero.
  * Words have the same scales, whoever's turn it is. */
 int ln_turn(const ln_noise *noise);
-#else
+#elif !defined(LN_KINDS)
 /* Draw with weights and biases of your own, such as learned ones, from now on. They stay yours, and in place. */
 void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS]);
 #endif
@@ -70,12 +84,21 @@ void ln_perturb(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEU
 #ifndef LN_MEMBERS
 #if LN_ROUNDING != 2
 /* The field without private noise. With stochastic rounding there is none: every sweep then draws random words. */
+#ifdef LN_KINDS
+void ln_mean(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS]);
+#else
 void ln_mean(const ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEURONS]);
 #endif
+#endif
 
-/* What the units do not explain of the displacement words d: e = saturate(d - prediction), channel by channel. */
+/* What the units do not explain of the displacement words d: e = saturate(d - prediction), channel by channel. Units
+ * that share weights or have a rank predict from their neighbors alone. */
+#ifdef LN_KINDS
+void ln_innovation(ln_noise *noise, const ln_word d[LN_NEURONS], const ln_word h[LN_NEURONS], ln_word e[LN_NEURONS]);
+#else
 void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_word h[LN_NEURONS],
                    ln_word e[LN_NEURONS]);
+#endif
 #endif
 
 #ifdef __cplusplus

@@ -10,8 +10,9 @@ from localnoise.hardware.export.verilog.plan import NOBODY, Ints
 from localnoise.hardware.generators import GENERATORS, states
 
 
-def sizes_of(chip: ChipGrid, units: Ints, loaded: bool) -> dict[str, int]:
-    """Depths of the memories of one engine, and bits of its indices and fields."""
+def sizes_of(members: Sequence[ChipGrid], units: Ints, loaded: bool) -> dict[str, int]:
+    """Depths of the memories of one engine, and bits of its indices and fields; of one grid, or of a bank's members."""
+    chip, sets = members[0], len(members)
     f, m = chip.field, chip.field.channels
     own = units[units >= 0]
     links = (f.parents >= 0).sum(1) + (f.readers >= 0).sum(1)
@@ -19,16 +20,17 @@ def sizes_of(chip: ChipGrid, units: Ints, loaded: bool) -> dict[str, int]:
     sizes = {
         "CHANNEL_BITS": channel,
         "COUNT_BITS": count,
-        "LIFT_BITS": _bits(int(f.lift.max())),
-        "FRACTION_BITS": _bits(int(f.fraction.max())),
+        "LIFT_BITS": _bits(max(int(one.field.lift.max()) for one in members)),
+        "FRACTION_BITS": _bits(max(int(one.field.fraction.max()) for one in members)),
     }
     slots = 16 >> (chip.formats.weight_bits - 1).bit_length() if loaded else 1  # weights in a word of the store
     memories = {
         "NEURONS": ("INDEX_BITS", f.units * m, channel + 1),
         "RECORDS": ("RECORD_BITS", len(units), 1),
+        "UNITS": ("UNIT_BITS", sets * len(units), 1),
         "LINKS": ("LINK_BITS", int(links[own].sum()), count + 1),
-        "WEIGHTS": ("WEIGHT_INDEX", int(f.weights[own].sum()), slots.bit_length()),
-        "BIASES": ("BIAS_BITS", len(own) * m, 1),
+        "WEIGHTS": ("WEIGHT_INDEX", sets * int(f.weights[own].sum()), slots.bit_length()),
+        "BIASES": ("BIAS_BITS", sets * len(own) * m, 1),
     }
     for name, (index, depth, least) in memories.items():  # an index must be of the width that its memory needs
         sizes[index] = max(_bits(depth - 1), least)
@@ -48,10 +50,29 @@ def _bits(largest: int) -> int:
     return max(1, int(largest).bit_length())
 
 
+def starts_of(chip: ChipGrid, units: Ints, index: int) -> tuple[int, int, int]:
+    """Where the records, weights and biases of a bank's member number `index` begin in one engine's memories."""
+    own = units[units >= 0]
+    weights = int(chip.field.weights[own].sum())
+    return index * len(units), index * weights, index * len(own) * chip.field.channels if chip.field.signal else 0
+
+
 def tables_of(
+    members: Sequence[ChipGrid], units: Ints, stops: Ints, seed: int, sizes: dict[str, int]
+) -> dict[str, tuple[list[int], int]]:
+    """Values and width of each table of one engine: of a bank records, weights and biases a member, all else once."""
+    each = [_tables(chip, units, stops, seed, sizes) for chip in members]
+    tables = dict(each[0])
+    for name in ("units", "weights", *(["bias"] if "bias" in tables else [])):
+        tables[name] = ([value for one in each for value in one[name][0]], tables[name][1])
+    tables["weights"] = _stored(*tables["weights"], sizes)
+    depths = {"units": "UNITS", "links": "LINKS", "weights": "WEIGHTS", "seed": "RECORDS", "bias": "BIASES"}
+    return {name: (values + [0] * (sizes[depths[name]] - len(values)), bits) for name, (values, bits) in tables.items()}
+
+
+def _tables(
     chip: ChipGrid, units: Ints, stops: Ints, seed: int, sizes: dict[str, int]
 ) -> dict[str, tuple[list[int], int]]:
-    """Values and width of each table of one engine."""
     f, formats, m = chip.field, chip.formats, chip.field.channels
     weights, first = packed(chip)
     generator = GENERATORS[formats.generator]
@@ -70,13 +91,12 @@ def tables_of(
     tables = {
         "units": (records, 2 + sum(_record_bits(sizes))),
         "links": (links, sizes["INDEX_BITS"]),
-        "weights": _stored(np.concatenate(walked).tolist(), formats.weight_bits, sizes),
+        "weights": (np.concatenate(walked).tolist(), formats.weight_bits),
         "seed": ([0 if u == NOBODY else int(seeds[u]) for u in units], generator.width),
     }
     if f.signal:
         tables["bias"] = (f.bias[own].reshape(-1).tolist(), formats.accumulator_bits)
-    depths = {"units": "RECORDS", "links": "LINKS", "weights": "WEIGHTS", "seed": "RECORDS", "bias": "BIASES"}
-    return {name: (values + [0] * (sizes[depths[name]] - len(values)), bits) for name, (values, bits) in tables.items()}
+    return tables
 
 
 def _stored(weights: list[int], bits: int, sizes: dict[str, int]) -> tuple[list[int], int]:

@@ -56,4 +56,4 @@ def clocks(chip: ChipGrid) -> int:
     a_byte = GENERATORS[formats.generator].kind != 0
     steps = formats.normal_bytes if a_byte else -(-formats.normal_bytes // 4)
     steps += (4 if a_byte else 1) * (formats.rounding == "stochastic")
-    return int(f.weights.sum()) + 8 * f.units * f.channels + f.units * (4 + f.channels * steps)
+    return int(f.weights.sum() + 8 * f.units * f.channels + f.units * (4 + f.channels * steps))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.confined import Confined
@@ -84,7 +85,7 @@ class Verilated:
         _root()
         compiler("c++")
 
-    def __init__(self, folder: Path, build: Path, chip: ChipGrid, name: str = USUAL) -> None:
+    def __init__(self, folder: Path, build: Path, chip: ChipGrid | ChipBank, name: str = USUAL) -> None:
         self.m, self.neurons, self.clocks = chip.config.channels, chip.config.neurons, 0
         verilator(folder, "--lint-only", *STRICT, f"{name}.v")
         model = build / "model"

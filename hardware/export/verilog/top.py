@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+from localnoise.bank import hash_offset
+from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.verilog.memories import starts_of
 from localnoise.hardware.export.verilog.plan import Ints
 from localnoise.hardware.formats import NORMALS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS
 
 
-def top_of(chip: ChipGrid, plans: Sequence[tuple[Ints, Ints]], sizes: Sequence[dict[str, int]]) -> str:
-    """Return `localnoise.v`: the engines and the bus between them."""
+def top_of(
+    whole: ChipGrid | ChipBank, plans: Sequence[tuple[Ints, Ints]], sizes: Sequence[dict[str, int]], seed: int
+) -> str:
+    """Return `localnoise.v`: the engines and the bus between them; of a bank, begun at the turns of `seed`."""
+    chip = whole.members[0] if isinstance(whole, ChipBank) else whole
     f, formats = chip.field, chip.formats
     generator = GENERATORS[formats.generator]
     shared = {
@@ -35,23 +41,55 @@ def top_of(chip: ChipGrid, plans: Sequence[tuple[Ints, Ints]], sizes: Sequence[d
         parameters = {**shared, **own, "LAST_RECORD": len(units) - 1, **files}
         given = ",\n".join(f"        .{name}({value})" for name, value in parameters.items())
         engines.append(_ENGINE.format(number=number, parameters=given))
+        engines.append(_starts(whole, number, units, own))
     index, neurons = sizes[0]["INDEX_BITS"], f.units * f.channels
     ports = {"h": formats.activation_bits, "index": index, "word": formats.word_bits}
     ranges = {name: f"[{bits - 1}:0]" for name, bits in ports.items()}
     numbers: dict[str, Any] = {"engines": len(plans), "neurons": neurons, "last": len(plans) - 1}
     port, tie = (_LOAD, "") if shared["LOADED"] else ("", _NO_LOAD)
     numbers |= {"load": port, "no_load": tie}
+    kind = "reg" if isinstance(whole, ChipBank) else "wire"
+    numbers["declared"] = "".join(
+        f"    {kind} [{own[bits] - 1}:0] {name}{number};\n"
+        for number, own in enumerate(sizes)
+        for name, bits in (("units_at", "UNIT_BITS"), ("weights_at", "WEIGHT_INDEX"), ("biases_at", "BIAS_BITS"))
+    )
     numbers["activation"] = ""
     if f.signal:
         numbers["activation"] = _ACTIVATION.format(scale=f.activation_scale, bits=formats.activation_bits)
+    numbers["turn"] = _ALONE
+    if isinstance(whole, ChipBank):
+        edges = "".join(f"{int(edge):08x}" for edge in whole.thresholds[::-1])
+        numbers["turn"] = _TURN.format(
+            members=len(whole.members), bits=max((len(whole.members) - 1).bit_length(), 1), offset=hash_offset(seed),
+            size=32 * len(whole.members), edges=edges,
+        )  # fmt: skip
     return _TOP.format(**ranges, **numbers, **{f"{n}_bits": b for n, b in ports.items()}, instances="\n".join(engines))
+
+
+def _starts(whole: ChipGrid | ChipBank, number: int, units: Ints, sizes: dict[str, int]) -> str:
+    """Return what says where an engine's member begins."""
+    widths = [sizes[name] for name in ("UNIT_BITS", "WEIGHT_INDEX", "BIAS_BITS")]
+    names = [f"{name}{number}" for name in ("units_at", "weights_at", "biases_at")]
+    declared = list(zip(widths, names, strict=True))
+    if not isinstance(whole, ChipBank):
+        return "".join(f"    assign {name} = {width}'d0;\n" for width, name in declared)
+    lines = []
+    for index, member in enumerate(whole.members):
+        starts = starts_of(member, units, index)
+        given = [f"{name} = {width}'d{start};" for (width, name), start in zip(declared, starts, strict=True)]
+        label = f"{max((len(whole.members) - 1).bit_length(), 1)}'d{index}"
+        lines.append(f"            {label if index + 1 < len(whole.members) else 'default'}: begin")
+        lines += [f"                {part}" for part in given] + ["            end"]
+    return "    always @* begin\n        case (member)\n" + "\n".join(lines) + "\n        endcase\n    end\n"
 
 
 _ENGINE = """    localnoise_engine #(
 {parameters}
     ) engine{number} (
         .clk(clk), .rst(rst), .load(load_valid && load_ready), .load_data(load_data), .start(start),
-        .perturb(go_perturb), .idle(idle[{number}]), .waiting(waiting[{number}]), .go_on(go_on),
+        .perturb(go_perturb), .silent(silent), .units_at(units_at{number}), .weights_at(weights_at{number}),
+        .biases_at(biases_at{number}), .idle(idle[{number}]), .waiting(waiting[{number}]), .go_on(go_on),
         .h_write(h_write), .h_index(h_index), .h_data(h_data), .bus_write(bus_write), .bus_index(eta_index),
         .bus_data(eta_data), .word_valid(valid[{number}]), .word_ready(ready[{number}]),
         .word_index(indices[{number}*INDEX_BITS+:INDEX_BITS]),
@@ -92,13 +130,12 @@ module localnoise (
     wire [{last}:0] idle, waiting, valid, ready;
     wire [{engines}*INDEX_BITS-1:0] indices;
     wire [{engines}*WORD_BITS-1:0] words;
-
-    assign load_ready = go_ready && !go_valid;
+{declared}{turn}    assign load_ready = go_ready && !go_valid;
 
     localnoise_bus #(
         .ENGINES({engines}), .NEURONS({neurons}), .INDEX_BITS(INDEX_BITS), .WORD_BITS(WORD_BITS)
     ) bus (
-        .clk(clk), .rst(rst), .go_valid(go_valid), .go_ready(go_ready), .start(start), .h_valid(h_valid),
+        .clk(clk), .rst(rst), .go_valid(go_valid && turn_ready), .go_ready(bus_ready), .start(start), .h_valid(h_valid),
         .h_ready(h_ready), .h_write(h_write), .h_index(h_index), .idle(idle), .waiting(waiting), .go_on(go_on),
         .word_valid(valid), .word_ready(ready), .word_index(indices), .word_data(words), .eta_valid(eta_valid),
         .eta_ready(eta_ready), .eta_index(eta_index), .eta_data(eta_data), .eta_last(eta_last), .bus_write(bus_write)
@@ -106,6 +143,21 @@ module localnoise (
 {instances}endmodule
 """
 
+_ALONE = """    wire turn_ready = 1'b1, silent = 1'b0, bus_ready;
+    assign go_ready = bus_ready;
+"""
+_TURN = """\
+    // {members} members take turns in the same engines: whose turn it is follows from seed and number of a draw. One
+    // without noise has words of zero, and moves the generators on as any other. Another seed has another TURN.
+    wire turn_ready, silent, bus_ready;
+    wire [{bits}-1:0] member;
+    assign go_ready = bus_ready && turn_ready;
+    localnoise_turn #(
+        .MEMBERS({members}), .MEMBER_BITS({bits}), .TURN(64'h{offset:x}), .THRESHOLDS({size}'h{edges})
+    ) turns (
+        .clk(clk), .rst(rst), .start(start), .ready(turn_ready), .member(member), .silent(silent)
+    );
+"""
 _LOAD = """    input  wire       load_valid,
     output wire       load_ready,
     input  wire [15:0] load_data,

@@ -2,6 +2,9 @@
 // and weights are its own; the words of all engines reach it over the bus. A unit whose record says so ends a level: the
 // engine waits there for the others, so that their units can be parents of its next ones.
 //
+// Of a bank it holds a set of records, weights and biases a member, one after the other, of which it uses the one that
+// begins at units_at, weights_at and biases_at; of a silent draw the words are zero.
+//
 // A unit's record, from the high end: wait, skip, parents, readers, fraction, three lifts, index of its first word.
 module localnoise_engine #(
     parameter CHANNELS = 1,
@@ -11,6 +14,8 @@ module localnoise_engine #(
     parameter RECORDS = 2,
     parameter LAST_RECORD = 1,
     parameter RECORD_BITS = 1,
+    parameter UNITS = 2,
+    parameter UNIT_BITS = 1,
     parameter COUNT_BITS = 2,
     parameter LIFT_BITS = 1,
     parameter FRACTION_BITS = 1,
@@ -45,6 +50,10 @@ module localnoise_engine #(
     input  wire [               15:0] load_data,
     input  wire                       start,
     input  wire                       perturb,
+    input  wire                       silent,
+    input  wire [      UNIT_BITS-1:0] units_at,
+    input  wire [   WEIGHT_INDEX-1:0] weights_at,
+    input  wire [      BIAS_BITS-1:0] biases_at,
     output wire                       idle,
     output wire                       waiting,
     input  wire                       go_on,  // all engines wait
@@ -82,21 +91,24 @@ module localnoise_engine #(
     wire [             31:0] drawn, random;
     wire [             13:0] normal;
     wire [     ACC_BITS-1:0] acc, bias;
-    wire [    WORD_BITS-1:0] eta;
+    wire [    WORD_BITS-1:0] eta, word;
     wire [ACTIVATION_BITS-1:0] h;
     wire                     drawing, summing;
     wire                     sent = (state == OUT) && word_ready;
     wire [   COUNT_BITS-1:0] links = parents + readers;
     wire [             32:0] from = {{(33 - STATE_BITS) {1'b0}}, fresh ? seed : kept};
-    wire                     unused = &{1'b0, from[32], drawn};
+    wire [     UNIT_BITS:0] padded = {{(UNIT_BITS + 1 - RECORD_BITS) {1'b0}}, record};
+    wire [   UNIT_BITS-1:0] unit = units_at + padded[UNIT_BITS-1:0];
+    wire                     unused = &{1'b0, from[32], drawn, padded[UNIT_BITS]};
 
+    assign word_data = silent ? {WORD_BITS{1'b0}} : word;
     assign idle = state == IDLE;
     assign waiting = state == WAIT;
     assign word_valid = state == OUT;
     assign word_index = base + {{(INDEX_BITS - CHANNEL_BITS) {1'b0}}, channel};
 
-    localnoise_rom #(.WIDTH(FIELDS), .DEPTH(RECORDS), .INDEX(RECORD_BITS), .FILE(UNITS_FILE)) units (
-        .clk(clk), .index(record), .data({stop, skip, parents, readers, fraction, lifts, base})
+    localnoise_rom #(.WIDTH(FIELDS), .DEPTH(UNITS), .INDEX(UNIT_BITS), .FILE(UNITS_FILE)) units (
+        .clk(clk), .index(unit), .data({stop, skip, parents, readers, fraction, lifts, base})
     );
     localnoise_rom #(.WIDTH(STATE_BITS), .DEPTH(RECORDS), .INDEX(RECORD_BITS), .FILE(SEED_FILE)) seeds (
         .clk(clk), .index(record), .data(seed)
@@ -121,20 +133,20 @@ module localnoise_engine #(
         .ACTIVATION_BITS(ACTIVATION_BITS), .ACC_BITS(ACC_BITS), .SIGNAL(SIGNAL), .LOADED(LOADED),
         .SLOT_LOG(SLOT_LOG), .LINKS_FILE(LINKS_FILE), .WEIGHTS_FILE(WEIGHTS_FILE)
     ) row (
-        .clk(clk), .rst(rst), .load(load), .load_data(load_data), .rewind(start), .start(state == BEGIN), .perturb(signal),
+        .clk(clk), .rst(rst), .load(load), .load_data(load_data), .rewind(start), .weights_at(weights_at), .start(state == BEGIN), .perturb(signal),
         .bias(bias), .channel(channel), .base(base), .first(first), .readers(readers), .parents(parents), .lifts(lifts), .normal(normal), .index(index),
         .eta(eta), .h(h), .busy(summing), .acc(acc)
     );
     localnoise_round #(
         .ACC_BITS(ACC_BITS), .WORD_BITS(WORD_BITS), .FRACTION_BITS(FRACTION_BITS), .ROUNDING(ROUNDING), .WRAP(WRAP)
     ) rounded (
-        .clk(clk), .acc(acc), .fraction(fraction), .random(random), .word(word_data)
+        .clk(clk), .acc(acc), .fraction(fraction), .random(random), .word(word)
     );
 
     generate
         if (SIGNAL != 0) begin : reading
             reg  [BIAS_BITS-1:0] at;
-            wire [BIAS_BITS-1:0] then = start ? {BIAS_BITS{1'b0}} : (sent ? at + 1'b1 : at);
+            wire [BIAS_BITS-1:0] then = start ? biases_at : (sent ? at + 1'b1 : at);
             wire [ ACC_BITS-1:0] stored;
             localnoise_ram #(.WIDTH(ACTIVATION_BITS), .DEPTH(NEURONS), .INDEX(INDEX_BITS)) activations (
                 .clk(clk), .write(h_write), .target(h_index), .value(h_data), .index(index), .data(h)
@@ -147,7 +159,7 @@ module localnoise_engine #(
             assign bias = signal ? stored : {ACC_BITS{1'b0}};
             always @(posedge clk) at <= then;
         end else begin : blind
-            wire unused_here = &{1'b0, h_write, h_index, h_data, sent, signal};
+            wire unused_here = &{1'b0, h_write, h_index, h_data, sent, signal, biases_at};
             assign h = {ACTIVATION_BITS{1'b0}};
             assign bias = {ACC_BITS{1'b0}};
         end

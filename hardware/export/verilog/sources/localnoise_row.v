@@ -24,7 +24,8 @@ module localnoise_row #(
     input  wire                       rst,
     input  wire                       load,
     input  wire [               15:0] load_data,
-    input  wire                       rewind,  // to the first weight: a draw begins
+    input  wire                       rewind,  // to the weight at weights_at: a draw begins
+    input  wire [   WEIGHT_INDEX-1:0] weights_at,
     input  wire                       start,
     input  wire                       perturb,
     input  wire [       ACC_BITS-1:0] bias,
@@ -112,7 +113,7 @@ module localnoise_row #(
         product <= operand * multiplier;
         lifted <= extended << lift;
         if (valid4) acc <= acc + lifted;
-        if (rewind) weight <= {WEIGHT_INDEX{1'b0}};
+        if (rewind) weight <= weights_at;
         else if (valid1) weight <= weight + 1'b1;
 
         if (start) begin

@@ -23,6 +23,7 @@ from localnoise.validate import Array
 
 KEPT = 256  # activations of a source that are held out, at most
 BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
+_ENOUGH = 32
 LAW = (1e-3, 1e-2, 1e-1)
 
 
@@ -129,7 +130,7 @@ class Learner:
         def density(grid: UnitGrid) -> float:
             return -mean_log_density(config, grid.field, [(d, None)]) if len(d) else 0.0
 
-        law = _best(self.law, self.law_state, [share * (self.power[0] / per or 1.0) for share in LAW], density)
+        law = _best(self.law, self.law_state, self._tried(self.law, LAW, self.power[0] / per, kept), density)
         back = None
         if self.back is not None:
             shape = (config.channels, *config.shape)
@@ -139,8 +140,8 @@ class Learner:
             def error(grid: UnitGrid) -> float:
                 return float(np.square(grid.mean(inputs) - aim, dtype=np.float64).mean()) if len(inputs) else 0.0
 
-            unit = self.power[1] / per or 1.0
-            tried = [share * unit for share in BACK] if isinstance(self.ridge, str) else [self.ridge]
+            tried = self._tried(self.back, BACK, self.power[1] / per, kept)
+            tried = tried if isinstance(self.ridge, str) else [self.ridge]
             back = _best(self.back, self.back_state, tried, error)
         return Member(
             source=self.source,
@@ -150,10 +151,22 @@ class Learner:
             kept=kept.reshape(-1, config.channels, *config.shape).astype(np.float16),
         )
 
+    def _tried(self, grid: UnitGrid, shares: Sequence[float], power: float, kept: Array) -> list[float]:
+        """Return the ridges to choose from on `kept`; without it the one of the lesson before.
+
+        With many activations a regressor any small ridge gives the same, and a choice would cost more than it brings.
+        """
+        before = getattr(grid.rule, "ridge", None)
+        if not len(kept) and isinstance(before, float):
+            return [before]
+        some = shares if self.seen < _ENOUGH * grid.field.regressors else shares[:1]
+        return [share * (power or 1.0) for share in some]
+
 
 def _going_on(grid: UnitGrid) -> tuple[UnitGrid, dict[str, Any]]:
     """Return a copy of a grid, and a copy of its statistics, or fresh ones."""
     own = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
+    own.rule = grid.rule
     if grid.state is None:
         return own, begun(Moments(), own.field)
     return own, {name: np.copy(value) if name != "seen" else value for name, value in grid.state.items()}

@@ -1,6 +1,6 @@
 """A layer's repair: what happened to an activation is undone by the units that it happened to."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,20 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
-from localnoise.lesson import Held
 from localnoise.repair.gate import Floats, Gate, fitted
-from localnoise.repair.member import KEPT, Learner, Member
+from localnoise.repair.lessons import CLEAN, Lesson, lesson_of
+from localnoise.repair.member import Member
 from localnoise.repair.writing import save
-from localnoise.streams import Progress, chunk_size, presentations, told
+from localnoise.streams import Progress, told
 from localnoise.validate import (
     Array,
     as_activity,
     as_array,
     as_count,
-    as_presentations,
     check_positive,
     is_iterator,
 )
 
-CLEAN = "clean"
 _FLOOR = 1e-3  # a cause of less weight is not repaired
 _STEPS = 20  # of the bisection for the margin
 
@@ -165,105 +163,45 @@ class Repair:
         named: Any = source
         if not isinstance(named, str) or not named.strip():
             raise ArgumentError(f"source={source!r}: expected a name, such as 'blur'")
-        parts, cause = self._lesson(source, displaced, clean, causes)
+        layout = (self.config.channels, self.config.shape, self.config.dtype)
+        parts, cause = lesson_of(source, displaced, clean, causes, layout)
         total = None if is_iterator(displaced) else len(displaced)
-        mine = [(at, member) for at, member in enumerate(self.members) if member.source == source]
-        many = 1 if cause is None else int(cause.max()) + 1
-        if mine and many > len(mine):
-            raise ArgumentError(
-                f"causes has {many} causes, and {source!r} was learned with {len(mine)}: expected at most as many; "
-                "learn it under another name"
-            )
-        learners = [self._learner(source, mine[j][1] if mine else None) for j in range(max(many, len(mine)))]
-        knows = any(member.source == CLEAN for member in self.members)
-        calm = None if source == CLEAN or knows else Learner(CLEAN, self.blank_law, None, None, self.ridge)
-        held = Held(told(parts, total, progress), 0 if mine else KEPT)
-        at = 0
-        for own, other in held.earlier():
-            which = None if cause is None else cause[at : at + len(own)]
-            for j, learner in enumerate(learners):
-                rows = slice(None) if which is None else np.flatnonzero(which == j)
-                learner.observe(own[rows], None if other is None else other[rows])
-            if calm is not None and other is not None:
-                calm.observe(other, None)
-            at += len(own)
-        kept, undisplaced = _joined(held.parts, self.blank_law)
-        which = np.zeros(len(kept), int) if cause is None else cause[at : at + len(kept)]
-        found = list(self.members)
-        if calm is not None:
-            found.insert(0, calm.settled(undisplaced, None))
-        made = []
-        for j, learner in enumerate(learners):
-            if mine:
-                before = mine[j][1]
-                if not learner.seen:
-                    made.append(before)
-                    continue
-                member = learner.settled(*self._again(before, kept[:0], undisplaced[:0]))
-                made.append(replace(member, kept=before.kept))
-            else:
-                rows = which == j
-                made.append(learner.settled(kept[rows], undisplaced[rows] if len(undisplaced) else None))
-        for member in () if mine else (*made, *found[:1]):
-            if len(member.kept) < 2:
-                raise ArgumentError(
-                    f"displaced has too few activations of {member.source!r}, or of one of its causes: expected at "
-                    "least 2 of each among the last fifth, on which the gate is calibrated; give more, well mixed"
-                )
-        if mine:
-            shift = len(found) - len(self.members)
-            for (place, _), member in zip(mine, made, strict=True):
-                found[place + shift] = member
-        else:
-            found[len(found) if source != CLEAN else 0 :] = [*made, *(found if source == CLEAN else [])]
-        self.members, self._gate = found, None
+        lesson = Lesson(self.blank_law, self.blank_back, self.ridge, self.members, source, cause)
+        self.members, self._gate = lesson.learned(told(parts, total, progress)), None
         return self
 
-    def _again(self, before: Member, kept: Array, clean: Array) -> tuple[Array, Array]:
-        """Return what a member that goes on learning is judged by: nothing, its ridge stays the least one tried."""
-        return kept, clean
+    def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> "Repair":
+        """Let the units of one source follow a displacement that changes, by a streaming rule that forgets.
 
-    def _learner(self, source: str, before: Member | None) -> Learner:
-        back = None if source == CLEAN else self.blank_back
-        if before is None:
-            return Learner(source, self.blank_law, back, None, self.ridge)
-        return Learner(source, before.law, before.back, before.centre.reshape(self.config.channels, -1), self.ridge)
+        The ways back and the law start from the weights that they have. Cost per activation and unit: that of the rule,
+        no solve; no state beyond its averages. A source that was adapted no longer goes on with `learn`.
 
-    def _lesson(
-        self, source: str, displaced: Any, clean: Any, causes: Any
-    ) -> tuple[Iterator[tuple[Array, Array | None]], npt.NDArray[np.int64] | None]:
-        """Return chunks (displaced, clean), and the causes."""
-        layout, alone = (self.config.channels, self.config.shape, self.config.dtype), source == CLEAN
-        if alone and clean is not None:
-            raise ArgumentError("clean was given for source='clean': expected the activations alone, as `displaced`")
-        if is_iterator(displaced):
-            if causes is not None:
-                raise ArgumentError("causes was given with an iterator: expected arrays; learn each cause's part")
-        else:
-            displaced = as_presentations("displaced", displaced, *layout[:2])
-            if not alone:
-                if clean is None:
-                    raise ArgumentError(
-                        "clean is missing: expected the activations of the same inputs, undisplaced, as in "
-                        "learn('blur', displaced, clean)"
-                    )
-                clean = as_presentations("clean", clean, *layout[:2])
-                if len(clean) != len(displaced):
-                    raise ArgumentError(
-                        f"clean has {len(clean)} activations, displaced has {len(displaced)}: expected as many"
-                    )
-        cause = None
-        if causes is not None:
-            cause = as_array("causes", causes, "(T,) whole numbers >= 0")
-            whole = np.issubdtype(cause.dtype, np.integer)
-            if cause.shape != (len(displaced),) or not whole or cause.min(initial=0) < 0:
-                raise ArgumentError(
-                    f"causes has shape {cause.shape} and dtype {cause.dtype}: expected a whole number >= 0 for each of "
-                    f"the {len(displaced)} activations"
-                )
-            cause = cause.astype(np.int64)
-        size = chunk_size(*layout)
-        return presentations(displaced, clean, *layout, signal=not alone, size=size), cause
+        Parameters
+        ----------
+        source : str
+            With one cause.
+        displaced, clean : (T, C, H, W)
+            A device makes such pairs itself, by what `displaced` does to inputs whose clean activations it has kept.
+        rule : str
+            "lms", "sign-lms" or a plug-in's; `options` are the rule's.
+        """
+        where = [at for at, member in enumerate(self.members) if member.source == source]
+        choose("source", source, self.sources[1:])
+        if len(where) > 1:
+            raise ArgumentError(f"source={source!r} has {len(where)} causes: expected one; learn them under names")
+        at, member = where[0], self.members[where[0]]
+        x, y = self._activity("displaced", displaced), self._activity("clean", clean)
+        if len(x) != len(y):
+            raise ArgumentError(f"clean has {len(y)} activations, displaced has {len(x)}: expected as many")
+        assert member.back is not None
+        law, back = (UnitGrid.of_field(g.config, g.field.copy(), g.implied) for g in (member.law, member.back))
+        for new, old in ((law, member.law), (back, member.back)):
+            new.rule, new.state, new.learned = old.rule, old.state, old.learned
+        back.learn(y - x, x, rule=rule, **options)
+        law.learn(x - member.centre, rule=rule, **options)
+        self.members = [*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]]
+        self._gate = None
+        return self
 
     def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> "Repair":
         """Ask for a margin before anything is repaired, so that clean activations are left alone.
@@ -378,12 +316,6 @@ class Repair:
         if self._gate is None:
             self._refuse_empty()
             kept = [member.kept.astype(self.config.dtype) for member in self.members]
-            absent = [member.source for member in self.members if len(member.kept) < 2]
-            if absent:
-                raise ArgumentError(
-                    f"source {absent[0]!r} has no held-out activations: expected those of its first lesson; load a "
-                    "file that was saved with its state, or learn it anew"
-                )
             density = np.concatenate([self.log_densities(part) for part in kept])
             cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
             self._gate = fitted(density, cause, self.width, self.config.units * self.config.channels)
@@ -438,11 +370,3 @@ def _with_margin(gate: Gate, margin: float) -> Gate:
     bias = gate.bias.copy()
     bias[0] += margin
     return replace(gate, bias=bias)
-
-
-def _joined(parts: Iterable[tuple[Array, Array | None]], law: UnitGrid) -> tuple[Array, Array]:
-    held = list(parts)
-    empty = np.empty((0, law.config.channels, law.config.units), law.config.dtype)
-    own = np.concatenate([d for d, _ in held]) if held else empty
-    others = [h for _, h in held if h is not None]
-    return own, np.concatenate(others) if others else empty

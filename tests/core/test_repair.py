@@ -139,6 +139,7 @@ def test_a_source_goes_on_learning(clean):
     few = repair.members[1]
     repair.learn("b", blurred(more), more)
     assert repair.members[1].seen == few.seen + 3000
+    assert repair.members[1].law.rule.ridge == few.law.rule.ridge
     error = [np.square(m.back.mean(blurred(clean)) + blurred(clean) - clean).mean() for m in (few, repair.members[1])]
     assert error[1] < error[0]
 
@@ -197,6 +198,10 @@ def test_files_keep_what_a_repair_does(repair, held, tmp_path, state):
     if state:
         other.learn("lift", held + 0.5, held)
         assert other(held[:5] + 0.5)[1].argmax(axis=1).tolist() == [3] * 5
+    else:
+        for source in ("lift", "blur"):
+            with pytest.raises(ArgumentError, match="without its state"):
+                other.learn(source, held + 0.5, held)
     repair.margin = 0.0
 
 
@@ -228,6 +233,17 @@ def test_a_stream_is_the_forward_algorithm_in_any_batches(repair, held):
         assert np.allclose(repair.gate.typical(p[None], density[[t]])[0], whole[1][t], atol=1e-9)
 
 
+def test_a_source_that_changes_is_followed(clean, held):
+    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
+    error = [np.square(repair(0.4 * held, "dim")[0] - held).mean()]
+    for _ in range(3):
+        repair.adapt("dim", 0.4 * clean, clean)
+        error.append(np.square(repair(0.4 * held, "dim")[0] - held).mean())
+    assert error[-1] < 0.3 * error[0]
+    with pytest.raises(ArgumentError, match="adapted"):
+        repair.learn("dim", 0.4 * clean, clean)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -239,6 +255,8 @@ def test_a_stream_is_the_forward_algorithm_in_any_batches(repair, held):
         (lambda r, h: r.learn("fog", h * np.nan, h), "NaN"),
         (lambda r, h: r.learn("fog", h[:1], h[:1]), "at least 2"),
         (lambda r, h: r.learn("fog", h, h, causes=np.arange(len(h)) // 399), "expected at least 2"),
+        (lambda r, h: r.adapt("clean", h, h), "clean"),
+        (lambda r, h: r.adapt("dim", h, h[:3]), "expected as many"),
         (lambda r, h: r(h, "fog"), "fog"),
         (lambda r, h: r(h, np.ones((2, 2))), "weights"),
         (lambda r, h: r.calibrate(h, most=2), "share"),

@@ -30,6 +30,7 @@ from localnoise.streams import Progress
 
 SCORE_BITS = 8  # fraction bits of a score
 _DAMPINGS = (1e-4, 1e-2)  # as `feedback.DAMPINGS`; two of them, for rows are many
+_LOST = 2e-7  # of a sum of squares
 _MOST = 2**62
 
 
@@ -185,7 +186,8 @@ def _way(member: Member, formats: Formats, scale: int, kinds: Any, feedback: boo
         if M is not None:
             means[u] = np.ldexp(M[0, 1 : p + 1], scale)
             H = np.ldexp(M[1 : p + 1, 1 : p + 1], 2 * scale) - np.outer(means[u], means[u])
-            H.flat[:: p + 1] += 1 / 12  # what rounding to activation words adds
+            # what rounding to activation words adds, and what sums in single precision lose when means go
+            H.flat[:: p + 1] += 1 / 12 + _LOST * np.ldexp(np.trace(M[1 : p + 1, 1 : p + 1]), 2 * scale)
             sums[kinds[u]] = H / count[kinds[u]] + (0 if sums[kinds[u]] is None else sums[kinds[u]])
         if not held:
             _row_of(kinds[u], u, f, G, sums, way, bits, loud, np.abs(offset[u]).max(), formats, member, feedback)
@@ -248,7 +250,14 @@ class Row:
 
 
 def _factors(H: Floats) -> list[Floats]:
-    return [np.ascontiguousarray(np.linalg.cholesky(damped(H, damping)).T) for damping in _DAMPINGS]
+    """Return upper triangular R with R'R = H, damped; without those that rounding left no longer positive."""
+    found = []
+    for damping in _DAMPINGS:
+        try:
+            found.append(np.ascontiguousarray(np.linalg.cholesky(damped(H, damping)).T))
+        except np.linalg.LinAlgError:
+            continue
+    return found
 
 
 def _moments(grid: Any, *, signal: bool) -> Iterator[Any]:

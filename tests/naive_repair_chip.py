@@ -1,6 +1,6 @@
 """A chip's repair in Python's integers, a word at a time: the oracle of the integer kernels and of the exported C.
 
-Run, it writes the golden vectors in `hardware/golden/repair.json`: the integers of a small repair, activation words, and
+Run, it writes the golden vectors in `hardware/golden/repair.json`: integers of a small repair, activation words, and
 what must come of them.
 """
 

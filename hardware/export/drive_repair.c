@@ -1,6 +1,7 @@
 /* Calls a repair's functions, for localnoise verify. Commands on stdin, one byte each, then words, int16:
  *   r h           repair the activation words h: the member, and LN_NEURONS words come back
- *   u member h    undo what the member is: as many words come back */
+ *   u member h    undo what the member is: as many words come back
+ *   q member h    a member's sum of squares comes back, uint64 */
 #include "localnoise_repair.h"
 
 #include <stdio.h>
@@ -18,8 +19,14 @@ int main(void)
     int command;
     while ((command = getchar()) != EOF) {
         int16_t member = 0;
-        if (((command == 'u') && !taken(&member, sizeof member)) || !taken(first, sizeof first)) {
+        if ((((command == 'u') || (command == 'q')) && !taken(&member, sizeof member)) || !taken(first, sizeof first)) {
             return 1;
+        }
+        if (command == 'q') {
+            const uint64_t squares = ln_squares(member, first, answer);
+            (void)fwrite(&squares, sizeof squares, 1U, stdout);
+            (void)fflush(stdout);
+            continue;
         }
         if (command == 'r') {
             member = (int16_t)ln_repair(first, answer);

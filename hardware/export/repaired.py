@@ -141,6 +141,14 @@ class RepairHost:
             answers.append(np.frombuffer(self._running.receive(2 * self.neurons), np.int16))
         return channel_major(np.stack(answers), self.m)
 
+    def squares(self, member: Ints, h: Ints) -> Ints:
+        """Sums of squares (T,) under these members' laws."""
+        found = []
+        for one, words in zip(member, unit_major(h), strict=True):
+            self._running.send(b"q", np.int16(one).tobytes(), words.tobytes())
+            found.append(np.frombuffer(self._running.receive(8), np.uint64)[0])
+        return np.array(found).astype(np.int64)
+
 
 class RepairCortexM(CortexM):
     """The artefact in `folder` on an emulated Cortex-M4; the same calls as `RepairHost`."""
@@ -176,6 +184,15 @@ class RepairCortexM(CortexM):
         self._some = read[0]
         return self._each(len(h), lambda t: self._with(self._h, read[t], "undo", int(member[t]), self._h, self._eta))
 
+    def squares(self, member: Ints, h: Ints) -> Ints:
+        """Sums of squares (T,) under these members' laws."""
+        found = []
+        for one, words in zip(member, unit_major(h), strict=True):
+            self._with(self._h, words, "squares", int(one), self._h, self._eta)
+            low, high = (int(self._uc.reg_read(register)) for register in self._registers[:2])
+            found.append(high << 32 | low)
+        return np.array(found, np.int64)
+
     def cost(self) -> str:
         """Decide and undo once, and say what they and the program take."""
         if self._some is not None:
@@ -204,6 +221,13 @@ def repair_parts(machine: Any, chip: ChipRepair, seed: int, count: int) -> Itera
         "undo",
         ((chip.words(any_words[k], member[k])[0].reshape(any_words[k].shape), machine.undo(member[k], any_words[k]))
          for k in cuts),
+    )  # fmt: skip
+    turn = np.arange(count) % chip.field.members
+    both = np.where((np.arange(count) % 2)[:, None, None] > 0, near, any_words)
+    yield (
+        "squares",
+        ((np.take_along_axis(chip.squares(both[k]), turn[k][:, None], 1)[:, :, None],
+          machine.squares(turn[k], both[k])[:, None, None]) for k in cuts),
     )  # fmt: skip
     for name, words in (("repair", near), ("repair, any words", any_words)):
         found: list[tuple[Any, Any]] = []

@@ -239,6 +239,8 @@ class Row:
                 q = round_row(scaled, moments, limit, [R[:p, :p] for R in factors])
             else:
                 q = np.clip(np.floor(scaled + 0.5), -limit, limit).astype(np.int64)
+            if not q.any() and most * self.loud >= 1:
+                break  # nothing is left of a row that says something
             fine = 2.0 ** max(bits, 0)
             if float(np.abs(q).sum()) * self.loud * 2.0 ** max(-bits, 0) + (self.offset + 1) * fine + fine <= acc:
                 return q, bits

@@ -24,8 +24,7 @@ static ln_acc ln_clipped(ln_acc value, ln_acc top)
     return (value < -top) ? -top : ((value >= top) ? (ln_acc)(top - 1) : value);
 }
 
-/* A member's sum of squared innovations of h. */
-static uint64_t ln_squares(int member, const ln_word *h, ln_word *d)
+uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word d[LN_NEURONS])
 {
     const ln_weight *w = &ln_law[(uint32_t)member * LN_LAW_WEIGHTS];
     const int16_t *centre = &ln_centre[(uint32_t)member * LN_NEURONS];

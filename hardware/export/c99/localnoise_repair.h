@@ -32,6 +32,9 @@ typedef int16_t ln_word;
 /* Repair h: the units decide what has happened, and undo it. Returns the member; `fixed` must not be h. */
 int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
 
+/* The surprise of a member's units: the sum of squared innovations of h. `scratch` is overwritten, and must not be h. */
+uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
+
 /* The first half: which member has happened to h. `scratch` is overwritten, and must not be h. */
 int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
 

@@ -43,6 +43,10 @@ PANELS = {
         ),
         "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
         "transfer": ("transfer:transfer", "Which noise helps against which perturbation: heat maps."),
+        "repair": (
+            "repair:repair",
+            "Repair a trained network, its weights untouched: learn, test, one table.",
+        ),
         "tradeoff": ("tradeoff:tradeoff", "What robustness costs: clean against robust accuracy, by noise variance."),
         "report": (
             "tools.report:report",

@@ -10,9 +10,8 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
-from localnoise.sims.experiments.design import trained_on
+from localnoise.sims.experiments.design import STRONGEST, trained_on
 from localnoise.sims.experiments.presets import preset
-from localnoise.sims.perturbations import PAPER
 from localnoise.sims.reports.commands import Transfer
 from localnoise.sims.reports.comparison import OWN, Level
 from localnoise.sims.runtime.options import (
@@ -30,9 +29,6 @@ from localnoise.sims.runtime.options import (
     words,
 )
 
-STRONGEST = ",".join(
-    f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
-)
 ATTACKS = "art-autopgd@0.1,art-pgd@0.1,art-fgm@0.1,art-square@0.1"
 GROUPS = {
     "modifications": STRONGEST,

@@ -44,6 +44,8 @@ class RepairLayer(nn.Module):
     ----------
     posterior : Tensor (T, 1 + sources) or None
         Of the last forward, clean first.
+    constant : bool
+        Whether the gate's weights count as constants in gradients: an attacker's way around the gate.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class RepairLayer(nn.Module):
     """
 
     follows: "RepairLayer | None"
+    constant = False
     _parents: Tensor
     _readers: Tensor
     _law: Tensor
@@ -159,6 +162,8 @@ class RepairLayer(nn.Module):
             else:
                 parts = [torch.softmax(q[:, where], 1) * known[:, [index]] for index, where in enumerate(self._where)]
                 w = torch.cat(parts, 1)[:, self._back_to]
+        if self.constant:
+            w = w.detach()
         sums = [w[:, where].sum(1) for where in self._where]
         self.posterior = torch.stack(sums, 1)
         return w
@@ -218,8 +223,7 @@ class RepairLayer(nn.Module):
             hold(name, value)
         for name in ("scale", "bias", "low", "high"):
             hold(f"_{name}", getattr(gate, name))
-        back = next(member.back for member in repair.members if member.back is not None)
-        readers = back.field.readers
+        readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)
         for j, member in enumerate(repair.members):
             if member.back is None:

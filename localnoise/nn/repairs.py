@@ -193,7 +193,12 @@ class _Pairs:
 
 
 def calibrate_repairs(
-    model: nn.Module, repairs: Mapping[str, Repair], inputs: Tensor, most: float = 0.005, chunk: int = 500
+    model: nn.Module,
+    repairs: Mapping[str, Repair],
+    inputs: Tensor,
+    most: float = 0.005,
+    chunk: int = 500,
+    attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module] = attach_repairs,
 ) -> None:
     """Find the margin of the first repair with which at most a share of clean decisions changes, without labels.
 
@@ -207,6 +212,10 @@ def calibrate_repairs(
         Clean, and not learned from.
     most : float
         Share of inputs that may be decided otherwise than by the network alone.
+    chunk : int
+        Inputs that go through the network at once.
+    attach : callable
+        (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
     """
     model = whole(model)
     first = next(iter(repairs.values()))
@@ -215,7 +224,7 @@ def calibrate_repairs(
     alone = torch.cat(parts)
 
     def changed() -> float:
-        mended = attach_repairs(model, repairs).eval()
+        mended = attach(model, repairs).eval()
         with torch.no_grad():
             now = torch.cat([mended(x).argmax(1) for x in inputs.split(chunk)])
         return float((now != alone).float().mean())

@@ -68,7 +68,7 @@ class Lesson:
     Parameters
     ----------
     law, back : UnitGrid
-        Blank ones.
+        Blank ones; without `back` the source is recognised and not undone.
     ridge : float or "auto"
         Of the ways back.
     members : list of Member
@@ -79,7 +79,13 @@ class Lesson:
     """
 
     def __init__(
-        self, law: UnitGrid, back: UnitGrid, ridge: float | str, members: list[Member], source: str, cause: Causes
+        self,
+        law: UnitGrid,
+        back: UnitGrid | None,
+        ridge: float | str,
+        members: list[Member],
+        source: str,
+        cause: Causes,
     ) -> None:
         self.members, self.source, self.cause, self.law = members, source, cause, law
         self.mine = [at for at, member in enumerate(members) if member.source == source]

@@ -34,7 +34,8 @@ class Member:
     Attributes
     ----------
     source : str
-        What was learned: "blur"; a source may have several causes, such as ranges of an angle. "clean" has no way back.
+        What was learned: "blur"; a source may have several causes, such as ranges of an angle. "clean" has no
+        way back, nor has what is recognised alone.
     law : UnitGrid
         Of the displaced activations less `centre`; it reads no activation.
     centre : (C, H, W)

@@ -67,7 +67,7 @@ def read(
 
 def _check(source: Path, name: Any, centre: Any, back: Any, index: int, kept: Any) -> None:
     fault = not_finite("centre", centre) or not_finite("kept", kept)
-    if not isinstance(name, str) or (name == "clean") != (back is None) or (index == 0) != (name == "clean"):
+    if not isinstance(name, str) or (name == "clean" and back is not None) or (index == 0) != (name == "clean"):
         fault = f"member {index} is no source, or the first is not 'clean'"
     if fault:
         raise FileFormatError(f"{source}: {fault}; the file was edited or damaged")

@@ -1,6 +1,7 @@
 """A layer's repair: what happened to an activation is undone by the units that it happened to."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ class Repair:
         clean: Any = None,
         causes: Any = None,
         *,
+        way_back: bool = True,
         progress: Progress | None = None,
     ) -> "Repair":
         """Learn one source of displacement; others are left as they are, and the same one goes on learning.
@@ -152,6 +154,9 @@ class Repair:
         causes : (T,) whole numbers, optional
             What else is known of each displacement: a range of its angle, say, 0, 1, ... Each has a way back and a law
             of its own, and belongs to the same source. None: one cause. Not with iterators.
+        way_back : bool
+            False: learn to recognise the source alone, which a later layer's repair undoes: some displacements, such as
+            a rotation, are undone better where fewer, larger units see more.
         progress : callable
             Told (activations learned, all of them or None).
 
@@ -166,7 +171,7 @@ class Repair:
         layout = (self.config.channels, self.config.shape, self.config.dtype)
         parts, cause = lesson_of(source, displaced, clean, causes, layout)
         total = None if is_iterator(displaced) else len(displaced)
-        lesson = Lesson(self.blank_law, self.blank_back, self.ridge, self.members, source, cause)
+        lesson = Lesson(self.blank_law, self.blank_back if way_back else None, self.ridge, self.members, source, cause)
         self.members, self._gate = lesson.learned(told(parts, total, progress)), None
         return self
 
@@ -343,6 +348,18 @@ class Repair:
     def _activity(self, argument: str, value: Any) -> Array:
         c = self.config
         return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
+
+    def only(self, *sources: str) -> "Repair":
+        """Return a repair of these sources and of clean activations alone; its gate is fitted for them.
+
+        Nothing is copied; lessons of the one are not seen by the other.
+        """
+        for name in sources:
+            choose("sources", name, self.sources)
+        few = copy(self)
+        few.members = [member for member in self.members if member.source in (CLEAN, *sources)]
+        few.margin, few._gate, few.provenance = 0.0, None, dict(self.provenance)
+        return few
 
     def _refuse_empty(self) -> None:
         if len(self.sources) < 2 or not self.members:

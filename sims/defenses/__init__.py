@@ -1,4 +1,4 @@
-"""Defenses that experiments compare, one row of a table each: noise of every kind, and trained baselines."""
+"""Defenses that experiments compare, one row of a table each: noise of every kind, trained baselines, and repair."""
 
 # Defenses are listed in the order in which they are imported.
 # isort: off
@@ -7,10 +7,12 @@ from localnoise.sims.defenses.registry import DEFENSES as DEFENSES
 from localnoise.sims.defenses.registry import named as named
 from localnoise.sims.defenses.registry import ordered as ordered
 from localnoise.sims.defenses.registry import register as register
+from localnoise.sims.defenses.registry import repairing_name as repairing_name
 from localnoise.sims.defenses import central as _central  # noqa: F401
 from localnoise.sims.defenses import grids as _grids  # noqa: F401
 from localnoise.sims.defenses import chips as _chips  # noqa: F401
 from localnoise.sims.defenses import trained as _trained  # noqa: F401
+from localnoise.sims.defenses import repairs as _repairs  # noqa: F401
 # isort: on
 
 from localnoise.sims.defenses.adversarial import adversarial as adversarial
@@ -19,6 +21,7 @@ from localnoise.sims.defenses.learned import LearnedNoise as LearnedNoise
 from localnoise.sims.defenses.lesson import Lesson as Lesson
 from localnoise.sims.defenses.lesson import added_parameters as added_parameters
 from localnoise.sims.defenses.modified import modified as modified
+from localnoise.sims.defenses.repairing import Repairing as Repairing
 from localnoise.sims.defenses.selection import Candidate as Candidate
 from localnoise.sims.defenses.selection import select as select
 from localnoise.sims.defenses.wca import wca as wca

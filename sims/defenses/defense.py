@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.nn import Predictor
 from localnoise.sims.defenses.lesson import Lesson
+from localnoise.sims.defenses.repairing import NONE, Repairing
 
 Array = npt.NDArray[np.float32]
 Build = Callable[[Array, Array, float], Any]
@@ -25,7 +26,9 @@ class Defense:
     build : callable or None
         (displacements d, activations h, variance) -> noise; the layers after it are retrained.
     train : callable or None
-        Lesson -> defended predictor: a defense that trains in its own way. Either this or `build`.
+        Lesson -> defended predictor: a defense that trains in its own way.
+    repair : Repairing or None
+        How activations are repaired; the network is left as it is. Of `build`, `train` and `repair` one is given.
     central : bool
         Whether anything in it needs more than a unit and its neighbours.
     when : str
@@ -49,6 +52,7 @@ class Defense:
     label: str
     build: Build | None = None
     train: Callable[[Lesson], Predictor] | None = None
+    repair: Repairing | None = None
     central: bool
     when: str = "both"
     clean: float = 0.0
@@ -57,3 +61,15 @@ class Defense:
     whole: bool = False
     longer: float = 1.0
     revision: int = 1
+
+    @classmethod
+    def of_repair(cls, plan: Repairing, name: str = "", label: str = "") -> Self:
+        """Return the arm that repairs as the plan says; by default it is named by what the plan spells out."""
+        return cls(
+            name=name or plan.name,
+            label=label or plan.label,
+            repair=plan,
+            central=plan.dense or plan.retrained or plan.layers == NONE,
+            causes=plan.causes,
+            learns=plan.layers != NONE,
+        )

@@ -1,4 +1,4 @@
-"""Defenses by name: each registers itself, one of a plug-in's too; a grid that is spelled out is built on demand."""
+"""Defenses by name: each registers itself, one of a plug-in's too; what is spelled out is built on demand."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,8 +6,12 @@ from functools import cache
 from typing import final
 
 from localnoise.registry import Registry
+from localnoise.sims.defenses import repairing
 from localnoise.sims.defenses.defense import Defense
+from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.defenses.spelled import PREFIX, Spelled
+
+_SPELLED = (PREFIX, repairing.PREFIX)
 
 
 def _fault(name: str, defense: Defense) -> str:
@@ -26,10 +30,10 @@ def register(*defenses: Defense) -> None:
 
 @final
 class _Defenses(Mapping[str, Defense]):
-    """Those of the registry, and every `grid:...`."""
+    """Those of the registry, and every `grid:...` and `repair:...`."""
 
     def __getitem__(self, name: str) -> Defense:
-        if name.startswith(PREFIX):
+        if name.startswith(_SPELLED):
             return _spelled(name)
         found: Defense = REGISTRY[name]
         return found
@@ -46,7 +50,9 @@ class _Defenses(Mapping[str, Defense]):
 
 @cache
 def _spelled(name: str) -> Defense:
-    return Spelled.parse(name).arm
+    if name.startswith(PREFIX):
+        return Spelled.parse(name).arm
+    return Defense.of_repair(Repairing.parse(name), name)
 
 
 DEFENSES = _Defenses()
@@ -66,7 +72,12 @@ def named(name: str) -> Defense:
     ArgumentError
         An unknown name (the near one is suggested), or hyperparameters that cannot be.
     """
-    if name.startswith(PREFIX):
+    if name.startswith(_SPELLED):
         return DEFENSES[name]
     found: Defense = REGISTRY.find(name)
     return found
+
+
+def repairing_name(plan: Repairing) -> str:
+    """Return the name of the arm that repairs as the plan says: the table's, or the one that spells it out."""
+    return next((name for name in DEFENSES if DEFENSES[name].repair == plan), plan.name)

@@ -21,6 +21,7 @@ from localnoise.sims.attacks.base import (
     reseed,
     stream,
 )
+from localnoise.sims.attacks.bypass import GateBypassed
 from localnoise.sims.attacks.chance import RandomNoise
 from localnoise.sims.attacks.fgsm import FGSM
 from localnoise.sims.attacks.pgd import PGD
@@ -118,14 +119,19 @@ class Adaptive:
         if not rising or rising[0] < 1 or rising != sorted(set(rising)):
             raise ArgumentError(f"ladder={self.ladder!r}: expected rising whole numbers >= 1, as {LADDER}")
 
-    def attacks(self, draws: int, twin: Predict, classes: int = 10) -> dict[str, Attack]:
-        """Every attack by name, white-box first, with `draws` per gradient; two classes have the margin for the DLR."""
+    def attacks(self, draws: int, twin: Predict, classes: int = 10, gated: bool = False) -> dict[str, Attack]:
+        """Every attack by name, white-box first, with `draws` per gradient; two classes have the margin for the DLR.
+
+        gated : whether the predictor has a gate that one attack goes around.
+        """
         eps, steps, restarts, second = self.eps, self.steps, self.restarts, "dlr" if classes > 2 else "margin"
+        around = GateBypassed(attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=draws))
         return {
             "apgd-ce": APGD(eps=eps, steps=steps, restarts=restarts, draws=draws),
             f"apgd-{second}": APGD(eps=eps, loss=second, steps=steps, restarts=restarts, draws=draws),
             "pgd": PGD(eps=eps, steps=steps, restarts=restarts, draws=draws, keep="best"),
             "fgsm": FGSM(eps=eps, draws=draws),
+            **({"gate-bypassed": around} if gated else {}),
             "transfer": Transfer(twin=twin, attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=1)),
             "random": RandomNoise(eps=eps, tries=self.tries),
             "square": Square(eps=eps, queries=self.queries),
@@ -169,7 +175,7 @@ class Adaptive:
             predictor, images[few], labels[few], ladder=self.ladder, votes=self.votes, **known,
         )  # fmt: skip
         draws = plateau(rungs)
-        attacks = self.attacks(draws, twin, classes)
+        attacks = self.attacks(draws, twin, classes, GateBypassed.fits(predictor))
         every = WorstCase(attacks=attacks, cascade=False, votes=self.votes)
         verdict = first = every(predictor, images[few], labels[few], **known)
         if len(images) > self.checked:

@@ -10,6 +10,7 @@ from typing import Any
 from localnoise.errors import ArgumentError
 from localnoise.files import write_bytes
 from localnoise.sims import tasks
+from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.names import check_eps
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.rehearsal import rehearse
@@ -83,12 +84,13 @@ def publish(report: Report, records: list[Record], out: Path) -> None:
 
 
 def keep_grids(folder: Path, cell: Cell, grids: tuple[bytes, ...]) -> None:
-    """Save the grids that a cell learned, without their running statistics."""
+    """Save the grids or the repairs that a cell learned, without their running statistics."""
+    kind = "grid" if named(cell.arm).repair is None else "layer"
     names = "+".join(source.name for source in cell.sources)
     for index, content in enumerate(grids):
         if content:
             turn = f"-{index}" if len(grids) > 1 else ""
-            write_bytes(folder / f"{_short(f'grid-{names}-{cell.arm}{turn}')}-seed{cell.seed}.h5", content)
+            write_bytes(folder / f"{_short(f'{kind}-{names}-{cell.arm}{turn}')}-seed{cell.seed}.h5", content)
 
 
 def _short(name: str) -> str:

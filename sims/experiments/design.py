@@ -8,7 +8,12 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.presets import Preset
-from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.perturbations import MODIFICATIONS, PAPER
+
+STRONGEST = ",".join(
+    f"{name}@{2 if name in ('elastic', 'perspective', 'rotate', 'obstruction') else 5}" for name in PAPER
+)
+"""The paper's ten modifications, each at the highest level that the paper has."""
 
 
 def matched(seeds: Iterable[int], arms: Iterable[str], threats: Iterable[Threat], attack: str = "pgd") -> list[Cell]:

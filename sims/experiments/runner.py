@@ -1,7 +1,8 @@
-"""One cell of an experiment: learn the noise, retrain the layers after it, test. Every table rests on it."""
+"""One cell of an experiment: learn noise or a repair, retrain the layers after it, test. Every table rests on it."""
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,9 +15,12 @@ from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.data.samples import Data
 from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
 from localnoise.sims.defenses.facts import facts
+from localnoise.sims.defenses.mended import Mended
+from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
+from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.experiments.testing import Examiner
@@ -55,6 +59,7 @@ class Runner:
     _displaced: dict[tuple[str, float, int | None], tuple[Tensor, Tensor]] = field(default_factory=dict)
     _examiner: Examiner | None = None
     _trained: tuple[Cell, Predictor, dict[str, float]] | None = None
+    _mender: Mender | None = None
 
     def run(self, cell: Cell) -> Result:
         """Learn, retrain and test one cell; cells that differ in their threats alone share the trained network."""
@@ -68,7 +73,9 @@ class Runner:
             self._examiner = Examiner(bench, self.settings, self.stage)
         values = self._examiner.examine(cell, predictor)
         values |= size
-        return Result(values, getattr(predictor.noise, "noise", None), perf_counter() - began)
+        noise: Any = predictor.noise
+        learned = noise.repairs if isinstance(noise, Mended) else getattr(noise, "noise", None)
+        return Result(values, learned, perf_counter() - began)
 
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""
@@ -79,12 +86,24 @@ class Runner:
             predictor = arm.train(lesson(cell, bench, epochs, tick))
             added = added_parameters(predictor)
             return predictor, {"parameters": added, "bytes_per_unit": added * 4 / math.prod(bench.network.layout[1:])}
+        if arm.repair is not None:
+            return self._repaired(cell, bench, arm.repair, tick)
         noise = self._noise(cell, bench, arm)
         layer = NoiseLayer(noise, when=arm.when, seed=cell.seed, arrangement=bench.network.arrangement)
         own = {"epochs": epochs, "seed": cell.seed, "draws": s.draws}
         predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **own)
         size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
         return predictor, size | facts(noise)
+
+    def _repaired(
+        self, cell: Cell, bench: Testbed, plan: Repairing, tick: training.Tick
+    ) -> tuple[Predictor, dict[str, float]]:
+        """Return the repaired network, and the size of its repairs."""
+        if self._mender is None or self._mender.bench is not bench:
+            self._mender = Mender(bench, lambda source: self._displacement(bench, source), self.stage)
+        given = partial(lesson, cell, bench, self.settings.epochs, tick)
+        predictor, numbers = self._mender.predictor(plan, cell.sources, given)
+        return predictor, {"parameters": numbers, "bytes_per_unit": numbers * 4 / math.prod(bench.network.layout[1:])}
 
     def bench(self, seed: int) -> Testbed:
         """Return the seed's workbench, made when it is first needed."""

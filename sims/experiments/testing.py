@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.defenses.mended import Mended
 from localnoise.sims.evaluation import AdaptiveReport
 from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.evaluation.source import DRIFT
@@ -36,7 +38,10 @@ class Examiner:
     _moved: dict[Threat, Tensor] = field(default_factory=dict)
 
     def examine(self, cell: Cell, predictor: Predictor) -> dict[str, Any]:
-        """`accuracy.NAME` and `correct.NAME` (T,) uint8 for each threat; by default for clean and sources."""
+        """`accuracy.NAME` and `correct.NAME` (T,) uint8 for each threat; by default for clean and sources.
+
+        Of a repair also `gate.NAME` (1 + sources,): how many inputs its gate called clean, the first source, ...
+        """
         images = len(self.bench.test[1])
         threats = cell.threats or (
             Threat(name=CLEAN, level=0, images=images),
@@ -51,12 +56,19 @@ class Examiner:
             name = threat.label if cell.threats else threat.name
             if cell.threats:
                 predictor.noise.reseed(cell.seed)  # a result depends on no earlier test
+            gate = predictor.noise if isinstance(predictor.noise, Mended) else None
+            if gate is not None:
+                gate.tell(threat.name, threat.level)
             if threat.name == WORST:
                 report = self._adaptive(threat, predictor)
                 hit = report.verdict.robust.byte()
                 values |= {f"adaptive.{key}": value for key, value in report.evidence().items()}
             else:
+                if gate is not None and threat.name not in ATTACKS:  # an attack asks the gate many times
+                    gate.counts = np.zeros(len(gate.sources), np.int64)
                 hit = self._correct(threat, predictor)
+                if gate is not None and gate.counts is not None:
+                    values[f"gate.{name}"], gate.counts = gate.counts, None
             values |= {f"accuracy.{name}": float(hit.double().mean()), f"correct.{name}": hit.numpy()}
         return values
 

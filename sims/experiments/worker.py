@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from localnoise import Bank, UnitGrid, plugins
+from localnoise import Bank, Repair, UnitGrid, plugins
 from localnoise.errors import ArgumentError
 from localnoise.files import temporary_folder, write_bytes
 from localnoise.hardware import ChipGrid
@@ -101,7 +101,9 @@ def answer(job: Job, result: Result) -> Answer:
 
 
 def members(noise: Any) -> list[Any]:
-    """Return the noises that a bank takes turns with, or the one that there is."""
+    """Return the noises that a bank takes turns with, the repairs of several layers, or the one that there is."""
+    if isinstance(noise, list):
+        return noise
     return noise.members if isinstance(noise, Bank) else [noise]
 
 
@@ -170,7 +172,7 @@ def _tell(what: str, done: int, of: int) -> None:
 
 
 def _file(noise: Any, index: int, job: Job) -> bytes:
-    if not job.grids or not isinstance(noise, (UnitGrid, ChipGrid)):
+    if not job.grids or not isinstance(noise, (UnitGrid, ChipGrid, Repair)):
         return b""
     noise.provenance |= job.cell.provenance() | {"member": index}
     with temporary_folder() as folder:

@@ -157,7 +157,7 @@ def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
         outcome.correct[seed] = results[f"correct.{place.test.label}"]
         if reason := results.get("adaptive.unreliable"):
             outcome.unreliable[seed] = reason
-        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(("adaptive.", "noise."))}
+        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(("adaptive.", "noise.", "gate."))}
     return found
 
 

@@ -156,6 +156,18 @@ def test_causes_share_a_source_and_are_told_apart(held, clean):
     assert error[1] < 0.7 * error[0]
 
 
+def test_a_source_may_be_recognised_and_left_to_a_later_layer(repair, clean, held, tmp_path):
+    both = ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean)
+    both.learn("dim", dimmed(clean), clean, way_back=False)
+    both = ln.load(both.save(tmp_path / "r.h5"))
+    fixed, posterior = both(dimmed(held))
+    assert np.array_equal(posterior, repair(dimmed(held))[1])
+    sure = posterior[:, 2] > 0.9999
+    assert sure.mean() > 0.5
+    assert np.allclose(fixed[sure], dimmed(held)[sure], atol=1e-3)
+    assert both.parameters < repair.parameters
+
+
 def test_calibration_leaves_clean_activations_alone(clean, held):
     near = clean + 0.05 * np.random.default_rng(3).normal(size=clean.shape).astype(np.float32)
     repair = ln.Repair(SHAPE, CHANNELS, radius=1).learn("near", near, clean)

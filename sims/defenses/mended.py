@@ -1,0 +1,162 @@
+"""Repaired networks as predictors: the task's layer is repaired where others have noise, later layers inside the back.
+
+Nothing is drawn, and one pass decides. With `dense` the ways back are affine maps of whole layers, chosen by the gate
+of the local laws.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from localnoise import Repair
+from localnoise.nn import Predictor, RepairLayer
+from localnoise.nn.attaching import Followed
+from localnoise.sims.models.affine import Affine
+
+Ways = Mapping[str, list[Affine | None]]  # layer -> a map for each member of its repair
+_FLOOR = 1e-3  # as `Repair` has it
+CUT = "0"  # the task's layer, in `trunk`
+
+
+def trunk(back: nn.Module) -> nn.Sequential:
+    """Return the network from the cut on: its layer "0" gives the activation, layers behind it are "1.NAME"."""
+    return nn.Sequential(nn.Identity(), back).eval()
+
+
+class DenseRepairLayer(RepairLayer):
+    """A repair whose ways back are affine maps of the whole layer, the central counterpart.
+
+    Parameters
+    ----------
+    repair : Repair
+        Its laws are the gate's.
+    ways : list of Affine or None
+        For each member; clean has none.
+    follows
+        As `RepairLayer` takes it.
+    """
+
+    def __init__(self, repair: Repair, ways: list[Affine | None], follows: RepairLayer | None = None) -> None:
+        super().__init__(repair, follows)
+        self._maps = [
+            (j, torch.from_numpy(way.G), torch.from_numpy(way.a)) for j, way in enumerate(ways) if way is not None
+        ]
+
+    def _change(self, x: Tensor, w: Tensor) -> Tensor:
+        flat = x.transpose(1, 2).flatten(1)  # (T, C H W)
+        out = torch.zeros_like(flat)
+        for j, G, a in self._maps:
+            rows = (w[:, j] > _FLOOR).nonzero()[:, 0]
+            if len(rows):
+                out = out.index_add(0, rows, w[rows, j, None] * (flat[rows] @ G + a))
+        change: Tensor = out.reshape(len(x), x.shape[2], x.shape[1]).transpose(1, 2)
+        return change
+
+
+def attached(model: nn.Module, repairs: Mapping[str, Repair], ways: Ways | None = None) -> nn.Module:
+    """Return a copy of a trunk whose layers are repaired, by the ways of `repairs` or by dense ones."""
+    copied, first = copy.deepcopy(model), None
+    for name, repair in repairs.items():
+        layer = RepairLayer(repair, first) if ways is None else DenseRepairLayer(repair, ways[name], first)
+        first = first or layer
+        copied.set_submodule(name, Followed(copied.get_submodule(name), layer, name))
+    return copied.eval()
+
+
+class Mended(nn.Module):
+    """The repair of the task's layer, in the place of a predictor's noise; it rules those of later layers, too.
+
+    Parameters
+    ----------
+    first : RepairLayer
+    later : list of RepairLayer
+        Those inside the back, which follow it.
+    told : bool
+        Whether `tell` is heeded.
+
+    Attributes
+    ----------
+    counts : (1 + sources,) or None
+        If set to zeros: how many activations the gate called what, clean first.
+    """
+
+    seed, active = None, False  # nothing is drawn
+
+    def __init__(self, first: RepairLayer, later: list[RepairLayer], told: bool = False) -> None:
+        super().__init__()
+        self.first = first
+        self._layers = (first, *later)  # a tuple: later ones are the back's modules
+        self._told = told
+        self.counts: npt.NDArray[np.int64] | None = None
+
+    @property
+    def repairs(self) -> list[Repair]:
+        """Of all layers, the task's first."""
+        return [layer.repair for layer in self._layers]
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of what the gate tells apart, clean first."""
+        return self.first.repair.sources
+
+    @property
+    def when(self) -> str:
+        """When all layers repair, as in `RepairLayer`."""
+        return self.first.when
+
+    @when.setter
+    def when(self, when: str) -> None:
+        for layer in self._layers:
+            layer.when = when
+
+    def reseed(self, seed: int) -> None:
+        """There is no stream."""
+
+    def tell(self, name: str, level: float) -> None:
+        """Say what is tested next: one that was learned, at this level or another; all else is left unrepaired."""
+        if not self._told:
+            return
+        same = [source for source in self.sources if source.partition("@")[0] == name]
+        exact = f"{name}@{level:g}"
+        known = exact if exact in same else same[0] if same else self.sources[0]
+        for layer in self._layers:
+            layer.source = known
+
+    @contextmanager
+    def constant(self) -> Iterator[None]:
+        """Let the gate's weights count as constants in gradients."""
+        before = [layer.constant for layer in self._layers]
+        for layer in self._layers:
+            layer.constant = True
+        try:
+            yield
+        finally:
+            for layer, own in zip(self._layers, before, strict=True):
+                layer.constant = own
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the repaired activation."""
+        out: Tensor = self.first(h)
+        said: Any = self.first.posterior
+        if self.counts is not None and said is not None:
+            self.counts += np.bincount(said.argmax(1).cpu().numpy(), minlength=len(self.counts))
+        return out
+
+
+def mended(front: nn.Module, model: nn.Module, *, told: bool = False, back: nn.Module | None = None) -> Predictor:
+    """Return the predictor of a front and of a trunk whose layers are repaired (`attached`).
+
+    told : whether tests say what happened.
+    back : in the place of the trunk's later layers.
+    """
+    task: Any = model.get_submodule(CUT)
+    own = model.get_submodule("1")
+    later = [part.noise for part in own.modules() if isinstance(part, Followed) and isinstance(part.noise, RepairLayer)]
+    noise: Any = Mended(task.noise, [] if back is not None else later, told)
+    return Predictor(front, noise, own if back is None else back, 1).eval()

@@ -1,0 +1,110 @@
+"""Repairs spelled out, so that any of them can be compared: `repair:radius=1:causes=16:layers=first`."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.validate import as_count
+
+PREFIX = "repair:"
+ALL, FIRST, NONE = "all", "first", "none"
+_WORDS = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repairing:
+    """A repair by its hyperparameters.
+
+    Attributes
+    ----------
+    layers : str
+        Which layers are repaired: "all", the task's and the last of each later stage; "first", the task's alone;
+        "none"; or the names of modules behind the task's layer, joined by "+", which are repaired too.
+    radius, parents : int
+        Of `localnoise.Repair`, for layers that lie on a grid.
+    causes : int
+        Into how many causes a source is cut where it has numbers to cut: ranges of an angle, say.
+    dense : bool
+        Whether each way back is one affine map of the whole layer, the central counterpart; the gate is the same.
+    told : bool
+        Whether a test says which source it is: what a perfect gate would give.
+    retrained : bool
+        Whether fresh layers after the repair are trained, with labels, on repaired and clean activations.
+    """
+
+    layers: str = ALL
+    radius: int = 2
+    parents: int = 4
+    causes: int = 1
+    dense: bool = False
+    told: bool = False
+    retrained: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        as_count("radius", self.radius)
+        as_count("parents", self.parents, 1)
+        as_count("causes", self.causes, 1)
+        if not self.layers or not all(self.layers.split("+")):
+            raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
+        if self.retrained and self.layers != FIRST:
+            raise ArgumentError(
+                f"retrained=yes with layers={self.layers}: expected layers=first, since all later layers are fresh"
+            )
+
+    @property
+    def name(self) -> str:
+        """The name that `parse` takes: everything that is not the default, in a fixed order."""
+        said = [f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return PREFIX + ":".join(said)
+
+    @property
+    def label(self) -> str:
+        """Short words for tables."""
+        if self.layers == NONE:
+            return "undefended"
+        words = ["repair"]
+        if self.causes > 1:
+            words.append(f"{self.causes} causes")
+        if self.radius != 2:
+            words.append(f"r={self.radius}")
+        if self.parents != 4:
+            words.append(f"K={self.parents}")
+        if self.layers == FIRST:
+            words.append("one layer")
+        elif self.layers != ALL:
+            words.append(f"layers {self.layers}")
+        words += [word for word, said in (("dense", self.dense), ("told", self.told)) if said]
+        return ", ".join([*words, *(["later layers retrained"] if self.retrained else [])])
+
+    @property
+    def lesson(self) -> tuple[Any, ...]:
+        """What its repairs depend on, but for the layers; plans that agree share them."""
+        return self.radius, self.parents, self.causes, self.dense
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read "repair:NAME=VALUE:...".
+
+        Raises
+        ------
+        ArgumentError
+            An unknown name, a value of another kind, or a combination that cannot be.
+        """
+        given: dict[str, Any] = {}
+        known = {f.name: f.default for f in fields(cls)}
+        for part in filter(None, name.removeprefix(PREFIX).split(":")):
+            key, _, text = part.partition("=")
+            choose(f"arm {name!r}: parameter", key, list(known))
+            if isinstance(known[key], bool):
+                given[key] = _WORDS[choose(f"arm {name!r}: {key}", text, list(_WORDS))]
+                continue
+            try:
+                given[key] = text if isinstance(known[key], str) else int(text)
+            except ValueError:
+                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected a whole number") from None
+        return cls(**given)
+
+
+def _text(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

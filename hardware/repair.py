@@ -10,14 +10,16 @@ Input and output are activation words h (`fixedpoint`), all at one scale. For ea
 multiplier 2^-shift stands for beta / (2 n), the gate's scale over n neurons; bias_j for b_j (of the clean one: with
 the margin) less beta / n times the law's log determinant. The winner is the member of the highest score, of equals the
 first; where its Q_j lies outside of [low_j, high_j], the first one wins instead. The clean one's range is not asked.
-With winner k > 0 and fraction f of its row,
+With winner k and fraction f of its row,
 
     fixed_ui = saturate(h_ui + round((bias_kui + G_kui h_R(u)) 2^-f))     to activation_bits bits
 
-else fixed = h. Rounding is half up, words saturate, F = max(word_bits - 6, 0): words hold 32 standard deviations. Sums
-of products are exact in `accumulator_bits`, which are checked to suffice whatever words come, so that their order
-changes nothing. A row of weights has f fraction bits of its own: a power of two, so that scaling is a shift; f < 0
-shifts the row's sum left by -f before the bias joins.
+or fixed = h where k has no way back: the clean one, and what is recognised alone. Rounding is half up, words saturate,
+F = max(word_bits - 6, 0): words hold 32 standard deviations. Sums of products are exact in `accumulator_bits`, checked
+to suffice whatever words come, so that their order changes nothing. A row of weights has f fraction bits of its
+own: a power of two, so that scaling is a shift; f < 0 shifts the row's sum left by -f before the bias joins.
+
+Where the source is known, the member of the highest score among those of that source repairs, whatever its range.
 
 The decision is hard: one member repairs. `Repair` weighs all ways back by their posterior, a soft mixture. Where two
 members are as likely, the hard one repairs by one of them alone and loses what the mean of both would gain;
@@ -78,18 +80,19 @@ class ChipRepair:
 
     # Use
 
-    def __call__(self, h: Any, source: str | None = None) -> tuple[Array, Members]:
+    def __call__(self, h: Any, source: Any = None) -> tuple[Array, Members]:
         """Return the repaired activations (T, C, H, W), float32, and which member repaired each, (T,); 0: none.
 
         Parameters
         ----------
         h : (T, C, H, W)
             Activations; they become words first.
-        source : str, optional
-            What is known to have happened; None: the gate decides. Of several members of it the likeliest repairs.
+        source : str, or (T,) whole numbers, optional
+            What is known to have happened, such as from an earlier layer's repair: a name, or each activation's index
+            in `sources`. Of several members of it the likeliest repairs, whatever its range. None: the gate decides.
         """
         words = self.activation_words(h)
-        fixed, member = self.words(words, self._told(words, source))
+        fixed, member = self.words(words, self.likeliest(words, source))
         return to_values(fixed, self.field.activation_scale), member
 
     def activation_words(self, h: Any) -> Words:
@@ -119,13 +122,17 @@ class ChipRepair:
                 )
             chosen = chosen.astype(np.int64)
         out, top = np.empty_like(x), np.int64(2 ** (self.formats.activation_bits - 1))
-        undo(out, x, chosen, f.readers, f.kinds, f.way, f.way_bits, f.way_bias, top, parts=max(len(x), 1))
+        undo(out, x, chosen, f.backs, f.readers, f.kinds, f.way, f.way_bits, f.way_bias, top, parts=max(len(x), 1))
         shape = (len(x), self.config.channels, *self.config.shape)
         return np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(shape), chosen
 
     def decide(self, h: Any) -> Members:
         """Return the member that the gate chooses for each of the activation words h, (T,)."""
         return self._decided(self._flat(h))
+
+    def likeliest(self, h: Any, source: Any = None) -> Members:
+        """Return the member that repairs each of the activation words h, (T,); `source` as in a call."""
+        return self.decide(h) if source is None else self._told(h, source)
 
     def squares(self, h: Any) -> Members:
         """Return Q of each member's law for activation words h, (T, J) int64."""
@@ -144,7 +151,7 @@ class ChipRepair:
         f = self.field
         n, rows = f.units * f.channels, f.way.shape[1] * f.channels
         laws = f.members * (f.law_weights + 2 * n)
-        return laws + (f.members - 1) * (f.way_weights + rows + n) + 3 * f.members + 2
+        return int(laws + len(f.way) * (f.way_weights + rows + n) + 4 * f.members + 2)
 
     @property
     def bytes_per_unit(self) -> float:
@@ -160,7 +167,8 @@ class ChipRepair:
         index = 2 if N < 2**16 else 4
         wires = (f.parents.size + f.readers.size + N) * index + 4 * C
         laws = J * (f.law_weights * weight + 3 * N * m)
-        return int(wires + laws + (J - 1) * (f.way_weights * weight + C * m + acc * N * m) + 24 * J + J)
+        ways = len(f.way) * (f.way_weights * weight + C * m + acc * N * m)
+        return int(wires + laws + ways + 27 * J)
 
     @property
     def ram(self) -> int:
@@ -214,12 +222,20 @@ class ChipRepair:
         fits = (own >= self.field.low[winner]) & (own <= self.field.high[winner])
         return np.asarray(np.where(fits, winner, 0), np.int64)
 
-    def _told(self, words: Words, source: str | None) -> Members | None:
-        if source is None:
-            return None
-        choose("source", source, self.sources)
-        where = [j for j, name in enumerate(self.member_sources) if name == source]
-        if len(where) == 1:
-            return np.full(len(words), where[0], np.int64)
-        best = self.scores(self.squares(words))[:, where].argmax(axis=1)
-        return np.asarray(np.array(where)[best], np.int64)
+    def _told(self, words: Words, source: Any) -> Members:
+        if isinstance(source, str):
+            choose("source", source, self.sources)
+            told = np.full(len(words), self.sources.index(source))
+        else:
+            told = np.asarray(as_array("source", source, "(T,) whole numbers"))
+            whole, last = told.shape == (len(words),) and np.issubdtype(told.dtype, np.integer), len(self.sources) - 1
+            if not whole or (len(told) and not 0 <= told.min() <= told.max() <= last):
+                raise ArgumentError(
+                    f"source has shape {told.shape}: expected a name, or a whole number of 0 to {last} for each of the "
+                    f"{len(words)} activations"
+                )
+        own = np.array([self.sources.index(name) for name in self.member_sources])
+        if len(own) == len(self.sources):  # a source is a member: nothing to decide
+            return np.asarray(told, np.int64)
+        scores = np.where(own == told[:, None], self.scores(self.squares(words)), -(2**63))
+        return np.asarray(scores.argmax(axis=1), np.int64)

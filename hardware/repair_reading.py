@@ -46,7 +46,7 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
                 f"{source}: {name} has shape {shapes[name]}, which no repair on {config.units} units has; the file was "
                 "edited or damaged"
             )
-    sizes = (shapes["centre"][0], shapes["parents"][1], shapes["readers"][1], shapes["way"][1])
+    sizes = (shapes["centre"][0], shapes["parents"][1], shapes["readers"][1], shapes["way"][1], shapes["way"][0])
     arrays, budget = {}, Budget(source, _MOST_BYTES)
     for name, (shape, dtype) in layout(config, sizes).items():
         found = member(source, file, name)

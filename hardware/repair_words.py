@@ -1,8 +1,8 @@
 """A repair in integers, as a chip holds it: laws by which members are told apart, ways back, and the gate.
 
-The arithmetic is that of `hardware.repair`. J members, the first one clean and without a way back; N units of m
-channels, K parents, R readable activations; C sets of weights of a way back, one a unit or, with share="places", one a
-class of places.
+The arithmetic is that of `hardware.repair`. J members, the first one clean; W of the others have a way back, the rest
+are recognised alone; N units of m channels, K parents, R readable activations; C sets of weights of a way back, one a
+unit or, with share="places", one a class of places.
 """
 
 import math
@@ -38,10 +38,11 @@ class RepairWords:
         Of the parents, then of the unit's own channels up to the row's own.
     law_bits : (J, N, m) int8
         Fraction bits of a row.
-    way : (J - 1, C, m, R m) int16
-        Of the ways back of all members but the first.
-    way_bits : (J - 1, C, m) int8
-    way_bias : (J - 1, N, m) int64
+    backs : (J,) int32
+        Which way back a member has, 0 to W - 1 in order, or -1.
+    way : (W, C, m, R m) int16
+    way_bits : (W, C, m) int8
+    way_bias : (W, N, m) int64
         At the accumulator's fraction.
     bias : (J,) int64
         Of the scores.
@@ -59,6 +60,7 @@ class RepairWords:
     centre: Ints
     law: Ints
     law_bits: Ints
+    backs: Ints
     way: Ints
     way_bits: Ints
     way_bias: Ints
@@ -114,7 +116,7 @@ class RepairWords:
 
     @property
     def way_products(self) -> int:
-        """Multiplications an image that repair, where a member other than the first has won."""
+        """Multiplications an image that repair, where a member with a way back has won."""
         return int((self.readers >= 0).sum()) * self.channels**2
 
     def largest_accumulators(self, formats: Formats) -> tuple[int, int]:
@@ -142,15 +144,15 @@ def fraction_of(formats: Formats) -> int:
     return max(formats.word_bits - 6, 0)
 
 
-def layout(config: GridConfig, sizes: tuple[int, int, int, int]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shape and type of each array for (members, parents, readers, sets of weights)."""
-    J, K, R, C = sizes
+def layout(config: GridConfig, sizes: tuple[int, int, int, int, int]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of each array for (members, parents, readers, sets of weights, ways back)."""
+    J, K, R, C, W = sizes
     N, m = config.units, config.channels
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "parents": ((N, K), np.int32), "readers": ((N, R), np.int32), "kinds": ((N,), np.int32),
         "centre": ((J, N, m), np.int16), "law": ((J, N, m, (K + 1) * m), np.int16), "law_bits": ((J, N, m), np.int8),
-        "way": ((J - 1, C, m, R * m), np.int16), "way_bits": ((J - 1, C, m), np.int8),
-        "way_bias": ((J - 1, N, m), np.int64),
+        "backs": ((J,), np.int32), "way": ((W, C, m, R * m), np.int16), "way_bits": ((W, C, m), np.int8),
+        "way_bias": ((W, N, m), np.int64),
     }  # fmt: skip
     return shapes | dict.fromkeys(("bias", "low", "high"), ((J,), np.int64))
 
@@ -170,7 +172,8 @@ def check_formats(formats: Formats) -> None:
 def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None:
     """Raise an ArgumentError that names the array, unless nothing can overflow and every index is one."""
     check_formats(formats)
-    sizes = (f.members, f.parents.shape[-1], f.readers.shape[-1], f.way.shape[1] if f.way.ndim == 4 else 0)
+    ways = f.way.shape[:2] if f.way.ndim == 4 else (0, 0)
+    sizes = (f.members, f.parents.shape[-1], f.readers.shape[-1], ways[1], ways[0])
     for name, (shape, dtype) in layout(config, sizes).items():
         array = f.arrays[name]
         if array.shape != shape or array.dtype != dtype:
@@ -194,6 +197,11 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
         number = whole(getattr(f, name))
         if number is None or not least <= number <= most:
             raise ArgumentError(f"{name}={getattr(f, name)!r}: expected a whole number of {least} to {most}")
+    owners = f.backs[f.backs >= 0]
+    if f.backs[0] != -1 or f.backs.min() < -1 or owners.tolist() != list(range(sizes[4])):
+        raise ArgumentError(
+            f"backs={f.backs.tolist()}: expected -1, and 0 to {sizes[4] - 1} in order, the first one -1"
+        )
     _refuse_links(f)
     largest = config.neurons * 4 ** (formats.word_bits - 1) << MULTIPLIER_BITS
     if largest >= 2**62:

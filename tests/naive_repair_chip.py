@@ -77,13 +77,14 @@ def undone(chip, h, member):
     """Words (m, N) of activation words h (m, N)."""
     f, form, m = chip.field, chip.formats, chip.field.channels
     out = np.array(h, np.int64)
-    for u in range(f.units if member else 0):
+    back = int(f.backs[member])
+    for u in range(f.units if back >= 0 else 0):
         for i in range(m):
-            row, bits = f.way[member - 1, f.kinds[u], i], int(f.way_bits[member - 1, f.kinds[u], i])
+            row, bits = f.way[back, f.kinds[u], i], int(f.way_bits[back, f.kinds[u], i])
             acc = 0
             for r, p in enumerate(f.readers[u]):
                 acc += sum(int(row[r * m + c]) * int(h[c, p]) for c in range(m)) if p >= 0 else 0
-            acc = acc * 2 ** max(-bits, 0) + int(f.way_bias[member - 1, u, i])
+            acc = acc * 2 ** max(-bits, 0) + int(f.way_bias[back, u, i])
             assert abs(acc) + 2 ** max(bits - 1, 0) < 2 ** (form.accumulator_bits - 1)
             out[i, u] = clip(int(h[i, u]) + round_half_up(acc, max(bits, 0)), form.activation_bits)
     return out

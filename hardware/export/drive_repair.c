@@ -1,5 +1,6 @@
 /* Calls a repair's functions, for localnoise verify. Commands on stdin, one byte each, then words, int16:
- *   r h           repair the activation words h: the member, and LN_NEURONS words come back
+ *   r 0 h         repair the activation words h: the member, and LN_NEURONS words come back
+ *   k source h    likewise, where the source is known
  *   u member h    undo what the member is: as many words come back
  *   q member h    a member's sum of squares comes back, uint64 */
 #include "localnoise_repair.h"
@@ -19,7 +20,7 @@ int main(void)
     int command;
     while ((command = getchar()) != EOF) {
         int16_t member = 0;
-        if ((((command == 'u') || (command == 'q')) && !taken(&member, sizeof member)) || !taken(first, sizeof first)) {
+        if (!taken(&member, sizeof member) || !taken(first, sizeof first)) {
             return 1;
         }
         if (command == 'q') {
@@ -30,6 +31,9 @@ int main(void)
         }
         if (command == 'r') {
             member = (int16_t)ln_repair(first, answer);
+            (void)fwrite(&member, sizeof member, 1U, stdout);
+        } else if (command == 'k') {
+            member = (int16_t)ln_repair_as(member, first, answer);
             (void)fwrite(&member, sizeof member, 1U, stdout);
         } else if (command == 'u') {
             ln_undo(member, first, answer);

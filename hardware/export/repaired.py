@@ -71,9 +71,10 @@ def repair_tables(chip: ChipRepair) -> Tables:
         table("int16_t", "centre", f.centre),
         table("ln_weight", "law", law),
         table("int8_t", "law_bits", f.law_bits),
-        table("ln_weight", "way", way),
-        table("int8_t", "way_bits", f.way_bits),
-        table("ln_acc", "way_bias", f.way_bias),
+        table("int16_t", "back", f.backs),
+        table("ln_weight", "way", _some(way)),
+        table("int8_t", "way_bits", _some(f.way_bits)),
+        table("ln_acc", "way_bias", _some(f.way_bias)),
         table("int64_t", "score", f.bias),
         table("uint64_t", "low", f.low, "U"),
         table("uint64_t", "high", f.high, "U"),
@@ -81,6 +82,11 @@ def repair_tables(chip: ChipRepair) -> Tables:
     ]
     title = f"Tables of a repair of {len(chip.sources) - 1} sources, written by localnoise."
     return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
+
+
+def _some(values: Ints) -> Ints:
+    """Return the values of a table, or a zero: C has no empty arrays."""
+    return values if values.size else np.zeros(1, np.int64)
 
 
 def _laws(chip: ChipRepair) -> Ints:
@@ -126,9 +132,12 @@ class RepairHost:
 
     def repair(self, h: Ints) -> tuple[Ints, Words]:
         """Members (T,) and repaired words (T, m, N) of activation words h (T, m, N)."""
+        return self._told(b"r", np.zeros(len(h), int), h)
+
+    def _told(self, command: bytes, source: Ints, h: Ints) -> tuple[Ints, Words]:
         members, answers = [], []
-        for words in unit_major(h):
-            self._running.send(b"r", words.tobytes())
+        for one, words in zip(source, unit_major(h), strict=True):
+            self._running.send(command, np.int16(one).tobytes(), words.tobytes())
             members.append(int(np.frombuffer(self._running.receive(2), np.int16)[0]))
             answers.append(np.frombuffer(self._running.receive(2 * self.neurons), np.int16))
         return np.array(members), channel_major(np.stack(answers), self.m)
@@ -140,6 +149,10 @@ class RepairHost:
             self._running.send(b"u", np.int16(one).tobytes(), words.tobytes())
             answers.append(np.frombuffer(self._running.receive(2 * self.neurons), np.int16))
         return channel_major(np.stack(answers), self.m)
+
+    def repair_as(self, source: Ints, h: Ints) -> tuple[Ints, Words]:
+        """As `repair`, where the sources (T,) are known."""
+        return self._told(b"k", source, h)
 
     def squares(self, member: Ints, h: Ints) -> Ints:
         """Sums of squares (T,) under these members' laws."""
@@ -166,6 +179,7 @@ class RepairCortexM(CortexM):
         self._load(program)
         self._h, self._eta = RAM + 16, RAM + 16 + -(-2 * self.neurons // 16) * 16
         self._some: Words | None = None
+        self._last = int(chip.field.backs.argmax())
 
     def repair(self, h: Ints) -> tuple[Ints, Words]:
         """Members (T,) and repaired words (T, m, N) of activation words h (T, m, N)."""
@@ -184,6 +198,17 @@ class RepairCortexM(CortexM):
         self._some = read[0]
         return self._each(len(h), lambda t: self._with(self._h, read[t], "undo", int(member[t]), self._h, self._eta))
 
+    def repair_as(self, source: Ints, h: Ints) -> tuple[Ints, Words]:
+        """As `repair`, where the sources (T,) are known."""
+        read, members = unit_major(h), []
+
+        def act(t: int) -> None:
+            self._with(self._h, read[t], "repair_as", int(source[t]), self._h, self._eta)
+            members.append(int(self._uc.reg_read(self._registers[0])))
+
+        out = self._each(len(h), act)
+        return np.array(members), out
+
     def squares(self, member: Ints, h: Ints) -> Ints:
         """Sums of squares (T,) under these members' laws."""
         found = []
@@ -199,7 +224,7 @@ class RepairCortexM(CortexM):
             self._uc.mem_write(self._h, self._some.tobytes())
         self.call("decide", self._h, self._eta, counted=True)
         decides = self.instructions
-        self.call("undo", 1, self._h, self._eta, counted=True)
+        self.call("undo", self._last, self._h, self._eta, counted=True)
         f = self.footprint
         return (
             f"{f.code:,} bytes of code, {f.tables:,} of tables in flash; {2 * f.words:,} of words in RAM; {decides:,} "
@@ -229,17 +254,21 @@ def repair_parts(machine: Any, chip: ChipRepair, seed: int, count: int) -> Itera
         ((np.take_along_axis(chip.squares(both[k]), turn[k][:, None], 1)[:, :, None],
           machine.squares(turn[k], both[k])[:, None, None]) for k in cuts),
     )  # fmt: skip
-    for name, words in (("repair", near), ("repair, any words", any_words)):
+    told = turn % len(chip.sources)
+    for name, words, source in (
+        ("repair", near, None), ("repair, any words", any_words, None), ("repair, told", near, told),
+    ):  # fmt: skip
         found: list[tuple[Any, Any]] = []
-        yield name, _words_of(machine, chip, [words[k] for k in cuts], found)
+        parts = [(words[k], None if source is None else source[k]) for k in cuts]
+        yield name, _words_of(machine, chip, parts, found)
         yield f"{name}: member", iter(found)
 
 
-def _words_of(machine: Any, chip: ChipRepair, parts: list[Ints], members: list[tuple[Any, Any]]) -> Pairs:
+def _words_of(machine: Any, chip: ChipRepair, parts: list[tuple[Ints, Any]], members: list[tuple[Any, Any]]) -> Pairs:
     """Yield words expected and got; the members go to a list, which is compared after them."""
-    for part in parts:
-        expected, own = chip.words(part)
-        got, words = machine.repair(part)
+    for part, source in parts:
+        expected, own = chip.words(part, chip.likeliest(part, source))
+        got, words = machine.repair(part) if source is None else machine.repair_as(source, part)
         members.append((own.reshape(-1, 1, 1), got.reshape(-1, 1, 1)))
         yield expected.reshape(part.shape), words
 

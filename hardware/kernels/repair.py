@@ -45,14 +45,14 @@ def squares(out, h, parents, centre, law, bits, lift, top, worker, workers):
 
 
 @shared_integer_kernel
-def undo(out, h, member, readers, kinds, way, bits, bias, top, worker, workers):
-    """out[t] = h[t] and the way back of member[t], 0: none; top = 2^(activation bits - 1). Cost O(T N m^2 R)."""
+def undo(out, h, member, backs, readers, kinds, way, bits, bias, top, worker, workers):
+    """out[t] = h[t] and the way back of member[t], if it has one; top = 2^(activation bits - 1). Cost O(T N m^2 R)."""
     T, N, m = h.shape
     for t in range(worker, T, workers):
-        if member[t] == 0:
+        j = backs[member[t]]
+        if j < 0:
             out[t] = h[t]
             continue
-        j = member[t] - 1
         for u in range(N):
             for i in range(m):
                 row = way[j, kinds[u], i]

@@ -70,7 +70,7 @@ def quantise_repair(
             f"repair has no held-out activations of {absent[0]!r}, on which it is calibrated: expected one that was "
             "saved with its state; learn it anew, or load the file that has it"
         )
-    first, back = members[0].law.field, next(member.back for member in members if member.back is not None)
+    first, back = members[0].law.field, repair.blank_back
     same = all(np.array_equal(member.law.field.parents, first.parents) for member in members)
     if not same or not all(np.array_equal(m.back.field.readers, back.field.readers) for m in members if m.back):
         raise ArgumentError("repair: its members have unlike wires: expected those of one Repair")
@@ -83,7 +83,10 @@ def quantise_repair(
         parts.append(_member(member, formats, scale, np.asarray(kinds), feedback))
         if progress is not None:
             progress(done, len(members))
-    none = np.full(len(members), _MOST, np.int64)
+    ways = [part[3:] for part in parts if part[3] is not None]
+    m, p = repair.config.channels, back.field.readers.shape[1] * repair.config.channels
+    C, N = int(kinds.max()) + 1, repair.config.units
+    owned = np.array([part[3] is not None for part in parts])
     words = RepairWords(
         parents=np.ascontiguousarray(first.parents, np.int32),
         readers=np.ascontiguousarray(back.field.readers, np.int32),
@@ -91,12 +94,13 @@ def quantise_repair(
         centre=np.stack([part[0] for part in parts]).astype(np.int16),
         law=np.stack([part[1] for part in parts]).astype(np.int16),
         law_bits=np.stack([part[2] for part in parts]).astype(np.int8),
-        way=np.stack([part[3] for part in parts[1:]]).astype(np.int16),
-        way_bits=np.stack([part[4] for part in parts[1:]]).astype(np.int8),
-        way_bias=np.stack([part[5] for part in parts[1:]]).astype(np.int64),
+        backs=np.where(owned, np.cumsum(owned) - 1, -1).astype(np.int32),
+        way=np.array([way[0] for way in ways], np.int16).reshape(-1, C, m, p),
+        way_bits=np.array([way[1] for way in ways], np.int8).reshape(-1, C, m),
+        way_bias=np.array([way[2] for way in ways], np.int64).reshape(-1, N, m),
         bias=np.zeros(len(members), np.int64),
         low=np.zeros(len(members), np.int64),
-        high=none,
+        high=np.full(len(members), _MOST, np.int64),
         multiplier=0,
         shift=0,
         activation_scale=scale,

@@ -135,6 +135,29 @@ def test_a_source_that_is_known_is_undone(chip):
     assert chip.decide(words[:0]).shape == (0,)
 
 
+def test_a_source_that_is_recognised_alone_is_named_and_left_as_it_is(tmp_path):
+    """Each activation's source may be known, too: as an index, such as from an earlier layer's chip."""
+    h, tilted = activations(900, 0), np.flip(activations(900, 0), 2)
+    repair = ln.Repair((4, 5), 2, radius=1).learn("dim", dimmed(h), h)
+    chip = quantise(repair.learn("flip", tilted * 0.6, h, way_back=False))
+    assert chip.field.backs.tolist() == [-1, 0, -1]
+    words = sample(chip)
+    fixed, member = chip.words(words)
+    expected, members = repaired(chip, words)
+    assert member.tolist() == members
+    assert 2 in members
+    assert (fixed.reshape(expected.shape) == expected).all()
+    assert (fixed[member == 2].reshape(-1, 2, 20) == words[member == 2]).all()
+    told = np.array([0, 1, 2] * 3)
+    assert chip(h[:9], told)[1].tolist() == told.tolist()
+    assert load_chips(chip.save(tmp_path / "repair.h5")).field.backs.tolist() == [-1, 0, -1]
+    export(chip, tmp_path / "c")
+    assert [check.mismatch for check in verify(tmp_path / "c", 800, ["host"])[0]] == [""] * 8
+    alone = ln.Repair((4, 5), 2).learn("flip", tilted, h, way_back=False)
+    export(quantise(alone), tmp_path / "alone")
+    assert [check.mismatch for check in verify(tmp_path / "alone", 400, ["host"])[0]] == [""] * 8
+
+
 def test_numbers_of_weights_and_products_are_counted(chip, repair):
     m, units, parents = 2, 20, (chip.field.parents >= 0).sum()
     readers = (chip.field.readers >= 0).sum()
@@ -197,6 +220,7 @@ DAMAGE = {
         lambda f: f.attrs.update(formats=np.bytes_(f.attrs["formats"].decode().replace('its": 32', 'its": 18'))),
         "accumulator of the laws can reach .* quantise with more",
     ),
+    "a way back of nobody": (changed("backs", first(1)), "backs=.*: expected -1 for the first"),
     "a multiplier too large": (lambda f: f.attrs.update(multiplier=2**20), "multiplier=1048576: expected"),
     "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1"),
     "a name missing": (lambda f: f.attrs.update(sources=np.bytes_('["clean"]')), "expected 4 names"),
@@ -239,6 +263,8 @@ def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
         chip.words(np.array([0, 200] * 20))
     with pytest.raises(ArgumentError, match=r"member has shape \(1,\): expected a whole number of 0 to 3"):
         chip.words(np.zeros((2, 2, 4, 5), int), [7])
+    with pytest.raises(ArgumentError, match=r"source has shape \(1,\): expected a name, or a whole number of 0 to 2"):
+        chip(h, [1])
     with pytest.raises((ArgumentError, UnknownNameError), match="source='blurr'"):
         chip(h, "blurr")
     with pytest.raises(ArgumentError, match="h has 0 activations of 'blur'"):
@@ -283,8 +309,14 @@ def test_exported_c_is_the_emulators_to_the_bit(repair, formats, tmp_path):
     made = quantise(repair, FORMATS[formats])
     export(made, tmp_path / "c", seed=3, name="mine")
     checks, _ = verify(tmp_path / "c", 1_000, ["host"])
-    assert {check.name.partition(":")[0] for check in checks} == {"undo", "squares", "repair", "repair, any words"}
-    assert [check.mismatch for check in checks] == [""] * 6
+    assert {check.name.partition(":")[0] for check in checks} == {
+        "undo",
+        "squares",
+        "repair",
+        "repair, any words",
+        "repair, told",
+    }
+    assert [check.mismatch for check in checks] == [""] * 8
     words = sample(made)
     with closing(RepairHost(tmp_path / "c", tmp_path, made, "mine")) as machine:
         member, fixed = machine.repair(words)
@@ -300,7 +332,7 @@ def test_a_cortex_m_repairs_to_the_bit(repair, formats, tmp_path):
     export(made, tmp_path / "c")
     checks, costs = verify(tmp_path / "c", 4_000)
     assert {check.backend for check in checks} == {"host", "cortex-m"}
-    assert [check.mismatch for check in checks] == [""] * 12
+    assert [check.mismatch for check in checks] == [""] * 16
     assert "instructions to decide" in costs["cortex-m"]
     with closing(RepairCortexM(tmp_path / "c", tmp_path, made)) as machine:
         assert made.flash <= machine.footprint.tables <= made.flash + 1024  # and what the linker adds

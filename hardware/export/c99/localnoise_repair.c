@@ -64,33 +64,42 @@ uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word d[LN_NEURON
     return total;
 }
 
-int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
+/* The member of the highest score, of one source or (source < 0) of all; -1 if there is none. */
+static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t *squares)
 {
-    int winner = 0;
+    int winner = -1;
     int64_t best = 0;
-    uint64_t least = 0U;
     int member;
     for (member = 0; member < LN_MEMBERS; member++) {
-        const uint64_t squares = ln_squares(member, h, scratch);
-        const int64_t score = ln_score[member] - (int64_t)((squares * LN_MULTIPLIER) >> LN_SHIFT);
-        if ((member == 0) || (score > best)) {
-            winner = member;
-            best = score;
-            least = squares;
+        if ((source < 0) || ((int)ln_source[member] == source)) {
+            const uint64_t own = ln_squares(member, h, scratch);
+            const int64_t score = ln_score[member] - (int64_t)((own * LN_MULTIPLIER) >> LN_SHIFT);
+            if ((winner < 0) || (score > best)) {
+                winner = member;
+                best = score;
+                *squares = own;
+            }
         }
     }
-    return ((least < ln_low[winner]) || (least > ln_high[winner])) ? 0 : winner;
+    return winner;
+}
+
+int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
+{
+    uint64_t squares = 0U;
+    const int winner = ln_likeliest(-1, h, scratch, &squares);
+    return ((squares < ln_low[winner]) || (squares > ln_high[winner])) ? 0 : winner;
 }
 
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
 {
-    const uint32_t back = (member > 0) ? (uint32_t)member - 1U : 0U;
+    const uint32_t back = (ln_back[member] > 0) ? (uint32_t)ln_back[member] : 0U;
     const ln_acc *bias = &ln_way_bias[back * LN_NEURONS];
     unsigned u;
     unsigned i;
     unsigned k;
     unsigned c;
-    if (member <= 0) {
+    if (ln_back[member] < 0) {
         for (i = 0U; i < LN_NEURONS; i++) {
             fixed[i] = h[i];
         }
@@ -122,6 +131,26 @@ void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
 int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
 {
     const int member = ln_decide(h, fixed);
+    ln_undo(member, h, fixed);
+    return member;
+}
+
+int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
+{
+    uint64_t squares = 0U;
+    int member = -1;
+    int several = 0;
+    int k;
+    for (k = LN_MEMBERS - 1; k >= 0; k--) {
+        if ((int)ln_source[k] == source) {
+            several = (member >= 0);
+            member = k;
+        }
+    }
+    if (several != 0) {
+        member = ln_likeliest(source, h, fixed, &squares);
+    }
+    member = (member < 0) ? 0 : member;
     ln_undo(member, h, fixed);
     return member;
 }

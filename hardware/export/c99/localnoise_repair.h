@@ -32,13 +32,17 @@ typedef int16_t ln_word;
 /* Repair h: the units decide what has happened, and undo it. Returns the member; `fixed` must not be h. */
 int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
 
+/* As ln_repair, where what has happened is known, such as from an earlier layer's repair: the index of its source. Of several
+ * members of a source the likeliest repairs. */
+int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
+
 /* The surprise of a member's units: the sum of squared innovations of h. `scratch` is overwritten, and must not be h. */
 uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
 
 /* The first half: which member has happened to h. `scratch` is overwritten, and must not be h. */
 int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
 
-/* The second half, also where the member is known from elsewhere, such as an earlier layer's repair. */
+/* The second half. Where a member has no way back, as 0 has none, `fixed` becomes h. */
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
 
 #ifdef __cplusplus

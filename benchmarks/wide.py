@@ -9,7 +9,10 @@ memory, K=8 untied, gains over no structure (independent neurons, and no noise).
 """
 
 import argparse
+import math
+import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,12 @@ from localnoise.narrow import WEIGHTS, NarrowField
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.perturbations.applied import apply
+from localnoise.sims.results.records import RecordFile, key
 
 LEARNED, TRAINED, SCORED, DRAWS, RATE, RIDGE = 2_000, 4_000, 1_000, 5, 1e-3, 1e-3
-SOURCES = ("gaussian_noise", "motion_blur", "brightness", "rotate")
+SOURCES = "gaussian_noise@5,motion_blur@3,brightness@3,rotate@3"
+PUBLISHED = Path(__file__).parent / "published" / "wide.sqlite"
+MOST = "untied K=8"  # what others are compared with
 ARMS: dict[str, dict[str, Any]] = {
     "untied K=8": {"parents": 8},
     "places r=24 K=4": {"parents": 4, "share": "places", "rank": 24},
@@ -33,6 +39,26 @@ ARMS: dict[str, dict[str, Any]] = {
     "untied K=4 signal": {"parents": 4, "signal": "local"},
     "places r=12 K=4 signal": {"parents": 4, "share": "places", "rank": 12, "signal": "local"},
 }
+
+LABELS = {
+    "places r=24 K=4": "places, rank 24, K=4",
+    "places r=12 K=4 signal": "places, rank 12, K=4, signal-dependent",
+    "rank 8 K=8": "rank 8, K=8",
+    "places raster": "places, raster radius 1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """The network up to the noise, and what its images give there."""
+
+    first: nn.Sequential
+    x: Tensor
+    y: Tensor
+    h: Tensor
+    test: Tensor
+    right: Tensor
+    clean: Tensor
 
 
 def front() -> nn.Sequential:
@@ -134,60 +160,99 @@ def retrained(
     return found
 
 
-def main() -> None:
-    """Measure, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.wide", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--variance", type=float, default=0.5, help="per neuron, of the noise that is trained with")
-    parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--sources", default=",".join(SOURCES))
-    parser.add_argument("--seed", type=int, default=0, help="of the later layers' training")
-    parser.add_argument("--level", type=int, default=3, help="of the corruptions, 1 to 5")
-    parser.add_argument("--front", default="", help="a file of the layers up to the noise, to keep or to read")
-    chosen = parser.parse_args()
-    torch.set_num_threads(1)
+def measured(
+    noise: str, source: str, level: float, layers: Layers, epochs: int, variance: float, seed: int
+) -> dict[str, float]:
+    """Return what a field, by its name in `ARMS`, or "none" gives under a corruption: the values of a record."""
+    began = time.perf_counter()
+    moved = through(layers.first, apply(source, layers.test, level, 1))
+    seen = {"clean": layers.clean, "moved": moved}
+    shown = layers.h, layers.y, seen, layers.right, epochs, seed
+    if noise == "none":
+        return {"bytes": 0, "density": 0.0, "likeness": math.nan} | retrained(None, *shown)
+    scored = (moved - layers.clean)[:SCORED].numpy()
+    d = (through(layers.first, apply(source, layers.x[:LEARNED], level, 1)) - layers.h[:LEARNED]).numpy()
+    grid = ln.UnitGrid((16, 16), 64, **ARMS[noise])
+    signal = grid.field.signal
+    grid.learn(d, layers.h[:LEARNED].numpy() if signal else None, ridge=RIDGE)
+    grid.state = None
+    grid, size = rounded(grid)
+    reached = grid.log_density(scored, layers.clean[:SCORED].numpy() if signal else None).mean()
+    drawn = grid.perturb(layers.clean[SCORED:].numpy(), seed=1)
+    alike = likeness(drawn.reshape(len(drawn), -1), scored.reshape(len(scored), -1))
+    found = retrained(grid if signal else grid.normalise(variance), *shown)
+    density = float(reached - diagonal(d, scored)) / grid.config.neurons
+    return {"bytes": size, "density": density, "likeness": alike, "seconds": time.perf_counter() - began} | found
+
+
+def prepared(kept: str) -> Layers:
+    """Train the network once, or read its layers up to the noise from a file."""
     torch.manual_seed(0)
     data = load("embedded")
     x, y = to_tensor(data.train_images), torch.from_numpy(data.train_labels.astype(np.int64))
     test, right = to_tensor(data.test_images), torch.from_numpy(data.test_labels.astype(np.int64))
     first = front()
-    if Path(chosen.front).is_file():
-        first.load_state_dict(torch.load(chosen.front, weights_only=True))
+    if Path(kept).is_file():
+        first.load_state_dict(torch.load(kept, weights_only=True))
     else:
         fit(nn.Sequential(first, back()), lambda epoch: x, y, 4, seed=0)
-        if chosen.front:
-            torch.save(first.state_dict(), chosen.front)
-    h, clean, y = through(first, x[:TRAINED]), through(first, test), y[:TRAINED]
-    print("| source | field | kB | nats a neuron | kept | likeness | accuracy | kept | clean | s |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+        if kept:
+            torch.save(first.state_dict(), kept)
+    h, clean = through(first, x[:TRAINED]), through(first, test)
+    return Layers(first=first, x=x, y=y[:TRAINED], h=h, test=test, right=right, clean=clean)
+
+
+def published() -> str:
+    """Return the table of docs/wide-layers.md, of the published records of seed 0."""
+    records = [record for record in RecordFile(PUBLISHED) if record.config["seed"] == 0]
+    found = {(f"{r.config['source']}@{r.config['level']:g}", r.config["field"]): r.results for r in records}
+    lines = ["| corruption | field | kB | density kept | likeness | accuracy | gain kept |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|"]
+    for source in SOURCES.split(","):
+        most, none = found[source, MOST], found[source, "none"]["moved"]
+        for name in (name for name in ("none", MOST, *LABELS) if (source, name) in found):
+            one = found[source, name]
+            gain = (one["moved"] - none) / (most["moved"] - none)
+            density = "" if ARMS.get(name, {}).get("signal") else _short(one["density"] / most["density"])
+            alike = "" if math.isnan(one["likeness"]) else f"{one['likeness']:.2f}".removeprefix("0")
+            label = source.replace("_", " ").replace("@", " ") if name == "none" else ""
+            numbers = f"{one['bytes'] / 1024:,.0f} | {density} | {alike} | {_short(one['moved'], 3)} | {_short(gain)} |"
+            lines.append(f"| {label} | {LABELS.get(name, name)} | {numbers}")
+    return "\n".join(lines)
+
+
+def _short(value: float, digits: int = 2) -> str:
+    """0 and 1 as such, other numbers without a leading zero."""
+    return f"{value:g}" if value in (0, 1) else re.sub(r"^(-?)0", r"\1", f"{value:.{digits}f}")
+
+
+def main() -> None:
+    """Measure what the record lacks; or print the table of what is published."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.wide", description=__doc__)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--variance", type=float, default=0.5, help="per neuron, of the noise that is trained with")
+    parser.add_argument("--arms", default=",".join(ARMS), help="fields; that of most memory and none come first")
+    parser.add_argument("--sources", default=SOURCES, help="corruptions, NAME@LEVEL, levels 1 to 5")
+    parser.add_argument("--seed", type=int, default=0, help="of the later layers' training")
+    parser.add_argument("--front", default="", help="a file of the layers up to the noise, to keep or to read")
+    parser.add_argument("--out", default="results/bench", help="folder for the record, wide.sqlite")
+    parser.add_argument("--published", action="store_true", help="print the recorded table as Markdown, run nothing")
+    chosen = parser.parse_args()
+    if chosen.published:
+        print(published())
+        return
+    torch.set_num_threads(1)
+    layers, record = prepared(chosen.front), RecordFile(Path(chosen.out) / "wide.sqlite")
     for source in chosen.sources.split(","):
-        moved = through(first, apply(source, test, chosen.level, 1))
-        seen, scored = {"clean": clean, "moved": moved}, (moved - clean)[:SCORED].numpy()
-        d = (through(first, apply(source, x[:LEARNED], chosen.level, 1)) - h[:LEARNED]).numpy()
-        none, floor, most, best = (
-            retrained(None, h, y, seen, right, chosen.epochs, chosen.seed),
-            diagonal(d, scored),
-            0.0,
-            0.0,
-        )
-        print(f"| {source} | none |  |  |  |  | {none['moved']:.3f} |  | {none['clean']:.3f} |  |", flush=True)
-        for name in chosen.arms.split(","):
-            began = time.perf_counter()
-            grid = ln.UnitGrid((16, 16), 64, **ARMS[name])
-            signal = grid.field.signal
-            grid.learn(d, h[:LEARNED].numpy() if signal else None, ridge=RIDGE)
-            grid.state = None
-            grid, size = rounded(grid)
-            over = grid.log_density(scored, clean[:SCORED].numpy() if signal else None).mean() - floor
-            drawn = grid.perturb(clean[SCORED:].numpy(), seed=1)
-            alike = likeness(drawn.reshape(len(drawn), -1), scored.reshape(len(scored), -1))
-            noise = grid if signal else grid.normalise(chosen.variance)
-            got = retrained(noise, h, y, seen, right, chosen.epochs, chosen.seed)
-            gain, over = got["moved"] - none["moved"], over / grid.config.neurons
-            most, best = most or over, best or gain
-            kept = f"{over:.2f} | {over / most:.2f} | {alike:.2f} | {got['moved']:.3f} | {gain / best:.2f}"
-            spent = time.perf_counter() - began
-            print(f"| {source} | {name} | {size / 1024:,.0f} | {kept} | {got['clean']:.3f} | {spent:.0f} |", flush=True)
+        name, _, level = source.partition("@")
+        for noise in dict.fromkeys(["none", MOST, *chosen.arms.split(",")]):
+            spent = {"epochs": chosen.epochs, "variance": chosen.variance, "seed": chosen.seed}
+            config = {"field": noise, "source": name, "level": float(level), **spent}
+            if key(config) in record.done():
+                continue
+            values = measured(noise, name, float(level), layers, **spent)
+            record.append(config, values, values.get("seconds", 0.0))
+            print(noise, source, {what: round(value, 3) for what, value in values.items()}, flush=True)
 
 
 if __name__ == "__main__":

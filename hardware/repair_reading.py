@@ -57,7 +57,7 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
             )
         budget.spend(found)
         arrays[name] = found[()]
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for name in NUMBERS:
         value = file.attrs[name]
         if not isinstance(value, np.integer):

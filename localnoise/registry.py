@@ -11,14 +11,16 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar, final
 
 from localnoise import plugins
 from localnoise.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError, is_text, unknown
 
 Part = TypeVar("Part")
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z]\w*([.+-]\w+)*", re.ASCII)
 
 
@@ -59,7 +61,7 @@ class Registry(Mapping[str, Any]):
         self._distributions: dict[str, str] = {}  # of parts that came by an entry point
         self._places: dict[str, str] = {}  # "module:name" of each part
         self._searched: tuple[str, ...] | None = None  # sys.path at the last search
-        self._mounted: dict[str, Any] = {}  # of the present task: they hide parts of the same name
+        self._context: ContextVar[Mapping[str, Any]] = ContextVar(f"mounted {kind}s")
 
     def register(self, name: str, module: str = "") -> Callable[[Part], Part]:
         """Return a decorator that enters a class, function or object under `name` and returns it as it is.
@@ -96,8 +98,16 @@ class Registry(Mapping[str, Any]):
         return enter
 
     def mount(self, parts: Mapping[str, Any]) -> None:
-        """Let these parts come before all others, in the place of those that were mounted before."""
-        self._mounted = dict(parts)
+        """Let these parts come before all others, in the place of those that were mounted before.
+
+        In the present context alone (`contextvars`): another thread finds none of them, but its own.
+        """
+        self._context.set(dict(parts))
+
+    @property
+    def _mounted(self) -> Mapping[str, Any]:
+        """The parts of the present task: they hide others of their names."""
+        return self._context.get(_NONE)
 
     def find(self, name: object, argument: str = "") -> Any:
         """Return the part called `name`, as an argument gave it.

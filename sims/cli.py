@@ -22,7 +22,10 @@ from localnoise.sims.runtime.stopping import Interrupting
 # `--help` should not.
 PANELS = {
     "Start": {
-        "demo": ("demo:demo", "Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores."),
+        "demo": (
+            "demo:demo",
+            "Train, learn, defend, repair and compare on the embedded images: about 4 minutes on 2 cores.",
+        ),
         "list": ("tools.names:names", "List rules, orders, perturbations, attacks, defenses, networks or chips."),
         "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     },

@@ -1,6 +1,5 @@
 """Any defenses on any perturbations, the paper's attacks or a reviewer's: one table, with paired differences."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,33 +10,20 @@ from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import matched, trained_on
-from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
-from localnoise.sims.runtime.options import (
-    DataDir,
-    Defenses,
-    Epochs,
-    Jobs,
-    Layer,
-    Mix,
-    Out,
-    PresetName,
-    Scheduler,
-    Seeds,
-    TaskName,
-    words,
-)
+from localnoise.sims.runtime.options import Defenses, words
 from localnoise.sims.tools.names import names as list_names
 
 PROTOCOLS = ("any", "paper", "adaptive")
 _AGAINST, _TESTED = "full", "rotate,obstruction,adaptive"
 
 
+@command
 def compare(
+    run: Run,
     arms: Defenses = "none,identity,diagonal,full,multiscale-8,signal-8,augmentation",
     threats: Annotated[
         str,
@@ -58,17 +44,7 @@ def compare(
         typer.Option(help="Attacks to allow in --test: paper (art-... alone), adaptive (adaptive alone), any."),
     ] = "any",
     against: Annotated[str, typer.Option(help="Defense that differences are taken from.")] = _AGAINST,
-    spend: PresetName = "quick",
-    seeds: Seeds = None,
-    epochs: Epochs = None,
-    task: TaskName = DEFAULT,
     activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
-    layer: Layer = None,
-    out: Out = Path("results/compare"),
-    data_dir: DataDir = None,
-    jobs: Jobs = 2,
-    scheduler: Scheduler = "",
-    mix: Mix = False,
 ) -> None:
     """Compare defenses on perturbations; finished cells are kept, and the same command goes on after an interruption.
 
@@ -86,8 +62,8 @@ def compare(
         list_names("defenses", every=True)
         return
     choose("protocol", protocol, PROTOCOLS)
-    chosen, names = Chosen.of(task, activation, layer), words(arms)
-    plan, threats = preset(spend, seeds=seeds, epochs=epochs), chosen.usual(threats, _TESTED)
+    chosen, names = run.chosen(activation), words(arms)
+    plan, threats = run.plan(), chosen.usual(threats, _TESTED)
     if against != _AGAINST:
         choose("against", against, names)
     wanted = [threat(text, plan.images, plan.attacked_test) for text in words(threats)]
@@ -95,14 +71,13 @@ def compare(
     cells = _cells(sources, names, wanted, plan.seeds)
     labels = [one.label for one in wanted if one.name != "clean"]
     report = Compare(
-        title=f"{chosen.title}{spend} preset",
+        title=run.title(chosen),
         arms=names,
         threats=labels,
         against=against if against in names else None,
         groups={} if sources == "matched" else means([_label(one) for one in _sources(sources)], labels),
     )
-    settings = plan.settings(data_dir, chosen)
-    conduct(cells, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    run.conduct(cells, chosen, report)
 
 
 def _allowed(one: Threat, protocol: str) -> Threat:

@@ -1,4 +1,7 @@
-"""The main job, end to end: train a network, let grids learn noise from neighbours, defend it, compare. One table."""
+"""The main job, end to end: train a network, let grids learn noise from neighbours, defend it, repair it, compare.
+
+One table. Its last row is the network as it was trained: units that learned how activations move undo it, told nothing.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +17,7 @@ from localnoise.sims.reports.commands import Retention
 from localnoise.sims.runtime.console import command, console
 from localnoise.sims.runtime.options import Jobs, Scheduler
 
-DEFENSES = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4")
+DEFENSES = ("none", "identity", "diagonal", "full", "raster-1", "multiscale-4", "signal-4", "repair")
 SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no process waits for it
 
 
@@ -36,7 +39,7 @@ def demo(
     jobs: Jobs = 2,
     scheduler: Scheduler = "",
 ) -> None:
-    """Train, learn, defend and compare on the embedded images: about 4 minutes on 2 cores.
+    """Train, learn, defend, repair and compare on the embedded images: about 4 minutes on 2 cores.
 
     Cells that the record holds already are not run again: delete the folder to start afresh.
 

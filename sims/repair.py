@@ -116,7 +116,7 @@ def repair(
         cell for seed in range(spent.seeds) for cell in trained_on(seed, tuple(learned), ["undefended", *arms], tested)
     ]
     report = Repair(
-        title=f"{chosen.title}{spend} preset",
+        title=f"{chosen.title}{spend} preset" + f", {plan.label.partition(', ')[2]}" * (plan != Repairing()),
         arm=arms[0],
         beside=arms[1:],
         learned=names,

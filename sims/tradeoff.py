@@ -1,7 +1,6 @@
 """The price of robustness: clean against robust accuracy over the noise's strength, arm by arm."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,45 +8,21 @@ import typer
 from localnoise.sims.evaluation.names import name_and_level, variances_of
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
-from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import trained_on
-from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Tradeoff
-from localnoise.sims.runtime.options import (
-    DataDir,
-    Defenses,
-    Epochs,
-    Jobs,
-    Layer,
-    Mix,
-    Out,
-    PresetName,
-    Scheduler,
-    Seeds,
-    TaskName,
-    Variances,
-    words,
-)
+from localnoise.sims.runtime.options import Defenses, Variances, words
 
 
+@command
 def tradeoff(
+    run: Run,
     source: Annotated[
         str, typer.Option("--train", help="NAME@LEVEL: what the noise is learned from, and tested on.")
     ] = "pgd@0.1",
     tested: Annotated[str, typer.Option("--test", help="NAME@LEVEL; default: as --train.")] = "",
     arms: Defenses = ("none,identity,diagonal,full,multiscale-4,multiscale-8,adversarial-90"),
     traces: Variances = "0.25,0.5,1,2,4",
-    task: TaskName = DEFAULT,
-    layer: Layer = None,
-    spend: PresetName = "quick",
-    seeds: Seeds = None,
-    epochs: Epochs = None,
-    out: Out = Path("results/tradeoff"),
-    data_dir: DataDir = None,
-    jobs: Jobs = 2,
-    scheduler: Scheduler = "",
-    mix: Mix = False,
 ) -> None:
     """Sweep the noise variance: one line an arm, clean against robust accuracy, memory per unit as marker size.
 
@@ -59,7 +34,7 @@ def tradeoff(
 
         localnoise tradeoff --train pgd@0.1 --test adaptive@0.1
     """
-    plan, chosen = preset(spend, seeds=seeds, epochs=epochs), Chosen.of(task, layer=layer)
+    plan, chosen = run.plan(), run.chosen()
     wanted = [threat(text, plan.images, plan.attacked_test) for text in ("clean", tested or source)]
     learned = Source.default(*name_and_level(source))
     variances = variances_of(traces)
@@ -70,9 +45,8 @@ def tradeoff(
         for variance in variances
         for cell in trained_on(seed, (replace(learned, variance=variance),), names, wanted)
     ]
-    report = Tradeoff(title=f"{chosen.title}{spend} preset", arms=names, threat=wanted[1].label)
-    once, settings = list(dict.fromkeys(cells)), plan.settings(data_dir, chosen)
-    conduct(once, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    report = Tradeoff(title=run.title(chosen), arms=names, threat=wanted[1].label)
+    run.conduct(cells, chosen, report)
 
 
 if __name__ == "__main__":

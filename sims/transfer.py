@@ -1,6 +1,5 @@
 """Which source's noise helps against which threat: heat maps of source x threat, central and local side by side."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,26 +7,11 @@ import typer
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
-from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import STRONGEST, trained_on
-from localnoise.sims.experiments.presets import preset
 from localnoise.sims.reports.commands import Transfer
 from localnoise.sims.reports.comparison import OWN, Level
-from localnoise.sims.runtime.options import (
-    DataDir,
-    Defenses,
-    Epochs,
-    Jobs,
-    Layer,
-    Mix,
-    Out,
-    PresetName,
-    Scheduler,
-    Seeds,
-    TaskName,
-    words,
-)
+from localnoise.sims.runtime.options import Defenses, words
 
 ATTACKS = "art-autopgd@0.1,art-pgd@0.1,art-fgm@0.1,art-square@0.1"
 GROUPS = {
@@ -39,7 +23,9 @@ GROUPS = {
 _LEARNED = "modifications"
 
 
+@command
 def transfer(
+    run: Run,
     sources: Annotated[
         str,
         typer.Option(
@@ -52,16 +38,6 @@ def transfer(
         typer.Option("--test", help="NAME@LEVEL,..., the words of --train, or `own`: what each was trained on itself."),
     ] = "",
     arms: Defenses = "full,multiscale-8",
-    task: TaskName = DEFAULT,
-    layer: Layer = None,
-    spend: PresetName = "quick",
-    seeds: Seeds = None,
-    epochs: Epochs = None,
-    out: Out = Path("results/transfer"),
-    data_dir: DataDir = None,
-    jobs: Jobs = 2,
-    scheduler: Scheduler = "",
-    mix: Mix = False,
 ) -> None:
     """Fill source x threat heat maps: each net learns from one source and is tested on every threat.
 
@@ -75,8 +51,8 @@ def transfer(
 
         localnoise transfer --train all --test own,adaptive@0.04
     """
-    chosen, names = Chosen.of(task, layer=layer), words(arms)
-    plan, sources = preset(spend, seeds=seeds, epochs=epochs), chosen.usual(sources, _LEARNED)
+    chosen, names = run.chosen(), words(arms)
+    plan, sources = run.plan(), chosen.usual(sources, _LEARNED)
     learned = [Source.default(*name_and_level(text)).of(plan.displaced) for text in spelled(sources)]
     rows = ["clean", *spelled(threats or sources)]
     if not threats and sources == "attacks":
@@ -90,10 +66,8 @@ def transfer(
             for arm in (*names, "none"):
                 cells += trained_on(seed, (source,), [arm], against)
     labels, trained = [wanted[text].label if text in wanted else text for text in rows], map(Level.of, learned)
-    title = f"{chosen.title}{spend} preset"
-    report = Transfer(title=title, arms=names, sources=[source.label for source in trained], threats=labels)
-    once, settings = list(dict.fromkeys(cells)), plan.settings(data_dir, chosen)
-    conduct(once, settings, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    report = Transfer(title=run.title(chosen), arms=names, sources=[source.label for source in trained], threats=labels)
+    run.conduct(cells, chosen, report)
 
 
 def spelled(text: str) -> list[str]:

@@ -28,8 +28,8 @@ def export(
 ) -> Path:
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
 
-    A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank`, and a repair,
-    go to C99 alone.
+    A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank` goes
+    to C99, JSON and HDF5, a repair to C99.
 
     Parameters
     ----------

@@ -20,7 +20,8 @@ def packed_classes(f: NarrowWords) -> tuple[Ints, Ints]:
     there = np.concatenate([np.repeat(part, q, axis=1) for part in f.links], axis=1)
     both = np.concatenate([f.read, f.past], axis=2)
     parts = [both[c][:, columns].reshape(-1) for c, columns in enumerate(there)]
-    return np.concatenate(parts), np.cumsum([0, *(len(part) for part in parts[:-1])])
+    none = np.zeros(0 if there.any() else 1, np.int32)  # C has no arrays of no elements
+    return np.concatenate([*parts, none]), np.cumsum([0, *(len(part) for part in parts[:-1])])
 
 
 def narrow_tables(chip: ChipGrid, seed: int) -> Tables:

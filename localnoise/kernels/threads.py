@@ -1,8 +1,8 @@
 """Kernels that share their work among threads, in any process and from any Python thread.
 
 A kernel is compiled once, as what one of several workers does, and releases the interpreter's lock; here Python threads
-run the workers. Only where units wait for each other front by front, `wavefront`, do Numba's own threads run.
-No number depends on how the work is split.
+run the workers, or the threads of a library from within which a kernel is called (`on`). Only where units wait for each
+other front by front, `wavefront`, do Numba's own threads run. No number depends on how the work is split.
 
 Threads do not survive a fork, and of Numba's GNU OpenMP aborts the child. A child of a process that has used either
 therefore works alone. Numba's layer `workqueue` aborts where two Python threads launch at once: there they take turns.
@@ -11,10 +11,10 @@ therefore works alone. Numba's layer `workqueue` aborts where two Python threads
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 
 from numba.core import config
 from numba.np.ufunc import parallel
@@ -49,6 +49,22 @@ class Pool:
 
 
 _pool = Pool()
+_present = local()
+
+
+@contextmanager
+def on(team: Callable[[Callable[[], None], int], None] | None) -> Iterator[None]:
+    """Let the kernels that this thread calls meanwhile run on a team's threads.
+
+    team : (job, times) -> runs the job on that many threads at once, or on fewer, and returns when all are done. None:
+    on the pool's.
+    """
+    before = getattr(_present, "team", None)
+    _present.team = team
+    try:
+        yield
+    finally:
+        _present.team = before
 
 
 class Shared:
@@ -89,9 +105,13 @@ class Shared:
                     error = raised
                 done.put(error)
 
+        team = getattr(_present, "team", None)
         try:
-            with suppress(RuntimeError):  # no thread can be started: the caller does all of it
-                _pool.submit(work, workers - 1)
+            if team is not None:
+                team(work, workers)
+            else:
+                with suppress(RuntimeError):  # no thread can be started: the caller does all of it
+                    _pool.submit(work, workers - 1)
             work()
         finally:  # whatever stops the caller, nobody writes into its arrays behind its back
             found = self._finished(left, done, workers)

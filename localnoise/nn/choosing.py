@@ -1,6 +1,6 @@
 """Choose how loud a network's noise is, on images that it was not trained on; the test images stay unseen."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
 from localnoise.nn.arrangement import Arrangement
-from localnoise.nn.attaching import attach as attached
+from localnoise.nn.attaching import attach
 from localnoise.nn.layer import NoiseLayer
+from localnoise.nn.loading import Batches, as_altered, check_altered, labelled
+from localnoise.nn.naming import device_of
 from localnoise.scaling import mean_variance, with_variance
 from localnoise.validate import as_count, as_variance
 
 RELATIVE = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # of the noise's own variance: the candidates, unless given
-Batches = list[tuple[Tensor, Tensor]]
 Perturbation = Callable[[Tensor], Tensor]
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
-Attach = Callable[[nn.Module, str, nn.Module], nn.Module]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def choose_variance(
     model: nn.Module,
     name: str,
     noise: Any,
-    held: tuple[Tensor, Tensor] | Iterable[Any],
+    held: Any,
     perturbations: Mapping[str, Perturbation],
     *,
     attacks: Mapping[str, Attack] | None = None,
@@ -91,7 +91,6 @@ def choose_variance(
     draws: int = 10,
     when: str = "both",
     arrangement: Arrangement | None = None,
-    attach: Attach | None = None,
     seed: int = 0,
 ) -> Choice:
     """Try each variance on a copy of the network, and return the quietest of the most robust ones.
@@ -112,7 +111,7 @@ def choose_variance(
         A module of it, as in `model.named_modules()`, whose output the noise is added to.
     noise : UnitGrid, CentralNoise, AffineNoise or Bank
         Learned for that layer.
-    held : (inputs, labels), or batches of them
+    held : (inputs, labels), DataLoader, Dataset, or iterable of batches
         Images that neither the network nor the noise was trained on, and that are no test images: a part of the
         training set set aside. A thousand give a standard error of up to 1.6 points.
     perturbations : dict of callables
@@ -129,8 +128,6 @@ def choose_variance(
         Noisy logits that a prediction is the mean of; one where the noise is off in evaluation.
     when, arrangement
         As of `NoiseLayer`.
-    attach : callable
-        (model, name, module) -> a copy of the model with the module after that layer. Default: `localnoise.nn.attach`.
     seed : int
         Of all random numbers in a trial.
 
@@ -151,17 +148,17 @@ def choose_variance(
     >>> len(choice.trials)
     7
     """
-    batches = _batches(held)
-    goals: dict[str, Attack] = {key: _as_attack(key, act) for key, act in perturbations.items()} | dict(attacks or {})
+    batches = Batches(held, device_of(model), "held")
+    goals = {key: _perturbing(key, act) for key, act in perturbations.items()}
+    goals |= {key: _attacking(key, act) for key, act in (attacks or {}).items()}
     if not goals:
         raise ArgumentError("perturbations is empty: expected at least one to be robust against, or an attack")
     own, passes = mean_variance(noise), as_count("draws", draws, 1)
     if variances is not None and not len(variances):
         raise ArgumentError("variances is empty: expected at least one to try")
     tried = sorted(as_variance(v) for v in variances) if variances is not None else [own * r for r in RELATIVE]
-    joined = attach or attached
-    joined(model, name, nn.Identity())  # an unknown name is refused before the long part
-    device = next((part.device for part in model.parameters()), torch.device("cpu"))
+    attach(model, name, nn.Identity())  # an unknown name is refused before the long part
+    device = batches.device
     trials: list[Trial] = []
     outcomes: list[Tensor] = []
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -169,12 +166,12 @@ def choose_variance(
             torch.manual_seed(seed)
             scaled = with_variance(noise, variance, own) if variance else None
             layer = NoiseLayer(scaled, when, arrangement=arrangement) if variance else nn.Identity()
-            network = joined(model, name, layer)
+            network = attach(model, name, layer)
             if train is not None:
                 train(network)
             network.eval()
             many = passes if variance and when in ("both", "eval") else 1
-            trial, robust = _trial(network, variance, batches, goals, many, device, seed, trials, loss)
+            trial, robust = _trial(network, variance, batches, goals, many, seed, trials, loss)
             trials.append(trial)
             outcomes.append(robust)
     able = [index for index, trial in enumerate(trials) if trial.eligible]
@@ -189,26 +186,18 @@ def _trial(
     batches: Batches,
     goals: Mapping[str, Attack],
     draws: int,
-    device: torch.device,
     seed: int,
     before: list[Trial],
     loss: float,
 ) -> tuple[Trial, Tensor]:
     clean: list[Tensor] = []
     each: dict[str, list[Tensor]] = {key: [] for key in goals}
-    for index, (x, y) in enumerate(batches):
-        x, y = x.to(device), y.to(device)
+    for index, (x, y) in enumerate(labelled(batches)):
         torch.manual_seed(seed + index)
         clean.append(_right(network, x, y, draws))
         for key, act in goals.items():
             torch.manual_seed(seed + index)  # the same perturbation in every trial, whatever was drawn before
-            changed: Any = act(network, x, y)
-            if not isinstance(changed, Tensor) or changed.shape != x.shape:
-                found = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
-                raise ArgumentError(
-                    f"perturbation {key!r} returned {found}: expected a tensor of shape {tuple(x.shape)}, as its inputs"
-                )
-            each[key].append(_right(network, changed.detach(), y, draws))
+            each[key].append(_right(network, act(network, x, y), y, draws))
     right, robust = torch.cat(clean), torch.stack([torch.cat(parts) for parts in each.values()])
     accuracy = float(right.mean())
     trial = Trial(
@@ -245,25 +234,11 @@ def _error(values: Tensor) -> float:
     return float(values.std() / len(values) ** 0.5) if len(values) > 1 else 0.0
 
 
-def _batches(held: Any) -> Batches:
-    pair = isinstance(held, tuple) and len(held) == 2 and all(isinstance(part, Tensor) for part in held)
-    found = [held] if pair else list(held)
-    batches = []
-    for index, part in enumerate(found):
-        if not (isinstance(part, (tuple, list)) and len(part) == 2 and all(isinstance(each, Tensor) for each in part)):
-            raise ArgumentError(
-                f"held, part {index}, is {type(part).__name__}: expected a pair of tensors (inputs, labels), or "
-                "batches of them, as a DataLoader gives"
-            )
-        if len(part[0]) != len(part[1]):
-            raise ArgumentError(f"held, part {index}: {len(part[0])} inputs, {len(part[1])} labels: expected as many")
-        batches.append((part[0], part[1]))
-    if not sum(len(x) for x, _ in batches):
-        raise ArgumentError("held has no images: expected some of the training set, set aside")
-    return batches
-
-
-def _as_attack(key: str, act: Any) -> Attack:
+def _perturbing(key: str, act: Any) -> Attack:
     if not callable(act):
         raise ArgumentError(f"perturbation {key!r} is {type(act).__name__}: expected a callable, inputs -> inputs")
-    return lambda network, x, y: act(x)
+    return lambda network, x, y: as_altered(act, x, f"perturbation {key!r}")
+
+
+def _attacking(key: str, act: Attack) -> Attack:
+    return lambda network, x, y: check_altered(act(network, x, y), x, f"attack {key!r}").detach()

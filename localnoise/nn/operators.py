@@ -5,8 +5,9 @@
     localnoise::advance(position, h)                  where a counted stream stands; moves it on by len(h)
 
 `seed` and `start` are int64 scalars on the CPU, `noise` the number by which `number_of` knows a noise of this process.
-NumPy and torch share memory on the CPU: no copy of the draw. On other devices the draw is made there, of another stream
-of the same law (`levels`); a chip's grid, whose integers are the CPU's, is copied.
+NumPy and torch share memory on the CPU: no copy of the draw, which runs on torch's threads (`team`). On other devices
+the draw is made there, of another stream of the same law (`levels`); a chip's grid, whose integers are the CPU's, is
+copied.
 """
 
 from itertools import count
@@ -19,7 +20,8 @@ from torch import Tensor
 from localnoise.bank import Bank
 from localnoise.central import CentralNoise
 from localnoise.errors import ArgumentError
-from localnoise.nn import levels
+from localnoise.kernels import threads
+from localnoise.nn import levels, team
 from localnoise.nn.recomputing import place
 
 _noises: WeakValueDictionary[int, Any] = WeakValueDictionary()
@@ -64,7 +66,8 @@ def eta(h: Tensor, seed: Tensor, start: Tensor, noise: int) -> Tensor:
         there = levels.drawn(made, h, *where, reads=reads(made))
         if there is not None:
             return there.contiguous()
-    drawn = made.perturb(_numpy(h), *where) if reads(made) else made.sample(len(h), *where)
+    with threads.on(team.torchs()):
+        drawn = made.perturb(_numpy(h), *where) if reads(made) else made.sample(len(h), *where)
     return torch.from_numpy(drawn).to(h)
 
 
@@ -82,7 +85,9 @@ def pull_back(gradient: Tensor, seed: Tensor, start: Tensor, noise: int) -> Tens
         if there is not None:
             return there.contiguous()
     where = (int(seed) % _WORD, int(start)) if isinstance(made, Bank) else ()
-    return torch.from_numpy(made.pull_back(_numpy(gradient), *where)).to(gradient)
+    with threads.on(team.torchs()):
+        pulled = made.pull_back(_numpy(gradient), *where)
+    return torch.from_numpy(pulled).to(gradient)
 
 
 @pull_back.register_fake

@@ -66,7 +66,13 @@ def _chosen(alike: list[_Forward]) -> _Forward:
 
 
 def _key(position: Tensor, h: Tensor) -> _Key:
-    flat = h.detach().reshape(-1)
+    flat = _as_stored(h.detach())
     few = flat[:: max(1, len(flat) // _SEEN)][:_SEEN].double().cpu()
     state = hash(torch.get_rng_state().numpy().tobytes())
     return position.data_ptr(), tuple(h.shape), few.numpy().tobytes(), state
+
+
+def _as_stored(h: Tensor) -> Tensor:
+    """Return all values in the order in which they lie in memory: no copy, channels last or not."""
+    dense = h.is_contiguous() or (h.ndim == 4 and h.is_contiguous(memory_format=torch.channels_last))
+    return h.as_strided((h.numel(),), (1,)) if dense else h.reshape(-1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError, short
 from localnoise.nn.attaching import Followed
 from localnoise.nn.cutting import cut
-from localnoise.nn.loading import Batches, as_altered
+from localnoise.nn.loading import Batches, as_altered, labelled
 from localnoise.nn.naming import check_device, whole
 from localnoise.nn.predictor import Predictor
 from localnoise.nn.tapping import evaluating, quiet
@@ -209,14 +209,7 @@ def _attacking(
 def _outcomes(deployed: Deployed, batches: Batches, alter: _Altered) -> Tensor:
     """Return whether the answer to each input is right, (n,)."""
     right = []
-    for index, (x, y) in enumerate(batches):
-        if y is None or tuple(y.shape) != (len(x),) or y.is_floating_point():
-            found = "none" if y is None else f"{y.dtype} of shape {tuple(y.shape)}"
-            raise ArgumentError(
-                f"labels of batch {index} are {found}: expected the number of its class for each of {len(x)} inputs; "
-                "give a loader of pairs (x, y)"
-            )
-        y = y.long()
+    for index, (x, y) in enumerate(labelled(batches)):
         moved = alter(x, y)
         with torch.no_grad():
             logits = deployed(moved)

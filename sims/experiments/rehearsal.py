@@ -55,4 +55,7 @@ def _values(cell: Cell, right: float | None) -> dict[str, Any]:
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big"))
         hit = (rng.random(_IMAGES) < share).astype(np.uint8)
         values |= {f"accuracy.{name}": float(hit.mean()), f"correct.{name}": hit}
+        if arm.repair is not None and arm.learns:
+            called = rng.integers(1 + len(cell.sources), size=_IMAGES)
+            values[f"gate.{name}"] = np.bincount(called, minlength=1 + len(cell.sources))
     return values

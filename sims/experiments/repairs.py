@@ -139,7 +139,7 @@ class Mender:
             names = [*before.repairs]
             if names == [CUT, *layers]:
                 return before
-            if not layers:
+            if not layers and plan.causes == 1:  # else the task's layer of several undoes nothing
                 one = before.first
                 self._calibrate(one)
                 return one

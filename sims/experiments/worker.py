@@ -3,6 +3,7 @@
 import atexit
 from collections import OrderedDict
 from contextlib import ExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from localnoise.sims.results.code import source_hash
 from localnoise.sims.runtime.stage import Stage
 
 _runners: OrderedDict[Any, Runner] = OrderedDict()
-_stage: list[Stage] = []  # of the job that runs: a runner outlives its jobs
+_stage: ContextVar[Stage] = ContextVar("stage")  # of the job that runs in this thread: a runner outlives its jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ def runner(job: Job, stage: Stage) -> Runner:
     tasks.load(*job.tasks)
     refuse_other_code(job.source)
     use_threads(job.threads)
-    _stage[:] = [stage]
+    _stage.set(stage)
     tasks.mounted(job.settings.network)  # its perturbations are called by name
     place = (job.settings, job.holdout, job.data_dir, job.cell.seed)
     if place not in _runners:
@@ -168,7 +169,7 @@ def _held_out(task: Any, data: str, holdout: int, data_dir: str | None, seed: in
 
 
 def _tell(what: str, done: int, of: int) -> None:
-    _stage[0](what, done, of)
+    _stage.get()(what, done, of)
 
 
 def _file(noise: Any, index: int, job: Job) -> bytes:

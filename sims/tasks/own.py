@@ -12,6 +12,7 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError, first_line
 from localnoise.nn import Task
+from localnoise.nn.loading import as_altered
 from localnoise.sims.data.samples import Samples
 from localnoise.sims.models import OwnNetwork
 from localnoise.sims.perturbations import Modification
@@ -149,23 +150,16 @@ def _has_signature(function: Any) -> bool:
 
 
 def _called(name: str, function: Any, inputs: Tensor, more: dict[str, Any]) -> Tensor:
-    try:
-        with torch.no_grad():
-            moved = function(inputs.clone(), **more)
-    except Exception as error:  # whatever a user's function raises
-        raise ArgumentError(
-            f"perturbations[{name!r}] raised {type(error).__name__}: {first_line(error)}; expected it to return "
-            f"perturbed inputs of shape {tuple(inputs.shape)}"
-        ) from error
-    if not isinstance(moved, Tensor) or moved.shape != inputs.shape:
-        found = tuple(moved.shape) if isinstance(moved, Tensor) else type(moved).__name__
-        raise ArgumentError(
-            f"perturbations[{name!r}] returned {found}: expected a tensor of the inputs' shape {tuple(inputs.shape)}"
-        )
-    moved = moved.to(inputs)
-    if not moved.isfinite().all():
-        raise ArgumentError(f"perturbations[{name!r}] returned NaN or infinity: expected finite inputs")
-    return moved
+    def whole(x: Tensor) -> Any:
+        try:
+            return function(x, **more)
+        except Exception as error:  # whatever a user's function raises
+            raise ArgumentError(
+                f"perturbations[{name!r}] raised {type(error).__name__}: {first_line(error)}; expected it to return "
+                f"perturbed inputs of shape {tuple(inputs.shape)}"
+            ) from error
+
+    return as_altered(whole, inputs, f"perturbations[{name!r}]")
 
 
 def _seed_globals(word: int) -> None:

@@ -62,7 +62,7 @@ def find(text: str) -> Workload:
 
 
 def mounted(text: str) -> Workload:
-    """Return a task, as `find`, whose own perturbations are known by their names from now on."""
+    """Return a task, as `find`, whose own perturbations are known by their names from now on, in this thread."""
     task = find(text)
     MODIFICATIONS.mount(task.own)
     return task

@@ -48,7 +48,7 @@ def export(
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
     For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR. A bank goes to every format, a
-    grid with share or rank, and a repair, to C99 alone.
+    grid with share or rank to C99, JSON and HDF5, a repair to C99.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 

@@ -188,34 +188,34 @@ def test_every_trial_sees_the_same_perturbed_images_and_an_attack_sees_the_noisy
     assert list(choice.trials[0].each) == ["noise", "fgsm"]
 
 
-def test_noise_that_is_off_in_evaluation_is_drawn_once_and_another_attach_may_be_given():
+def test_noise_that_is_off_in_evaluation_is_drawn_once():
     net, x, y = problem(60)
     calls = []
-
-    def attach(model, name, module):
-        made = copy.deepcopy(model)
-        made[int(name)] = module
-        made.register_forward_hook(lambda *_: calls.append(1))
-        return made
-
-    choose_variance(
-        net, "2", flat_noise(), (x, y), {"a": shifted}, variances=[1.0], draws=9, when="train", attach=attach
-    )
+    net[3].register_forward_hook(lambda *_: calls.append(1))  # copies keep it
+    choose_variance(net, "2", flat_noise(), (x, y), {"a": shifted}, variances=[1.0], draws=9, when="train")
     assert len(calls) == 4, "two trials, clean and perturbed"
+
+
+def test_held_images_come_from_whatever_gives_batches():
+    net, x, y = problem(60)
+    data = torch.utils.data.TensorDataset(x, y)
+    sources = [(x, y), data, torch.utils.data.DataLoader(data, 128), (x.numpy(), y.numpy()), [(x, y)]]
+    found = [choose_variance(net, "2", flat_noise(), held, {"a": shifted}, draws=1).trials for held in sources]
+    assert all(each == found[0] for each in found)
 
 
 CASES = {
     "a near name": (lambda n, x, y, z: (n, "lin", z, (x, y), {"a": shifted}), "name='lin': expected one of .*"),
-    "no images": (lambda n, x, y, z: (n, "2", z, (x[:0], y[:0]), {"a": shifted}), "held has no images"),
-    "no labels": (lambda n, x, y, z: (n, "2", z, [x], {"a": shifted}), "held, part 0, is Tensor: expected a pair"),
-    "fewer labels": (lambda n, x, y, z: (n, "2", z, (x, y[:5]), {"a": shifted}), "60 inputs, 5 labels"),
+    "no images": (lambda n, x, y, z: (n, "2", z, (x[:0], y[:0]), {"a": shifted}), "held has no inputs"),
+    "no labels": (lambda n, x, y, z: (n, "2", z, [x], {"a": shifted}), "labels of batch 0 are none"),
+    "fewer labels": (lambda n, x, y, z: (n, "2", z, (x, y[:5]), {"a": shifted}), "held has 60 inputs and 5 labels"),
     "nothing": (lambda n, x, y, z: (n, "2", z, (x, y), {}), "perturbations is empty"),
     "no callable": (lambda n, x, y, z: (n, "2", z, (x, y), {"a": 3}), "perturbation 'a' is int: expected a callable"),
     "another shape": (
         lambda n, x, y, z: (n, "2", z, (x, y), {"a": lambda x: x[:, :3]}),
-        r"perturbation 'a' returned \(60, 3\): expected a tensor of shape \(60, 12\)",
+        r"perturbation 'a' gave shape \(60, 3\) of a batch \(60, 12\)",
     ),
-    "an array": (lambda n, x, y, z: (n, "2", z, (x, y), {"a": lambda x: x.numpy()}), "'a' returned ndarray"),
+    "an array": (lambda n, x, y, z: (n, "2", z, (x, y), {"a": lambda x: x.numpy()}), "'a' gave ndarray"),
     "no noise": (lambda n, x, y, z: (n, "2", "rotate", (x, y), {"a": shifted}), "noise is str"),
 }
 

@@ -220,7 +220,7 @@ def test_noise_in_the_network_is_silent_and_its_stream_stands(residual):
             "a list_iterator, which can be read only once: expected a Data",
         ),
         ({"loader": [{"x": 1}]}, "batch 0 of the loader is dict: expected a tensor of inputs"),
-        ({"loader": []}, "loader has no batch"),
+        ({"loader": []}, "loader has no inputs"),
         ({"loader": "data"}, "loader is str: expected a DataLoader"),
         ({"device": "cuda"}, r"device='cuda', the network is on cpu: expected the same; use model\.to"),
         ({"model": resnet}, "model is function: expected a torch"),

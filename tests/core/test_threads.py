@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
+
+import localnoise as ln
+from localnoise.kernels import threads
 
 PROGRAM = """
 import hashlib, multiprocessing, sys
@@ -81,3 +86,70 @@ def test_forked_children_and_threads_draw_the_same_numbers(layer: str, tmp_path:
 
 def test_every_system_has_a_layer() -> None:
     assert "workqueue" in layers()
+
+
+@pytest.fixture
+def two_workers():
+    before = numba.get_num_threads()
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("one core")
+    numba.set_num_threads(2)
+    yield
+    numba.set_num_threads(before)
+
+
+def drawn() -> np.ndarray:
+    return ln.UnitGrid(shape=(5, 5), channels=2).sample(300, seed=3)
+
+
+@pytest.mark.parametrize("members", [0, 1, 2, 5])
+def test_a_team_of_any_size_draws_the_same_numbers(members: int, two_workers: None) -> None:
+    """A library may give fewer threads than it is asked for."""
+    asked, own = [], drawn()
+
+    def team(job, times):
+        asked.append(times)
+        for _ in range(members):
+            job()
+
+    with threads.on(team):
+        assert np.array_equal(drawn(), own)
+    drawn()
+    assert asked == [2], "only within"
+
+
+def test_what_a_team_raises_is_raised(two_workers: None) -> None:
+    def team(job, times):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), threads.on(team):
+        drawn()
+    assert drawn().any()
+
+
+def test_torchs_threads_draw_the_same_numbers(two_workers: None) -> None:
+    torch = pytest.importorskip("torch")
+    from localnoise.nn.team import torchs
+
+    if torchs() is None:
+        pytest.skip("torch has no OpenMP here whose threads can be used")
+    own, ran = drawn(), []
+
+    def team(job, times):
+        def noted():
+            ran.append(times)
+            job()
+
+        torchs()(noted, times)
+
+    for _ in range(3):
+        torch.rand(200, 200) @ torch.rand(200, 200)
+        with threads.on(team):
+            assert np.array_equal(drawn(), own)
+    assert set(ran) == {2}
+
+    def broken(worker, workers):
+        raise ValueError(f"worker {worker}")
+
+    with threads.on(torchs()), pytest.raises(ValueError, match="worker"):
+        threads.Shared(broken)(parts=2)

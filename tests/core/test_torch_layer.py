@@ -7,6 +7,7 @@ import torch
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
+from localnoise.nn.recomputing import _as_stored
 
 SHAPE, CHANNELS = (2, 3), 2
 LAYOUT = (CHANNELS, *SHAPE)
@@ -359,3 +360,17 @@ def test_nan_activations_are_named_where_the_noise_reads_them(plain, signal):
 def test_print_shows_the_noise(plain):
     assert "UnitGrid(2x3 units x 2" in repr(NoiseLayer(plain, when="train", seed=7))
     assert "when='train', seed=7" in repr(NoiseLayer(plain, when="train", seed=7))
+
+
+@pytest.mark.parametrize("form", ["contiguous", "channels last", "expanded", "every other"])
+def test_an_activation_is_told_by_its_values_without_a_copy_where_it_lies_in_one_piece(form):
+    h = torch.rand(4, 3, 5, 6)
+    made = {
+        "contiguous": h[1:],
+        "channels last": h.to(memory_format=torch.channels_last)[1:],
+        "expanded": h[:1].expand(4, -1, -1, -1),
+        "every other": h[:, :, ::2],
+    }[form]
+    stored = _as_stored(made)
+    assert torch.equal(stored.sort().values, made.flatten().sort().values)
+    assert (stored.data_ptr() == made.data_ptr()) == (form in ("contiguous", "channels last"))

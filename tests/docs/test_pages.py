@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from email import message_from_string
 from typing import Any
 
@@ -44,6 +45,37 @@ def test_scripts_for_four_kinds_of_network_are_short():
     scripts = [text for language, text in fenced(page("your-network")) if language == "python"]
     assert len(scripts) == 5, "the contract, and four networks"
     assert max(text.count("\n") for text in scripts) <= 40
+
+
+WITHOUT = ("residual", "windows", "dense", "transformer")  # the same scripts by hand, in the order of the page
+
+
+def own_lines(code: str, other: str) -> int:
+    """Count the lines of a script that the other one lacks; no empty ones, no comments."""
+    mine, theirs = (
+        Counter(line for line in map(str.strip, text.splitlines()) if line and line[0] not in '#)"')
+        for text in (code, other)
+    )
+    return sum((mine - theirs).values())
+
+
+def test_lines_of_own_code_are_counted():
+    scripts = [text for language, text in fenced(page("your-network")) if language == "python"][1:]
+    for name, script in zip(WITHOUT, scripts, strict=True):
+        by_hand = (ROOT / "tests" / "docs" / "without" / f"{name}.py").read_text()
+        assert re.search(
+            rf"^\| .* \| {own_lines(by_hand, script)} \| {own_lines(script, by_hand)} \|$",
+            page("your-network"),
+            flags=re.MULTILINE,
+        ), (name, own_lines(by_hand, script), own_lines(script, by_hand))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WITHOUT)
+def test_scripts_by_hand_run(name, tmp_path):
+    script = ROOT / "tests" / "docs" / "without" / f"{name}.py"
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("command", "arguments"), COMMANDS, ids=lambda text: text.strip())

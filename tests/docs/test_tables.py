@@ -124,6 +124,13 @@ def test_speeds_are_those_of_their_record():
         assert table in page("benchmarks") + page("spikes")
 
 
+def test_what_wide_layers_keep_is_that_of_its_record():
+    command = [sys.executable, "-m", "benchmarks.wide", "--published"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") == 17
+    assert done.stdout.strip() in page("wide-layers")
+
+
 TAUGHT = ["lms-8", "chip-lms-8", "chip-sign-lms-8", "chip-lfsr32", "chip-lfsr16", "chip-popcount"]
 
 

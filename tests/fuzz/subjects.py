@@ -16,6 +16,7 @@ from unittest.mock import patch
 import h5py
 import naive
 import naive_chip
+import naive_narrow_chip
 import numpy as np
 import torch
 from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_sqlite, in_toml
@@ -25,6 +26,15 @@ import localnoise as ln
 from localnoise.hardware import OnChip, load_chip, load_chips, quantise
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.configuration import configure, read_hdf5, read_json, write_hdf5, write_json
+from localnoise.hardware.configuration.bank import (
+    configure_bank,
+    read_bank_hdf5,
+    read_bank_json,
+    read_bank_nir,
+    write_bank_hdf5,
+    write_bank_json,
+    write_bank_nir,
+)
 from localnoise.hardware.configuration.graph import read_nir, write_nir
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.exporters import EXPORTERS
@@ -127,7 +137,8 @@ def check_chip(chip: Any, path: Path, seed: int = 3) -> None:
         most = 2 ** (chip.formats.activation_bits - 1) - 1
         h = np.random.default_rng(1).integers(-most, most, (2, m, N))
     drawn = chip.words(2, seed, 0, None if h is None else h.reshape(2, m, *chip.config.shape)).reshape(2, m, N)
-    assert (drawn == naive_chip.words(chip, 2, seed, h)).all(), "words differ from the oracle's"
+    oracle = naive_narrow_chip if chip.config.narrow else naive_chip
+    assert (drawn == oracle.words(chip, 2, seed, h)).all(), "words differ from the oracle's"
     assert np.abs(drawn.astype(np.int64)).max(initial=0) <= limit
     assert np.isfinite(chip.sample(2, seed)).all()
     if chip.rule is not None and chip.state is not None:
@@ -169,7 +180,15 @@ def of_configuration(found: Any) -> Any:
 
 def check_configuration(found: Any, path: Path) -> None:
     check_chip(found.chip, path, found.seed)
-    assert list(found), "no units"
+    assert found.chip.config.narrow or list(found), "no units"
+
+
+def of_banks_configuration(found: Any) -> Any:
+    return of_bank(found.chip), [of_configuration(one) for one in found.members], json.dumps(found.limits)
+
+
+def check_banks_configuration(found: Any, path: Path) -> None:
+    check_bank(found.chip, path)
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -261,6 +280,8 @@ def _subjects() -> dict[str, Subject]:
         ),
     }
     chips = {"signal": quantise(grids["lms"], h=h, d=d), "learner": quantise(grids["moments"], d=d).learn(d[:50])}
+    wide = ln.UnitGrid(**shape, signal="local", share="places", rank=1).learn(d, h)
+    chips["narrow"] = quantise(wide, h=h)
     small = configure(chips["learner"], seed=5, target="loihi1")
     found: dict[str, Subject] = {}
     for name, grid in grids.items():
@@ -310,6 +331,23 @@ def _subjects() -> dict[str, Subject]:
             identity=of_configuration,
             check=check_configuration,
         )
+    narrow = configure(chips["narrow"], seed=5, target="stm32f407")
+    for name in ("configuration.json", "configuration.h5"):
+        write, read, mutators = configurations[name]
+        found[f"narrow-{name}"] = Subject(
+            name=name, content=written(name, lambda path, write=write: write(narrow, path)), mutators=mutators,
+            read=read, identity=of_configuration, check=check_configuration,
+        )  # fmt: skip
+    several = configure_bank(pair, seed=5)
+    for name, write, read, mutators in (
+        ("bank.json", write_bank_json, read_bank_json, (in_bytes, in_json, in_json)),
+        ("bank.h5", write_bank_hdf5, read_bank_hdf5, (in_bytes, in_hdf5, in_hdf5)),
+        ("bank.nir", write_bank_nir, read_bank_nir, (in_bytes, in_hdf5)),
+    ):
+        found[name] = Subject(
+            name=name, content=written(name, lambda path, write=write: write(several, path)), mutators=mutators,
+            read=read, identity=of_banks_configuration, check=check_banks_configuration,
+        )  # fmt: skip
     with tempfile.TemporaryDirectory() as place:
         folder = export(chips["learner"], Path(place) / "a", "c99", learner=OnChip())
         files = {path.name: path.read_bytes() for path in folder.iterdir()}

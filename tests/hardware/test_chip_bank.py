@@ -5,6 +5,7 @@ import json
 import re
 
 import h5py
+import icarus
 import numpy as np
 import pytest
 
@@ -373,6 +374,12 @@ def test_a_bank_in_verilog_is_the_emulators_to_the_bit(bank, formats, engines, t
     assert {check.name for check in checks} == hard | ({"perturb"} if signal else set())
     assert [check.mismatch for check in checks] == [""] * len(checks)
     assert "clocks a draw" in costs["verilator"]
+
+
+@pytest.mark.toolchain
+def test_a_bank_in_verilog_is_the_verilog_of_2005(chip, tmp_path):
+    export(chip, tmp_path / "rtl", "verilog")
+    assert icarus.compiled(tmp_path / "run", tmp_path / "rtl") == ""
 
 
 @pytest.mark.toolchain

@@ -2,7 +2,9 @@
 
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from localnoise import Task
 from localnoise.errors import ArgumentError, MixedRecordsError
 from localnoise.nn import Arrangement, cut
 from localnoise.sims import bits, compare, tradeoff, transfer, wires
+from localnoise.sims import repair as repairing
 from localnoise.sims import retention as retaining
 from localnoise.sims import tasks as found_tasks
 from localnoise.sims.data import watch
@@ -106,9 +109,11 @@ def test_every_command_runs_on_a_task_and_its_records_make_the_report_again(
     retaining.retention(
         data="full", seeds=1, arms="none,full,multiscale-2", mixed="", task=mine, out=out / "retention", **COMMON
     )
+    how: dict[str, Any] = COMMON | {"spend": "quick", "seeds": 1}
+    repairing.repair(sources="dark", task=mine, retrained=True, out=out / "repair", **how)
     fit.fit(output=out / "grid.h5", task=mine, parents=2, epochs=1, cache=out / "networks")
     MODIFICATIONS.mount({})  # reports are of records alone
-    for command in ("compare", "transfer", "tradeoff", "bits", "wires", "retention"):
+    for command in ("compare", "transfer", "tradeoff", "bits", "wires", "retention", "repair"):
         report, records = remade(out / command / NAME)
         assert report.name == command
         assert records
@@ -116,6 +121,7 @@ def test_every_command_runs_on_a_task_and_its_records_make_the_report_again(
         assert {record.config["data"] for record in records} == {"task"}
     tested = {t["name"] for record in RecordFile(out / "transfer" / NAME) for t in record.config["threats"]}
     assert tested == {"clean", "dark", "hiss"}
+    assert "| hiss@1 |" in (out / "repair" / "table.md").read_text()  # never learned
 
 
 def test_a_changed_task_is_another_one(file: Path, tmp_path: Path, in_threads: None) -> None:
@@ -201,6 +207,24 @@ def test_a_tasks_perturbation_hides_another_of_its_name_while_it_is_mounted() ->
     MODIFICATIONS.mount({})
     with pytest.raises(ArgumentError, match=r"expected \(N, 1, 28, 28\), which 'rotate' is made for"):
         apply("rotate", x, None, 0)
+
+
+def test_two_tasks_on_two_threads_do_not_meet() -> None:
+    """A worker may run jobs on several threads, and two tasks may call different things by one name."""
+    x, both_mounted = some()[0], Barrier(2, timeout=60)
+
+    def job(share: float, only: str) -> tuple[bool, set[str], bool]:
+        MODIFICATIONS.mount(own(perturbations={"dark": lambda x: share * x, only: lambda x: 1 - x}).own)
+        both_mounted.wait()
+        found = torch.equal(apply("dark", x, None, 0), share * x)
+        names = {"first", "second"} & set(MODIFICATIONS)
+        both_mounted.wait()
+        return found, names, MODIFICATIONS["dark"].level == 1
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(job, (0.5, 0.25), ("first", "second")))
+        assert answers == [(True, {"first"}, True), (True, {"second"}, True)]
+    assert "dark" not in MODIFICATIONS, "nor do they reach the thread that started them"
 
 
 def test_results_are_kept_to_the_bounds() -> None:
@@ -372,9 +396,9 @@ def test_data_that_nothing_can_learn_from_are_refused(changes: dict[str, Any], m
     ("function", "message"),
     [
         (lambda x: x, "returned its inputs as they were"),
-        (lambda x: x[:, :3], r"returned \(12, 3\): expected a tensor of the inputs' shape \(12, 6\)"),
-        (lambda x: None, "returned NoneType: expected a tensor"),
-        (lambda x: x / 0, "returned NaN or infinity"),
+        (lambda x: x[:, :3], r"gave shape \(12, 3\) of a batch \(12, 6\): expected the same shape"),
+        (lambda x: None, "gave NoneType: expected a tensor"),
+        (lambda x: x / 0, "gave NaN or infinity of a finite batch"),
         (lambda x: x.nothing, "raised AttributeError.*expected it to return perturbed inputs"),
     ],
 )

@@ -143,7 +143,9 @@ module localnoise (
 {instances}endmodule
 """
 
-_ALONE = """    wire turn_ready = 1'b1, silent = 1'b0, bus_ready;
+_ALONE = """    wire bus_ready;
+    wire turn_ready = 1'b1;
+    wire silent = 1'b0;
     assign go_ready = bus_ready;
 """
 _TURN = """\

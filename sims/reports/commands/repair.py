@@ -11,6 +11,7 @@ from rich.table import Table
 from localnoise.errors import ArgumentError
 from localnoise.files import write_text
 from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.defenses.repairing import NONE
 from localnoise.sims.reports import comparing, figures
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
@@ -19,6 +20,15 @@ from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import Estimate, over_seeds
 
 _UNREPAIRED = "undefended"
+
+
+def _head(arm: str) -> str:
+    """Return an arm's column: how it differs from the repair that is told nothing."""
+    plan = DEFENSES[arm].repair
+    if plan is None or plan.layers == NONE:
+        return DEFENSES[arm].label
+    kinds = ((plan.told, "told the source"), (plan.dense, "dense"), (plan.retrained, "later layers retrained"))
+    return ", ".join(word for said, word in kinds if said) or "repaired"
 
 
 class Repair(Report):
@@ -70,7 +80,7 @@ class Repair(Report):
         return comparing.Comparison(outcomes(records), arms, [*self.learned, *self.others], groups)
 
     def _frame(self, table: comparing.Comparison) -> pd.DataFrame:
-        heads = [*(DEFENSES[arm].label for arm in table.arms), "less undefended", "gate right", "left alone"]
+        heads = [*map(_head, table.arms), "less undefended", "gate right", "left alone"]
         rows = []
         for row in table.rows:
             less = table.less(self.arm, row, _UNREPAIRED)
@@ -121,10 +131,11 @@ class Repair(Report):
         size = "" if entry is None else f"The repair holds {entry.parameters:,} numbers. "
         plans = [DEFENSES[arm].repair for arm in self.beside]
         but = ", but for the later layers that were retrained" if any(plan and plan.retrained for plan in plans) else ""
+        arms = ", ".join(f"{_head(arm)}: {arm}" for arm in table.arms)
         return (
-            f"{size}No label was read and no weight of the network changed{but}. Gate right: it named what had "
-            f"happened; left alone: it called the image clean.\n{comparing.footnote(table)}"
-        )
+            f"Defenses: {arms}. {size}No label was read and no weight of the network changed{but}. Gate right: it "
+            "named what had happened; left alone: it called the input clean.\n"
+        ) + comparing.footnote(table)
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:

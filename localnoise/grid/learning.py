@@ -1,0 +1,119 @@
+"""A grid learns: the rule, the held-out choice of a ridge or of parents, and the gain afterwards."""
+
+from copy import copy
+from typing import Any, Self
+
+from localnoise import gain
+from localnoise.cautions import warn_of_few, warn_of_ridge
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError, choose
+from localnoise.field import Field
+from localnoise.grid.holding import Holding
+from localnoise.lesson import Learned, choose_parents, learn, learn_and_choose
+from localnoise.renamed import renamed
+from localnoise.rules import Rule, make_rule
+from localnoise.rules.base import AUTO, State, begun
+from localnoise.soundness import check_learned, check_statistics
+from localnoise.streams import Progress, chunk_size, presentations, told
+from localnoise.validate import as_presentations, as_variance, is_iterator
+
+
+class Learning(Holding):
+    """The part of a `UnitGrid` that learns."""
+
+    def learn(
+        self,
+        d: Any,
+        h: Any = None,
+        rule: str | Rule = "moments",
+        *,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Self:
+        """Learn from displacements; call again to go on learning. The gain returns to 1: normalise afterwards.
+
+        All or nothing: a call that raises leaves weights, statistics and rule as they were. The displacements need not
+        fit into memory: a chunk of at most 2,048 of them, or 256 MiB, is held at a time.
+
+        Parameters
+        ----------
+        d : (T, C, H, W), or an iterator
+            Displacements of the activation, in activation units: an array, a torch tensor, an HDF5 data set, or an
+            iterator or torch DataLoader of arrays (t, C, H, W), of pairs (d, h) with signal="local"; or what
+            `localnoise.nn.displacements` returns, whatever the signal. How they are cut changes nothing.
+        h : (T, C, H, W), with signal="local"
+            The activations that were displaced: an array, a tensor or an HDF5 data set.
+        rule : str or Rule
+            "moments", "lms", "sign-lms" or the name of a plug-in's rule; `options` are the rule's. Or a rule that is
+            built, `Moments(ridge=1e-3)` or an object of your own that follows `localnoise.rules.Rule`. Another rule
+            than before starts from the weights that the grid has now, with fresh statistics.
+        progress : callable
+            Told (presentations learned, all of them or None where it is not known).
+
+        Notes
+        -----
+        `ridge="auto"`, an option of every rule of ours, and `UnitGrid(parents="auto")` are chosen on held-out
+        displacements: the last fifth of what is given, at most as many as a chunk holds, which are learned afterwards.
+        For a ridge the displacements are read once, and 10 ridges are solved for and scored. For parents they are read
+        once for each number that is tried, so that an iterator must yield the same ones each time: a generator is
+        refused.
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
+
+        Warns
+        -----
+        FewDisplacementsWarning
+            The first call brings fewer than 8 displacements a regressor of a unit: how many are missing.
+        RidgeWarning
+            The ridge is more than a tenth of the displacements' mean square, and so a good part of the noise.
+        """
+        chosen = make_rule(rule, **options)
+        if self.config.narrow and chosen.name != "moments":
+            raise ArgumentError(
+                f"rule={chosen.name!r}: it writes weights for every unit alone, and this grid shares or reduces them "
+                "(share=, rank=): expected rule='moments'"
+            )
+        total = None
+        if not is_iterator(d):
+            d = as_presentations("d", d, *self._layout[:2])
+            h, total = self._activation(h, d), len(d)
+        before, size, auto = self._now(), chunk_size(*self._layout), getattr(chosen, "ridge", None) == AUTO
+
+        def lesson(config: GridConfig, field: Field, state: State, argument: str) -> Learned:
+            chunks = told(presentations(d, h, *self._layout, signal=field.signal, size=size), total, progress)
+            if not argument:
+                return learn(field, chosen, state, chunks)
+            return learn_and_choose(config, field, chosen, state, chunks, size, argument)
+
+        config, implied = before.config, before.implied
+        fresh = before.rule is None or before.state is None or before.rule.name != chosen.name
+        if before._open is not None:
+            (config, implied), found = choose_parents(d, before._open, chosen, lesson)
+        elif before.state is None or fresh:
+            field = before.field.copy()
+            found = lesson(config, field, begun(chosen, field), "ridge" * auto)
+        else:
+            check_statistics(before)
+            state = {name: copy(value) for name, value in before.state.items()}
+            found = lesson(config, before.field.copy(), state, "ridge" * auto)
+        field = found.field
+        check_learned(config, field, found.rule)
+        now = {"config": config, "implied": implied, "field": field, "rule": found.rule, "state": found.state}
+        vars(self).update(now, learned=field.wires, _open=None)  # one step of the interpreter
+        if fresh:
+            warn_of_few(field, found.state["seen"], stacklevel=3)
+            if not auto:
+                warn_of_ridge(found.power, getattr(found.rule, "ridge", 0.0), stacklevel=3)
+        return self
+
+    @renamed(trace="variance")
+    def normalise(self, variance: float = 0.5, scope: str = "global") -> Self:
+        """Scale the noise to variance `variance` per neuron: over the grid ("global") or in every unit ("local").
+
+        With signal dependence the whole field is scaled, mean and noise, by what the conditional covariance needs.
+        """
+        self.field = gain.normalised(self.field, as_variance(variance), choose("scope", scope, ("global", "local")))
+        return self

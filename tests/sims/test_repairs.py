@@ -1,0 +1,270 @@
+"""Repair as a defense: what it learns from, what it leaves alone, what the command writes of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from localnoise import Repair, load
+from localnoise.errors import ArgumentError
+from localnoise.sims import data, models
+from localnoise.sims import repair as command
+from localnoise.sims.attacks import APGD, PGD
+from localnoise.sims.attacks.base import noise_off
+from localnoise.sims.attacks.bypass import GateBypassed
+from localnoise.sims.defenses import DEFENSES, Repairing, named, repairing_name
+from localnoise.sims.defenses.mended import DenseRepairLayer, Mended, attached
+from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments import presets
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.repairs import CHANGED, Mender, held_out
+from localnoise.sims.experiments.runner import Runner
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.models import affine
+from localnoise.sims.models.stages import stage_ends
+from localnoise.sims.results.records import RecordFile
+from localnoise.sims.tools.remade import remade
+
+SOURCES = (Source.default("brighten"), Source.default("line_blur"))
+IMAGES = 100
+
+
+@pytest.fixture(scope="module", params=["v1", pytest.param("v2", marks=pytest.mark.slow)])  # 128 and 3,136 neurons
+def runner(request: pytest.FixtureRequest, small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    torch.set_num_threads(1)
+    images = data.load("full", small_dir)
+    settings = Settings(
+        network=request.param,
+        data="full",
+        fingerprint=images.fingerprint,
+        base_epochs=1,
+        epochs=1,
+        attack=PGD(steps=2, draws=2),
+        attacked_train=50,
+        attacked_test=20,
+        adaptive=Adaptive(steps=3, ladder=(1,), queries=5, tries=2, votes=1, checked=10),
+    )
+    return Runner(settings, images, tmp_path_factory.mktemp("networks"))
+
+
+def cell(arm: str, threat: str = "clean", level: float = 0.0, images: int = IMAGES) -> Cell:
+    sources = SOURCES if named(arm).learns else ()
+    return Cell(seed=0, sources=sources, arm=arm, threats=(Threat(name=threat, level=level, images=images),))
+
+
+def predictor(runner: Runner, arm: str) -> Any:
+    runner.run(cell(arm))
+    assert runner._trained is not None
+    return runner._trained[1]
+
+
+def test_an_arm_is_spelled_out_and_read_again() -> None:
+    plan = Repairing(layers="2+5", radius=1, causes=4, told=True)
+    assert plan.name == "repair:layers=2+5:radius=1:causes=4:told=yes"
+    assert Repairing.parse(plan.name) == plan
+    assert named(plan.name).repair == plan
+    assert named(plan.name).causes == 4
+    assert repairing_name(plan) == plan.name
+    assert repairing_name(Repairing(causes=16)) == "repair-16"
+    assert not named("repair").central
+    assert named("repair-dense").central
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("repair:radios=1", "did you mean 'radius'"),
+        ("repair:radius=x", "radius='x': expected a whole number"),
+        ("repair:radius=-1", "radius=-1: expected a whole number >= 0"),
+        ("repair:told=maybe", "told='maybe'"),
+        ("repair:layers=1++2", "expected all, first, none, or modules' names joined by"),
+        ("repair:retrained=yes", "expected layers=first"),
+    ],
+)
+def test_arms_that_cannot_be_are_named(name: str, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        named(name)
+
+
+def test_a_stage_ends_before_the_next_weights() -> None:
+    back = models.build("v2").back
+    ends = [back.get_submodule(name) for name in stage_ends(back, torch.zeros(2, 16, 14, 14))]
+    assert [type(module).__name__ for module in ends] == ["MaxPool2d", "Tanh", "Tanh", "Linear"]
+    twice = nn.Tanh()
+    net = nn.Sequential(nn.Linear(4, 4), twice, nn.Linear(4, 4), twice, nn.Dropout(), nn.Linear(4, 2))
+    assert stage_ends(net, torch.zeros(2, 4)) == ["0", "2", "5"]  # what runs twice ends none
+
+
+def test_the_dense_map_is_the_least_squares_one() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4_000, 6)).astype(np.float32)
+    G, a = rng.normal(size=(6, 3)), rng.normal(size=3)
+    found = affine.least_squares(x, (x @ G + a + 0.01 * rng.normal(size=(4_000, 3))).astype(np.float32))
+    np.testing.assert_allclose(found.G, G, atol=5e-3)
+    np.testing.assert_allclose(found.a, a, atol=5e-3)
+    assert found.parameters == 21
+
+
+def test_no_weight_changes_and_no_label_is_read(runner: Runner) -> None:
+    bench = runner.bench(0)
+    before = [weight.clone() for weight in (*bench.network.front.parameters(), *bench.network.back.parameters())]
+    images, labels = bench.train
+    bench.__dict__["train"] = (images, None)  # whoever reads a label fails
+    try:
+        made = predictor(runner, "repair")
+    finally:
+        bench.__dict__["train"] = (images, labels)
+    own = [*made.front.parameters(), *made.back.parameters()]
+    assert all(torch.equal(new, old) for new, old in zip(own, before, strict=True))
+    assert isinstance(made.noise, Mended)
+    assert made.noise.sources == ["clean", "brighten@0.5", "line_blur@13"]
+    with noise_off(made) as silent, torch.no_grad():
+        assert silent
+        torch.testing.assert_close(made(images[:20]), bench.network(images[:20]))
+    assert made.noise.when == "both"
+
+
+def test_the_gate_leaves_held_out_decisions_alone(runner: Runner) -> None:
+    made, bench = predictor(runner, "repair"), runner.bench(0)
+    held = bench.h_train[-held_out(len(bench.h_train)) :]
+    with torch.no_grad():
+        changed = (made.decide(held).argmax(1) != bench.network.back(held).argmax(1)).double().mean()
+    assert changed <= CHANGED
+
+
+def test_a_repair_brings_activations_back(runner: Runner) -> None:
+    made, bench, source = predictor(runner, "repair-oracle"), runner.bench(0), SOURCES[0]
+    h = bench.h_test
+    moved = models.training.activations(
+        bench.network.front, bench.modified_test(source.name, source.level, len(bench.test[1]))
+    )
+    made.noise.tell(source.name, source.level)
+    with torch.no_grad():
+        fixed = made.noise(moved)
+    assert (fixed - h).square().mean() < 0.5 * (moved - h).square().mean()
+    made.noise.tell("fog", 5.0)  # never learned: left as it is
+    with torch.no_grad():
+        torch.testing.assert_close(made.noise(moved), moved)
+
+
+def test_what_the_gate_said_is_recorded(runner: Runner) -> None:
+    source = SOURCES[0]
+    told = runner.run(cell("repair-oracle", source.name, source.level)).values
+    gated = runner.run(cell("repair", source.name, source.level)).values
+    label = f"{source.name}@{source.level:g}"
+    assert told[f"gate.{label}"].tolist() == [0, IMAGES, 0]
+    assert gated[f"gate.{label}"].sum() == IMAGES
+    assert gated["parameters"] == told["parameters"] > 0
+    undefended = runner.run(cell("undefended", source.name, source.level)).values
+    assert undefended["parameters"] == 0
+    assert not any(key.startswith("gate.") for key in undefended)
+
+
+def test_a_dense_way_back_is_an_affine_map_of_the_layer(runner: Runner) -> None:
+    predictor(runner, "repair-dense")
+    assert runner._mender is not None
+    learned, bench = runner._mender.learned(DEFENSES["repair-dense"].repair, SOURCES), runner.bench(0)
+    layer: Any = attached(runner._mender._model, learned.repairs, learned.ways).get_submodule("0.noise")
+    assert isinstance(layer, DenseRepairLayer)
+    h, way = bench.h_test[:10], learned.ways["0"][1]
+    layer.source = learned.repairs["0"].sources[1]
+    flat = h.flatten(1).numpy()
+    expected = flat + flat @ way.G + way.a
+    np.testing.assert_allclose(layer(h).detach().flatten(1), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_retrained_later_layers_stand_behind_the_same_repair(runner: Runner) -> None:
+    made, bench = predictor(runner, "repair-retrained"), runner.bench(0)
+    assert made.front is bench.network.front
+    pairs = zip(made.back.parameters(), bench.network.back.parameters(), strict=True)
+    assert not any(torch.equal(new, old) for new, old in pairs)
+    assert len(made.noise.repairs) == 1
+
+
+def test_causes_have_ways_of_their_own(runner: Runner) -> None:
+    found = Mender(runner.bench(0), runner.bench(0).displacement, lambda what, done, of: None).learned(
+        Repairing(causes=4, layers="first"), SOURCES
+    )
+    (one,) = found.repairs.values()
+    assert [member.source for member in one.members] == ["clean", "brighten@0.5", *["line_blur@13"] * 4]
+
+
+def test_an_attacker_goes_around_the_gate(runner: Runner) -> None:
+    made, (x, y) = predictor(runner, "repair"), runner.bench(0).test
+    assert GateBypassed.fits(made)
+    assert not GateBypassed.fits(runner.bench(0).network)
+    gradients = []
+    for constant in (False, True):
+        inputs = x[:8].clone().requires_grad_()
+        with made.noise.constant() if constant else _nothing():
+            nn.functional.cross_entropy(made(inputs), y[:8]).backward()
+        gradients.append(inputs.grad)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    found = GateBypassed(attack=APGD(eps=0.1, steps=2))(made, x[:8], y[:8], bounds=(0, 1))
+    assert (found - x[:8]).abs().max() <= 0.1 + 1e-6
+    assert not any(layer.constant for layer in made.noise._layers)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@pytest.mark.slow
+def test_the_worst_case_has_an_attack_around_the_gate(runner: Runner) -> None:
+    values = runner.run(cell("repair", "adaptive", 0.05, 20)).values
+    assert "adaptive.broken_by.gate-bypassed" in values
+    assert "adaptive.broken_by.gate-bypassed" not in runner.run(cell("undefended", "adaptive", 0.05, 20)).values
+
+
+@pytest.mark.usefixtures("in_threads", "small_network")
+def test_the_command_writes_one_table_and_its_repairs(
+    small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = presets.PRESETS["quick"]
+    monkeypatch.setitem(
+        presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1, epochs=1, images=40)
+    )
+    how: dict[str, Any] = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "layers": "first"}
+    command.repair(sources="brighten,line_blur", threats="obstruction", **how)
+    text = (tmp_path / "table.md").read_text()
+    head = text.splitlines()[0]
+    for word in ("undefended", "repaired", "told the source", "dense", "gate right", "left alone"):
+        assert word in head
+    rows = [line.split("|")[1].strip() for line in text.split("What the gate")[0].splitlines() if line.startswith("|")]
+    assert rows[2:] == ["clean", "brighten@0.5", "line_blur@13", "obstruction@2", "mean of 2 learned"]
+    assert "What the gate said" in text
+    saved = sorted((tmp_path / "repairs").glob("layer-*.h5"))
+    assert saved
+    assert isinstance(load(saved[0]), Repair)
+    report, records = remade(tmp_path / "record.sqlite")
+    assert report.name == "repair"
+    report.write(records, tmp_path)
+    assert (tmp_path / "table.md").read_text() == text
+    before = len(list(RecordFile(tmp_path / "record.sqlite")))
+    command.repair(sources="brighten,line_blur", threats="obstruction", **how)
+    assert len(list(RecordFile(tmp_path / "record.sqlite"))) == before
+    assert remade(tmp_path / "record.sqlite", "repair")[0].learned == ["brighten@0.5", "line_blur@13"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"layers": "nowhere"}, "no module 'nowhere'"),
+        ({"causes": 3, "sources": "obstruction"}, "expected a square number"),
+        ({"sources": ""}, "train is empty"),
+        ({"sources": "brigten"}, "did you mean 'brighten'"),
+        ({"radius": -1}, "radius=-1"),
+    ],
+)
+def test_the_command_refuses_at_once(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        command.repair(out=tmp_path, **given)
+    assert not list(tmp_path.iterdir())

@@ -46,6 +46,7 @@ def repair_tables(chip: ChipRepair) -> Tables:
         "PARENTS": f.parents.shape[1],
         "READERS": f.readers.shape[1],
         "KINDS": f.way.shape[1],
+        "WAYS": len(f.way),
         "MEMBERS": f.members,
         "SOURCES": len(chip.sources),
         "WORD_BITS": formats.word_bits,

@@ -93,18 +93,21 @@ int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
 
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
 {
+    unsigned i;
+#if LN_WAYS > 0
     const uint32_t back = (ln_back[member] > 0) ? (uint32_t)ln_back[member] : 0U;
     const ln_acc *bias = &ln_way_bias[back * LN_NEURONS];
     unsigned u;
-    unsigned i;
     unsigned k;
     unsigned c;
+#endif
     if (ln_back[member] < 0) {
         for (i = 0U; i < LN_NEURONS; i++) {
             fixed[i] = h[i];
         }
         return;
     }
+#if LN_WAYS > 0
     for (u = 0U; u < LN_UNITS; u++) {
         const unsigned kind = ln_kind[u];
         const ln_weight *w = &ln_way[(back * LN_WAY_WEIGHTS) + ln_first[kind]];
@@ -126,6 +129,7 @@ void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
             fixed[at] = (ln_word)ln_clipped((ln_acc)(acc + (ln_acc)h[at]), LN_HIGHEST);
         }
     }
+#endif
 }
 
 int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])

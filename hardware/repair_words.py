@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.config import GridConfig
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, short
 from localnoise.hardware.formats import Formats
 from localnoise.validate import whole
 
@@ -199,9 +199,8 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
             raise ArgumentError(f"{name}={getattr(f, name)!r}: expected a whole number of {least} to {most}")
     owners = f.backs[f.backs >= 0]
     if f.backs[0] != -1 or f.backs.min() < -1 or owners.tolist() != list(range(sizes[4])):
-        raise ArgumentError(
-            f"backs={f.backs.tolist()}: expected -1, and 0 to {sizes[4] - 1} in order, the first one -1"
-        )
+        said = short(str(f.backs.tolist()), 60)
+        raise ArgumentError(f"backs={said}: expected -1 for the first, then -1, or 0 to {sizes[4] - 1} in order")
     _refuse_links(f)
     largest = config.neurons * 4 ** (formats.word_bits - 1) << MULTIPLIER_BITS
     if largest >= 2**62:

@@ -1,6 +1,7 @@
 """Hardware: fixed point, random numbers, chip profiles, fit, cost, emulation and export of a learned grid.
 
-Start with `quantise`, which turns a learned `UnitGrid` into a `ChipGrid`: integers, emulated to the bit.
+Start with `quantise`, which turns a learned `UnitGrid` into a `ChipGrid`, or a `Repair` into a `ChipRepair`:
+integers, emulated to the bit.
 """
 
 from localnoise.hardware.bank import ChipBank as ChipBank
@@ -10,5 +11,8 @@ from localnoise.hardware.learning import OnChip as OnChip
 from localnoise.hardware.quantiser import Report as Report
 from localnoise.hardware.quantiser import quantise as quantise
 from localnoise.hardware.quantiser import report as report
+from localnoise.hardware.quantiser.repair_report import RepairReport as RepairReport
+from localnoise.hardware.quantiser.repair_report import repair_report as repair_report
+from localnoise.hardware.repair import ChipRepair as ChipRepair
 from localnoise.hardware.storage import load_chip as load_chip
 from localnoise.hardware.storage import load_chips as load_chips

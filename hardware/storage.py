@@ -21,13 +21,16 @@ from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.narrow import NarrowWords
 from localnoise.hardware.narrow_ranges import narrow_layout
 from localnoise.hardware.ranges import layout, refuse_state
+from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.repair_reading import read_repair
+from localnoise.hardware.repair_saving import REPAIR
 from localnoise.hardware.saving import BANK, FORMAT, NARROW_SCHEMA, SCHEMA
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
 from localnoise.hdf5 import member, reading
 from localnoise.validate import as_count, whole
 
-_FLOAT = ("localnoise.grid", "localnoise.bank")  # what can be quantised
+_FLOAT = ("localnoise.grid", "localnoise.bank", "localnoise.repair")  # what can be quantised
 _MOST_MEMBERS = 10_000
 
 
@@ -43,16 +46,17 @@ def load_chip(path: str | Path) -> ChipGrid:
     return chip
 
 
-def load_chips(path: str | Path) -> ChipGrid | ChipBank:
-    """Read a chip grid, or a bank of them that `ChipBank.save` wrote; otherwise as `load_chip`."""
-    chip: ChipGrid | ChipBank = _opened(Path(path), (FORMAT, BANK))
+def load_chips(path: str | Path) -> ChipGrid | ChipBank | ChipRepair:
+    """Read a chip grid, a bank of them that `ChipBank.save` wrote, or a `ChipRepair`; otherwise as `load_chip`."""
+    chip: ChipGrid | ChipBank | ChipRepair = _opened(Path(path), (FORMAT, BANK, REPAIR))
     return chip
 
 
 def _opened(source: Path, allowed: tuple[str, ...]) -> Any:
     try:
         with reading(source, "a chip grid written by `localnoise quantise`") as file:
-            return _read_bank(source, file) if _kind(source, file, allowed) == BANK else _read(source, file)
+            read = {BANK: _read_bank, REPAIR: read_repair}.get(_kind(source, file, allowed), _read)
+            return read(source, file)
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
@@ -66,7 +70,7 @@ def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
     found = group.attrs.get("format")
     found = found.decode() if isinstance(found, bytes) else found
     if found not in allowed:
-        hint = "; use localnoise.hardware.load_chips" if found == BANK else ""
+        hint = "; use localnoise.hardware.load_chips" if found in (BANK, REPAIR) else ""
         hint = "; quantise it first: localnoise quantise" if found in _FLOAT else hint
         raise FileFormatError(f"{source}: format {short(repr(found), 60)}, expected {FORMAT!r}{hint}")
     schema = int(group.attrs.get("schema", -1))

@@ -12,11 +12,12 @@ from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.folder import written_into
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.repair import ChipRepair
 from localnoise.validate import as_seed
 
 
 def export(
-    chip: ChipGrid | ChipBank,
+    chip: ChipGrid | ChipBank | ChipRepair,
     folder: str | Path,
     kind: str = "c99",
     *,
@@ -28,7 +29,7 @@ def export(
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
 
     A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank` goes
-    to C99, JSON and HDF5.
+    to C99, JSON and HDF5, a repair to C99.
 
     Parameters
     ----------
@@ -58,6 +59,9 @@ def export(
         raise ArgumentError(
             f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
         )
+    if isinstance(chip, ChipRepair) and not getattr(exporter, "repairs", False):
+        able = [other for other, each in EXPORTERS.available().items() if getattr(each, "repairs", False)]
+        raise ArgumentError(f"kind={kind!r} holds no repair: expected {' or '.join(able)}")
     one = chip.members[0] if isinstance(chip, ChipBank) else chip
     if isinstance(chip, ChipBank) and not getattr(exporter, "banks", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "banks", False)]
@@ -77,11 +81,15 @@ def export(
         more: dict[str, Any] = {
             "name": options.get("name", USUAL),
             "learner": None if learner is None else asdict(learner),
-            "words": {"bits": one.formats.word_bits, "scales": one.field.scale.tolist()},
+            "words": None,
             "activations": None,
             "provenance": chip.provenance,
         }
-        if one.field.signal:
+        if isinstance(one, ChipRepair):
+            more["sources"] = one.sources
+        else:
+            more["words"] = {"bits": one.formats.word_bits, "scales": one.field.scale.tolist()}
+        if isinstance(one, ChipRepair) or one.field.signal:
             more["activations"] = {"bits": one.formats.activation_bits, "scale": one.field.activation_scale}
         if not EXPORTERS.is_ours(kind):
             more["plugin"] = asdict(EXPORTERS.origin(kind))

@@ -10,8 +10,10 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.narrow import narrow_tables
+from localnoise.hardware.export.repaired import write_repair
 from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
+from localnoise.hardware.repair import ChipRepair
 
 SOURCES = Path(__file__).parent / "c99"
 _DRAW = ("localnoise.h", "localnoise_seed.c", "localnoise_random.h", "localnoise_arithmetic.h")
@@ -19,8 +21,15 @@ _SWEEP, _NARROW = ("localnoise.c",), ("localnoise_narrow.c",)
 _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
 
 
-def write(chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL) -> None:
+def write(
+    chip: ChipGrid | ChipBank | ChipRepair, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL
+) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
+    if isinstance(chip, ChipRepair):
+        if learner is not None:
+            raise ArgumentError("learner was given with a repair, which does not learn on a chip: expected none")
+        write_repair(chip, folder, name)
+        return
     as_identifier(name, "C")
     narrow = chip.config.narrow
     files = (*_DRAW, *(_NARROW if narrow else _SWEEP), *(_LEARN if learner else ()))
@@ -51,4 +60,5 @@ class C99:
     options: ClassVar = ("name",)
     banks: ClassVar = True
     narrow: ClassVar = True
+    repairs: ClassVar = True
     write = staticmethod(write)

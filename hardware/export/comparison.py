@@ -15,9 +15,11 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS, backends_of
 from localnoise.hardware.export.configured import learn_words
 from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.export.repaired import MACHINES, repair_parts
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.storage import load_chip, load_chips
 from localnoise.plugins import Origin, missing
 from localnoise.streams import Progress
@@ -100,12 +102,19 @@ def _verify(
     if not able:
         raise _nobody(kind, said.get("plugin"))
     machines = {backend: BACKENDS[backend] for backend in able}
+    if isinstance(chip, ChipRepair):
+        for backend in set(able) - set(MACHINES):
+            if backend in backends:
+                raise ArgumentError(f"on={backend!r}: runs no repair; expected {' or '.join(MACHINES)}")
+        machines = {backend: MACHINES[backend] for backend in able if backend in MACHINES}
     for made in machines.values():  # all of them before the first runs
         made.require()
     for backend, made in machines.items():
         with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
             if isinstance(chip, ChipBank):
                 parts = list(_bank_parts(machine, chip, said, draws))
+            elif isinstance(chip, ChipRepair):
+                parts = list(repair_parts(machine, chip, int(said["seed"]), draws))
             else:
                 parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:

@@ -110,7 +110,7 @@ class CortexM:
         elf = tool("elftools.elf.elffile").ELFFile(BytesIO(program.read_bytes()))
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
-        uc.mem_map(FLASH, 16 * 2**20)
+        uc.mem_map(FLASH, (16 + program.stat().st_size // 2**20) * 2**20)  # sections may lie apart
         self._top = RAM + 64 * 2**20  # as much as the emulator likes: `footprint` says what is used
         uc.mem_map(RAM, 64 * 2**20)
         loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]

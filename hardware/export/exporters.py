@@ -21,6 +21,8 @@ class Exporter(Protocol):
         True where `write` takes a `ChipBank`, too.
     narrow : bool, optional
         True where `write` takes chip grids with `share` or `rank`, whose field is `NarrowWords`.
+    repairs : bool, optional
+        True where `write` takes a `ChipRepair`, too.
     """
 
     @property

@@ -4,7 +4,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from localnoise import Bank, UnitGrid
+from localnoise import Bank, Repair, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
 from localnoise.gain import marginal_variance
@@ -14,8 +14,10 @@ from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.quantiser.narrow import narrow_words
 from localnoise.hardware.quantiser.realised import Covariance, Means, Unfed
+from localnoise.hardware.quantiser.repaired import quantise_repair
 from localnoise.hardware.quantiser.scales import fractions
 from localnoise.hardware.quantiser.target import Floats, Target, target
+from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.words import NEAR, OWN, READ, IntegerField
 from localnoise.streams import Progress
 from localnoise.validate import as_activity
@@ -37,15 +39,22 @@ def quantise(
 ) -> ChipBank: ...  # fmt: skip
 
 
+@overload
 def quantise(
-    grid: UnitGrid | Bank,
+    grid: Repair, formats: Formats | None = None, *, h: Any = None, d: Any = None, feedback: bool = True,
+    progress: Progress | None = None,
+) -> ChipRepair: ...  # fmt: skip
+
+
+def quantise(
+    grid: UnitGrid | Bank | Repair,
     formats: Formats | None = None,
     *,
     h: Any = None,
     d: Any = None,
     feedback: bool = True,
     progress: Progress | None = None,
-) -> ChipGrid | ChipBank:
+) -> ChipGrid | ChipBank | ChipRepair:
     """Return `grid` in integers, to be emulated, fitted onto a chip and exported.
 
     With feedback, unit by unit in sweep order: the best weights for the parents *as they were realised* are
@@ -58,16 +67,17 @@ def quantise(
     A grid with `share` or `rank` stays as compact as it is (`hardware.narrow`); its gains must be equal. Its rows are
     rounded class by class, with feedback on the second moments of draws; nothing else is refitted.
 
-    The members of a bank become words of the same scales, each unit's those of its loudest member.
+    The members of a bank become words of the same scales, each unit's those of its loudest member. A repair is
+    quantised by `quantise_repair`, which calibrates it on the activations that it holds.
 
     Parameters
     ----------
-    grid : UnitGrid, or Bank of them
-        Learned and normalised.
+    grid : UnitGrid, Bank of them, or Repair
+        Learned and normalised; a repair learned and calibrated.
     formats : Formats
         Default: 8-bit weights, 12-bit words.
     h : (T, C, H, W)
-        Activations to calibrate on; needed with signal dependence, and only there. A thousand or more.
+        Activations to calibrate on; needed by grids with signal dependence, and only there. A thousand or more.
     d : (T, C, H, W)
         Displacements that the chip is to learn from: words are then scaled to hold them, too.
     progress : callable
@@ -78,6 +88,13 @@ def quantise(
     ArgumentError
         A unit without variance, or formats too narrow for one: named in the message.
     """
+    if isinstance(grid, Repair):
+        if h is not None or d is not None:
+            raise ArgumentError(
+                f"{'h' if h is not None else 'd'} was given with a repair, which holds what it is calibrated on: "
+                "expected none"
+            )
+        return quantise_repair(grid, formats, feedback=feedback, progress=progress)
     formats = Formats() if formats is None else formats
     if isinstance(grid, Bank):
         return _bank(grid, formats, h, d, feedback, progress)

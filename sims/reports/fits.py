@@ -8,6 +8,7 @@ from localnoise.hardware import ChipBank, ChipGrid
 from localnoise.hardware.export.verilog.placed import Placed
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
+from localnoise.hardware.fitting.repair import RepairFit
 from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, show
 
@@ -24,6 +25,22 @@ def required_fit(chip: ChipGrid | ChipBank, profile: str, learner: str = "none")
         show_fit(found)
         raise ArgumentError(found.refusal)
     return found
+
+
+def repair_costs(found: RepairFit) -> Table:
+    """Return the table of what a repair takes of a chip: memory, multiplications, the least time."""
+    rows = [
+        [what, f"{used:,}", "" if limit in (None, float("inf")) else f"{limit:,.0f}"]
+        for what, used, limit in (
+            ("tables and program, bytes of flash", found.flash, found.flash_limit),
+            ("activation words, bytes of RAM", found.ram, found.ram_limit),
+            ("multiplications an image, to decide", found.decides, None),
+            ("multiplications an image, to repair", found.repairs, None),
+        )
+    ]
+    if found.milliseconds is not None:
+        rows.append(["ms an image, at a multiplication a clock", f"{found.milliseconds:.2f}", ""])
+    return as_terminal(texts(("of a repair", "used", "available"), rows), found.profile.title)
 
 
 def show_fit(found: Fit, draws: int = 10) -> None:

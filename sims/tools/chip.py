@@ -8,13 +8,14 @@ from rich import box
 from rich.table import Table
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware import ChipBank, ChipGrid, load_chips
+from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, load_chips
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.hardware.chips.profile_schema import Figure
 from localnoise.hardware.export.verilog.placed import place_chip
 from localnoise.hardware.export.verilog.plan import clocks
 from localnoise.hardware.fitting.fit import fit as hold_against
-from localnoise.sims.reports.fits import placed_table, show_fit
+from localnoise.hardware.fitting.repair import fit_repair
+from localnoise.sims.reports.fits import placed_table, repair_costs, show_fit
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.tools.randomness import random
 
@@ -82,7 +83,7 @@ def show_chip(name: Annotated[str, typer.Argument(help="Name, or the path of you
 
 @chip.command("fit")
 def fit_chip(
-    file: Annotated[Path, typer.Argument(help="Chip grid, or bank of them, that `localnoise quantise` wrote.")],
+    file: Annotated[Path, typer.Argument(help="Chip grid, bank of them, or repair, that `localnoise quantise` wrote.")],
     name: Annotated[str, typer.Option("--chip", help="Name, or the path of your own TOML file.")] = "ideal",
     learner: Annotated[str, typer.Option(help="Whether units learn on the chip: none, lms or sign-lms.")] = "none",
     units_per_core: Annotated[int | None, typer.Option(help="Units a core is to hold. Default: what it can.")] = None,
@@ -91,7 +92,7 @@ def fit_chip(
 ) -> None:
     """Hold a quantised grid against a chip: every limit, what exceeds it, what would fit; memory, energy, latency.
 
-    Of a bank all members together, as they would lie on the chip.
+    Of a bank all members together, as they would lie on the chip. Of a repair flash, RAM and multiplications.
 
     Exits with 1 where a published limit is exceeded.
 
@@ -102,6 +103,16 @@ def fit_chip(
         localnoise chip fit chip.h5 --chip loihi1 --learner sign-lms --units-per-core 16
     """
     grid = load_chips(file)
+    if isinstance(grid, ChipRepair):
+        asked = {"learner": learner != "none", "units-per-core": units_per_core is not None, "place": placed}
+        for option in (name for name, given in asked.items() if given):
+            raise ArgumentError(f"--{option} was given with a repair, which is a program: expected none")
+        held = fit_repair(grid, name)
+        show(repair_costs(held))
+        console.print(held.refusal or f"{file.name} fits {held.profile.title}.")
+        if not held.fits:
+            raise typer.Exit(1)
+        return
     found = hold_against(grid, name, learner=learner, units_per_core=units_per_core)
     show_fit(found, draws)
     if placed and isinstance(grid, ChipBank):

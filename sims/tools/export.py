@@ -7,11 +7,12 @@ import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import refuse_inputs
-from localnoise.hardware import ChipGrid, OnChip, load_chips
+from localnoise.hardware import ChipGrid, ChipRepair, OnChip, load_chips
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
+from localnoise.hardware.fitting.repair import check_repair_fits
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console
 
@@ -19,7 +20,7 @@ _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Chip grid, or bank of them, that `localnoise quantise` wrote.")],
+    file: Annotated[Path, typer.Argument(help="Chip grid, bank of them, or repair, that `localnoise quantise` wrote.")],
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: new, or empty.")] = Path("build"),
     kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
     chip: Annotated[
@@ -47,7 +48,7 @@ def export(
     """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
     For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR. A bank goes to every format, a
-    grid with share or rank to C99, JSON and HDF5.
+    grid with share or rank to C99, JSON and HDF5, a repair to C99.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 
@@ -66,7 +67,10 @@ def export(
     refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
     grid = load_chips(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    required_fit(grid, chip, learner or "none")
+    if isinstance(grid, ChipRepair):
+        check_repair_fits(grid, chip)
+    else:
+        required_fit(grid, chip, learner or "none")
     asked = {"engines": engines, "loaded": load_weights, "name": name}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     if kind in EXPORTERS and "target" in EXPORTERS[kind].options:

@@ -8,7 +8,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from localnoise import Bank, UnitGrid, load
+from localnoise import Bank, Repair, UnitGrid, load
 from localnoise.bank import layout as layout_of
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
@@ -22,12 +22,13 @@ from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console, follow, progress, show
 from localnoise.sims.runtime.options import Force
 from localnoise.sims.tools import inputs as places
+from localnoise.sims.tools.quantised_repair import quantise_repair
 
 _CALIBRATION = 4096  # presentations to calibrate on
 
 
 def quantise(
-    grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid, or of a bank.")],
+    grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid, of a bank, or of a repair.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("chip.h5"),
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
@@ -56,10 +57,11 @@ def quantise(
     figure: Annotated[Path | None, typer.Option(help="Figure of the errors, unit by unit.")] = None,
     force: Force = False,
 ) -> None:
-    """Quantise a grid, or a bank: scales, rounding with feedback, and what it did to the noise.
+    """Quantise a grid, a bank or a repair: scales, rounding with feedback, and what it did to the noise.
 
     The chip grid is saved first, then held against the grid: every unit of up to 8,192 neurons, of more a sample. Of a
-    bank each member is held against the chip, and against its grid, by itself.
+    bank each member is held against the chip, and against its grid, by itself. A repair is calibrated on activations
+    that its file holds, and compared on them: its decisions, and what it makes of them.
 
     Examples
     --------
@@ -92,6 +94,12 @@ def quantise(
         normal=normal,
         normal_bytes=normal_bytes,
     )
+    if isinstance(source, Repair):
+        for option, given in (("activations", activations), ("displacements", displacements), ("figure", figure)):
+            if given:
+                raise ArgumentError(f"--{option} was given with a repair, which has no use for it: expected none")
+        quantise_repair(source, formats, grid.name, output, chip, feedback=feedback)
+        return
     bank = isinstance(source, Bank)
     layout, members = layout_of(source), source.members if bank else [source]
     h, d = _read(activations, "activations", layout), _read(displacements, "displacements", layout)

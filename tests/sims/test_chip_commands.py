@@ -8,7 +8,7 @@ import pytest
 from helping import help_of
 from typer.testing import CliRunner, Result
 
-from localnoise import Bank, UnitGrid
+from localnoise import Bank, Repair, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.hardware import load_chip, load_chips
 from localnoise.hardware.fitting.memory import memory_map
@@ -95,3 +95,35 @@ def test_a_wide_layer_is_quantised_and_exported(tmp_path: Path) -> None:
     assert (tmp_path / "build" / "localnoise_narrow.c").is_file()
     error = run("export", tmp_path / "chip.h5", "-o", tmp_path / "rtl", "--format", "verilog").exception
     assert "kind='verilog' holds no grid with share='places', rank=2" in str(error)
+
+
+def test_a_repair_is_quantised_held_against_a_chip_exported_and_verified(tmp_path: Path) -> None:
+    h = np.tanh(np.random.default_rng(0).normal(size=(300, 2, 3, 3))).astype(np.float32)
+    Repair((3, 3), 2, radius=1).learn("dark", 0.3 * h, h).save(tmp_path / "repair.h5")
+    chip, build = tmp_path / "chip.h5", tmp_path / "build"
+    done = run("quantise", tmp_path / "repair.h5", "--chip", "stm32f407", "-o", chip)
+    assert done.exit_code == 0, done.output
+    assert "equal decisions" in done.output
+    assert "multiplications an image, to decide" in done.output
+    assert load_chips(chip).sources == ["clean", "dark"]
+    fit = run("chip", "fit", chip, "--chip", "stm32f407")
+    assert fit.exit_code == 0, fit.output
+    assert "fits ST STM32F407" in fit.output
+    fit = run("chip", "fit", chip, "--chip", "ice40up5k")
+    assert fit.exit_code == 1
+    assert "are not published" in re.sub(r"\s+", " ", fit.output)
+    assert run("export", chip, "--chip", "stm32f407", "-o", build).exit_code == 0
+    verified = run("verify", build, "--on", "host", "--words", 200)
+    assert verified.exit_code == 0, verified.output
+    assert verified.output.count("equal to the bit") == 8
+    for arguments, message in (
+        (("quantise", tmp_path / "repair.h5", "--activations", "h.npy"), "--activations was given with a repair"),
+        (("quantise", tmp_path / "repair.h5", "--rounding", "stochastic"), "a repair on a chip has 'half-up' alone"),
+        (("export", chip, "--format", "verilog", "-o", tmp_path / "rtl"), "kind='verilog' holds no repair"),
+        (("export", chip, "--learner", "lms", "-o", tmp_path / "lms"), "learner was given with a repair"),
+        (("export", chip, "--chip", "loihi1", "-o", tmp_path / "no"), "flash and RAM of a program are not published"),
+        (("chip", "fit", chip, "--place"), "--place was given with a repair"),
+    ):
+        failed = run(*arguments)
+        assert isinstance(failed.exception, ArgumentError), failed.output
+        assert message in str(failed.exception)

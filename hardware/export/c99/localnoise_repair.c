@@ -1,0 +1,160 @@
+/* The runtime of a repair: its tables in flash. See localnoise_repair.h. */
+#include "localnoise_repair.h"
+
+#define LN_TOP ((ln_acc)1 << (LN_WORD_BITS - 1))
+#define LN_HIGHEST ((ln_acc)1 << (LN_ACTIVATION_BITS - 1))
+
+static ln_acc ln_up(ln_acc value, int bits)
+{
+    return (bits > 0) ? (ln_acc)(value * (ln_acc)((ln_acc)1 << bits)) : value;
+}
+
+/* floor(value / 2^bits + 1/2), bits > 0: the shift of a negative number is the compiler's choice, this is not. */
+static ln_acc ln_rounded(ln_acc value, int bits)
+{
+    if (bits > 0) {
+        value = (ln_acc)(value + (ln_acc)((ln_acc)1 << (bits - 1)));
+        value = (value >= 0) ? (ln_acc)(value >> bits) : (ln_acc)(~((~value) >> bits));
+    }
+    return value;
+}
+
+static ln_acc ln_clipped(ln_acc value, ln_acc top)
+{
+    return (value < -top) ? -top : ((value >= top) ? (ln_acc)(top - 1) : value);
+}
+
+uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word d[LN_NEURONS])
+{
+    const ln_weight *w = &ln_law[(uint32_t)member * LN_LAW_WEIGHTS];
+    const int16_t *centre = &ln_centre[(uint32_t)member * LN_NEURONS];
+    const int8_t *bits = &ln_law_bits[(uint32_t)member * LN_NEURONS];
+    uint64_t total = 0U;
+    unsigned u;
+    unsigned i;
+    unsigned k;
+    unsigned c;
+    for (i = 0U; i < LN_NEURONS; i++) {
+        d[i] = (ln_word)(((int32_t)h[i] * ((int32_t)1 << LN_LIFT)) - (int32_t)centre[i]);
+    }
+    for (u = 0U; u < LN_UNITS; u++) {
+        const ln_word *own = &d[u * LN_CHANNELS];
+        for (i = 0U; i < LN_CHANNELS; i++) {
+            const int fine = bits[(u * LN_CHANNELS) + i];
+            ln_acc acc = 0;
+            int32_t e;
+            for (k = 0U; k < LN_PARENTS; k++) {
+                const ln_index from = ln_parents[(u * LN_PARENTS) + k];
+                if (from != LN_NO_UNIT) {
+                    const ln_word *near = &d[(unsigned)from * LN_CHANNELS];
+                    for (c = 0U; c < LN_CHANNELS; c++) {
+                        acc = (ln_acc)(acc + ((ln_acc)w[c] * (ln_acc)near[c]));
+                    }
+                    w += LN_CHANNELS;
+                }
+            }
+            for (c = 0U; c <= i; c++) {
+                acc = (ln_acc)(acc + ((ln_acc)w[c] * (ln_acc)own[c]));
+            }
+            w += i + 1U;
+            e = (int32_t)ln_clipped(ln_rounded(ln_up(acc, -fine), fine), LN_TOP);
+            total += (uint64_t)((uint32_t)(e * e));
+        }
+    }
+    return total;
+}
+
+/* The member of the highest score, of one source or (source < 0) of all; -1 if there is none. */
+static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t *squares)
+{
+    int winner = -1;
+    int64_t best = 0;
+    int member;
+    for (member = 0; member < LN_MEMBERS; member++) {
+        if ((source < 0) || ((int)ln_source[member] == source)) {
+            const uint64_t own = ln_squares(member, h, scratch);
+            const int64_t score = ln_score[member] - (int64_t)((own * LN_MULTIPLIER) >> LN_SHIFT);
+            if ((winner < 0) || (score > best)) {
+                winner = member;
+                best = score;
+                *squares = own;
+            }
+        }
+    }
+    return winner;
+}
+
+int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
+{
+    uint64_t squares = 0U;
+    const int winner = ln_likeliest(-1, h, scratch, &squares);
+    return ((squares < ln_low[winner]) || (squares > ln_high[winner])) ? 0 : winner;
+}
+
+void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
+{
+    unsigned i;
+#if LN_WAYS > 0
+    const uint32_t back = (ln_back[member] > 0) ? (uint32_t)ln_back[member] : 0U;
+    const ln_acc *bias = &ln_way_bias[back * LN_NEURONS];
+    unsigned u;
+    unsigned k;
+    unsigned c;
+#endif
+    if (ln_back[member] < 0) {
+        for (i = 0U; i < LN_NEURONS; i++) {
+            fixed[i] = h[i];
+        }
+        return;
+    }
+#if LN_WAYS > 0
+    for (u = 0U; u < LN_UNITS; u++) {
+        const unsigned kind = ln_kind[u];
+        const ln_weight *w = &ln_way[(back * LN_WAY_WEIGHTS) + ln_first[kind]];
+        for (i = 0U; i < LN_CHANNELS; i++) {
+            const int fine = ln_way_bits[(((back * LN_KINDS) + kind) * LN_CHANNELS) + i];
+            const unsigned at = (u * LN_CHANNELS) + i;
+            ln_acc acc = 0;
+            for (k = 0U; k < LN_READERS; k++) {
+                const ln_index from = ln_readers[(u * LN_READERS) + k];
+                if (from != LN_NO_UNIT) {
+                    const ln_word *near = &h[(unsigned)from * LN_CHANNELS];
+                    for (c = 0U; c < LN_CHANNELS; c++) {
+                        acc = (ln_acc)(acc + ((ln_acc)w[c] * (ln_acc)near[c]));
+                    }
+                    w += LN_CHANNELS;
+                }
+            }
+            acc = ln_rounded((ln_acc)(bias[at] + ln_up(acc, -fine)), fine);
+            fixed[at] = (ln_word)ln_clipped((ln_acc)(acc + (ln_acc)h[at]), LN_HIGHEST);
+        }
+    }
+#endif
+}
+
+int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
+{
+    const int member = ln_decide(h, fixed);
+    ln_undo(member, h, fixed);
+    return member;
+}
+
+int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
+{
+    uint64_t squares = 0U;
+    int member = -1;
+    int several = 0;
+    int k;
+    for (k = LN_MEMBERS - 1; k >= 0; k--) {
+        if ((int)ln_source[k] == source) {
+            several = (member >= 0);
+            member = k;
+        }
+    }
+    if (several != 0) {
+        member = ln_likeliest(source, h, fixed, &squares);
+    }
+    member = (member < 0) ? 0 : member;
+    ln_undo(member, h, fixed);
+    return member;
+}

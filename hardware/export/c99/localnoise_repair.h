@@ -1,0 +1,52 @@
+/* localnoise: undoes what has happened to a layer's activation, in integers, to the bit as the emulator does.
+ *
+ * Freestanding C99: no library, no allocation, no floating point, no recursion, no static state that changes. One repair's
+ * tables are declared in localnoise_tables.h and held in localnoise_tables.c; compile every .c file of the folder once.
+ * The arithmetic is stated in localnoise.hardware.repair.
+ *
+ * Words lie unit by unit: word[u * LN_CHANNELS + c] of unit u in row-major order and channel c. An activation x becomes
+ *
+ *     h = floor(x * 2^LN_ACTIVATION_SCALE + 1/2),  clipped to -2^(LN_ACTIVATION_BITS - 1) .. 2^(LN_ACTIVATION_BITS - 1) - 1
+ *
+ * and so are repaired activations. The clip is a condition: within it no accumulator overflows. LN_ACTIVATION_SCALE may
+ * be negative.
+ *
+ * Members 0 .. LN_MEMBERS - 1 are what may have happened; 0 is nothing, and ln_source[member] says to which source a member
+ * belongs, in the order in which the manifest names them.
+ */
+#ifndef LOCALNOISE_REPAIR_H
+#define LOCALNOISE_REPAIR_H
+
+#include <stdint.h>
+
+#include "localnoise_tables.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LN_NEURONS (LN_UNITS * LN_CHANNELS)
+
+typedef int16_t ln_word;
+
+/* Repair h: the units decide what has happened, and undo it. Returns the member; `fixed` must not be h. */
+int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
+
+/* As ln_repair, where what has happened is known, such as from an earlier layer's repair: the index of its source. Of several
+ * members of a source the likeliest repairs. */
+int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
+
+/* The surprise of a member's units: the sum of squared innovations of h. `scratch` is overwritten, and must not be h. */
+uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
+
+/* The first half: which member has happened to h. `scratch` is overwritten, and must not be h. */
+int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
+
+/* The second half. Where a member has no way back, as 0 has none, `fixed` becomes h. */
+void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

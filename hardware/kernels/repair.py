@@ -1,0 +1,68 @@
+"""The repair of a chip: sums of squared innovations of each law, and the way back of the member that won.
+
+Arithmetic as `hardware.repair` states it, arrays as in `RepairWords`; words h (T, N, m), a unit's channels together.
+"""
+
+import numpy as np
+
+from localnoise.hardware.flags import inlined, shared_integer_kernel
+
+
+@inlined
+def rounded(acc, bits):
+    """Round half up by `bits` bits; negative: shift left."""
+    if bits > 0:
+        return (acc + (np.int64(1) << np.int64(bits - 1))) >> np.int64(bits)
+    return acc << np.int64(-bits)
+
+
+@shared_integer_kernel
+def squares(out, h, parents, centre, law, bits, lift, top, worker, workers):
+    """out[t, j] = sum of e^2 over all neurons under member j's law; top = 2^(word bits - 1). Cost O(T J N m^2 K)."""
+    T, N, m = h.shape
+    J, slots = centre.shape[0], parents.shape[1]
+    d = np.empty((N, m), np.int64)
+    for t in range(worker, T, workers):
+        for j in range(J):
+            for u in range(N):
+                for c in range(m):
+                    d[u, c] = (np.int64(h[t, u, c]) << lift) - np.int64(centre[j, u, c])
+            total = np.int64(0)
+            for u in range(N):
+                for i in range(m):
+                    row = law[j, u, i]
+                    acc = np.int64(0)
+                    for k in range(slots):
+                        p = parents[u, k]
+                        if p >= 0:
+                            for c in range(m):
+                                acc += np.int64(row[k * m + c]) * d[p, c]
+                    for c in range(i + 1):
+                        acc += np.int64(row[slots * m + c]) * d[u, c]
+                    e = min(max(rounded(acc, bits[j, u, i]), -top), top - np.int64(1))
+                    total += e * e
+            out[t, j] = total
+
+
+@shared_integer_kernel
+def undo(out, h, member, backs, readers, kinds, way, bits, bias, top, worker, workers):
+    """out[t] = h[t] and the way back of member[t], if it has one; top = 2^(activation bits - 1). Cost O(T N m^2 R)."""
+    T, N, m = h.shape
+    for t in range(worker, T, workers):
+        j = backs[member[t]]
+        if j < 0:
+            out[t] = h[t]
+            continue
+        for u in range(N):
+            for i in range(m):
+                row = way[j, kinds[u], i]
+                acc = np.int64(0)
+                for r in range(readers.shape[1]):
+                    p = readers[u, r]
+                    if p >= 0:
+                        for c in range(m):
+                            acc += np.int64(row[r * m + c]) * np.int64(h[t, p, c])
+                fine = np.int64(bits[j, kinds[u], i])
+                acc = bias[j, u, i] + (acc << max(-fine, np.int64(0)))
+                value = np.int64(h[t, u, i]) + rounded(acc, max(fine, np.int64(0)))
+                out[t, u, i] = min(max(value, -top), top - np.int64(1))

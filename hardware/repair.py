@@ -1,0 +1,241 @@
+"""Repair on a chip: integers decide what has happened to an activation, and undo it.
+
+Input and output are activation words h (`fixedpoint`), all at one scale. For each member j, the first one clean:
+
+    d_u   = h_u 2^lift - centre_ju                       exact; lift = 15 - activation_bits, centres have 15 bits
+    e_ui  = word(round((law_jui [d_P(u); d_u,c<=i]) 2^-f))     innovations, in standard deviations 2^-F
+    Q_j   = sum_ui e_ui^2                                exact, in 64 bits
+    q_j   = bias_j - floor(Q_j multiplier 2^-shift)      score, 1/256 of a natural logarithm; 64 bits
+
+multiplier 2^-shift stands for beta / (2 n), the gate's scale over n neurons; bias_j for b_j (of the clean one: with
+the margin) less beta / n times the law's log determinant. The winner is the member of the highest score, of equals the
+first; where its Q_j lies outside of [low_j, high_j], the first one wins instead. The clean one's range is not asked.
+With winner k and fraction f of its row,
+
+    fixed_ui = saturate(h_ui + round((bias_kui + G_kui h_R(u)) 2^-f))     to activation_bits bits
+
+or fixed = h where k has no way back: the clean one, and what is recognised alone. Rounding is half up, words saturate,
+F = max(word_bits - 6, 0): words hold 32 standard deviations. Sums of products are exact in `accumulator_bits`, checked
+to suffice whatever words come, so that their order changes nothing. A row of weights has f fraction bits of its
+own: a power of two, so that scaling is a shift; f < 0 shifts the row's sum left by -f before the bias joins.
+
+Where the source is known, the member of the highest score among those of that source repairs, whatever its range.
+
+The decision is hard: one member repairs. `Repair` weighs all ways back by their posterior, a soft mixture. Where two
+members are as likely, the hard one repairs by one of them alone and loses what the mean of both would gain;
+`repair_report` measures how much.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError, choose
+from localnoise.hardware.fixedpoint import to_values, to_words
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.repair_saving import save_repair
+from localnoise.hardware.repair_words import RepairWords, lift_of, refuse_unsound
+from localnoise.validate import Array, as_activity, as_array
+
+Words = npt.NDArray[np.int32]
+Members = npt.NDArray[np.int64]
+
+
+class ChipRepair:
+    """A quantised repair, emulated to the bit. Made by `quantise(repair)` or read by `load_chips`.
+
+    Parameters
+    ----------
+    config : GridConfig
+        Layout of the activation.
+    formats : Formats
+        Widths: `weight_bits`, `word_bits` of innovations, `activation_bits`, `accumulator_bits`. Nothing is random.
+    words : RepairWords
+        The integers.
+    sources : sequence of str
+        Of each member, what it undoes; the first is "clean". Several members may have one source.
+
+    Raises
+    ------
+    ArgumentError
+        A number is out of its range, or an accumulator could overflow.
+    """
+
+    def __init__(self, config: GridConfig, formats: Formats, words: RepairWords, sources: Sequence[str]) -> None:
+        refuse_unsound(config, formats, words)
+        named = [str(source) for source in sources]
+        if len(named) != words.members or named[0] != "clean" or "clean" in named[1:]:
+            raise ArgumentError(f"sources={named!r}: expected {words.members} names, 'clean' first and only there")
+        self.config, self.formats, self.field, self.member_sources = config, formats, words, named
+        self.provenance: dict[str, Any] = {}
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the sources, "clean" first."""
+        return list(dict.fromkeys(self.member_sources))
+
+    # Use
+
+    def __call__(self, h: Any, source: Any = None) -> tuple[Array, Members]:
+        """Return the repaired activations (T, C, H, W), float32, and which member repaired each, (T,); 0: none.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations; they become words first.
+        source : str, or (T,) whole numbers, optional
+            What is known to have happened, such as from an earlier layer's repair: a name, or each activation's index
+            in `sources`. Of several members of it the likeliest repairs, whatever its range. None: the gate decides.
+        """
+        words = self.activation_words(h)
+        fixed, member = self.words(words, self.likeliest(words, source))
+        return to_values(fixed, self.field.activation_scale), member
+
+    def activation_words(self, h: Any) -> Words:
+        """Return the words of activations h, (T, C, H, W) int32, as the chip's converter makes them."""
+        c = self.config
+        x = as_activity("h", h, c.channels, c.shape, "float32").reshape(-1, c.channels, *c.shape)
+        return to_words(x, self.field.activation_scale, self.formats.activation_bits)
+
+    def words(self, h: Any, member: Any = None) -> tuple[Words, Members]:
+        """Return repaired words, (T, C, H, W) int32, of activation words h, and the member of each, (T,).
+
+        member : (T,) whole numbers, optional
+            Which member repairs each; None: the gate decides.
+        """
+        from localnoise.hardware.kernels.repair import undo
+
+        x, f = self._flat(h), self.field
+        if member is None:
+            chosen = self._decided(x)
+        else:
+            chosen = np.asarray(as_array("member", member, "(T,) whole numbers"))
+            allowed = chosen.shape == (len(x),) and np.issubdtype(chosen.dtype, np.integer)
+            if not allowed or (len(x) and not 0 <= chosen.min() <= chosen.max() < f.members):
+                raise ArgumentError(
+                    f"member has shape {chosen.shape}: expected a whole number of 0 to {f.members - 1} for each of the "
+                    f"{len(x)} activations"
+                )
+            chosen = chosen.astype(np.int64)
+        out, top = np.empty_like(x), np.int64(2 ** (self.formats.activation_bits - 1))
+        undo(out, x, chosen, f.backs, f.readers, f.kinds, f.way, f.way_bits, f.way_bias, top, parts=max(len(x), 1))
+        shape = (len(x), self.config.channels, *self.config.shape)
+        return np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(shape), chosen
+
+    def decide(self, h: Any) -> Members:
+        """Return the member that the gate chooses for each of the activation words h, (T,)."""
+        return self._decided(self._flat(h))
+
+    def likeliest(self, h: Any, source: Any = None) -> Members:
+        """Return the member that repairs each of the activation words h, (T,); `source` as in a call."""
+        return self.decide(h) if source is None else self._told(h, source)
+
+    def squares(self, h: Any) -> Members:
+        """Return Q of each member's law for activation words h, (T, J) int64."""
+        return self._squares(self._flat(h))
+
+    def scores(self, squares: Members) -> Members:
+        """Return the scores q of sums of squares (T, J)."""
+        f = self.field
+        return np.asarray(f.bias - ((squares * np.int64(f.multiplier)) >> np.int64(f.shift)))
+
+    # Size
+
+    @property
+    def parameters(self) -> int:
+        """Integers that are stored: centres, weights, biases, scales of rows, and the gate's."""
+        f = self.field
+        n, rows = f.units * f.channels, f.way.shape[1] * f.channels
+        laws = f.members * (f.law_weights + 2 * n)
+        return int(laws + len(f.way) * (f.way_weights + rows + n) + 4 * f.members + 2)
+
+    @property
+    def bytes_per_unit(self) -> float:
+        """Mean bytes of tables per unit, as the exported C stores them."""
+        return self.flash / self.config.units
+
+    @property
+    def flash(self) -> int:
+        """Bytes of the exported C's tables."""
+        f, formats = self.field, self.formats
+        J, N, m, C = f.members, f.units, f.channels, f.way.shape[1]
+        weight, acc = 1 if formats.weight_bits <= 8 else 2, 4 if formats.accumulator_bits <= 32 else 8
+        index = 2 if N < 2**16 else 4
+        wires = (f.parents.size + f.readers.size + N) * index + 4 * C
+        laws = J * (f.law_weights * weight + 3 * N * m)
+        ways = len(f.way) * (f.way_weights * weight + C * m + acc * N * m)
+        return int(wires + laws + ways + 27 * J)
+
+    @property
+    def ram(self) -> int:
+        """Bytes that a caller keeps for it: activation words in, and out; nothing else changes but the stack."""
+        return 4 * self.config.neurons
+
+    @property
+    def multiplications(self) -> tuple[int, int]:
+        """Multiplications an image: of the gate; and of a way back, where there is something to repair."""
+        return self.field.gate_products, self.field.way_products
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write to HDF5, aside and renamed; `load_chips` reads it. There is no state: the argument changes nothing."""
+        return save_repair(self, path)
+
+    def __repr__(self) -> str:
+        c, f = self.config, self.formats
+        return (
+            f"ChipRepair({c.shape[0]}x{c.shape[1]} units x {c.channels}; {', '.join(self.sources)}; "
+            f"{self.field.members} members, weights {f.weight_bits} bit, activations {f.activation_bits} bit)"
+        )
+
+    # Inner parts
+
+    def _flat(self, h: Any) -> Words:
+        """Return words (T, N, m) of words h (T, C, H, W), within the activation's bits."""
+        c, top = self.config, 2 ** (self.formats.activation_bits - 1)
+        x = np.asarray(as_array("h", h))
+        if not np.issubdtype(x.dtype, np.integer) or x.size % c.neurons:
+            raise ArgumentError(
+                f"h is {x.dtype} {x.shape}: expected activation words (T, {c.channels}, {c.shape[0]}, {c.shape[1]}), "
+                "whole numbers; use activation_words(h)"
+            )
+        if x.size and (x.min() < -top or x.max() >= top):
+            raise ArgumentError(f"h holds {x.min()} to {x.max()}: expected words of {-top} to {top - 1}")
+        return np.ascontiguousarray(x.reshape(-1, c.channels, c.units).transpose(0, 2, 1), np.int32)
+
+    def _squares(self, x: Words) -> Members:
+        from localnoise.hardware.kernels.repair import squares
+
+        f, formats = self.field, self.formats
+        out = np.empty((len(x), f.members), np.int64)
+        top, lift = np.int64(2 ** (formats.word_bits - 1)), np.int64(lift_of(formats))
+        squares(out, x, f.parents, f.centre, f.law, f.law_bits, lift, top, parts=max(len(x), 1))
+        return out
+
+    def _decided(self, x: Words) -> Members:
+        Q = self._squares(x)
+        winner = self.scores(Q).argmax(axis=1)
+        own = Q[np.arange(len(Q)), winner]
+        fits = (own >= self.field.low[winner]) & (own <= self.field.high[winner])
+        return np.asarray(np.where(fits, winner, 0), np.int64)
+
+    def _told(self, words: Words, source: Any) -> Members:
+        if isinstance(source, str):
+            choose("source", source, self.sources)
+            told = np.full(len(words), self.sources.index(source))
+        else:
+            told = np.asarray(as_array("source", source, "(T,) whole numbers"))
+            whole, last = told.shape == (len(words),) and np.issubdtype(told.dtype, np.integer), len(self.sources) - 1
+            if not whole or (len(told) and not 0 <= told.min() <= told.max() <= last):
+                raise ArgumentError(
+                    f"source has shape {told.shape}: expected a name, or a whole number of 0 to {last} for each of the "
+                    f"{len(words)} activations"
+                )
+        own = np.array([self.sources.index(name) for name in self.member_sources])
+        if len(own) == len(self.sources):  # a source is a member: nothing to decide
+            return np.asarray(told, np.int64)
+        scores = np.where(own == told[:, None], self.scores(self.squares(words)), -(2**63))
+        return np.asarray(scores.argmax(axis=1), np.int64)

@@ -1,0 +1,47 @@
+"""A chip's repair as one HDF5 file (format localnoise.chiprepair, schema 1): what writes it.
+
+Root attributes `format`, `schema`, `config`, `formats`, `sources`, `provenance` (JSON), `multiplier`, `shift`,
+`activation_scale`; one data set an array of `RepairWords`.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from localnoise.config import GridConfig
+from localnoise.files import hdf5
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.repair_words import NUMBERS, RepairWords
+from localnoise.saving import CHECKSUMMED, versions, write_array
+
+REPAIR, REPAIR_SCHEMA = "localnoise.chiprepair", 1
+
+
+class RepairParts(Protocol):
+    """The attributes of a `ChipRepair` that its file holds."""
+
+    config: GridConfig
+    formats: Formats
+    field: RepairWords
+    member_sources: list[str]
+    provenance: dict[str, Any]
+
+
+def save_repair(chip: RepairParts, path: str | Path) -> Path:
+    """Write `chip` to `path`; see `ChipRepair.save`."""
+    said = {
+        "config": chip.config.plain(),
+        "formats": asdict(chip.formats),
+        "sources": chip.member_sources,
+        "provenance": versions() | chip.provenance,
+    }
+    with hdf5(path, libver=CHECKSUMMED) as file:
+        file.attrs.update({"format": np.bytes_(REPAIR), "schema": REPAIR_SCHEMA})
+        file.attrs.update({name: np.bytes_(json.dumps(value)) for name, value in said.items()})
+        file.attrs.update({name: getattr(chip.field, name) for name in NUMBERS})
+        for name, array in chip.field.arrays.items():
+            write_array(file, name, array)
+    return Path(path)

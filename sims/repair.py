@@ -39,7 +39,6 @@ def repair(
         str,
         typer.Option(
             "--train",
-            "--sources",
             help="NAME@LEVEL,...: what is learned; modifications: the paper's ten, or a task's own.",
         ),
     ] = _LEARNED,

@@ -57,7 +57,8 @@ SYSTEM_VERILOG_KEYWORDS = _words("""
 IN_TOP_MODULE = _words("""
     clk rst go_valid go_ready go_perturb load_valid load_ready load_data h_valid h_ready h_data eta_valid eta_ready
     eta_index eta_data eta_last INDEX_BITS WORD_BITS start go_on h_write bus_write h_index idle waiting valid ready
-    indices words bus grid engine engine[0-9]+
+    indices words bus grid engine engine[0-9]+ units_at[0-9]+ weights_at[0-9]+ biases_at[0-9]+ turn_ready silent
+    bus_ready member turns
 """)
 
 # Patterns; Windows has no files of these names.

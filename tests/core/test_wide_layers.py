@@ -314,9 +314,9 @@ def test_options_are_checked(options, said):
         ln.UnitGrid(SHAPE, 3, **options)
 
 
-def test_a_chip_asks_for_a_widened_grid(form):
+def test_a_chip_asks_for_equal_gains_or_a_widened_grid(form):
     grid = learned(form, {"order": "raster"}, "none", "float32")
-    with pytest.raises(ArgumentError, match=r"use grid.widened\(\)"):
+    with pytest.raises(ArgumentError, match=r"expected equal gains; use .* or quantise grid.widened\(\)"):
         quantise(grid)
     with pytest.raises(ArgumentError, match="expected a grid without, since links are dropped unit by unit"):
         prune(grid, fan_in=1)

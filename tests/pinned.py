@@ -27,6 +27,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "one-net": ["compare"],
     "paper": ["paper"],
     "paper-10": ["paper"],
+    "repair": ["repair"],
     "retention": [""],
     "spiking": [""],
     "sweep-bits-and-wires": [],

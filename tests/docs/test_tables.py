@@ -14,8 +14,10 @@ from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.paper import SOURCES
 from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, summarised, trading
+from localnoise.sims.reports.commands import Repair
 from localnoise.sims.reports.comparison import CLEAN, Level, outcomes
 from localnoise.sims.reports.summary import summarise
+from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.spiking import report as spiking
 from localnoise.sims.sweeps.summary import markdown
@@ -63,6 +65,14 @@ def test_ten_epochs_close_the_gap():
     assert len(found) == 8
     for place, one in found.items():
         assert place.test.label == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in page("results/paper")
+
+
+def test_the_repaired_network_is_that_of_its_record():
+    records = list(RecordFile(published("repair")))
+    report = Repair.of(records)
+    text = as_markdown(report._frame(report._table(records)))
+    assert text.count("\n") == 20
+    assert text in page("repair")
 
 
 def test_sources_against_themselves_are_those_of_their_record():

@@ -113,7 +113,21 @@ def test_names_that_c_has_given_away_are_refused(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["clk", "rst", "eta_data", "engine0", "engine12", "bus", "units_at3", "turns", "logic", "byte", "INDEX_BITS", "nul"]
+    "name",
+    [
+        "clk",
+        "rst",
+        "eta_data",
+        "engine0",
+        "engine12",
+        "bus",
+        "units_at3",
+        "turns",
+        "logic",
+        "byte",
+        "INDEX_BITS",
+        "nul",
+    ],
 )
 def test_names_that_the_top_module_uses_are_refused(tmp_path, chips, name):
     with pytest.raises(ArgumentError, match=rf"name='{name}': is .*expected a Verilog identifier"):

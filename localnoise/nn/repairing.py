@@ -19,8 +19,8 @@ from localnoise.narrow import NarrowField
 from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.state import packed, unpacked
 from localnoise.repair import Repair
+from localnoise.repair.gate import FLOOR
 
-_FLOOR = 1e-3  # as `Repair` has it: a cause of less weight is not repaired
 _CHUNK = 256  # activations whose neighborhoods are gathered at a time
 
 
@@ -105,6 +105,9 @@ class RepairLayer(nn.Module):
                 f"repair knows {', '.join(repair.sources)}: expected the sources of the layer that it follows, "
                 f"{', '.join(self.follows.repair.sources)}; learn them in the same order"
             )
+        said = getattr(self, "_source", None)
+        if said is not None:
+            choose("source", said, repair.sources)
         self._repair = repair
         self._names, self._own = repair.sources, [member.source for member in repair.members]
         self._build()
@@ -129,10 +132,12 @@ class RepairLayer(nn.Module):
             self.posterior = None
             return h
         lies = self._lies(h)
+        if not h.is_floating_point():
+            raise ArgumentError(f"h has dtype {h.dtype}: expected a floating dtype; use h.float()")
         x = lies.folded(h)
-        flat = x.flatten(2).transpose(1, 2)  # (T, N, m)
-        w = self._weights(flat)
-        return lies.added(h, self._change(flat, w).transpose(1, 2).reshape(x.shape))
+        flat = x.flatten(2).transpose(1, 2).to(self._law.dtype)  # (T, N, m)
+        change = self._change(flat, self._weights(flat))
+        return lies.added(h, change.transpose(1, 2).reshape(x.shape).to(h.dtype))
 
     def _weights(self, x: Tensor) -> Tensor:
         """Return the members' weights (T, J), and remember the sources'."""
@@ -183,7 +188,7 @@ class RepairLayer(nn.Module):
         """Return the ways back, weighed, (T, N, m)."""
         out = torch.zeros_like(x)
         for j, weights, offset in self._ways():
-            for rows in (w[:, j] > _FLOOR).nonzero()[:, 0].split(_CHUNK):
+            for rows in (w[:, j] > FLOOR).nonzero()[:, 0].split(_CHUNK):
                 part = x[rows]
                 seen = part[:, self._readers].reshape(len(part), part.shape[1], weights.shape[1])
                 r = torch.bmm(seen.transpose(0, 1), weights).transpose(0, 1) + offset
@@ -225,6 +230,8 @@ class RepairLayer(nn.Module):
             hold(f"_{name}", getattr(gate, name))
         readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)
+        for name in [name for name in self._buffers if name.startswith(("_way", "_offset"))]:
+            del self._buffers[name]  # of another repair
         for j, member in enumerate(repair.members):
             if member.back is None:
                 continue

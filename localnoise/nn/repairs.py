@@ -218,6 +218,11 @@ def calibrate_repairs(
         (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
     """
     model = whole(model)
+    if not len(inputs) or not 0 <= most < 1:
+        raise ArgumentError(
+            f"inputs has {len(inputs)} inputs, most={most!r}: expected some hundreds of clean inputs, and a share in "
+            "[0, 1)"
+        )
     first = next(iter(repairs.values()))
     with evaluating(model), torch.no_grad():
         parts = [model(x).argmax(1) for x in inputs.split(chunk)]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+FLOOR = 1e-3  # a cause of less weight is not repaired
 _STEPS, _PENALTY = 50, 1e-3
 
 
@@ -41,13 +42,9 @@ class Gate:
         """Unnormalised log weights q (T, J) of log densities per neuron (T, J)."""
         return self.scale * density + self.bias
 
-    def weights(self, density: Floats, prior: Floats | None = None) -> Floats:
-        """Weights of the causes, (T, J), rows of sum 1; `prior` (T, J) or (J,) multiplies."""
-        q = self.scores(density)
-        if prior is not None:
-            with np.errstate(divide="ignore"):
-                q = q + np.log(prior)
-        return self.typical(softmax(q), density)
+    def weights(self, density: Floats) -> Floats:
+        """Weights of the causes, (T, J), rows of sum 1."""
+        return self.typical(softmax(self.scores(density)), density)
 
     def typical(self, weights: Floats, density: Floats) -> Floats:
         """Give what an atypical cause has to the first one, clean."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
-from localnoise.repair.gate import Floats, Gate, fitted
+from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
 from localnoise.repair.lessons import CLEAN, Lesson, lesson_of
 from localnoise.repair.member import Member
 from localnoise.repair.writing import save
@@ -25,7 +25,6 @@ from localnoise.validate import (
     is_iterator,
 )
 
-_FLOOR = 1e-3  # a cause of less weight is not repaired
 _STEPS = 20  # of the bisection for the margin
 
 Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
@@ -190,6 +189,7 @@ class Repair:
         rule : str
             "lms", "sign-lms" or a plug-in's; `options` are the rule's.
         """
+        self._refuse_empty()
         where = [at for at, member in enumerate(self.members) if member.source == source]
         choose("source", source, self.sources[1:])
         if len(where) > 1:
@@ -198,7 +198,8 @@ class Repair:
         x, y = self._activity("displaced", displaced), self._activity("clean", clean)
         if len(x) != len(y):
             raise ArgumentError(f"clean has {len(y)} activations, displaced has {len(x)}: expected as many")
-        assert member.back is not None
+        if member.back is None:
+            raise ArgumentError(f"source={source!r} is recognised here, and undone in a later layer: adapt it there")
         law, back = (UnitGrid.of_field(g.config, g.field.copy(), g.implied) for g in (member.law, member.back))
         for new, old in ((law, member.law), (back, member.back)):
             new.rule, new.state, new.learned = old.rule, old.state, old.learned
@@ -223,7 +224,7 @@ class Repair:
         worse : callable, optional
             (fixed, clean) -> (T,) bool: which were changed for the worse. None: whose mean square change is more than
             a tenth of the clean activations' variance. Whoever has the network asks it for its decisions
-            (`localnoise.nn.calibrate`).
+            (`localnoise.nn.calibrate_repairs`).
         """
         if not 0 <= most < 1:
             raise ArgumentError(f"most={most!r}: expected a share in [0, 1)")
@@ -236,17 +237,21 @@ class Repair:
             return np.asarray(np.square(fixed - calm).mean(axis=(1, 2, 3)) > bound)
 
         judge = worse or moved
-        density, way = self.log_densities(h), dict[int, Array]()
-        gate = self.fitted_gate
+        density, gate = self.log_densities(h), self.fitted_gate
 
         def share(margin: float) -> float:
             w = _with_margin(gate, margin).weights(density)
-            return float(np.mean(judge(self._estimate(h, w, way), h)))
+            return float(np.mean(judge(self._estimate(h, w), h)))
 
         low, high = 0.0, 1.0
         if share(0.0) > most:
             while share(high) > most and high < 1e6:
                 low, high = high, 4 * high
+            if high >= 1e6:
+                raise ArgumentError(
+                    f"worse says that more than most={most!r} of the activations are changed for the worse even where "
+                    "none is repaired: expected a function that compares its two arguments"
+                )
             for _ in range(_STEPS):
                 middle = (low + high) / 2
                 low, high = (low, middle) if share(middle) <= most else (middle, high)
@@ -271,7 +276,7 @@ class Repair:
         """
         x = self._activity("h", h)
         w = self.weights(x, sources)
-        return self._estimate(x, w, {}), self._by_source(w)
+        return self._estimate(x, w), self._by_source(w)
 
     def posterior(self, h: Any) -> Floats:
         """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first."""
@@ -326,16 +331,15 @@ class Repair:
             self._gate = fitted(density, cause, self.width, self.config.units * self.config.channels)
         return self._gate
 
-    def _estimate(self, h: Array, w: Floats, way: dict[int, Array]) -> Array:
-        """Return h and the ways back, weighed; `way` keeps those that were computed for all of h."""
+    def _estimate(self, h: Array, w: Floats) -> Array:
+        """Return h and the ways back, weighed."""
         out = h.copy()
         for j, member in enumerate(self.members):
             if member.back is None:
                 continue
-            rows = np.flatnonzero(w[:, j] > _FLOOR)
+            rows = np.flatnonzero(w[:, j] > FLOOR)
             if rows.size:
-                part = way[j][rows] if j in way else member.back.mean(h[rows])
-                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * part
+                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
         return out
 
     def _by_source(self, w: Floats) -> Floats:

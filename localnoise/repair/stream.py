@@ -58,4 +58,4 @@ class RepairStream:
             out[t] = p
         self.state = p
         w = gate.typical(out, density)
-        return self.repair._estimate(x, w, {}), self.repair._by_source(w)
+        return self.repair._estimate(x, w), self.repair._by_source(w)

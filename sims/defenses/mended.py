@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from localnoise import Repair
 from localnoise.nn import Predictor, RepairLayer
 from localnoise.nn.attaching import Followed
+from localnoise.repair.gate import FLOOR
 from localnoise.sims.models.affine import Affine
 
 Ways = Mapping[str, list[Affine | None]]  # layer -> a map for each member of its repair
-_FLOOR = 1e-3  # as `Repair` has it
 CUT = "0"  # the task's layer, in `trunk`
 
 
@@ -52,7 +52,7 @@ class DenseRepairLayer(RepairLayer):
         flat = x.transpose(1, 2).flatten(1)  # (T, C H W)
         out = torch.zeros_like(flat)
         for j, G, a in self._maps:
-            rows = (w[:, j] > _FLOOR).nonzero()[:, 0]
+            rows = (w[:, j] > FLOOR).nonzero()[:, 0]
             if len(rows):
                 out = out.index_add(0, rows, w[rows, j, None] * (flat[rows] @ G + a))
         change: Tensor = out.reshape(len(x), x.shape[2], x.shape[1]).transpose(1, 2)

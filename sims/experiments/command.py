@@ -59,10 +59,10 @@ class Run:
         """Return the report's title."""
         return f"{chosen.title}{self.spend} preset"
 
-    def conduct(self, cells: list[Cell], chosen: Chosen, report: Report) -> None:
-        """Carry the experiment out, each cell once."""
+    def conduct(self, cells: list[Cell], chosen: Chosen, report: Report, **options: Any) -> None:
+        """Carry the experiment out, each cell once; `options` are further ones of `conduct`."""
         settings, cells = self.plan().settings(self.data_dir, chosen), list(dict.fromkeys(cells))
-        how: dict[str, Any] = {"jobs": self.jobs, "scheduler": self.scheduler, "mix": self.mix}
+        how: dict[str, Any] = {"jobs": self.jobs, "scheduler": self.scheduler, "mix": self.mix} | options
         conduct(cells, settings, self.out, report, data_dir=self.data_dir, **how)
 
 

@@ -269,6 +269,8 @@ def test_a_source_that_changes_is_followed(clean, held):
         (lambda r, h: r.learn("fog", h, h, causes=np.arange(len(h)) // 399), "expected at least 2"),
         (lambda r, h: r.adapt("clean", h, h), "clean"),
         (lambda r, h: r.adapt("dim", h, h[:3]), "expected as many"),
+        (lambda r, h: r.calibrate(h, worse=lambda fixed, clean: np.ones(len(fixed), bool)), "compares"),
+        (lambda r, h: ln.Repair(SHAPE, CHANNELS).learn("d", h / 2, h, way_back=False).adapt("d", h, h), "later layer"),
         (lambda r, h: r(h, "fog"), "fog"),
         (lambda r, h: r(h, np.ones((2, 2))), "weights"),
         (lambda r, h: r.calibrate(h, most=2), "share"),

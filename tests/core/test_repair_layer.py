@@ -64,6 +64,23 @@ def test_gradients_are_exact_through_ways_back_and_gate(x):
         assert ((layer.posterior > 0.02) & (layer.posterior < 0.98)).any()
 
 
+def test_another_repair_takes_the_place_of_all_ways_back(repair, x):
+    """Also where it has fewer of them."""
+    h = activations(1200, 0)
+    alone = ln.Repair(SHAPE, CHANNELS, radius=1).learn("near", h + 0.2, h, way_back=False)
+    layer = lnn.RepairLayer(repair)
+    layer.repair = alone
+    assert torch.equal(layer(x), x)
+    assert torch.equal(layer(x + 0.2), x + 0.2)
+
+
+def test_any_floating_dtype_comes_back_as_it_was(repair, x):
+    layer = lnn.RepairLayer(repair)
+    for dtype in (torch.float64, torch.bfloat16):
+        assert layer(x.to(dtype)).dtype == dtype
+    assert torch.allclose(layer(x.double()).float(), layer(x), atol=1e-6)
+
+
 def test_it_is_an_ordinary_module(repair, x):
     net = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 1), nn.Tanh(), nn.Flatten(), nn.Linear(24, 3))
     mended = lnn.attach(net, "1", lnn.RepairLayer(repair))
@@ -148,6 +165,8 @@ def test_calibration_bounds_the_decisions_that_change(in_turn):
         (lambda net, r: lnn.RepairLayer(r, source="fog"), "fog"),
         (lambda net, r: lnn.RepairLayer(r)(torch.zeros(2, 5)), "expected"),
         (lambda net, r: lnn.RepairLayer(r, lnn.RepairLayer(r))(torch.zeros(2, CHANNELS, *SHAPE)), "follows"),
+        (lambda net, r: lnn.RepairLayer(r)(torch.zeros(2, CHANNELS, *SHAPE, dtype=torch.int64)), "floating"),
+        (lambda net, r: lnn.calibrate_repairs(net, {"first": r}, torch.zeros(0, 1, 8, 8)), "0 inputs"),
         (lambda net, r: lnn.attach_repairs(net, {}), "dict"),
         (lambda net, r: lnn.attach_repairs(net, {"frist": r}), "first"),
         (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {}), "at least one"),

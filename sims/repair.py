@@ -1,7 +1,6 @@
 """Repair a trained network: its units learn to undo what happens to their activation; no label, no weight changed."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,28 +12,20 @@ from localnoise.sims.defenses.repairing import ALL, FIRST
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.evaluation.threat import Threat, threat
-from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import STRONGEST, trained_on
-from localnoise.sims.experiments.presets import Preset, preset
+from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.models.stages import named_modules
 from localnoise.sims.reports.commands import Repair
-from localnoise.sims.runtime.options import (
-    DataDir,
-    Jobs,
-    Layer,
-    Mix,
-    PresetName,
-    Scheduler,
-    Seeds,
-    TaskName,
-    words,
-)
+from localnoise.sims.runtime.options import words
 
 _LEARNED, _OTHERS = "modifications", "others"
 
 
+@command
 def repair(
+    run: Run,
     sources: Annotated[
         str,
         typer.Option(
@@ -50,8 +41,6 @@ def repair(
             "corruptions that are never learned, or those of a task's own; none.",
         ),
     ] = _OTHERS,
-    task: TaskName = DEFAULT,
-    layer: Layer = None,
     layers: Annotated[
         str,
         typer.Option(
@@ -69,15 +58,6 @@ def repair(
     retrained: Annotated[
         bool, typer.Option("--retrained", help="Also retrain the later layers, with labels, on repaired activations.")
     ] = False,
-    spend: PresetName = "quick",
-    seeds: Seeds = None,
-    out: Annotated[
-        Path, typer.Option("--out", "--output", help="Folder for the record, the table, the figure and the repairs.")
-    ] = Path("results/repair"),
-    data_dir: DataDir = None,
-    jobs: Jobs = 2,
-    scheduler: Scheduler = "",
-    mix: Mix = False,
 ) -> None:
     """Repair a trained network and test it: clean, on what was learned, and on what never was.
 
@@ -94,9 +74,8 @@ def repair(
 
         localnoise repair --task my_task.py --layer layer2 --layers layer3+fc --radius 1
     """
-    chosen = Chosen.of(task, layer=layer)
+    chosen, spent = run.chosen(), run.plan()
     plan = Repairing(layers=layers, radius=radius, causes=causes)
-    spent = preset(spend, seeds=seeds)
     learned = _sources(chosen.usual(sources, _LEARNED), spent)
     _check(plan, chosen, learned)
     names = [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
@@ -115,15 +94,13 @@ def repair(
         cell for seed in range(spent.seeds) for cell in trained_on(seed, tuple(learned), ["undefended", *arms], tested)
     ]
     report = Repair(
-        title=f"{chosen.title}{spend} preset" + f", {plan.label.partition(', ')[2]}" * (plan != Repairing()),
+        title=run.title(chosen) + f", {plan.label.partition(', ')[2]}" * (plan != Repairing()),
         arm=arms[0],
         beside=arms[1:],
         learned=names,
         others=[one.label for one in others],
     )
-    settings = spent.settings(data_dir, chosen)
-    how = {"data_dir": data_dir, "jobs": jobs, "scheduler": scheduler, "mix": mix, "grids": "repairs"}
-    conduct(cells, settings, out, report, **how)  # type: ignore[arg-type]
+    run.conduct(cells, chosen, report, grids="repairs")
 
 
 def _sources(text: str, spent: Preset) -> list[Source]:

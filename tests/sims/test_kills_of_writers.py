@@ -45,7 +45,8 @@ COMMANDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "export": ("export", 'command(Path("c.h5"), Path("out"), force=True)', lambda path: manifest.read(path)["files"]),
     "fit": (
         "fit",
-        'command(Path("out"), "rotate", cache=Path("networks"), epochs=1, keep=Path("kept.h5"), data="full", data_dir=Path("small"))',
+        'command(Path("out"), "rotate", cache=Path("networks"), epochs=1, keep=Path("kept.h5"), '
+        'data="full", data_dir=Path("small"))',
         lambda path: ln.load(path).field.B.tobytes(),
     ),
 }

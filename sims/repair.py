@@ -84,7 +84,7 @@ def repair(
     ablate: Annotated[
         str,
         typer.Option(
-            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, causes=, layers=, share=, bits=; "
+            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, causes=, layers=, share=, bits=;"
             "displacements=1000,10000; gate (margin, likeliest, told); dense."
         ),
     ] = "",

@@ -21,10 +21,15 @@ from localnoise.sims.defenses.sizes import Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments import presets, repair_design
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.command import Run
+from localnoise.sims.experiments.rehearsal import invented
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.variants import _altered
 from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.figures import looks
+from localnoise.sims.results.experiment import draft
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.tools.remade import remade
 
@@ -132,7 +137,8 @@ def test_another_gate_is_no_other_repair(h: Any) -> None:
     assert (repair.margin, free.margin) == (50.0, 0.0)
     w = hard.weights(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]]))
     assert set(np.unique(w.round(6))) == {0.0, 1.0}
-    assert w[40:, 0].sum() < 20  # what is unlike all is called something
+    scores = repair.fitted_gate.scores(repair.log_densities(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]])))
+    assert (w.argmax(1) == scores.argmax(1)).all()
     assert free.members is repair.members
 
 
@@ -272,62 +278,71 @@ def test_colors_differ_as_long_as_there_are_any() -> None:
 
 
 @pytest.fixture
-def how(small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    quick = presets.PRESETS["quick"]
-    monkeypatch.setitem(
-        presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1, epochs=1, images=40)
-    )
-    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 2)
-    monkeypatch.setattr("localnoise.sims.defenses.defense.MOST", 2)
-    return {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "layers": "first", "sources": "brighten,rotate@1"}
+def designed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run the command up to its cells; write the report of invented results."""
+
+    def run(**options: Any) -> tuple[list[Cell], Any]:
+        held: dict[str, Any] = {}
+        monkeypatch.setattr(Run, "conduct", lambda own, cells, chosen, report, **how: held.update(c=cells, r=report))
+        command.repair(out=tmp_path, **options)
+        cells, report = list(dict.fromkeys(held["c"])), held["r"]
+        with draft():
+            report.write(invented(cells, Settings(data="embedded", fingerprint="0")), tmp_path)
+        return cells, report
+
+    return run
 
 
-@pytest.mark.usefixtures("in_threads", "small_network")
-def test_the_command_says_what_it_harms(how: dict[str, Any], tmp_path: Path) -> None:
-    command.repair(
-        threats="obstruction,rotate@0.1",
-        severities="2",
-        mixtures=True,
-        dense=False,
-        beside="augmentation-converged",
-        **how,
-    )
-    text = (tmp_path / "table.md").read_text()
-    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
-    assert rows[2 : 2 + 7] == [
+def rows_of(path: Path) -> list[str]:
+    return [line.split("|")[1].strip() for line in path.read_text().split("\n\n")[0].splitlines()[2:]]
+
+
+def test_the_table_says_what_is_harmed(designed: Any, tmp_path: Path) -> None:
+    cells, report = designed(
+        sources="brighten,rotate@1", threats="obstruction,rotate@0.1", severities="2", mixtures=True, dense=False,
+        layers="first", beside="augmentation-converged,equal-work", seeds=2,
+    )  # fmt: skip
+    assert rows_of(tmp_path / "table.md") == [
         "clean", "brighten@0.5", "rotate@1", "obstruction@2", "brighten@0.5+rotate@1", "rotate@0.1", "brighten@0.2",
+        "rotate@0.4", "mean of 2 learned", "mean of 3 milder",
     ]  # fmt: skip
-    for said in (
-        "Worst of the 3 milder",
-        "Do no harm (clean, never learned, mixed, milder)",
-        "of 6 rows fall",
-        "epochs",
-    ):
+    text = (tmp_path / "table.md").read_text()
+    for said in ("Worst of the 3 milder", "(clean, never learned, mixed, milder)", "of 6 rows fall", "equal work"):
         assert said in text
     assert (tmp_path / "milder.png").exists()
-    report, records = remade(tmp_path / "record.sqlite")
-    report.write(records, tmp_path)
-    assert (tmp_path / "table.md").read_text() == text
+    assert {cell.arm for cell in cells} == {"undefended", report.arm, *report.beside}
+    assert type(report).model_validate(report.model_dump()) == report
+    with pytest.raises(ArgumentError, match="no milder levels are known of pgd"):
+        designed(sources="pgd", severities="1,2")
+
+
+def test_ablations_and_the_front_have_a_table_and_a_figure_each(designed: Any, tmp_path: Path) -> None:
+    cells, report = designed(sources="brighten,rotate@1", ablate="displacements=100,400")
+    assert {source.images for cell in cells for source in cell.sources} == {100, 400}
+    assert rows_of(tmp_path / "ablation-displacements.md") == ["undefended", "100", "400"]
+    designed(sources="brighten,rotate@1", ablate="gate")
+    assert rows_of(tmp_path / "ablation-gate.md")[-1] == "told the source"
+    cells, report = designed(sources="brighten,rotate@1", front=True)
+    assert len(rows_of(tmp_path / "front.md")) == 1 + len(repair_design.front())
+    assert (tmp_path / "front.png").exists()
+    assert type(report).of(invented(cells, Settings(data="embedded", fingerprint="0"))).points
+    with pytest.raises(ArgumentError, match="expected one of them"):
+        designed(front=True, ablate="gate")
 
 
 @pytest.mark.usefixtures("in_threads", "small_network")
-def test_ablations_and_the_front_share_their_records(
-    how: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command.repair(ablate="gate", **how)
-    text = (tmp_path / "ablation-gate.md").read_text()
-    assert "| no gate: always the likeliest |" in text
-    before = len(list(RecordFile(tmp_path / "record.sqlite")))
-    command.repair(ablate="displacements=100,400", **how)
-    after = len(list(RecordFile(tmp_path / "record.sqlite")))
-    assert after == before + 2 * 3
-    assert "| 100 |" in (tmp_path / "ablation-displacements.md").read_text()
-    few = repair_design.front()
-    chosen = [repair_design.Variant(value=one.value, plan=one.plan) for one in few[-1:]]
-    monkeypatch.setattr(repair_design, "front", lambda: chosen)
-    command.repair(front=True, **how)
-    assert "| all shared, r=1, K=4, 1 cause, one layer |" in (tmp_path / "front.md").read_text()
-    assert (tmp_path / "front.png").exists()
-    assert remade(tmp_path / "record.sqlite", "repair-front")[0].points
-    with pytest.raises(ArgumentError, match="expected one of them"):
-        command.repair(front=True, ablate="gate", **how)
+def test_an_ablation_runs_and_goes_on(small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = presets.PRESETS["quick"]
+    monkeypatch.setitem(presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1, images=40))
+    how: dict[str, Any] = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "layers": "first", "sources": "brighten"}
+    with draft():
+        command.repair(ablate="bits=0,8", **how)
+        text = (tmp_path / "ablation-bits.md").read_text()
+        assert rows_of(tmp_path / "ablation-bits.md") == ["undefended", "0", "8"]
+        before = len(list(RecordFile(tmp_path / "record.sqlite")))
+        command.repair(ablate="bits=0,8", **how)
+    assert len(list(RecordFile(tmp_path / "record.sqlite"))) == before == 3 * 2
+    report, records = remade(tmp_path / "record.sqlite")
+    with draft():
+        report.write(records, tmp_path)
+    assert (tmp_path / "ablation-bits.md").read_text() == text

@@ -12,6 +12,7 @@ from localnoise import Repair
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn import repair_like
 from localnoise.sims.defenses import Augmenting, Repairing, named
+from localnoise.sims.defenses.augmenting import NAME
 from localnoise.sims.defenses.mended import trunk
 from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN
 from localnoise.sims.defenses.sizes import Part, Size, forward_products, weights
@@ -118,7 +119,7 @@ def beside(text: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source]
     found = dict[str, str]()
     for word in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
         if word not in (MEMORY, WORK):
-            found[named(word).name] = ""
+            found[named(word).name] = "augmented to convergence" if word == NAME else ""
             continue
         width, said = equal(word, plan, chosen, learned)
         found[Augmenting(width=width).name] = said
@@ -148,7 +149,7 @@ def equal(word: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source])
         middle = (low + high) // 2
         low, high = (low, middle) if measured(middle / _STEP) >= aim else (middle + 1, high)
     what = "equal memory" if word == MEMORY else "equal work"
-    return low / _STEP, f"augmented, converged, {low / _STEP:g} x as wide: {what}"
+    return low / _STEP, f"augmented, {what} ({low / _STEP:.3g} x as wide)"
 
 
 def planned(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> Size:

@@ -1,14 +1,13 @@
 """Whether a repair does harm: rows that it never learned, milder levels, mixtures; and what it is set beside."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.comparison import Level, Outcome
@@ -87,15 +86,17 @@ def training(table: Comparison, arm: str, head: str) -> str:
     )
 
 
-def figure(table: Comparison, learned: Sequence[str], mild: Sequence[str], path: Path, title: str) -> None:
+def figure(
+    table: Comparison, learned: Sequence[str], mild: Sequence[str], path: Path, title: str, names: Mapping[str, str]
+) -> None:
     """Accuracy against the level of what was learned, a panel for each source, a line for each arm."""
-    names = [row for row in learned if any(_name(row) == _name(one) for one in mild)]
-    wide = min(5, len(names))
-    high = math.ceil(len(names) / wide)
-    with drawn(path, (DOUBLE, 1.4 * high + 0.8)) as page:
+    rows = [row for row in learned if any(_name(row) == _name(one) for one in mild)]
+    wide = min(5, len(rows))
+    high = math.ceil(len(rows) / wide)
+    with drawn(path, (DOUBLE, 1.4 * high + 0.8 + 0.08 * len(table.arms))) as page:
         panels = page.subplots(high, wide, squeeze=False, sharey=True).ravel()
         look = looks(table.arms)
-        for axes, row in zip(panels, names, strict=False):
+        for axes, row in zip(panels, rows, strict=False):
             levels = sorted(
                 [Level.named(one) for one in (*mild, row) if _name(one) == _name(row)], key=lambda x: x.level
             )
@@ -104,20 +105,20 @@ def figure(table: Comparison, learned: Sequence[str], mild: Sequence[str], path:
                 style: Any = {
                     "fmt": f"{look[arm].marker}-",
                     "color": look[arm].colour,
-                    "label": DEFENSES[arm].label,
+                    "label": names[arm],
                     "ms": 3,
                 }
                 error_bars(axes, [x for x, _ in found], [estimate for _, estimate in found], **style)
             axes.set(ylim=(0, 1), xticks=[one.level for one in levels])
             axes.set_xticklabels([f"{one.level:g}" for one in levels])
-        lettered(panels[: len(names)], [sentence(words(_name(row))) for row in names])
-        for axes in panels[len(names) :]:
+        lettered(panels[: len(rows)], [sentence(words(_name(row))) for row in rows])
+        for axes in panels[len(rows) :]:
             axes.set_visible(False)
-        for axes in panels[max(len(names) - wide, 0) : len(names)]:
+        for axes in panels[max(len(rows) - wide, 0) : len(rows)]:
             axes.set_xlabel("Severity or scale")
-        for axes in panels[: len(names) : wide]:
+        for axes in panels[: len(rows) : wide]:
             axes.set_ylabel("Accuracy")
-        legend(page, f"{title}. The highest level is the one that was learned.", columns=3)
+        legend(page, f"{title}. The highest level is the one that was learned.", columns=2)
 
 
 def _name(row: str) -> str:

@@ -113,7 +113,10 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set(xlabel="Tables of the repair at 8 bits (MB)")
-            axes.margins(x=0.12, y=0.1)
+            axes.margins(x=0.12)
+            known = [own.mean for one in found if (own := getattr(one, name))] + ([plain.mean] if plain else [])
+            if known:  # intervals of few seeds may be wider than what is of interest
+                axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
         panels[0].set_ylabel("Accuracy (share of images right)")
         lettered(panels, ["Mean over what was learned", "Clean"])
         legend(page, f"{title}\nnumbers: causes of a source / parents of a law; hollow: one layer alone", columns=4)

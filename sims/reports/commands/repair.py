@@ -77,12 +77,13 @@ class Repair(Report):
             blocks.append(f"What the gate said (share of the images of a row):\n\n{as_markdown(said)}")
         write_text(out / "table.md", "\n\n".join([*blocks, self._footnote(table)]) + "\n")
         known = [row for row in table.threats if self.kind(row) != harm.MILDER]
-        figures.threats(replace(table, threats=known), out / "accuracy.png", self.headline)
+        called = {arm: self._head(arm) for arm in table.arms}
+        figures.threats(replace(table, threats=known), out / "accuracy.png", self.headline, called)
         names = ["table.md", *figures.kinds("accuracy.png")]
         mild = [row for row in table.threats if self.kind(row) == harm.MILDER]
         if mild:
-            arms = [arm for arm in table.arms if DEFENSES[arm].repair is None or not DEFENSES[arm].repair.told]
-            harm.figure(replace(table, arms=arms), self.learned, mild, out / "milder.png", self.headline)
+            arms = [arm for arm in table.arms if arm in (_UNREPAIRED, self.arm) or DEFENSES[arm].repair is None]
+            harm.figure(replace(table, arms=arms), self.learned, mild, out / "milder.png", self.headline, called)
             names += figures.kinds("milder.png")
         return names
 

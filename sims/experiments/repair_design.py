@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -208,7 +209,7 @@ def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
         raise ArgumentError(f"ablate={text!r}: expected two values or more, as in radius=0,1,2,3")
     if what != "displacements":
         words = isinstance({one.name: one.default for one in fields(Repairing)}[what], str)
-        fitting = [(value, value if words else _whole(text, value)) for value in named_values]
+        fitting: list[tuple[str, Any]] = [(value, value if words else _whole(text, value)) for value in named_values]
         return what, [Variant(value=value, plan=replace(plan, **{what: own})) for value, own in fitting]
     return what, [Variant(value=value, plan=plan, displaced=_whole(text, value)) for value in named_values]
 

@@ -87,15 +87,24 @@ def training(table: Comparison, arm: str, head: str) -> str:
 
 
 def figure(
-    table: Comparison, learned: Sequence[str], mild: Sequence[str], path: Path, title: str, names: Mapping[str, str]
+    table: Comparison,
+    learned: Sequence[str],
+    mild: Sequence[str],
+    path: Path,
+    title: str,
+    names: Mapping[str, str],
+    every: Sequence[str],
 ) -> None:
-    """Accuracy against the level of what was learned, a panel for each source, a line for each arm."""
+    """Accuracy against the level of what was learned, a panel for each source, a line for each arm.
+
+    names : what arms are called. every : arms of the report, by which each has its look.
+    """
     rows = [row for row in learned if any(_name(row) == _name(one) for one in mild)]
     wide = min(5, len(rows))
     high = math.ceil(len(rows) / wide)
     with drawn(path, (DOUBLE, 1.4 * high + 0.8 + 0.08 * len(table.arms))) as page:
         panels = page.subplots(high, wide, squeeze=False, sharey=True).ravel()
-        look = looks(table.arms)
+        look = looks(every)
         for axes, row in zip(panels, rows, strict=False):
             levels = sorted(
                 [Level.named(one) for one in (*mild, row) if _name(one) == _name(row)], key=lambda x: x.level

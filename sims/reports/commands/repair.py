@@ -83,7 +83,8 @@ class Repair(Report):
         mild = [row for row in table.threats if self.kind(row) == harm.MILDER]
         if mild:
             arms = [arm for arm in table.arms if arm in (_UNREPAIRED, self.arm) or DEFENSES[arm].repair is None]
-            harm.figure(replace(table, arms=arms), self.learned, mild, out / "milder.png", self.headline, called)
+            few = replace(table, arms=arms)
+            harm.figure(few, self.learned, mild, out / "milder.png", self.headline, called, table.arms)
             names += figures.kinds("milder.png")
         return names
 

@@ -134,14 +134,14 @@ def equal(word: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source])
             f"beside={word!r}: task {chosen.task.name!r} has no width: expected one of {', '.join(NETWORKS)}; bring a "
             "wider network as a task of its own"
         )
-    layer = int(chosen.layer)
-    x, size = torch.zeros(1, 1, 28, 28), planned(plan, chosen, learned)
+    layer, size = int(chosen.layer), planned(plan, chosen, learned)
 
     def measured(width: float) -> int:
-        wide = build(chosen.task.name, chosen.activation, layer, width=width)
-        if word == MEMORY:
-            return weights(wide.front, wide.back)
-        return forward_products(nn.Sequential(wide.front, wide.back), x)
+        with torch.device("meta"):  # shapes alone
+            wide = build(chosen.task.name, chosen.activation, layer, width=width)
+            if word == MEMORY:
+                return weights(wide.front, wide.back)
+            return forward_products(nn.Sequential(wide.front, wide.back), torch.zeros(1, 1, 28, 28))
 
     own = measured(1.0)
     aim = own + (size.numbers if word == MEMORY else size.gate + size.repair)

@@ -238,7 +238,7 @@ def test_an_equal_network_is_the_least_wide_one_that_reaches_it() -> None:
     size = repair_design.planned(plan, chosen, sources)
     x = torch.zeros(1, 1, 28, 28)
     width, said = repair_design.equal("equal-work", plan, chosen, sources)
-    assert said.endswith("equal work")
+    assert "equal work" in said
     own = {factor: models.build(width=factor) for factor in (1.0, width, width - 1 / 16)}
     work = {factor: forward_products(nn.Sequential(net.front, net.back), x) for factor, net in own.items()}
     assert work[1.0] == 940_416

@@ -137,7 +137,7 @@ def equal(word: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source])
     layer, size = int(chosen.layer), planned(plan, chosen, learned)
 
     def measured(width: float) -> int:
-        with torch.device("meta"):  # shapes alone
+        with torch.device("meta" if word == MEMORY else "cpu"):  # shapes alone: such networks are large
             wide = build(chosen.task.name, chosen.activation, layer, width=width)
             if word == MEMORY:
                 return weights(wide.front, wide.back)

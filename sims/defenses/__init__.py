@@ -16,6 +16,7 @@ from localnoise.sims.defenses import repairs as _repairs  # noqa: F401
 # isort: on
 
 from localnoise.sims.defenses.adversarial import adversarial as adversarial
+from localnoise.sims.defenses.augmenting import Augmenting as Augmenting
 from localnoise.sims.defenses.gaussian import gaussian as gaussian
 from localnoise.sims.defenses.learned import LearnedNoise as LearnedNoise
 from localnoise.sims.defenses.lesson import Lesson as Lesson

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.nn import Predictor
+from localnoise.sims.defenses.augmenting import Augmenting
+from localnoise.sims.defenses.converged import MOST, converged
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.repairing import NONE, Repairing
 
@@ -44,6 +46,8 @@ class Defense:
         Whether it trains all layers, for as many epochs as the undefended network times `longer`.
     longer : float
         Epochs, relative to the undefended network's: images that change each epoch are learned for longer.
+    most : int or None
+        At most so many epochs, where the training itself decides how many; `longer` is not asked.
     revision : int
         Raised when what the arm does changes: records of an earlier revision no longer count as done.
     """
@@ -61,6 +65,20 @@ class Defense:
     whole: bool = False
     longer: float = 1.0
     revision: int = 1
+    most: int | None = None
+
+    @classmethod
+    def of_augmentation(cls, plan: Augmenting, name: str = "") -> Self:
+        """Return the arm that trains all layers on modified images, to convergence."""
+        return cls(
+            name=name or plan.name,
+            label=plan.label,
+            train=lambda lesson: converged(lesson, plan),
+            central=True,
+            whole=True,
+            longer=1.0,
+            most=MOST,
+        )
 
     @classmethod
     def of_repair(cls, plan: Repairing, name: str = "", label: str = "") -> Self:

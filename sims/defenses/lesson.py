@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,10 @@ class Lesson:
         Called with the number of presentations done, after every batch.
     bounds : pair of float or None
         Lowest and highest value of an input; None: there is none.
+    widened : callable or None
+        (width, seed) -> fresh layers up to the noise and after it, of a network with `width` times the channels.
+    facts : dict of str to float
+        For what a defense has to say of its training: it enters the record.
 
     Raises
     ------
@@ -64,6 +68,8 @@ class Lesson:
     modified: Modify | None = None
     tick: training.Tick | None = None
     bounds: tuple[float, float] | None = PIXELS
+    widened: Callable[[float, int], tuple[nn.Module, nn.Module]] | None = None
+    facts: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         as_count("epochs", self.epochs, 1)
@@ -114,12 +120,14 @@ def teach(
     *,
     altered: Alter | None = None,
     penalty: Callable[[], Tensor] | None = None,
+    after: Callable[[int], float] | None = None,
 ) -> None:
     """Train `later`, and `front` too if `whole`, in place; then freeze both.
 
     images : the same in every epoch, or a function of the epoch; None: the lesson's.
     altered : what a batch (images, labels) becomes at the present weights, before `front`.
     penalty : a term added to the loss of every batch.
+    after : called after each epoch, as `training.fit` takes it.
     """
     inputs = lesson.images if images is None else images
     model, shown = nn.Sequential(front, later) if whole else later, altered
@@ -137,6 +145,7 @@ def teach(
         tick=lesson.tick,
         shown=shown,
         penalty=penalty,
+        after=after,
     )
     front.requires_grad_(False).eval()
     later.requires_grad_(False).eval()

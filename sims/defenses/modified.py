@@ -1,5 +1,7 @@
 """Same-modification augmentation: the training images meet what the test images will, drawn anew each epoch."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,12 +37,25 @@ def modified(lesson: Lesson, *, clean: float = 0.2, whole: bool = False) -> Pred
         The lesson has no modification, or one that changes the images' shape or dtype; clean outside [0, 1); `whole`
         without fresh layers.
     """
+    if not 0 <= clean < 1:
+        raise ArgumentError(f"clean={clean!r}: expected a share in [0, 1); at 1 nothing would be modified")
+    images = mixture_of(lesson, clean)
+    front, back = lesson.networks(whole)
+    teach(lesson, front, back, whole, images)
+    return noiseless(front, back)
+
+
+def mixture_of(lesson: Lesson, clean: float) -> Callable[[int], Tensor]:
+    """Return the images of an epoch: modified anew, a share of them left clean.
+
+    Raises
+    ------
+    ArgumentError
+        As `modified`.
+    """
     source = lesson.modified
     if source is None:
         raise ArgumentError("lesson.modified is None: expected a function of the draw that gives modified images")
-    if not 0 <= clean < 1:
-        raise ArgumentError(f"clean={clean!r}: expected a share in [0, 1); at 1 nothing would be modified")
-    front, back = lesson.networks(whole)
     rng = np.random.default_rng((lesson.seed, 2))
 
     def mixture(epoch: int) -> Tensor:
@@ -53,5 +68,4 @@ def modified(lesson: Lesson, *, clean: float = 0.2, whole: bool = False) -> Pred
         kept = torch.from_numpy(rng.random(len(fresh)) < clean)
         return torch.where(kept.view(-1, *[1] * (fresh.ndim - 1)), lesson.images, fresh)
 
-    teach(lesson, front, back, whole, mixture)
-    return noiseless(front, back)
+    return mixture

@@ -6,12 +6,13 @@ from functools import cache
 from typing import final
 
 from localnoise.registry import Registry
-from localnoise.sims.defenses import repairing
+from localnoise.sims.defenses import augmenting, repairing
+from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.defenses.spelled import PREFIX, Spelled
 
-_SPELLED = (PREFIX, repairing.PREFIX)
+_SPELLED = (PREFIX, repairing.PREFIX, augmenting.PREFIX)
 
 
 def _fault(name: str, defense: Defense) -> str:
@@ -30,7 +31,7 @@ def register(*defenses: Defense) -> None:
 
 @final
 class _Defenses(Mapping[str, Defense]):
-    """Those of the registry, and every `grid:...` and `repair:...`."""
+    """Those of the registry, and every `grid:...`, `repair:...` and `augmentation:...`."""
 
     def __getitem__(self, name: str) -> Defense:
         if name.startswith(_SPELLED):
@@ -52,6 +53,8 @@ class _Defenses(Mapping[str, Defense]):
 def _spelled(name: str) -> Defense:
     if name.startswith(PREFIX):
         return Spelled.parse(name).arm
+    if name.startswith(augmenting.PREFIX):
+        return Defense.of_augmentation(Augmenting.parse(name), name)
     return Defense.of_repair(Repairing.parse(name), name)
 
 

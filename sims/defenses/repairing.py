@@ -66,7 +66,9 @@ class Repairing:
                 f"bits={self.bits}, gate={self.gate}: expected 0 and {CALIBRATED} with dense=yes or retrained=yes"
             )
         if self.bits and self.gate != CALIBRATED:
-            raise ArgumentError(f"bits={self.bits} with gate={self.gate}: expected one of them; a chip has its own gate")
+            raise ArgumentError(
+                f"bits={self.bits} with gate={self.gate}: expected one of them; a chip has its own gate"
+            )
         if not self.layers or not all(self.layers.split("+")):
             raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
         if self.retrained and self.layers != FIRST:

@@ -1,7 +1,7 @@
 """The size of repairs and networks, counted: numbers, bytes as an exported chip holds them, multiplications an input.
 
-Tables of a repair's layer are those of `hardware.repair.ChipRepair.flash`. Laws that places share are counted as shared,
-once a class of places with one scale a neuron; the exported C of today writes them out, unit by unit.
+Tables of a repair's layer are those of `hardware.repair.ChipRepair.flash`. Laws that places share are counted once a
+class of places, with a scale for each neuron; the exported C of today writes them out, unit by unit.
 """
 
 import math
@@ -153,7 +153,7 @@ def _links(grid: UnitGrid) -> int:
 
 
 def _law_bytes(law: UnitGrid) -> int:
-    """Return the bytes of a law: rows with a scale each; shared ones have matrices of their own, and scales a neuron."""
+    """Return the bytes of a law: rows with a scale each; of shared ones matrices, and a scale for each neuron."""
     N, m = law.config.units, law.config.channels
     triangle = m * (m + 1) // 2
     if not isinstance(law.field, NarrowField):

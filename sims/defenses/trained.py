@@ -2,6 +2,7 @@
 
 from localnoise.nn import Predictor
 from localnoise.sims.defenses.adversarial import adversarial
+from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.gaussian import gaussian
 from localnoise.sims.defenses.lesson import Lesson
@@ -36,6 +37,7 @@ TRAINED = (
         whole=True,
         longer=2.5,
     ),
+    Defense.of_augmentation(Augmenting()),
     Defense(
         name="input-noise",
         label="Gaussian input augmentation",

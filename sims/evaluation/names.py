@@ -82,7 +82,9 @@ def name_and_level(text: str) -> tuple[str, float | None]:
 def in_full(name: str) -> str:
     """Return a mixture's name with the level of each part but the last one, which has one of its own."""
     *earlier, last = parts_of(name)
-    known = [one if "@" in one or one not in MODIFICATIONS else f"{one}@{MODIFICATIONS[one].level:g}" for one in earlier]
+    known = [
+        one if "@" in one or one not in MODIFICATIONS else f"{one}@{MODIFICATIONS[one].level:g}" for one in earlier
+    ]
     return "+".join([*known, last])
 
 

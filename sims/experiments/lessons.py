@@ -22,7 +22,7 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
         turn = torch.from_numpy(np.random.default_rng((cell.seed, draw)).integers(len(cell.sources), size=len(images)))
         out = images.clone()
         for index, source in enumerate(cell.sources):
-            own = MODIFICATIONS[source.name] if source.name in MODIFICATIONS else None
+            own = MODIFICATIONS.get(source.name)
             if own is not None and own.shape is not None:  # image by image: only those whose turn it is
                 rows = (turn == index).nonzero()[:, 0]
                 if len(rows):
@@ -45,5 +45,6 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
         fresh_front=bench.network.fresh_front,
         bounds=bench.task.bounds,
         modified=modified if cell.sources else None,
+        widened=bench.network.widened,
         tick=tick,
     )

@@ -82,12 +82,14 @@ class Runner:
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""
         arm, s = DEFENSES[cell.arm], self.settings
-        epochs = round(s.base_epochs * arm.longer) if arm.whole else s.epochs
+        epochs = arm.most or (round(s.base_epochs * arm.longer) if arm.whole else s.epochs)
         tick = ticker(self.stage, "retrain", epochs * len(bench.h_train))
         if arm.train is not None:
-            predictor = arm.train(lesson(cell, bench, epochs, tick))
+            given = lesson(cell, bench, epochs, tick)
+            predictor = arm.train(given)
             added = added_parameters(predictor)
-            return predictor, {"parameters": added, "bytes_per_unit": added * 4 / math.prod(bench.network.layout[1:])}
+            size = {"parameters": added, "bytes_per_unit": added * 4 / math.prod(bench.network.layout[1:])}
+            return predictor, size | given.facts
         if arm.repair is not None:
             return self._repaired(cell, bench, arm.repair, tick)
         noise = self._noise(cell, bench, arm)

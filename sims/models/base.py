@@ -31,6 +31,15 @@ class CutNetwork(Protocol):
     def fresh_front(self, seed: int) -> nn.Module:
         """Return the layers up to the noise with new weights of a seed."""
 
+    def widened(self, width: float, seed: int) -> tuple[nn.Module, nn.Module]:
+        """Return layers up to the noise and after it of a network `width` times as wide, with weights of a seed.
+
+        Raises
+        ------
+        ArgumentError
+            The network has no width.
+        """
+
     def state(self) -> dict[str, Any]:
         """Return all weights, {"front": ..., "back": ...}, as `torch.save` takes them."""
 

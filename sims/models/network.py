@@ -1,7 +1,7 @@
 """Build a network, draw its weights, cut it in two."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -46,6 +46,11 @@ class Network:
         """Layers up to the noise with new weights: those that `build` draws from this seed."""
         return build(self.name, self.activation, self.layer, seed).front
 
+    def widened(self, width: float, seed: int) -> tuple[nn.Module, nn.Module]:
+        """Layers up to the noise and after it of the same network, `width` times as wide."""
+        wide = build(self.name, self.activation, self.layer, seed, width)
+        return wide.front, wide.back
+
     @property
     def arrangement(self) -> None:
         """None: the front gives (T, C, H, W)."""
@@ -81,7 +86,7 @@ class Network:
             mine.copy_(new)
 
 
-def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int = 0) -> Network:
+def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int = 0, width: float = 1.0) -> Network:
     """Build a network of the paper with fresh weights, cut after the nonlinearity of hidden layer `layer`.
 
     Pooling, where the layer has it, comes after the cut. The weights depend on name, activation and seed, not on the
@@ -98,13 +103,15 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
         1 .. `NETWORKS[name]`. The layer of logits cannot be cut.
     seed : int
         Of the initial weights (torch's defaults: uniform, He et al. 2015, with a = sqrt 5).
+    width : float
+        Times the channels of convolutions and the neurons of hidden dense layers, rounded, at least one each.
 
     Raises
     ------
     ArgumentError
         An unknown name or activation, a layer that is none of the hidden ones, or no seed.
     """
-    plan = ARCHITECTURES[choose("name", name, ARCHITECTURES)]
+    plan = _widened(ARCHITECTURES[choose("name", name, ARCHITECTURES)], width)
     nonlinearity = ACTIVATIONS[choose("activation", activation, ACTIVATIONS)]
     cut = whole(layer)
     if cut is None or not 1 <= cut <= plan.hidden:
@@ -118,6 +125,14 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
     if cut > len(plan.convolutions):
         front, back = [*front, nn.Unflatten(1, layout)], [nn.Flatten(), *back]
     return Network(_sequence(front), _sequence(back), layout, name, activation, cut)
+
+
+def _widened(plan: Architecture, width: float) -> Architecture:
+    def wide(count: int) -> int:
+        return max(1, round(count * width))
+
+    convolutions = tuple(replace(conv, channels=wide(conv.channels)) for conv in plan.convolutions)
+    return replace(plan, convolutions=convolutions, dense=tuple(map(wide, plan.dense)))
 
 
 def _sequence(modules: list[nn.Module]) -> nn.Module:

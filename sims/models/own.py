@@ -74,6 +74,12 @@ class OwnNetwork:
         """Layers up to the noise with new weights."""
         return self._fresh(seed)[0]
 
+    def widened(self, width: float, seed: int) -> tuple[nn.Module, nn.Module]:
+        """Refuse: nothing is known of how the user's network would be wider."""
+        raise ArgumentError(
+            f"width={width:g}: a task's own network has no width: expected 1; bring a wider one as a task of its own"
+        )
+
     def state(self) -> dict[str, Any]:
         """All weights and buffers."""
         return {"front": self.front.state_dict(), "back": self.back.state_dict()}

@@ -25,6 +25,7 @@ def fit(
     shown: Callable[[Tensor, Tensor], Tensor] | None = None,
     ahead: Callable[[Tensor], Tensor] | None = None,
     penalty: Callable[[], Tensor] | None = None,
+    after: Callable[[int], float] | None = None,
 ) -> None:
     """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
 
@@ -32,6 +33,7 @@ def fit(
     shown : what the model gets for a batch (inputs, labels), at its present weights; None: the inputs.
     ahead : what becomes of inputs, whatever the model's weights; called on `AHEAD` batches at once, without gradients.
     penalty : a term added to the loss of every batch.
+    after : called after each epoch with how many are done; returns the rate of the next one, or 0 to stop.
     """
     model.train()
     optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True)
@@ -49,6 +51,12 @@ def fit(
                 optimiser.step()
                 if tick is not None:
                     tick(len(y))
+        if after is not None:
+            if not (rate := after(epoch + 1)):
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            model.train()
     model.eval()
 
 

@@ -60,14 +60,14 @@ def apply(
     seed = int(as_seed(seed))
     if (start := as_count("start", start)) >= 1 << 63:
         raise ArgumentError(f"start={start!r}: expected less than 2**63")
-    results = [images[:0].clone()]
+    results, stream = [images[:0].clone()], modification.stream or name
     for first in range(0, len(images), _CHUNK):
         chunk = images[first : first + _CHUNK]
         if rows is None:
-            words = draw(name, seed, start + first, len(chunk), modification.words)
+            words = draw(stream, seed, start + first, len(chunk), modification.words)
         else:
             own = rows[first : first + len(chunk)]
-            words = draw(name, seed, start + int(own[0]), int(own[-1] - own[0]) + 1, modification.words)[own - own[0]]
+            words = draw(stream, seed, start + int(own[0]), int(own[-1] - own[0]) + 1, modification.words)[own - own[0]]
         moved = modification.function(chunk, strength, words)
         results.append(moved if modification.bounds is None else moved.clamp(*modification.bounds))
     return torch.cat(results)

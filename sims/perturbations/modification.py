@@ -44,6 +44,8 @@ class Modification:
     numbers : int
         How many uniform numbers, one to a word, say where the image was moved to, or what was moved over it; 0 where
         the words are no such thing. See `causes`.
+    stream : str
+        The name under which words are drawn; "": its own. Mixtures of one kind share theirs, whatever their levels.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Modification:
     description: str
     whole: bool = False
     numbers: int = 0
+    stream: str = ""
     shape: tuple[int, ...] | None = (1, 28, 28)
     bounds: tuple[float, float] | None = (0.0, 1.0)
 
@@ -125,6 +128,7 @@ def in_turn(name: str, steps: Sequence[tuple[Modification, Any]]) -> Modificatio
         whole=last.whole,
         unit=f"of {last.name}: {last.unit}",
         description=f"{', then '.join(one.name for one, _ in steps)}.",
+        stream="+".join(one.name for one, _ in steps),
         shape=next(iter(shapes), None),
         bounds=next((one.bounds for one, _ in steps if one.bounds is not None), None),
     )

@@ -1,6 +1,6 @@
 """Figures for print: a column or a page wide, 8 pt, colour-blind-safe (Okabe and Ito 2008), as PNG, PDF and SVG."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, cycle, product, repeat
 from pathlib import Path
@@ -62,6 +62,7 @@ COLOURS = {
     "augmentation": "#CC79A7",
     "undefended": "#000000",
     "repair": "#332288",
+    "repair-16": "#332288",
 }
 HUES = tuple(dict.fromkeys(COLOURS.values()))
 LINES = {"-": "—", ":": "···", "--": "- -", "-.": "-·-"}  # and how a legend writes them
@@ -180,9 +181,14 @@ def _point(summary: Summary, arm: str, source: str) -> Estimate | None:
     return entry.accuracy if entry else None
 
 
-def threats(table: Comparison, path: Path, title: str) -> None:
-    """Accuracy against each threat, one marker an arm with its 95 % interval; hollow where a check failed."""
-    with drawn(path, (DOUBLE, 3.4)) as figure:
+def threats(table: Comparison, path: Path, title: str, names: Mapping[str, str] | None = None) -> None:
+    """Accuracy against each threat, one marker an arm with its 95 % interval; hollow where a check failed.
+
+    names : what arms are called, where it is not by their labels.
+    """
+    called, words_of = names or {}, [Level.named(threat).words for threat in table.threats]
+    longest = max(map(len, words_of), default=0)
+    with drawn(path, (DOUBLE, 3.4 + 0.04 * max(0, longest - 16) + 0.15 * (len(table.arms) // 3))) as figure:
         axes, look = figure.subplots(), looks(table.arms)
         shift = np.linspace(-0.36, 0.36, len(table.arms)) if len(table.arms) > 1 else [0.0]
         for arm, dx in zip(table.arms, shift, strict=True):
@@ -190,9 +196,9 @@ def threats(table: Comparison, path: Path, title: str) -> None:
             for x, entry in found:
                 style = {"fmt": look[arm].marker, "color": look[arm].colour}
                 style |= {"mfc": "white"} if any(entry.unreliable.values()) else {}
-                error_bars(axes, [x], [entry.accuracy], label=DEFENSES[arm].label, **style)
-        _columns(axes, [sentence(Level.named(threat).words) for threat in table.threats], title)
-        legend(figure, _KEY)
+                error_bars(axes, [x], [entry.accuracy], label=called.get(arm) or DEFENSES[arm].label, **style)
+        _columns(axes, list(map(sentence, words_of)), title)
+        legend(figure, _KEY, columns=2 if any(len(name) > 30 for name in called.values()) else 3)
 
 
 def strengths(rows: list[PaperRow], path: Path, title: str) -> None:

@@ -7,13 +7,26 @@ from pydantic import ValidationError
 
 from localnoise.errors import ArgumentError, FileFormatError, choose, listed
 from localnoise.records import Record
-from localnoise.sims.reports.commands import Bits, Compare, Paper, Repair, Report, Retention, Tradeoff, Transfer, Wires
+from localnoise.sims.reports.commands import (
+    Ablation,
+    Bits,
+    Compare,
+    Front,
+    Paper,
+    Repair,
+    Report,
+    Retention,
+    Tradeoff,
+    Transfer,
+    Wires,
+)
 from localnoise.sims.results.experiment import NAME, damaged, kept
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.spiking.reported import Spiking
 
 REPORTS: dict[str, type[Report]] = {
-    report.name: report for report in (Bits, Compare, Paper, Repair, Retention, Spiking, Tradeoff, Transfer, Wires)
+    report.name: report
+    for report in (Ablation, Bits, Compare, Front, Paper, Repair, Retention, Spiking, Tradeoff, Transfer, Wires)
 }
 _SETTINGS = ("data", "fingerprint", "base_epochs", "epochs", "draws", "network", "activation", "layer")
 

@@ -1,5 +1,6 @@
 """The report of `localnoise repair`: each perturbation unrepaired, repaired, and what the gate made of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,7 +13,8 @@ from localnoise.errors import ArgumentError
 from localnoise.files import write_text
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.repairing import NONE
-from localnoise.sims.reports import comparing, figures
+from localnoise.sims.perturbations.modification import parts_of
+from localnoise.sims.reports import comparing, figures, harm
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, share, texts
@@ -22,7 +24,7 @@ from localnoise.sims.results.statistics import Estimate, over_seeds
 _UNREPAIRED = "undefended"
 
 
-def _head(arm: str) -> str:
+def head(arm: str) -> str:
     """Return an arm's column: how it differs from the repair that is told nothing."""
     plan = DEFENSES[arm].repair
     if plan is None or plan.layers == NONE:
@@ -41,7 +43,10 @@ class Repair(Report):
     beside : list of str
         Arms that are shown beside it.
     learned, others : list of str
-        Perturbations NAME@LEVEL that it learned, and that it never met.
+        Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at other levels are "milder", two
+        in turn are "mixed", all else was "never learned".
+    heads : dict of str to str
+        Columns of arms whose names do not say what they are for.
     """
 
     name: ClassVar[str] = "repair"
@@ -49,38 +54,57 @@ class Repair(Report):
     beside: list[ArmName] = Field(default_factory=list)
     learned: list[str]
     others: list[str] = Field(default_factory=list)
+    heads: dict[str, str] = Field(default_factory=dict)
 
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""
         table = self._table(records)
-        rows = len(self.learned) + 1
-        parts = ["clean", *["learned"] * (rows - 1), *["never learned"] * len(self.others)]
-        parts += ["mean"] * (len(table.rows) - len(parts))
-        shown = as_terminal(self._frame(table), f"Repair, {self.title}", groups=parts)
-        return [shown, self._footnote(table)]
+        frame = self._frame(table)
+        shown = [self.kind(row) not in (harm.MILDER, harm.MIXED) for row in table.rows]  # their means are enough
+        rows = [row for row, one in zip(table.rows, shown, strict=True) if one]
+        parts = ["mean" if row in table.groups else self.kind(row) for row in rows]
+        return [as_terminal(frame[shown], f"Repair, {self.title}", groups=parts), self._footnote(table)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write the table, what the gate said, and the figure."""
         table = self._table(records)
         blocks = [as_markdown(self._frame(table))]
+        if beside := [arm for arm in self.beside if DEFENSES[arm].repair is None]:
+            leads = harm.leads(table, self.arm, beside, list(map(self._head, beside)))
+            blocks.append(f"Repaired less those that were trained with labels, paired:\n\n{as_markdown(leads)}")
         said = self._said(table)
         if said is not None:
             blocks.append(f"What the gate said (share of the images of a row):\n\n{as_markdown(said)}")
         write_text(out / "table.md", "\n\n".join([*blocks, self._footnote(table)]) + "\n")
-        figures.threats(table, out / "accuracy.png", self.headline)
-        return ["table.md", *figures.kinds("accuracy.png")]
+        known = [row for row in table.threats if self.kind(row) != harm.MILDER]
+        called = {arm: self._head(arm) for arm in table.arms}
+        figures.threats(replace(table, threats=known), out / "accuracy.png", self.headline, called)
+        names = ["table.md", *figures.kinds("accuracy.png")]
+        mild = [row for row in table.threats if self.kind(row) == harm.MILDER]
+        if mild:
+            arms = [arm for arm in table.arms if arm in (_UNREPAIRED, self.arm) or DEFENSES[arm].repair is None]
+            few = replace(table, arms=arms)
+            harm.figure(few, self.learned, mild, out / "milder.png", self.headline, called, table.arms)
+            names += figures.kinds("milder.png")
+        return names
+
+    def kind(self, row: str) -> str:
+        """Return what a row is to the repair: "clean", "learned", "milder", "mixed" or "never learned"."""
+        return harm.kind(row, self.learned)
 
     def _table(self, records: list[Record]) -> comparing.Comparison:
-        groups = {
-            f"mean of {len(several)} {what}": several
-            for what, several in (("learned", self.learned), ("never learned", self.others))
-            if len(several) > 1
-        }
+        kinds = {what: [row for row in self.others if self.kind(row) == what] for what in harm.KINDS}
+        several = {"learned": self.learned, **kinds}
+        groups = {f"mean of {len(rows)} {what}": rows for what, rows in several.items() if len(rows) > 1}
         arms = [_UNREPAIRED, self.arm, *self.beside]
-        return comparing.Comparison(outcomes(records), arms, [*self.learned, *self.others], groups)
+        threats = [*self.learned, *(row for rows in kinds.values() for row in rows)]
+        return comparing.Comparison(outcomes(records), arms, threats, groups)
+
+    def _head(self, arm: str) -> str:
+        return self.heads.get(arm) or head(arm)
 
     def _frame(self, table: comparing.Comparison) -> pd.DataFrame:
-        heads = [*map(_head, table.arms), "less undefended", "gate right", "left alone"]
+        heads = [*map(self._head, table.arms), "less undefended", "gate right", "left alone"]
         rows = []
         for row in table.rows:
             less = table.less(self.arm, row, _UNREPAIRED)
@@ -93,18 +117,23 @@ class Repair(Report):
 
     def _gate(self, table: comparing.Comparison, row: str, called: str | None) -> Estimate | None:
         """Return the share of a row's images that the gate called so; None: that it called what they are."""
-        several = [text for text in table.groups.get(row, [row]) if text in (*self._names, called) or called]
+        several = [text for text in table.groups.get(row, [row]) if called or self._right(text)]
         if not several or (row in table.groups and called):
             return None
         shares: dict[int, list[float]] = {}
         images = 0
         for text in several:
             for seed, counts in self._counts(table, text).items():
-                at = self._names.index(called or text)
+                at = self._names.index(called or self._right(text))
                 images = int(counts.sum())
                 shares.setdefault(seed, []).append(float(counts[at] / max(images, 1)) if at < len(counts) else 0.0)
         means = [float(np.mean(own)) for own in shares.values() if len(own) == len(several)]
         return over_seeds(means, images) if means else None
+
+    def _right(self, text: str) -> str:
+        """Return what the gate should call a row: the source of its name; "" where it has learned none."""
+        names = [name for name in self._names if name.partition("@")[0] == text.partition("@")[0]]
+        return "" if len(parts_of(text)) > 1 or not names else text if text in names else names[0]
 
     @property
     def _names(self) -> list[str]:
@@ -128,14 +157,20 @@ class Repair(Report):
 
     def _footnote(self, table: comparing.Comparison) -> str:
         entry = next((own for place, own in table.outcomes.items() if place.defense == self.arm), None)
-        size = "" if entry is None else f"The repair holds {entry.parameters:,} numbers. "
+        size = "" if entry is None else harm.size(entry)
         plans = [DEFENSES[arm].repair for arm in self.beside]
         but = ", but for the later layers that were retrained" if any(plan and plan.retrained for plan in plans) else ""
-        arms = ", ".join(f"{_head(arm)}: {arm}" for arm in table.arms)
-        return (
-            f"Defenses: {arms}. {size}No label was read and no weight of the network changed{but}. Gate right: it "
-            "named what had happened; left alone: it called the input clean.\n"
-        ) + comparing.footnote(table)
+        arms = ", ".join(f"{self._head(arm)}: {arm}" for arm in table.arms)
+        trained = [line for arm in self.beside if (line := harm.training(table, arm, self._head(arm)))]
+        rows = [row for row in table.rows if row not in table.groups and row not in self.learned]
+        lines = [
+            f"Defenses: {arms}. {size}The repair reads no label and changes no weight of the network{but}. Gate right: "
+            "it named what had happened; left alone: it called the input clean.",
+            *trained,
+            *harm.said(table, self.arm, _UNREPAIRED, rows, self.learned),
+            comparing.footnote(table),
+        ]
+        return "\n".join(lines)
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:

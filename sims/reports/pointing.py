@@ -1,0 +1,130 @@
+"""Figures of repairs that differ in one thing, or in size: accuracy over what was learned, clean, and bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from localnoise.sims.defenses.repairing import FIRST, Repairing
+from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered
+from localnoise.sims.reports.table import sentence
+from localnoise.sims.results.statistics import Estimate
+
+_MEAN, _CLEAN, _LINE = "#332288", "#E69F00", "#999999"
+_SHARED = {
+    "none": ("#D55E00", "each unit's own"),
+    "places": ("#0072B2", "ways back shared"),
+    "all": ("#009E73", "all shared"),
+}
+_RADII = {0: "o", 1: "s", 2: "^", 3: "D"}
+_TO_MB = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One repair's accuracy and size.
+
+    Attributes
+    ----------
+    value : str
+    plan : Repairing or None
+    mean, clean, twin : Estimate or None
+        Accuracy over what was learned; clean; over what was learned, in floating point.
+    each : dict
+        By perturbation.
+    numbers, bytes : int
+    work : int or None
+        Multiplications an input.
+    """
+
+    value: str
+    plan: Repairing | None
+    mean: Estimate | None
+    clean: Estimate | None
+    twin: Estimate | None = None
+    each: dict[str, Estimate | None] = field(default_factory=dict)
+    numbers: int
+    bytes: float
+    work: float | None = None
+
+
+def best(found: Sequence[Measured]) -> list[Measured]:
+    """Return those that none of fewer or as many bytes beats, small ones first."""
+    out: list[Measured] = []
+    for one in sorted((one for one in found if one.mean), key=lambda one: (one.bytes, -_of(one.mean))):
+        if not out or _of(one.mean) > _of(out[-1].mean):
+            out.append(one)
+    return out
+
+
+def ablated(found: Sequence[Measured], undefended: Measured | None, varies: str, path: Path, title: str) -> None:
+    """Accuracy over what was learned and clean against what varies; and the memory that it takes."""
+    places = list(range(len(found)))
+    turned: dict[str, Any] = {}
+    if max((len(one.value) for one in found), default=0) > 9:
+        turned = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"}
+    with drawn(path, (DOUBLE, 2.9)) as page:
+        accuracies, memory = panels = page.subplots(1, 2)
+        for name, colour, said in (("mean", _MEAN, "mean over what was learned"), ("clean", _CLEAN, "clean")):
+            known = [(x, getattr(one, name)) for x, one in zip(places, found, strict=True) if getattr(one, name)]
+            error_bars(accuracies, [x for x, _ in known], [own for _, own in known], fmt="o-", color=colour, label=said)
+            plain = None if undefended is None else getattr(undefended, name)
+            if plain is not None:
+                accuracies.axhline(plain.mean, color=colour, ls="--", lw=0.9, label=f"{said}, undefended")
+        memory.plot(places, [one.bytes / _TO_MB for one in found], "o-", color=_MEAN, mec="#333333", mew=0.4)
+        accuracies.set(ylabel="Accuracy (share of images right)", ylim=(0, 1))
+        memory.set(ylabel="Tables at 8 bits (MB)", ylim=(0, None))
+        for axes in panels:
+            axes.set_xticks(places, [one.value for one in found], **turned)
+            axes.set(xlabel=sentence(varies), xlim=(-0.4, max(len(found) - 0.6, 0.4)))
+        lettered(panels, ["Accuracy", "Memory"])
+        legend(page, title, columns=2)
+
+
+def front(found: Sequence[Measured], undefended: Measured | None, path: Path, title: str) -> None:
+    """Accuracy over what was learned, and clean, against the bytes of the repair's tables; a line joins the best."""
+    with drawn(path, (DOUBLE, 3.4)) as page:
+        panels = page.subplots(1, 2)
+        for axes, name in zip(panels, ("mean", "clean"), strict=True):
+            axes.set_xscale("log")
+            if name == "mean":
+                joined = best(found)
+                axes.step(
+                    [one.bytes / _TO_MB for one in joined], [_of(one.mean) for one in joined], color=_LINE, where="post"
+                )
+            for one in found:
+                estimate, plan = getattr(one, name), one.plan
+                if estimate is None or plan is None:
+                    continue
+                colour, said = _SHARED[plan.share]
+                label = f"{said}, radius {plan.radius}"
+                style: Any = {"fmt": _RADII.get(plan.radius, "v"), "color": colour, "label": label}
+                style |= {"mfc": "white"} if plan.layers == FIRST else {}
+                error_bars(axes, [one.bytes / _TO_MB], [estimate], **style)
+                where = (one.bytes / _TO_MB, estimate.mean)
+                axes.annotate(_short(plan), where, xytext=(4, -7), textcoords="offset points", fontsize=6)
+            plain = None if undefended is None else getattr(undefended, name)
+            if plain is not None:
+                axes.axhline(plain.mean, color="#000000", ls="--", lw=0.9, label="undefended")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set(xlabel="Tables of the repair at 8 bits (MB)")
+            axes.margins(x=0.12)
+            known = [own.mean for one in found if (own := getattr(one, name))] + ([plain.mean] if plain else [])
+            if known:  # intervals of few seeds may be wider than what is of interest
+                axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
+        panels[0].set_ylabel("Accuracy (share of images right)")
+        lettered(panels, ["Mean over what was learned", "Clean"])
+        legend(page, f"{title}\nnumbers: causes of a source / parents of a law; hollow: one layer alone", columns=4)
+
+
+def _short(plan: Repairing) -> str:
+    return f"{plan.causes}/{plan.parents}"
+
+
+def _of(estimate: Estimate | None) -> float:
+    return -np.inf if estimate is None else estimate.mean

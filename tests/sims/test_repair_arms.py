@@ -1,0 +1,348 @@
+"""What a repair is set beside: milder levels, mixtures, augmentation of equal size, ablations, fewer bytes."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from localnoise import Repair
+from localnoise.errors import ArgumentError
+from localnoise.hardware import Formats, quantise
+from localnoise.sims import models, perturbations
+from localnoise.sims import repair as command
+from localnoise.sims.defenses import Augmenting, Lesson, Repairing, named, repairing_name
+from localnoise.sims.defenses.converged import Pace, converged
+from localnoise.sims.defenses.mended import IntegerRepairLayer, attached
+from localnoise.sims.defenses.sizes import Size, forward_products, weights
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import threat
+from localnoise.sims.experiments import presets, repair_design
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.command import Run
+from localnoise.sims.experiments.rehearsal import invented
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.variants import _altered
+from localnoise.sims.reports.comparison import Level
+from localnoise.sims.reports.figures import looks
+from localnoise.sims.results.experiment import draft
+from localnoise.sims.results.records import RecordFile
+from localnoise.sims.tools.remade import remade
+
+
+@pytest.fixture(scope="module")
+def h() -> Any:
+    rng = np.random.default_rng(0)
+    return np.tanh(rng.normal(size=(700, 3, 6, 6)).cumsum(axis=3) / 2).astype(np.float32)
+
+
+def learned(h: Any, share: str) -> Repair:
+    blurred = (h + np.roll(h, 1, 2) + np.roll(h, 1, 3)) / 3
+    return Repair((6, 6), 3, radius=1, share=share).learn("dark", 0.3 * h, h).learn("blur", blurred, h)
+
+
+# Mixtures, and milder levels
+
+
+def test_a_mixture_is_one_perturbation_after_the_other() -> None:
+    x = torch.rand(30, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    one = threat("brighten@0.2+rotate@1", 30, 1)
+    assert one.label == "brighten@0.2+rotate@1"
+    assert threat("brighten+rotate@1", 30, 1).label == "brighten@0.5+rotate@1"
+    assert Level.named(one.label).label == one.label
+    assert Level.named(one.label).words == "brighten 0.2 + rotate 1"
+    found = perturbations.apply(one.name, x, one.level, 3)
+    first = perturbations.apply("brighten", x, 0.2, 3)  # which draws nothing
+    plain = perturbations.apply("brighten@0+rotate", first, 1.0, 3)  # levels share their draws
+    torch.testing.assert_close(found, plain)
+    assert not torch.equal(found, perturbations.apply("rotate@1+brighten", x, 0.2, 3))
+    assert "brighten@0.2+rotate" not in list(perturbations.MODIFICATIONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("brigten@0.2+rotate@1", "'brigten' is no modification.*did you mean 'brighten'"),
+        ("pgd@0.1+rotate", "'pgd' is no modification"),
+        ("rotate@9+brighten", "level='9'"),
+        ("rotate+brighten@9", "level=9"),
+    ],
+)
+def test_mixtures_that_cannot_be_are_named(text: str, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        threat(text, 10, 1)
+
+
+def test_only_the_rows_asked_for_are_modified() -> None:
+    x = torch.rand(2_500, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    rows = np.flatnonzero(np.random.default_rng(0).random(len(x)) < 0.4)
+    whole = perturbations.apply("obstruction", x, 2.0, 5)
+    torch.testing.assert_close(perturbations.apply("obstruction", x[rows], 2.0, 5, rows=rows), whole[rows])
+
+
+def test_milder_levels_are_severities_or_fifths() -> None:
+    of = repair_design.severities_of("1,2,4")
+    assert repair_design.milder(Source.default("fog", 3), of) == ["fog@1", "fog@2"]
+    assert repair_design.milder(Source.default("rotate", 2), of) == ["rotate@0.4", "rotate@0.8", "rotate@1.6"]
+    assert repair_design.milder(Source.default("pgd"), of) == []
+    with pytest.raises(ArgumentError, match="whole numbers from 1 to 4"):
+        repair_design.severities_of("5")
+    ten = [Source.default(name) for name in perturbations.PAPER]
+    assert repair_design.mixtures(ten) == list(repair_design.PAIRS)
+    few = [Source.default("brighten"), Source.default("line_blur")]
+    assert repair_design.mixtures(few) == ["brighten@0.5+line_blur@13"]
+    with pytest.raises(ArgumentError, match="at least two"):
+        repair_design.mixtures(few[:1])
+
+
+# Sizes, gates, bits
+
+
+@pytest.mark.parametrize("share", ["none", "places"])
+def test_bytes_are_those_of_the_exported_tables(h: Any, share: str) -> None:
+    repair = learned(h, share)
+    chip, size = quantise(repair, Formats()), Size.of([repair])
+    assert (size.bytes, size.numbers) == (chip.flash, repair.parameters)
+    assert (size.gate, size.repair) == chip.multiplications
+
+
+def test_shared_laws_are_smaller_and_tell_causes_apart(h: Any) -> None:
+    own, shared = learned(h, "places"), learned(h, "all")
+    assert Size.of([shared]).bytes < 0.7 * Size.of([own]).bytes
+    fixed, posterior = shared(0.3 * h[:50])
+    assert (posterior.argmax(1) == 1).all()
+    assert np.abs(fixed - h[:50]).mean() < 0.02
+
+
+def test_a_planned_size_is_the_learned_one() -> None:
+    sources = [Source.default("brighten"), Source.default("rotate")]
+    chosen = Chosen.of("v1")
+    plan = Repairing(causes=4, share="all", radius=1)
+    found = repair_design.planned(plan, chosen, sources)
+    assert found.numbers > 0
+    one = repair_design.planned(Repairing(causes=4, share="all", radius=1, layers="first"), chosen, sources)
+    repair = Repair((28, 28), 32, **plan.options) if chosen.layer == 1 else Repair((1, 128), 1, **plan.options)
+    laws = (1 + 1 + 4) * (repair.blank_law.parameters + repair.config.neurons)
+    assert one.numbers >= laws
+
+
+def test_another_gate_is_no_other_repair(h: Any) -> None:
+    repair = learned(h, "none").calibrate(h[:100])
+    repair.margin = 50.0
+    free, hard = _altered(repair, "no-margin"), _altered(repair, "likeliest")
+    assert (repair.margin, free.margin) == (50.0, 0.0)
+    w = hard.weights(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]]))
+    assert set(np.unique(w.round(6))) == {0.0, 1.0}
+    scores = repair.fitted_gate.scores(repair.log_densities(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]])))
+    assert (w.argmax(1) == scores.argmax(1)).all()
+    assert free.members is repair.members
+
+
+def test_integers_repair_as_the_chip_does(h: Any) -> None:
+    repair = learned(h, "places")
+    x = torch.from_numpy(0.3 * h[:20])
+    layer = IntegerRepairLayer(repair, 8)
+    with torch.no_grad():
+        fixed = layer(x)
+    expected, member = quantise(repair, Formats(), feedback=False)(x.numpy())
+    np.testing.assert_allclose(fixed.numpy(), expected, atol=1e-6)
+    assert layer.posterior is not None
+    assert (layer.posterior.argmax(1).numpy() == member).all()
+    follower = IntegerRepairLayer(repair, 8, layer)
+    with torch.no_grad():
+        torch.testing.assert_close(follower(x), fixed)
+    model = attached(nn.Sequential(nn.Identity(), nn.Flatten()), {"0": repair}, bits=8)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), fixed.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("repair:bits=1", "bits=1: expected 2 to 12"),
+        ("repair:gate=open", "gate='open'"),
+        ("repair:share=some", "share='some'"),
+        ("repair:bits=8:dense=yes", "with dense=yes"),
+        ("augmentation:width=0", "width=0"),
+        ("augmentation:wide=2", "did you mean 'width'"),
+        ("augmentation:width=x", "expected a number"),
+    ],
+)
+def test_arms_that_cannot_be_are_named(name: str, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        named(name)
+
+
+def test_arms_are_spelled_out_and_read_again() -> None:
+    plan = Repairing(share="all", bits=8)
+    assert Repairing.parse(plan.name) == plan
+    assert named(repairing_name(plan)).label == "repair, all shared, 8 bits"
+    assert Augmenting.parse(Augmenting(width=2.25, patience=3).name) == Augmenting(width=2.25, patience=3)
+    assert named("augmentation:width=2.25").whole
+    assert named("augmentation-converged").label == "augmentation, all layers, converged"
+
+
+# Augmentation to convergence, and wider networks
+
+
+def test_training_ends_where_held_out_images_say_so() -> None:
+    model, labels = nn.Linear(2, 2), torch.tensor([0, 1])
+    pace = Pace(model, torch.eye(2), labels, patience=2)
+    answers = iter([0.5, 0.7, 0.6, 0.6, 0.6, 0.65])
+    rates = []
+    for epoch, found in enumerate(answers, 1):
+        with torch.no_grad():
+            model.weight.fill_(epoch)
+        pace._accuracy = lambda found=found: found  # type: ignore[method-assign]
+        rates.append(pace(epoch))
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 1e-4, 1e-4, 0.0])
+    assert (pace.best, pace.epochs, pace.ended) == (0.7, 6, True)
+    assert (model.weight == 2).all()  # the best epoch's
+
+
+def lesson(width_of: Any = None) -> Lesson:
+    x = torch.rand(60, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    network = models.build("v3", layer=1)
+    return Lesson(
+        front=network.front.requires_grad_(False),
+        back=network.fresh_back,
+        images=x,
+        labels=torch.arange(60) % 10,
+        epochs=1,
+        seed=0,
+        fresh_front=network.fresh_front,
+        modified=lambda draw: (x + 0.001 * draw).clamp(max=1),
+        widened=width_of or network.widened,
+    )
+
+
+def test_a_converged_network_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 3)
+    given = lesson()
+    made = converged(given, Augmenting(width=1.5, patience=1))
+    assert given.facts["trained.epochs"] <= 3
+    assert given.facts["trained.numbers"] == weights(made.front, made.back)
+    assert next(iter(made.front.parameters())).shape[0] == 9  # 6 channels, once and a half
+    with pytest.raises(ArgumentError, match="no width"):
+        models.OwnNetwork(lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)), "0", torch.zeros(2, 4), 0).widened(
+            2, 0
+        )
+
+
+def test_an_equal_network_is_the_least_wide_one_that_reaches_it() -> None:
+    sources, plan, chosen = [Source.default("brighten")], Repairing(share="all", radius=1), Chosen.of("v2")
+    size = repair_design.planned(plan, chosen, sources)
+    x = torch.zeros(1, 1, 28, 28)
+    width, said = repair_design.equal("equal-work", plan, chosen, sources)
+    assert "equal work" in said
+    own = {factor: models.build(width=factor) for factor in (1.0, width, width - 1 / 16)}
+    work = {factor: forward_products(nn.Sequential(net.front, net.back), x) for factor, net in own.items()}
+    assert work[1.0] == 940_416
+    assert work[width - 1 / 16] < work[1.0] + size.gate + size.repair <= work[width]
+    found = repair_design.beside("augmentation-whole,equal-memory", plan, chosen, sources)
+    assert next(iter(found)) == "augmentation-whole"
+    other = SimpleNamespace(task=SimpleNamespace(name="mine"), layer="x")
+    with pytest.raises(ArgumentError, match=r"task 'mine' has no width: expected one of v1, v2, v3"):
+        repair_design.beside("equal-work", plan, other, sources)  # type: ignore[arg-type]
+
+
+# Ablations, and the command
+
+
+def test_an_ablation_varies_one_thing() -> None:
+    what, found = repair_design.ablation("radius=0,2", Repairing(causes=4))
+    assert what == "radius"
+    assert [one.plan for one in found] == [Repairing(causes=4, radius=0), Repairing(causes=4)]
+    assert [one.displaced for one in repair_design.ablation("displacements=10,20", Repairing())[1]] == [10, 20]
+    assert [one.plan.gate for one in repair_design.ablation("gate", Repairing())[1]][:3] == [
+        "calibrated", "no-margin", "likeliest"
+    ]  # fmt: skip
+    assert [one.plan.dense for one in repair_design.ablation("dense", Repairing(causes=4))[1]] == [False, True]
+    for bad, message in (
+        ("radios=1,2", "did you mean 'radius'"),
+        ("radius=1", "two values or more"),
+        ("radius=1,x", "'x' is no whole number"),
+        ("gate=1,2", "expected gate alone"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            repair_design.ablation(bad, Repairing())
+
+
+def test_colors_differ_as_long_as_there_are_any() -> None:
+    arms = ["undefended", "repair", "repair-oracle", "repair-dense", "augmentation-converged", "augmentation:width=2"]
+    assert len({look.colour for look in looks(arms).values()}) == len(arms)
+
+
+@pytest.fixture
+def designed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run the command up to its cells; write the report of invented results."""
+
+    def run(**options: Any) -> tuple[list[Cell], Any]:
+        held: dict[str, Any] = {}
+        monkeypatch.setattr(Run, "conduct", lambda own, cells, chosen, report, **how: held.update(c=cells, r=report))
+        command.repair(out=tmp_path, **options)
+        cells, report = list(dict.fromkeys(held["c"])), held["r"]
+        with draft():
+            report.write(invented(cells, Settings(data="embedded", fingerprint="0")), tmp_path)
+        return cells, report
+
+    return run
+
+
+def rows_of(path: Path) -> list[str]:
+    return [line.split("|")[1].strip() for line in path.read_text().split("\n\n")[0].splitlines()[2:]]
+
+
+def test_the_table_says_what_is_harmed(designed: Any, tmp_path: Path) -> None:
+    cells, report = designed(
+        sources="brighten,rotate@1", threats="obstruction,rotate@0.1", severities="2", mixtures=True, dense=False,
+        layers="first", beside="augmentation-converged,equal-work", seeds=2,
+    )  # fmt: skip
+    assert rows_of(tmp_path / "table.md") == [
+        "clean", "brighten@0.5", "rotate@1", "obstruction@2", "brighten@0.5+rotate@1", "rotate@0.1", "brighten@0.2",
+        "rotate@0.4", "mean of 2 learned", "mean of 3 milder",
+    ]  # fmt: skip
+    text = (tmp_path / "table.md").read_text()
+    for said in ("Worst of the 3 milder", "(clean, never learned, mixed, milder)", "of 6 rows fall", "equal work"):
+        assert said in text
+    assert (tmp_path / "milder.png").exists()
+    assert {cell.arm for cell in cells} == {"undefended", report.arm, *report.beside}
+    assert type(report).model_validate(report.model_dump()) == report
+    with pytest.raises(ArgumentError, match="no milder levels are known of pgd"):
+        designed(sources="pgd", severities="1,2")
+
+
+def test_ablations_and_the_front_have_a_table_and_a_figure_each(designed: Any, tmp_path: Path) -> None:
+    cells, report = designed(sources="brighten,rotate@1", ablate="displacements=100,400")
+    assert {source.images for cell in cells for source in cell.sources} == {100, 400}
+    assert rows_of(tmp_path / "ablation-displacements.md") == ["undefended", "100", "400"]
+    designed(sources="brighten,rotate@1", ablate="gate")
+    assert rows_of(tmp_path / "ablation-gate.md")[-1] == "told the source"
+    cells, report = designed(sources="brighten,rotate@1", front=True)
+    assert len(rows_of(tmp_path / "front.md")) == 1 + len(repair_design.front())
+    assert (tmp_path / "front.png").exists()
+    assert type(report).of(invented(cells, Settings(data="embedded", fingerprint="0"))).points
+    with pytest.raises(ArgumentError, match="expected one of them"):
+        designed(front=True, ablate="gate")
+
+
+@pytest.mark.usefixtures("in_threads", "small_network")
+def test_an_ablation_runs_and_goes_on(small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = presets.PRESETS["quick"]
+    monkeypatch.setitem(presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1, images=40))
+    how: dict[str, Any] = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "layers": "first", "sources": "brighten"}
+    with draft():
+        command.repair(ablate="bits=0,8", **how)
+        text = (tmp_path / "ablation-bits.md").read_text()
+        assert rows_of(tmp_path / "ablation-bits.md") == ["undefended", "0", "8"]
+        before = len(list(RecordFile(tmp_path / "record.sqlite")))
+        command.repair(ablate="bits=0,8", **how)
+    assert len(list(RecordFile(tmp_path / "record.sqlite"))) == before == 3 * 2
+    report, records = remade(tmp_path / "record.sqlite")
+    with draft():
+        report.write(records, tmp_path)
+    assert (tmp_path / "ablation-bits.md").read_text() == text

@@ -24,7 +24,8 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.repairs import CHANGED, Mender, held_out
+from localnoise.sims.experiments.repair_lessons import held_out
+from localnoise.sims.experiments.repairs import CHANGED, Mender
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import affine

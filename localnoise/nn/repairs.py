@@ -18,6 +18,7 @@ from localnoise.nn.naming import check_device, find, find_single, whole
 from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.tapping import Tap, evaluating
 from localnoise.repair import Repair
+from localnoise.repair.calibration import least_margin
 from localnoise.validate import Array
 
 Progress = Callable[[str, str], None]
@@ -228,25 +229,14 @@ def calibrate_repairs(
         parts = [model(x).argmax(1) for x in inputs.split(chunk)]
     alone = torch.cat(parts)
 
-    def changed() -> float:
+    def changed(margin: float) -> float:
+        first.margin = margin
         mended = attach(model, repairs).eval()
         with torch.no_grad():
             now = torch.cat([mended(x).argmax(1) for x in inputs.split(chunk)])
         return float((now != alone).float().mean())
 
-    first.margin = 0.0
-    if changed() <= most:
-        return
-    low, high = 0.0, 1.0
-    while high < 1e6:
-        first.margin = high
-        if changed() <= most:
-            break
-        low, high = high, 2 * high
-    for _ in range(6):
-        first.margin = (low + high) / 2
-        low, high = (low, first.margin) if changed() <= most else (first.margin, high)
-    first.margin = high
+    first.margin = least_margin(changed, most, 6, 2.0)
 
 
 def _numpy(values: Tensor) -> npt.NDArray[np.float32]:

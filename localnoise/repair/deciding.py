@@ -1,6 +1,6 @@
 """The part of a repair that decides: log densities, the calibrated gate over them, and its margin for clean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
-from localnoise.repair.calibration import least_margin, with_margin
+from localnoise.repair.calibration import FINE, least_margins, with_margins
 from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
 from localnoise.repair.lessons import CLEAN
 from localnoise.repair.member import Member
@@ -28,6 +28,10 @@ class Deciding:
         Clean first; a source may have several.
     margin : float
         What is added to the clean one's log weight.
+    margins : dict of str to float
+        What is taken from each source's log weight; see `calibrate`.
+    among : tuple of str
+        Sources between which a posterior of an earlier layer is shared out anew; see `decide_among`.
     width : float
         How many standard deviations a cause's log density may lie from its mean before it has no say.
     """
@@ -35,8 +39,11 @@ class Deciding:
     blank_law: UnitGrid
     members: list[Member]
     margin: float
+    margins: dict[str, float]
+    among: tuple[str, ...]
     width: float
     _gate: Gate | None
+    _among_gate: Gate | None
 
     @property
     def config(self) -> Any:
@@ -49,10 +56,11 @@ class Deciding:
         return list(dict.fromkeys([CLEAN, *(member.source for member in self.members)]))
 
     def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> Self:
-        """Ask for a margin before anything is repaired, so that clean activations are left alone.
+        """Ask each source for a margin before it repairs anything, so that clean activations are left alone.
 
-        The margin is the least one, in units of the gate's log weights, with which at most a share `most` of clean
-        activations is changed for the worse. Cost: that of one call, and 20 estimates.
+        The margins, in units of the gate's log weights, are such that at most a share `most` of clean activations is
+        changed for the worse; those that look like clean get the largest. Cost: that of one call, and some tens of
+        estimates of the few activations that are changed.
 
         Parameters
         ----------
@@ -76,13 +84,25 @@ class Deciding:
             return np.asarray(np.square(fixed - calm).mean(axis=(1, 2, 3)) > bound)
 
         judge = worse or moved
-        density, gate = self.log_densities(h), self.fitted_gate
+        if np.mean(judge(h, h)) > most:
+            raise ArgumentError(
+                f"worse says that more than most={most!r} of the activations are changed for the worse even where none "
+                "is repaired: expected a function that compares its two arguments"
+            )
+        density, gate, names = self.log_densities(h), self.fitted_gate, self.sources
+        own = [member.source for member in self.members]
 
-        def share(margin: float) -> float:
-            w = with_margin(gate, margin).weights(density)
-            return float(np.mean(judge(self._estimate(h, w), h)))
+        def blame(margins: Floats) -> npt.NDArray[np.int64]:
+            w = with_margins(gate, own, dict(zip(names, margins, strict=True))).weights(density)
+            rows = np.flatnonzero(w[:, 0] < 1 - FLOOR)
+            out = np.full(len(h), FINE)
+            if rows.size:
+                bad = np.asarray(judge(self._estimate(h[rows], w[rows]), h[rows]))
+                out[rows[bad]] = 1 + self._by_source(w[rows])[bad, 1:].argmax(axis=1)
+            return out
 
-        self.margin = least_margin(share, most)
+        found = least_margins(blame, len(names), most)
+        self.margin, self.margins = 0.0, dict(zip(names, found.tolist(), strict=True))
         return self
 
     def posterior(self, h: Any) -> Floats:
@@ -106,13 +126,19 @@ class Deciding:
                     f"each of {', '.join(names)}"
                 )
         column = [names.index(name) for name in own]
-        if len(own) == len(names):
+        anew = self.among if not isinstance(sources, str) else ()
+        if len(own) == len(names) and not anew:
             return given[:, column]
-        q, out = self.gate.scores(self.log_densities(h)), np.zeros((len(h), len(own)))
+        density = self.log_densities(h)
+        q, out = self.gate.scores(density), np.zeros((len(h), len(own)))
         for index, name in enumerate(names):
             where = [j for j, one in enumerate(own) if one == name]
             e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
             out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)
+        if anew:
+            those = self.among_members
+            whole = given[:, [names.index(name) for name in anew]].sum(axis=1, keepdims=True)
+            out[:, those] = whole * self.among_gate.weights(density[:, those])
         return out
 
     def log_densities(self, h: Array) -> Floats:
@@ -124,19 +150,60 @@ class Deciding:
 
     @property
     def gate(self) -> Gate:
-        """The calibrated gate, with its margin; fitted anew after a lesson."""
-        return with_margin(self.fitted_gate, self.margin)
+        """The calibrated gate, with its margins; fitted anew after a lesson."""
+        return self._asking(self.fitted_gate, range(len(self.members)))
 
     @property
     def fitted_gate(self) -> Gate:
-        """The gate without its margin."""
+        """The gate without its margins."""
         if self._gate is None:
             self._refuse_empty()
-            kept = [member.kept.astype(self.config.dtype) for member in self.members]
-            density = np.concatenate([self.log_densities(part) for part in kept])
-            cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
-            self._gate = fitted(density, cause, self.width, self.config.units * self.config.channels)
+            self._gate = self._fitted(range(len(self.members)))
         return self._gate
+
+    @property
+    def among_members(self) -> list[int]:
+        """The members between which this repair decides anew, clean first."""
+        return [j for j, member in enumerate(self.members) if member.source in self.among]
+
+    @property
+    def among_gate(self) -> Gate:
+        """The calibrated gate over `among_members`, with its margins."""
+        return self._asking(self.fitted_among, self.among_members)
+
+    @property
+    def fitted_among(self) -> Gate:
+        """The gate over `among_members` without its margins."""
+        if self._among_gate is None:
+            self._among_gate = self._fitted(self.among_members)
+        return self._among_gate
+
+    def _fitted(self, members: Sequence[int]) -> Gate:
+        """Return a gate between some members, fitted to what was held out of them."""
+        kept = [self.members[j].kept.astype(self.config.dtype) for j in members]
+        density = np.concatenate([self.log_densities(part)[:, list(members)] for part in kept])
+        cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
+        return fitted(density, cause, self.width, self.config.units * self.config.channels)
+
+    def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
+        return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
+
+    def decide_among(self, *sources: str) -> Self:
+        """Let this repair, behind one of an earlier layer, decide anew between clean and these sources.
+
+        The earlier one's weights of them are added up and shared out by this layer's laws. It must have left them
+        alone (`way_back=False`): else their activations here are no longer comparable. Rotations are told from clean
+        better where fewer units see more.
+
+        Parameters
+        ----------
+        *sources : str
+            None: take the earlier layer's word again.
+        """
+        for name in sources:
+            choose("sources", name, self.sources)
+        self.among, self._among_gate = (CLEAN, *(name for name in sources if name != CLEAN)) if sources else (), None
+        return self
 
     def _estimate(self, h: Array, w: Floats) -> Array:
         """Return h and the ways back, weighed."""

@@ -85,8 +85,10 @@ class Repair(Deciding):
         )
         self.radius, self.parents, self.ridge, self.width, self.share = radius, parents, ridge, float(width), share
         self.members: list[Member] = []
-        self.margin = 0.0
+        self.margin, self.margins = 0.0, dict[str, float]()
+        self.among: tuple[str, ...] = ()
         self._gate: Gate | None = None
+        self._among_gate: Gate | None = None
         self.provenance: dict[str, Any] = {}
 
     # Size
@@ -149,7 +151,8 @@ class Repair(Deciding):
         parts, cause = lesson_of(source, displaced, clean, causes, layout)
         total = None if is_iterator(displaced) else len(displaced)
         lesson = Lesson(self.blank_law, self.blank_back if way_back else None, self.ridge, self.members, source, cause)
-        self.members, self._gate = lesson.learned(told(parts, total, progress)), None
+        self.members = lesson.learned(told(parts, total, progress))
+        self._gate = self._among_gate = None
         return self
 
     def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> "Repair":
@@ -184,7 +187,7 @@ class Repair(Deciding):
         back.learn(y - x, x, rule=rule, **options)
         law.learn(x - member.centre, rule=rule, **options)
         self.members = [*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]]
-        self._gate = None
+        self._gate = self._among_gate = None
         return self
 
     # Use
@@ -212,12 +215,14 @@ class Repair(Deciding):
             choose("sources", name, self.sources)
         few = copy(self)
         few.members = [member for member in self.members if member.source in (CLEAN, *sources)]
-        few.margin, few._gate, few.provenance = 0.0, None, dict(self.provenance)
+        few.margin, few.margins, few.among = 0.0, {}, ()
+        few._gate, few._among_gate, few.provenance = None, None, dict(self.provenance)
         return few
 
-    def restore(self, members: list[Member], gate: Gate, margin: float) -> None:
-        """Take what a file holds."""
-        self.members, self._gate, self.margin = members, gate, margin
+    def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
+        """Take what a file holds; `decided`: margin, margins, among."""
+        self.members, self._gate, self._among_gate = members, gate, among_gate
+        vars(self).update(decided)
 
     def __repr__(self) -> str:
         c = self.config

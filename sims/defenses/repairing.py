@@ -37,6 +37,7 @@ class Repairing:
     parents: int = 4
     causes: int = 1
     dense: bool = False
+    anew: bool = True
     told: bool = False
     retrained: bool = False
 
@@ -74,13 +75,17 @@ class Repairing:
             words.append("one layer")
         elif self.layers != ALL:
             words.append(f"layers {self.layers}")
-        words += [word for word, said in (("dense", self.dense), ("told", self.told)) if said]
+        words += [word for word, said in self._flags if said]
         return ", ".join([*words, *(["later layers retrained"] if self.retrained else [])])
+
+    @property
+    def _flags(self) -> tuple[tuple[str, bool], ...]:
+        return ("dense", self.dense), ("one gate", not self.anew), ("told", self.told)
 
     @property
     def lesson(self) -> tuple[Any, ...]:
         """What its repairs depend on, but for the layers; plans that agree share them."""
-        return self.radius, self.parents, self.causes, self.dense
+        return self.radius, self.parents, self.causes, self.dense, self.anew
 
     @classmethod
     def parse(cls, name: str) -> Self:

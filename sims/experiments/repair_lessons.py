@@ -76,6 +76,9 @@ class RepairLessons:
             self._source(source, out, first)
             for repair in out.repairs.values():
                 _forget(repair)
+        if plan.anew and layers:
+            alone = {member.source for member in out.repairs[CUT].members[1:] if member.back is None}
+            out.repairs[layers[0]].decide_among(*sorted(alone))
         return out
 
     def _blank(self, **options: Any) -> Repair:

@@ -64,6 +64,34 @@ def test_gradients_are_exact_through_ways_back_and_gate(x):
         assert ((layer.posterior > 0.02) & (layer.posterior < 0.98)).any()
 
 
+def test_a_later_layer_decides_anew_as_the_repair_does(x):
+    """What a third layer follows is the posterior of the second."""
+    first, second = learned(), learned(radius=0).decide_among("shift")
+    layers = [lnn.RepairLayer(first)]
+    layers.append(lnn.RepairLayer(second, layers[0]))
+    layers.append(lnn.RepairLayer(learned(), layers[1]))
+    h, said = x, None
+    for layer in layers:
+        expected, said = layer.repair(h.numpy(), said)
+        h = layer(h)
+        assert np.allclose(h, expected, atol=1e-4)
+        assert np.allclose(layer.posterior, said, atol=1e-4)
+    assert [layer.decides for layer in layers] == [True, True, False]
+    assert not np.allclose(layers[0].posterior, said, atol=1e-3)
+
+
+def test_gradients_are_exact_where_a_layer_decides_anew(x):
+    torch.set_default_dtype(torch.float64)
+    try:
+        first = lnn.RepairLayer(learned("float64"))
+        second = lnn.RepairLayer(learned("float64").decide_among("shift"), first)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    first._scale.fill_(3.0)
+    second._among_scale.fill_(3.0)
+    assert torch.autograd.gradcheck(lambda h: second(first(h)), (torch.nn.Parameter(x[:3].double()),))
+
+
 def test_another_repair_takes_the_place_of_all_ways_back(repair, x):
     """Also where it has fewer of them."""
     h = activations(1200, 0)

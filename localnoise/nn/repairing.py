@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError, choose
 from localnoise.narrow import NarrowField
 from localnoise.nn.arrangement import Arrangement
-from localnoise.nn.laws import laws
 from localnoise.nn.state import packed, unpacked
 from localnoise.repair import Repair
 from localnoise.repair.gate import FLOOR
+from localnoise.repair.laws import Laws, voters
 
 _GATE = ("scale", "bias", "low", "high")
 _CHUNK = 256  # activations whose neighborhoods are gathered at a time
@@ -191,7 +191,7 @@ class RepairLayer(nn.Module):
 
     def _densities(self, x: Tensor) -> Tensor:
         """Return the log density per neuron of each member's law, (T, J)."""
-        _, N, m = x.shape
+        m, N = x.shape[2], len(self._law)
         J, out = len(self._own), []
         for part in x.split(_CHUNK):
             seen = part[:, self._parents].reshape(len(part), N, self._law.shape[1])  # (t, N, (1 + K) m)
@@ -215,11 +215,11 @@ class RepairLayer(nn.Module):
         """Take the repair's weights as tensors; a gather of neighborhoods and a product each."""
         repair, c = self._repair, self._repair.config
         N, m = c.units, c.channels
-        parents, law, centre, logs = laws(repair)
+        laws = Laws.of(repair.members, voters(c.shape, repair.asks))
         hold = self._hold
-        hold("_parents", parents, torch.int64)
-        for name, value in (("_law", law), ("_centre", centre), ("_logs", logs)):
-            hold(name, value)
+        hold("_parents", laws.seen, torch.int64)
+        for name in ("law", "centre", "logs"):
+            hold(f"_{name}", getattr(laws, name))
         self.decide_as_now()
         readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)

@@ -10,6 +10,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
 from localnoise.repair.calibration import FINE, least_margins, with_margins
 from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
+from localnoise.repair.laws import Laws, voters
 from localnoise.repair.lessons import CLEAN
 from localnoise.repair.member import Member
 from localnoise.validate import Array, as_activity, as_array
@@ -34,6 +35,8 @@ class Deciding:
         Sources between which a posterior of an earlier layer is shared out anew; see `decide_among`.
     width : float
         How many standard deviations a cause's log density may lie from its mean before it has no say.
+    asks : int
+        Units on every so many rows and columns vote.
     """
 
     blank_law: UnitGrid
@@ -42,6 +45,7 @@ class Deciding:
     margins: dict[str, float]
     among: tuple[str, ...]
     width: float
+    asks: int
     _gate: Gate | None
     _among_gate: Gate | None
 
@@ -142,9 +146,12 @@ class Deciding:
         return out
 
     def log_densities(self, h: Array) -> Floats:
-        """Return the log density per neuron of each member's law, (T, members)."""
+        """Return the log density per neuron that is asked of each member's law, (T, members)."""
         self._refuse_empty()
         x = self._activity("h", h)
+        if self.asks > 1:
+            laws = Laws.of(self.members, voters(self.config.shape, self.asks))
+            return laws.log_densities(x.reshape(len(x), self.config.channels, -1))
         n = x[0].size if len(x) else 1
         return np.stack([member.law.log_density(x - member.centre) / n for member in self.members], axis=1)
 
@@ -183,7 +190,7 @@ class Deciding:
         kept = [self.members[j].kept.astype(self.config.dtype) for j in members]
         density = np.concatenate([self.log_densities(part)[:, list(members)] for part in kept])
         cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
-        return fitted(density, cause, self.width, self.config.units * self.config.channels)
+        return fitted(density, cause, self.width, len(voters(self.config.shape, self.asks)) * self.config.channels)
 
     def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
         return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)

@@ -59,9 +59,15 @@ class Member:
 
     @property
     def parameters(self) -> int:
-        """Numbers that the way back and the law need."""
-        centre = int(self.centre.size)
-        return self.law.parameters + centre + (0 if self.back is None else means_parameters(self.back))
+        """Numbers that the way back and the law of all units need."""
+        return self.numbers(np.arange(self.law.config.units))
+
+    def numbers(self, voters: npt.NDArray[np.int64]) -> int:
+        """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""
+        m, parents = self.law.config.channels, self.law.field.parents[voters]
+        seen = len(np.unique(np.concatenate([voters, parents[parents >= 0]])))
+        law = int((parents >= 0).sum()) * m * m + len(voters) * (m * (m + 1) // 2 + 1)
+        return law + seen * m + (0 if self.back is None else means_parameters(self.back))
 
 
 def means_parameters(grid: UnitGrid) -> int:

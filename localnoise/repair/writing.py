@@ -25,7 +25,8 @@ def save(repair: Any, path: str | Path, *, state: bool) -> Path:
     c = repair.config
     options = {
         "shape": list(c.shape), "channels": c.channels, "radius": repair.radius, "parents": repair.parents,
-        "ridge": repair.ridge, "width": repair.width, "share": repair.share, "boundary": c.boundary, "dtype": c.dtype,
+        "ridge": repair.ridge, "width": repair.width, "asks": repair.asks, "share": repair.share,
+        "boundary": c.boundary, "dtype": c.dtype,
     }  # fmt: skip
     said = {"options": options, "provenance": versions() | repair.provenance}
     said |= {"margins": repair.margins, "among": {"sources": list(repair.among)}}

@@ -39,10 +39,10 @@ def x():
     return torch.from_numpy(np.concatenate([activations(6, 1), np.roll(activations(6, 2), 1, 3)]))
 
 
-@pytest.mark.parametrize("share", ["none", "places"])
+@pytest.mark.parametrize(("share", "asks"), [("none", 1), ("places", 1), ("none", 2), ("places", 3)])
 @pytest.mark.parametrize("known", [None, "shift", "clean"])
-def test_the_layer_does_what_the_repair_does(x, share, known):
-    repair = learned(share=share)
+def test_the_layer_does_what_the_repair_does(x, share, asks, known):
+    repair = learned(share=share, asks=asks)
     layer = lnn.RepairLayer(repair, source=known)
     fixed, posterior = repair(x.numpy(), known)
     assert np.allclose(layer(x), fixed, atol=1e-5)
@@ -66,7 +66,7 @@ def test_gradients_are_exact_through_ways_back_and_gate(x):
 
 def test_a_later_layer_decides_anew_as_the_repair_does(x):
     """What a third layer follows is the posterior of the second."""
-    first, second = learned(), learned(radius=0).decide_among("shift")
+    first, second = learned(), learned(parents=2).decide_among("shift")
     layers = [lnn.RepairLayer(first)]
     layers.append(lnn.RepairLayer(second, layers[0]))
     layers.append(lnn.RepairLayer(learned(), layers[1]))

@@ -20,7 +20,7 @@ class Repairing:
     layers : str
         Which layers are repaired: "all", the task's and the last of each later stage; "first", the task's alone;
         "none"; or the names of modules behind the task's layer, joined by "+", which are repaired too.
-    radius, parents : int
+    radius, parents, asks : int
         Of `localnoise.Repair`, for layers that lie on a grid.
     causes : int
         Into how many causes a source is cut where it has numbers to cut: ranges of an angle, say.
@@ -35,6 +35,7 @@ class Repairing:
     layers: str = ALL
     radius: int = 2
     parents: int = 4
+    asks: int = 1
     causes: int = 1
     dense: bool = False
     anew: bool = True
@@ -45,6 +46,7 @@ class Repairing:
         """Refuse what cannot be."""
         as_count("radius", self.radius)
         as_count("parents", self.parents, 1)
+        as_count("asks", self.asks, 1)
         as_count("causes", self.causes, 1)
         if not self.layers or not all(self.layers.split("+")):
             raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
@@ -71,6 +73,8 @@ class Repairing:
             words.append(f"r={self.radius}")
         if self.parents != 4:
             words.append(f"K={self.parents}")
+        if self.asks != 1:
+            words.append(f"asks every {self.asks}")
         if self.layers == FIRST:
             words.append("one layer")
         elif self.layers != ALL:
@@ -85,7 +89,7 @@ class Repairing:
     @property
     def lesson(self) -> tuple[Any, ...]:
         """What its repairs depend on, but for the layers; plans that agree share them."""
-        return self.radius, self.parents, self.causes, self.dense, self.anew
+        return self.radius, self.parents, self.asks, self.causes, self.dense, self.anew
 
     @classmethod
     def parse(cls, name: str) -> Self:

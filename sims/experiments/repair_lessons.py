@@ -63,7 +63,7 @@ class RepairLessons:
         first = len(h) - held_out(len(h))
         few = h[:2]
         for name in (CUT, *layers):
-            options: dict[str, Any] = {"radius": plan.radius, "parents": plan.parents}
+            options: dict[str, Any] = {"radius": plan.radius, "parents": plan.parents, "asks": plan.asks}
             if name == CUT:
                 out.repairs[name] = self._blank(**options)
             else:

@@ -54,20 +54,15 @@ class Pairs:
         first = np.searchsorted(keys, np.arange(count + 1) * count)
         return cls(first=first, other=(keys % count).astype(np.int32), items=items, where=where)
 
-    def assembled(self, blocks: npt.NDArray[np.float64], rows: slice) -> npt.NDArray[np.float64]:
-        """Moments of all that each of some units reads, (units, q m, q m), from the pairs' blocks (P, m, m).
+    def assembled(self, blocks: npt.NDArray[np.float64], rows: slice, skip: int = 0) -> npt.NDArray[np.float64]:
+        """Moments of all that each of some units reads, (units, q m, q m), from the pairs' blocks (P, m, m) float64.
 
-        A block is E[item other']: where the unit has the two in the other order, it is transposed.
+        skip : rows and columns that are put before them, not filled.
         """
+        from localnoise.kernels.moments import assemble
+
         items, where = self.items[rows], self.where[rows]
-        units, q = items.shape
-        m = blocks.shape[1]
-        out = np.zeros((units, q, m, q, m))
-        for i in range(q):
-            for j in range(i + 1):
-                there = np.flatnonzero(where[:, i, j] >= 0)
-                block = blocks[where[there, i, j]]
-                turned = items[there, i] < items[there, j]
-                block[turned] = block[turned].transpose(0, 2, 1)
-                out[there, i, :, j], out[there, j, :, i] = block, block.transpose(0, 2, 1)
-        return out.reshape(units, q * m, q * m)
+        side = items.shape[1] * blocks.shape[1]
+        out = np.empty((len(items), skip + side, skip + side))
+        assemble(out, blocks, items, where, skip)
+        return out

@@ -14,6 +14,7 @@ from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.attaching import Followed as Followed
 from localnoise.nn.attaching import attach as attach
 from localnoise.nn.attaching import detach as detach
+from localnoise.nn.calibrating import calibrate_repairs as calibrate_repairs
 from localnoise.nn.choosing import Choice as Choice
 from localnoise.nn.choosing import Trial as Trial
 from localnoise.nn.choosing import choose_variance as choose_variance
@@ -30,7 +31,6 @@ from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
 from localnoise.nn.repairing import RepairLayer as RepairLayer
 from localnoise.nn.repairs import attach_repairs as attach_repairs
-from localnoise.nn.repairs import calibrate_repairs as calibrate_repairs
 from localnoise.nn.repairs import learn_repairs as learn_repairs
 from localnoise.nn.repairs import repair_like as repair_like
 from localnoise.nn.task import Task as Task

@@ -20,7 +20,9 @@ from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.state import packed, unpacked
 from localnoise.repair import Repair
 from localnoise.repair.gate import FLOOR
+from localnoise.repair.laws import Laws, voters
 
+_GATE = ("scale", "bias", "low", "high")
 _CHUNK = 256  # activations whose neighborhoods are gathered at a time
 
 
@@ -32,7 +34,8 @@ class RepairLayer(nn.Module):
     repair : Repair
         Learned. Lessons after this are not seen: make a new layer, or set `layer.repair`.
     follows : RepairLayer or None
-        The layer of an earlier repair in the same network, whose posterior is taken instead of a gate of its own.
+        The layer of an earlier repair in the same network, whose posterior is taken instead of a gate of its own; but
+        for the sources between which the repair decides anew (`Repair.decide_among`).
     source : str or None
         What has happened, where that is known ("clean" switches the repair off); None: the gate decides.
     when : str
@@ -69,6 +72,8 @@ class RepairLayer(nn.Module):
     _low: Tensor
     _high: Tensor
     _back_to: Tensor
+    _among: Tensor
+    _among_names: Tensor
     _column: Tensor
 
     def __init__(
@@ -122,6 +127,11 @@ class RepairLayer(nn.Module):
         self._source = None if source is None else choose("source", source, self._names)
 
     @property
+    def decides(self) -> bool:
+        """Return whether the layer has a say in what happened: later ones follow the last that has."""
+        return self.follows is None or bool(self._repair.among)
+
+    @property
     def active(self) -> bool:
         """Return whether the layer repairs in its present mode."""
         return self.when == "both" or self.when == ("train" if self.training else "eval")
@@ -152,30 +162,36 @@ class RepairLayer(nn.Module):
                     "follows has no posterior for this batch: expected the layer that it follows to run before, in the "
                     "same forward"
                 )
-        several = len(self._own) != len(self._names)
-        if known is not None and not several:
+        several, anew = len(self._own) != len(self._names), self.decides and known is not None and self._source is None
+        if known is not None and not several and not anew:
             w = known[:, self._column]
         else:
             density = self._densities(x)
-            q = self._scale * density + self._bias
             if known is None:
-                w = torch.softmax(q, 1)
-                fits = (density >= self._low) & (density <= self._high)
-                fits[:, 0] = False
-                rest = torch.where(fits, w, torch.zeros_like(w))
-                w = torch.cat([1 - rest[:, 1:].sum(1, keepdim=True), rest[:, 1:]], 1)
+                w = self._gated(density, "")
             else:
+                q = self._scale * density + self._bias
                 parts = [torch.softmax(q[:, where], 1) * known[:, [index]] for index, where in enumerate(self._where)]
                 w = torch.cat(parts, 1)[:, self._back_to]
+            if known is not None and anew:
+                whole = known[:, self._among_names].sum(1, keepdim=True)
+                w = w.index_copy(1, self._among, whole * self._gated(density[:, self._among], "_among"))
         if self.constant:
             w = w.detach()
         sums = [w[:, where].sum(1) for where in self._where]
         self.posterior = torch.stack(sums, 1)
         return w
 
+    def _gated(self, density: Tensor, gate: str) -> Tensor:
+        """Return what a gate gives its members for log densities; what is atypical goes to the first one, clean."""
+        scale, bias, low, high = (getattr(self, f"{gate}_{name}") for name in _GATE)
+        w = torch.softmax(scale * density + bias, 1)
+        rest = torch.where((density >= low) & (density <= high), w, torch.zeros_like(w))[:, 1:]
+        return torch.cat([1 - rest.sum(1, keepdim=True), rest], 1)
+
     def _densities(self, x: Tensor) -> Tensor:
         """Return the log density per neuron of each member's law, (T, J)."""
-        _, N, m = x.shape
+        m, N = x.shape[2], len(self._law)
         J, out = len(self._own), []
         for part in x.split(_CHUNK):
             seen = part[:, self._parents].reshape(len(part), N, self._law.shape[1])  # (t, N, (1 + K) m)
@@ -198,36 +214,13 @@ class RepairLayer(nn.Module):
     def _build(self) -> None:
         """Take the repair's weights as tensors; a gather of neighborhoods and a product each."""
         repair, c = self._repair, self._repair.config
-        N, m, J = c.units, c.channels, len(repair.members)
-        first = repair.members[0].law.field
-        parents = np.concatenate([np.arange(N)[:, None], np.maximum(first.parents, 0)], 1)
-        law, centre, logs = np.zeros((N, parents.shape[1] * m, J * m)), np.zeros((N, J * m)), np.zeros(J)
-        for j, member in enumerate(repair.members):
-            f = member.law.field
-            inverse = np.linalg.inv(f.S.astype(np.float64))
-            past = -inverse @ f.B.astype(np.float64)
-            past = past.reshape(N, m, -1, m) * (f.parents >= 0)[:, None, :, None]
-            joint = np.concatenate([inverse, past.reshape(N, m, -1)], 2)
-            law[:, :, j * m : (j + 1) * m] = joint.transpose(0, 2, 1)
-            mean = member.centre.reshape(m, N).T.astype(np.float64)
-            seen = mean[parents].reshape(N, -1)
-            centre[:, j * m : (j + 1) * m] = np.einsum("nij,nj->ni", joint, seen)
-            logs[j] = np.log(np.diagonal(f.S, axis1=1, axis2=2).astype(np.float64)).sum() + 0.5 * N * m * math.log(
-                2 * math.pi
-            )
-        gate = repair.gate
-        like = torch.empty(0, dtype=torch.get_default_dtype() if c.dtype == "float32" else torch.float64)
-        device: torch.device | None = self._parents.device if hasattr(self, "_parents") else None
-
-        def hold(name: str, value: Any, dtype: torch.dtype | None = None) -> None:
-            tensor = torch.as_tensor(np.asarray(value)).to(dtype or like.dtype)
-            self.register_buffer(name, tensor if device is None else tensor.to(device), persistent=False)
-
-        hold("_parents", parents, torch.int64)
-        for name, value in (("_law", law), ("_centre", centre), ("_logs", logs)):
-            hold(name, value)
-        for name in ("scale", "bias", "low", "high"):
-            hold(f"_{name}", getattr(gate, name))
+        N, m = c.units, c.channels
+        laws = Laws.of(repair.members, voters(c.shape, repair.asks))
+        hold = self._hold
+        hold("_parents", laws.seen, torch.int64)
+        for name in ("law", "centre", "logs"):
+            hold(f"_{name}", getattr(laws, name))
+        self.decide_as_now()
         readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)
         for name in [name for name in self._buffers if name.startswith(("_way", "_offset"))]:
@@ -244,6 +237,21 @@ class RepairLayer(nn.Module):
         order = [j for where in self._where for j in where]
         hold("_back_to", np.argsort(order), torch.int64)
         hold("_column", [self._names.index(own) for own in self._own], torch.int64)
+
+    def decide_as_now(self) -> None:
+        """Take the gate of the repair as it is now: calibrated anew, it has other margins."""
+        repair = self._repair
+        for prefix, gate in {"": repair.gate, "_among": repair.among_gate if repair.among else None}.items():
+            for name in _GATE if gate is not None else ():
+                self._hold(f"{prefix}_{name}", getattr(gate, name))
+        self._hold("_among", repair.among_members, torch.int64)
+        self._hold("_among_names", [repair.sources.index(name) for name in repair.among], torch.int64)
+
+    def _hold(self, name: str, value: Any, dtype: torch.dtype | None = None) -> None:
+        """Keep a tensor where the others are, in the layer's precision."""
+        own = torch.get_default_dtype() if self._repair.config.dtype == "float32" else torch.float64
+        device: torch.device | None = self._parents.device if hasattr(self, "_parents") else None
+        self.register_buffer(name, torch.as_tensor(np.asarray(value)).to(device, dtype or own), persistent=False)
 
     def _ways(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield each member that has a way back, its weights and its offset."""

@@ -16,7 +16,7 @@ from localnoise.nn.likeness import arrangement_of
 from localnoise.nn.loading import Batches, as_altered
 from localnoise.nn.naming import check_device, find, find_single, whole
 from localnoise.nn.repairing import RepairLayer
-from localnoise.nn.tapping import Tap, evaluating
+from localnoise.nn.tapping import Tap
 from localnoise.repair import Repair
 from localnoise.validate import Array
 
@@ -58,6 +58,8 @@ def repair_like(
 def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: Any) -> nn.Module:
     """Return a deep copy of a network in which each of these layers is repaired; the first one's gate decides for all.
 
+    Where a later repair decides anew between some sources (`Repair.decide_among`), those behind it follow that one.
+
     Parameters
     ----------
     model : Module
@@ -82,10 +84,10 @@ def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: A
     for name in repairs:
         if isinstance(find_single(model, name), Followed):
             raise ArgumentError(f"repairs: {name!r} has something attached already: expected a layer without")
-    copied, first = copy.deepcopy(model), None
+    copied, leader = copy.deepcopy(model), None
     for name, repair in repairs.items():
-        layer = RepairLayer(repair, first, **options)
-        first = first or layer
+        layer = RepairLayer(repair, leader, **options)
+        leader = layer if layer.decides else leader
         copied.set_submodule(name, Followed(copied.get_submodule(name), layer, name))
     return copied
 
@@ -190,63 +192,6 @@ class _Pairs:
                     f"sources[{self._source!r}] gave the first batch back as it was: expected other values"
                 )
             yield _numpy(self._lies.folded(displaced.upto(moved))), _numpy(self._lies.folded(calm.upto(x)))
-
-
-def calibrate_repairs(
-    model: nn.Module,
-    repairs: Mapping[str, Repair],
-    inputs: Tensor,
-    most: float = 0.005,
-    chunk: int = 500,
-    attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module] = attach_repairs,
-) -> None:
-    """Find the margin of the first repair with which at most a share of clean decisions changes, without labels.
-
-    Parameters
-    ----------
-    model : Module
-        Without repairs.
-    repairs : dict of str to Repair
-        As `attach_repairs` takes them; the first one's margin is set.
-    inputs : Tensor (T, ...)
-        Clean, and not learned from.
-    most : float
-        Share of inputs that may be decided otherwise than by the network alone.
-    chunk : int
-        Inputs that go through the network at once.
-    attach : callable
-        (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
-    """
-    model = whole(model)
-    if not len(inputs) or not 0 <= most < 1:
-        raise ArgumentError(
-            f"inputs has {len(inputs)} inputs, most={most!r}: expected some hundreds of clean inputs, and a share in "
-            "[0, 1)"
-        )
-    first = next(iter(repairs.values()))
-    with evaluating(model), torch.no_grad():
-        parts = [model(x).argmax(1) for x in inputs.split(chunk)]
-    alone = torch.cat(parts)
-
-    def changed() -> float:
-        mended = attach(model, repairs).eval()
-        with torch.no_grad():
-            now = torch.cat([mended(x).argmax(1) for x in inputs.split(chunk)])
-        return float((now != alone).float().mean())
-
-    first.margin = 0.0
-    if changed() <= most:
-        return
-    low, high = 0.0, 1.0
-    while high < 1e6:
-        first.margin = high
-        if changed() <= most:
-            break
-        low, high = high, 2 * high
-    for _ in range(6):
-        first.margin = (low + high) / 2
-        low, high = (low, first.margin) if changed() <= most else (first.margin, high)
-    first.margin = high
 
 
 def _numpy(values: Tensor) -> npt.NDArray[np.float32]:

@@ -59,9 +59,15 @@ class Member:
 
     @property
     def parameters(self) -> int:
-        """Numbers that the way back and the law need."""
-        centre = int(self.centre.size)
-        return self.law.parameters + centre + (0 if self.back is None else means_parameters(self.back))
+        """Numbers that the way back and the law of all units need."""
+        return self.numbers(np.arange(self.law.config.units))
+
+    def numbers(self, voters: npt.NDArray[np.int64]) -> int:
+        """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""
+        m, parents = self.law.config.channels, self.law.field.parents[voters]
+        seen = len(np.unique(np.concatenate([voters, parents[parents >= 0]])))
+        law = int((parents >= 0).sum()) * m * m + len(voters) * (m * (m + 1) // 2 + 1)
+        return law + seen * m + (0 if self.back is None else means_parameters(self.back))
 
 
 def means_parameters(grid: UnitGrid) -> int:
@@ -143,7 +149,7 @@ class Learner:
 
             tried = self._tried(self.back, BACK, self.power[1] / per, kept)
             tried = tried if isinstance(self.ridge, str) else [self.ridge]
-            back = _best(self.back, self.back_state, tried, error)
+            back = _best_way(self.back, self.back_state, tried, error)
         return Member(
             source=self.source,
             law=law,
@@ -177,17 +183,39 @@ def _best(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: 
     """Return the grid settled with the ridge of least loss; it can go on learning."""
     best: tuple[float, UnitGrid] | None = None
     for ridge in ridges:
-        rule = Moments(ridge=ridge)
-        trial = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
+        trial = _trial(grid, state, ridge)
         try:
-            rule.settle(trial.field, state)
+            Moments(ridge=ridge).settle(trial.field, state)
         except ArgumentError:  # too small for what rounding left of the moments
             if ridge == ridges[-1] and best is None:
                 raise
             continue
-        trial.rule, trial.state, trial.learned = rule, state, trial.field.wires
         found = loss(trial) if len(ridges) > 1 else 0.0
         if best is None or found < best[0]:
             best = found, trial
     assert best is not None
     return best[1]
+
+
+def _best_way(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: Any) -> UnitGrid:
+    """As `_best`, of a way back: it draws no noise, so that its means are solved alone, for all ridges at once."""
+    if isinstance(grid.field, NarrowField):
+        return _best(grid, state, ridges, loss)
+    best: tuple[float, UnitGrid] | None = None
+    for ridge, W in zip(ridges, Moments().means(grid.field, state, ridges), strict=True):
+        if W is None:
+            continue
+        trial = _trial(grid, state, ridge)
+        trial.field.assign(W, grid.field.S)
+        found = loss(trial) if len(ridges) > 1 else 0.0
+        if best is None or found < best[0]:
+            best = found, trial
+    if best is None:  # says why
+        return _best(grid, state, ridges[-1:], loss)
+    return best[1]
+
+
+def _trial(grid: UnitGrid, state: dict[str, Any], ridge: float) -> UnitGrid:
+    trial = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
+    trial.rule, trial.state, trial.learned = Moments(ridge=ridge), state, trial.field.wires
+    return trial

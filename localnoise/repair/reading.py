@@ -1,6 +1,7 @@
 """Reading the file of a repair: see `localnoise.repair.writing` for its layout. Every number in it is doubted."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,16 @@ def read(
             kept = stored[()]
         _check(source, name, centre[()], back, index, kept)
         members.append(Member(source=name, law=law, centre=centre[()], back=back, kept=kept))
-    numbers = array_in(source, file, "gate", (3 * count + 1,), np.float64)[()]
-    bias, low, high = numbers[:-1].reshape(3, count)
-    if not (np.isfinite(bias).all() and np.isfinite(numbers[-1]) and numbers[-1] >= 0 and (low <= high).all()):
-        raise FileFormatError(f"{source}: gate holds what is no gate; the file was edited or damaged")
-    repair.restore(members, Gate(scale=float(numbers[-1]), bias=bias, low=low, high=high), float(file.attrs["margin"]))
+    margins, among = _decided(source, file, [one.source for one in members])
+    there = sum(one.source in among for one in members)
+    repair.restore(
+        members,
+        _gate(source, file, "gate", count, array_in),
+        _gate(source, file, "among_gate", there, array_in) if among else None,
+        margin=_number(source, file.attrs["margin"]),
+        margins=margins,
+        among=among,
+    )
     repair.provenance = dict(json.loads(file.attrs["provenance"]))
     return repair
 
@@ -71,3 +77,33 @@ def _check(source: Path, name: Any, centre: Any, back: Any, index: int, kept: An
         fault = f"member {index} is no source, or the first is not 'clean'"
     if fault:
         raise FileFormatError(f"{source}: {fault}; the file was edited or damaged")
+
+
+def _gate(source: Path, file: Any, name: str, count: int, array_in: Callable[..., Any]) -> Gate:
+    numbers = array_in(source, file, name, (3 * count + 1,), np.float64)[()]
+    bias, low, high = numbers[:-1].reshape(3, count)
+    if not (np.isfinite(bias).all() and np.isfinite(numbers[-1]) and numbers[-1] >= 0 and (low <= high).all()):
+        raise FileFormatError(f"{source}: {name} holds what is no gate; the file was edited or damaged")
+    return Gate(scale=float(numbers[-1]), bias=bias, low=low, high=high)
+
+
+def _decided(source: Path, file: Any, known: list[str]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the margins, and the sources that are decided anew; neither is in a file of schema 1."""
+    if "margins" not in file.attrs:
+        return {}, ()
+    margins, said = json.loads(file.attrs["margins"]), json.loads(file.attrs["among"])
+    among = said.get("sources") if isinstance(said, dict) else None
+    sound = isinstance(margins, dict) and isinstance(among, list) and {*margins, *map(str, among)} <= {*known}
+    if not sound or (among and among[0] != known[0]):
+        raise FileFormatError(f"{source}: margins or among name no sources of it; the file was edited or damaged")
+    return {name: _number(source, value) for name, value in margins.items()}, tuple(among)
+
+
+def _number(source: Path, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise FileFormatError(f"{source}: a margin is {value!r}; expected a finite number; the file was edited")
+    return number

@@ -1,36 +1,25 @@
 """A layer's repair: what happened to an activation is undone by the units that it happened to."""
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
-from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
+from localnoise.repair.deciding import Deciding
+from localnoise.repair.gate import Floats, Gate
+from localnoise.repair.laws import voters
 from localnoise.repair.lessons import CLEAN, Lesson, lesson_of
 from localnoise.repair.member import Member
 from localnoise.repair.writing import save
 from localnoise.streams import Progress, told
-from localnoise.validate import (
-    Array,
-    as_activity,
-    as_array,
-    as_count,
-    check_positive,
-    is_iterator,
-)
-
-_STEPS = 20  # of the bisection for the margin
-
-Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
+from localnoise.validate import Array, as_count, check_positive, is_iterator
 
 
-class Repair:
+class Repair(Deciding):
     """Undo displacements of a layer's activation, without labels, noise, or a change of the network.
 
     fixed = h + sum_j w_j(h) (a_j + G_j h_R(u)),   w = the gate's weights of the causes; the clean one has no term
@@ -55,6 +44,9 @@ class Repair:
         Added to the variance of the activations when ways back are solved; "auto": chosen on held-out activations.
     width : float
         How many standard deviations a cause's log density may lie from its mean before it has no say.
+    asks : int
+        1: all units vote on what has happened; else those on every `asks`-th row and column. The votes of neighbors
+        are so much alike that a quarter of the units or fewer tell nearly as much, at so much less time and memory.
     share : str
         "none"; "places": units whose neighborhoods look alike share their ways back, as a convolution does; or "all":
         they share their laws, too, whose units are then in raster order, which has few kinds of neighborhoods.
@@ -81,6 +73,7 @@ class Repair:
         parents: int = 4,
         ridge: float | str = "auto",
         width: float = 4.0,
+        asks: int = 1,
         share: str = "none",
         boundary: str = "clipped",
         dtype: str = "float32",
@@ -90,6 +83,7 @@ class Repair:
         check_positive("width", width, what=", standard deviations")
         as_count("radius", radius)
         as_count("parents", parents, 1)
+        self.asks = as_count("asks", asks, 1)
         common: dict[str, Any] = {"boundary": boundary, "dtype": dtype}
         choose("share", share, ("none", "places", "all"))
         law: dict[str, Any] = {"order": "raster", "share": "places"} if share == "all" else {}
@@ -101,26 +95,19 @@ class Repair:
         )  # fmt: skip
         self.radius, self.parents, self.ridge, self.width, self.share = radius, parents, ridge, float(width), share
         self.members: list[Member] = []
-        self.margin = 0.0
+        self.margin, self.margins = 0.0, dict[str, float]()
+        self.among: tuple[str, ...] = ()
         self._gate: Gate | None = None
+        self._among_gate: Gate | None = None
         self.provenance: dict[str, Any] = {}
 
-    # What it knows
-
-    @property
-    def config(self) -> Any:
-        """Configuration of the laws' grid: shape, channels, boundary, dtype."""
-        return self.blank_law.config
-
-    @property
-    def sources(self) -> list[str]:
-        """Names in the order of the posterior's columns, "clean" first."""
-        return list(dict.fromkeys([CLEAN, *(member.source for member in self.members)]))
+    # Size
 
     @property
     def parameters(self) -> int:
         """Numbers that all ways back, laws and the gate need."""
-        return sum(member.parameters for member in self.members) + 3 * len(self.members) + 1
+        asked = voters(self.config.shape, self.asks)
+        return sum(member.numbers(asked) for member in self.members) + 3 * len(self.members) + 1
 
     @property
     def bytes_per_unit(self) -> float:
@@ -175,7 +162,8 @@ class Repair:
         parts, cause = lesson_of(source, displaced, clean, causes, layout)
         total = None if is_iterator(displaced) else len(displaced)
         lesson = Lesson(self.blank_law, self.blank_back if way_back else None, self.ridge, self.members, source, cause)
-        self.members, self._gate = lesson.learned(told(parts, total, progress)), None
+        self.members = lesson.learned(told(parts, total, progress))
+        self._gate = self._among_gate = None
         return self
 
     def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> "Repair":
@@ -210,60 +198,7 @@ class Repair:
         back.learn(y - x, x, rule=rule, **options)
         law.learn(x - member.centre, rule=rule, **options)
         self.members = [*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]]
-        self._gate = None
-        return self
-
-    def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> "Repair":
-        """Ask for a margin before anything is repaired, so that clean activations are left alone.
-
-        The margin is the least one, in units of the gate's log weights, with which at most a share `most` of clean
-        activations is changed for the worse. Cost: that of one call, and 20 estimates.
-
-        Parameters
-        ----------
-        clean : (T, C, H, W)
-            Clean activations that were not learned.
-        most : float
-            In [0, 1).
-        worse : callable, optional
-            (fixed, clean) -> (T,) bool: which were changed for the worse. None: whose mean square change is more than
-            a tenth of the clean activations' variance. Whoever has the network asks it for its decisions
-            (`localnoise.nn.calibrate_repairs`).
-        """
-        if not 0 <= most < 1:
-            raise ArgumentError(f"most={most!r}: expected a share in [0, 1)")
-        h = self._activity("clean", clean)
-        if not len(h):
-            raise ArgumentError("clean has 0 activations: expected some hundreds")
-        bound = 0.1 * float(h.var(axis=0).mean())
-
-        def moved(fixed: Array, calm: Array) -> npt.NDArray[np.bool_]:
-            return np.asarray(np.square(fixed - calm).mean(axis=(1, 2, 3)) > bound)
-
-        judge = worse or moved
-        density, gate = self.log_densities(h), self.fitted_gate
-
-        def share(margin: float) -> float:
-            w = _with_margin(gate, margin).weights(density)
-            return float(np.mean(judge(self._estimate(h, w), h)))
-
-        low, high = 0.0, 1.0
-        if share(0.0) > most:
-            while share(high) > most and high < 1e6:
-                low, high = high, 4 * high
-            if high >= 1e6:
-                raise ArgumentError(
-                    f"worse says that more than most={most!r} of the activations are changed for the worse even where "
-                    "none is repaired: expected a function that compares its two arguments"
-                )
-            for _ in range(_STEPS):
-                middle = (low + high) / 2
-                low, high = (low, middle) if share(middle) <= most else (middle, high)
-                if high - low < 0.02 * high:
-                    break
-            self.margin = high
-        else:
-            self.margin = 0.0
+        self._gate = self._among_gate = None
         return self
 
     # Use
@@ -282,81 +217,6 @@ class Repair:
         w = self.weights(x, sources)
         return self._estimate(x, w), self._by_source(w)
 
-    def posterior(self, h: Any) -> Floats:
-        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first."""
-        return self._by_source(self.weights(self._activity("h", h)))
-
-    def weights(self, h: Array, sources: Any = None) -> Floats:
-        """Return the weights of the members, (T, members)."""
-        self._refuse_empty()
-        names, own = self.sources, [member.source for member in self.members]
-        if sources is None:
-            return self.gate.weights(self.log_densities(h))
-        if isinstance(sources, str):
-            choose("sources", sources, names)
-            given = np.tile([float(name == sources) for name in names], (len(h), 1))
-        else:
-            given = np.asarray(as_array("sources", sources, f"(T, {len(names)}) weights"), np.float64)
-            if given.shape != (len(h), len(names)) or not np.isfinite(given).all() or (given < 0).any():
-                raise ArgumentError(
-                    f"sources has shape {given.shape}: expected weights >= 0 ({len(h)}, {len(names)}), a column for "
-                    f"each of {', '.join(names)}"
-                )
-        column = [names.index(name) for name in own]
-        if len(own) == len(names):
-            return given[:, column]
-        q, out = self.gate.scores(self.log_densities(h)), np.zeros((len(h), len(own)))
-        for index, name in enumerate(names):
-            where = [j for j, one in enumerate(own) if one == name]
-            e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
-            out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)
-        return out
-
-    def log_densities(self, h: Array) -> Floats:
-        """Return the log density per neuron of each member's law, (T, members)."""
-        self._refuse_empty()
-        x = self._activity("h", h)
-        n = x[0].size if len(x) else 1
-        return np.stack([member.law.log_density(x - member.centre) / n for member in self.members], axis=1)
-
-    @property
-    def gate(self) -> Gate:
-        """The calibrated gate, with its margin; fitted anew after a lesson."""
-        return _with_margin(self.fitted_gate, self.margin)
-
-    @property
-    def fitted_gate(self) -> Gate:
-        """The gate without its margin."""
-        if self._gate is None:
-            self._refuse_empty()
-            kept = [member.kept.astype(self.config.dtype) for member in self.members]
-            density = np.concatenate([self.log_densities(part) for part in kept])
-            cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
-            self._gate = fitted(density, cause, self.width, self.config.units * self.config.channels)
-        return self._gate
-
-    def _estimate(self, h: Array, w: Floats) -> Array:
-        """Return h and the ways back, weighed."""
-        out = h.copy()
-        for j, member in enumerate(self.members):
-            if member.back is None:
-                continue
-            rows = np.flatnonzero(w[:, j] > FLOOR)
-            if rows.size:
-                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
-        return out
-
-    def _by_source(self, w: Floats) -> Floats:
-        names, own = self.sources, [member.source for member in self.members]
-        out = np.zeros((len(w), len(names)))
-        for j, name in enumerate(own):
-            out[:, names.index(name)] += w[:, j]
-        return out
-
-    def _activity(self, argument: str, value: Any) -> Array:
-        c = self.config
-        return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
-
     def only(self, *sources: str) -> "Repair":
         """Return a repair of these sources and of clean activations alone; its gate is fitted for them.
 
@@ -366,16 +226,14 @@ class Repair:
             choose("sources", name, self.sources)
         few = copy(self)
         few.members = [member for member in self.members if member.source in (CLEAN, *sources)]
-        few.margin, few._gate, few.provenance = 0.0, None, dict(self.provenance)
+        few.margin, few.margins, few.among = 0.0, {}, ()
+        few._gate, few._among_gate, few.provenance = None, None, dict(self.provenance)
         return few
 
-    def _refuse_empty(self) -> None:
-        if len(self.sources) < 2 or not self.members:
-            raise ArgumentError("nothing is learned yet: expected repair.learn('blur', displaced, clean) before")
-
-    def restore(self, members: list[Member], gate: Gate, margin: float) -> None:
-        """Take what a file holds."""
-        self.members, self._gate, self.margin = members, gate, margin
+    def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
+        """Take what a file holds; `decided`: margin, margins, among."""
+        self.members, self._gate, self._among_gate = members, gate, among_gate
+        vars(self).update(decided)
 
     def __repr__(self) -> str:
         c = self.config
@@ -389,9 +247,3 @@ class Repair:
     def save(self, path: str | Path, *, state: bool = True) -> Path:
         """Write to HDF5, aside and renamed; `localnoise.load` reads it. Without `state` it cannot go on learning."""
         return save(self, path, state=state)
-
-
-def _with_margin(gate: Gate, margin: float) -> Gate:
-    bias = gate.bias.copy()
-    bias[0] += margin
-    return replace(gate, bias=bias)

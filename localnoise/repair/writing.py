@@ -1,9 +1,11 @@
-"""A repair as one HDF5 file (format localnoise.repair, schema 1).
+"""A repair as one HDF5 file (format localnoise.repair, schema 2).
 
-Attributes `options` (JSON: those of `Repair`), `margin`, `members` (how many), `provenance` (JSON); data set `gate`,
-(3 J + 1,): bias, low, high of J members, and the scale. Groups `0`, `1`, ...: attribute `source`, data sets `centre`
-(C, H, W) and, with state, `kept`; groups `law` and, but for clean, `back`, which are grids as `localnoise.storage` has
-them. Without state neither grids nor gate go on learning: the gate's numbers are those of the file.
+Attributes `options` (JSON: those of `Repair`), `margin`, `margins` (JSON, by source), `among` (JSON, sources),
+`members` (how many), `provenance` (JSON); data set `gate`, (3 J + 1,): bias, low, high of J members, and the scale;
+`among_gate`, where `among` names sources, likewise of their members. Schema 1 has neither `margins` nor `among`.
+Groups `0`, `1`, ...: attribute `source`, data sets `centre` (C, H, W) and, with state, `kept`; groups `law` and, but
+for clean, `back`, which are grids as `localnoise.storage` has them. Without state neither grids nor gate go on
+learning: the gate's numbers are those of the file.
 """
 
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 from localnoise.files import hdf5
 from localnoise.saving import CHECKSUMMED, packed, versions, write_array, write_grid
 
-FORMAT, SCHEMA = "localnoise.repair", 1
+FORMAT, SCHEMA, OLD_SCHEMA = "localnoise.repair", 2, 1
 
 
 def save(repair: Any, path: str | Path, *, state: bool) -> Path:
@@ -23,14 +25,18 @@ def save(repair: Any, path: str | Path, *, state: bool) -> Path:
     c = repair.config
     options = {
         "shape": list(c.shape), "channels": c.channels, "radius": repair.radius, "parents": repair.parents,
-        "ridge": repair.ridge, "width": repair.width, "share": repair.share, "boundary": c.boundary, "dtype": c.dtype,
+        "ridge": repair.ridge, "width": repair.width, "asks": repair.asks, "share": repair.share,
+        "boundary": c.boundary, "dtype": c.dtype,
     }  # fmt: skip
     said = {"options": options, "provenance": versions() | repair.provenance}
+    said |= {"margins": repair.margins, "among": {"sources": list(repair.among)}}
     attributes = {name: packed(name, value) for name, value in said.items()}
     with hdf5(path, libver=CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
         file.attrs.update({"margin": float(repair.margin), "members": len(repair.members)})
-        write_array(file, "gate", np.concatenate([gate.bias, gate.low, gate.high, [gate.scale]]))
+        for name, one in {"gate": gate, "among_gate": repair.fitted_among if repair.among else None}.items():
+            if one is not None:
+                write_array(file, name, np.concatenate([one.bias, one.low, one.high, [one.scale]]))
         for index, one in enumerate(repair.members):
             group = file.create_group(str(index))
             group.attrs["source"] = packed("source", {"name": one.source})

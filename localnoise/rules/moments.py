@@ -1,5 +1,6 @@
 """Local second moments and a local solve: the optimum for the given parents, in one pass."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -22,6 +23,7 @@ from localnoise.rules.base import (
 from localnoise.rules.pooled import settle_narrow
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
+_CACHED = 2**17  # numbers of moments at a time: 1 MB, which a core's cache holds
 
 
 @RULES.register("moments")
@@ -61,26 +63,25 @@ class Moments:
         from localnoise.kernels.moments import add_pairs, channels_innermost
 
         units, m = field.a.shape
-        memory = np.empty((min(_SUM, len(d)), len(state["sums"]), m), d.dtype)
+        longest = min(_SUM, len(d)) | 1  # items an odd number of lines apart, or they would share a cache's sets
+        x = np.empty((len(state["sums"]), longest, m), d.dtype)
         for first in range(0, len(d), _SUM):
             part = d[first : first + _SUM]
-            x = memory[: len(part)]
             channels_innermost(x, part, 0)
             if field.signal:
                 channels_innermost(x, h[first : first + _SUM], units)
-                state["sums"] += x.sum(axis=0, dtype=np.float64)
-            add_pairs(state["pairs"], x, field.pairs.first, field.pairs.other)
+                state["sums"] += x[:, : len(part)].sum(axis=1, dtype=np.float64)
+            add_pairs(state["pairs"], x, len(part), field.pairs.first, field.pairs.other)
         state["seen"] += len(d)
 
     def moments(self, field: Field, state: State, rows: slice) -> Floats:
         """Sums of `[z_u; d_u]` [z_u; d_u]' of some units, (units, p + m, p + m) float64."""
-        between = field.pairs.assembled(state["pairs"], rows)
         if not field.signal:
-            return between
+            return field.pairs.assembled(state["pairs"], rows)
+        out = field.pairs.assembled(state["pairs"], rows, 1)
         items = field.pairs.items[rows]
         own = np.where((items >= 0)[:, :, None], state["sums"][items], 0).reshape(len(items), -1)
-        out = np.empty((len(items), own.shape[1] + 1, own.shape[1] + 1))
-        out[:, 0, 0], out[:, 0, 1:], out[:, 1:, 0], out[:, 1:, 1:] = state["seen"], own, own, between
+        out[:, 0, 0], out[:, 0, 1:], out[:, 1:, 0] = state["seen"], own, own
         return out
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
@@ -93,28 +94,58 @@ class Moments:
         if isinstance(field, NarrowField):
             settle_narrow(field, partial(self.moments, field, state), state["seen"], ridge)
             return
-        if ridge == 0 and state["seen"] < p + m:
-            raise ArgumentError(
-                f"d has {state['seen']} samples in all: expected at least {p + m} (regressors + channels of a unit) "
-                "without a ridge; give more samples or a ridge > 0"
-            )
-        penalty = np.full(p, ridge)
-        if field.signal:
-            penalty[0] = 0
-        step = max(1, 2**24 // (p + m) ** 2)
         W = np.empty((len(field.order), m, p))
-        residual = np.empty((len(field.order), m, m))
-        own = np.empty((len(field.order), m))
-        for first in range(0, len(W), step):
-            rows = slice(first, first + step)
-            M = self.moments(field, state, rows) / state["seen"]
-            refuse_overflow(M, field.S.dtype)
-            A, b, power = M[:, :p, :p], M[:, :p, p:], M[:, p:, p:]
+        residual, own = np.empty((len(W), m, m)), np.empty((len(W), m))
+        for rows, A, b, power in self._equations(field, state, ridge):
             own[rows] = np.diagonal(power, axis1=1, axis2=2)
-            silent = np.diagonal(A, axis1=1, axis2=2) + penalty == 0
-            A = A + np.eye(p) * (penalty + silent)[:, None, :]
+            _add_ridge(A, ridge, field.signal)
             W[rows] = solved(A, b, ridge, field.S.dtype).transpose(0, 2, 1)
             Wb = W[rows] @ b
             # equal to power - W b at the optimum, but never negative
             residual[rows] = power - Wb - Wb.transpose(0, 2, 1) + W[rows] @ A @ W[rows].transpose(0, 2, 1)
         field.assign(W, residual_factor(residual, own, ridge, field.S.dtype))
+
+    def means(self, field: Field, state: State, ridges: Sequence[float]) -> list[Floats | None]:
+        """Return the weights W (N, m, p) of each ridge, None for one without a solution: what a mean needs, no noise.
+
+        They are those of `settle`, to the bit. A unit's moments are read once for all ridges; no residual is factored.
+        """
+        p, m = field.regressors, field.channels
+        out: list[Floats | None] = [np.empty((len(field.order), m, p)) for _ in ridges]
+        for rows, A, b, _ in self._equations(field, state, max(ridges)):
+            for k, ridge in enumerate(ridges):
+                W = out[k]
+                if W is None:
+                    continue
+                own = A.copy() if k + 1 < len(ridges) else A
+                _add_ridge(own, ridge, field.signal)
+                try:
+                    W[rows] = solved(own, b, ridge, field.S.dtype).transpose(0, 2, 1)
+                except ArgumentError:  # too small for what rounding left of the moments
+                    out[k] = None
+        return out
+
+    def _equations(self, field: Field, state: State, ridge: float) -> Iterator[tuple[slice, Floats, Floats, Floats]]:
+        """Yield (units, M_zz, M_uz', M_uu) of a few units at a time, as many as a cache holds; they may be changed."""
+        p, m = field.regressors, field.channels
+        if ridge == 0 and state["seen"] < p + m:
+            raise ArgumentError(
+                f"d has {state['seen']} samples in all: expected at least {p + m} (regressors + channels of a unit) "
+                "without a ridge; give more samples or a ridge > 0"
+            )
+        step = max(1, _CACHED // (p + m) ** 2)
+        for first in range(0, len(field.order), step):
+            rows = slice(first, first + step)
+            M = self.moments(field, state, rows)
+            M /= state["seen"]
+            refuse_overflow(M, field.S.dtype)
+            yield rows, M[:, :p, :p], M[:, :p, p:], M[:, p:, p:]
+
+
+def _add_ridge(A: Floats, ridge: float, signal: bool) -> None:
+    """Add the ridge in place, not to the constant 1; what never moves gets 1, and weight zero."""
+    diagonal = np.einsum("nii->ni", A)  # a view
+    penalty = np.full(diagonal.shape[1], ridge)
+    if signal:
+        penalty[0] = 0
+    diagonal += penalty + (diagonal + penalty == 0)

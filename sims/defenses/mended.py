@@ -101,14 +101,14 @@ class IntegerRepairLayer(RepairLayer):
 
 def attached(model: nn.Module, repairs: Mapping[str, Repair], ways: Ways | None = None, bits: int = 0) -> nn.Module:
     """Return a copy of a trunk whose layers are repaired: by `repairs`, by dense ways, or with `bits` by integers."""
-    copied, first = copy.deepcopy(model), None
+    copied, leader = copy.deepcopy(model), None
     for name, repair in repairs.items():
         layer: RepairLayer
         if bits:
-            layer = IntegerRepairLayer(repair, bits, first)
+            layer = IntegerRepairLayer(repair, bits, leader)
         else:
-            layer = RepairLayer(repair, first) if ways is None else DenseRepairLayer(repair, ways[name], first)
-        first = first or layer
+            layer = RepairLayer(repair, leader) if ways is None else DenseRepairLayer(repair, ways[name], leader)
+        leader = layer if layer.decides else leader
         copied.set_submodule(name, Followed(copied.get_submodule(name), layer, name))
     return copied.eval()
 
@@ -138,6 +138,12 @@ class Mended(nn.Module):
         self._layers = (first, *later)  # a tuple: later ones are the back's modules
         self._told = told
         self.counts: npt.NDArray[np.int64] | None = None
+        [layer for layer in self._layers if layer.decides][-1].register_forward_hook(self._count)
+
+    def _count(self, layer: nn.Module, inputs: Any, output: Any) -> None:
+        said: Any = layer.posterior
+        if self.counts is not None and said is not None:
+            self.counts += np.bincount(said.argmax(1).cpu().numpy(), minlength=len(self.counts))
 
     @property
     def repairs(self) -> list[Repair]:
@@ -187,9 +193,6 @@ class Mended(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Return the repaired activation."""
         out: Tensor = self.first(h)
-        said: Any = self.first.posterior
-        if self.counts is not None and said is not None:
-            self.counts += np.bincount(said.argmax(1).cpu().numpy(), minlength=len(self.counts))
         return out
 
 

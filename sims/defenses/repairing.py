@@ -22,7 +22,7 @@ class Repairing:
     layers : str
         Which layers are repaired: "all", the task's and the last of each later stage; "first", the task's alone;
         "none"; or the names of modules behind the task's layer, joined by "+", which are repaired too.
-    radius, parents : int
+    radius, parents, asks : int
         Of `localnoise.Repair`, for layers that lie on a grid.
     causes : int
         Into how many causes a source is cut where it has numbers to cut: ranges of an angle, say.
@@ -44,8 +44,10 @@ class Repairing:
     layers: str = ALL
     radius: int = 2
     parents: int = 4
+    asks: int = 1
     causes: int = 1
     dense: bool = False
+    anew: bool = True
     told: bool = False
     retrained: bool = False
     share: str = "none"
@@ -56,6 +58,7 @@ class Repairing:
         """Refuse what cannot be."""
         as_count("radius", self.radius)
         as_count("parents", self.parents, 1)
+        as_count("asks", self.asks, 1)
         as_count("causes", self.causes, 1)
         choose("share", self.share, ("none", "places", "all"))
         choose("gate", self.gate, (CALIBRATED, NO_MARGIN, LIKELIEST))
@@ -94,27 +97,33 @@ class Repairing:
             words.append(f"r={self.radius}")
         if self.parents != 4:
             words.append(f"K={self.parents}")
+        if self.asks != 1:
+            words.append(f"asks every {self.asks}")
         if self.layers == FIRST:
             words.append("one layer")
         elif self.layers != ALL:
             words.append(f"layers {self.layers}")
         shared = {"places": "ways back shared", "all": "all shared"}
         words += [word for word in (shared.get(self.share),) if word]
-        words += [word for word, said in (("dense", self.dense), ("told", self.told)) if said]
+        words += [word for word, said in self._flags if said]
         if self.gate != CALIBRATED:
             words.append("no margin" if self.gate == NO_MARGIN else "always the likeliest")
         words += [f"{self.bits} bits"] if self.bits else []
         return ", ".join([*words, *(["later layers retrained"] if self.retrained else [])])
 
     @property
+    def _flags(self) -> tuple[tuple[str, bool], ...]:
+        return ("dense", self.dense), ("one gate", not self.anew), ("told", self.told)
+
+    @property
     def lesson(self) -> tuple[Any, ...]:
         """What its repairs depend on, but for the layers; plans that agree share them."""
-        return self.radius, self.parents, self.causes, self.dense, self.share
+        return self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.share
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of `localnoise.Repair`."""
-        return {"radius": self.radius, "parents": self.parents, "share": self.share}
+        return {"radius": self.radius, "parents": self.parents, "asks": self.asks, "share": self.share}
 
     @classmethod
     def parse(cls, name: str) -> Self:

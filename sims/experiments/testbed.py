@@ -20,6 +20,7 @@ from localnoise.sims.data.samples import Data
 from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import CutNetwork, folded, training
+from localnoise.sims.runtime.spool import Spool
 from localnoise.sims.tasks import Workload
 
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
@@ -133,6 +134,10 @@ class Testbed:
         network.back.requires_grad_(False).eval()
         return network
 
+    @cached_property
+    def _spool(self) -> Spool:
+        return Spool(self.folder)
+
     def _fresh(self) -> CutNetwork:
         return self.task.network(self.seed, self.activation, self.layer)
 
@@ -167,8 +172,14 @@ class Testbed:
         if source.name == DRIFT:
             self._refuse_drift()
             return perturbations.drift(images, source.level, seed, frames=2)[:, 1]
-        some = images[:count] if rows is None else images[torch.from_numpy(rows)]
-        return perturbations.apply(source.name, some, source.level, seed, rows=rows)
+        given = images[:count] if rows is None else images[torch.from_numpy(rows)]
+
+        def made() -> Tensor:
+            return perturbations.apply(source.name, given, source.level, seed, rows=rows)
+
+        if draw or count == 0 or rows is not None:
+            return made()
+        return self._spool.first((source.name, source.level), len(given), made)  # every arm asks for draw 0
 
     def displacement(self, source: Source, tick: training.Tick | None = None) -> tuple[Tensor, Tensor]:
         """(d, h): how activations h moved under a source, draw 0; both (T, C, H, W)."""

@@ -7,9 +7,10 @@ import numpy as np
 
 from localnoise import Repair
 from localnoise.nn import Predictor
+from localnoise.repair.gate import Gate
 from localnoise.sims.defenses.mended import attached, mended, trunk
 from localnoise.sims.defenses.repairing import CALIBRATED, LIKELIEST, Repairing
-from localnoise.sims.experiments.repairs import Learned
+from localnoise.sims.experiments.learned import Learned
 from localnoise.sims.models import CutNetwork
 
 _HARD = 1e3  # times the scores: one cause has all of the weight
@@ -22,17 +23,25 @@ def is_variant(plan: Repairing) -> bool:
 
 def variant(network: CutNetwork, learned: Learned, plan: Repairing) -> Predictor:
     """Return the repaired network with the plan's gate, or with its bits."""
-    repairs = {name: _altered(repair, plan.gate) for name, repair in learned.repairs.items()}
+    repairs = {name: _altered(repair, plan) for name, repair in learned.repairs.items()}
     return mended(network.front, attached(trunk(network.back), repairs, bits=plan.bits), told=plan.told)
 
 
-def _altered(repair: Repair, gate: str) -> Repair:
+def _altered(repair: Repair, plan: Repairing) -> Repair:
     """Return a repair of the same members with another gate; nothing is copied."""
-    if gate == CALIBRATED:
+    out = copy(repair)
+    if plan.bits:
+        return out.decide_among()  # in integers the task's layer alone decides
+    if plan.gate == CALIBRATED:
         return repair
-    out, own = copy(repair), repair.fitted_gate
-    if gate == LIKELIEST:
-        anything = np.full(len(own.bias), np.inf)
-        own = replace(own, scale=_HARD * own.scale, bias=_HARD * own.bias, low=-anything, high=anything)
-    out.restore(repair.members, own, 0.0)
+    own, again = repair.fitted_gate, repair.fitted_among if repair.among else None
+    if plan.gate == LIKELIEST:
+        own, again = _hard(own), None if again is None else _hard(again)
+    out.restore(repair.members, own, again, margin=0.0, margins={}, among=repair.among)
     return out
+
+
+def _hard(gate: Gate) -> Gate:
+    """Return a gate in which one cause has all of the weight, whatever the log densities."""
+    anything = np.full(len(gate.bias), np.inf)
+    return replace(gate, scale=_HARD * gate.scale, bias=_HARD * gate.bias, low=-anything, high=anything)

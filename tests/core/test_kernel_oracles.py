@@ -153,12 +153,12 @@ def test_observe_reads_neighbours_and_zeros_for_missing_ones(build, wiring, chan
     assert (z[:, 5:] == 0).all()
 
 
-@pytest.mark.parametrize("count", [1, 21, 70])  # packed by 64
+@pytest.mark.parametrize("count", [1, 21, 140])  # packed by 128
 def test_moments_accumulate_outer_products(build, close, monkeypatch, wiring, channels, dtype, count):
-    """In parts of 68 presentations, on top of what was there."""
+    """In parts of 136 presentations, on top of what was there."""
     grid = build(channels=channels, dtype=dtype, **wiring)
     f, (d, h) = grid.field, rows(grid, count)
-    monkeypatch.setattr("localnoise.rules.moments._SUM", 68)
+    monkeypatch.setattr("localnoise.rules.moments._SUM", 136)
     rule, state = Moments(), Moments().start(f)
     rule.observe(f, state, d, h)
     rule.observe(f, state, d, h)
@@ -166,6 +166,18 @@ def test_moments_accumulate_outer_products(build, close, monkeypatch, wiring, ch
     for u in range(grid.config.units):
         own = rule.moments(f, state, slice(u, u + 1))[0]
         close(own, 2 * naive.second_moment(f, u, d.astype(np.float64), h.astype(np.float64)), dtype)
+
+
+@pytest.mark.parametrize("ridges", [(1e-3,), (1e-4, 1e-2)])
+def test_means_alone_are_those_of_a_settled_field(build, wiring, ridges):
+    """To the bit, one ridge or several, with more units than a cache's worth or fewer."""
+    grid = build(channels=2, dtype="float32", **wiring)
+    f, (d, h) = grid.field, rows(grid, 40)
+    rule, state = Moments(), Moments().start(f)
+    rule.observe(f, state, d, h)
+    for ridge, W in zip(ridges, rule.means(f, state, ridges), strict=True):
+        Moments(ridge=ridge).settle(f, state)
+        np.testing.assert_array_equal(f.weights, W.astype(np.float32))
 
 
 @pytest.mark.parametrize("units", [1, 15, 16, 17, 196, 5000])

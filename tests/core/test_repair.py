@@ -7,6 +7,7 @@ import pytest
 import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.repair.gate import fitted, softmax
+from localnoise.repair.laws import voters
 
 SHAPE, CHANNELS, UNITS = (4, 5), 2, 20
 
@@ -178,7 +179,67 @@ def test_calibration_leaves_clean_activations_alone(clean, held):
     before = any_change(repair(held)[0], held).mean()
     repair.calibrate(held, most=0.02, worse=any_change)
     assert before > 0.02 >= any_change(repair(held)[0], held).mean()
-    assert repair.margin > 0
+    assert repair.margins["near"] > 0
+
+
+def test_a_source_like_clean_does_not_raise_the_margins_of_others(clean, held):
+    near = clean + 0.05 * np.random.default_rng(3).normal(size=clean.shape).astype(np.float32)
+    both = ln.Repair(SHAPE, CHANNELS, radius=1).learn("near", near, clean).learn("dim", dimmed(clean), clean)
+    both.calibrate(held, most=0.02, worse=lambda fixed, h: np.abs(fixed - h).max(axis=(1, 2, 3)) > 1e-3)
+    assert both.margins["near"] > 0 == both.margins["dim"]
+    assert (both(dimmed(held))[1].argmax(axis=1) == 2).mean() > 0.97
+
+
+@pytest.mark.parametrize("asks", [2, 3, 9])
+def test_some_units_may_vote_for_all(repair, clean, held, asks, tmp_path):
+    """Their own terms of the log density, per neuron that is asked; fewer laws are needed."""
+    few = ln.Repair(SHAPE, CHANNELS, radius=1, asks=asks)
+    few.learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
+    units = voters(SHAPE, asks)
+    assert 0 < len(units) <= UNITS / asks
+    for member, found in zip(few.members, few.log_densities(held).T, strict=True):
+        e = member.law.innovations(held - member.centre).reshape(len(held), CHANNELS, UNITS)[:, :, units]
+        S = member.law.field.S[units].astype(float)
+        logs = np.log(np.diagonal(S, axis1=1, axis2=2)).sum() + len(units) * CHANNELS / 2 * np.log(2 * np.pi)
+        assert np.allclose(found, (-np.square(e).sum(axis=(1, 2)) / 2 - logs) / len(units) / CHANNELS, atol=1e-4)
+    assert few.parameters < repair.parameters
+    other = ln.load(few.save(tmp_path / "r.h5"))
+    assert other.asks == asks
+    assert np.array_equal(other(dimmed(held))[1], few(dimmed(held))[1])
+    if asks == 2:
+        assert (few(dimmed(held))[1].argmax(axis=1) == 2).mean() > 0.9
+
+
+@pytest.fixture(scope="module")
+def undecided(clean):
+    """A repair behind another one that told neither "shift" nor "turn" from clean well."""
+    turn = np.arange(len(clean)) % 2
+    moved = np.where(turn[:, None, None, None] == 0, np.roll(clean, 1, 3), np.roll(clean, -1, 3))
+    made = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", dimmed(clean), clean)
+    return made.learn("shift", moved, clean, causes=turn)
+
+
+def test_a_later_layer_decides_anew_among_some_sources(undecided, held, tmp_path):
+    """Their weight is shared out by this layer's laws; all other weight stays where the earlier layer saw it."""
+    said = np.tile([0.5, 0.2, 0.3], (len(held), 1))
+    moved = np.roll(held, 1, 3)
+    before = undecided(moved, said)[1]
+    assert np.allclose(before, said)
+    undecided.decide_among("shift")
+    try:
+        for h, right in ((held, 0), (moved, 2)):
+            posterior = undecided(h, said)[1]
+            assert np.allclose(posterior[:, 1], 0.2)
+            assert np.allclose(posterior.sum(axis=1), 1)
+            assert (posterior[:, [0, 2]].argmax(axis=1) == right // 2).mean() > 0.9
+        assert np.array_equal(undecided(moved, "clean")[0], moved)  # what is known is taken for granted
+        other = ln.load(undecided.save(tmp_path / "r.h5", state=False))
+        assert other.among == ("clean", "shift")
+        for mine, theirs in zip(undecided(moved, said), other(moved, said), strict=True):
+            assert np.array_equal(mine, theirs)
+    finally:
+        undecided.decide_among()
+    assert np.allclose(undecided(moved, said)[1], said)
 
 
 def test_the_gate_is_the_maximum_likelihood_one():
@@ -201,10 +262,10 @@ def test_the_gate_is_the_maximum_likelihood_one():
 
 @pytest.mark.parametrize("state", [True, False])
 def test_files_keep_what_a_repair_does(repair, held, tmp_path, state):
-    repair.margin = 1.5
+    repair.margin, repair.margins = 1.5, {"dim": 0.25}
     path = repair.save(tmp_path / "r.h5", state=state)
     other = ln.load(path)
-    assert (other.sources, other.margin, other.radius) == (repair.sources, 1.5, 1)
+    assert (other.sources, other.margin, other.margins, other.radius) == (repair.sources, 1.5, {"dim": 0.25}, 1)
     for mine, theirs in zip(repair(blurred(held)), other(blurred(held)), strict=True):
         assert np.array_equal(mine, theirs)
     if state:
@@ -214,7 +275,29 @@ def test_files_keep_what_a_repair_does(repair, held, tmp_path, state):
         for source in ("lift", "blur"):
             with pytest.raises(ArgumentError, match="without its state"):
                 other.learn(source, held + 0.5, held)
-    repair.margin = 0.0
+    repair.margin, repair.margins = 0.0, {}
+
+
+def test_a_file_of_schema_1_is_read(repair, held, tmp_path):
+    path = repair.save(tmp_path / "r.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = 1
+        del file.attrs["margins"], file.attrs["among"]
+    other = ln.load(path)
+    for mine, theirs in zip(repair(blurred(held)), other(blurred(held)), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("margins", b'{"fog": 1.0}'), ("margins", b'{"dim": "x"}'), ("among", b"[]"), ("among", b'{"sources": ["dim"]}')],
+)
+def test_margins_of_no_source_are_refused(repair, tmp_path, name, value):
+    path = repair.save(tmp_path / "r.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = np.bytes_(value)
+    with pytest.raises(FileFormatError, match="margin"):
+        ln.load(path)
 
 
 def test_a_damaged_file_is_refused(repair, tmp_path):
@@ -272,6 +355,7 @@ def test_a_source_that_changes_is_followed(clean, held):
         (lambda r, h: r.calibrate(h, worse=lambda fixed, clean: np.ones(len(fixed), bool)), "compares"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS).learn("d", h / 2, h, way_back=False).adapt("d", h, h), "later layer"),
         (lambda r, h: r(h, "fog"), "fog"),
+        (lambda r, h: r.decide_among("fog"), "fog"),
         (lambda r, h: r(h, np.ones((2, 2))), "weights"),
         (lambda r, h: r.calibrate(h, most=2), "share"),
         (lambda r, h: r.calibrate(h[:0]), "0 activations"),
@@ -279,6 +363,7 @@ def test_a_source_that_changes_is_followed(clean, held):
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, share="rows"), "share"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, radius=-1), "radius"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, ridge=-1), "ridge"),
+        (lambda r, h: ln.Repair(SHAPE, CHANNELS, asks=0), "asks"),
         (lambda r, h: ln.RepairStream(r, stay=1.0), "probability"),
     ],
 )

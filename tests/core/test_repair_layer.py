@@ -39,10 +39,10 @@ def x():
     return torch.from_numpy(np.concatenate([activations(6, 1), np.roll(activations(6, 2), 1, 3)]))
 
 
-@pytest.mark.parametrize("share", ["none", "places"])
+@pytest.mark.parametrize(("share", "asks"), [("none", 1), ("places", 1), ("none", 2), ("places", 3)])
 @pytest.mark.parametrize("known", [None, "shift", "clean"])
-def test_the_layer_does_what_the_repair_does(x, share, known):
-    repair = learned(share=share)
+def test_the_layer_does_what_the_repair_does(x, share, asks, known):
+    repair = learned(share=share, asks=asks)
     layer = lnn.RepairLayer(repair, source=known)
     fixed, posterior = repair(x.numpy(), known)
     assert np.allclose(layer(x), fixed, atol=1e-5)
@@ -62,6 +62,34 @@ def test_gradients_are_exact_through_ways_back_and_gate(x):
     assert torch.autograd.gradcheck(layer, (soft,))
     with torch.no_grad():
         assert ((layer.posterior > 0.02) & (layer.posterior < 0.98)).any()
+
+
+def test_a_later_layer_decides_anew_as_the_repair_does(x):
+    """What a third layer follows is the posterior of the second."""
+    first, second = learned(), learned(parents=2).decide_among("shift")
+    layers = [lnn.RepairLayer(first)]
+    layers.append(lnn.RepairLayer(second, layers[0]))
+    layers.append(lnn.RepairLayer(learned(), layers[1]))
+    h, said = x, None
+    for layer in layers:
+        expected, said = layer.repair(h.numpy(), said)
+        h = layer(h)
+        assert np.allclose(h, expected, atol=1e-4)
+        assert np.allclose(layer.posterior, said, atol=1e-4)
+    assert [layer.decides for layer in layers] == [True, True, False]
+    assert not np.allclose(layers[0].posterior, said, atol=1e-3)
+
+
+def test_gradients_are_exact_where_a_layer_decides_anew(x):
+    torch.set_default_dtype(torch.float64)
+    try:
+        first = lnn.RepairLayer(learned("float64"))
+        second = lnn.RepairLayer(learned("float64").decide_among("shift"), first)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    first._scale.fill_(3.0)
+    second._among_scale.fill_(3.0)
+    assert torch.autograd.gradcheck(lambda h: second(first(h)), (torch.nn.Parameter(x[:3].double()),))
 
 
 def test_another_repair_takes_the_place_of_all_ways_back(repair, x):

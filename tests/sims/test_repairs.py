@@ -12,19 +12,21 @@ from torch import nn
 
 from localnoise import Repair, load
 from localnoise.errors import ArgumentError
+from localnoise.nn import RepairLayer
 from localnoise.sims import data, models
 from localnoise.sims import repair as command
 from localnoise.sims.attacks import APGD, PGD
 from localnoise.sims.attacks.base import noise_off
 from localnoise.sims.attacks.bypass import GateBypassed
 from localnoise.sims.defenses import DEFENSES, Repairing, named, repairing_name
-from localnoise.sims.defenses.mended import DenseRepairLayer, Mended, attached
+from localnoise.sims.defenses.mended import DenseRepairLayer, Mended, attached, mended
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.repairs import CHANGED, Mender, held_out
+from localnoise.sims.experiments.repair_lessons import held_out
+from localnoise.sims.experiments.repairs import CHANGED, Mender
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import affine
@@ -194,6 +196,27 @@ def test_causes_have_ways_of_their_own(runner: Runner) -> None:
     )
     (one,) = found.repairs.values()
     assert [member.source for member in one.members] == ["clean", "brighten@0.5", *["line_blur@13"] * 4]
+
+
+def test_the_next_layer_decides_anew_on_what_the_first_leaves_alone(runner: Runner) -> None:
+    """Its posterior is what is counted, and what layers behind it follow."""
+    mender = Mender(runner.bench(0), runner.bench(0).displacement, lambda what, done, of: None)
+    found = mender.learned(Repairing(causes=4, asks=2), SOURCES)
+    first, second, *others = found.repairs.values()
+    assert first.asks == second.asks == 2
+    assert (first.among, second.among) == ((), ("clean", "line_blur@13"))
+    assert not any(repair.among for repair in others)
+    assert first.margins == second.margins
+    model = found.attached(mender._model)
+    layers = [part for part in model.modules() if isinstance(part, RepairLayer)]
+    assert [layer.decides for layer in layers] == [True, True, *[False] * len(others)]
+    assert all(layer.follows is layers[1] for layer in layers[2:])
+    made = mended(runner.bench(0).network.front, model)
+    made.noise.counts = np.zeros(3, np.int64)
+    with torch.no_grad():
+        made(runner.bench(0).test[0][:20])
+    assert made.noise.counts.tolist() == np.bincount(layers[1].posterior.argmax(1), minlength=3).tolist()
+    assert Repairing.parse("repair:causes=4:anew=no").anew is False
 
 
 def test_an_attacker_goes_around_the_gate(runner: Runner) -> None:

@@ -1,0 +1,83 @@
+"""Margins of a repaired network: it is asked for its decisions on clean inputs, which should stay as they were."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError
+from localnoise.nn.naming import whole
+from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.repairs import attach_repairs
+from localnoise.nn.tapping import evaluating
+from localnoise.repair import Repair
+from localnoise.repair.calibration import FINE, least_margins
+from localnoise.repair.gate import FLOOR
+
+
+def calibrate_repairs(
+    model: nn.Module,
+    repairs: Mapping[str, Repair],
+    inputs: Tensor,
+    most: float = 0.005,
+    chunk: int = 500,
+    attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module] = attach_repairs,
+) -> None:
+    """Find margins with which at most a share of clean decisions changes, one for each source, without labels.
+
+    A source that is easily taken for clean asks for a large one, others for none. Cost: one pass, and some tens of
+    passes of the few inputs that are repaired.
+
+    Parameters
+    ----------
+    model : Module
+        Without repairs.
+    repairs : dict of str to Repair
+        As `attach_repairs` takes them; margins are set in those that decide.
+    inputs : Tensor (T, ...)
+        Clean, and not learned from.
+    most : float
+        Share of inputs that may be decided otherwise than by the network alone.
+    chunk : int
+        Inputs that go through the network at once.
+    attach : callable
+        (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
+    """
+    model = whole(model)
+    if not len(inputs) or not 0 <= most < 1:
+        raise ArgumentError(
+            f"inputs has {len(inputs)} inputs, most={most!r}: expected some hundreds of clean inputs, and a share in "
+            "[0, 1)"
+        )
+    with evaluating(model), torch.no_grad():
+        alone = torch.cat([model(x).argmax(1) for x in inputs.split(chunk)])
+    named = [*repairs.values()]
+    deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
+    for repair in deciding:
+        repair.margin, repair.margins = 0.0, {}
+    mended = attach(model, repairs).eval()
+    layers = [part for part in mended.modules() if isinstance(part, RepairLayer)]
+    leader = [layer for layer in layers if layer.decides][-1]
+    names, rows = named[0].sources, torch.arange(len(inputs))
+
+    def blame(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        nonlocal rows
+        for repair in deciding:
+            repair.margins = dict(zip(names, margins.tolist(), strict=True))
+        for layer in layers:
+            layer.decide_as_now()
+        out, touched = np.full(len(inputs), FINE), []
+        for own in rows.split(chunk):
+            with torch.no_grad():
+                now = mended(inputs[own]).argmax(1)
+            said = leader.posterior
+            assert said is not None
+            bad = now != alone[own]
+            out[own[bad].numpy()] = 1 + said[bad, 1:].argmax(1).cpu().numpy()
+            touched.append(own[(said[:, 0] < 1 - FLOOR).cpu()])
+        rows = torch.cat(touched)  # larger margins touch no others
+        return out
+
+    least_margins(blame, len(names), most)

@@ -1,0 +1,239 @@
+"""The part of a repair that decides: log densities, the calibrated gate over them, and its margin for clean."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.grid import UnitGrid
+from localnoise.repair.calibration import FINE, least_margins, with_margins
+from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
+from localnoise.repair.laws import Laws, voters
+from localnoise.repair.lessons import CLEAN
+from localnoise.repair.member import Member
+from localnoise.validate import Array, as_activity, as_array
+
+Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
+
+
+class Deciding:
+    """Base of a `Repair`: what it knows, and how much it trusts each cause.
+
+    Attributes
+    ----------
+    blank_law : UnitGrid
+        A law that has learned nothing.
+    members : list of Member
+        Clean first; a source may have several.
+    margin : float
+        What is added to the clean one's log weight.
+    margins : dict of str to float
+        What is taken from each source's log weight; see `calibrate`.
+    among : tuple of str
+        Sources between which a posterior of an earlier layer is shared out anew; see `decide_among`.
+    width : float
+        How many standard deviations a cause's log density may lie from its mean before it has no say.
+    asks : int
+        Units on every so many rows and columns vote.
+    """
+
+    blank_law: UnitGrid
+    members: list[Member]
+    margin: float
+    margins: dict[str, float]
+    among: tuple[str, ...]
+    width: float
+    asks: int
+    _gate: Gate | None
+    _among_gate: Gate | None
+
+    @property
+    def config(self) -> Any:
+        """Configuration of the laws' grid: shape, channels, boundary, dtype."""
+        return self.blank_law.config
+
+    @property
+    def sources(self) -> list[str]:
+        """Names in the order of the posterior's columns, "clean" first."""
+        return list(dict.fromkeys([CLEAN, *(member.source for member in self.members)]))
+
+    def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> Self:
+        """Ask each source for a margin before it repairs anything, so that clean activations are left alone.
+
+        The margins, in units of the gate's log weights, are such that at most a share `most` of clean activations is
+        changed for the worse; those that look like clean get the largest. Cost: that of one call, and some tens of
+        estimates of the few activations that are changed.
+
+        Parameters
+        ----------
+        clean : (T, C, H, W)
+            Clean activations that were not learned.
+        most : float
+            In [0, 1).
+        worse : callable, optional
+            (fixed, clean) -> (T,) bool: which were changed for the worse. None: whose mean square change is more than
+            a tenth of the clean activations' variance. Whoever has the network asks it for its decisions
+            (`localnoise.nn.calibrate_repairs`).
+        """
+        if not 0 <= most < 1:
+            raise ArgumentError(f"most={most!r}: expected a share in [0, 1)")
+        h = self._activity("clean", clean)
+        if not len(h):
+            raise ArgumentError("clean has 0 activations: expected some hundreds")
+        bound = 0.1 * float(h.var(axis=0).mean())
+
+        def moved(fixed: Array, calm: Array) -> npt.NDArray[np.bool_]:
+            return np.asarray(np.square(fixed - calm).mean(axis=(1, 2, 3)) > bound)
+
+        judge = worse or moved
+        if np.mean(judge(h, h)) > most:
+            raise ArgumentError(
+                f"worse says that more than most={most!r} of the activations are changed for the worse even where none "
+                "is repaired: expected a function that compares its two arguments"
+            )
+        density, gate, names = self.log_densities(h), self.fitted_gate, self.sources
+        own = [member.source for member in self.members]
+
+        def blame(margins: Floats) -> npt.NDArray[np.int64]:
+            w = with_margins(gate, own, dict(zip(names, margins, strict=True))).weights(density)
+            rows = np.flatnonzero(w[:, 0] < 1 - FLOOR)
+            out = np.full(len(h), FINE)
+            if rows.size:
+                bad = np.asarray(judge(self._estimate(h[rows], w[rows]), h[rows]))
+                out[rows[bad]] = 1 + self._by_source(w[rows])[bad, 1:].argmax(axis=1)
+            return out
+
+        found = least_margins(blame, len(names), most)
+        self.margin, self.margins = 0.0, dict(zip(names, found.tolist(), strict=True))
+        return self
+
+    def posterior(self, h: Any) -> Floats:
+        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first."""
+        return self._by_source(self.weights(self._activity("h", h)))
+
+    def weights(self, h: Array, sources: Any = None) -> Floats:
+        """Return the weights of the members, (T, members)."""
+        self._refuse_empty()
+        names, own = self.sources, [member.source for member in self.members]
+        if sources is None:
+            return self.gate.weights(self.log_densities(h))
+        if isinstance(sources, str):
+            choose("sources", sources, names)
+            given = np.tile([float(name == sources) for name in names], (len(h), 1))
+        else:
+            given = np.asarray(as_array("sources", sources, f"(T, {len(names)}) weights"), np.float64)
+            if given.shape != (len(h), len(names)) or not np.isfinite(given).all() or (given < 0).any():
+                raise ArgumentError(
+                    f"sources has shape {given.shape}: expected weights >= 0 ({len(h)}, {len(names)}), a column for "
+                    f"each of {', '.join(names)}"
+                )
+        column = [names.index(name) for name in own]
+        anew = self.among if not isinstance(sources, str) else ()
+        if len(own) == len(names) and not anew:
+            return given[:, column]
+        density = self.log_densities(h)
+        q, out = self.gate.scores(density), np.zeros((len(h), len(own)))
+        for index, name in enumerate(names):
+            where = [j for j, one in enumerate(own) if one == name]
+            e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
+            out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)
+        if anew:
+            those = self.among_members
+            whole = given[:, [names.index(name) for name in anew]].sum(axis=1, keepdims=True)
+            out[:, those] = whole * self.among_gate.weights(density[:, those])
+        return out
+
+    def log_densities(self, h: Array) -> Floats:
+        """Return the log density per neuron that is asked of each member's law, (T, members)."""
+        self._refuse_empty()
+        x = self._activity("h", h)
+        if self.asks > 1:
+            laws = Laws.of(self.members, voters(self.config.shape, self.asks))
+            return laws.log_densities(x.reshape(len(x), self.config.channels, -1))
+        n = x[0].size if len(x) else 1
+        return np.stack([member.law.log_density(x - member.centre) / n for member in self.members], axis=1)
+
+    @property
+    def gate(self) -> Gate:
+        """The calibrated gate, with its margins; fitted anew after a lesson."""
+        return self._asking(self.fitted_gate, range(len(self.members)))
+
+    @property
+    def fitted_gate(self) -> Gate:
+        """The gate without its margins."""
+        if self._gate is None:
+            self._refuse_empty()
+            self._gate = self._fitted(range(len(self.members)))
+        return self._gate
+
+    @property
+    def among_members(self) -> list[int]:
+        """The members between which this repair decides anew, clean first."""
+        return [j for j, member in enumerate(self.members) if member.source in self.among]
+
+    @property
+    def among_gate(self) -> Gate:
+        """The calibrated gate over `among_members`, with its margins."""
+        return self._asking(self.fitted_among, self.among_members)
+
+    @property
+    def fitted_among(self) -> Gate:
+        """The gate over `among_members` without its margins."""
+        if self._among_gate is None:
+            self._among_gate = self._fitted(self.among_members)
+        return self._among_gate
+
+    def _fitted(self, members: Sequence[int]) -> Gate:
+        """Return a gate between some members, fitted to what was held out of them."""
+        kept = [self.members[j].kept.astype(self.config.dtype) for j in members]
+        density = np.concatenate([self.log_densities(part)[:, list(members)] for part in kept])
+        cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
+        return fitted(density, cause, self.width, len(voters(self.config.shape, self.asks)) * self.config.channels)
+
+    def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
+        return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
+
+    def decide_among(self, *sources: str) -> Self:
+        """Let this repair, behind one of an earlier layer, decide anew between clean and these sources.
+
+        The earlier one's weights of them are added up and shared out by this layer's laws. It must have left them
+        alone (`way_back=False`): else their activations here are no longer comparable. Rotations are told from clean
+        better where fewer units see more.
+
+        Parameters
+        ----------
+        *sources : str
+            None: take the earlier layer's word again.
+        """
+        for name in sources:
+            choose("sources", name, self.sources)
+        self.among, self._among_gate = (CLEAN, *(name for name in sources if name != CLEAN)) if sources else (), None
+        return self
+
+    def _estimate(self, h: Array, w: Floats) -> Array:
+        """Return h and the ways back, weighed."""
+        out = h.copy()
+        for j, member in enumerate(self.members):
+            if member.back is None:
+                continue
+            rows = np.flatnonzero(w[:, j] > FLOOR)
+            if rows.size:
+                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
+        return out
+
+    def _by_source(self, w: Floats) -> Floats:
+        names, own = self.sources, [member.source for member in self.members]
+        out = np.zeros((len(w), len(names)))
+        for j, name in enumerate(own):
+            out[:, names.index(name)] += w[:, j]
+        return out
+
+    def _activity(self, argument: str, value: Any) -> Array:
+        c = self.config
+        return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
+
+    def _refuse_empty(self) -> None:
+        if len(self.sources) < 2 or not self.members:
+            raise ArgumentError("nothing is learned yet: expected repair.learn('blur', displaced, clean) before")

@@ -1,0 +1,172 @@
+"""Lessons of a seed's network: each source is learned layer by layer, behind the repairs of the layers before.
+
+No label is read.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from localnoise import Repair
+from localnoise.nn import RepairLayer, repair_like
+from localnoise.nn.arrangement import Arrangement
+from localnoise.sims.defenses.mended import CUT
+from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.evaluation.source import DRIFT, Source
+from localnoise.sims.experiments.learned import Learned
+from localnoise.sims.experiments.outputs import Calm, Outputs, Pairs, ticked
+from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.models import training
+from localnoise.sims.models.affine import least_squares
+from localnoise.sims.runtime.stage import Stage, ticker
+
+Displace = Callable[[Source], tuple[Tensor, Tensor]]
+HELD, SHARE = 2_000, 10  # of the training inputs the last tenth, at most so many, calibrate the gate
+
+
+def held_out(count: int) -> int:
+    """Return how many of the training inputs calibrate."""
+    return min(HELD, count // SHARE)
+
+
+def source_name(source: Source) -> str:
+    """Return the name under which a repair knows a source."""
+    return f"{source.name}@{source.level:g}"
+
+
+class RepairLessons:
+    """Learns the repairs of one plan.
+
+    Parameters
+    ----------
+    bench : Testbed
+    model : Module
+        Its network from the cut on, `trunk`.
+    plan : Repairing
+    calm : Calm
+        Clean activations; they may serve several plans.
+    displace, stage
+        As `Mender` takes them.
+    """
+
+    def __init__(
+        self, bench: Testbed, model: nn.Module, plan: Repairing, calm: Calm, displace: Displace, stage: Stage
+    ) -> None:
+        self.bench, self._model, self._plan, self._calm = bench, model, plan, calm
+        self._displace, self._stage = displace, stage
+
+    def learned(self, sources: tuple[Source, ...], layers: list[str]) -> Learned:
+        """Learn the task's layer and these from one source after the other: its activations are needed once."""
+        plan, out, h = self._plan, Learned(ways={} if self._plan.dense else None), self.bench.h_train
+        first = len(h) - held_out(len(h))
+        few = h[:2]
+        for name in (CUT, *layers):
+            options = plan.options
+            if name == CUT:
+                out.repairs[name] = self._blank(**options)
+            else:
+                out.repairs[name] = repair_like(self._model, name, few, **options)
+            self._stage(f"learn: clean activations of {self._said(name)}", 0, 0)
+            out.repairs[name].learn("clean", iter(self._clean(name, h[:first], out.repairs[name])))
+            if out.ways is not None:
+                out.ways[name] = [None]
+        for source in sources:
+            self._source(source, out, first)
+            for repair in out.repairs.values():
+                _forget(repair)
+        if plan.anew and layers:
+            alone = {member.source for member in out.repairs[CUT].members[1:] if member.back is None}
+            out.repairs[layers[0]].decide_among(*sorted(alone))
+        return out
+
+    def _blank(self, **options: Any) -> Repair:
+        """Return a fresh repair of the task's layer, which lies as the task says."""
+        network = self.bench.network
+        lies = network.arrangement or Arrangement(kind="channels-first", layout=network.layout)
+        channels, height, width = lies.layout
+        repair = Repair((height, width), channels, **options)
+        repair.provenance["arrangement"] = lies.as_plain()
+        return repair
+
+    def _source(self, source: Source, out: Learned, most: int) -> None:
+        """Learn one source in all layers, each behind the repairs of earlier ones, which know the source.
+
+        A source of several causes is recognised in the task's layer and undone from the next one on, where units are
+        fewer and see more: for rotations that is better than to undo them on average first, and takes less memory.
+        """
+        calm, moved = self._activations(source)
+        causes = self.bench.causes(source.name, len(calm), self._plan.causes)[:most]
+        calm, moved = calm[:most], moved[:most]
+        told, at = source_name(source), moved
+        model: nn.Module = self._model
+        split = np.unique(causes, return_inverse=True)[1] if causes.any() else None
+        deciding = 0 if len(out.repairs) == 1 else 1  # the layer that tells causes apart, and undoes each in its way
+        for place, (name, repair) in enumerate(out.repairs.items()):
+            which = split if place == deciding else None
+            way_back = split is None or place >= deciding
+            self._stage(f"learn: {told} in {self._said(name)}", 0, len(calm))
+            pairs = Pairs(self._clean(name, calm, repair), Outputs(model, name, at, repair))
+            tick = ticker(self._stage, f"learn: {told} in {self._said(name)}", len(calm))
+            if which is None:
+                repair.learn(told, ticked(pairs, tick), way_back=way_back)
+            else:
+                displaced, undisplaced = pairs.whole()
+                repair.learn(told, displaced, undisplaced, causes=which)
+                tick(len(calm))
+            if out.ways is not None and not way_back:
+                out.ways[name].append(None)
+            elif out.ways is not None:
+                displaced, undisplaced = (part.reshape(len(part), -1) for part in pairs.whole())
+                several = np.zeros(len(displaced), int) if which is None else which
+                for cause in range(several.max(initial=0) + 1):
+                    self._stage(f"learn: {told} in {self._said(name)}, dense", 0, 0)
+                    rows = several == cause
+                    way = least_squares(displaced[rows], undisplaced[rows] - displaced[rows])
+                    out.ways[name].append(way)
+            if name == CUT:  # later layers see what the repair of this one leaves
+                first = _told(out.only(told, CUT).attached(self._model), told).get_submodule(CUT)
+                at = training.activations(first, moved)
+            else:
+                names = [*out.repairs]
+                behind = names[1 : names.index(name) + 1]
+                model = _told(out.only(told, *behind).attached(self._model), told)
+
+    def _activations(self, source: Source) -> tuple[Tensor, Tensor]:
+        """Clean and displaced activations at the cut, as the front gives them."""
+        bench = self.bench
+        lies = bench.network.arrangement
+        if lies is None:
+            d, h = self._displace(source)
+            return h, h + d
+        assert source.name != DRIFT  # a stream of images, whose networks have no arrangement
+        if lies.skipped:  # what lies on no unit moves, too
+            moved = training.activations(bench.network.front, bench.altered(source, count=source.images))
+            return bench.h_train[: len(moved)], moved
+        d, _ = self._displace(source)
+        calm = bench.h_train[: len(d)]
+        return calm, lies.added(calm, d)
+
+    def _clean(self, name: str, h: Tensor, repair: Repair) -> Iterable[Any]:
+        """Return chunks of a layer's clean output; the task's layer gives what is there already."""
+        return Outputs(self._model, name, h, repair) if name == CUT else self._calm.of(name, repair, h)
+
+    def _said(self, name: str) -> str:
+        return f"layer {self.bench.layer}" if name == CUT else name.removeprefix("1.")
+
+
+def _told(model: nn.Module, source: str) -> nn.Module:
+    """Let all repairs of a model take the source for granted."""
+    for part in model.modules():
+        if isinstance(part, RepairLayer):
+            part.source = source
+    return model
+
+
+def _forget(repair: Repair) -> None:
+    """Drop the running statistics, 130 MB a cause: nothing more is learned."""
+    for member in repair.members:
+        for grid in (member.law, member.back):
+            if grid is not None:
+                grid.state = None

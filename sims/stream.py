@@ -157,7 +157,7 @@ def _check(happening: list[tuple[str, float]], chosen: Chosen) -> None:
 
 def _twin(chosen: Chosen, shared: StreamSettings) -> StreamSettings:
     """Return the settings of the network with batch normalisation: the twin of a paper's, or a task's own."""
-    twin = f"{chosen.task.name}{TWIN}"
+    twin = f"{shared.settings.network}{TWIN}"
     if twin in ARCHITECTURES:
         return replace(shared, settings=replace(shared.settings, network=twin))
     check_norm(chosen.task.network(0, chosen.activation, chosen.layer), chosen.task.name)

@@ -105,7 +105,7 @@ class Stream(Report):
         spread = (
             f"± is Student's 95 % interval over {seeds} seeds, each with its own network, stream and images"
             if seeds > 1
-            else "one seed: ± of an accuracy is Wilson's 95 % interval over images, of a recovery Student's over stretches"
+            else "one seed: ± of an accuracy is Wilson's interval over images, of a recovery Student's over stretches"
         )
         return (
             f"{len(one.correct):,} images, {len(one.names)} stretches, mean stay {one.stay:,} images of each "

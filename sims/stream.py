@@ -71,6 +71,7 @@ def stream(
     displaced: Annotated[
         int | None, typer.Option(help="Training images that repairs learn from; default: the preset's, at most 10,000.")
     ] = None,
+    radius: Annotated[int, typer.Option(help="Chebyshev radius of the activations that a repair's unit reads.")] = 2,
     task: TaskName = DEFAULT,
     layer: Layer = None,
     spend: PresetName = "quick",
@@ -125,6 +126,7 @@ def stream(
         plan=plan,
         strengths=strengths,
         tuned=max(min(_TUNED, count // 2), 100),
+        radius=as_count("radius", radius),
     )
     twin = _twin(chosen, shared) if any(arm.network == NORM for arm in arms) else shared
     wanted = [(twin if arm.network == NORM else shared, arm, seed) for seed in range(spent.seeds) for arm in arms]

@@ -25,7 +25,9 @@ _MEMORY, _CERTAIN = 0.9, 0.4  # of the running mean of the decisions; E_0 over l
 def _affine(model: nn.Module) -> list[nn.Parameter]:
     """Scales and offsets of batch normalisation, from now on with gradients."""
     found = [p for part in model.modules() if isinstance(part, AdaptedNorm) for p in (part.weight, part.bias)]
-    return [parameter.requires_grad_() for parameter in found]
+    for parameter in found:
+        parameter.requires_grad_()
+    return found
 
 
 def _numbers(model: nn.Module) -> int:

@@ -32,6 +32,8 @@ class AdaptedNorm(nn.Module):
 
     mean: Tensor
     variance: Tensor
+    weight: nn.Parameter
+    bias: nn.Parameter
 
     def __init__(self, norm: Any) -> None:
         super().__init__()
@@ -48,7 +50,8 @@ class AdaptedNorm(nn.Module):
         """Return x (T, C, ...) by statistics (C,) or (T, C)."""
         shape = (-1, x.shape[1], *[1] * (x.ndim - 2))
         scale = self.weight / torch.sqrt(variance + self.eps)
-        return x * scale.reshape(shape) + (self.bias - mean * scale).reshape(shape)
+        out: Tensor = x * scale.reshape(shape) + (self.bias - mean * scale).reshape(shape)
+        return out
 
 
 class BatchNormed(AdaptedNorm):
@@ -85,6 +88,8 @@ class RunningNormed(AdaptedNorm):
     share : float
         Of each input, in (0, 1].
     """
+
+    moments: Tensor
 
     def __init__(self, norm: Any, share: float) -> None:
         super().__init__(norm)

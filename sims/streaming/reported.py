@@ -70,7 +70,8 @@ class Stream(Report):
         heads = ["network", "stream", "clean", "corrupted", "recovery\n(images)", "back to clean\n(images)"]
         rows = []
         for several in own.values():
-            clean, corrupted = (_over(several, lambda one, part=part: _mean(one, part)) for part in (True, False))
+            clean = _over(several, lambda one: _mean(one, clean=True))
+            corrupted = _over(several, lambda one: _mean(one, clean=False))
             times = [_text(_times(several, at)) for at in (0, 1)]
             whole = _over(several, lambda one: float(one.correct.mean()))
             rows.append([several[0].network, accuracy(whole), accuracy(clean), accuracy(corrupted), *times])
@@ -137,7 +138,7 @@ def _label(arm: StreamArm) -> str:
     return f"{arm.label} ({arm.name})"
 
 
-def _mean(one: Outcome, clean: bool) -> float:
+def _mean(one: Outcome, *, clean: bool) -> float:
     names = np.repeat(one.names, [span.stop - span.start for span in measures.spans(one.starts, len(one.correct))])
     rows = (names == CLEAN) == clean
     return float(one.correct[rows].mean()) if rows.any() else float("nan")

@@ -47,6 +47,8 @@ class StreamSettings:
         At which levels repairs learn: "mixed" or "strongest".
     tuned : int
         Images of the held-out stream on which hyperparameters are chosen.
+    radius : int
+        Of repairs.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class StreamSettings:
     plan: StreamPlan
     strengths: str
     tuned: int
+    radius: int = 2
 
     def config(self, seed: int, arm: StreamArm) -> dict[str, Any]:
         """Everything that a result depends on: its key in the records."""
@@ -74,7 +77,11 @@ class StreamSettings:
             "revision": arm.revision,
         }
         learns = arm.before != NOTHING
-        return said | ({"sources": plain(self.sources), "strengths": self.strengths} if learns else {})
+        return said | (self._lesson if learns else {})
+
+    @property
+    def _lesson(self) -> dict[str, Any]:
+        return {"sources": plain(self.sources), "strengths": self.strengths, "radius": self.radius}
 
 
 @dataclass
@@ -117,7 +124,7 @@ class StreamStudy:
     def shop(self) -> Workshop:
         """What methods are made of."""
         own = self.own
-        return Workshop(self.bench, own.sources, own.strengths, own.plan.weakest, self.stage)
+        return Workshop(self.bench, own.sources, own.strengths, own.plan.weakest, own.radius, self.stage)
 
     def run(self, arm: StreamArm) -> dict[str, Any]:
         """Choose the arm's hyperparameters, give it the stream, and return values for the record."""

@@ -51,6 +51,8 @@ class Workshop:
         "mixed": from all levels that a stream's strength drifts through; "strongest": from each source's own.
     weakest : float
         Of the stream.
+    radius : int
+        Of repairs.
     stage : callable
         Called with what is being done, and how far it is.
     """
@@ -59,6 +61,7 @@ class Workshop:
     sources: tuple[Source, ...]
     strengths: str
     weakest: float
+    radius: int
     stage: Stage
 
     @property
@@ -75,7 +78,7 @@ class Workshop:
     def learned(self) -> Learned:
         """The repairs of all layers, learned from training inputs and calibrated."""
         displace = self._displaced if self.strengths == MIXED else self.bench.displacement
-        return Mender(self.bench, displace, self.stage).learned(Repairing(), self.sources)
+        return Mender(self.bench, displace, self.stage).learned(Repairing(radius=self.radius), self.sources)
 
     def held(self) -> tuple[Tensor, Tensor]:
         """Return the training inputs that no repair was learned from, with their classes."""

@@ -181,6 +181,7 @@ def test_tent_steps_down_the_entropy_by_scales_and_offsets_alone() -> None:
 def test_rdumb_forgets_everything_after_its_batches() -> None:
     model, x = network(), inputs()
     with torch.no_grad():
+        model[1][-1].weight *= 50  # sure enough to be learned from
         expected = Statistics(model, batch=20)(x[:20])
     rdumb = RDumb(model, rate=0.5, margin=2.0, reset=3, batch=20)
     assert torch.equal(rdumb(x[:20]), expected)
@@ -219,8 +220,9 @@ def test_matching_brings_mean_and_variance_back_image_by_image() -> None:
 def shop(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     torch.set_num_threads(1)
     bench = Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path_factory.mktemp("networks"), "v1")
+    bench.train_base()
     sources = tuple(Source.default(name, level).of(300) for name, level in (("brighten", 0.5), ("contrast", 5.0)))
-    return Workshop(bench, sources, MIXED, 0.3, lambda what, done, of: None)
+    return Workshop(bench, sources, MIXED, 0.3, 2, lambda what, done, of: None)
 
 
 def met(shop: Workshop, count: int = 60) -> torch.Tensor:
@@ -307,6 +309,7 @@ def test_the_command_writes_tables_and_a_figure_and_goes_on(
         ({"tested": "contrast@9"}, "level=9.0"),
         ({"length": -1}, "length=-1"),
         ({"stay": 1}, "stay=1"),
+        ({"radius": -1}, "radius=-1"),
         ({"strengths": "weak"}, "strengths='weak'"),
     ],
 )

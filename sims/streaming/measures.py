@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-WINDOW, WITHIN = 200, 0.05
+WINDOW, WITHIN = 100, 0.05
 
 Outcomes = npt.NDArray[np.uint8]
 Starts = npt.NDArray[np.int64]

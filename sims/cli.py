@@ -50,6 +50,10 @@ PANELS = {
             "repair:repair",
             "Repair a trained network, its weights untouched: learn, test, one table.",
         ),
+        "stream": (
+            "stream:stream",
+            "Corruptions that come and go on a stream: repair beside adaptation at test time.",
+        ),
         "tradeoff": ("tradeoff:tradeoff", "What robustness costs: clean against robust accuracy, by noise variance."),
         "report": (
             "tools.report:report",

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from localnoise.files import write_bytes
 from localnoise.sims.experiments.testbed import weights_in
 from localnoise.sims.runtime.engine import Engine, Finished, Task
 
 Groups = list[Sequence[Task]]
+S = TypeVar("S")  # a seed, or a seed and which network
 
 
 def run_after_training(
     engine: Engine,
-    seeds: Iterable[int],
-    path: Callable[[int], Path],
-    training: Callable[[int], Task],
-    groups: Callable[[int, bytes], Groups],
+    seeds: Iterable[S],
+    path: Callable[[S], Path],
+    training: Callable[[S], Task],
+    groups: Callable[[S, bytes], Groups],
     took: Callable[[Finished], None],
 ) -> None:
     """Run the groups of all seeds, each after its network is trained.
@@ -30,7 +32,7 @@ def run_after_training(
     FileFormatError
         A network that was kept is damaged.
     """
-    trained: dict[object, int] = {}
+    trained: dict[object, S] = {}
     first: Groups = []
     for seed in seeds:
         if path(seed).exists():

@@ -65,8 +65,8 @@ class Network:
         self.load([*state["front"].values(), *state["back"].values()])
 
     def weights(self) -> list[Tensor]:
-        """Weights and biases of all layers in order; wherever the network is cut, the list is the same."""
-        return [parameter.detach() for part in (self.front, self.back) for parameter in part.parameters()]
+        """Weights, biases and statistics of all layers in order; wherever the network is cut, the list is the same."""
+        return [value for part in (self.front, self.back) for value in part.state_dict().values()]
 
     def load(self, weights: Iterable[Tensor]) -> None:
         """Copy the `weights` of a network of the same name, cut anywhere, into this one.
@@ -96,7 +96,7 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
     Parameters
     ----------
     name : str
-        "v1", "v2" or "v3".
+        "v1", "v2" or "v3"; with batch normalisation "v1-bn", "v2-bn" or "v3-bn".
     activation : str
         "tanh" or "relu".
     layer : int
@@ -159,7 +159,8 @@ def _layers(
     for conv in plan.convolutions:
         restart()
         kernel = nn.Conv2d(channels, conv.channels, conv.kernel, padding=conv.padding)
-        groups.append([*joint, kernel, nonlinearity()])
+        norm = [nn.BatchNorm2d(conv.channels)] if plan.norm else []
+        groups.append([*joint, kernel, *norm, nonlinearity()])
         channels, side = conv.channels, conv.side(side)
         layouts.append((channels, side, side))
         joint = [nn.MaxPool2d(2)] if conv.pool else []

@@ -1,6 +1,6 @@
-"""The makeup of the networks v1, v2 and v3 of Preble et al. 2026 (arXiv 2606.13801), layer by layer."""
+"""The makeup of the networks v1, v2 and v3 of Preble et al. 2026 (arXiv 2606.13801), and of their twins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -35,11 +35,14 @@ class Architecture:
         The initial weights of layers 1 .. restart are drawn from one generator, those after it from another of the same
         seed. v2 restarts after layer 2, as it was first published here: every record of v2 rests on these weights.
         0: one generator for all layers.
+    norm : bool
+        Whether each convolution is followed by batch normalisation, before its nonlinearity.
     """
 
     convolutions: tuple[Convolution, ...]
     dense: tuple[int, ...]
     restart: int = 0
+    norm: bool = False
 
     @property
     def hidden(self) -> int:
@@ -72,3 +75,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 NETWORKS: dict[str, int] = {
     name: plan.hidden for name, plan in ARCHITECTURES.items()
 }  # name -> number of hidden layers
+TWIN = "-bn"
+ARCHITECTURES |= {f"{name}{TWIN}": replace(plan, norm=True) for name, plan in ARCHITECTURES.items()}
+"""With their twins, which have batch normalisation: "v2-bn". Methods that adapt it need a network that has it."""

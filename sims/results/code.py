@@ -12,7 +12,18 @@ import localnoise.sims
 from localnoise.storage import versions
 
 # floors that a result depends on; not on how it is kept, shown or asked for
-ROOMS = ("attacks", "data", "defenses", "evaluation", "experiments", "models", "perturbations", "spiking", "tasks")
+ROOMS = (
+    "attacks",
+    "data",
+    "defenses",
+    "evaluation",
+    "experiments",
+    "models",
+    "perturbations",
+    "spiking",
+    "streaming",
+    "tasks",
+)
 
 
 def made_by() -> dict[str, Any]:

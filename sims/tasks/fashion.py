@@ -1,4 +1,4 @@
-"""Fashion-MNIST with the paper's networks v1, v2, v3."""
+"""Fashion-MNIST with the paper's networks v1, v2, v3, and their twins with batch normalisation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from pathlib import Path
 from localnoise.errors import ArgumentError
 from localnoise.sims import data
 from localnoise.sims.data.tensors import PIXELS
-from localnoise.sims.models import NETWORKS, Network, build
+from localnoise.sims.models import Network, build
+from localnoise.sims.models.registry import ARCHITECTURES, TWIN
 from localnoise.sims.perturbations import Modification
 from localnoise.sims.tasks.registry import TASKS
 
@@ -29,9 +30,10 @@ class FashionMNIST:
     @property
     def description(self) -> str:
         """One sentence for lists."""
-        return (
-            f"Fashion-MNIST, the paper's network {self.name}, {NETWORKS[self.name]} hidden layers that noise may follow"
-        )
+        paper = self.name.removesuffix(TWIN)
+        with_norm = ", with batch normalisation" * (paper != self.name)
+        hidden = ARCHITECTURES[self.name].hidden
+        return f"Fashion-MNIST, the paper's network {paper}{with_norm}, {hidden} hidden layers that noise may follow"
 
     def data(self, which: str, data_dir: str | Path | None = None, seed: int = 0) -> data.Dataset:
         """Return the embedded subset or the full set, the same for all seeds."""
@@ -48,5 +50,5 @@ class FashionMNIST:
         return build(self.name, activation, number, seed)
 
 
-for _name in NETWORKS:
+for _name in ARCHITECTURES:
     TASKS.register(_name, __name__)(FashionMNIST(_name))

@@ -23,10 +23,24 @@ from localnoise.sims.reports.commands import (
 from localnoise.sims.results.experiment import NAME, damaged, kept
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.spiking.reported import Spiking
+from localnoise.sims.streaming.reported import Stream
 
 REPORTS: dict[str, type[Report]] = {
     report.name: report
-    for report in (Ablation, Bits, Compare, Front, Paper, Repair, Retention, Spiking, Tradeoff, Transfer, Wires)
+    for report in (
+        Ablation,
+        Bits,
+        Compare,
+        Front,
+        Paper,
+        Repair,
+        Retention,
+        Spiking,
+        Stream,
+        Tradeoff,
+        Transfer,
+        Wires,
+    )
 }
 _SETTINGS = ("data", "fingerprint", "base_epochs", "epochs", "draws", "network", "activation", "layer")
 
@@ -52,11 +66,13 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
         raise FileFormatError(f"{path}: holds no record that can be read; expected one of an experiment or a sweep")
     if any("part" in record.config for record in records):
         return REPORTS["spiking"].of(records), records
+    if any(record.config.get("experiment") == "stream" for record in records):
+        return REPORTS["stream"].of(records), records
     if all("threats" not in record.config and "arm" in record.config for record in records):
         return REPORTS["retention"].of(records), records
     if any("arm" not in record.config for record in records):
         raise FileFormatError(f"{path}: no records of an experiment or a sweep; expected a file that localnoise wrote")
-    fitting = [name for name in REPORTS if name not in ("spiking", "retention")]
+    fitting = [name for name in REPORTS if name not in ("spiking", "stream", "retention")]
     if not command:
         raise ArgumentError(f"{path} does not say which command wrote it: expected --as with {', '.join(fitting)}")
     choose("--as", command, fitting)

@@ -47,8 +47,8 @@ def in_threads(threads_as_workers: Any, monkeypatch: pytest.MonkeyPatch) -> None
     def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         yield threads_as_workers
 
-    for module in ("localnoise.sims.experiments.running", "localnoise.sims.spiking.running"):
-        monkeypatch.setattr(f"{module}.connected", connected)
+    for floor in ("experiments", "spiking", "streaming"):
+        monkeypatch.setattr(f"localnoise.sims.{floor}.running.connected", connected)
 
 
 @pytest.fixture

@@ -1,0 +1,82 @@
+"""One method's outcome on one seed's stream, as a record holds it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.sims.results.records import Record
+from localnoise.sims.streaming import measures
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a report needs of a record.
+
+    Attributes
+    ----------
+    method, network : str
+    seed, stay : int
+    correct : (T,) uint8
+        1 where the method was right.
+    starts : (S,) int64
+        Where stretches begin.
+    names : list of str
+        What they are.
+    state_bytes, parameter_bytes, gradient_bytes : int
+    seconds : float
+        An image.
+    chosen : str
+        Hyperparameters.
+    """
+
+    method: str
+    network: str
+    seed: int
+    stay: int
+    correct: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    names: list[str]
+    state_bytes: int
+    parameter_bytes: int
+    gradient_bytes: int
+    seconds: float
+    chosen: str
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Read a record."""
+        c, r = record.config, record.results
+        options = {name.removeprefix("chosen."): r[name] for name in r if name.startswith("chosen.")}
+        return cls(
+            method=c["method"],
+            network=c["network"],
+            seed=c["seed"],
+            stay=c["stream"]["stay"],
+            correct=np.asarray(r["correct.stream"]),
+            starts=np.asarray(r["stream.starts"]),
+            names=str(r["stream.names"]).split(","),
+            state_bytes=int(r["state_bytes"]),
+            parameter_bytes=int(r["parameter_bytes"]),
+            gradient_bytes=int(r["gradient_bytes"]),
+            seconds=float(r["seconds_per_image"]),
+            chosen=", ".join(f"{name} {_text(value)}" for name, value in options.items()),
+        )
+
+    @cached_property
+    def by_name(self) -> dict[str, float]:
+        """Accuracy of each kind of stretch."""
+        return measures.by_name(self.correct, self.starts, self.names)
+
+    def images(self, name: str) -> int:
+        """Return how many images a kind of stretch has."""
+        own = measures.spans(self.starts, len(self.correct))
+        return sum(span.stop - span.start for span, one in zip(own, self.names, strict=True) if one == name)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    return f"{float(value):g}"

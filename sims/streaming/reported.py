@@ -1,0 +1,161 @@
+"""The report that `localnoise stream` writes: what each method was worth, what it needed, and a figure over time."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator
+from rich.table import Table
+
+from localnoise.errors import ArgumentError
+from localnoise.files import write_text
+from localnoise.sims.reports import figures
+from localnoise.sims.reports.commands.base import Report
+from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts, words
+from localnoise.sims.results.records import Record
+from localnoise.sims.results.statistics import Estimate, over_seeds
+from localnoise.sims.streaming import measures
+from localnoise.sims.streaming.arms import ARMS, StreamArm, stream_arm
+from localnoise.sims.streaming.drawing import draw
+from localnoise.sims.streaming.outcome import Outcome
+from localnoise.sims.streaming.schedule import CLEAN
+
+
+def _named(name: str) -> str:
+    stream_arm(name)
+    return name
+
+
+class Stream(Report):
+    """Methods on a stream.
+
+    Attributes
+    ----------
+    methods : list of str
+    """
+
+    name: ClassVar[str] = "stream"
+    methods: list[Annotated[str, AfterValidator(_named)]]
+
+    def show(self, records: list[Record]) -> list[Table | str]:
+        """Return the tables, and what their numbers are."""
+        own = self._outcomes(records)
+        if not own:
+            return ["No method is done."]
+        titles = {"Stream": self._overall(own), "By corruption": self._by_name(own), "What it takes": self._costs(own)}
+        shown = [as_terminal(table, f"{title}, {self.title}") for title, table in titles.items()]
+        return [*shown, self._footnote(own)]
+
+    def write(self, records: list[Record], out: Path) -> list[str]:
+        """Write the tables, and the figure of the first seed that all methods have in common."""
+        own = self._outcomes(records)
+        if not own:
+            return []
+        tables = [self._overall(own), self._by_name(own), self._costs(own)]
+        write_text(out / "table.md", "\n\n".join([*map(as_markdown, tables), self._footnote(own)]) + "\n")
+        draw(own, out / "stream.png", self.headline)
+        return ["table.md", *figures.kinds("stream.png")]
+
+    def _outcomes(self, records: list[Record]) -> dict[str, list[Outcome]]:
+        found = [Outcome.of(record) for record in records]
+        return {
+            name: sorted(several, key=lambda one: one.seed)
+            for name in self.methods
+            if (several := [one for one in found if one.method == name])
+        }
+
+    def _overall(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
+        heads = ["network", "stream", "clean", "corrupted", "recovery\n(images)", "back to clean\n(images)"]
+        rows = []
+        for several in own.values():
+            clean = _over(several, lambda one: _mean(one, clean=True))
+            corrupted = _over(several, lambda one: _mean(one, clean=False))
+            times = [_text(_times(several, at)) for at in (0, 1)]
+            whole = _over(several, lambda one: float(one.correct.mean()))
+            rows.append([several[0].network, accuracy(whole), accuracy(clean), accuracy(corrupted), *times])
+        return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
+
+    def _by_name(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
+        names = list(dict.fromkeys(name for several in own.values() for one in several for name in one.names))
+        names = [CLEAN, *sorted(name for name in names if name != CLEAN)]
+        rows = []
+        for several in own.values():
+            cells = []
+            for name in names:
+                values = [by[name] for one in several if name in (by := one.by_name)]
+                cells.append(accuracy(over_seeds(values, several[0].images(name))) if values else "")
+            rows.append(cells)
+        heads = [words(name).replace(" ", "\n") for name in names]
+        return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
+
+    def _costs(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
+        heads = ["needs", "before", *_SIZED, "ms an\nimage", "chosen"]
+        rows = []
+        for name, several in own.items():
+            sizes = [f"{round(float(np.mean([getattr(one, f) for one in several]))):,}" for f in _SIZES]
+            took = 1000 * float(np.median([one.seconds for one in several]))
+            chosen = "; ".join(dict.fromkeys(one.chosen for one in several))
+            rows.append([ARMS[name].needs, ARMS[name].before, *sizes, f"{took:.2f}", chosen])
+        return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
+
+    def _footnote(self, own: dict[str, list[Outcome]]) -> str:
+        several = next(iter(own.values()))
+        one, seeds = several[0], max(len(many) for many in own.values())
+        spread = (
+            f"± is Student's 95 % interval over {seeds} seeds, each with its own network, stream and images"
+            if seeds > 1
+            else "one seed: ± of an accuracy is Wilson's interval over images, of a recovery Student's over stretches"
+        )
+        return (
+            f"{len(one.correct):,} images, {len(one.names)} stretches, mean stay {one.stay:,} images of each "
+            f"corruption; {spread}. Clean, corrupted: images of clean stretches, and all others. Recovery: images from "
+            f"a change until the accuracy over the next {measures.WINDOW} images is at most {measures.WITHIN:g} below "
+            "that of the stretch's second half, at most half of the stretch; into a corruption, and back to clean. The "
+            "network that does not adapt shows what drift and chance alone make of it. No method reads a label; "
+            "hyperparameters were chosen on a stream of held-out training images. Milliseconds: of one thread, images "
+            "in the method's own batches."
+        )
+
+    @classmethod
+    def of(cls, records: list[Record]) -> Self:
+        """All methods that records hold, in the table's order."""
+        own = [record for record in records if record.config.get("experiment") == "stream"]
+        if not own:
+            raise ArgumentError(
+                "records hold no stream: expected those of `localnoise stream`; name another command with --as"
+            )
+        held = {record.config["method"] for record in own}
+        return cls(methods=[name for name in ARMS if name in held])
+
+
+_SIZES = ("parameter_bytes", "state_bytes", "gradient_bytes")
+_SIZED = ("parameters\n(bytes)", "state\n(bytes)", "for gradients\n(bytes)")
+
+
+def _label(arm: StreamArm) -> str:
+    return f"{arm.label} ({arm.name})"
+
+
+def _mean(one: Outcome, *, clean: bool) -> float:
+    names = np.repeat(one.names, [span.stop - span.start for span in measures.spans(one.starts, len(one.correct))])
+    rows = (names == CLEAN) == clean
+    return float(one.correct[rows].mean()) if rows.any() else float("nan")
+
+
+def _over(several: list[Outcome], value: Callable[[Outcome], float]) -> Estimate | None:
+    found = [number for one in several if not np.isnan(number := value(one))]
+    return over_seeds(found, len(several[0].correct)) if found else None
+
+
+def _times(several: list[Outcome], at: int) -> Estimate | None:
+    own = [measures.recoveries(one.correct, one.starts, one.names, CLEAN)[at] for one in several]
+    if len(own) == 1:
+        return over_seeds(own[0], len(own[0])) if len(own[0]) > 1 else None
+    means = [float(np.mean(times)) for times in own if times]
+    return over_seeds(means, len(means)) if len(means) > 1 else None
+
+
+def _text(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.mean:.0f} ±{estimate.half_width:.0f}"

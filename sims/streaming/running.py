@@ -1,0 +1,75 @@
+"""Methods on streams, on workers: what the records lack is run, each seed's network trained first."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from localnoise.sims.experiments.networks import Groups, run_after_training
+from localnoise.sims.experiments.rehearsal import attempt
+from localnoise.sims.experiments.testbed import network_path
+from localnoise.sims.results.experiment import Report
+from localnoise.sims.results.records import Record, RecordFile, key
+from localnoise.sims.runtime.bars import Bars
+from localnoise.sims.runtime.cluster import connected
+from localnoise.sims.runtime.console import progress
+from localnoise.sims.runtime.engine import Engine, Finished, Task
+from localnoise.sims.runtime.stopping import asked_to_stop
+from localnoise.sims.streaming.arms import StreamArm
+from localnoise.sims.streaming.jobs import StreamJob, run, train
+from localnoise.sims.streaming.study import StreamSettings
+
+Wanted = Sequence[tuple[StreamSettings, StreamArm, int]]  # (settings, arm, seed)
+
+
+def run_streams(
+    wanted: Wanted,
+    records: RecordFile,
+    folder: Path,
+    report: Report,
+    *,
+    data_dir: Path | None,
+    jobs: int,
+    scheduler: str = "",
+) -> int:
+    """Run what `records` lacks; returns how many were run. The report is tried on the first result."""
+    configs = {key(own.config(seed, arm)): (own, arm, seed) for own, arm, seed in wanted}
+    done = records.done()
+    todo = {name: one for name, one in configs.items() if name not in done}
+    if not todo:
+        return 0
+    fresh, found = len(todo), list[Record]()
+    where = None if data_dir is None else str(data_dir)
+    places = sorted({(seed, own.settings.network) for own, _, seed in todo.values()})
+    settings = {own.settings.network: own for own, _, _ in todo.values()}
+
+    def path(place: tuple[int, str]) -> Path:
+        seed, network = place
+        return network_path(settings[network].settings, folder, seed)
+
+    def training(place: tuple[int, str]) -> Task:
+        seed, network = place
+        job = StreamJob(own=settings[network], seed=seed, arm="", data_dir=where)
+        return Task(work=train, given=job, name=place, priority=1)
+
+    def tasks(place: tuple[int, str], network: bytes) -> Groups:
+        own = [
+            Task(work=run, given=StreamJob(own=one, seed=seed, arm=arm.name, data_dir=where), name=name)
+            for name, (one, arm, seed) in todo.items()
+            if (seed, one.settings.network) == place
+        ]
+        return [[replace(task, given=replace(task.given, network=network)) for task in own]]
+
+    def took(finished: Finished) -> None:
+        own, arm, seed = todo.pop(str(finished.task.name))
+        values, seconds = finished.value
+        config = own.config(seed, arm)
+        records.append(config, values, seconds, once=True)
+        if not found:
+            found.append(Record(config, values, {}, seconds))
+            attempt(report, found)
+        bars.finished(len(configs) - len(todo), f"seed {seed}, {own.settings.network}, {arm.name}", seconds)
+
+    with asked_to_stop() as asked, connected(scheduler, jobs, 1) as client, progress() as shown:
+        bars = Bars(shown, "all methods", len(configs), len(configs) - fresh)
+        run_after_training(Engine(client, asked, bars), places, path, training, tasks, took)
+    return fresh

@@ -1,0 +1,319 @@
+"""A stream of corruptions: how it is drawn, what is measured of it, methods that meet it, and the command."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from localnoise.errors import ArgumentError
+from localnoise.sims import stream as command
+from localnoise.sims.attacks import PGD
+from localnoise.sims.data import load
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments import presets
+from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.models import build
+from localnoise.sims.results.records import RecordFile
+from localnoise.sims.streaming import measures
+from localnoise.sims.streaming.entropy import RDumb, Statistics, Tent, entropy
+from localnoise.sims.streaming.frames import Frames
+from localnoise.sims.streaming.norms import BatchNormed, RunningNormed, with_norms
+from localnoise.sims.streaming.schedule import CLEAN, STEP, StreamPlan, drawn, levels
+from localnoise.sims.streaming.temporal import Matched
+from localnoise.sims.streaming.workshop import MIXED, Workshop
+from localnoise.sims.tools.remade import remade
+
+THREE = (("rotate", 2.0), ("contrast", 5.0), ("obstruction", 2.0))
+PLAN = StreamPlan(modifications=THREE, length=3000, stay=200)
+
+
+# The stream
+
+
+def test_each_modification_comes_once_before_any_comes_again_and_clean_between() -> None:
+    made = drawn(PLAN, 3, 70)
+    assert made.names[::2] == [CLEAN] * len(made.names[::2])
+    turns = made.names[1::2]
+    for first in range(0, len(turns) - 2, 3):
+        assert sorted(turns[first : first + 3]) == sorted(name for name, _ in THREE)
+    lengths = np.diff(made.starts)
+    assert ((lengths[1::2] >= 100) & (lengths[1::2] <= 300)).all()
+    assert ((lengths[::2] >= 50) & (lengths[::2] <= 150)).all()
+    assert sorted(made.image[:70]) == list(range(70))  # all of the pool, before one comes again
+
+
+def test_strengths_drift_between_the_weakest_and_the_named_level() -> None:
+    made = drawn(PLAN, 3, 70)
+    for name, span in zip(made.names, measures.spans(made.starts, 3000), strict=True):
+        own = made.level[span]
+        if name == CLEAN:
+            assert not own.any()
+            continue
+        known = levels(name, dict(THREE)[name], PLAN.weakest)
+        assert set(own.tolist()) <= set(known)
+        assert (np.diff(np.flatnonzero(np.diff(own))) >= STEP).all()
+    assert levels("contrast", 5.0, 0.3) == [2, 3, 4, 5]
+    np.testing.assert_allclose(levels("rotate", 2.0, 0.3), np.arange(3, 11) / 5, rtol=1e-6)
+
+
+def test_a_longer_stream_begins_alike_and_a_seed_gives_the_same_again() -> None:
+    short, long = drawn(PLAN, 5, 400), drawn(StreamPlan(modifications=THREE, length=5000, stay=200), 5, 400)
+    assert long.names[: len(short.names)] == short.names
+    np.testing.assert_array_equal(long.level[:3000], short.level)
+    np.testing.assert_array_equal(long.image[:3000], short.image)
+    assert drawn(PLAN, 6, 400).names != short.names or (drawn(PLAN, 6, 400).image != short.image).any()
+
+
+def test_images_are_made_as_each_would_be_alone(tmp_path: Path) -> None:
+    from localnoise.sims import perturbations
+
+    pool = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 10
+    plan = StreamPlan(modifications=(("rotate", 2.0),), length=700, stay=200)
+    made = drawn(plan, 1, 50)
+    frames = Frames(pool, made, 9, tmp_path / "frames", lambda what, done, of: None, "stream")
+    x, y = (torch.cat(part) for part in zip(*frames, strict=True))
+    assert torch.equal(y, pool[1][made.image])
+    for t in (0, 250, 699):
+        level, image = float(made.level[t]), pool[0][made.image[t]][None]
+        expected = perturbations.apply("rotate", image, level, 9, t) if level else image
+        torch.testing.assert_close(x[t : t + 1], expected, atol=0.5 / 255 + 1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stay": 10}, "stay=10"),
+        ({"length": 0}, "length=0"),
+        ({"modifications": ()}, "test is empty"),
+        ({"weakest": 0.0}, "weakest=0.0: expected a share"),
+    ],
+)
+def test_streams_that_cannot_be_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        StreamPlan(**({"modifications": THREE, "length": 100} | given))
+
+
+# What is measured
+
+
+def test_recovery_is_the_first_window_as_good_as_the_second_half() -> None:
+    rng = np.random.default_rng(0)
+    bad, good = rng.random(700) < 0.2, rng.random(2300) < 0.8
+    stretch = np.concatenate([bad, good]).astype(np.uint8)
+    level = stretch[1500:].mean() - measures.WITHIN
+    by_hand = next(t for t in range(1500) if stretch[t : t + measures.WINDOW].mean() >= level)
+    assert measures.recovery(stretch) == by_hand
+    assert 550 < by_hand <= 700
+    assert measures.recovery(np.ones(1000, np.uint8)) == 0
+    assert measures.recovery(np.repeat([0, 1], 1000).astype(np.uint8)) == 1000  # none in the first half
+    assert measures.recovery(np.ones(4 * measures.WINDOW - 1, np.uint8)) is None
+
+
+def test_recoveries_of_corruptions_and_of_clean_stretches_are_told_apart() -> None:
+    starts, names = np.array([0, 1000, 2000]), [CLEAN, "rotate", CLEAN]
+    correct = np.ones(3000, np.uint8)
+    correct[1000:1400] = 0
+    into, back = measures.recoveries(correct, starts, names, CLEAN)
+    assert back == [0]
+    assert into == [measures.recovery(correct[1000:2000])]
+    assert measures.by_name(correct, starts, names) == {CLEAN: 1.0, "rotate": 0.6}
+
+
+# Batch normalisation
+
+
+def network() -> nn.Module:
+    made = build("v2-bn", "tanh", 2, 0)
+    model = nn.Sequential(made.front, made.back).train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.rand(32, 1, 28, 28, generator=torch.Generator().manual_seed(1)))
+    return model.eval()
+
+
+def inputs(count: int = 40) -> torch.Tensor:
+    return (
+        torch.rand(count, 1, 28, 28, generator=torch.Generator().manual_seed(2))
+        * torch.linspace(0.2, 1, count)[:, None, None, None]
+    )
+
+
+def test_a_running_average_is_batch_1_whatever_the_batch() -> None:
+    model, x = network(), inputs()
+    with torch.no_grad():
+        whole, single = Statistics(model, share=0.1), Statistics(model, share=0.1)
+        torch.testing.assert_close(whole(x), torch.cat([single(one[None]) for one in x]), rtol=1e-4, atol=1e-5)
+        assert not torch.equal(whole(x), model(x))
+        assert whole.state_bytes == 2 * 4 * (6 + 16 + 16)
+
+
+def test_statistics_of_the_batch_are_torch_s_own() -> None:
+    model, x = network(), inputs()
+    with torch.no_grad():
+        expected = with_norms(model, lambda norm: norm)
+        for part in expected.modules():
+            part.training = isinstance(part, nn.BatchNorm2d)
+        torch.testing.assert_close(Statistics(model, batch=40)(x), expected(x), rtol=1e-4, atol=1e-5)
+        only_prior = Statistics(model, prior=1e9, batch=40)(x)
+        torch.testing.assert_close(only_prior, model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_tent_steps_down_the_entropy_by_scales_and_offsets_alone() -> None:
+    model, x = network(), inputs()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tent = Tent(model, rate=1e-2, batch=20)
+    first = tent(x[:20])
+    with torch.no_grad():
+        torch.testing.assert_close(first, Statistics(model, batch=20)(x[:20]), rtol=1e-4, atol=1e-5)
+    for _ in range(10):
+        last = tent(x[:20])
+    assert entropy(last).mean() < entropy(first).mean()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    norms = [part for part in tent.model.modules() if isinstance(part, BatchNormed)]
+    moved = {id(p) for part in norms for p in (part.weight, part.bias)}
+    assert {id(p) for p in tent.model.parameters() if p.requires_grad} == moved
+    assert tent.gradient_bytes > 20 * 784 * 4
+
+
+def test_rdumb_forgets_everything_after_its_batches() -> None:
+    model, x = network(), inputs()
+    with torch.no_grad():
+        model[1][-1].weight *= 50  # sure enough to be learned from
+        expected = Statistics(model, batch=20)(x[:20])
+    rdumb = RDumb(model, rate=0.5, margin=2.0, reset=3, batch=20)
+    assert torch.equal(rdumb(x[:20]), expected)
+    assert not torch.equal(rdumb(x[:20]), expected)
+    rdumb(x[20:])
+    assert torch.equal(rdumb(x[:20]), expected)
+
+
+def test_a_network_without_batch_normalisation_says_so() -> None:
+    with pytest.raises(ArgumentError, match="has no batch normalisation"):
+        Tent(build("v2", "tanh", 2, 0).back, rate=1e-3)
+    norm = nn.BatchNorm2d(3, affine=False)
+    with pytest.raises(ArgumentError, match="no running statistics or no scale"):
+        RunningNormed(norm, 0.1)
+
+
+# Repair, and what can be had without pairs
+
+
+def test_matching_brings_mean_and_variance_back_image_by_image() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.normal(1.0, 0.5, size=(4000, 2, 1, 1)).astype(np.float32)
+    moved = 3 + 4 * rng.normal(1.0, 0.5, size=(4000, 2, 1, 1)).astype(np.float32)
+    fixed = Matched(clean, 0.01).step(moved)[2000:]
+    np.testing.assert_allclose(fixed.mean(axis=0), clean.mean(axis=0), atol=0.05)
+    np.testing.assert_allclose(fixed.std(axis=0), clean.std(axis=0), rtol=0.1)
+    one = Matched(clean, 0.01)
+    np.testing.assert_array_equal(
+        np.concatenate([one.step(moved[i : i + 1]) for i in range(30)]), Matched(clean, 0.01).step(moved[:30])
+    )
+    only_mean = Matched(clean, 0.01, variance=False).step(moved)[2000:]
+    np.testing.assert_allclose(only_mean.std(axis=0), moved.std(axis=0), rtol=0.1)
+
+
+@pytest.fixture(scope="module")
+def shop(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    torch.set_num_threads(1)
+    bench = Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path_factory.mktemp("networks"), "v1")
+    bench.train_base()
+    sources = tuple(Source.default(name, level).of(300) for name, level in (("brighten", 0.5), ("contrast", 5.0)))
+    return Workshop(bench, sources, MIXED, 0.3, 2, lambda what, done, of: None)
+
+
+def met(shop: Workshop, count: int = 60) -> torch.Tensor:
+    """Clean images, then some of less contrast."""
+    from localnoise.sims import perturbations
+
+    x = shop.bench.test[0]
+    return torch.cat([x[:20], perturbations.apply("contrast", x[20:count], 4.0, 3)])
+
+
+def test_the_filter_gives_one_by_one_what_it_gives_a_batch(shop: Workshop) -> None:
+    x = met(shop)
+    with torch.no_grad():
+        whole, single = shop.filtered(0.9, True), shop.filtered(0.9, True)
+        torch.testing.assert_close(whole(x), torch.cat([single(one[None]) for one in x]), rtol=1e-4, atol=1e-5)
+        without = shop.filtered(0.0, True)  # no memory: the gate of each image alone
+        torch.testing.assert_close(without(x), shop.repaired()(x), rtol=1e-3, atol=1e-4)
+    assert whole.state_bytes == 8 * 3
+    assert whole.parameter_bytes == 4 * shop.learned.parameters > 0
+
+
+def test_a_learner_learns_at_the_same_places_whatever_the_batch(shop: Workshop) -> None:
+    x = torch.cat([met(shop)[20:], met(shop)[20:], met(shop)[20:]])
+    before = [member.back.field.a.copy() for member in shop.learned.repairs["0"].members if member.back is not None]
+    found = []
+    for parts in ([120], [7, 53, 60]):
+        method = shop.filtered(0.99, False, rate=0.1)
+        assert method.learner is not None
+        method.learner.every = 60  # type: ignore[attr-defined]
+        with torch.no_grad():
+            found.append(torch.cat([method(part) for part in x.split(parts)]))
+        learner: Any = method.learner
+        assert learner.lessons == 2
+        assert {name for name, _ in learner.levels} == {"contrast@5"}
+        assert all(level in levels("contrast", 5.0, 0.3) for _, level in learner.levels)
+        assert learner.state_bytes > 128 * 784
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-4)
+    still = shop.filtered(0.99, False)
+    with torch.no_grad():
+        calm = still(x)
+    torch.testing.assert_close(found[0][:60], calm[:60], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found[0][60:], calm[60:], atol=1e-5)
+    after = [member.back.field.a for member in shop.learned.repairs["0"].members if member.back is not None]
+    assert all((new == old).all() for new, old in zip(after, before, strict=True))  # those of others stay
+
+
+# The command
+
+
+@pytest.mark.usefixtures("in_threads", "small_network")
+def test_the_command_writes_tables_and_a_figure_and_goes_on(
+    small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = presets.PRESETS["quick"]
+    monkeypatch.setitem(presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1))
+    how: dict[str, Any] = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "displaced": 300, "length": 400}
+    how |= {"stay": 100, "sources": "brighten,contrast"}
+    command.stream(defenses="none,repair-filtered,bn", **how)
+    text = (tmp_path / "table.md").read_text()
+    for word in ("no adaptation (none)", "repair, filtered (repair-filtered)", "BN statistics, running (bn)"):
+        assert word in text
+    for word in ("recovery", "for gradients", "contrast", "one seed", "stay"):
+        assert word in text
+    assert (tmp_path / "stream.png").stat().st_size > 0
+    report, records = remade(tmp_path / "record.sqlite")
+    assert report.name == "stream"
+    report.write(records, tmp_path)
+    assert (tmp_path / "table.md").read_text() == text
+    command.stream(defenses="none,repair-filtered,bn", **how)
+    assert len(list(RecordFile(tmp_path / "record.sqlite"))) == 3
+    assert remade(tmp_path / "record.sqlite", "stream")[0].methods == ["none", "repair-filtered", "bn"]  # type: ignore[attr-defined]
+    networks = sorted(path.name.partition("-epochs")[0].rpartition("-")[0] for path in tmp_path.glob("*.pt"))
+    assert networks == ["v1", "v1-bn"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"defenses": "repair-filterd"}, "did you mean 'repair-filtered'"),
+        ({"defenses": ","}, "defenses is empty"),
+        ({"sources": ""}, "train is empty"),
+        ({"sources": "rotat"}, "did you mean 'rotate'"),
+        ({"sources": "pgd@0.1"}, "is no perturbation of inputs"),
+        ({"tested": "contrast@9"}, "level=9.0"),
+        ({"length": -1}, "length=-1"),
+        ({"stay": 1}, "stay=1"),
+        ({"radius": -1}, "radius=-1"),
+        ({"strengths": "weak"}, "strengths='weak'"),
+    ],
+)
+def test_the_command_refuses_at_once(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        command.stream(out=tmp_path, **given)
+    assert not list(tmp_path.iterdir())

@@ -20,6 +20,9 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.narrow import NarrowWords
 from localnoise.hardware.narrow_ranges import narrow_layout
+from localnoise.hardware.network.program import Program
+from localnoise.hardware.network.saving import NETWORK
+from localnoise.hardware.network.stored import read_program
 from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_reading import read_repair
@@ -46,16 +49,16 @@ def load_chip(path: str | Path) -> ChipGrid:
     return chip
 
 
-def load_chips(path: str | Path) -> ChipGrid | ChipBank | ChipRepair:
-    """Read a chip grid, a bank of them that `ChipBank.save` wrote, or a `ChipRepair`; otherwise as `load_chip`."""
-    chip: ChipGrid | ChipBank | ChipRepair = _opened(Path(path), (FORMAT, BANK, REPAIR))
+def load_chips(path: str | Path) -> ChipGrid | ChipBank | ChipRepair | Program:
+    """Read a chip grid, a bank of them, a `ChipRepair`, or a network's `Program`; otherwise as `load_chip`."""
+    chip: ChipGrid | ChipBank | ChipRepair | Program = _opened(Path(path), (FORMAT, BANK, REPAIR, NETWORK))
     return chip
 
 
 def _opened(source: Path, allowed: tuple[str, ...]) -> Any:
     try:
         with reading(source, "a chip grid written by `localnoise quantise`") as file:
-            read = {BANK: _read_bank, REPAIR: read_repair}.get(_kind(source, file, allowed), _read)
+            read = {BANK: _read_bank, REPAIR: read_repair, NETWORK: read_program}.get(_kind(source, file, allowed), _read)
             return read(source, file)
     except (FileFormatError, LockedError):
         raise
@@ -70,7 +73,7 @@ def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
     found = group.attrs.get("format")
     found = found.decode() if isinstance(found, bytes) else found
     if found not in allowed:
-        hint = "; use localnoise.hardware.load_chips" if found in (BANK, REPAIR) else ""
+        hint = "; use localnoise.hardware.load_chips" if found in (BANK, REPAIR, NETWORK) else ""
         hint = "; quantise it first: localnoise quantise" if found in _FLOAT else hint
         raise FileFormatError(f"{source}: format {short(repr(found), 60)}, expected {FORMAT!r}{hint}")
     schema = int(group.attrs.get("schema", -1))

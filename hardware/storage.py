@@ -58,7 +58,9 @@ def load_chips(path: str | Path) -> ChipGrid | ChipBank | ChipRepair | Program:
 def _opened(source: Path, allowed: tuple[str, ...]) -> Any:
     try:
         with reading(source, "a chip grid written by `localnoise quantise`") as file:
-            read = {BANK: _read_bank, REPAIR: read_repair, NETWORK: read_program}.get(_kind(source, file, allowed), _read)
+            read = {BANK: _read_bank, REPAIR: read_repair, NETWORK: read_program}.get(
+                _kind(source, file, allowed), _read
+            )
             return read(source, file)
     except (FileFormatError, LockedError):
         raise

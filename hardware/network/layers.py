@@ -214,6 +214,5 @@ def half_up(acc: Values, fraction: Any) -> Values:
 
 
 KINDS: dict[str, type[IntegerLayer]] = {
-    kind.kind: kind
-    for kind in (ConvolutionWords, SumWords, MaximumWords, MeanWords, ApplyWords, ReshapeWords)
+    kind.kind: kind for kind in (ConvolutionWords, SumWords, MaximumWords, MeanWords, ApplyWords, ReshapeWords)
 }

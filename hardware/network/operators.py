@@ -45,7 +45,7 @@ _CURVES = ("gelu", "silu", "elu", "selu", "leaky_relu", "hardswish", "hardsigmoi
 INSTEAD |= dict.fromkeys(_CURVES, "relu, relu6, tanh or sigmoid")
 
 
-class Refused(ArgumentError):
+class RefusedError(ArgumentError):
     """An operator's form that has no integers here; the sentence still lacks the place."""
 
 
@@ -73,7 +73,7 @@ class Node:
         """The value that comes first."""
         first = self.args[0]
         if not isinstance(first, Value):
-            raise Refused("reads a constant where a layer's output is expected; compute it before, as weights")
+            raise RefusedError("reads a constant where a layer's output is expected; compute it before, as weights")
         return first
 
     def common(self, *values: "Value") -> dict[str, Any]:
@@ -83,10 +83,10 @@ class Node:
 
 
 class Value:
-    """A tensor of the graph: its index among values, and its layout."""
+    """A tensor of the graph: its index among values, its layout, and the first value whose memory it shares."""
 
-    def __init__(self, index: int, shape: Shape, rank: int) -> None:
-        self.index, self.shape, self.rank = index, shape, rank
+    def __init__(self, index: int, shape: Shape, rank: int, memory: int) -> None:
+        self.index, self.shape, self.rank, self.memory = index, shape, rank, memory
 
 
 Reader = Callable[[Node], FloatLayer | None]
@@ -111,7 +111,7 @@ def _convolution(node: Node) -> FloatLayer:
     weights, spatial = _constant(node, 1, "weight"), 1 if node.rank == 2 else 2
     bias = node.get(2, "bias")
     if weights.ndim != spatial + 2 or node.get(6, "transposed", False) is True:
-        raise Refused("has weights that are no 1-D or 2-D convolution's; expected one of these")
+        raise RefusedError("has weights that are no 1-D or 2-D convolution's; expected one of these")
     if spatial == 1:
         weights = weights[:, :, None, :]
     stride, dilation = (_pair(node.get(k, name, 1), spatial, 1) for k, name in ((3, "stride"), (5, "dilation")))
@@ -128,7 +128,9 @@ def _convolution(node: Node) -> FloatLayer:
 @_operator("linear")
 def _dense(node: Node) -> FloatLayer:
     if node.read.rank != 1:
-        raise Refused("runs over an axis of places; expected a convolution of one place there, or a flatten before")
+        raise RefusedError(
+            "runs over an axis of places; expected a convolution of one place there, or a flatten before"
+        )
     weights, bias = _constant(node, 1, "weight"), node.get(2, "bias")
     given = np.zeros(len(weights)) if bias is None else _constant(node, 2, "bias")
     return Convolution(**node.common(), weights=weights[:, :, None, None], bias=given)
@@ -137,7 +139,9 @@ def _dense(node: Node) -> FloatLayer:
 @_operator("batch_norm", "_native_batch_norm_legit_no_training")
 def _norm(node: Node) -> FloatLayer:
     if node.get(5, "training", False) is True:
-        raise Refused("normalises by its batch; expected statistics of training: track_running_stats=True and eval()")
+        raise RefusedError(
+            "normalises by its batch; expected statistics of training: track_running_stats=True and eval()"
+        )
     mean, variance = _constant(node, 3, "running_mean"), _constant(node, 4, "running_var")
     eps = next(x for x in reversed(node.args) if isinstance(x, float))
     scale = 1 / np.sqrt(variance + eps)
@@ -173,7 +177,7 @@ def _maximum(node: Node) -> FloatLayer:
 def _mean(node: Node) -> FloatLayer:
     spatial = 1 if node.rank == 2 else 2
     if node.get(4, "ceil_mode", False) or (spatial == 2 and node.get(6, "divisor_override") is not None):
-        raise Refused("has ceil_mode or divisor_override; expected an average over whole windows")
+        raise RefusedError("has ceil_mode or divisor_override; expected an average over whole windows")
     return Mean(**node.common(), window=_pooling(node), padded=bool(node.get(5, "count_include_pad", True)))
 
 
@@ -184,10 +188,10 @@ def _global(node: Node) -> FloatLayer:
         spatial = node.read.rank - 1
         axes = sorted(axis % (node.read.rank + 1) for axis in (node.get(1, "dim") or ()))
         if not spatial or axes != list(range(2, node.read.rank + 1)):
-            raise Refused("is a mean over other axes than all places; expected AdaptiveAvgPool2d(1)")
+            raise RefusedError("is a mean over other axes than all places; expected AdaptiveAvgPool2d(1)")
         after = (before[0], 1, 1)
     if any(b % a for b, a in zip(before[1:], after[1:], strict=True)):
-        raise Refused(f"makes {after[1:]} of {before[1:]} places; expected a number of places that divides them")
+        raise RefusedError(f"makes {after[1:]} of {before[1:]} places; expected a number of places that divides them")
     size = (before[1] // after[1], before[2] // after[2])
     return Mean(**node.common(), window=Window(kernel=size, stride=size))
 
@@ -196,7 +200,7 @@ def _global(node: Node) -> FloatLayer:
 def _sum(node: Node) -> FloatLayer:
     second = node.get(1, "other")
     if not isinstance(second, Value) or node.get(2, "alpha", 1) != 1 or second.shape != node.read.shape:
-        raise Refused("adds something else than two layers' outputs of one shape; expected a residual connection")
+        raise RefusedError("adds something else than two layers' outputs of one shape; expected a residual connection")
     return Sum(**node.common(node.read, second))
 
 
@@ -226,5 +230,5 @@ def _pair(value: Any, spatial: int, first: int) -> Pair:
 def _constant(node: Node, index: int, name: str) -> Any:
     value = node.get(index, name)
     if not isinstance(value, np.ndarray):
-        raise Refused(f"takes its {name} from another layer; expected constant weights")
+        raise RefusedError(f"takes its {name} from another layer; expected constant weights")
     return value

@@ -50,7 +50,13 @@ class Program:
     def __init__(
         self, shape: Shape, bits: int, scale: int, layers: Sequence[IntegerLayer], weight_bits: int = 8
     ) -> None:
-        self.shape, self.bits, self.scale, self.layers, self.weight_bits = shape, bits, scale, tuple(layers), weight_bits
+        self.shape, self.bits, self.scale, self.layers, self.weight_bits = (
+            shape,
+            bits,
+            scale,
+            tuple(layers),
+            weight_bits,
+        )
         self.layouts: list[Layout] = refuse_unsound(shape, bits, scale, self.layers)
         limit = 2 ** (weight_bits - 1) - 1
         for layer in self.layers:
@@ -128,9 +134,7 @@ class Program:
     @property
     def bound(self) -> int:
         """The largest magnitude that any accumulator could reach, whatever the input."""
-        return max(
-            layer.bound(max(self.layouts[value][1] for value in layer.inputs)) for layer in self.layers
-        )
+        return max(layer.bound(max(self.layouts[value][1] for value in layer.inputs)) for layer in self.layers)
 
     @property
     def tables(self) -> int:

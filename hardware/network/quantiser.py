@@ -190,9 +190,7 @@ class _Work:
                 made = ApplyWords(**kept, finish=by.clamp(layer.curve, bits, scale))
         return made, _in_parts(made, x)[1]
 
-    def _convolution(
-        self, layer: Convolution, x: Any, linear: Any, y: Any, final: bool
-    ) -> tuple[IntegerLayer, Any]:
+    def _convolution(self, layer: Convolution, x: Any, linear: Any, y: Any, final: bool) -> tuple[IntegerLayer, Any]:
         bits, scale = self.layouts[layer.inputs[0]]
         function, out_bits = layer.curve.function, self.bits
         if function:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, first_line, listed, short
 from localnoise.hardware.network.graph import FloatGraph, FloatLayer
-from localnoise.hardware.network.operators import INSTEAD, OPERATORS, Node, Refused, Value
+from localnoise.hardware.network.operators import INSTEAD, OPERATORS, Node, RefusedError, Value
 from localnoise.hardware.network.windows import Shape
 
 _ALMOST = 1e-3  # relative error that float32 may leave between torch's logits and ours
@@ -68,7 +68,7 @@ def _layers(exported: Any) -> FloatGraph:
                 known[node.name] = _array(constants[names[node.name]])
             else:
                 shape, rank = _layout(node, "its input")
-                known[node.name] = Value(0, shape, rank)
+                known[node.name] = Value(0, shape, rank, 0)
         elif node.op == "call_function":
             _add(node, known, layers)
         elif node.op == "output":
@@ -94,14 +94,14 @@ def _add(node: Any, known: dict[str, Any], layers: list[FloatLayer]) -> None:
     args, kwargs = _resolved(node.args, known), {key: _resolved(value, known) for key, value in node.kwargs.items()}
     try:
         layer = OPERATORS[name](Node(place, args, kwargs, shape, rank))
-    except Refused as refused:
+    except RefusedError as refused:
         raise ArgumentError(f"model: {place} {refused}") from None
     source = args[0]
     if layer is not None:
         layers.append(layer)
-        known[node.name] = Value(len(layers), shape, rank)
-    else:
-        known[node.name] = Value(source.index, shape, rank)
+    index = len(layers) if layer is not None else source.index
+    shared = layer is None or layer.kind == "reshape"  # what is another view of the same numbers
+    known[node.name] = Value(index, shape, rank, source.memory if shared else index)
     if str(getattr(node.target, "_opname", "")).endswith("_"):  # in place: its old name is its new value
         _refuse_shared(node, known, place)
         known[node.args[0].name] = known[node.name]
@@ -112,7 +112,7 @@ def _refuse_shared(node: Any, known: dict[str, Any], place: str) -> None:
     written = known[node.args[0].name]
     for other in node.graph.nodes:
         own = known.get(other.name)
-        same = isinstance(own, Value) and own.index == written.index and other not in (node, node.args[0])
+        same = isinstance(own, Value) and own.memory == written.memory and other not in (node, node.args[0])
         if same and any(_after(user, node) for user in other.users):
             raise ArgumentError(f"model: {place} overwrites a value that is read again; expected inplace=False")
 
@@ -132,7 +132,9 @@ def _layout(node: Any, place: str) -> tuple[Shape, int]:
     """Return (C, H, W), and the rank without the batch, of an operator's output."""
     value = node.meta.get("val")
     if not isinstance(value, Tensor) or not all(isinstance(size, int) for size in value.shape):
-        raise ArgumentError(f"model: {place} has a dynamic shape; expected fixed shapes: no sizes that depend on values")
+        raise ArgumentError(
+            f"model: {place} has a dynamic shape; expected fixed shapes: no sizes that depend on values"
+        )
     sizes = tuple(value.shape)[1:]
     if not 1 <= len(sizes) <= 3:
         raise ArgumentError(f"model: {place} gives {len(sizes)} axes; expected (T, N), (T, C, L) or (T, C, H, W)")

@@ -1,4 +1,4 @@
-"""A network's integer layers in Python's integers, a word at a time: the oracle of the emulator and of the exported C."""
+"""A network's integer layers in Python's integers, a word at a time: the oracle of the emulator and of the C."""
 
 from itertools import product
 
@@ -64,13 +64,13 @@ def summed(layer, shape, a, b):
 
 
 def maximum(layer, shape, x):
-    C, H, W = shape
+    _, H, W = shape
     out = {(c, y, k): max(x[c, r, q] for *_, r, q in inside(layer.window, y, k, H, W)) for c, y, k in places(layer)}
     return out, 0
 
 
 def mean(layer, shape, x):
-    C, H, W = shape
+    _, H, W = shape
     out, most, top = {}, 0, 2 ** (layer.bits - 1)
     for c, y, k in places(layer):
         words = [x[c, r, q] for *_, r, q in inside(layer.window, y, k, H, W)]
@@ -89,6 +89,11 @@ def reshaped(layer, shape, x):
     return dict(zip(places(layer), x.values(), strict=True)), 0
 
 
+def mixed(layer, shape, x):
+    acc = {at: word << layer.lift for at, word in x.items()}
+    return {at: finished(layer.finish, rounded(word, layer.fraction)) for at, word in acc.items()}, 0
+
+
 RULES = {
     "convolution": convolution,
     "sum": summed,
@@ -96,4 +101,5 @@ RULES = {
     "mean": mean,
     "apply": applied,
     "reshape": reshaped,
+    "mix": mixed,
 }

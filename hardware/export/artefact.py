@@ -12,13 +12,14 @@ from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.folder import written_into
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 from localnoise.validate import as_seed
 
 
 def export(
-    chip: ChipGrid | ChipBank | ChipRepair | Program,
+    chip: ChipGrid | ChipBank | ChipRepair | Program | ChipDefense,
     folder: str | Path,
     kind: str = "c99",
     *,
@@ -30,7 +31,7 @@ def export(
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
 
     A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank` goes
-    to C99, JSON and HDF5, a repair and a network's `Program` to C99.
+    to C99, JSON and HDF5; a repair, and a network with or without its defense, to C99.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def export(
     if isinstance(chip, ChipRepair) and not getattr(exporter, "repairs", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "repairs", False)]
         raise ArgumentError(f"kind={kind!r} holds no repair: expected {' or '.join(able)}")
-    if isinstance(chip, Program):
+    if isinstance(chip, (Program, ChipDefense)):
         return _export_network(chip, Path(folder), exporter, kind, seed, learner, force, options)
     one = chip.members[0] if isinstance(chip, ChipBank) else chip
     if isinstance(chip, ChipBank) and not getattr(exporter, "banks", False):
@@ -101,14 +102,24 @@ def export(
 
 
 def _export_network(
-    program: Program, target: Path, exporter: Any, kind: str, seed: int, learner: Any, force: bool, options: Any
+    chip: Program | ChipDefense,
+    target: Path,
+    exporter: Any,
+    kind: str,
+    seed: int,
+    learner: Any,
+    force: bool,
+    options: Any,
 ) -> Path:
     if not getattr(exporter, "networks", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "networks", False)]
         raise ArgumentError(f"kind={kind!r} holds no network: expected {' or '.join(able)}")
+    program = chip.program if isinstance(chip, ChipDefense) else chip
+    if isinstance(chip, ChipDefense) and chip.seed != int(as_seed(seed)):
+        chip = ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed)
     with written_into(target, force) as fresh:
-        exporter.write(program, fresh, int(as_seed(seed)), learner, **options)
-        program.save(fresh / "chip.h5")
+        exporter.write(chip, fresh, int(seed), learner, **options)
+        chip.save(fresh / "chip.h5", state=False)
         said = [{"bits": bits, "scale": scale, "zero_point": 0} for _, bits, scale in program.layouts]
         more: dict[str, Any] = {
             "name": options.get("name", USUAL),
@@ -118,5 +129,7 @@ def _export_network(
             "layers": [{"place": one.place} | own for one, own in zip(program.layers, said[1:], strict=True)],
             "provenance": program.provenance,
         }
+        if isinstance(chip, ChipDefense):
+            more["defense"] = {"draws": chip.draws, "vote": chip.vote, "chip": repr(chip.chip)}
         manifest.write(fresh, kind, int(seed), more)
     return target

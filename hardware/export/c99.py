@@ -10,10 +10,11 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.narrow import narrow_tables
-from localnoise.hardware.export.networked import write_network
+from localnoise.hardware.export.networked import field_name, write_defense, write_network
 from localnoise.hardware.export.repaired import write_repair
 from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
+from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 
@@ -24,7 +25,7 @@ _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
 
 
 def write(
-    chip: ChipGrid | ChipBank | ChipRepair | Program,
+    chip: ChipGrid | ChipBank | ChipRepair | Program | ChipDefense,
     folder: Path,
     seed: int,
     learner: OnChip | None,
@@ -32,10 +33,14 @@ def write(
     name: str = USUAL,
 ) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
-    if isinstance(chip, Program):
+    if isinstance(chip, (Program, ChipDefense)):
         if learner is not None:
             raise ArgumentError("learner was given with a network, which does not learn on a chip: expected none")
-        write_network(chip, folder, name)
+        if isinstance(chip, Program):
+            write_network(chip, folder, name)
+            return
+        write_defense(chip, folder, name)
+        write(chip.chip, folder, chip.seed, None, name=field_name(name))
         return
     if isinstance(chip, ChipRepair):
         if learner is not None:

@@ -21,6 +21,7 @@ from localnoise.hardware.export.repaired import MACHINES, repair_parts
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.storage import load_chip, load_chips
@@ -106,7 +107,7 @@ def _verify(
     images: int | None,
 ) -> tuple[list[Check], dict[str, str]]:
     chip = load_chips(place / "chip.h5")
-    draws = 0 if isinstance(chip, Program) else -(-words // chip.config.neurons)
+    draws = 0 if isinstance(chip, (Program, ChipDefense)) else -(-words // chip.config.neurons)
     checks, costs = [], {}
     kind = said["kind"]
     for backend in backends:
@@ -118,7 +119,7 @@ def _verify(
     if not able:
         raise _nobody(kind, said.get("plugin"))
     machines = {backend: BACKENDS[backend] for backend in able}
-    if isinstance(chip, (ChipRepair, Program)):
+    if isinstance(chip, (ChipRepair, Program, ChipDefense)):
         own, what = (MACHINES, "repair") if isinstance(chip, ChipRepair) else (NETWORKS, "network")
         for backend in set(able) - set(own):
             if backend in backends:
@@ -128,7 +129,7 @@ def _verify(
         made.require()
     for backend, made in machines.items():
         with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
-            if isinstance(chip, Program):
+            if isinstance(chip, (Program, ChipDefense)):
                 count = IMAGES[backend] if images is None else as_count("images", images, 1)
                 parts = list(network_parts(machine, chip, int(said["seed"]), count))
             elif isinstance(chip, ChipBank):

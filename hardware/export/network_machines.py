@@ -15,6 +15,7 @@ from localnoise.hardware.export.cortex import RAM, CortexM, tool
 from localnoise.hardware.export.host import FLAGS, Host, compiled, compiler
 from localnoise.hardware.export.naming import USUAL, in_c, prefix
 from localnoise.hardware.export.networked import places_first, word_bytes
+from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.memory import planned
 from localnoise.hardware.network.program import Program
 
@@ -31,13 +32,15 @@ class NetworkHost:
 
     require = staticmethod(Host.require)
 
-    def __init__(self, folder: Path, build: Path, program: Program, name: str = USUAL) -> None:
+    def __init__(self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL) -> None:
+        program = _program(chip)
         self._outputs = program.outputs
         binary, driver = build / "localnoise", build / "drive.c"
         driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")
         main = folder / f"{name}_main.c"
         sources = [*(str(path) for path in sorted(folder.glob("*.c")) if path != main), str(driver)]
-        done = compiled([*compiler(), *FLAGS, "-I", str(folder), *sources, "-o", str(binary)])
+        defends = f"-DDRIVE_DEFENDS={int(isinstance(chip, ChipDefense))}"
+        done = compiled([*compiler(), *FLAGS, defends, "-I", str(folder), *sources, "-o", str(binary)])
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
         self._running = Confined(binary, build)
@@ -59,6 +62,19 @@ class NetworkHost:
         found = np.stack(answers)
         return found[:, 0], found[:, 1:]
 
+    def start(self) -> None:
+        """Begin the noise's stream."""
+        self._running.send(b"i")
+
+    def defend(self, words: Ints) -> tuple[Ints, Ints]:
+        """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
+        classes, scores = [], []
+        for image in places_first(words).astype(np.int16):
+            self._running.send(b"d", image.tobytes())
+            classes.append(np.frombuffer(self._running.receive(2), np.int16)[0])
+            scores.append(np.frombuffer(self._running.receive(4 * self._outputs), np.int32))
+        return np.array(classes), np.stack(scores)
+
     def selftest(self) -> int:
         """Return how many golden images differ."""
         self._running.send(b"t")
@@ -68,7 +84,10 @@ class NetworkHost:
 class NetworkCortexM(CortexM):
     """The artefact in `folder` on an emulated Cortex-M4, its main included; the same calls as `NetworkHost`."""
 
-    def __init__(self, folder: Path, build: Path, program: Program, name: str = USUAL) -> None:  # type: ignore[override]
+    def __init__(  # type: ignore[override]
+        self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL
+    ) -> None:
+        program, self._defended = _program(chip), isinstance(chip, ChipDefense)
         self._prefix, self._outputs = prefix(name), program.outputs
         self._word = np.int8 if word_bytes(program) == 1 else np.int16
         size = word_bytes(program)
@@ -82,13 +101,13 @@ class NetworkCortexM(CortexM):
             raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
         self._load(binary)
         self._at[f"{self._prefix}_main"] = self._at["main"]
-        self._own = RAM + 2**20  # beyond the program's own static memory
-        self._image = self._own + -(-self._state // 16) * 16
+        self._own = RAM + 2**20
+        self._image = self._own + 16 * 2**20  # whatever is larger, the emulator has room
         self._logits = self._image + -(-self._inputs * size // 16) * 16
         self._lengths: dict[tuple[int, int], int] = {}
-        self._flash = _stored(binary)
-        golden = 0 if program.golden is None else len(program.golden)
-        self._extra = golden * (self._inputs * size + 2 * self._outputs)
+        self._flash, sizes = _stored(binary)
+        self._extra = sum(sizes.get(f"{self._prefix}_golden_{one}", 0) for one in ("image", "logit", "score"))
+        self._state = sizes["defense" if self._defended else "memory"]
         self.stack = 0
 
     def classify(self, words: Ints) -> tuple[Ints, Ints]:
@@ -101,6 +120,20 @@ class NetworkCortexM(CortexM):
             logits[t] = np.frombuffer(self._uc.mem_read(self._logits, 2 * self._outputs), np.int16)
         return classes, logits
 
+    def start(self) -> None:
+        """Begin the noise's stream."""
+        self.call("defense_init", self._own)
+
+    def defend(self, words: Ints) -> tuple[Ints, Ints]:
+        """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
+        classes, scores = np.empty(len(words), np.int16), np.empty((len(words), self._outputs), np.int32)
+        for t, image in enumerate(places_first(words).astype(self._word)):
+            self._uc.mem_write(self._image, image.tobytes())
+            self.call("defend", self._own, self._image, self._logits)
+            classes[t] = self._uc.reg_read(self._registers[0])
+            scores[t] = np.frombuffer(self._uc.mem_read(self._logits, 4 * self._outputs), np.int32)
+        return classes, scores
+
     def selftest(self) -> int:
         """Return what main returns: how many golden images differ."""
         self.call("main")
@@ -110,13 +143,17 @@ class NetworkCortexM(CortexM):
         """Classify once more, and say what that and the program take."""
         self._uc.mem_write(self._top - _STACK, bytes([_PAINT]) * (_STACK - 64))
         self._code_hook = tool("unicorn").UC_HOOK_BLOCK  # a tenth of the time
-        self.call("classify", self._own, self._image, self._logits, counted=True)
+        if self._defended:
+            self.start()
+        run = "defend" if self._defended else "classify"
+        self.call(run, self._own, self._image, self._logits, counted=True)
         painted = bytes(self._uc.mem_read(self._top - _STACK, _STACK - 64))
         self.stack = len(painted) - next(k for k, byte in enumerate(painted) if byte != _PAINT)
         words = self._inputs * np.dtype(self._word).itemsize
         return (
             f"{self._flash - self._extra:,} bytes of flash ({self.footprint.code:,} of code), and {self._extra:,} of "
-            f"golden images; {self._state:,} of working memory, {words:,} of image, {2 * self._outputs:,} of logits, "
+            f"golden images; {self._state:,} of working memory, {words:,} of image, "
+            f"{(4 if self._defended else 2) * self._outputs:,} of {'scores' if self._defended else 'logits'}, "
             f"{self.stack:,} of stack in RAM; {self.instructions:,} instructions an image"
         )
 
@@ -133,22 +170,33 @@ class NetworkCortexM(CortexM):
         self.instructions += length
 
 
-def _stored(binary: Path) -> int:
-    """Bytes of a program that lie in flash: code and constants, not what is zero at its start."""
+def _program(chip: Program | ChipDefense) -> Program:
+    return chip.program if isinstance(chip, ChipDefense) else chip
+
+
+def _stored(binary: Path) -> tuple[int, dict[str, int]]:
+    """Bytes of a program that lie in flash, code and constants, not what is zero at its start; and each symbol's."""
     with binary.open("rb") as file:
         elf = tool("elftools.elf.elffile").ELFFile(file)
-        return sum(segment["p_filesz"] for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD")
+        sizes = {one.name: int(one["st_size"]) for one in elf.get_section_by_name(".symtab").iter_symbols()}
+        loads = [segment["p_filesz"] for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]
+        return int(sum(loads)), sizes
 
 
 MACHINES: dict[str, Any] = {"host": NetworkHost, "cortex-m": NetworkCortexM}
 
 
-def network_parts(machine: Any, program: Program, seed: int, count: int) -> Iterator[tuple[str, Pairs]]:
+def network_parts(machine: Any, chip: Program | ChipDefense, seed: int, count: int) -> Iterator[tuple[str, Pairs]]:
     """Name, and pairs (expected, got), of each function; logits (T, 1, N), classes (T, 1, 1)."""
+    program = _program(chip)
     yield "self-test", iter([(np.zeros((1, 1, 1), int), np.full((1, 1, 1), machine.selftest()))])
     classes: list[tuple[Any, Any]] = []
     yield "logits", _logits(machine, program, seed, count, classes)
     yield "class", iter(classes)
+    if isinstance(chip, ChipDefense):
+        decided: list[tuple[Any, Any]] = []
+        yield "scores", _scores(machine, chip, seed, count, decided)
+        yield "class, defended", iter(decided)
 
 
 def _logits(machine: Any, program: Program, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
@@ -157,6 +205,17 @@ def _logits(machine: Any, program: Program, seed: int, count: int, classes: list
         words = images(program, min(_AT_ONCE, count - first), rng)
         expected = program.words(words)
         own, got = machine.classify(words)
+        classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
+        yield expected[:, None], got[:, None]
+
+
+def _scores(machine: Any, chip: ChipDefense, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
+    rng = np.random.default_rng([seed, 1])
+    machine.start()
+    for first in range(0, count, _AT_ONCE):
+        words = images(chip.program, min(_AT_ONCE, count - first), rng)
+        expected = chip.scores(words, first)
+        own, got = machine.defend(words)
         classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
         yield expected[:, None], got[:, None]
 

@@ -1,28 +1,34 @@
-"""A network in C99: its tables, its golden images, and a program that tries them."""
+"""A network in C99, with its defense if it has one: tables, golden images, and a program that tries them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.errors import ArgumentError
 from localnoise.files import write_text
-from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
+from localnoise.hardware.export.naming import USUAL, as_identifier, in_c, prefix
 from localnoise.hardware.export.tables import Tables, table
+from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.layers import (
     ApplyWords,
     ConvolutionWords,
     IntegerLayer,
     MaximumWords,
     MeanWords,
+    MixWords,
     SumWords,
 )
 from localnoise.hardware.network.memory import planned
 from localnoise.hardware.network.program import Program
 
 _HERE = Path(__file__).parent
-_SOURCES = ("localnoise_network.h", "localnoise_network.c", "localnoise_selftest.c", "localnoise_main.c")
-_KINDS = ("convolution", "sum", "maximum", "mean", "apply", "reshape")  # as the C numbers them
+_NETWORK = ("localnoise_network.h", "localnoise_integers.h", "localnoise_network.c", "localnoise_selftest.c")
+_DEFENSE = ("localnoise_defense.h", "localnoise_defense.c", "localnoise_defense_selftest.c")
+_MAIN, _DEFENSE_MAIN = "localnoise_main.c", "localnoise_defense_main.c"
+_KINDS = ("convolution", "sum", "maximum", "mean", "apply", "reshape", "mix")  # as the C numbers them
 _NUMBERS = 28  # a layer's, as the C names them
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -30,9 +36,74 @@ Ints = npt.NDArray[np.integer[Any]]
 def write_network(program: Program, folder: Path, name: str) -> None:
     """Write sources, tables and golden images into `folder` under `name`."""
     as_identifier(name, "C")
-    texts = {file: (_HERE / "c99" / file).read_text(encoding="ascii") for file in _SOURCES}
-    for file, text in (texts | network_tables(program).texts | golden_tables(program).texts).items():
+    texts = _sources(*_NETWORK) | {_MAIN: _sources(_MAIN)[_MAIN]}
+    _write(folder, name, texts | network_tables(program).texts | golden_tables(program).texts)
+
+
+def write_defense(defense: ChipDefense, folder: Path, name: str) -> None:
+    """Write a network and its defense; `field_name` begins the names of what draws or repairs."""
+    as_identifier(name, "C")
+    texts = _sources(*_NETWORK, *_DEFENSE) | {_MAIN: _sources(_DEFENSE_MAIN)[_DEFENSE_MAIN]}
+    if defense.entry.repairs:
+        texts["localnoise_defense.h"] = texts["localnoise_defense.h"].replace('"ln_field.h"', '"ln_field_repair.h"')
+    constants, arrays = _mix(defense)
+    tables = network_tables(defense.program)
+    joined = replace(tables, constants=tables.constants | constants, arrays=tables.arrays | arrays)
+    _write(folder, name, texts | joined.texts | golden_tables(defense.program, defense).texts)
+
+
+def field_name(name: str) -> str:
+    """Return the name under which the noise or the repair of a network's artefact is written, beside it."""
+    return f"{prefix(name)}_field"
+
+
+def _sources(*files: str) -> dict[str, str]:
+    return {file: (_HERE / "c99" / file).read_text(encoding="ascii") for file in files}
+
+
+def _write(folder: Path, name: str, texts: dict[str, str]) -> None:
+    for file, text in texts.items():
         write_text(folder / file.replace(USUAL, name), in_c(text, name))
+
+
+def _mix(defense: ChipDefense) -> tuple[dict[str, object], dict[str, str]]:
+    """Constants and arrays of the place where the defense joins the network.
+
+    Raises
+    ------
+    ArgumentError
+        The units read activations so much finer than the network's words that C's shift would leave 32 bits.
+    """
+    program, entry = defense.program, defense.entry
+    k, (at, _) = program.mix, planned(program)
+    assert k is not None
+    layer = program.layers[k]
+    assert isinstance(layer, MixWords)
+    _, _, scale = program.layouts[layer.inputs[0]]
+    up = entry.one.field.activation_scale - scale if entry.signal else 0
+    if not -30 <= up <= 14:
+        raise ArgumentError(
+            f"chip reads activations at scale {entry.one.field.activation_scale}, the network gives them at {scale}: "
+            "expected scales within 14 bits; calibrate both on the same activations"
+        )
+    constants: dict[str, object] = {
+        "MIX": f"{k}U",
+        "MIX_FROM": at[layer.inputs[0]],
+        "MIX_INTO": at[k + 1],
+        "MIX_TIMES": 2**layer.lift,
+        "MIX_FRACTION": layer.fraction,
+        "MIX_LOW": f"({layer.finish.low})",
+        "MIX_HIGH": layer.finish.high,
+        "REPAIRS": int(entry.repairs),
+        "READS": int(entry.signal),
+        "READ_TIMES": 2 ** max(up, 0),
+        "READ_FRACTION": max(-up, 0),
+        "READ_TOP": 2 ** (defense.chip.formats.activation_bits - 1),
+        "DRAWS": f"{defense.draws}U",
+        "VOTE": int(defense.vote),
+    }
+    lifts = [] if entry.repairs else [table("uint8_t", "noise_lift", layer.noise_lift)]
+    return constants, dict(lifts)
 
 
 def word_bytes(program: Program) -> int:
@@ -68,7 +139,7 @@ def network_tables(program: Program) -> Tables:
         table("int8_t", "weights", made.joined("weights")),
         table("int32_t", "bias", made.joined("bias")),
         table("uint8_t", "fraction", made.joined("fraction")),
-        table(word if word_bytes(program) == 1 else "int16_t", "lookup", made.joined("lookup")),
+        table(word, "lookup", made.joined("lookup")),
     ]
     title = f"A network of {len(program.layers)} layers, written by localnoise."
     return Tables(
@@ -80,7 +151,7 @@ def network_tables(program: Program) -> Tables:
     )
 
 
-def golden_tables(program: Program) -> Tables:
+def golden_tables(program: Program, defense: ChipDefense | None = None) -> Tables:
     """Return `localnoise_golden`: a few inputs as words, and the logits that they must give."""
     images = program.golden if program.golden is not None else np.zeros((1, *program.shape), np.int16)
     word = "int8_t" if word_bytes(program) == 1 else "int16_t"
@@ -88,6 +159,8 @@ def golden_tables(program: Program) -> Tables:
         table(word, "golden_image", places_first(images)),
         table("int16_t", "golden_logit", program.words(images)),
     ]
+    if defense is not None:
+        arrays.append(table("int32_t", "golden_score", defense.scores(images)))
     return Tables(
         file="localnoise_golden",
         title="Golden images and their logits, written by localnoise.",
@@ -145,7 +218,9 @@ def _numbers(layer: IntegerLayer, program: Program, at: list[int], made: _Arrays
         (lift, lift_too), fraction = layer.lift, layer.fraction
     elif isinstance(layer, MeanWords):
         lift, fraction = layer.lift, int(layer.padded)
-    if isinstance(layer, (ConvolutionWords, SumWords, ApplyWords)):
+    elif isinstance(layer, MixWords):
+        lift, fraction = layer.lift, layer.fraction
+    if isinstance(layer, (ConvolutionWords, SumWords, ApplyWords, MixWords)):
         low, high, top = layer.finish.low, layer.finish.high, len(layer.finish.table) // 2
         table_at = made.look_up(layer.finish.table) if top else 0
     assert not isinstance(layer, MaximumWords) or fraction == 0

@@ -7,7 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from localnoise.hardware.network.graph import Apply, Convolution, Curve, FloatGraph, FloatLayer, Norm, Sum, moved, users
+from localnoise.errors import ArgumentError, choose
+from localnoise.hardware.network.graph import (
+    Apply,
+    Convolution,
+    Curve,
+    FloatGraph,
+    FloatLayer,
+    Mix,
+    Norm,
+    Sum,
+    moved,
+    users,
+)
+from localnoise.hardware.network.windows import module_of
 
 
 def fused(graph: FloatGraph) -> FloatGraph:
@@ -49,3 +62,26 @@ def _without_norm(layer: FloatLayer) -> FloatLayer:
         return layer
     weights = np.asarray(layer.scale, np.float64).reshape(-1, 1, 1, 1)
     return Convolution(place=layer.place, inputs=layer.inputs, shape=layer.shape, weights=weights, bias=layer.shift)
+
+
+def mixed(graph: FloatGraph, place: str) -> FloatGraph:
+    """Return a fused graph with a `Mix` behind the module `place`.
+
+    Raises
+    ------
+    ArgumentError
+        No such module; nothing follows it; or a layer behind it reads what lies before: a connection passes by.
+    """
+    owners = {module_of(layer.place): k for k, layer in enumerate(graph.layers)}
+    k = owners[choose("place", place, owners)]
+    if k == len(graph.layers) - 1:
+        raise ArgumentError(f"place={place!r} is the network's last layer: expected one with layers behind it")
+    for layer in graph.layers[k + 1 :]:
+        if min(layer.inputs) <= k:
+            raise ArgumentError(
+                f"place={place!r}: {layer.place} reads a value from before it; expected a layer that everything passes "
+                "through"
+            )
+    own = Mix(place=f"{place} mix", inputs=(k + 1,), shape=graph.layers[k].shape)
+    later = (moved(layer, lambda value: value + 1) for layer in graph.layers[k + 1 :])
+    return FloatGraph(shape=graph.shape, layers=(*graph.layers[: k + 1], own, *later))

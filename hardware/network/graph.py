@@ -160,6 +160,17 @@ class Reshape(FloatLayer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mix(FloatLayer):
+    """Where a grid's noise is added, or a repair undoes what has happened: all later values read it."""
+
+    kind: ClassVar[str] = "mix"
+
+    def apply(self, *x: Values) -> Values:
+        """Values of its output, without noise."""
+        return x[0]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FloatGraph:
     """Float layers in the order in which they run; the last one's output is the network's."""
 

@@ -14,6 +14,9 @@ finish
 Maximum: of the words of a window. Mean of n words: floor((2 sum 2^lift + n) / (2 n)), half up; n counts all
     places of the window, or those inside of the input. Apply: clamp, or look up a word itself. Reshape: the same words.
 
+Mix, where a grid's noise enters, a word eta of unit u at that unit's scale
+    acc = x 2^lift + eta 2^noise_lift[u], out = finish((acc + 2^(f-1)) >> f); without noise eta = 0
+
 No accumulator overflows: `bound` says the largest magnitude that any words could reach, and no program is made whose
 bound exceeds 2^31 - 1.
 """
@@ -208,11 +211,49 @@ class ReshapeWords(IntegerLayer):
         return x[0].reshape(len(x[0]), *self.shape)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MixWords(IntegerLayer):
+    """A value, and a grid's noise at its units' scales; or what a repair makes of it, the same words without one.
+
+    Attributes
+    ----------
+    lift, fraction : int
+    noise_bits : int
+        Of a word of the noise; 0: there is none.
+    noise_lift : (units,) uint8
+        Shift of each unit's noise.
+    """
+
+    kind: ClassVar[str] = "mix"
+    lift: int
+    fraction: int
+    noise_bits: int
+    noise_lift: npt.NDArray[np.uint8]
+    finish: Finish
+
+    def apply(self, *x: Words) -> Words:
+        """Words of its output, without noise."""
+        return self.finish(self.rounded(x[0]))
+
+    def rounded(self, x: Words, eta: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int32]:
+        """Return accumulators after rounding, of words x (T, C, H, W) and noise of as many words."""
+        acc = x.astype(np.int32) << np.int32(self.lift)
+        if eta is not None:
+            channels, rows, columns = self.shape
+            each = np.repeat(self.noise_lift.astype(np.int32), channels * rows * columns // len(self.noise_lift))
+            acc = acc + (eta.reshape(x.shape) << each.reshape(rows, columns, channels).transpose(2, 0, 1))
+        return half_up(acc, np.int32(self.fraction))
+
+    def bound(self, bits: int) -> int:
+        """Return the largest magnitude in its accumulator."""
+        noise = 2 ** (self.noise_bits - 1 + int(self.noise_lift.max())) if self.noise_bits else 0
+        return 2 ** (bits - 1 + self.lift) + noise + (2**self.fraction >> 1)
+
+
 def half_up(acc: Values, fraction: Any) -> Values:
     """Return (acc + 2^(f-1)) >> f, acc where f = 0, in the type of `acc`."""
     return np.asarray((acc + ((np.ones_like(fraction) << fraction) >> 1)) >> fraction)
 
 
-KINDS: dict[str, type[IntegerLayer]] = {
-    kind.kind: kind for kind in (ConvolutionWords, SumWords, MaximumWords, MeanWords, ApplyWords, ReshapeWords)
-}
+_ALL = (ConvolutionWords, SumWords, MaximumWords, MeanWords, ApplyWords, ReshapeWords, MixWords)
+KINDS: dict[str, type[IntegerLayer]] = {kind.kind: kind for kind in _ALL}

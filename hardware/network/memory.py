@@ -13,6 +13,8 @@ def planned(program: Program) -> tuple[list[int], int]:
     """
     count = len(program.layers)
     last = {value: k for k, layer in enumerate(program.layers) for value in layer.inputs}
+    if program.mix is not None:  # what the noise is added to is read again by each draw
+        last[program.layers[program.mix].inputs[0]] = count - 1
     sizes = [C * H * W for (C, H, W), _, _ in program.layouts]
     alive = {value: (value - 1, last.get(value, value - 1)) for value in range(1, count)}
     at = [INPUT] + [0] * (count - 1) + [OUTPUT]

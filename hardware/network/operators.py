@@ -128,9 +128,7 @@ def _convolution(node: Node) -> FloatLayer:
 @_operator("linear")
 def _dense(node: Node) -> FloatLayer:
     if node.read.rank != 1:
-        raise RefusedError(
-            "runs over an axis of places; expected a convolution of one place there, or a flatten before"
-        )
+        raise RefusedError("runs over an axis of places; expected a convolution of one place, or a flatten before")
     weights, bias = _constant(node, 1, "weight"), node.get(2, "bias")
     given = np.zeros(len(weights)) if bias is None else _constant(node, 2, "bias")
     return Convolution(**node.common(), weights=weights[:, :, None, None], bias=given)
@@ -139,9 +137,7 @@ def _dense(node: Node) -> FloatLayer:
 @_operator("batch_norm", "_native_batch_norm_legit_no_training")
 def _norm(node: Node) -> FloatLayer:
     if node.get(5, "training", False) is True:
-        raise RefusedError(
-            "normalises by its batch; expected statistics of training: track_running_stats=True and eval()"
-        )
+        raise RefusedError("normalises by its batch; expected statistics of training, track_running_stats=True")
     mean, variance = _constant(node, 3, "running_mean"), _constant(node, 4, "running_var")
     eps = next(x for x in reversed(node.args) if isinstance(x, float))
     scale = 1 / np.sqrt(variance + eps)

@@ -13,6 +13,7 @@ from localnoise.hardware.network.layers import (
     ApplyWords,
     ConvolutionWords,
     IntegerLayer,
+    MixWords,
     SumWords,
     Words,
 )
@@ -50,13 +51,8 @@ class Program:
     def __init__(
         self, shape: Shape, bits: int, scale: int, layers: Sequence[IntegerLayer], weight_bits: int = 8
     ) -> None:
-        self.shape, self.bits, self.scale, self.layers, self.weight_bits = (
-            shape,
-            bits,
-            scale,
-            tuple(layers),
-            weight_bits,
-        )
+        self.shape, self.bits, self.scale, self.weight_bits = shape, bits, scale, weight_bits
+        self.layers = tuple(layers)
         self.layouts: list[Layout] = refuse_unsound(shape, bits, scale, self.layers)
         limit = 2 ** (weight_bits - 1) - 1
         for layer in self.layers:
@@ -90,16 +86,24 @@ class Program:
         return out
 
     def values(self, x: Words) -> Iterator[Words]:
-        """Yield the words of each layer's output in turn, (T, C, H, W), for input words x."""
-        seen: list[Words | None] = [x]
-        last = {value: k for k, layer in enumerate(self.layers) for value in layer.inputs}
-        for k, layer in enumerate(self.layers):
-            found = layer.apply(*(seen[value] for value in layer.inputs))  # type: ignore[misc]
-            for value in layer.inputs:
-                if last[value] == k:
-                    seen[value] = None
-            seen.append(found)
-            yield found
+        """Yield the words of each layer's output in turn, (T, C, H, W), for input words x; without noise."""
+        return self.through({0: x}, 0, len(self.layers))
+
+    def through(self, seen: dict[int, Words], first: int, last: int) -> Iterator[Words]:
+        """Yield what the layers first .. last - 1 give of the values `seen`, which grow, and are dropped when read."""
+        ends = {value: k for k, layer in enumerate(self.layers) for value in layer.inputs}
+        for k in range(first, last):
+            layer = self.layers[k]
+            seen[k + 1] = layer.apply(*(seen[value] for value in layer.inputs))
+            for value in set(layer.inputs):
+                if ends[value] == k:
+                    del seen[value]
+            yield seen[k + 1]
+
+    @property
+    def mix(self) -> int | None:
+        """Index of the layer where noise enters or a repair works; None: there is none."""
+        return next((k for k, layer in enumerate(self.layers) if isinstance(layer, MixWords)), None)
 
     def place_of(self, place: str) -> int:
         """Return the index of the value that the module `place` gives: its last layer's output.

@@ -11,7 +11,8 @@ from torch import nn
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.network import scales as by
 from localnoise.hardware.network.chip import ChipNetwork
-from localnoise.hardware.network.fusing import fused
+from localnoise.hardware.network.entry import Entry
+from localnoise.hardware.network.fusing import fused, mixed
 from localnoise.hardware.network.graph import (
     Apply,
     Convolution,
@@ -20,6 +21,7 @@ from localnoise.hardware.network.graph import (
     FloatLayer,
     Maximum,
     Mean,
+    Mix,
     Reshape,
     Sum,
 )
@@ -30,6 +32,7 @@ from localnoise.hardware.network.layers import (
     IntegerLayer,
     MaximumWords,
     MeanWords,
+    MixWords,
     ReshapeWords,
     SumWords,
 )
@@ -87,19 +90,42 @@ def quantise(
         A network that cannot be read (`hardware.network.reading`), a calibration that says too little, a value that
         saturates on more than 1 % of it: the place.
     """
+    program, shape = as_program(
+        model, calibration, weight_bits, activation_bits, bounds=bounds, scales=scales, feedback=feedback,
+        progress=progress,
+    )  # fmt: skip
+    return ChipNetwork(program, shape)
+
+
+def as_program(
+    model: nn.Module,
+    calibration: Any,
+    weight_bits: int,
+    activation_bits: int,
+    *,
+    bounds: tuple[float, float] | None = None,
+    scales: Mapping[str, int] | None = None,
+    feedback: bool = True,
+    progress: Progress | None = None,
+    place: str | None = None,
+    field: Entry | None = None,
+) -> tuple[Program, tuple[int, ...]]:
+    """Return the program of `quantise`, and the shape of an input; with `field`, whose words join behind `place`."""
     for name, value, least, most in (("weight_bits", weight_bits, 2, 8), ("activation_bits", activation_bits, 4, 12)):
         if whole(value) is None or not least <= value <= most:
             raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
     x = _calibration(calibration, bounds)
     graph = fused(read(model, torch.from_numpy(x[:_TOLD].copy())))
+    if place is not None:
+        graph = mixed(graph, place)
     pinned = dict(scales or {})
     known = ["input", *(module_of(layer.place) for layer in graph.layers)]
     for name in pinned:
         choose("scales", name, known)
-    work = _Work(graph, weight_bits, activation_bits, pinned, feedback)
+    work = _Work(graph, weight_bits, activation_bits, pinned, feedback, field)
     program = work.done(x.reshape(len(x), *graph.shape), bounds, progress)
     program.provenance = {"calibration": len(x), "model": type(model).__name__}
-    return ChipNetwork(program, tuple(x.shape[1:]))
+    return program, tuple(x.shape[1:])
 
 
 def _calibration(given: Any, bounds: tuple[float, float] | None) -> Any:
@@ -134,6 +160,7 @@ class _Work:
     bits: int
     pinned: dict[str, int]
     feedback: bool
+    field: Entry | None = None
 
     def done(self, x: Any, bounds: tuple[float, float] | None, progress: Progress | None) -> Program:
         """Return the program."""
@@ -150,7 +177,10 @@ class _Work:
         layers: list[IntegerLayer] = []
         for k, layer in enumerate(self.graph.layers):
             linear, out = _in_parts(layer, [values[value] for value in layer.inputs])
-            made, found = self._layer(layer, [seen[value] for value in layer.inputs], linear, out, k)
+            if isinstance(layer, Mix):
+                made, found, out = self._mix(layer, seen[layer.inputs[0]], out)
+            else:
+                made, found = self._layer(layer, [seen[value] for value in layer.inputs], linear, out, k)
             layers.append(made)
             self.layouts.append((made.bits, made.scale))
             values.append(out)
@@ -246,6 +276,33 @@ class _Work:
             window=layer.window, padded=layer.padded, lift=lift,
         )  # fmt: skip
         return self._checked(made, [x])
+
+    def _mix(self, layer: Mix, x: Any, y: Any) -> tuple[IntegerLayer, Any, Any]:
+        """Return the layer where a grid's noise joins, its words, and the float values that they stand for."""
+        if self.field is None:
+            raise ArgumentError("field is missing, but the graph has a place for one: expected a grid or a repair")
+        bits, scale = self.layouts[layer.inputs[0]]
+        self.field.refuse_other(module_of(layer.place), layer.shape, bits, scale)
+        own = {"place": layer.place, "inputs": layer.inputs, "shape": layer.shape}
+        eta = self.field.words(x, bits, scale)
+        if self.field.repairs:
+            top = 2 ** (bits - 1)
+            nothing = {"lift": 0, "fraction": 0, "noise_bits": 0, "noise_lift": np.zeros(1, np.uint8)}
+            return (
+                MixWords(**own, **nothing, bits=bits, scale=scale, finish=Finish(low=-top, high=top - 1)),
+                eta.astype(np.int16),
+                y,
+            )
+        noisy = y + self.field.values(eta).reshape(y.shape)
+        finest = max(scale, int(self.field.scales.max()))
+        out = min(self.pinned.get(module_of(layer.place), by.chosen(noisy, self.bits)), finest)
+        made = MixWords(
+            **own, bits=self.bits, scale=out, lift=finest - scale, fraction=finest - out, noise_bits=self.field.bits,
+            noise_lift=(finest - self.field.scales).astype(np.uint8), finish=by.clamp(Curve(), self.bits, out),
+        )  # fmt: skip
+        rounded_ = made.rounded(x, eta)
+        by.refuse_saturated(made.place, rounded_, made.finish, made.bits)
+        return made, made.finish(rounded_), noisy
 
     def _checked(self, made: Any, x: list[Any]) -> tuple[IntegerLayer, Any]:
         """Return a layer, and its words; refused where they saturate."""

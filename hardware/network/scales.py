@@ -77,6 +77,6 @@ def refuse_saturated(place: str, rounded: npt.NDArray[Any], finish: Finish, bits
     share = float(beyond.mean()) if beyond.size else 0.0
     if share > SATURATING:
         raise ArgumentError(
-            f"{place}: {share:.1%} of its calibration values lie beyond words of {bits} bits, more than {SATURATING:.0%}: "
+            f"{place}: {share:.1%} of its calibration values lie beyond words of {bits} bits, above {SATURATING:.0%}: "
             "expected a scale that holds them; use more activation_bits, or leave scales to the calibration"
         )

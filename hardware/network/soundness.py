@@ -13,6 +13,7 @@ from localnoise.hardware.network.layers import (
     IntegerLayer,
     MaximumWords,
     MeanWords,
+    MixWords,
     ReshapeWords,
     SumWords,
 )
@@ -48,6 +49,11 @@ def refuse_unsound(shape: Shape, bits: int, scale: int, layers: Sequence[Integer
         if wrong:
             raise ArgumentError(f"{layer.place}: {wrong}")
         values.append((layer.shape, layer.bits, layer.scale))
+    mixes = [k for k, layer in enumerate(layers) if isinstance(layer, MixWords)]
+    for k in mixes:
+        late = k == len(layers) - 1 or any(min(layer.inputs) <= k for layer in layers[k + 1 :])
+        if len(mixes) > 1 or late:
+            raise ArgumentError(f"{layers[k].place}: expected one mix, which all later layers read through")
     return values
 
 
@@ -83,6 +89,8 @@ def _wrong(layer: IntegerLayer, read: list[Layout]) -> str:
         if not layer.finish.index_bits and not same:
             return "changes what a clamp keeps: expected its input's bits and scale"
         return _wrong_finish(layer.finish, layer.bits)
+    if isinstance(layer, MixWords):
+        return _wrong_mix(layer, shape, same)
     if isinstance(layer, ReshapeWords) and np.prod(shape) == np.prod(layer.shape) and same:
         return ""
     return f"makes {layer.shape} of {shape}, expected as many words, of the same bits and scale"
@@ -101,6 +109,19 @@ def _wrong_convolution(layer: ConvolutionWords, shape: Shape) -> str:
     if W.min() < -127 or layer.fraction.max() > 30:
         return "a weight of -128 or a fraction above 30, expected -127 to 127 and 0 to 30"
     return _wrong_window(layer.window, shape, layer.shape) or _wrong_finish(layer.finish, layer.bits)
+
+
+def _wrong_mix(layer: MixWords, shape: Shape, same: bool) -> str:
+    lifts, size = layer.noise_lift, int(np.prod(shape))
+    if layer.shape != shape or lifts.ndim != 1 or lifts.dtype != np.uint8 or not len(lifts) or size % len(lifts):
+        return f"mixes {lifts.shape} units into {shape}, expected units that divide its words"
+    if layer.noise_bits == 0:
+        bare = same and layer.lift == layer.fraction == 0
+        return "" if bare else "changes what a repair keeps: expected its input's bits and scale"
+    shifts = (layer.lift, layer.fraction, int(lifts.max()))
+    if not 4 <= layer.noise_bits <= 16 or not all(0 <= k <= 24 for k in shifts):
+        return f"shifts {shifts}, noise of {layer.noise_bits} bits: expected 0 to 24, and 4 to 16"
+    return "a table, which no mix has" if len(layer.finish.table) else _wrong_finish(layer.finish, layer.bits)
 
 
 def _wrong_window(window: Window, before: Shape, after: Shape) -> str:

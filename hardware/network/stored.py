@@ -67,7 +67,7 @@ def _document(source: Path, file: Any, name: str, budget: Budget) -> Any:
 
 def _arrays(source: Path, file: Any, name: str, budget: Budget) -> dict[str, Any]:
     group, arrays = member(source, file, name), {}
-    for key in ("weights", "bias", "fraction", "table"):
+    for key in ("weights", "bias", "fraction", "table", "noise_lift"):
         if key in group:
             found = member(source, group, key)
             budget.spend(found)

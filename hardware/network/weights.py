@@ -57,9 +57,9 @@ def rounded(
     groups = x.shape[1] // layer.weights.shape[1]
     some = max(_ROWS // (layer.shape[1] * layer.shape[2]), 2)
     own = len(layer.weights) // groups
-    limit, O = 2 ** (weight_bits - 1) - 1, len(layer.weights)
-    W = layer.weights.reshape(O, -1)
-    q, bias, scales = np.zeros(W.shape, np.int64), np.zeros(O, np.int64), np.zeros(O, np.int64)
+    limit, count = 2 ** (weight_bits - 1) - 1, len(layer.weights)
+    W = layer.weights.reshape(count, -1)
+    q, bias, scales = np.zeros(W.shape, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
     wanted = y[:some].astype(np.float64).mean(axis=(0, 2, 3))
     for g, rows in enumerate(patches(x[:some], layer.window, layer.shape, groups)):
         z = rows.astype(np.float64)

@@ -1,4 +1,4 @@
-"""A whole network in integers: as stated, close to the float network, saved; what cannot be one is said in a sentence."""
+"""A whole network in integers: as stated, close to the float network, saved; what cannot be one says so."""
 
 import pickle
 
@@ -39,10 +39,10 @@ def any_words(program, count, seed=0):
 
 
 def convolution(weights, bits=8, fraction=0, **more):
-    O = len(weights)
+    count = len(weights)
     return ConvolutionWords(
-        place="one conv2d", inputs=(0,), shape=(O, 1, 1), bits=bits, scale=0, weights=np.asarray(weights, np.int8),
-        bias=np.zeros(O, np.int32), fraction=np.full(O, fraction, np.uint8), window=Window(),
+        place="one conv2d", inputs=(0,), shape=(count, 1, 1), bits=bits, scale=0, weights=np.asarray(weights, np.int8),
+        bias=np.zeros(count, np.int32), fraction=np.full(count, fraction, np.uint8), window=Window(),
         finish=Finish(low=-(2 ** (bits - 1)), high=2 ** (bits - 1) - 1), **more,
     )  # fmt: skip
 

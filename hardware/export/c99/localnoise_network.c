@@ -1,6 +1,8 @@
 /* The runtime of a network: its tables in flash. See localnoise_network.h. */
 #include "localnoise_network.h"
 
+#include "localnoise_integers.h"
+
 /* A layer's numbers, in the order in which localnoise_tables.c holds them. */
 enum {
     LN_KIND, LN_FROM, LN_FROM_TOO, LN_INTO,
@@ -8,7 +10,7 @@ enum {
     LN_ROWS, LN_COLUMNS, LN_DOWN, LN_ACROSS, LN_ABOVE, LN_LEFT, LN_GAP, LN_SPACE,
     LN_OWN, LN_WEIGHT, LN_CHANNEL, LN_LOW, LN_HIGH, LN_LOOK_UP, LN_INDEX_TOP, LN_LIFT, LN_LIFT_TOO, LN_FRACTION
 };
-enum { LN_CONVOLUTION, LN_SUM, LN_MAXIMUM, LN_MEAN, LN_APPLY, LN_RESHAPE };
+enum { LN_CONVOLUTION, LN_SUM, LN_MAXIMUM, LN_MEAN, LN_APPLY, LN_RESHAPE, LN_MIXED };
 
 /* The taps of a window that lie inside of the input: first .. last - 1 of each axis, and where the first one lies. */
 typedef struct {
@@ -25,25 +27,10 @@ typedef struct {
     ln_logit *logits; /* of the last layer; else 0 */
 } ln_step;
 
-/* floor(value / 2^bits + 1/2): the shift of a negative number is the compiler's choice, this is not. */
-static int32_t ln_rounded(int32_t value, int32_t bits)
-{
-    if (bits > 0) {
-        value += (int32_t)1 << (bits - 1);
-        value = (value >= 0) ? (value >> bits) : ~((~value) >> bits);
-    }
-    return value;
-}
-
 /* floor(value / by), by > 0 */
 static int32_t ln_divided(int32_t value, int32_t by)
 {
     return (value >= 0) ? (value / by) : ~((~value) / by);
-}
-
-static int32_t ln_clipped(int32_t value, int32_t low, int32_t high)
-{
-    return (value < low) ? low : ((value > high) ? high : value);
 }
 
 static int32_t ln_finished(const int32_t *layer, int32_t value)
@@ -217,6 +204,8 @@ static void ln_each(const ln_step *step)
                 if (l[LN_KIND] == LN_SUM) {
                     value = (value * ((int32_t)1 << l[LN_LIFT])) + ((int32_t)step->too[at] * ((int32_t)1 << l[LN_LIFT_TOO]));
                     value = ln_rounded(value, l[LN_FRACTION]);
+                } else if (l[LN_KIND] == LN_MIXED) { /* without noise */
+                    value = ln_rounded(value * ((int32_t)1 << l[LN_LIFT]), l[LN_FRACTION]);
                 }
                 ln_put(step, y, x, c, (l[LN_KIND] == LN_RESHAPE) ? value : ln_finished(l, value));
             }

@@ -30,6 +30,7 @@ _DEFENSE = ("localnoise_defense.h", "localnoise_defense.c", "localnoise_defense_
 _MAIN, _DEFENSE_MAIN = "localnoise_main.c", "localnoise_defense_main.c"
 _KINDS = ("convolution", "sum", "maximum", "mean", "apply", "reshape", "mix")  # as the C numbers them
 _NUMBERS = 28  # a layer's, as the C names them
+_FINISHED = (ConvolutionWords, SumWords, ApplyWords, MixWords)
 Ints = npt.NDArray[np.integer[Any]]
 
 
@@ -112,13 +113,31 @@ def word_bytes(program: Program) -> int:
     return 1 if max(inner) <= 8 else 2
 
 
+def network_bytes(program: Program) -> tuple[dict[str, int], dict[str, int]]:
+    """Return bytes of flash by part, and of RAM, that the exported C takes; less the program, noise, and the stack."""
+    size, outputs = word_bytes(program), program.layers[-1].shape
+    convolutions = [one for one in program.layers if isinstance(one, ConvolutionWords)]
+    tables = {one.finish.table.tobytes() for one in program.layers if isinstance(one, _FINISHED)}
+    flash = {
+        "weights": sum(one.weights.size for one in convolutions),
+        "biases and shifts": sum(5 * one.bias.size for one in convolutions),
+        "tables of functions": sum(len(one) // 2 * size for one in tables),
+        "layers": 4 * _NUMBERS * len(program.layers),
+    }
+    ram = {
+        "working memory": planned(program)[1] * size,
+        "image and logits": int(np.prod(program.shape)) * size + 2 * int(np.prod(outputs)),
+    }
+    return flash, ram
+
+
 def network_tables(program: Program) -> Tables:
     """Return `localnoise_tables` of a network: its layers' numbers, weights, biases, fractions and tables."""
     at, memory = planned(program)
     (C, H, W), bits, scale = program.layouts[0]
     _, output_bits, output_scale = program.layouts[-1]
     made = _Arrays()
-    numbers = [_numbers(layer, program, at, made) for layer in program.layers]
+    numbers = [_numbers(k, layer, program, at, made) for k, layer in enumerate(program.layers)]
     constants: dict[str, object] = {
         "INPUTS": C * H * W,
         "INPUT_CHANNELS": C,
@@ -200,9 +219,8 @@ class _Arrays:
         return np.concatenate(self.parts[name]) if name in self.parts else np.zeros(1, np.int64)
 
 
-def _numbers(layer: IntegerLayer, program: Program, at: list[int], made: _Arrays) -> list[int]:
+def _numbers(k: int, layer: IntegerLayer, program: Program, at: list[int], made: _Arrays) -> list[int]:
     """Return a layer's numbers, in the order of localnoise_network.c."""
-    k = program.layers.index(layer)
     read = [program.layouts[value][0] for value in layer.inputs]
     places = [at[value] for value in layer.inputs]
     window = getattr(layer, "window", None)
@@ -220,7 +238,7 @@ def _numbers(layer: IntegerLayer, program: Program, at: list[int], made: _Arrays
         lift, fraction = layer.lift, int(layer.padded)
     elif isinstance(layer, MixWords):
         lift, fraction = layer.lift, layer.fraction
-    if isinstance(layer, (ConvolutionWords, SumWords, ApplyWords, MixWords)):
+    if isinstance(layer, _FINISHED):
         low, high, top = layer.finish.low, layer.finish.high, len(layer.finish.table) // 2
         table_at = made.look_up(layer.finish.table) if top else 0
     assert not isinstance(layer, MaximumWords) or fraction == 0

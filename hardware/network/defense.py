@@ -148,21 +148,19 @@ def defend(
     model : Module
         Trained, without the noise layer.
     chip : ChipGrid, ChipBank or ChipRepair
-        On the layer whose output `place` gives.
+        On the layer that ends the module `place`.
     draws : int, optional
         Default: 10 of noise, 1 of a repair.
     """
     from localnoise.hardware.network.quantiser import as_program  # torch comes with it
 
-    entry, pinned = Entry(chip, seed), dict(scales or {})
-    if entry.repairs:
-        pinned.setdefault(place, entry.one.field.activation_scale)
-        if activation_bits != chip.formats.activation_bits:
-            raise ArgumentError(
-                f"activation_bits={activation_bits}: expected {chip.formats.activation_bits}, which the repair reads"
-            )
+    entry = Entry(chip, seed)
+    if entry.repairs and activation_bits != chip.formats.activation_bits:
+        raise ArgumentError(
+            f"activation_bits={activation_bits}: expected {chip.formats.activation_bits}, which the repair reads"
+        )
     program, _ = as_program(
-        model, calibration, weight_bits, activation_bits, bounds=bounds, scales=pinned, feedback=feedback,
+        model, calibration, weight_bits, activation_bits, bounds=bounds, scales=scales, feedback=feedback,
         progress=progress, place=place, field=entry,
     )  # fmt: skip
     return ChipDefense(program, chip, (1 if entry.repairs else 10) if draws is None else draws, vote=vote, seed=seed)

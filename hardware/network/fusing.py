@@ -65,14 +65,14 @@ def _without_norm(layer: FloatLayer) -> FloatLayer:
 
 
 def mixed(graph: FloatGraph, place: str) -> FloatGraph:
-    """Return a fused graph with a `Mix` behind the module `place`.
+    """Return a graph, not yet fused, with a `Mix` behind the module `place`: behind the last layer within it.
 
     Raises
     ------
     ArgumentError
         No such module; nothing follows it; or a layer behind it reads what lies before: a connection passes by.
     """
-    owners = {module_of(layer.place): k for k, layer in enumerate(graph.layers)}
+    owners = {name: k for k, layer in enumerate(graph.layers) for name in _around(module_of(layer.place))}
     k = owners[choose("place", place, owners)]
     if k == len(graph.layers) - 1:
         raise ArgumentError(f"place={place!r} is the network's last layer: expected one with layers behind it")
@@ -85,3 +85,9 @@ def mixed(graph: FloatGraph, place: str) -> FloatGraph:
     own = Mix(place=f"{place} mix", inputs=(k + 1,), shape=graph.layers[k].shape)
     later = (moved(layer, lambda value: value + 1) for layer in graph.layers[k + 1 :])
     return FloatGraph(shape=graph.shape, layers=(*graph.layers[: k + 1], own, *later))
+
+
+def _around(module: str) -> list[str]:
+    """Names of a module and of those that hold it."""
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))] if module else []

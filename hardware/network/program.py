@@ -131,9 +131,12 @@ class Program:
     @property
     def multiplications(self) -> int:
         """Multiplications an input, places outside of it included."""
-        return sum(
-            one.weights.size * one.shape[1] * one.shape[2] for one in self.layers if isinstance(one, ConvolutionWords)
-        )
+        return self.multiplications_from(0, None)
+
+    def multiplications_from(self, first: int | None, last: int | None) -> int:
+        """Multiplications of the layers first .. last - 1; None: from the first, to the last."""
+        convolutions = [one for one in self.layers[first:last] if isinstance(one, ConvolutionWords)]
+        return sum(one.weights.size * one.shape[1] * one.shape[2] for one in convolutions)
 
     @property
     def bound(self) -> int:

@@ -115,9 +115,8 @@ def as_program(
         if whole(value) is None or not least <= value <= most:
             raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
     x = _calibration(calibration, bounds)
-    graph = fused(read(model, torch.from_numpy(x[:_TOLD].copy())))
-    if place is not None:
-        graph = mixed(graph, place)
+    graph = read(model, torch.from_numpy(x[:_TOLD].copy()))
+    graph = fused(graph if place is None else mixed(graph, place))
     pinned = dict(scales or {})
     known = ["input", *(module_of(layer.place) for layer in graph.layers)]
     for name in pinned:
@@ -165,7 +164,8 @@ class _Work:
     def done(self, x: Any, bounds: tuple[float, float] | None, progress: Progress | None) -> Program:
         """Return the program."""
         held = x if bounds is None else np.array(bounds)
-        scale = self.pinned.get("input", by.holding(held, self.bits))
+        self.forced = self._read_by_a_repair()
+        scale = self.forced.get(-1, self.pinned.get("input", by.holding(held, self.bits)))
         words = np.floor(np.ldexp(x.astype(np.float64), scale) + 0.5)
         top = 2 ** (self.bits - 1)
         by.refuse_saturated("input", words, Finish(low=-top, high=top - 1), self.bits)
@@ -176,6 +176,7 @@ class _Work:
         last = {value: k for k, layer in enumerate(self.graph.layers) for value in layer.inputs}
         layers: list[IntegerLayer] = []
         for k, layer in enumerate(self.graph.layers):
+            self.at = k
             linear, out = _in_parts(layer, [values[value] for value in layer.inputs])
             if isinstance(layer, Mix):
                 made, found, out = self._mix(layer, seen[layer.inputs[0]], out)
@@ -313,7 +314,17 @@ class _Work:
         return made, finish(before)
 
     def _wanted(self, layer: FloatLayer, otherwise: int) -> int:
-        return self.pinned.get(module_of(layer.place), otherwise)
+        return self.forced.get(self.at, self.pinned.get(module_of(layer.place), otherwise))
+
+    def _read_by_a_repair(self) -> dict[int, int]:
+        """Return which layer (-1: the input) must give words of which scale, so that a repair can read them."""
+        mix = next((layer for layer in self.graph.layers if isinstance(layer, Mix)), None)
+        if mix is None or self.field is None or not self.field.repairs:
+            return {}
+        value = mix.inputs[0]
+        while value and isinstance(self.graph.layers[value - 1], (Maximum, Reshape)):  # which keep a scale
+            value = self.graph.layers[value - 1].inputs[0]
+        return {value - 1: self.field.one.field.activation_scale}
 
 
 def _nothing(shape: Any, bits: int, scale: int) -> IntegerLayer:

@@ -139,7 +139,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
     for place, more, match in (
         ("5", {}, "the network's last layer"),
         ("3", {}, "the chip's units lie on"),
-        ("2", {}, "place='2': expected one of"),
+        ("7", {}, "place='7': expected one of"),
         ("1", {"draws": 0}, "draws"),
         ("1", {"draws": 1001}, "1 to 1,000"),
     ):

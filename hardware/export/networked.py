@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
 from localnoise.files import write_text
-from localnoise.hardware.export.naming import USUAL, as_identifier, in_c, prefix
+from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.tables import Tables, table
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.layers import (
@@ -27,6 +27,7 @@ from localnoise.hardware.network.program import Program
 _HERE = Path(__file__).parent
 _NETWORK = ("localnoise_network.h", "localnoise_integers.h", "localnoise_network.c", "localnoise_selftest.c")
 _DEFENSE = ("localnoise_defense.h", "localnoise_defense.c", "localnoise_defense_selftest.c")
+_FIELD = "lnfield"  # as the C of a defense calls what draws or repairs
 _MAIN, _DEFENSE_MAIN = "localnoise_main.c", "localnoise_defense_main.c"
 _KINDS = ("convolution", "sum", "maximum", "mean", "apply", "reshape", "mix")  # as the C numbers them
 _NUMBERS = 28  # a layer's, as the C names them
@@ -46,7 +47,7 @@ def write_defense(defense: ChipDefense, folder: Path, name: str) -> None:
     as_identifier(name, "C")
     texts = _sources(*_NETWORK, *_DEFENSE) | {_MAIN: _sources(_DEFENSE_MAIN)[_DEFENSE_MAIN]}
     if defense.entry.repairs:
-        texts["localnoise_defense.h"] = texts["localnoise_defense.h"].replace('"ln_field.h"', '"ln_field_repair.h"')
+        texts["localnoise_defense.h"] = texts["localnoise_defense.h"].replace('"lnfield.h"', '"lnfield_repair.h"')
     constants, arrays = _mix(defense)
     tables = network_tables(defense.program)
     joined = replace(tables, constants=tables.constants | constants, arrays=tables.arrays | arrays)
@@ -55,7 +56,7 @@ def write_defense(defense: ChipDefense, folder: Path, name: str) -> None:
 
 def field_name(name: str) -> str:
     """Return the name under which the noise or the repair of a network's artefact is written, beside it."""
-    return f"{prefix(name)}_field"
+    return _FIELD if name == USUAL else f"{name}_field"
 
 
 def _sources(*files: str) -> dict[str, str]:
@@ -63,8 +64,10 @@ def _sources(*files: str) -> dict[str, str]:
 
 
 def _write(folder: Path, name: str, texts: dict[str, str]) -> None:
+    field = field_name(name)
     for file, text in texts.items():
-        write_text(folder / file.replace(USUAL, name), in_c(text, name))
+        own = in_c(text, name).replace(_FIELD, field).replace(_FIELD.upper(), field.upper())
+        write_text(folder / file.replace(USUAL, name), own)
 
 
 def _mix(defense: ChipDefense) -> tuple[dict[str, object], dict[str, str]]:
@@ -125,7 +128,7 @@ def network_bytes(program: Program) -> tuple[dict[str, int], dict[str, int]]:
         "layers": 4 * _NUMBERS * len(program.layers),
     }
     ram = {
-        "working memory": planned(program)[1] * size,
+        "working memory": (planned(program)[1] + _patch(program)) * size,
         "image and logits": int(np.prod(program.shape)) * size + 2 * int(np.prod(outputs)),
     }
     return flash, ram
@@ -151,6 +154,7 @@ def network_tables(program: Program) -> Tables:
         "LAYERS": f"{len(program.layers)}U",
         "NUMBERS": f"{_NUMBERS}U",
         "MEMORY": memory,
+        "PATCH": _patch(program),
     }
     word = "int8_t" if word_bytes(program) == 1 else "int16_t"
     tables = [
@@ -187,6 +191,16 @@ def golden_tables(program: Program, defense: ChipDefense | None = None) -> Table
         types={},
         arrays=dict(arrays),
     )
+
+
+def _patch(program: Program) -> int:
+    """Words that a place of a convolution multiplies, at most, of those that gather them."""
+    every = [
+        one.weights[0].size
+        for one in program.layers
+        if isinstance(one, ConvolutionWords) and one.weights.shape[1] == program.layouts[one.inputs[0]][0][0]
+    ]
+    return max(every, default=1)
 
 
 def places_first(words: Ints) -> Ints:

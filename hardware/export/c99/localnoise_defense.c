@@ -8,14 +8,14 @@ void ln_defense_init(ln_defense *defense)
 #if LN_REPAIRS
     defense->eta[0] = 0;
 #else
-    ln_field_init(&defense->noise);
+    lnfield_init(&defense->noise);
 #endif
 }
 
 #if !LN_REPAIRS
 void ln_defense_seed(ln_defense *defense, uint64_t seed)
 {
-    ln_field_seed(&defense->noise, seed);
+    lnfield_seed(&defense->noise, seed);
 }
 #endif
 
@@ -25,7 +25,7 @@ static void ln_read(ln_defense *defense)
 {
     const ln_word *h = &defense->network.words[LN_MIX_FROM];
     unsigned i;
-    for (i = 0U; i < LN_FIELD_NEURONS; i++) {
+    for (i = 0U; i < LNFIELD_NEURONS; i++) {
         const int32_t word = ln_rounded((int32_t)h[i] * LN_READ_TIMES, LN_READ_FRACTION);
         defense->read[i] = (int16_t)ln_clipped(word, -LN_READ_TOP, LN_READ_TOP - 1);
     }
@@ -37,19 +37,19 @@ static void ln_join(ln_defense *defense)
     ln_word *out = &defense->network.words[LN_MIX_INTO];
     unsigned i;
 #if LN_REPAIRS
-    (void)ln_field_repair(defense->read, defense->eta);
-    for (i = 0U; i < LN_FIELD_NEURONS; i++) {
+    (void)lnfield_repair(defense->read, defense->eta);
+    for (i = 0U; i < LNFIELD_NEURONS; i++) {
         out[i] = (ln_word)defense->eta[i];
     }
 #else
     const ln_word *h = &defense->network.words[LN_MIX_FROM];
 #if LN_READS
-    ln_field_perturb(&defense->noise, defense->read, defense->eta);
+    lnfield_perturb(&defense->noise, defense->read, defense->eta);
 #else
-    ln_field_draw(&defense->noise, defense->eta);
+    lnfield_draw(&defense->noise, defense->eta);
 #endif
-    for (i = 0U; i < LN_FIELD_NEURONS; i++) {
-        const int32_t noise = (int32_t)defense->eta[i] * ((int32_t)1 << ln_noise_lift[i / LN_FIELD_CHANNELS]);
+    for (i = 0U; i < LNFIELD_NEURONS; i++) {
+        const int32_t noise = (int32_t)defense->eta[i] * ((int32_t)1 << ln_noise_lift[i / LNFIELD_CHANNELS]);
         const int32_t word = ln_rounded(((int32_t)h[i] * LN_MIX_TIMES) + noise, LN_MIX_FRACTION);
         out[i] = (ln_word)ln_clipped(word, LN_MIX_LOW, LN_MIX_HIGH);
     }

@@ -11,7 +11,7 @@
 
 #include "localnoise_network.h"
 
-#include "ln_field.h"
+#include "lnfield.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,10 +20,10 @@ extern "C" {
 typedef struct {
     ln_memory network;
 #if !LN_REPAIRS
-    ln_field_noise noise;
+    lnfield_noise noise;
 #endif
-    int16_t read[LN_READS ? LN_FIELD_NEURONS : 1];
-    int16_t eta[LN_FIELD_NEURONS];
+    int16_t read[LN_READS ? LNFIELD_NEURONS : 1];
+    int16_t eta[LNFIELD_NEURONS];
     ln_logit logits[LN_OUTPUTS];
 } ln_defense;
 

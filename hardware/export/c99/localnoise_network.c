@@ -24,6 +24,7 @@ typedef struct {
     const ln_word *in;
     const ln_word *too;
     ln_word *out;
+    ln_word *patch;
     ln_logit *logits; /* of the last layer; else 0 */
 } ln_step;
 
@@ -96,7 +97,111 @@ static int32_t ln_dot(const int8_t *w, const ln_word *x, int32_t count)
     return acc;
 }
 
+/* Two sums at once, of weights w and v: each word is loaded once for both. */
+static void ln_two(const int8_t *w, const int8_t *v, const ln_word *x, int32_t count, int32_t sums[2])
+{
+    int32_t first = sums[0];
+    int32_t second = sums[1];
+    const ln_word *const end = x + count;
+    const ln_word *const most = x + (count - (count % 4));
+    while (x < most) {
+        first += (int32_t)w[0] * (int32_t)x[0];
+        second += (int32_t)v[0] * (int32_t)x[0];
+        first += (int32_t)w[1] * (int32_t)x[1];
+        second += (int32_t)v[1] * (int32_t)x[1];
+        first += (int32_t)w[2] * (int32_t)x[2];
+        second += (int32_t)v[2] * (int32_t)x[2];
+        first += (int32_t)w[3] * (int32_t)x[3];
+        second += (int32_t)v[3] * (int32_t)x[3];
+        w += 4;
+        v += 4;
+        x += 4;
+    }
+    while (x < end) {
+        first += (int32_t)*w * (int32_t)*x;
+        second += (int32_t)*v * (int32_t)*x;
+        w++;
+        v++;
+        x++;
+    }
+    sums[0] = first;
+    sums[1] = second;
+}
+
+/* What output place (y, x) multiplies, side by side, zeros for places outside of the input. */
+static const ln_word *ln_patch(const ln_step *step, int32_t y, int32_t x)
+{
+    const int32_t *l = step->layer;
+    const int32_t channels = l[LN_CHANNELS_IN];
+    const int32_t row_end = l[LN_ROWS_IN];
+    const int32_t column_end = l[LN_COLUMNS_IN];
+    const int32_t rows = l[LN_ROWS];
+    const int32_t columns = l[LN_COLUMNS];
+    ln_word *to = step->patch;
+    int32_t row = (y * l[LN_DOWN]) - l[LN_ABOVE];
+    int32_t i;
+    int32_t j;
+    int32_t c;
+    if ((rows == 1) && (columns == 1) && (l[LN_ABOVE] == 0) && (l[LN_LEFT] == 0)) {
+        return &step->in[((row * column_end) + (x * l[LN_ACROSS])) * channels];
+    }
+    for (i = 0; i < rows; i++) {
+        int32_t column = (x * l[LN_ACROSS]) - l[LN_LEFT];
+        for (j = 0; j < columns; j++) {
+            if ((row >= 0) && (row < row_end) && (column >= 0) && (column < column_end)) {
+                const ln_word *from = &step->in[((row * column_end) + column) * channels];
+                for (c = 0; c < channels; c++) {
+                    *to = from[c];
+                    to++;
+                }
+            } else {
+                for (c = 0; c < channels; c++) {
+                    *to = 0;
+                    to++;
+                }
+            }
+            column += l[LN_SPACE];
+        }
+        row += l[LN_GAP];
+    }
+    return step->patch;
+}
+
+/* A convolution, or a dense layer, of which every output reads all channels. */
 static void ln_convolve(const ln_step *step)
+{
+    const int32_t *l = step->layer;
+    const int32_t outputs = l[LN_CHANNELS_OUT];
+    const int32_t size = l[LN_ROWS] * l[LN_COLUMNS] * l[LN_OWN];
+    const int8_t *const weights = &ln_weights[l[LN_WEIGHT]];
+    const int32_t *const bias = &ln_bias[l[LN_CHANNEL]];
+    const uint8_t *const fraction = &ln_fraction[l[LN_CHANNEL]];
+    int32_t y;
+    int32_t x;
+    int32_t o;
+    for (y = 0; y < l[LN_ROWS_OUT]; y++) {
+        for (x = 0; x < l[LN_COLUMNS_OUT]; x++) {
+            const ln_word *patch = ln_patch(step, y, x);
+            const int8_t *w = weights;
+            for (o = 0; (o + 1) < outputs; o += 2) {
+                int32_t sums[2];
+                sums[0] = bias[o];
+                sums[1] = bias[o + 1];
+                ln_two(w, w + size, patch, size, sums);
+                ln_put(step, y, x, o, ln_finished(l, ln_rounded(sums[0], (int32_t)fraction[o])));
+                ln_put(step, y, x, o + 1, ln_finished(l, ln_rounded(sums[1], (int32_t)fraction[o + 1])));
+                w += 2 * size;
+            }
+            if (o < outputs) {
+                const int32_t acc = bias[o] + ln_dot(w, patch, size);
+                ln_put(step, y, x, o, ln_finished(l, ln_rounded(acc, (int32_t)fraction[o])));
+            }
+        }
+    }
+}
+
+/* A convolution in groups, such as a depthwise one. */
+static void ln_convolve_groups(const ln_step *step)
 {
     const int32_t *l = step->layer;
     const int32_t channels = l[LN_CHANNELS_IN];
@@ -104,7 +209,6 @@ static void ln_convolve(const ln_step *step)
     const int32_t outputs = l[LN_CHANNELS_OUT];
     const int32_t each = outputs / (channels / own); /* outputs of a group */
     const int32_t size = l[LN_ROWS] * l[LN_COLUMNS] * own;
-    const int joined = (own == channels) && (l[LN_SPACE] == 1); /* a row's taps lie side by side */
     int32_t y;
     int32_t x;
     int32_t o;
@@ -122,14 +226,10 @@ static void ln_convolve(const ln_step *step)
                 for (i = taps.first[0]; i < taps.last[0]; i++) {
                     const ln_word *from = &in[((row * l[LN_COLUMNS_IN]) + taps.at[1]) * channels];
                     const int8_t *of = &w[((i * l[LN_COLUMNS]) + taps.first[1]) * own];
-                    if (joined) {
-                        acc += ln_dot(of, from, (taps.last[1] - taps.first[1]) * own);
-                    } else {
-                        for (j = taps.first[1]; j < taps.last[1]; j++) {
-                            acc += ln_dot(of, from, own);
-                            of += own;
-                            from += l[LN_SPACE] * channels;
-                        }
+                    for (j = taps.first[1]; j < taps.last[1]; j++) {
+                        acc += ln_dot(of, from, own);
+                        of += own;
+                        from += l[LN_SPACE] * channels;
                     }
                     row += l[LN_GAP];
                 }
@@ -224,8 +324,13 @@ void ln_run(ln_memory *memory, const ln_word image[LN_INPUTS], ln_logit logits[L
         step.too = (l[LN_FROM_TOO] < 0) ? image : &memory->words[l[LN_FROM_TOO]];
         step.logits = (l[LN_INTO] < 0) ? logits : 0;
         step.out = &memory->words[(l[LN_INTO] < 0) ? 0 : l[LN_INTO]];
+        step.patch = memory->patch;
         if (l[LN_KIND] == LN_CONVOLUTION) {
-            ln_convolve(&step);
+            if (l[LN_OWN] == l[LN_CHANNELS_IN]) {
+                ln_convolve(&step);
+            } else {
+                ln_convolve_groups(&step);
+            }
         } else if ((l[LN_KIND] == LN_MAXIMUM) || (l[LN_KIND] == LN_MEAN)) {
             ln_pool(&step);
         } else {

@@ -23,8 +23,10 @@
 extern "C" {
 #endif
 
+/* Values between layers, planned at export; and what one place of a convolution multiplies. */
 typedef struct {
     ln_word words[LN_MEMORY];
+    ln_word patch[LN_PATCH];
 } ln_memory;
 
 /* Run the network on an image: its logits, and the class of the largest one, of equals the first. */

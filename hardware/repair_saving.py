@@ -32,16 +32,21 @@ class RepairParts(Protocol):
 
 def save_repair(chip: RepairParts, path: str | Path) -> Path:
     """Write `chip` to `path`; see `ChipRepair.save`."""
+    with hdf5(path, libver=CHECKSUMMED) as file:
+        write_repair(file, chip)
+    return Path(path)
+
+
+def write_repair(file: Any, chip: RepairParts) -> None:
+    """Write `chip` into a file, or a group of one."""
     said = {
         "config": chip.config.plain(),
         "formats": asdict(chip.formats),
         "sources": chip.member_sources,
         "provenance": versions() | chip.provenance,
     }
-    with hdf5(path, libver=CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(REPAIR), "schema": REPAIR_SCHEMA})
-        file.attrs.update({name: np.bytes_(json.dumps(value)) for name, value in said.items()})
-        file.attrs.update({name: getattr(chip.field, name) for name in NUMBERS})
-        for name, array in chip.field.arrays.items():
-            write_array(file, name, array)
-    return Path(path)
+    file.attrs.update({"format": np.bytes_(REPAIR), "schema": REPAIR_SCHEMA})
+    file.attrs.update({name: np.bytes_(json.dumps(value)) for name, value in said.items()})
+    file.attrs.update({name: getattr(chip.field, name) for name in NUMBERS})
+    for name, array in chip.field.arrays.items():
+        write_array(file, name, array)

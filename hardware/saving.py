@@ -43,22 +43,28 @@ class BankParts(Protocol):
 def save(chip: ChipParts, path: str | Path, *, state: bool = True) -> Path:
     """Write `chip` to `path`; see `ChipGrid.save`."""
     with hdf5(path, libver=CHECKSUMMED) as file:
-        _write(file, chip, state)
+        write_chip(file, chip, state)
     return Path(path)
 
 
 def save_bank(bank: BankParts, path: str | Path, *, state: bool = True) -> Path:
     """Write `bank` to `path`; see `ChipBank.save`."""
     with hdf5(path, libver=CHECKSUMMED) as file:
-        said = np.bytes_(json.dumps(versions() | bank.provenance))
-        file.attrs.update({"format": np.bytes_(BANK), "schema": SCHEMA, "provenance": said})
-        write_packed(file, "thresholds", bank.thresholds)
-        for index, member in enumerate(bank.members):
-            _write(file.create_group(str(index)), member, state)
+        write_bank(file, bank, state)
     return Path(path)
 
 
-def _write(file: Any, chip: ChipParts, state: bool) -> None:
+def write_bank(file: Any, bank: BankParts, state: bool) -> None:
+    """Write `bank` into a file, or a group of one."""
+    said = np.bytes_(json.dumps(versions() | bank.provenance))
+    file.attrs.update({"format": np.bytes_(BANK), "schema": SCHEMA, "provenance": said})
+    write_packed(file, "thresholds", bank.thresholds)
+    for index, member in enumerate(bank.members):
+        write_chip(file.create_group(str(index)), member, state)
+
+
+def write_chip(file: Any, chip: ChipParts, state: bool) -> None:
+    """Write `chip` into a file, or a group of one."""
     file.attrs.update({"format": np.bytes_(FORMAT), "schema": NARROW_SCHEMA if chip.config.narrow else SCHEMA})
     for name, value in (("config", chip.config.plain()), ("formats", asdict(chip.formats))):
         file.attrs[name] = np.bytes_(json.dumps(value))

@@ -20,6 +20,11 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, start
 from localnoise.hardware.narrow import NarrowWords
 from localnoise.hardware.narrow_ranges import narrow_layout
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.network.defense_saving import DEFENSE
+from localnoise.hardware.network.program import Program
+from localnoise.hardware.network.saving import NETWORK
+from localnoise.hardware.network.stored import read_program
 from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_reading import read_repair
@@ -30,6 +35,7 @@ from localnoise.hardware.words import IntegerField
 from localnoise.hdf5 import member, reading
 from localnoise.validate import as_count, whole
 
+Chip = ChipGrid | ChipBank | ChipRepair | Program | ChipDefense
 _FLOAT = ("localnoise.grid", "localnoise.bank", "localnoise.repair")  # what can be quantised
 _MOST_MEMBERS = 10_000
 
@@ -46,17 +52,16 @@ def load_chip(path: str | Path) -> ChipGrid:
     return chip
 
 
-def load_chips(path: str | Path) -> ChipGrid | ChipBank | ChipRepair:
-    """Read a chip grid, a bank of them that `ChipBank.save` wrote, or a `ChipRepair`; otherwise as `load_chip`."""
-    chip: ChipGrid | ChipBank | ChipRepair = _opened(Path(path), (FORMAT, BANK, REPAIR))
+def load_chips(path: str | Path) -> Chip:
+    """Read a chip grid, a bank of them, a repair, a network, or one with its defense; otherwise as `load_chip`."""
+    chip: Chip = _opened(Path(path), (FORMAT, BANK, REPAIR, NETWORK, DEFENSE))
     return chip
 
 
 def _opened(source: Path, allowed: tuple[str, ...]) -> Any:
     try:
         with reading(source, "a chip grid written by `localnoise quantise`") as file:
-            read = {BANK: _read_bank, REPAIR: read_repair}.get(_kind(source, file, allowed), _read)
-            return read(source, file)
+            return _any(source, file, allowed)
     except (FileFormatError, LockedError):
         raise
     except Exception as error:  # whatever a damaged file makes HDF5, JSON or the grid say
@@ -70,7 +75,7 @@ def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
     found = group.attrs.get("format")
     found = found.decode() if isinstance(found, bytes) else found
     if found not in allowed:
-        hint = "; use localnoise.hardware.load_chips" if found in (BANK, REPAIR) else ""
+        hint = "; use localnoise.hardware.load_chips" if found in (BANK, REPAIR, NETWORK, DEFENSE) else ""
         hint = "; quantise it first: localnoise quantise" if found in _FLOAT else hint
         raise FileFormatError(f"{source}: format {short(repr(found), 60)}, expected {FORMAT!r}{hint}")
     schema = int(group.attrs.get("schema", -1))
@@ -79,6 +84,24 @@ def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
             f"{source}: schema {schema}, this version reads {SCHEMA} and {NARROW_SCHEMA}; use the version that wrote it"
         )
     return str(found)
+
+
+def _any(source: Path, file: Any, allowed: tuple[str, ...]) -> Any:
+    """Return what a file, or a group of one, holds, if it is of these formats."""
+    readers = {BANK: _read_bank, REPAIR: read_repair, NETWORK: read_program, DEFENSE: _read_defense}
+    return readers.get(_kind(source, file, allowed), _read)(source, file)
+
+
+def _read_defense(source: Path, file: Any) -> ChipDefense:
+    program = _any(source, member(source, file, "network"), (NETWORK,))
+    chip = _any(source, member(source, file, "chip"), (FORMAT, BANK, REPAIR))
+    numbers = {name: int(file.attrs[name]) for name in ("draws", "vote", "seed")}
+    try:
+        found = ChipDefense(program, chip, numbers["draws"], vote=bool(numbers["vote"]), seed=numbers["seed"])
+    except ArgumentError as error:
+        raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
+    found.provenance = dict(from_json(file.attrs["provenance"]))
+    return found
 
 
 def _read_bank(source: Path, file: Any) -> ChipBank:

@@ -12,12 +12,14 @@ from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.folder import written_into
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 from localnoise.validate import as_seed
 
 
 def export(
-    chip: ChipGrid | ChipBank | ChipRepair,
+    chip: ChipGrid | ChipBank | ChipRepair | Program | ChipDefense,
     folder: str | Path,
     kind: str = "c99",
     *,
@@ -29,7 +31,7 @@ def export(
     """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
 
     A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank` goes
-    to C99, JSON and HDF5, a repair to C99.
+    to C99, JSON and HDF5; a repair, and a network with or without its defense, to C99.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ def export(
     if isinstance(chip, ChipRepair) and not getattr(exporter, "repairs", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "repairs", False)]
         raise ArgumentError(f"kind={kind!r} holds no repair: expected {' or '.join(able)}")
+    if isinstance(chip, (Program, ChipDefense)):
+        return _export_network(chip, Path(folder), exporter, kind, seed, learner, force, options)
     one = chip.members[0] if isinstance(chip, ChipBank) else chip
     if isinstance(chip, ChipBank) and not getattr(exporter, "banks", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "banks", False)]
@@ -93,5 +97,39 @@ def export(
             more["activations"] = {"bits": one.formats.activation_bits, "scale": one.field.activation_scale}
         if not EXPORTERS.is_ours(kind):
             more["plugin"] = asdict(EXPORTERS.origin(kind))
+        manifest.write(fresh, kind, int(seed), more)
+    return target
+
+
+def _export_network(
+    chip: Program | ChipDefense,
+    target: Path,
+    exporter: Any,
+    kind: str,
+    seed: int,
+    learner: Any,
+    force: bool,
+    options: Any,
+) -> Path:
+    if not getattr(exporter, "networks", False):
+        able = [other for other, each in EXPORTERS.available().items() if getattr(each, "networks", False)]
+        raise ArgumentError(f"kind={kind!r} holds no network: expected {' or '.join(able)}")
+    program = chip.program if isinstance(chip, ChipDefense) else chip
+    if isinstance(chip, ChipDefense) and chip.seed != int(as_seed(seed)):
+        chip = ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed)
+    with written_into(target, force) as fresh:
+        exporter.write(chip, fresh, int(seed), learner, **options)
+        chip.save(fresh / "chip.h5", state=False)
+        said = [{"bits": bits, "scale": scale, "zero_point": 0} for _, bits, scale in program.layouts]
+        more: dict[str, Any] = {
+            "name": options.get("name", USUAL),
+            "learner": None,
+            "words": said[-1],
+            "activations": said[0],
+            "layers": [{"place": one.place} | own for one, own in zip(program.layers, said[1:], strict=True)],
+            "provenance": program.provenance,
+        }
+        if isinstance(chip, ChipDefense):
+            more["defense"] = {"draws": chip.draws, "vote": chip.vote, "chip": repr(chip.chip)}
         manifest.write(fresh, kind, int(seed), more)
     return target

@@ -10,9 +10,12 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.narrow import narrow_tables
+from localnoise.hardware.export.networked import field_name, write_defense, write_network
 from localnoise.hardware.export.repaired import write_repair
 from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
 from localnoise.hardware.learning import OnChip, refuse_overflow
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 
 SOURCES = Path(__file__).parent / "c99"
@@ -22,9 +25,23 @@ _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
 
 
 def write(
-    chip: ChipGrid | ChipBank | ChipRepair, folder: Path, seed: int, learner: OnChip | None, *, name: str = USUAL
+    chip: ChipGrid | ChipBank | ChipRepair | Program | ChipDefense,
+    folder: Path,
+    seed: int,
+    learner: OnChip | None,
+    *,
+    name: str = USUAL,
 ) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
+    if isinstance(chip, (Program, ChipDefense)):
+        if learner is not None:
+            raise ArgumentError("learner was given with a network, which does not learn on a chip: expected none")
+        if isinstance(chip, Program):
+            write_network(chip, folder, name)
+            return
+        write_defense(chip, folder, name)
+        write(chip.chip, folder, chip.seed, None, name=field_name(name))
+        return
     if isinstance(chip, ChipRepair):
         if learner is not None:
             raise ArgumentError("learner was given with a repair, which does not learn on a chip: expected none")
@@ -61,4 +78,5 @@ class C99:
     banks: ClassVar = True
     narrow: ClassVar = True
     repairs: ClassVar = True
+    networks: ClassVar = True
     write = staticmethod(write)

@@ -15,10 +15,14 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS, backends_of
 from localnoise.hardware.export.configured import learn_words
 from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.export.network_machines import IMAGES, network_parts
+from localnoise.hardware.export.network_machines import MACHINES as NETWORKS
 from localnoise.hardware.export.repaired import MACHINES, repair_parts
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.learning import OnChip
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.storage import load_chip, load_chips
 from localnoise.plugins import Origin, missing
@@ -49,7 +53,12 @@ class Check:
 
 
 def verify(
-    folder: str | Path, words: int = 100_000, backends: Sequence[str] = (), progress: Progress | None = None
+    folder: str | Path,
+    words: int = 100_000,
+    backends: Sequence[str] = (),
+    progress: Progress | None = None,
+    *,
+    images: int | None = None,
 ) -> tuple[list[Check], dict[str, str]]:
     """Build the artefact, draw, perturb, score and learn with it, and compare what comes word by word.
 
@@ -64,6 +73,9 @@ def verify(
     backends : sequence of str
         "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock; "file": the
         emulator, of the configuration read back. By default all that run this kind of artefact.
+    images : int, optional
+        Of a network, inputs whose logits are compared on each back end; by default 1,000 on the host, and 24 on the
+        emulated Cortex-M4. `words` is not asked.
 
     Returns
     -------
@@ -83,14 +95,19 @@ def verify(
         No compiler, or a package that the back end needs is missing.
     """
     with temporary_folder() as copies:
-        return _verify(copies, stage(Path(folder), copies), as_count("words", words, 1), backends, progress)
+        return _verify(copies, stage(Path(folder), copies), as_count("words", words, 1), backends, progress, images)
 
 
 def _verify(
-    place: Path, said: dict[str, Any], words: int, backends: Sequence[str], progress: Progress | None
+    place: Path,
+    said: dict[str, Any],
+    words: int,
+    backends: Sequence[str],
+    progress: Progress | None,
+    images: int | None,
 ) -> tuple[list[Check], dict[str, str]]:
     chip = load_chips(place / "chip.h5")
-    draws = -(-words // chip.config.neurons)
+    draws = 0 if isinstance(chip, (Program, ChipDefense)) else -(-words // chip.config.neurons)
     checks, costs = [], {}
     kind = said["kind"]
     for backend in backends:
@@ -102,16 +119,20 @@ def _verify(
     if not able:
         raise _nobody(kind, said.get("plugin"))
     machines = {backend: BACKENDS[backend] for backend in able}
-    if isinstance(chip, ChipRepair):
-        for backend in set(able) - set(MACHINES):
+    if isinstance(chip, (ChipRepair, Program, ChipDefense)):
+        own, what = (MACHINES, "repair") if isinstance(chip, ChipRepair) else (NETWORKS, "network")
+        for backend in set(able) - set(own):
             if backend in backends:
-                raise ArgumentError(f"on={backend!r}: runs no repair; expected {' or '.join(MACHINES)}")
-        machines = {backend: MACHINES[backend] for backend in able if backend in MACHINES}
+                raise ArgumentError(f"on={backend!r}: runs no {what}; expected {' or '.join(own)}")
+        machines = {backend: own[backend] for backend in able if backend in own}
     for made in machines.values():  # all of them before the first runs
         made.require()
     for backend, made in machines.items():
         with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
-            if isinstance(chip, ChipBank):
+            if isinstance(chip, (Program, ChipDefense)):
+                count = IMAGES[backend] if images is None else as_count("images", images, 1)
+                parts = list(network_parts(machine, chip, int(said["seed"]), count))
+            elif isinstance(chip, ChipBank):
                 parts = list(_bank_parts(machine, chip, said, draws))
             elif isinstance(chip, ChipRepair):
                 parts = list(repair_parts(machine, chip, int(said["seed"]), draws))

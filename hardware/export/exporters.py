@@ -23,6 +23,8 @@ class Exporter(Protocol):
         True where `write` takes chip grids with `share` or `rank`, whose field is `NarrowWords`.
     repairs : bool, optional
         True where `write` takes a `ChipRepair`, too.
+    networks : bool, optional
+        True where `write` takes a network's `Program`, too.
     """
 
     @property

@@ -8,6 +8,7 @@ from localnoise.hardware import ChipBank, ChipGrid
 from localnoise.hardware.export.verilog.placed import Placed
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
+from localnoise.hardware.fitting.network import NetworkFit
 from localnoise.hardware.fitting.repair import RepairFit
 from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, show
@@ -41,6 +42,16 @@ def repair_costs(found: RepairFit) -> Table:
     if found.milliseconds is not None:
         rows.append(["ms an image, at a multiplication a clock", f"{found.milliseconds:.2f}", ""])
     return as_terminal(texts(("of a repair", "used", "available"), rows), found.profile.title)
+
+
+def network_costs(found: NetworkFit) -> Table:
+    """Return the table of what a network takes of a chip."""
+    rows = [
+        [memory, part, f"{used:,}", "" if limit in (None, float("inf")) else f"{limit:,.0f}"]
+        for memory, part, used, limit in found.rows
+    ]
+    rows.append(["", f"multiplications an image, {found.draws} draws", f"{found.multiplications:,}", ""])
+    return as_terminal(texts(("memory", "part", "bytes", "available"), rows), found.profile.title, left=(0, 1))
 
 
 def show_fit(found: Fit, draws: int = 10) -> None:

@@ -14,8 +14,10 @@ from localnoise.hardware.chips.profile_schema import Figure
 from localnoise.hardware.export.verilog.placed import place_chip
 from localnoise.hardware.export.verilog.plan import clocks
 from localnoise.hardware.fitting.fit import fit as hold_against
+from localnoise.hardware.fitting.network import fit_network
 from localnoise.hardware.fitting.repair import fit_repair
-from localnoise.sims.reports.fits import placed_table, repair_costs, show_fit
+from localnoise.hardware.network import ChipDefense, Program
+from localnoise.sims.reports.fits import network_costs, placed_table, repair_costs, show_fit
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.tools.randomness import random
 
@@ -83,7 +85,7 @@ def show_chip(name: Annotated[str, typer.Argument(help="Name, or the path of you
 
 @chip.command("fit")
 def fit_chip(
-    file: Annotated[Path, typer.Argument(help="Chip grid, bank of them, or repair, that `localnoise quantise` wrote.")],
+    file: Annotated[Path, typer.Argument(help="Chip grid, bank or repair of `quantise`; or a network's chip.h5.")],
     name: Annotated[str, typer.Option("--chip", help="Name, or the path of your own TOML file.")] = "ideal",
     learner: Annotated[str, typer.Option(help="Whether units learn on the chip: none, lms or sign-lms.")] = "none",
     units_per_core: Annotated[int | None, typer.Option(help="Units a core is to hold. Default: what it can.")] = None,
@@ -103,6 +105,13 @@ def fit_chip(
         localnoise chip fit chip.h5 --chip loihi1 --learner sign-lms --units-per-core 16
     """
     grid = load_chips(file)
+    if isinstance(grid, (Program, ChipDefense)):
+        whole = fit_network(grid, name)
+        show(network_costs(whole))
+        console.print(whole.refusal or f"{file.name} fits {whole.profile.title}.")
+        if not whole.fits:
+            raise typer.Exit(1)
+        return
     if isinstance(grid, ChipRepair):
         asked = {"learner": learner != "none", "units-per-core": units_per_core is not None, "place": placed}
         for option in (name for name, given in asked.items() if given):

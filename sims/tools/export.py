@@ -12,7 +12,9 @@ from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
+from localnoise.hardware.fitting.network import check_network_fits
 from localnoise.hardware.fitting.repair import check_repair_fits
+from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console
 
@@ -20,7 +22,13 @@ _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Chip grid, bank of them, or repair, that `localnoise quantise` wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Chip grid, bank of them, or repair, that `localnoise quantise` wrote; or a task, by name or as "
+            "my_task.py: its whole network."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: new, or empty.")] = Path("build"),
     kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
     chip: Annotated[
@@ -41,6 +49,20 @@ def export(
             show_default=False,
         ),
     ] = USUAL,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A task's network: FILE.pt of trained weights, as experiments keep them in their folder."),
+    ] = None,
+    layer: Annotated[str, typer.Option(help="A task's network: layer of the defense. Default: the task's.")] = "",
+    defense: Annotated[
+        str, typer.Option(help="A task's network: none, or the file of a chip grid, bank or repair for that layer.")
+    ] = "none",
+    draws: Annotated[int | None, typer.Option(help="A task's network: draws of noise an input. Default: 10.")] = None,
+    vote: Annotated[bool, typer.Option("--vote", help="A task's network: draws vote, logits are not added.")] = False,
+    weight_bits: Annotated[int, typer.Option(help="A task's network: 2 to 8.")] = 8,
+    activation_bits: Annotated[int, typer.Option(help="A task's network: of words between layers, 4 to 12.")] = 8,
+    data: Annotated[str, typer.Option(help="A task's network: embedded or full, where the task has both.")] = "full",
+    test_images: Annotated[int, typer.Option(help="A task's network: test inputs to measure it on; 0: none.")] = 1000,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an artefact that is there; other files in the folder stay.")
     ] = False,
@@ -49,6 +71,9 @@ def export(
 
     For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR. A bank goes to every format, a
     grid with share or rank to C99, JSON and HDF5, a repair to C99.
+
+    A task's whole network, with or without noise or a repair behind one of its layers, goes to C99: calibrated on its
+    training inputs, measured on its test inputs, held against the chip's flash and RAM.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 
@@ -62,12 +87,30 @@ def export(
 
         localnoise export chip.h5 --name layer2_noise -o firmware/layer2_noise
 
+        localnoise export v2 --weights base.pt --defense chip.h5 --chip stm32f407 -o firmware
+
+        localnoise export my_task.py --chip stm32f407 -o firmware
+
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
     refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
-    grid = load_chips(file)
+    grid: Any
+    if file.suffix == ".py" or not (file.suffix or file.exists()):  # a task, by file or by name
+        from localnoise.sims.tools.exported_network import Asked, exported_network  # torch comes with it
+
+        grid = exported_network(
+            Asked(
+                task=str(file), weights=weights, layer=layer, defense=defense, draws=draws, vote=vote,
+                weight_bits=weight_bits, activation_bits=activation_bits, data=data, images=test_images, seed=seed,
+                chip=chip,
+            )
+        )  # fmt: skip
+    else:
+        grid = load_chips(file)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    if isinstance(grid, ChipRepair):
+    if isinstance(grid, (Program, ChipDefense)):
+        check_network_fits(grid, chip)
+    elif isinstance(grid, ChipRepair):
         check_repair_fits(grid, chip)
     else:
         required_fit(grid, chip, learner or "none")

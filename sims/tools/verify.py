@@ -20,6 +20,10 @@ def verify(
             "draws of another seed, for a slow reader and after a reset; what 256 presentations teach."
         ),
     ] = 100_000,
+    images: Annotated[
+        int | None,
+        typer.Option(help="Of a network: inputs to compare. Default: 1,000 here, 24 on the emulated Cortex-M4."),
+    ] = None,
     on: Annotated[
         str,
         typer.Option(
@@ -41,10 +45,13 @@ def verify(
         localnoise verify build
 
         localnoise verify build --on host --words 1000000
+
+        localnoise verify firmware --on host,cortex-m --images 10000
     """
+    able = [name.strip() for name in on.split(",") if name.strip()]
     with progress() as bars:
         bar = bars.add_task("run and compare", total=None)
-        checks, costs = run(folder, words, [name.strip() for name in on.split(",") if name.strip()], follow(bars, bar))
+        checks, costs = run(folder, words, able, follow(bars, bar), images=images)
     table = Table(box=box.SIMPLE_HEAD, title=f"{folder} against the emulator")
     table.add_column("back end")
     table.add_column("function")

@@ -1,0 +1,237 @@
+"""A network's artefact on this computer and on an emulated Cortex-M4, and what `verify` compares."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import LocalnoiseError
+from localnoise.hardware.export.confined import Confined
+from localnoise.hardware.export.cortex import FLAGS as CORTEX_FLAGS
+from localnoise.hardware.export.cortex import RAM, CortexM, tool
+from localnoise.hardware.export.host import FLAGS, Host, compiled, compiler
+from localnoise.hardware.export.naming import USUAL, in_c, prefix
+from localnoise.hardware.export.networked import places_first, word_bytes
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.network.memory import planned
+from localnoise.hardware.network.program import Program
+
+Ints = npt.NDArray[np.integer[Any]]
+Pairs = Iterator[tuple[Any, Any]]
+IMAGES = {"host": 1000, "cortex-m": 24}  # that are compared where nobody says how many
+_DRIVER = Path(__file__).parent / "drive_network.c"
+_AT_ONCE = 64
+_STACK, _PAINT = 2**16, 0xA5  # bytes that are painted below the stack's end, and with what
+
+
+class NetworkHost:
+    """The artefact in `folder`, compiled into `build` and run with limits (`confined`)."""
+
+    require = staticmethod(Host.require)
+
+    def __init__(self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL) -> None:
+        program = _program(chip)
+        self._outputs = program.outputs
+        binary, driver = build / "localnoise", build / "drive.c"
+        driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")
+        main = folder / f"{name}_main.c"
+        sources = [*(str(path) for path in sorted(folder.glob("*.c")) if path != main), str(driver)]
+        defends = f"-DDRIVE_DEFENDS={int(isinstance(chip, ChipDefense))}"
+        done = compiled([*compiler(), *FLAGS, defends, "-I", str(folder), *sources, "-o", str(binary)])
+        if done.returncode:
+            raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
+        self._running = Confined(binary, build)
+
+    def close(self) -> None:
+        """End the program."""
+        self._running.close()
+
+    def cost(self) -> str:
+        """Return nothing to tell: a computer is not what the artefact is for."""
+        return ""
+
+    def classify(self, words: Ints) -> tuple[Ints, Ints]:
+        """Classes (T,) and logits (T, N) of input words (T, C, H, W)."""
+        answers = []
+        for image in places_first(words).astype(np.int16):
+            self._running.send(b"c", image.tobytes())
+            answers.append(np.frombuffer(self._running.receive(2 + 2 * self._outputs), np.int16))
+        found = np.stack(answers)
+        return found[:, 0], found[:, 1:]
+
+    def start(self) -> None:
+        """Begin the noise's stream."""
+        self._running.send(b"i")
+
+    def defend(self, words: Ints) -> tuple[Ints, Ints]:
+        """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
+        classes, scores = [], []
+        for image in places_first(words).astype(np.int16):
+            self._running.send(b"d", image.tobytes())
+            classes.append(np.frombuffer(self._running.receive(2), np.int16)[0])
+            scores.append(np.frombuffer(self._running.receive(4 * self._outputs), np.int32))
+        return np.array(classes), np.stack(scores)
+
+    def selftest(self) -> int:
+        """Return how many golden images differ."""
+        self._running.send(b"t")
+        return int(np.frombuffer(self._running.receive(2), np.int16)[0])
+
+
+class NetworkCortexM(CortexM):
+    """The artefact in `folder` on an emulated Cortex-M4, its main included; the same calls as `NetworkHost`."""
+
+    def __init__(  # type: ignore[override]
+        self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL
+    ) -> None:
+        program, self._defended = _program(chip), isinstance(chip, ChipDefense)
+        self._prefix, self._outputs = prefix(name), program.outputs
+        self._word = np.int8 if word_bytes(program) == 1 else np.int16
+        size = word_bytes(program)
+        self._inputs = int(np.prod(program.shape))
+        self._state, self.neurons = planned(program)[1] * size, self._inputs
+        binary = build / "localnoise.elf"
+        sources = sorted(map(str, folder.glob("*.c")))
+        command = [sys.executable, "-m", "ziglang", "cc", *CORTEX_FLAGS, "-Wl,-e,main", "-I", str(folder), *sources]
+        done = compiled([*command, "-o", str(binary)])
+        if done.returncode:
+            raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
+        self._load(binary)
+        self._at[f"{self._prefix}_main"] = self._at["main"]
+        self._own = RAM + 2**20
+        self._image = self._own + 16 * 2**20  # whatever is larger, the emulator has room
+        self._logits = self._image + -(-self._inputs * size // 16) * 16
+        self._lengths: dict[tuple[int, int], int] = {}
+        self._flash, sizes = _stored(binary)
+        self._extra = sum(sizes.get(f"{self._prefix}_golden_{one}", 0) for one in ("image", "logit", "score"))
+        self._state = sizes["defense" if self._defended else "memory"]
+        self.stack = 0
+
+    def classify(self, words: Ints) -> tuple[Ints, Ints]:
+        """Classes (T,) and logits (T, N) of input words (T, C, H, W)."""
+        classes, logits = np.empty(len(words), np.int16), np.empty((len(words), self._outputs), np.int16)
+        for t, image in enumerate(places_first(words).astype(self._word)):
+            self._uc.mem_write(self._image, image.tobytes())
+            self.call("classify", self._own, self._image, self._logits)
+            classes[t] = self._uc.reg_read(self._registers[0])
+            logits[t] = np.frombuffer(self._uc.mem_read(self._logits, 2 * self._outputs), np.int16)
+        return classes, logits
+
+    def start(self) -> None:
+        """Begin the noise's stream."""
+        self.call("defense_init", self._own)
+
+    def defend(self, words: Ints) -> tuple[Ints, Ints]:
+        """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
+        classes, scores = np.empty(len(words), np.int16), np.empty((len(words), self._outputs), np.int32)
+        for t, image in enumerate(places_first(words).astype(self._word)):
+            self._uc.mem_write(self._image, image.tobytes())
+            self.call("defend", self._own, self._image, self._logits)
+            classes[t] = self._uc.reg_read(self._registers[0])
+            scores[t] = np.frombuffer(self._uc.mem_read(self._logits, 4 * self._outputs), np.int32)
+        return classes, scores
+
+    def selftest(self) -> int:
+        """Return what main returns: how many golden images differ."""
+        self.call("main")
+        return int(self._uc.reg_read(self._registers[0]))
+
+    def cost(self) -> str:
+        """Classify once more, and say what that and the program take."""
+        self._uc.mem_write(self._top - _STACK, bytes([_PAINT]) * (_STACK - 64))
+        self._code_hook = tool("unicorn").UC_HOOK_BLOCK  # a tenth of the time
+        if self._defended:
+            self.start()
+        run = "defend" if self._defended else "classify"
+        self.call(run, self._own, self._image, self._logits, counted=True)
+        painted = bytes(self._uc.mem_read(self._top - _STACK, _STACK - 64))
+        self.stack = len(painted) - next(k for k, byte in enumerate(painted) if byte != _PAINT)
+        words = self._inputs * np.dtype(self._word).itemsize
+        return (
+            f"{self._flash - self._extra:,} bytes of flash ({self.footprint.code:,} of code), and {self._extra:,} of "
+            f"golden images; {self._state:,} of working memory, {words:,} of image, "
+            f"{(4 if self._defended else 2) * self._outputs:,} of {'scores' if self._defended else 'logits'}, "
+            f"{self.stack:,} of stack in RAM; {self.instructions:,} instructions an image"
+        )
+
+    def _count(self, uc: Any, address: int, size: int, data: Any) -> None:
+        """Count a block's instructions: Thumb-2 has some of four bytes."""
+        length = self._lengths.get((address, size))
+        if length is None:
+            halves = np.frombuffer(uc.mem_read(address, size), np.uint16)
+            k = length = 0
+            while k < len(halves):
+                k += 2 if halves[k] >> 11 in (0b11101, 0b11110, 0b11111) else 1
+                length += 1
+            self._lengths[address, size] = length
+        self.instructions += length
+
+
+def _program(chip: Program | ChipDefense) -> Program:
+    return chip.program if isinstance(chip, ChipDefense) else chip
+
+
+def _stored(binary: Path) -> tuple[int, dict[str, int]]:
+    """Bytes of a program that lie in flash, code and constants, not what is zero at its start; and each symbol's."""
+    with binary.open("rb") as file:
+        elf = tool("elftools.elf.elffile").ELFFile(file)
+        sizes = {one.name: int(one["st_size"]) for one in elf.get_section_by_name(".symtab").iter_symbols()}
+        loads = [segment["p_filesz"] for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]
+        return int(sum(loads)), sizes
+
+
+MACHINES: dict[str, Any] = {"host": NetworkHost, "cortex-m": NetworkCortexM}
+
+
+def network_parts(machine: Any, chip: Program | ChipDefense, seed: int, count: int) -> Iterator[tuple[str, Pairs]]:
+    """Name, and pairs (expected, got), of each function; logits (T, 1, N), classes (T, 1, 1)."""
+    program = _program(chip)
+    yield "self-test", iter([(np.zeros((1, 1, 1), int), np.full((1, 1, 1), machine.selftest()))])
+    classes: list[tuple[Any, Any]] = []
+    yield "logits", _logits(machine, program, seed, count, classes)
+    yield "class", iter(classes)
+    if isinstance(chip, ChipDefense):
+        decided: list[tuple[Any, Any]] = []
+        yield "scores", _scores(machine, chip, seed, count, decided)
+        yield "class, defended", iter(decided)
+
+
+def _logits(machine: Any, program: Program, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
+    rng = np.random.default_rng(seed)
+    for first in range(0, count, _AT_ONCE):
+        words = images(program, min(_AT_ONCE, count - first), rng)
+        expected = program.words(words)
+        own, got = machine.classify(words)
+        classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
+        yield expected[:, None], got[:, None]
+
+
+def _scores(machine: Any, chip: ChipDefense, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
+    rng = np.random.default_rng([seed, 1])
+    machine.start()
+    for first in range(0, count, _AT_ONCE):
+        words = images(chip.program, min(_AT_ONCE, count - first), rng)
+        expected = chip.scores(words, first)
+        own, got = machine.defend(words)
+        classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
+        yield expected[:, None], got[:, None]
+
+
+def images(program: Program, count: int, rng: np.random.Generator) -> Ints:
+    """Return input words (T, C, H, W) of four kinds in turn.
+
+    Like golden ones, mirrored, moved and more or less bright; those with noise; any words; least and largest words.
+    """
+    top, shape = 2 ** (program.bits - 1), (count, *program.shape)
+    known = program.golden if program.golden is not None else rng.integers(-top, top, (8, *program.shape))
+    like = known[rng.integers(0, len(known), count)].astype(np.float64)
+    like = like * rng.uniform(0.3, 1.2, (count, 1, 1, 1))
+    like = np.stack([np.roll(one, rng.integers(-2, 3), axis=2)[:, :, :: rng.choice((-1, 1))] for one in like])
+    any_words = rng.integers(-top, top, shape)
+    kinds = (like, like + rng.normal(size=shape) * top / 8, any_words, np.where(any_words < 0, -top, top - 1))
+    which = np.arange(count) % len(kinds)
+    chosen = np.select([which[:, None, None, None] == k for k in range(len(kinds))], kinds)
+    return np.clip(np.rint(chosen), -top, top - 1).astype(np.int16)

@@ -1,0 +1,129 @@
+"""A network, with or without its defense, held against a microcontroller: flash, RAM and stack in one budget."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from localnoise.errors import ArgumentError
+from localnoise.hardware.bank import ChipBank
+from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.export.networked import network_bytes
+from localnoise.hardware.fitting.fit import fit
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.network.program import Program
+
+PROGRAM = 6144  # bytes that the exported C's code of a network takes at most on a Cortex-M4; it was 4.7 kB
+FIELD = 4096  # likewise, of what draws or repairs
+STACK = 1024  # bytes; 344 were used by a network, as the emulated Cortex-M4 counts
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NetworkFit:
+    """A network's demand, and a chip's offer.
+
+    Attributes
+    ----------
+    profile : Profile
+    flash, ram : dict of str to int
+        Bytes by part.
+    flash_limit, ram_limit : float or None
+        Bytes, infinity without a limit; None where none is published.
+    multiplications : int
+        An image, of the network's layers with all draws; those of the noise or the repair come on top.
+    draws : int
+    """
+
+    profile: Profile
+    flash: dict[str, int]
+    ram: dict[str, int]
+    flash_limit: float | None
+    ram_limit: float | None
+    multiplications: int
+    draws: int
+
+    @property
+    def fits(self) -> bool:
+        """Return whether both memories hold it. A limit that is unknown is not taken for one that holds."""
+        return not self.refusal
+
+    @property
+    def rows(self) -> list[tuple[str, str, int, float | None]]:
+        """Memory, part and bytes, and the memory's limit, line by line; each memory's sum last."""
+        found: list[tuple[str, str, int, float | None]] = []
+        for memory, parts, limit in (("flash", self.flash, self.flash_limit), ("RAM", self.ram, self.ram_limit)):
+            found += [(memory, part, used, None) for part, used in parts.items()]
+            found.append((memory, "all", sum(parts.values()), limit))
+        return found
+
+    @property
+    def refusal(self) -> str:
+        """One sentence about the memory that does not hold it, and what to shrink, or ""."""
+        name = self.profile.name
+        if self.flash_limit is None or self.ram_limit is None:
+            return (
+                f"chip={name!r}: flash and RAM of a program are not published, and a network is one: expected a "
+                "microcontroller, such as stm32f407 or stm32h747"
+            )
+        fixes = {
+            "weights": "fewer weights in the network",
+            "noise or repair": "fewer parents, weight bits or members",
+            "working memory": "fewer places in its largest layers, or earlier pooling",
+            "noise words": "a smaller layer for the noise",
+        }
+        for what, parts, limit in (("flash", self.flash, self.flash_limit), ("RAM", self.ram, self.ram_limit)):
+            used, largest = sum(parts.values()), max(parts, key=lambda part: parts[part])
+            if used > limit:
+                return (
+                    f"chip={name!r}: the network takes {used:,} bytes of {what}, it has {limit:,.0f}, and {largest} "
+                    f"take {parts[largest]:,} of them: expected {fixes.get(largest, 'a smaller network')}"
+                )
+        return ""
+
+
+def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> NetworkFit:
+    """Hold a network against a profile, its name or its file."""
+    chosen = load_profile(profile) if isinstance(profile, (str, Path)) else profile
+    ideal = float("inf") if chosen.kind == "ideal" else None
+    program = chip.program if isinstance(chip, ChipDefense) else chip
+    flash, ram = network_bytes(program)
+    multiplications, draws = program.multiplications, 1
+    flash["program"] = PROGRAM
+    if isinstance(chip, ChipDefense):
+        own = chip.chip
+        neurons, draws = own.config.neurons, chip.draws
+        if isinstance(own, (ChipGrid, ChipBank)):
+            tables = fit(own, "ideal").memory
+            flash["noise or repair"], state = tables.bytes - tables.ram, 4 * own.config.units + 32
+        else:
+            flash["noise or repair"], state = own.flash, 0
+        flash["program"] += FIELD
+        ram["noise words"] = 2 * neurons * (1 + chip.entry.signal) + state + 4 * program.outputs
+        multiplications = program.multiplications_from(0, program.mix) + draws * program.multiplications_from(
+            program.mix, None
+        )
+    ram["stack"] = STACK
+    return NetworkFit(
+        profile=chosen,
+        flash=flash,
+        ram=ram,
+        flash_limit=ideal or chosen.limit("flash"),
+        ram_limit=ideal or chosen.limit("ram"),
+        multiplications=multiplications,
+        draws=draws,
+    )
+
+
+def check_network_fits(chip: Program | ChipDefense, profile: Profile | str | Path) -> NetworkFit:
+    """As `fit_network`, for what must fit.
+
+    Raises
+    ------
+    ArgumentError
+        It does not: one sentence.
+    """
+    found = fit_network(chip, profile)
+    if not found.fits:
+        raise ArgumentError(found.refusal)
+    return found

@@ -1,0 +1,166 @@
+"""A network on the chip with its defense: noise drawn K times behind one pass of the front, or a repair."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError
+from localnoise.hardware.bank import ChipBank
+from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.network.defense_saving import save_defense
+from localnoise.hardware.network.entry import Entry
+from localnoise.hardware.network.layers import MixWords, Words
+from localnoise.hardware.network.program import Program
+from localnoise.hardware.repair import ChipRepair
+from localnoise.streams import Progress
+from localnoise.validate import as_count, as_seed
+
+_AT_ONCE = 64  # draws together
+
+
+class ChipDefense:
+    """A program with a mix, and what joins there; emulated to the bit.
+
+    With noise, the layers up to the mix run once an input, those behind it once a draw. The scores of an input are the
+    sum of its draws' logits, exact, or how many draws voted for each class; its class is the first of the largest.
+    Input t of a stream takes the draws t K to t K + K - 1. A repair draws nothing: its logits are the scores.
+
+    Parameters
+    ----------
+    program : Program
+        With a mix.
+    chip : ChipGrid, ChipBank or ChipRepair
+        On the layer before the mix.
+    draws : int
+        K, 1 to 1,000; 1 with a repair.
+    vote : bool
+        Count votes instead of adding logits: what a certificate by randomised smoothing asks for.
+    seed : int
+        Of the noise's stream.
+
+    Raises
+    ------
+    ArgumentError
+        No mix, a chip for another layer or of other words.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        chip: ChipGrid | ChipBank | ChipRepair,
+        draws: int = 10,
+        *,
+        vote: bool = False,
+        seed: int = 0,
+    ) -> None:
+        at = program.mix
+        if at is None:
+            raise ArgumentError("program has no mix: expected one that `defend` made")
+        self.program, self.chip, self.vote, self.seed = program, chip, bool(vote), int(as_seed(seed))
+        self.entry, self.draws = Entry(chip, self.seed), as_count("draws", draws, 1)
+        mix = program.layers[at]
+        assert isinstance(mix, MixWords)
+        value = program.layouts[mix.inputs[0]]
+        self.entry.refuse_other(mix.place.removesuffix(" mix"), *value)
+        wrong = mix.noise_bits != self.entry.bits or (
+            not self.entry.repairs and len(mix.noise_lift) != len(self.entry.scales)
+        )
+        finest = mix.scale + mix.fraction
+        if wrong or (not self.entry.repairs and np.any(finest - self.entry.scales != mix.noise_lift)):
+            raise ArgumentError(
+                "chip has noise of other scales than the program's mix: expected the one it was made for"
+            )
+        if self.draws > (1 if self.entry.repairs else 1000):
+            expected = "1 with a repair, which draws nothing" if self.entry.repairs else "1 to 1,000"
+            raise ArgumentError(f"draws={self.draws}: expected {expected}")
+        self.provenance: dict[str, Any] = {}
+
+    def __call__(self, x: Any, start: int = 0) -> npt.NDArray[np.float32]:
+        """Return the mean logits of inputs x (T, ...), or each class's share of the votes, (T, N)."""
+        scores = self.scores(self.program.input_words(x), start) / self.draws
+        return (scores if self.vote else np.ldexp(scores, -self.program.layouts[-1][2])).astype(np.float32)
+
+    def scores(self, h: Any, start: int = 0, progress: Progress | None = None) -> npt.NDArray[np.int32]:
+        """Return the scores (T, N) of input words h (T, C, H, W), the first of them at input `start` of the stream."""
+        x = self.program.checked(h)
+        out = np.zeros((len(x), self.program.outputs), np.int32)
+        together = max(_AT_ONCE // self.draws, 1)
+        for first in range(0, len(x), together):
+            part = x[first : first + together]
+            logits = self._logits(part, (start + first) * self.draws)
+            if self.vote:
+                logits = np.eye(self.program.outputs, dtype=np.int32)[logits.argmax(axis=2)]
+            out[first : first + len(part)] = logits.sum(axis=1, dtype=np.int32)
+            if progress is not None:
+                progress(first + len(part), len(x))
+        return out
+
+    def _logits(self, x: Words, first: int) -> npt.NDArray[np.int32]:
+        """Logits (T, K, N) of each draw."""
+        program, at = self.program, self.program.mix
+        assert at is not None
+        mix = program.layers[at]
+        assert isinstance(mix, MixWords)
+        value = mix.inputs[0]
+        seen = {0: x}
+        for _ in program.through(seen, 0, at):
+            pass
+        h = np.repeat(seen[value], self.draws, axis=0)
+        joined = self.entry.words(h, *program.layouts[value][1:], first)
+        mixed = joined.astype(np.int16) if self.entry.repairs else mix.finish(mix.rounded(h, joined))
+        *_, last = program.through({at + 1: mixed}, at + 1, len(program.layers))
+        return last.reshape(len(x), self.draws, -1).astype(np.int32)
+
+    def save(self, path: str | Path, *, state: bool = True) -> Path:
+        """Write to HDF5, aside and renamed; `load_chips` reads it. Without `state` a grid's learning is left out."""
+        return save_defense(self, path, state=state)
+
+    def __repr__(self) -> str:
+        how = "repaired" if self.entry.repairs else f"{self.draws} draws, {'votes' if self.vote else 'mean logits'}"
+        return f"ChipDefense({self.program!r}, {self.chip!r}; {how})"
+
+
+def defend(
+    model: Any,
+    calibration: Any,
+    chip: ChipGrid | ChipBank | ChipRepair,
+    place: str,
+    *,
+    draws: int | None = None,
+    vote: bool = False,
+    seed: int = 0,
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    bounds: tuple[float, float] | None = None,
+    scales: Mapping[str, int] | None = None,
+    feedback: bool = True,
+    progress: Progress | None = None,
+) -> ChipDefense:
+    """Return a trained network in integers, with the noise or the repair of a chip behind the module `place`.
+
+    As `quantise`; the later layers are fitted to activations with noise. A repair's words decide the scale before it.
+
+    Parameters
+    ----------
+    model : Module
+        Trained, without the noise layer.
+    chip : ChipGrid, ChipBank or ChipRepair
+        On the layer that ends the module `place`.
+    draws : int, optional
+        Default: 10 of noise, 1 of a repair.
+    """
+    from localnoise.hardware.network.quantiser import as_program  # torch comes with it
+
+    entry = Entry(chip, seed)
+    if entry.repairs and activation_bits != chip.formats.activation_bits:
+        raise ArgumentError(
+            f"activation_bits={activation_bits}: expected {chip.formats.activation_bits}, which the repair reads"
+        )
+    program, _ = as_program(
+        model, calibration, weight_bits, activation_bits, bounds=bounds, scales=scales, feedback=feedback,
+        progress=progress, place=place, field=entry,
+    )  # fmt: skip
+    return ChipDefense(program, chip, (1 if entry.repairs else 10) if draws is None else draws, vote=vote, seed=seed)

@@ -67,8 +67,8 @@ def quantise_repair(
         raise ArgumentError(f"repair has asks={repair.asks}: expected asks=1, since on a chip all units vote")
     if repair.among:
         raise ArgumentError(
-            f"repair decides anew among {', '.join(repair.among)}: expected one that takes an earlier layer's word, since "
-            "on a chip the first repaired layer decides alone; call repair.decide_among()"
+            f"repair decides anew among {', '.join(repair.among)}: expected one that takes an earlier layer's word, "
+            "since on a chip the first repaired layer decides alone; call repair.decide_among()"
         )
     members = repair.members
     absent = [member.source for member in members if not len(member.kept)]

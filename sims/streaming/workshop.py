@@ -14,7 +14,9 @@ from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing
 from localnoise.sims.defenses.mended import mended, trunk
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments.repairs import Learned, Mender, held_out, source_name
+from localnoise.sims.experiments.learned import Learned
+from localnoise.sims.experiments.repair_lessons import held_out, source_name
+from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import folded, training
 from localnoise.sims.runtime.stage import Stage

@@ -1,6 +1,7 @@
 """A repair on a chip: integers as stated, close to the float repair, saved, held against chips, exported to the bit."""
 
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 
 import h5py
@@ -254,6 +255,9 @@ def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
         quantise(repair, Formats(accumulator_bits=16))
     with pytest.raises(ArgumentError, match="nothing is learned yet"):
         quantise(ln.Repair((2, 2)))
+    again = copy(repair).decide_among(repair.sources[1])
+    with pytest.raises(ArgumentError, match=r"decides anew among clean, .*call repair.decide_among\(\)"):
+        quantise(again)
     bare = ln.load(repair.save(tmp_path / "bare.h5", state=False))
     with pytest.raises(ArgumentError, match=r"no held-out activations of 'clean'.*saved with its state"):
         quantise(bare)

@@ -133,7 +133,7 @@ def test_a_planned_size_is_the_learned_one() -> None:
 def test_another_gate_is_no_other_repair(h: Any) -> None:
     repair = learned(h, "none").calibrate(h[:100])
     repair.margin = 50.0
-    free, hard = _altered(repair, "no-margin"), _altered(repair, "likeliest")
+    free, hard = _altered(repair, Repairing(gate="no-margin")), _altered(repair, Repairing(gate="likeliest"))
     assert (repair.margin, free.margin) == (50.0, 0.0)
     w = hard.weights(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]]))
     assert set(np.unique(w.round(6))) == {0.0, 1.0}

@@ -169,6 +169,15 @@ def test_chip_nets_are_those_of_their_record(arms, sources, columns):
     assert deployed.markdown(table, labels, columns) in page("results/chip")
 
 
+def test_the_watchs_chip_is_that_of_its_record():
+    faults = "axis_lost@1,gain_drift@1,bias_drift@1,strap_turned@45,sensor_noise@0.5,packets_dropped@0.5,other_rate@1.5"
+    labels = {n: DEFENSES[n].label for n in ("full", deployed.FLOAT, "chip-w4-d12", "chip-w8-d12", "chip-w8-d8")}
+    found = outcomes(RecordFile(published("watch-chip")))
+    table = deployed.rows(found, [*labels], [*map(Level.named, faults.split(","))])
+    columns = ("divergence", "covariance_error", "saturated")
+    assert deployed.markdown(table, labels, columns) in page("results/watch")
+
+
 def test_fits_are_those_of_the_profiles():
     assert fitting.markdown() in page("on-a-chip")
 

@@ -93,9 +93,10 @@ def _decided(source: Path, file: Any, known: list[str]) -> tuple[dict[str, float
         return {}, ()
     margins, said = json.loads(file.attrs["margins"]), json.loads(file.attrs["among"])
     among = said.get("sources") if isinstance(said, dict) else None
-    sound = isinstance(margins, dict) and isinstance(among, list) and {*margins, *map(str, among)} <= {*known}
-    if not sound or (among and among[0] != known[0]):
+    if not isinstance(margins, dict) or not isinstance(among, list) or not {*margins, *map(str, among)} <= {*known}:
         raise FileFormatError(f"{source}: margins or among name no sources of it; the file was edited or damaged")
+    if among and among[0] != known[0]:
+        raise FileFormatError(f"{source}: margins or among leave clean out; the file was edited or damaged")
     return {name: _number(source, value) for name, value in margins.items()}, tuple(among)
 
 

@@ -12,7 +12,7 @@ from localnoise.nn.naming import find
 from localnoise.nn.tapping import Tap
 from localnoise.sims.models import training
 
-_CHUNK = 500
+CHUNK = 500
 _MOST = 2**30  # bytes of clean activations that are kept; those of layers beyond that are made each time
 
 
@@ -37,7 +37,7 @@ class Outputs:
         self._tap, self._h, self._lies = Tap(model, find(model, name), name), h, lies
 
     def __iter__(self) -> Iterator[Any]:
-        for part in self._h.split(_CHUNK):
+        for part in self._h.split(CHUNK):
             yield np.ascontiguousarray(self._lies.folded(self._tap.upto(part)).numpy())
 
 
@@ -69,7 +69,7 @@ class Calm:
                 return fresh
             self._room -= size
             self._kept[name] = list(fresh)
-        whole, rest = divmod(len(h), _CHUNK)
+        whole, rest = divmod(len(h), CHUNK)
         kept = self._kept[name]
         return [*kept[:whole], *([kept[whole][:rest]] if rest else [])]
 

@@ -1,7 +1,7 @@
 """Repair a trained network: its units learn to undo what happens to their activation; no label, no weight changed."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -84,8 +84,8 @@ def repair(
     ablate: Annotated[
         str,
         typer.Option(
-            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, causes=, layers=, share=, bits=;"
-            "displacements=1000,10000; gate (margin, likeliest, told); dense."
+            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, causes=, layers=, share=, bits= "
+            "or displacements=1000,10000; gate (margin, likeliest, told); dense."
         ),
     ] = "",
     front: Annotated[
@@ -118,7 +118,7 @@ def repair(
         if ablate and front:
             raise ArgumentError("ablate and front were both given: expected one of them")
         what, variants = ("", repair_design.front()) if front else repair_design.ablation(ablate, plan)
-        _points(run, chosen, what, variants, learned)
+        _points(run, chosen, what, variants, learned, _differing(plan) * (not front))
         return
     _check(plan, chosen, learned)
     named = repair_design.beside(beside, plan, chosen, learned)
@@ -147,7 +147,9 @@ def repair(
     run.conduct(cells, chosen, report, grids="repairs")
 
 
-def _points(run: Run, chosen: Chosen, what: str, variants: list[Variant], learned: list[Source]) -> None:
+def _points(
+    run: Run, chosen: Chosen, what: str, variants: list[Variant], learned: list[Source], differing: str
+) -> None:
     """Test repairs that differ in one thing, or in size, clean and on what was learned."""
     spent, names = run.plan(), [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
     tested = [threat(name, spent.images, spent.attacked_test) for name in ("clean", *names)]
@@ -161,12 +163,8 @@ def _points(run: Run, chosen: Chosen, what: str, variants: list[Variant], learne
         points.append(Point(value=variant.value, arm=arm, images=variant.displaced, twin="".join(twins)))
         for seed in range(spent.seeds):
             cells += trained_on(seed, own, ["undefended", arm, *twins], tested)
-    title = run.title(chosen)
-    report = (
-        Ablation(title=title, varies=what, learned=names, points=points)
-        if what
-        else Front(title=title, learned=names, points=points)
-    )
+    settings: dict[str, Any] = {"title": run.title(chosen) + differing, "learned": names, "points": points}
+    report = Ablation(varies=what, **settings) if what else Front(**settings)
     run.conduct(cells, chosen, report, grids="repairs")
 
 

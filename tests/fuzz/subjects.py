@@ -179,9 +179,11 @@ def check_bank(bank: Any, path: Path) -> None:
 def of_network(found: Any) -> Any:
     """Layers and golden words; of a defense also what joins."""
     program = found.program if hasattr(found, "program") else found
-    layers = [(repr({k: v for k, v in vars(one).items() if np.ndim(v) == 0}), [
-        hashlib.sha256(v.tobytes()).hexdigest() for v in vars(one).values() if isinstance(v, np.ndarray)
-    ]) for one in program.layers]  # fmt: skip
+    layers = []
+    for one in program.layers:
+        parts = vars(one) | {f"finish.{key}": value for key, value in vars(getattr(one, "finish", one)).items()}
+        arrays = arrays_of({key: value for key, value in parts.items() if isinstance(value, np.ndarray)})
+        layers.append((arrays, {k: repr(v) for k, v in parts.items() if k not in arrays and k != "finish"}))
     own = (program.layouts, program.weight_bits, layers, None if program.golden is None else program.golden.tolist())
     return own if program is found else (own, of_chip(found.chip), found.draws, found.vote, found.seed)
 
@@ -349,8 +351,8 @@ def _subjects() -> dict[str, Subject]:
     net, images = torch.nn.Sequential(*layers, torch.nn.Linear(2, 3)), torch.rand(32, 1, 3, 3)
     field = quantise(ln.UnitGrid(shape=(2, 2), channels=2, parents=1).learn(d[:200, :2, :2, :2]))
     for name, whole in (
-        ("network", as_network(net, images).program),
-        ("defense", defend(net, images, field, "1", draws=2)),
+        ("chip-network", as_network(net, images).program),
+        ("chip-defense", defend(net, images, field, "1", draws=2)),
     ):
         found[name] = Subject(
             name="n.h5",

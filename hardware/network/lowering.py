@@ -61,8 +61,7 @@ class Lowering:
         self.forced = self._read_by_a_repair()
         scale = self.forced.get(-1, self.pinned.get("input", by.holding(held, self.bits)))
         words = np.floor(np.ldexp(x.astype(np.float64), scale) + 0.5)
-        top = 2 ** (self.bits - 1)
-        by.refuse_saturated("input", words, Finish(low=-top, high=top - 1), self.bits)
+        by.refuse_saturated("input", words, Curve(), self.bits, scale)
         first = Program(self.graph.shape, self.bits, scale, [_nothing(self.graph.shape, self.bits, scale)])
         values: list[Any] = [x]
         seen: list[Any] = [first.input_words(x)]
@@ -141,7 +140,7 @@ class Lowering:
             place=layer.place, inputs=layer.inputs, shape=layer.shape, bits=out_bits, scale=out, weights=q.weights,
             bias=q.bias, fraction=(q.scale - step).astype(np.uint8), window=layer.window, finish=finish,
         )  # fmt: skip
-        return self._checked(made, [x])
+        return self._checked(made, [x], layer.curve)
 
     def _sum(self, layer: Sum, x: list[Any], y: Any) -> tuple[IntegerLayer, Any]:
         read = [self.layouts[value][1] for value in layer.inputs]
@@ -159,7 +158,7 @@ class Lowering:
             place=layer.place, inputs=layer.inputs, shape=layer.shape, bits=self.bits, scale=out,
             lift=(finest - read[0], finest - read[1]), fraction=finest - step, finish=finish,
         )  # fmt: skip
-        return self._checked(made, x)
+        return self._checked(made, x, layer.curve)
 
     def _mean(self, layer: Mean, x: Any, y: Any) -> tuple[IntegerLayer, Any]:
         bits, scale = self.layouts[layer.inputs[0]]
@@ -170,7 +169,7 @@ class Lowering:
             place=layer.place, inputs=layer.inputs, shape=layer.shape, bits=bits, scale=scale + lift,
             window=layer.window, padded=layer.padded, lift=lift,
         )  # fmt: skip
-        return self._checked(made, [x])
+        return self._checked(made, [x], Curve())
 
     def _mix(self, layer: Mix, x: Any, y: Any) -> tuple[IntegerLayer, Any, Any]:
         """Return the layer where a grid's noise joins, its words, and the float values that they stand for."""
@@ -196,15 +195,15 @@ class Lowering:
             noise_lift=(finest - self.field.scales).astype(np.uint8), finish=by.clamp(Curve(), self.bits, out),
         )  # fmt: skip
         rounded_ = made.rounded(x, eta)
-        by.refuse_saturated(made.place, rounded_, made.finish, made.bits)
+        by.refuse_saturated(made.place, rounded_, Curve(), made.bits, made.scale)
         return made, made.finish(rounded_), noisy
 
-    def _checked(self, made: Any, x: list[Any]) -> tuple[IntegerLayer, Any]:
+    def _checked(self, made: Any, x: list[Any], curve: Curve) -> tuple[IntegerLayer, Any]:
         """Return a layer, and its words; refused where they saturate."""
         before = np.concatenate([made.rounded(*(one[part] for one in x)) for part in _parts(len(x[0]))])
         top = 2 ** (made.bits - 1)
         finish = made.finish if hasattr(made, "finish") else Finish(low=-top, high=top - 1)
-        by.refuse_saturated(made.place, before, finish, made.bits)
+        by.refuse_saturated(made.place, before, curve, made.bits, made.scale)
         return made, finish(before)
 
     def _wanted(self, layer: FloatLayer, otherwise: int) -> int:

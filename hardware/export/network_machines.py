@@ -84,9 +84,7 @@ class NetworkHost:
 class NetworkCortexM(CortexM):
     """The artefact in `folder` on an emulated Cortex-M4, its main included; the same calls as `NetworkHost`."""
 
-    def __init__(  # type: ignore[override]
-        self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL
-    ) -> None:
+    def __init__(self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL) -> None:
         program, self._defended = _program(chip), isinstance(chip, ChipDefense)
         self._prefix, self._outputs = prefix(name), program.outputs
         self._word = np.int8 if word_bytes(program) == 1 else np.int16
@@ -234,4 +232,4 @@ def images(program: Program, count: int, rng: np.random.Generator) -> Ints:
     kinds = (like, like + rng.normal(size=shape) * top / 8, any_words, np.where(any_words < 0, -top, top - 1))
     which = np.arange(count) % len(kinds)
     chosen = np.select([which[:, None, None, None] == k for k in range(len(kinds))], kinds)
-    return np.clip(np.rint(chosen), -top, top - 1).astype(np.int16)
+    return np.asarray(np.clip(np.rint(chosen), -top, top - 1), np.int16)

@@ -41,10 +41,12 @@ class Entry:
 
     def __init__(self, chip: ChipGrid | ChipBank | ChipRepair, seed: int = 0) -> None:
         self.chip, self.seed = chip, seed
-        self.one: Any = chip.members[0] if isinstance(chip, ChipBank) else chip
+        self.one: Any = chip
+        if isinstance(chip, ChipBank):
+            self.one = chip.members[0]
         self.repairs = isinstance(chip, ChipRepair)
-        self.bits = 0 if self.repairs else chip.formats.word_bits
-        self.scales = np.zeros(1, np.int64) if self.repairs else np.asarray(self.one.field.scale, np.int64)
+        self.bits = 0 if isinstance(chip, ChipRepair) else chip.formats.word_bits
+        self.scales = np.asarray(np.zeros(1) if self.repairs else self.one.field.scale, np.int64)
 
     @property
     def signal(self) -> bool:

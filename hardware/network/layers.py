@@ -147,7 +147,7 @@ class SumWords(IntegerLayer):
 
     def bound(self, bits: int) -> int:
         """Return the largest magnitude in its accumulator."""
-        return 2 ** (bits - 1) * sum(2**lift for lift in self.lift) + (2**self.fraction >> 1)
+        return int(2 ** (bits - 1) * sum(2**lift for lift in self.lift) + (2**self.fraction >> 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +185,7 @@ class MeanWords(IntegerLayer):
     def bound(self, bits: int) -> int:
         """Return the largest magnitude in its accumulator."""
         count = self.window.kernel[0] * self.window.kernel[1]
-        return count * (2 ** (bits + self.lift) + 1)
+        return int(count * (2 ** (bits + self.lift) + 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +247,7 @@ class MixWords(IntegerLayer):
     def bound(self, bits: int) -> int:
         """Return the largest magnitude in its accumulator."""
         noise = 2 ** (self.noise_bits - 1 + int(self.noise_lift.max())) if self.noise_bits else 0
-        return 2 ** (bits - 1 + self.lift) + noise + (2**self.fraction >> 1)
+        return int(2 ** (bits - 1 + self.lift) + noise + (2**self.fraction >> 1))
 
 
 def half_up(acc: Values, fraction: Any) -> Values:

@@ -65,7 +65,7 @@ def _layers(exported: Any) -> FloatGraph:
     for node in exported.graph.nodes:
         if node.op == "placeholder":
             if node.name in names:
-                known[node.name] = _array(constants[names[node.name]])
+                known[node.name] = constants[names[node.name]].detach()
             else:
                 shape, rank = _layout(node, "its input")
                 known[node.name] = Value(0, shape, rank, 0)
@@ -84,8 +84,8 @@ def _add(node: Any, known: dict[str, Any], layers: list[FloatLayer]) -> None:
     where = _where(node)
     place = f"{where} {name}" if where else name
     given = {arg.name for arg in node.all_input_nodes}
-    if not any(isinstance(known.get(one), Value) for one in given) and name not in OPERATORS:
-        known[node.name] = None  # of constants alone, such as a counter of batches: whoever reads it is refused
+    if not any(isinstance(known.get(one), Value) for one in given):  # of constants alone, such as a norm of weights
+        known[node.name] = node.target(*_constants(node.args, known), **_constants(node.kwargs, known))
         return
     if name not in OPERATORS:
         instead = INSTEAD.get(name.lstrip("_").partition(".")[0], f"one of {listed(sorted(OPERATORS), 240)}")
@@ -146,6 +146,13 @@ def _array(tensor: Any) -> Any:
 
 
 def _resolved(given: Any, known: dict[str, Any]) -> Any:
+    """Return an operator's arguments: values of the graph, constants as arrays, numbers."""
     if isinstance(given, (list, tuple)):
         return [_resolved(one, known) for one in given]
-    return known[given.name] if isinstance(given, torch.fx.Node) else given
+    found = known[given.name] if isinstance(given, torch.fx.Node) else given
+    return _array(found) if isinstance(found, Tensor) else found
+
+
+def _constants(given: Any, known: dict[str, Any]) -> Any:
+    """Return an operator's arguments as torch takes them, where no value of the graph is among them."""
+    return torch.fx.node.map_arg(given, lambda node: known[node.name])

@@ -61,19 +61,16 @@ def clamp(curve: Curve, bits: int, scale: int) -> Finish:
     return Finish(low=low, high=high)
 
 
-def refuse_saturated(place: str, rounded: npt.NDArray[Any], finish: Finish, bits: int) -> None:
+def refuse_saturated(place: str, rounded: npt.NDArray[Any], curve: Curve, bits: int, scale: int) -> None:
     """Raise an ArgumentError if more than `SATURATING` of these words are cut by more than a step.
 
     A clamp of the network's own, and the ends of a table, cut nothing.
     """
-    top = 2 ** (bits - 1)
-    if finish.index_bits:
+    if curve.function:
         return
-    beyond = np.zeros(rounded.shape, bool)
-    if finish.high == top - 1:
-        beyond |= rounded > top
-    if finish.low == -top:
-        beyond |= rounded < -top - 1
+    top = 2 ** (bits - 1)
+    low, high = (np.floor(np.ldexp(end, scale) + 0.5) for end in (curve.low, curve.high))
+    beyond = (np.minimum(rounded, high) > top) | (np.maximum(rounded, low) < -top - 1)
     share = float(beyond.mean()) if beyond.size else 0.0
     if share > SATURATING:
         raise ArgumentError(

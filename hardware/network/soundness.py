@@ -1,5 +1,6 @@
 """What every program must be, wherever its integers come from: shapes that fit, words in range, no overflow."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,8 +59,7 @@ def refuse_unsound(shape: Shape, bits: int, scale: int, layers: Sequence[Integer
 
 
 def _refuse_layout(place: str, shape: Shape, bits: int, scale: int) -> None:
-    whole = all(isinstance(size, int) and size > 0 for size in shape)
-    if len(shape) != 3 or not whole or int(np.prod(shape, dtype=object)) > _LARGEST:
+    if min(shape) < 1 or math.prod(shape) > _LARGEST:
         raise ArgumentError(f"{place}: shape {shape}, expected (C, H, W) of at most {_LARGEST:,} numbers")
     if not WORD_BITS[0] <= bits <= WORD_BITS[1] or not -126 <= scale <= 126:
         raise ArgumentError(f"{place}: words of {bits} bits at scale {scale}, expected 2 to 16 bits, -126 to 126")

@@ -31,8 +31,8 @@ def read_program(source: Path, file: Any) -> Program:
             f"{source}: schema {schema}, this version reads {NETWORK_SCHEMA}; use the version that wrote it"
         )
     budget = Budget(source, _MOST_BYTES)
-    own, said, provenance = (_document(source, file, name, budget) for name in ("input", "layers", "provenance"))
     try:
+        own, said, provenance = (_document(source, file, name, budget) for name in ("input", "layers", "provenance"))
         if not isinstance(said, list) or len(said) > _MOST_LAYERS:
             raise ArgumentError(f"layers={short(said, 40)}: expected a list of at most {_MOST_LAYERS:,}")
         layers = []
@@ -54,15 +54,17 @@ def read_program(source: Path, file: Any) -> Program:
             budget.spend(found)
             program.golden = program.checked(found[()])
     except (ArgumentError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{source}: {short(error, 200)}; the file was edited or damaged") from None
+        raise FileFormatError(f"{source}: {short(error.args[0], 200)}; the file was edited or damaged") from None
     program.provenance = dict(provenance)
     return program
 
 
 def _document(source: Path, file: Any, name: str, budget: Budget) -> Any:
     found = member(source, file, name)
+    if found.dtype != np.uint8 or found.ndim != 1:
+        raise ArgumentError(f"{name} is {found.dtype} {found.shape}, expected bytes of JSON")
     budget.spend(found)
-    return from_json(np.asarray(found[()], np.uint8).tobytes())
+    return from_json(found[()].tobytes())
 
 
 def _arrays(source: Path, file: Any, name: str, budget: Budget) -> dict[str, Any]:

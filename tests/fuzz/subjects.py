@@ -17,6 +17,7 @@ import h5py
 import naive
 import naive_chip
 import naive_narrow_chip
+import naive_network
 import numpy as np
 import torch
 from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_sqlite, in_toml
@@ -40,6 +41,8 @@ from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.naming import as_identifier
 from localnoise.hardware.fitting.fit import fit
+from localnoise.hardware.network import defend
+from localnoise.hardware.network import quantise as as_network
 from localnoise.sims.data import idx
 from localnoise.sims.experiments.testbed import weights_in
 from localnoise.sims.reports.commands.chip import Bits
@@ -171,6 +174,33 @@ def check_bank(bank: Any, path: Path) -> None:
     again = bank.save(path.with_name("again.h5"))
     read = load_chips if hasattr(bank, "thresholds") else ln.load
     assert of_bank(read(again)) == of_bank(bank), "does not come back from a file"
+
+
+def of_network(found: Any) -> Any:
+    """Layers and golden words; of a defense also what joins."""
+    program = found.program if hasattr(found, "program") else found
+    layers = []
+    for one in program.layers:
+        parts = vars(one) | {f"finish.{key}": value for key, value in vars(getattr(one, "finish", one)).items()}
+        arrays = arrays_of({key: value for key, value in parts.items() if isinstance(value, np.ndarray)})
+        layers.append((arrays, {k: repr(v) for k, v in parts.items() if k not in arrays and k != "finish"}))
+    own = (program.layouts, program.weight_bits, layers, None if program.golden is None else program.golden.tolist())
+    return own if program is found else (own, of_chip(found.chip), found.draws, found.vote, found.seed)
+
+
+def check_network(found: Any, path: Path) -> None:
+    """It gives what Python's integers say, within 32 bits, and comes back from a file of its own."""
+    program = found.program if hasattr(found, "program") else found
+    top = 2 ** (program.bits - 1)
+    words = np.random.default_rng(0).integers(-top, top, (2, *program.shape))
+    if program.multiplications < 10**6:
+        for image, own in zip(words, program.words(words), strict=True):
+            expected, most = naive_network.run(program, image)
+            assert own.tolist() == expected, "words differ from the oracle's"
+            assert most <= program.bound < 2**31
+        if program is not found and found.draws < 100:
+            assert found.scores(words).shape == (2, program.outputs)
+    assert of_network(load_chips(found.save(path.with_name("again.h5")))) == of_network(found)
 
 
 def of_configuration(found: Any) -> Any:
@@ -315,6 +345,22 @@ def _subjects() -> dict[str, Subject]:
             read=read,
             identity=of_bank,
             check=check_bank,
+        )
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(1, 2, 2), torch.nn.Tanh(), torch.nn.AvgPool2d(2, 1), torch.nn.Flatten()]
+    net, images = torch.nn.Sequential(*layers, torch.nn.Linear(2, 3)), torch.rand(32, 1, 3, 3)
+    field = quantise(ln.UnitGrid(shape=(2, 2), channels=2, parents=1).learn(d[:200, :2, :2, :2]))
+    for name, whole in (
+        ("chip-network", as_network(net, images).program),
+        ("chip-defense", defend(net, images, field, "1", draws=2)),
+    ):
+        found[name] = Subject(
+            name="n.h5",
+            content=written("n.h5", whole.save),
+            mutators=(in_bytes, in_hdf5, in_hdf5),
+            read=load_chips,
+            identity=of_network,
+            check=check_network,
         )
     configurations: dict[str, tuple[Any, Any, tuple[Mutator, ...]]] = {
         "configuration.json": (write_json, read_json, (in_bytes, in_json, in_json)),

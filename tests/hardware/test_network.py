@@ -268,3 +268,42 @@ def test_words_that_no_input_has_are_refused(made):
             program.words(given)
     with pytest.raises(ArgumentError, match="x has shape"):
         made[2](torch.zeros(2, 1))
+
+
+F = nn.functional
+OPERATORS = {
+    "mean over places": lambda c, x: c(x).mean((2, 3)),
+    "mean that keeps axes": lambda c, x: c(x).mean((-1, -2), keepdim=True).flatten(1),
+    "parts of unequal sides": lambda c, x: F.adaptive_avg_pool2d(c(x), (2, 3)).flatten(1),
+    "series": lambda c, x: F.max_pool1d(F.avg_pool1d(torch.tanh(c(x)).flatten(2), 3, 2, 1), 2, padding=1).flatten(1),
+    "an even kernel, the same size": lambda c, x: F.conv2d(x, c.weight[:, :, :2, :2], c.bias, padding="same").flatten(
+        1
+    ),
+    "clamps": lambda c, x: (c(x).clamp(min=-0.2).clamp(max=0.5) + F.hardtanh(c(x))).clamp(-0.1, 0.4).flatten(1),
+    "a value twice": lambda c, x: (lambda h: (h + h).flatten(1))(torch.tanh(c(x))),
+    "the input again": lambda c, x: torch.sigmoid(c(x) + x).flatten(1),
+    "a table by itself": lambda c, x: torch.tanh(F.max_pool2d(c(x), 2)).flatten(1).unsqueeze(1).flatten(1),
+    "pieces put back": lambda c, x: c(c(x).flatten(1).unflatten(1, (3, 6, 6)).relu()).view(x.shape[0], -1),
+    "strides and gaps": lambda c, x: F.conv2d(x, c.weight, c.bias, (2, 1), (2, 1), (1, 2)).relu_().flatten(1),
+}
+
+
+class Single(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.layer, self.how = nn.Conv2d(3, 3, 3, padding=1), how
+
+    def forward(self, x):
+        return self.how(self.layer, x)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_each_operator_is_torchs_and_the_oracles(name):
+    torch.manual_seed(0)
+    model, x = Single(OPERATORS[name]).eval(), torch.randn(64, 3, 6, 6)
+    chip = quantise(model, x)
+    with torch.no_grad():
+        expected = model(x).reshape(len(x), -1)
+    assert (chip(x).reshape(len(x), -1) - expected).square().mean() < 0.01 * expected.var()
+    words = chip.program.input_words(x[:2].numpy())
+    assert [run(chip.program, image)[0] for image in words] == chip.program.words(words).tolist()

@@ -1,0 +1,95 @@
+"""`localnoise export` of a task's whole network, `verify` and `chip fit` of what it writes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helping import run_command
+
+import localnoise as ln
+from localnoise import hardware
+from localnoise.hardware import load_chips
+from localnoise.hardware import quantise as to_chip
+from localnoise.hardware.network import ChipDefense, Program
+from localnoise.sims import tasks
+
+TASK = """
+import torch
+from torch import nn
+
+import localnoise as ln
+
+
+def windows(count, seed):
+    y = torch.arange(count) % 3
+    g = torch.Generator().manual_seed(seed)
+    return torch.eye(3)[y][:, :, None] * torch.linspace(0, 1, 8) + 0.1 * torch.rand(count, 3, 8, generator=g), y
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv1d(3, 4, 3, padding=1), nn.Tanh(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(16, 3))
+
+
+task = ln.Task(model=net, layer="1", train=windows(120, 0), test=windows(60, 1), bounds=(0, 1.5), trained=TRAINED)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("task")
+    for trained in (True, False):
+        (place / f"task_{str(trained).lower()}.py").write_text(TASK.replace("TRAINED", str(trained)))
+    d = 0.3 * np.random.default_rng(0).normal(size=(400, 4, 1, 8)).astype(np.float32)
+    to_chip(ln.UnitGrid(shape=(1, 8), channels=4, parents=2).learn(d)).save(place / "noise.h5")
+    return place
+
+
+def test_a_tasks_network_is_exported_measured_and_verified(folder, tmp_path):
+    done = run_command("export", folder / "task_true.py", "--chip", "stm32f407", "-o", tmp_path / "c", columns=200)
+    assert done.returncode == 0, done.stderr
+    assert "Accuracy on 60 clean test inputs" in done.stdout
+    assert "working memory" in done.stdout
+    assert isinstance(load_chips(tmp_path / "c" / "chip.h5"), Program)
+    done = run_command("verify", tmp_path / "c", "--on", "host", "--images", 20)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("equal to the bit") == 3
+    done = run_command("chip", "fit", tmp_path / "c" / "chip.h5", "--chip", "stm32f407")
+    assert done.returncode == 0, done.stderr
+    assert "fits" in done.stdout
+
+
+def test_with_noise_and_weights_of_a_file(folder, tmp_path):
+    network = tasks.find(str(folder / "task_false.py")).network(0)
+    torch.save({"front": network.front.state_dict(), "back": network.back.state_dict()}, tmp_path / "base.pt")
+    done = run_command(
+        "export", folder / "task_false.py", "--weights", tmp_path / "base.pt", "--defense", folder / "noise.h5",
+        "--draws", 4, "--vote", "--seed", 3, "--weight-bits", 4, "-o", tmp_path / "c", columns=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = load_chips(tmp_path / "c" / "chip.h5")
+    assert isinstance(found, ChipDefense)
+    assert (found.draws, found.vote, found.seed, found.program.weight_bits) == (4, True, 3, 4)
+    assert "with 4 draws" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (("task_false.py",), "--weights is missing"),
+        (("task_true.py", "--defense", "repair-8"), "defense='repair-8': expected none, or the file"),
+        (("task_true.py", "--layer", "9"), "'9'"),
+        (("task_true.py", "--chip", "loihi1"), "flash and RAM of a program are not published"),
+        (("task_true.py", "--chip", "tiny.toml"), "bytes of RAM, it has 1,024, and stack take 1,024"),
+        (("task_true.py", "--format", "json"), "holds no network"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence(folder, tmp_path, options, match):
+    profile = Path(hardware.__file__).parent / "chips" / "profiles" / "stm32f407.toml"
+    (tmp_path / "tiny.toml").write_text(profile.read_text().replace("196_608", "1_024"))
+    done = run_command("export", folder / options[0], *options[1:], "-o", tmp_path / "c", cwd=tmp_path, columns=400)
+    assert done.returncode != 0
+    assert match in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "c").exists()

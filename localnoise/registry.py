@@ -42,6 +42,8 @@ class Registry(Mapping[str, Any]):
         Names that are listed first, whatever is imported first.
     check : callable
         (name, part) -> "" or what is wrong with the part.
+    spelled : callable
+        name -> a part that is made of registered ones, as a name spells it out, or None; such names are in no list.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class Registry(Mapping[str, Any]):
         home: str = "",
         first: tuple[str, ...] = (),
         check: Callable[[str, Any], str] | None = None,
+        spelled: Callable[[str], Any] | None = None,
     ) -> None:
         self.kind, self.protocol, self.group, self.home = kind, protocol, group, home
-        self._first, self._check = first, check
+        self._first, self._check, self._spelled = first, check, spelled
         self._parts: dict[str, Any] = {}
         self._found: dict[str, EntryPoint] = {}  # entry points, imported when their part is asked for
         self._distributions: dict[str, str] = {}  # of parts that came by an entry point
@@ -131,7 +134,7 @@ class Registry(Mapping[str, Any]):
     def is_ours(self, name: str) -> bool:
         """Return whether the part called `name` is one of localnoise itself."""
         _ = self[name]
-        return name not in self._mounted and self._places[name].startswith("localnoise.")
+        return name not in self._mounted and self._places.get(name, "").startswith("localnoise.")
 
     def available(self) -> dict[str, Any]:
         """Return all parts by name; one that cannot be imported is left out, with a PluginWarning that says why."""
@@ -155,13 +158,16 @@ class Registry(Mapping[str, Any]):
             return self._parts[name]
         if name in self._found:
             return self._imported(name, self._found[name])
+        made = self._made(name)
+        if made is not None:
+            return made
         raise UnknownNameError(unknown(self.kind, name, self))
 
     def __contains__(self, name: object) -> bool:
         if name in self._mounted:
             return True
         self._look_for(name)
-        return name in self._parts or name in self._found
+        return name in self._parts or name in self._found or self._made(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         self._import_home()
@@ -177,6 +183,10 @@ class Registry(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"Registry({self.kind!r}: {', '.join(self._parts)}, ...)"
+
+    def _made(self, name: object) -> Any:
+        """Return the part that a name spells out, or None."""
+        return self._spelled(name) if self._spelled is not None and isinstance(name, str) else None
 
     def _look_for(self, name: object) -> None:
         """Look among our own modules, and only if the name is not there among everybody's."""

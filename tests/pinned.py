@@ -36,6 +36,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "transfer": ["transfer"],
     "transfer-adaptive": ["transfer"],
     "transfer-attacks": ["transfer"],
+    "watch": [""],
 }
 
 

@@ -56,7 +56,8 @@ class Repair:
     width : float
         How many standard deviations a cause's log density may lie from its mean before it has no say.
     share : str
-        "none", or "places": units whose neighborhoods look alike share their ways back, as a convolution does.
+        "none"; "places": units whose neighborhoods look alike share their ways back, as a convolution does; or "all":
+        they share their laws, too, whose units are then in raster order, which has few kinds of neighborhoods.
     boundary, dtype
         As in `GridConfig`.
 
@@ -90,11 +91,14 @@ class Repair:
         as_count("radius", radius)
         as_count("parents", parents, 1)
         common: dict[str, Any] = {"boundary": boundary, "dtype": dtype}
-        self.blank_law = UnitGrid(shape, channels, parents=parents, **common)
+        choose("share", share, ("none", "places", "all"))
+        law: dict[str, Any] = {"order": "raster", "share": "places"} if share == "all" else {}
+        self.blank_law = UnitGrid(shape, channels, parents=parents, **law, **common)
         none = np.full((self.blank_law.config.units, 1), -1)
         self.blank_back = UnitGrid(
-            shape, channels, order="raster", parents=none, signal="local", signal_radius=radius, share=share, **common
-        )
+            shape, channels, order="raster", parents=none, signal="local", signal_radius=radius,
+            share="none" if share == "none" else "places", **common,
+        )  # fmt: skip
         self.radius, self.parents, self.ridge, self.width, self.share = radius, parents, ridge, float(width), share
         self.members: list[Member] = []
         self.margin = 0.0

@@ -1,7 +1,7 @@
 """Repaired networks as predictors: the task's layer is repaired where others have noise, later layers inside the back.
 
 Nothing is drawn, and one pass decides. With `dense` the ways back are affine maps of whole layers, chosen by the gate
-of the local laws.
+of the local laws; with `bits` integers decide and repair, as a chip's do.
 """
 
 import copy
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from localnoise import Repair
+from localnoise.hardware import Formats, quantise
+from localnoise.hardware.fixedpoint import to_values
 from localnoise.nn import Predictor, RepairLayer
 from localnoise.nn.attaching import Followed
 from localnoise.repair.gate import FLOOR
@@ -59,11 +61,53 @@ class DenseRepairLayer(RepairLayer):
         return change
 
 
-def attached(model: nn.Module, repairs: Mapping[str, Repair], ways: Ways | None = None) -> nn.Module:
-    """Return a copy of a trunk whose layers are repaired, by the ways of `repairs` or by dense ones."""
+class IntegerRepairLayer(RepairLayer):
+    """A repair as a chip makes it, emulated to the bit: one member decides; an attacker is given no gradient of it.
+
+    Parameters
+    ----------
+    repair : Repair
+    bits : int
+        Of weights; activations have 8, or as many.
+    follows
+        As `RepairLayer` takes it.
+    """
+
+    def __init__(self, repair: Repair, bits: int, follows: RepairLayer | None = None) -> None:
+        super().__init__(repair, follows)
+        formats = Formats(weight_bits=bits, activation_bits=max(8, bits))
+        self._chip: Any = quantise(repair, formats, feedback=False)  # what feedback needs is forgotten
+
+    def _weights(self, x: Tensor) -> Tensor:
+        known: Any = self.source
+        if known is None and self.follows is not None:
+            before = self.follows.posterior
+            assert before is not None
+            known = before.argmax(1).numpy()
+        member = self._chip.likeliest(self._words(x), known)
+        w = torch.eye(len(self._own), dtype=x.dtype)[torch.from_numpy(member)]
+        self.posterior = torch.stack([w[:, where].sum(1) for where in self._where], 1)
+        return w
+
+    def _change(self, x: Tensor, w: Tensor) -> Tensor:
+        fixed, _ = self._chip.words(self._words(x), w.argmax(1).numpy())
+        values = to_values(fixed, self._chip.field.activation_scale).reshape(len(x), x.shape[2], x.shape[1])
+        return torch.from_numpy(values).transpose(1, 2).to(x.dtype) - x
+
+    def _words(self, x: Tensor) -> Any:
+        c = self.repair.config
+        return self._chip.activation_words(x.detach().transpose(1, 2).reshape(-1, c.channels, *c.shape).numpy())
+
+
+def attached(model: nn.Module, repairs: Mapping[str, Repair], ways: Ways | None = None, bits: int = 0) -> nn.Module:
+    """Return a copy of a trunk whose layers are repaired: by `repairs`, by dense ways, or with `bits` by integers."""
     copied, first = copy.deepcopy(model), None
     for name, repair in repairs.items():
-        layer = RepairLayer(repair, first) if ways is None else DenseRepairLayer(repair, ways[name], first)
+        layer: RepairLayer
+        if bits:
+            layer = IntegerRepairLayer(repair, bits, first)
+        else:
+            layer = RepairLayer(repair, first) if ways is None else DenseRepairLayer(repair, ways[name], first)
         first = first or layer
         copied.set_submodule(name, Followed(copied.get_submodule(name), layer, name))
     return copied.eval()

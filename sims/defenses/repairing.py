@@ -8,7 +8,9 @@ from localnoise.validate import as_count
 
 PREFIX = "repair:"
 ALL, FIRST, NONE = "all", "first", "none"
+CALIBRATED, NO_MARGIN, LIKELIEST = "calibrated", "no-margin", "likeliest"
 _WORDS = {"yes": True, "no": False}
+_BITS = (2, 12)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,13 @@ class Repairing:
         Whether a test says which source it is: what a perfect gate would give.
     retrained : bool
         Whether fresh layers after the repair are trained, with labels, on repaired and clean activations.
+    share : str
+        Of `localnoise.Repair`: "none", "places" (ways back) or "all" (laws, too).
+    gate : str
+        "calibrated"; "no-margin", without what protects clean inputs; or "likeliest": no gate, the likeliest cause
+        always counts whole, however unlikely it is.
+    bits : int
+        Of weights and activations, emulated as a chip decides and repairs; 0: floating point.
     """
 
     layers: str = ALL
@@ -39,12 +48,27 @@ class Repairing:
     dense: bool = False
     told: bool = False
     retrained: bool = False
+    share: str = "none"
+    gate: str = CALIBRATED
+    bits: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         as_count("radius", self.radius)
         as_count("parents", self.parents, 1)
         as_count("causes", self.causes, 1)
+        choose("share", self.share, ("none", "places", "all"))
+        choose("gate", self.gate, (CALIBRATED, NO_MARGIN, LIKELIEST))
+        if self.bits and not _BITS[0] <= as_count("bits", self.bits) <= _BITS[1]:
+            raise ArgumentError(f"bits={self.bits!r}: expected {_BITS[0]} to {_BITS[1]}, or 0 for floating point")
+        if (self.bits or self.gate != CALIBRATED) and (self.dense or self.retrained):
+            raise ArgumentError(
+                f"bits={self.bits}, gate={self.gate}: expected 0 and {CALIBRATED} with dense=yes or retrained=yes"
+            )
+        if self.bits and self.gate != CALIBRATED:
+            raise ArgumentError(
+                f"bits={self.bits} with gate={self.gate}: expected one of them; a chip has its own gate"
+            )
         if not self.layers or not all(self.layers.split("+")):
             raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
         if self.retrained and self.layers != FIRST:
@@ -74,13 +98,23 @@ class Repairing:
             words.append("one layer")
         elif self.layers != ALL:
             words.append(f"layers {self.layers}")
+        shared = {"places": "ways back shared", "all": "all shared"}
+        words += [word for word in (shared.get(self.share),) if word]
         words += [word for word, said in (("dense", self.dense), ("told", self.told)) if said]
+        if self.gate != CALIBRATED:
+            words.append("no margin" if self.gate == NO_MARGIN else "always the likeliest")
+        words += [f"{self.bits} bits"] if self.bits else []
         return ", ".join([*words, *(["later layers retrained"] if self.retrained else [])])
 
     @property
     def lesson(self) -> tuple[Any, ...]:
         """What its repairs depend on, but for the layers; plans that agree share them."""
-        return self.radius, self.parents, self.causes, self.dense
+        return self.radius, self.parents, self.causes, self.dense, self.share
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of `localnoise.Repair`."""
+        return {"radius": self.radius, "parents": self.parents, "share": self.share}
 
     @classmethod
     def parse(cls, name: str) -> Self:

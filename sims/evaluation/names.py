@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from localnoise.errors import ArgumentError, short
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
 from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.perturbations.modification import parts_of
 from localnoise.validate import as_variance
 
 CLEAN, WORST = "clean", "adaptive"  # no change; the worst case over the attacks of an attacker who knows the noise
@@ -20,9 +21,17 @@ def as_name(argument: str, value: str, *others: str) -> str:
     ArgumentError
         It is not; the nearest name is suggested, for an attack of the paper its own.
     """
-    names = (*others, *MODIFICATIONS, *ATTACKS)
-    if value in names:
+    if value in others or value in MODIFICATIONS or value in ATTACKS:
         return value
+    names = (*others, *MODIFICATIONS, *ATTACKS)
+    parts = [part.partition("@")[0] for part in parts_of(str(value))]
+    for one in parts if len(parts) > 1 else []:
+        if one not in MODIFICATIONS:
+            near = difflib.get_close_matches(one, list(MODIFICATIONS), n=1)
+            raise ArgumentError(
+                f"{argument}={short(repr(value))}: {one!r} is no modification: a mixture is made of those alone, such "
+                f"as motion_blur@3+brightness@3{f'; did you mean {near[0]!r}?' if near else ''}"
+            )
     near = [f"art-{value}"] if value in PAPER_ATTACKS else difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ArgumentError(
@@ -55,16 +64,28 @@ def check_eps(attacks: Iterable[tuple[str, float]], bounds: tuple[float, float] 
 def name_and_level(text: str) -> tuple[str, float | None]:
     """Split "rotate@2" into a name and a level; without a level it is None.
 
+    Of a mixture, "motion_blur@3+brightness@2", the level is the last part's, and the name all that comes before it.
+
     Raises
     ------
     ArgumentError
         The level is no number.
     """
-    name, _, level = text.strip().partition("@")
+    *earlier, last = parts_of(text.strip())
+    name, _, level = last.partition("@")
     try:
-        return name, float(level) if level else None
+        return "+".join([*earlier, name]), float(level) if level else None
     except ValueError:
         raise ArgumentError(f"{text!r}: expected NAME or NAME@LEVEL, such as rotate@1.6") from None
+
+
+def in_full(name: str) -> str:
+    """Return a mixture's name with the level of each part but the last one, which has one of its own."""
+    *earlier, last = parts_of(name)
+    known = [
+        one if "@" in one or one not in MODIFICATIONS else f"{one}@{MODIFICATIONS[one].level:g}" for one in earlier
+    ]
+    return "+".join([*known, last])
 
 
 def variances_of(text: str) -> list[float]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.attacks import ATTACKS, EPS
-from localnoise.sims.evaluation.names import as_name, check_level
+from localnoise.sims.evaluation.names import as_name, check_level, in_full
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.results.plain import AS_TRACE, LATER
 
@@ -48,7 +48,7 @@ class Source:
     @classmethod
     def default(cls, name: str, level: float | None = None) -> "Source":
         """The variance, and by default the level, that the results' tables use."""
-        as_name("source", name, DRIFT)
+        name = in_full(as_name("source", name, DRIFT))
         usual = 1.0 if name == DRIFT else EPS if name in ATTACKS else MODIFICATIONS[name].level
         return cls(name=name, level=usual if level is None else level, variance=usual_variance(name))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.attacks import EPS
-from localnoise.sims.evaluation.names import CLEAN, WORST, as_name, check_level, name_and_level
+from localnoise.sims.evaluation.names import CLEAN, WORST, as_name, check_level, in_full, name_and_level
 from localnoise.sims.perturbations import MODIFICATIONS
 
 
@@ -15,8 +15,8 @@ class Threat:
     Attributes
     ----------
     name : str
-        "clean", a modification, an attack, or "adaptive": the worst case, image by image, over the attacks of an
-        attacker who knows the noise.
+        "clean", a modification or several in turn, an attack, or "adaptive": the worst case, image by image, over the
+        attacks of an attacker who knows the noise.
     level : float
         The modification's level, or the attack's eps; 0 for "clean".
     images : int
@@ -42,7 +42,7 @@ class Threat:
 def threat(text: str, images: int, attacked: int) -> Threat:
     """Threat from "NAME" or "NAME@LEVEL", on `images` test images; `attacked` where each is expensive."""
     name, level = name_and_level(text)
-    as_name("threat", name, CLEAN, WORST)
+    name = in_full(as_name("threat", name, CLEAN, WORST))
     if name in MODIFICATIONS or name == CLEAN:
         standard = MODIFICATIONS[name].level if name in MODIFICATIONS else 0.0
         return Threat(name=name, level=standard if level is None else level, images=images)

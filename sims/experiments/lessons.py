@@ -8,6 +8,7 @@ from localnoise.sims.defenses import Lesson
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
+from localnoise.sims.perturbations import MODIFICATIONS
 
 
 def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Lesson:
@@ -21,6 +22,12 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
         turn = torch.from_numpy(np.random.default_rng((cell.seed, draw)).integers(len(cell.sources), size=len(images)))
         out = images.clone()
         for index, source in enumerate(cell.sources):
+            own = MODIFICATIONS[source.name] if source.name in MODIFICATIONS else None
+            if own is not None and own.shape is not None:  # image by image: only those whose turn it is
+                rows = (turn == index).nonzero()[:, 0]
+                if len(rows):
+                    out[rows] = bench.altered(source, draw, rows=rows.numpy())
+                continue
             fresh = kept[source.moved] if source.moved in kept else bench.altered(source, draw)
             if len(fresh) < len(images):
                 kept[source.moved] = fresh

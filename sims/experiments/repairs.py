@@ -169,7 +169,7 @@ class Mender:
         first = len(h) - held_out(len(h))
         few = h[:2]
         for name in (CUT, *layers):
-            options: dict[str, Any] = {"radius": plan.radius, "parents": plan.parents}
+            options = plan.options
             if name == CUT:
                 out.repairs[name] = self._blank(**options)
             else:

@@ -17,6 +17,7 @@ from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
 from localnoise.sims.defenses.facts import facts
 from localnoise.sims.defenses.mended import Mended
 from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.defenses.sizes import Size
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
@@ -24,6 +25,7 @@ from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.experiments.testing import Examiner
+from localnoise.sims.experiments.variants import is_variant, variant
 from localnoise.sims.models import folded, training
 from localnoise.sims.runtime.stage import Stage, ticker
 
@@ -102,8 +104,16 @@ class Runner:
         if self._mender is None or self._mender.bench is not bench:
             self._mender = Mender(bench, lambda source: self._displacement(bench, source), self.stage)
         given = partial(lesson, cell, bench, self.settings.epochs, tick)
-        predictor, numbers = self._mender.predictor(plan, cell.sources, given)
-        return predictor, {"parameters": numbers, "bytes_per_unit": numbers * 4 / math.prod(bench.network.layout[1:])}
+        if is_variant(plan):
+            learned = self._mender.learned(plan, cell.sources)
+            predictor, numbers = variant(bench.network, learned, plan), learned.parameters
+        else:
+            predictor, numbers = self._mender.predictor(plan, cell.sources, given)
+        size = {"parameters": numbers, "bytes_per_unit": numbers * 4 / math.prod(bench.network.layout[1:])}
+        noise: Any = predictor.noise
+        if isinstance(noise, Mended) and not plan.dense:
+            size |= Size.of(noise.repairs).values
+        return predictor, size
 
     def bench(self, seed: int) -> Testbed:
         """Return the seed's workbench, made when it is first needed."""

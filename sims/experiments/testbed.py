@@ -147,11 +147,16 @@ class Testbed:
         return training.activations(self.network.front, self.test[0])
 
     def altered(
-        self, source: Source, draw: int = 0, tick: training.Tick | None = None, count: int | None = None
+        self,
+        source: Source,
+        draw: int = 0,
+        tick: training.Tick | None = None,
+        count: int | None = None,
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
-        """Training images that `source` modified, all or the first `count`; another `draw` modifies each anew.
+        """Training images that `source` modified: all, the first `count`, or of a modification those of rising `rows`.
 
-        An attack: those that the settings say, once.
+        Another `draw` modifies each anew. An attack: those that the settings say, once.
         """
         images, labels = self.train
         if source.name in ATTACKS:
@@ -162,7 +167,8 @@ class Testbed:
         if source.name == DRIFT:
             self._refuse_drift()
             return perturbations.drift(images, source.level, seed, frames=2)[:, 1]
-        return perturbations.apply(source.name, images[:count], source.level, seed)
+        some = images[:count] if rows is None else images[torch.from_numpy(rows)]
+        return perturbations.apply(source.name, some, source.level, seed, rows=rows)
 
     def displacement(self, source: Source, tick: training.Tick | None = None) -> tuple[Tensor, Tensor]:
         """(d, h): how activations h moved under a source, draw 0; both (T, C, H, W)."""

@@ -17,13 +17,20 @@ from localnoise.validate import as_count, as_seed
 _CHUNK = 1024  # images at a time: what the functions need in between stays in the cache
 
 
-def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, start: int = 0) -> Tensor:
+def apply(
+    name: str,
+    images: Tensor,
+    level: SupportsFloat | None,
+    seed: int,
+    start: int = 0,
+    rows: npt.NDArray[np.int64] | None = None,
+) -> Tensor:
     """Modify each image by its own random draw, which depends on its index alone. Cost O(N).
 
     Parameters
     ----------
     name : str
-        One of `MODIFICATIONS`.
+        One of `MODIFICATIONS`, or several in turn: "motion_blur@3+brightness", whose level is the last one's.
     images : Tensor of float32, (N, 1, 28, 28)
         In [0, 1]; of a task's own modification, its inputs (N, ...). Left as they are.
     level : float or None
@@ -32,6 +39,8 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
         0 .. 2^64 - 1.
     start : int
         The index of the first image in its data set, 0 .. 2^63 - 1: a data set gives the same result in any batches.
+    rows : (N,) whole numbers >= 0, rising
+        The images' indices, counted from `start`; None: 0, 1, ...
 
     Returns
     -------
@@ -54,7 +63,11 @@ def apply(name: str, images: Tensor, level: SupportsFloat | None, seed: int, sta
     results = [images[:0].clone()]
     for first in range(0, len(images), _CHUNK):
         chunk = images[first : first + _CHUNK]
-        words = draw(name, seed, start + first, len(chunk), modification.words)
+        if rows is None:
+            words = draw(name, seed, start + first, len(chunk), modification.words)
+        else:
+            own = rows[first : first + len(chunk)]
+            words = draw(name, seed, start + int(own[0]), int(own[-1] - own[0]) + 1, modification.words)[own - own[0]]
         moved = modification.function(chunk, strength, words)
         results.append(moved if modification.bounds is None else moved.clamp(*modification.bounds))
     return torch.cat(results)

@@ -1,10 +1,13 @@
 """The definition of a modification: a name, a function, and a level with its unit and range."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import SupportsFloat
+from itertools import pairwise
+from typing import Any, SupportsFloat
 
+import numpy as np
 from torch import Tensor
 
 from localnoise.errors import ArgumentError
@@ -77,3 +80,51 @@ class Modification:
                 f"(unit: {self.unit}; default {self.level:g})"
             )
         return value
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the parts of a mixture, "a@2+b@3", in order; a plain name is its only part, and "1e+06" is one number."""
+    return re.split(r"\+(?=[A-Za-z_])", text)
+
+
+def in_turn(name: str, steps: Sequence[tuple[Modification, Any]]) -> Modification:
+    """Return several modifications one after the other as one, whose level is the last one's.
+
+    Parameters
+    ----------
+    name : str
+        "motion_blur@3+brightness": each part but the last one with its level.
+    steps : sequence of (Modification, level or None)
+        None: the default level.
+
+    Raises
+    ------
+    ArgumentError
+        A level out of its range, or parts that take inputs of unlike shapes.
+    """
+    (last, _), levels = steps[-1], [one.checked(level) for one, level in steps[:-1]]
+    shapes = {one.shape for one, _ in steps if one.shape is not None}
+    if len(shapes) > 1:
+        raise ArgumentError(f"{name!r}: its parts take inputs of shapes {sorted(shapes)}: expected one shape")
+    edges = np.cumsum([0, *(one.words for one, _ in steps)])
+
+    def function(inputs: Tensor, strength: float, words: Words) -> Tensor:
+        for (one, _), level, (begin, end) in zip(steps, [*levels, strength], pairwise(edges), strict=True):
+            inputs = one.function(inputs, level, words[:, begin:end])
+            if one.bounds is not None:
+                inputs = inputs.clamp(*one.bounds)
+        return inputs
+
+    return Modification(
+        name=name,
+        function=function,
+        words=int(edges[-1]),
+        level=last.level,
+        lowest=last.lowest,
+        highest=last.highest,
+        whole=last.whole,
+        unit=f"of {last.name}: {last.unit}",
+        description=f"{', then '.join(one.name for one, _ in steps)}.",
+        shape=next(iter(shapes), None),
+        bounds=next((one.bounds for one, _ in steps if one.bounds is not None), None),
+    )

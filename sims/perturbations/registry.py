@@ -1,11 +1,22 @@
 """Modifications of images by name: each registers itself, one of a plug-in's too."""
 
 from localnoise.registry import Registry
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import Modification, in_turn, parts_of
 
 
 def _fault(name: str, modification: Modification) -> str:
     return "" if modification.name == name else f"calls itself {modification.name!r}: expected the same name"
+
+
+def _mixture(name: str) -> Modification | None:
+    """Return several modifications one after the other, "motion_blur@3+brightness"; None: the name is no such thing."""
+    parts = parts_of(name)
+    if len(parts) < 2 or "@" in parts[-1]:
+        return None
+    named = [part.partition("@") for part in parts]
+    if not all(one in MODIFICATIONS for one, _, _ in named):
+        return None
+    return in_turn(name, [(MODIFICATIONS[one], level or None) for one, _, level in named])
 
 
 MODIFICATIONS = Registry(
@@ -14,6 +25,7 @@ MODIFICATIONS = Registry(
     group="localnoise.perturbations",
     home="localnoise.sims.perturbations",
     check=_fault,
+    spelled=_mixture,
 )
 PAPER = (
     "brightness",

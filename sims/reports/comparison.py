@@ -11,6 +11,7 @@ from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports.protocols import ran
 from localnoise.sims.reports.table import words
 from localnoise.sims.results.records import Record
@@ -31,7 +32,7 @@ class Level(NamedTuple):
     @property
     def words(self) -> str:
         """Name and level as a reader writes them."""
-        return self.name if self.name in _ALONE else f"{words(self.name)} {self.level:g}"
+        return self.name if self.name in _ALONE else _read(self.label)
 
     @classmethod
     def of(cls, one: Source | Threat) -> Self:
@@ -43,6 +44,12 @@ class Level(NamedTuple):
         """Return the level that NAME@LEVEL says."""
         name, level = name_and_level(text)
         return cls(name, level or 0.0)
+
+
+def _read(label: str) -> str:
+    """Return a label in words: the parts of a mixture are joined by a plus."""
+    parts = [part.partition("@") for part in parts_of(label)]
+    return " + ".join(f"{words(name)} {level}" for name, _, level in parts)
 
 
 _ALONE = ("clean", "own")  # names without a level
@@ -76,6 +83,9 @@ class Place(NamedTuple):
         train = tuple(Level(source["name"], source["level"]) for source in config["sources"])
         variance = config.get("trace", config["sources"][0]["trace"] if train else None)
         return cls(config["arm"], train, variance, Level(test["name"], test["level"]))
+
+
+_KEPT = ("adaptive.", "noise.", "gate.", "repair.", "trained.")  # what else of a record's results is of use
 
 
 @dataclass
@@ -157,7 +167,7 @@ def outcomes(records: Iterable[Record]) -> dict[Place, Outcome]:
         outcome.correct[seed] = results[f"correct.{place.test.label}"]
         if reason := results.get("adaptive.unreliable"):
             outcome.unreliable[seed] = reason
-        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(("adaptive.", "noise.", "gate."))}
+        outcome.extra[seed] = {k: v for k, v in results.items() if k.startswith(_KEPT)}
     return found
 
 

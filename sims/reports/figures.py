@@ -60,6 +60,8 @@ COLOURS = {
     "signal-8": "#009E73",
     "bank-8": "#117733",
     "augmentation": "#CC79A7",
+    "undefended": "#000000",
+    "repair": "#332288",
 }
 HUES = tuple(dict.fromkeys(COLOURS.values()))
 LINES = {"-": "—", ":": "···", "--": "- -", "-.": "-·-"}  # and how a legend writes them
@@ -77,7 +79,8 @@ class Look(NamedTuple):
 def looks(arms: Sequence[str]) -> dict[str, Look]:
     """Return a look for any arms, the same for the same arms: each its own, as long as colours and markers last.
 
-    An arm that has a colour keeps it; the others share out what these leave, then come further markers.
+    An arm that has a colour keeps it; the others share out what these leave, each a colour of its own as long as there
+    are any, then come further markers.
     """
     fixed = {arm: COLOURS[arm] for arm in arms if arm in COLOURS}
     left = [hue for hue in HUES if hue not in fixed.values()] or HUES
@@ -88,7 +91,10 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
         free = (Look(hue, mark) for mark, hue in product(marks, left))
         more = (Look(hue, mark) for mark, hue in product(marks, HUES))
         all_of_them = [*own, *free, *more]
-        found[arm] = next((look for look in all_of_them if look not in found.values()), all_of_them[0])
+        taken = {look.colour for look in found.values()}
+        fresh = [look for look in all_of_them if look not in found.values()]
+        apart = [*own, *(look for look in fresh if look.colour not in taken)]
+        found[arm] = next((look for look in [*apart, *fresh] if look in fresh), all_of_them[0])
     return found
 
 

@@ -34,6 +34,17 @@ def test_tables_are_those_of_the_published_record(value):
     assert table in page("results/retention")
 
 
+@pytest.mark.parametrize("value", ["accuracy", "clean", "retention", "lead"])
+def test_the_watchs_tables_are_those_of_their_record(value):
+    table = summarised.markdown(
+        summarise(list(RecordFile(published("watch")))),
+        lambda entry: getattr(entry, value),
+        2 if value == "retention" else 3,
+    )
+    assert table.count("\n") > 10
+    assert table in page("results/watch")
+
+
 TEN = spelled("modifications")
 SIX = [f"{name}@5" for name in ("fog", "jpeg_compression", "pixelate", "shot_noise", "defocus_blur", "zoom_blur")]
 

@@ -62,7 +62,7 @@ RULES = st.builds(
 
 
 @pytest.mark.slow
-@examples(60)
+@examples(30)
 @given(wiring=WIRING, formats=formats(3, (56,)), seed=SEED, rule=RULES)  # 2 bits are too coarse to learn
 def test_any_small_grid_learns_and_draws(tmp_path_factory, wiring, formats, seed, rule):
     folder = exported(tmp_path_factory.mktemp("x") / "a", formats, rule, seed, **wiring)

@@ -48,7 +48,7 @@ def check(design, chip, seed=5, draws=12):
 
 
 @pytest.mark.slow
-@examples(20, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
+@examples(12, phases=[Phase.explicit, Phase.generate])  # to shrink would take minutes
 @given(wiring=WIRING, formats=formats(), seed=SEED, engines=st.integers(1, 3), loaded=st.booleans())
 def test_any_small_grid_draws_what_the_emulator_draws(tmp_path_factory, wiring, formats, seed, engines, loaded):
     grid, h = learned(**wiring)

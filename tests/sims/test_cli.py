@@ -173,10 +173,13 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
-def test_a_stopped_experiment_leaves_no_process_and_goes_on(stop: signal.Signals, tmp_path: Path) -> None:
+def test_a_stopped_experiment_leaves_no_process_and_goes_on(
+    stop: signal.Signals, small_dir: Path, tmp_path: Path
+) -> None:
     """Only the main process is signalled: its workers must find out."""
     words = ["compare", "--defenses", "none,identity", "--test", "rotate,obstruction,brighten"]
     words += ["--out", str(tmp_path / "out"), "--jobs", "2", "--network", "v1", "--epochs", "1"]
+    words += ["--preset", "standard", "--seeds", "1", "--data-dir", str(small_dir)]
     command = [sys.executable, "-m", "localnoise.sims.cli", *words]
     log = tmp_path / "log"
     with log.open("w") as sink:

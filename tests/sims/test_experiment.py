@@ -72,7 +72,6 @@ LARGE = (
     "raster-1",
     "multiscale-8",
     "signal-8",
-    "chip-w8-d12",
     "affine",
     "augmentation",
     "wca",
@@ -114,6 +113,7 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
     assert len({member.field.G.tobytes() for member in noise.members}) == 16
 
 
+@pytest.mark.parametrize("settings", ["v1"], indirect=True)  # what is kept is the same for every network
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     records = RecordFile(tmp_path / "record.sqlite")
     few = crossed((0,), SOURCES, ARMS_TRIED, ("augmentation",))

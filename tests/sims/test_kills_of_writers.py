@@ -21,7 +21,7 @@ from localnoise.hardware import load_chip, quantise
 from localnoise.hardware.export import manifest
 
 pytestmark = pytest.mark.slow
-KILLS = 5  # of each command, of the slow fit two
+KILLS = 3  # of each command, of the slow fit two
 CALLS = """
 import sys
 from pathlib import Path
@@ -45,14 +45,16 @@ COMMANDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "export": ("export", 'command(Path("c.h5"), Path("out"), force=True)', lambda path: manifest.read(path)["files"]),
     "fit": (
         "fit",
-        'command(Path("out"), "rotate", cache=Path("networks"), epochs=1, keep=Path("kept.h5"))',
+        'command(Path("out"), "rotate", cache=Path("networks"), epochs=1, keep=Path("kept.h5"), '
+        'data="full", data_dir=Path("small"))',
         lambda path: ln.load(path).field.B.tobytes(),
     ),
 }
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(small_dir: Path, tmp_path: Path) -> Path:
+    (tmp_path / "small").symlink_to(small_dir)
     d = np.random.default_rng(0).normal(size=(4000, 4, 9, 9)).astype(np.float32)
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file["d"] = d

@@ -37,6 +37,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "transfer-adaptive": ["transfer"],
     "transfer-attacks": ["transfer"],
     "watch": [""],
+    "watch-attacks": ["compare"],
     "watch-chip": ["bits"],
 }
 

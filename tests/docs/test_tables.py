@@ -178,6 +178,16 @@ def test_the_watchs_chip_is_that_of_its_record():
     assert deployed.markdown(table, labels, columns) in page("results/watch")
 
 
+def test_the_watchs_attacker_is_that_of_its_record():
+    arms = ["none", "full", "multiscale-8", "signal-8", "adversarial-50", "adversarial-50-whole"]
+    found = outcomes(RecordFile(published("watch-attacks")))
+    table = comparing.Comparison(found, arms, ["pgd@0.1", "adaptive@0.1"], {})
+    text = comparing.markdown(table, None).partition("\n\n")[0]
+    assert text.count("\n") == 7
+    assert text in page("results/watch")
+    assert [seeds for one in found.values() if (seeds := list(one.unreliable))] == [[3]]
+
+
 def test_fits_are_those_of_the_profiles():
     assert fitting.markdown() in page("on-a-chip")
 

@@ -1,9 +1,11 @@
 """Tensors that were expensive to make, kept in unnamed files for as long as the process may ask for them again."""
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder, self._room = folder, _MOST
         self._files: dict[Hashable, tuple[Any, np.dtype[Any], tuple[int, ...]]] = {}
+        finalize(self, _close, self._files)
 
     def first(self, key: Hashable, count: int, make: Callable[[], Tensor]) -> Tensor:
         """Return the first `count` rows of what `make` gave under this key, or have them made; rows depend on no other.
@@ -46,12 +49,24 @@ class Spool:
             return
         try:
             file = TemporaryFile(dir=self._folder)  # noqa: SIM115  # open as long as it is kept
+        except OSError:  # no place to write
+            return
+        try:
             values.tofile(file)
             file.flush()
-        except OSError:  # no room, or no place to write
+        except OSError:  # no room
+            _close({key: (file,)})
             return
         before = self._files.pop(key, None)
         if before is not None:
             before[0].close()
+            self._room += int(np.prod(before[2])) * before[1].itemsize
         self._room -= values.nbytes
         self._files[key] = file, values.dtype, values.shape
+
+
+def _close(files: Any) -> None:
+    """Close files; what cannot be written out any more is not missed."""
+    for file, *_ in files.values():
+        with suppress(OSError):
+            file.close()

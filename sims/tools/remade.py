@@ -72,7 +72,7 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
         return REPORTS["retention"].of(records), records
     if any("arm" not in record.config for record in records):
         raise FileFormatError(f"{path}: no records of an experiment or a sweep; expected a file that localnoise wrote")
-    fitting = [name for name in REPORTS if name not in ("spiking", "stream", "retention")]
+    fitting = [name for name in sorted(REPORTS) if name not in ("spiking", "stream", "retention")]
     if not command:
         raise ArgumentError(f"{path} does not say which command wrote it: expected --as with {', '.join(fitting)}")
     choose("--as", command, fitting)

@@ -19,7 +19,7 @@ _CHUNK_NUMBERS = 2**21
 
 
 class DeviceAudit:
-    """Whether a device still draws the noise of its chip grid, from the words that it put out.
+    """An audit: does a device still draw the noise of its chip grid? Judged from the words that it put out.
 
     A unit's private noise is taken out of its words, exactly, since all that it read is known. In a sound device it is
     of mean 0, variance 1 and independent of everything: each way not to be is tested, unit by unit and link by link,

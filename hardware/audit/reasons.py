@@ -16,7 +16,7 @@ _MOST_UNITS = 0.3  # of the units that are off: then the words are of another gr
 
 
 class Reasons:
-    """What explains the statistics of a device.
+    """Find the faults that explain the statistics of a device.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def refuse_other(chip: Any) -> ChipGrid:
 
 
 class Residuals:
-    """What a chip grid's words say of its private noise.
+    """Take the private noise of a chip grid out of its words.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an audit found, in sentences that name the unit and the link."""
+"""Findings and verdict of an audit, in sentences that name the unit and the link."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is wrong with a device, and what would have been seen.
+    """The faults that were found in a device, and those that would have been seen.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Verdict:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was found."""
+        """Return whether nothing was found."""
         return not self.findings
 
     @property

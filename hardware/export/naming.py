@@ -47,6 +47,8 @@ def _taken(name: str, language: str) -> str:
     if language == "C":
         if name.lower() in reserved.C_HEADERS:
             return "is a header or function of C's own"
+        if name.lower().startswith("ln_"):
+            return "is the beginning of names that it replaces, ln_"
         return "is a keyword of C++" if name in reserved.CPP_KEYWORDS else ""
     if name in reserved.SYSTEM_VERILOG_KEYWORDS:
         return "is a keyword of SystemVerilog"

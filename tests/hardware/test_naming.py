@@ -105,7 +105,8 @@ def test_export_refuses_before_it_writes(tmp_path, chips, kind, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["stdint", "STDINT", "math", "main", "assert", "class", "template", "aux", "com1", "Con"]
+    "name",
+    ["stdint", "STDINT", "math", "main", "assert", "class", "template", "aux", "com1", "Con", "ln_mine", "LN_mine"],
 )
 def test_names_that_c_has_given_away_are_refused(name):
     with pytest.raises(ArgumentError, match=rf"name='{name}': is .*expected a C identifier"):

@@ -16,7 +16,7 @@ from localnoise.noise_files import AFFINE, BANK, CENTRAL, SCHEMA
 from localnoise.repair import Repair
 from localnoise.repair.reading import read as read_repair
 from localnoise.repair.writing import FORMAT as REPAIR
-from localnoise.repair.writing import OLD_SCHEMA as OLD_REPAIR_SCHEMA
+from localnoise.repair.writing import OLD_SCHEMAS as OLD_REPAIR_SCHEMAS
 from localnoise.repair.writing import SCHEMA as REPAIR_SCHEMA
 from localnoise.saving import FORMAT, GRID_SCHEMA, NARROW_SCHEMA
 from localnoise.soundness import not_finite
@@ -156,5 +156,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
     BANK: ((SCHEMA,), _read_bank),
     CENTRAL: ((SCHEMA,), _read_central),
     AFFINE: ((SCHEMA,), _read_affine),
-    REPAIR: ((OLD_REPAIR_SCHEMA, REPAIR_SCHEMA), _read_repair),
+    REPAIR: ((*OLD_REPAIR_SCHEMAS, REPAIR_SCHEMA), _read_repair),
 }

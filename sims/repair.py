@@ -10,7 +10,7 @@ from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing, repairing_name
 from localnoise.sims.defenses.repairing import ALL, FIRST
 from localnoise.sims.evaluation.names import name_and_level
-from localnoise.sims.evaluation.source import DRIFT, Source
+from localnoise.sims.evaluation.source import DRIFT, Source, milder
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments import repair_design
 from localnoise.sims.experiments.cell import Cell
@@ -185,7 +185,7 @@ def _differing(plan: Repairing) -> str:
 
 def _milder(severities: str, learned: list[Source]) -> list[str]:
     wanted = repair_design.severities_of(severities)
-    found = [text for source in learned for text in repair_design.milder(source, wanted)]
+    found = [text for source in learned for text in milder(source, wanted)]
     if wanted and not found:
         raise ArgumentError(
             f"severities={severities!r}: no milder levels are known of {', '.join(one.name for one in learned)}: "

@@ -70,6 +70,11 @@ def quantise_repair(
             f"repair decides anew among {', '.join(repair.among)}: expected one that takes an earlier layer's word, "
             "since on a chip the first repaired layer decides alone; call repair.decide_among()"
         )
+    if repair.worth is not None:
+        raise ArgumentError(
+            "repair asks what a repair is worth: expected one that repairs what its gate says, since a chip's gate "
+            "knows nothing else; set repair.worth = None, and measure what that costs"
+        )
     members = repair.members
     absent = [member.source for member in members if not len(member.kept)]
     if absent:

@@ -34,6 +34,7 @@ from localnoise.nn.repairs import attach_repairs as attach_repairs
 from localnoise.nn.repairs import learn_repairs as learn_repairs
 from localnoise.nn.repairs import repair_like as repair_like
 from localnoise.nn.task import Task as Task
+from localnoise.nn.weighing import expect_worth as expect_worth
 
 
 def __getattr__(name: str) -> Any:

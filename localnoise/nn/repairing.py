@@ -46,7 +46,9 @@ class RepairLayer(nn.Module):
     Attributes
     ----------
     posterior : Tensor (T, 1 + sources) or None
-        Of the last forward, clean first.
+        Of the last forward, clean first; a row of zeros where no repair was expected to pay.
+    density : Tensor (T, members) or None
+        Log densities per neuron in the last forward, where members were asked for them; without gradients.
     constant : bool
         Whether the gate's weights count as constants in gradients: an attacker's way around the gate.
 
@@ -72,6 +74,7 @@ class RepairLayer(nn.Module):
     _low: Tensor
     _high: Tensor
     _back_to: Tensor
+    _worth: Tensor
     _among: Tensor
     _among_names: Tensor
     _column: Tensor
@@ -94,6 +97,7 @@ class RepairLayer(nn.Module):
         self.arrangement = arrangement
         object.__setattr__(self, "follows", follows)  # a module of the network already: no second parent
         self.posterior: Tensor | None = None
+        self.density: Tensor | None = None
         self.repair = repair
         self.source = source
 
@@ -139,7 +143,7 @@ class RepairLayer(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Return the repaired activation, like h."""
         if not self.active:
-            self.posterior = None
+            self.posterior = self.density = None
             return h
         lies = self._lies(h)
         if not h.is_floating_point():
@@ -164,11 +168,12 @@ class RepairLayer(nn.Module):
                 )
         several, anew = len(self._own) != len(self._names), self.decides and known is not None and self._source is None
         if known is not None and not several and not anew:
-            w = known[:, self._column]
+            w, self.density = known[:, self._column], None
         else:
             density = self._densities(x)
+            self.density = density.detach()
             if known is None:
-                w = self._gated(density, "")
+                w = self._worthwhile(self._gated(density, ""), density)
             else:
                 q = self._scale * density + self._bias
                 parts = [torch.softmax(q[:, where], 1) * known[:, [index]] for index, where in enumerate(self._where)]
@@ -188,6 +193,15 @@ class RepairLayer(nn.Module):
         w = torch.softmax(scale * density + bias, 1)
         rest = torch.where((density >= low) & (density <= high), w, torch.zeros_like(w))[:, 1:]
         return torch.cat([1 - rest.sum(1, keepdim=True), rest], 1)
+
+    def _worthwhile(self, w: Tensor, density: Tensor) -> Tensor:
+        """Return the members' weights, in rows of zeros where a repair is not expected to pay (`Repair.worth`)."""
+        if not len(self._worth):
+            return w
+        likeliest = torch.stack([w[:, where].sum(1) for where in self._where], 1).argmax(1)
+        by_source = torch.stack([density[:, where].max(1).values for where in self._where], 1)
+        gain = self._worth[likeliest, 0] + (self._worth[likeliest, 1:] * by_source).sum(1)
+        return w * (gain > 0)[:, None]
 
     def _densities(self, x: Tensor) -> Tensor:
         """Return the log density per neuron of each member's law, (T, J)."""
@@ -239,11 +253,13 @@ class RepairLayer(nn.Module):
         hold("_column", [self._names.index(own) for own in self._own], torch.int64)
 
     def decide_as_now(self) -> None:
-        """Take the gate of the repair as it is now: calibrated anew, it has other margins."""
+        """Take the gate of the repair as it is now: calibrated anew, it has other margins, and expects other worths."""
         repair = self._repair
         for prefix, gate in {"": repair.gate, "_among": repair.among_gate if repair.among else None}.items():
             for name in _GATE if gate is not None else ():
                 self._hold(f"{prefix}_{name}", getattr(gate, name))
+        worth = repair.worth  # offset and slope of each source; what it must exceed is taken off
+        self._hold("_worth", [] if worth is None else np.c_[worth.offset - worth.least, worth.slope])
         self._hold("_among", repair.among_members, torch.int64)
         self._hold("_among_names", [repair.sources.index(name) for name in repair.among], torch.int64)
 
@@ -260,8 +276,8 @@ class RepairLayer(nn.Module):
                 yield j, getattr(self, f"_way{j}"), getattr(self, f"_offset{j}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copy or pickle: the last posterior stays behind, which belongs to a graph."""
-        return self.__dict__ | {"posterior": None}
+        """Copy or pickle: what the last forward found stays behind, which belongs to a graph."""
+        return self.__dict__ | {"posterior": None, "density": None}
 
     def _lies(self, h: Tensor) -> Arrangement:
         c = self._repair.config

@@ -13,6 +13,8 @@ from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
 from localnoise.repair.laws import Laws, voters
 from localnoise.repair.lessons import CLEAN
 from localnoise.repair.member import Member
+from localnoise.repair.worth import LEAST, Worth, by_source
+from localnoise.repair.worth import fitted as fitted_worth
 from localnoise.validate import Array, as_activity, as_array
 
 Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
@@ -37,6 +39,8 @@ class Deciding:
         How many standard deviations a cause's log density may lie from its mean before it has no say.
     asks : int
         Units on every so many rows and columns vote.
+    worth : Worth or None
+        What must be expected of a repair before it is made; see `expect_worth`.
     """
 
     blank_law: UnitGrid
@@ -46,6 +50,7 @@ class Deciding:
     among: tuple[str, ...]
     width: float
     asks: int
+    worth: Worth | None
     _gate: Gate | None
     _among_gate: Gate | None
 
@@ -63,8 +68,8 @@ class Deciding:
         """Ask each source for a margin before it repairs anything, so that clean activations are left alone.
 
         The margins, in units of the gate's log weights, are such that at most a share `most` of clean activations is
-        changed for the worse; those that look like clean get the largest. Cost: that of one call, and some tens of
-        estimates of the few activations that are changed.
+        changed for the worse; those that look like clean get the largest. What `expect_worth` learned is forgotten.
+        Cost: that of one call, and some tens of estimates of the few activations that are changed.
 
         Parameters
         ----------
@@ -93,6 +98,7 @@ class Deciding:
                 f"worse says that more than most={most!r} of the activations are changed for the worse even where none "
                 "is repaired: expected a function that compares its two arguments"
             )
+        self.worth = None  # of other margins
         density, gate, names = self.log_densities(h), self.fitted_gate, self.sources
         own = [member.source for member in self.members]
 
@@ -110,7 +116,10 @@ class Deciding:
         return self
 
     def posterior(self, h: Any) -> Floats:
-        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first."""
+        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first.
+
+        A row adds up to 1, or to 0 where it is none of these, or not worth a repair: nothing is repaired then.
+        """
         return self._by_source(self.weights(self._activity("h", h)))
 
     def weights(self, h: Array, sources: Any = None) -> Floats:
@@ -118,7 +127,8 @@ class Deciding:
         self._refuse_empty()
         names, own = self.sources, [member.source for member in self.members]
         if sources is None:
-            return self.gate.weights(self.log_densities(h))
+            density = self.log_densities(h)
+            return self.worthwhile(self.gate.weights(density), density)
         if isinstance(sources, str):
             choose("sources", sources, names)
             given = np.tile([float(name == sources) for name in names], (len(h), 1))
@@ -194,6 +204,58 @@ class Deciding:
 
     def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
         return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
+
+    def expect_worth(
+        self, density: Floats, likeliest: npt.NDArray[np.int64], gain: Floats, least: float = LEAST
+    ) -> Self:
+        """Repair only where that is expected to pay, from examples of what repairs did to decisions.
+
+        The gate asks which source is likeliest; this asks what its repair is worth where the laws say what they say
+        (`localnoise.repair.worth`). Milder displacements than the learned ones, or other ones, are then left alone
+        unless their repair pays. `localnoise.nn.expect_worth` makes such examples. Forgotten with the next
+        lesson.
+
+        Parameters
+        ----------
+        density : (T, members)
+            `log_densities` of activations of as many kinds as one can make: clean, displaced as learned, and milder.
+        likeliest : (T,) whole numbers
+            Of each the source of most weight, an index of `sources`.
+        gain : (T,)
+            1 where a repair by the gate turned a wrong decision into the right one, -1 the reverse, else 0.
+        least : float
+            Expected gain above which a repair is made, a share of decisions in [0, 1).
+        """
+        self._refuse_empty()
+        d, t, g, names = (
+            np.asarray(density, np.float64),
+            np.asarray(likeliest),
+            np.asarray(gain, np.float64),
+            self.sources,
+        )
+        if d.ndim != 2 or d.shape[1] != len(self.members) or not len(d) or not np.isfinite(d).all():
+            raise ArgumentError(
+                f"density has shape {d.shape}: expected finite log densities (T, {len(self.members)}), a column a "
+                "member, of one activation or more: repair.log_densities(h)"
+            )
+        if t.shape != (len(d),) or g.shape != t.shape or not np.isfinite(g).all():
+            raise ArgumentError(
+                f"likeliest has shape {t.shape}, gain {g.shape}: expected a source and a finite gain for each of the "
+                f"{len(d)} activations"
+            )
+        if t.dtype.kind not in "iu" or t.min() < 0 or t.max() >= len(names):
+            raise ArgumentError(f"likeliest: expected whole numbers 0 to {len(names) - 1}, the sources' indices")
+        self.worth = fitted_worth(by_source(d, self._members_of()), t, g, least)
+        return self
+
+    def worthwhile(self, weights: Floats, density: Floats) -> Floats:
+        """Return the members' weights, (T, J), in rows of zeros where a repair is not expected to pay."""
+        return weights if self.worth is None else self.worth.kept(weights, density, self._members_of())
+
+    def _members_of(self) -> list[npt.NDArray[np.int64]]:
+        """Return the members of each source, clean first."""
+        own = np.array([member.source for member in self.members])
+        return [np.flatnonzero(own == name) for name in self.sources]
 
     def decide_among(self, *sources: str) -> Self:
         """Let this repair, behind one of an earlier layer, decide anew between clean and these sources.

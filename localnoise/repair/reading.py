@@ -13,6 +13,7 @@ from localnoise.hdf5 import Budget, member
 from localnoise.repair.gate import Gate
 from localnoise.repair.member import KEPT, Member
 from localnoise.repair.repairer import Repair
+from localnoise.repair.worth import Worth
 from localnoise.soundness import not_finite
 from localnoise.validate import as_count
 
@@ -66,6 +67,7 @@ def read(
         margin=_number(source, file.attrs["margin"]),
         margins=margins,
         among=among,
+        worth=_worth(source, file, len({one.source for one in members}), array_in) if "worth" in file else None,
     )
     repair.provenance = dict(json.loads(file.attrs["provenance"]))
     return repair
@@ -85,6 +87,13 @@ def _gate(source: Path, file: Any, name: str, count: int, array_in: Callable[...
     if not (np.isfinite(bias).all() and np.isfinite(numbers[-1]) and numbers[-1] >= 0 and (low <= high).all()):
         raise FileFormatError(f"{source}: {name} holds what is no gate; the file was edited or damaged")
     return Gate(scale=float(numbers[-1]), bias=bias, low=low, high=high)
+
+
+def _worth(source: Path, file: Any, count: int, array_in: Callable[..., Any]) -> Worth:
+    numbers = array_in(source, file, "worth", (count * (count + 1) + 1,), np.float64)[()]
+    if not (np.isfinite(numbers).all() and 0 <= numbers[-1] < 1):
+        raise FileFormatError(f"{source}: worth holds what is none; the file was edited or damaged")
+    return Worth(offset=numbers[:count], slope=numbers[count:-1].reshape(count, count), least=float(numbers[-1]))
 
 
 def _decided(source: Path, file: Any, known: list[str]) -> tuple[dict[str, float], tuple[str, ...]]:

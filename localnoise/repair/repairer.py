@@ -14,6 +14,7 @@ from localnoise.repair.gate import Floats, Gate
 from localnoise.repair.laws import voters
 from localnoise.repair.lessons import CLEAN, Lesson, lesson_of
 from localnoise.repair.member import Member
+from localnoise.repair.worth import Worth
 from localnoise.repair.writing import save
 from localnoise.streams import Progress, told
 from localnoise.validate import Array, as_count, check_positive, is_iterator
@@ -97,6 +98,7 @@ class Repair(Deciding):
         self.members: list[Member] = []
         self.margin, self.margins = 0.0, dict[str, float]()
         self.among: tuple[str, ...] = ()
+        self.worth: Worth | None = None
         self._gate: Gate | None = None
         self._among_gate: Gate | None = None
         self.provenance: dict[str, Any] = {}
@@ -163,7 +165,7 @@ class Repair(Deciding):
         total = None if is_iterator(displaced) else len(displaced)
         lesson = Lesson(self.blank_law, self.blank_back if way_back else None, self.ridge, self.members, source, cause)
         self.members = lesson.learned(told(parts, total, progress))
-        self._gate = self._among_gate = None
+        self._gate = self._among_gate = self.worth = None
         return self
 
     def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> "Repair":
@@ -198,7 +200,7 @@ class Repair(Deciding):
         back.learn(y - x, x, rule=rule, **options)
         law.learn(x - member.centre, rule=rule, **options)
         self.members = [*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]]
-        self._gate = self._among_gate = None
+        self._gate = self._among_gate = self.worth = None
         return self
 
     # Use
@@ -226,12 +228,12 @@ class Repair(Deciding):
             choose("sources", name, self.sources)
         few = copy(self)
         few.members = [member for member in self.members if member.source in (CLEAN, *sources)]
-        few.margin, few.margins, few.among = 0.0, {}, ()
+        few.margin, few.margins, few.among, few.worth = 0.0, {}, (), None
         few._gate, few._among_gate, few.provenance = None, None, dict(self.provenance)
         return few
 
     def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
-        """Take what a file holds; `decided`: margin, margins, among."""
+        """Take what a file holds; `decided`: margin, margins, among, worth."""
         self.members, self._gate, self._among_gate = members, gate, among_gate
         vars(self).update(decided)
 

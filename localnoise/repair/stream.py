@@ -57,5 +57,5 @@ class RepairStream:
             p = softmax((q[t] + np.log(ahead))[None])[0]
             out[t] = p
         self.state = p
-        w = gate.typical(out, density)
+        w = self.repair.worthwhile(gate.typical(out, density), density)
         return self.repair._estimate(x, w), self.repair._by_source(w)

@@ -28,6 +28,11 @@ class Repairing:
         Into how many causes a source is cut where it has numbers to cut: ranges of an angle, say.
     dense : bool
         Whether each way back is one affine map of the whole layer, the central counterpart; the gate is the same.
+    anew : bool
+        Whether the second layer decides anew on what the first one leaves alone.
+    worth : bool
+        Whether only repairs are made that are expected to pay, as milder levels of what was learned show on held-out
+        inputs; where it is known which levels are milder.
     told : bool
         Whether a test says which source it is: what a perfect gate would give.
     retrained : bool
@@ -48,6 +53,7 @@ class Repairing:
     causes: int = 1
     dense: bool = False
     anew: bool = True
+    worth: bool = True
     told: bool = False
     retrained: bool = False
     share: str = "none"
@@ -113,12 +119,17 @@ class Repairing:
 
     @property
     def _flags(self) -> tuple[tuple[str, bool], ...]:
-        return ("dense", self.dense), ("one gate", not self.anew), ("told", self.told)
+        return (
+            ("dense", self.dense),
+            ("one gate", not self.anew),
+            ("whatever it is worth", not self.worth),
+            ("told", self.told),
+        )
 
     @property
     def lesson(self) -> tuple[Any, ...]:
         """What its repairs depend on, but for the layers; plans that agree share them."""
-        return self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.share
+        return self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.worth, self.share
 
     @property
     def options(self) -> dict[str, Any]:

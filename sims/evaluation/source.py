@@ -1,5 +1,7 @@
 """Where displacements come from, and how loud the noise learned from them is made."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from localnoise.errors import ArgumentError
@@ -9,6 +11,7 @@ from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.results.plain import AS_TRACE, LATER
 
 DRIFT = "drift"
+_FIFTHS = 5  # severities of a scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +63,15 @@ class Source:
 def usual_variance(name: str) -> float:
     """Return the noise variance per neuron that the results' tables use: 2 for attacks, else 0.5."""
     return 2.0 if name in ATTACKS else 0.5
+
+
+def milder(source: Source, severities: Iterable[float]) -> list[str]:
+    """Return a source at severities 1, 2, ... below its own, NAME@LEVEL; one whose level is none: at fifths of it.
+
+    Of a task's own perturbation nobody knows which levels are milder: none.
+    """
+    own = MODIFICATIONS.get(source.name)
+    if own is None or not math.isfinite(own.lowest):
+        return []
+    levels = [one if own.whole else source.level * one / _FIFTHS for one in severities]
+    return [f"{source.name}@{level:g}" for level in levels if own.lowest <= level < source.level]

@@ -1,7 +1,7 @@
 """The design of a repair's evaluation: what is tested, what stands beside it, what is varied, and a front of sizes."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -34,7 +34,6 @@ PAIRS = (
     "obstruction@1+brightness@3",
 )
 """Mixtures of the paper's ten: what happens to the scene comes first, then the lens, then the sensor."""
-_FIFTHS = 5
 _STEP = 16  # widths are multiples of 1 / 16
 _VARIED = ("radius", "parents", "causes", "layers", "share", "bits")
 
@@ -57,18 +56,6 @@ class Variant:
 
 
 # What is tested
-
-
-def milder(source: Source, severities: Iterable[float]) -> list[str]:
-    """Return a source at severities 1, 2, ... below its own, NAME@LEVEL; one whose level is none: at fifths of it.
-
-    Of a task's own perturbation nobody knows which levels are milder: none.
-    """
-    own = MODIFICATIONS.get(source.name)
-    if own is None or not math.isfinite(own.lowest):
-        return []
-    levels = [one if own.whole else source.level * one / _FIFTHS for one in severities]
-    return [f"{source.name}@{level:g}" for level in levels if own.lowest <= level < source.level]
 
 
 def severities_of(text: str) -> list[float]:

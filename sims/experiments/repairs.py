@@ -3,7 +3,7 @@
 No label is read, but where fresh later layers are trained.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -12,20 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
-from localnoise.nn import NoNoise, Predictor, calibrate_repairs
+from localnoise.nn import NoNoise, Predictor, calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
 from localnoise.sims.defenses.lesson import Lesson, teach
 from localnoise.sims.defenses.mended import CUT, mended, trunk
 from localnoise.sims.defenses.repairing import ALL, FIRST, NONE, Repairing
-from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.learned import Learned
 from localnoise.sims.experiments.outputs import Calm
-from localnoise.sims.experiments.repair_lessons import Displace, RepairLessons, held_out
+from localnoise.sims.experiments.repair_lessons import Displace, RepairLessons, held_out, source_name
 from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.models import training
 from localnoise.sims.models.stages import named_modules, stage_ends
-from localnoise.sims.runtime.stage import Stage
+from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.runtime.stage import Stage, ticker
 
 CHANGED = 0.005  # share of their decisions that a repair may change
+_MILDER = (1.0, 2.0, 3.0, 4.0)  # severities on which it is seen what repairs are worth
+_EACH = 500  # held-out inputs at each of them
 
 
 class Mender:
@@ -82,12 +87,12 @@ class Mender:
                 return before
             if not layers and plan.causes == 1:  # else the task's layer of several undoes nothing
                 one = before.first
-                self._calibrate(one)
+                self._calibrate(one, plan, sources)
                 return one
         self._kept = None
         lessons = RepairLessons(self.bench, self._model, plan, self._calm, self._displace, self._stage)
         learned = lessons.learned(sources, layers)
-        self._calibrate(learned)
+        self._calibrate(learned, plan, sources)
         self._kept = key, learned
         return learned
 
@@ -105,12 +110,33 @@ class Mender:
             return False
         return True
 
-    def _calibrate(self, learned: Learned) -> None:
+    def _calibrate(self, learned: Learned, plan: Repairing, sources: tuple[Source, ...]) -> None:
         self._stage("calibrate the gate", 0, 0)
         h = self.bench.h_train
-        held = h[len(h) - held_out(len(h)) :]
-        if len(held):
-            calibrate_repairs(self._model, learned.repairs, held, CHANGED, attach=learned.attached)
+        first = len(h) - held_out(len(h))
+        if first == len(h):
+            return
+        calibrate_repairs(self._model, learned.repairs, h[first:], CHANGED, attach=learned.attached)
+        mild = [level for source in sources for level in milder(source, _MILDER)] if plan.worth else []
+        if mild:  # else nobody knows which levels are milder
+            own = [source_name(source) for source in sources if source.name in MODIFICATIONS]
+            pairs = self._pairs([*own, *mild], first)
+            expect_worth(self._model, learned.repairs, pairs, attach=learned.attached)
+
+    def _pairs(self, levels: list[str], first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield activations of held-out inputs, those from `first` on, altered and unaltered; other inputs for each."""
+        h, said = self.bench.h_train, "calibrate the gate: what repairs are worth"
+        held, turn = len(h) - first, 0
+        tick = ticker(self._stage, said, (1 + len(levels)) * min(held, _EACH))
+        for level in ["", *levels]:
+            rows = first + np.sort((turn + np.arange(min(held, _EACH))) % held)
+            turn += len(rows)
+            x = unaltered = h[torch.from_numpy(rows)]
+            if level:
+                images = self.bench.altered(Source.default(*name_and_level(level)), rows=rows)
+                x = training.activations(self.bench.network.front, images)
+            yield x, unaltered
+            tick(len(rows))
 
 
 def _with_clean(lesson: Lesson, sources: int) -> Callable[[int], Tensor]:

@@ -31,13 +31,14 @@ def _altered(repair: Repair, plan: Repairing) -> Repair:
     """Return a repair of the same members with another gate; nothing is copied."""
     out = copy(repair)
     if plan.bits:
-        return out.decide_among()  # in integers the task's layer alone decides
+        out.worth = None
+        return out.decide_among()  # in integers the task's layer alone decides, and repairs what its gate says
     if plan.gate == CALIBRATED:
         return repair
     own, again = repair.fitted_gate, repair.fitted_among if repair.among else None
     if plan.gate == LIKELIEST:
         own, again = _hard(own), None if again is None else _hard(again)
-    out.restore(repair.members, own, again, margin=0.0, margins={}, among=repair.among)
+    out.restore(repair.members, own, again, margin=0.0, margins={}, among=repair.among, worth=None)
     return out
 
 

@@ -258,6 +258,10 @@ def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
     again = copy(repair).decide_among(repair.sources[1])
     with pytest.raises(ArgumentError, match=r"decides anew among clean, .*call repair.decide_among\(\)"):
         quantise(again)
+    again = copy(repair)
+    again.expect_worth(np.zeros((9, len(repair.members))), np.zeros(9, int), np.zeros(9))
+    with pytest.raises(ArgumentError, match=r"asks what a repair is worth.*set repair.worth = None"):
+        quantise(again)
     bare = ln.load(repair.save(tmp_path / "bare.h5", state=False))
     with pytest.raises(ArgumentError, match=r"no held-out activations of 'clean'.*saved with its state"):
         quantise(bare)

@@ -18,7 +18,7 @@ from localnoise.sims.defenses import Augmenting, Lesson, Repairing, named, repai
 from localnoise.sims.defenses.converged import Pace, converged
 from localnoise.sims.defenses.mended import IntegerRepairLayer, attached
 from localnoise.sims.defenses.sizes import Size, forward_products, weights
-from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments import presets, repair_design
 from localnoise.sims.experiments.cell import Cell
@@ -86,9 +86,9 @@ def test_only_the_rows_asked_for_are_modified() -> None:
 
 def test_milder_levels_are_severities_or_fifths() -> None:
     of = repair_design.severities_of("1,2,4")
-    assert repair_design.milder(Source.default("fog", 3), of) == ["fog@1", "fog@2"]
-    assert repair_design.milder(Source.default("rotate", 2), of) == ["rotate@0.4", "rotate@0.8", "rotate@1.6"]
-    assert repair_design.milder(Source.default("pgd"), of) == []
+    assert milder(Source.default("fog", 3), of) == ["fog@1", "fog@2"]
+    assert milder(Source.default("rotate", 2), of) == ["rotate@0.4", "rotate@0.8", "rotate@1.6"]
+    assert milder(Source.default("pgd"), of) == []
     with pytest.raises(ArgumentError, match="whole numbers from 1 to 4"):
         repair_design.severities_of("5")
     ten = [Source.default(name) for name in perturbations.PAPER]

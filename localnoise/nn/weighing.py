@@ -1,0 +1,86 @@
+"""Worth of a network's repairs: what they did to its decisions on inputs that were altered in known ways."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError
+from localnoise.nn.naming import whole
+from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.repairs import attach_repairs
+from localnoise.nn.tapping import evaluating
+from localnoise.repair import Repair
+from localnoise.repair.worth import LEAST
+
+
+def expect_worth(
+    model: nn.Module,
+    repairs: Mapping[str, Repair],
+    pairs: Iterable[tuple[Tensor, Tensor]],
+    least: float = LEAST,
+    attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module] = attach_repairs,
+) -> None:
+    """Let the first of these repairs act only where that is expected to pay (`Repair.expect_worth`); no label is read.
+
+    A repair pays where the network then decides as it does on the input unaltered. Call it after `calibrate_repairs`,
+    which forgets it. Cost: two passes of the network, and one with repairs.
+
+    Parameters
+    ----------
+    model : Module
+        Without repairs.
+    repairs : dict of str to Repair
+        As `attach_repairs` takes them; the first one, whose gate decides, learns.
+    pairs : iterable of (Tensor, Tensor)
+        Batches of inputs altered and unaltered, in the same order: some hundreds of inputs that nothing was learned
+        from, in each of the ways that were learned, **in milder ones**, and as they are. From the learned ones alone
+        it cannot see what milder ones do to the log densities.
+    least : float
+        Share of decisions that a repair must be expected to put right.
+    attach : callable
+        (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
+
+    Raises
+    ------
+    ArgumentError
+        No pairs, or pairs of unlike shapes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from localnoise import nn as lnn
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    >>> x = torch.randn(600, 3, generator=torch.Generator().manual_seed(0))
+    >>> repairs = lnn.learn_repairs(net, ["1"], x[:400], {"dark": lambda x: 0.3 * x})
+    >>> lnn.calibrate_repairs(net, repairs, x[400:])
+    >>> lnn.expect_worth(net, repairs, [(c * x[400:], x[400:]) for c in (0.3, 0.5, 0.7, 0.9, 1.0)])
+    >>> repairs["1"].worth.least
+    0.05
+    """
+    model = whole(model)
+    named: Any = [*repairs.values()]
+    if not named:
+        raise ArgumentError("repairs is empty: expected a dict of layers' names to repairs")
+    named[0].worth = None
+    mended = attach(model, repairs).eval()
+    first = next(part for part in mended.modules() if isinstance(part, RepairLayer))
+    density: list[Tensor] = []
+    likeliest: list[Tensor] = []
+    gain: list[Tensor] = []
+    for x, unaltered in pairs:
+        if x.shape != unaltered.shape:
+            raise ArgumentError(
+                f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"
+            )
+        with evaluating(model), torch.no_grad():
+            right, before, after = model(unaltered).argmax(1), model(x).argmax(1), mended(x).argmax(1)
+        assert first.posterior is not None
+        assert first.density is not None
+        density.append(first.density.double().cpu())
+        likeliest.append(first.posterior.argmax(1).cpu())
+        gain.append(((after == right).double() - (before == right).double()).cpu())
+    if not density:
+        raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
+    named[0].expect_worth(torch.cat(density).numpy(), torch.cat(likeliest).numpy(), torch.cat(gain).numpy(), least)

@@ -1,0 +1,214 @@
+"""A repair's worth: it is made only where all laws together say that it pays."""
+
+import copy
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import localnoise as ln
+from localnoise import nn as lnn
+from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.repair.worth import Worth, fitted
+
+SHAPE, CHANNELS = (4, 5), 2
+T = 300
+
+
+def activations(count, seed):
+    rng = np.random.default_rng(seed)
+    return np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
+
+
+def dimmed(h):
+    return 0.3 * h
+
+
+def other(h):
+    """Something else that the gate takes for `dim`: no law of its own was learned."""
+    return dimmed((h + np.roll(h, 1, 3) + np.roll(h, 1, 2)) / 3)
+
+
+def noisy(h, seed=5):
+    return (h + np.random.default_rng(seed).normal(size=h.shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    clean = activations(1500, 0)
+    return ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", dimmed(clean), clean).learn("noise", noisy(clean), clean)
+
+
+@pytest.fixture
+def repair(learned):
+    return copy.copy(learned)
+
+
+def taught(repair, least=0.05):
+    """Worth of examples in which `dim` pays where all is dim, and only there."""
+    held = activations(T, 1)
+    h = np.concatenate([held, dimmed(held), other(held), noisy(held)])
+    gain = np.repeat([0.0, 1.0, -1.0, 1.0], T)
+    return repair.expect_worth(repair.log_densities(h), repair.posterior(h).argmax(axis=1), gain, least)
+
+
+def test_worth_is_a_ridge_regression_for_each_source_that_is_likeliest():
+    """Written out: a source's own densities standardised, and five examples of worth 0 in every direction."""
+    rng = np.random.default_rng(0)
+    density, likeliest = rng.normal(size=(90, 3)) * [1, 20, 0.1] + [0, -7, 4], rng.integers(0, 2, 90)
+    gain = rng.integers(-1, 2, 90).astype(float)
+    worth = fitted(density, likeliest, gain)
+    for t in (0, 1):
+        own = likeliest == t
+        z = np.c_[np.ones(90), (density - density[own].mean(axis=0)) / density[own].std(axis=0)]
+        w = np.linalg.solve(z[own].T @ z[own] + 5 * np.eye(4), z[own].T @ gain[own])
+        assert np.allclose(worth.of(density, np.full(90, t)), z @ w)
+    assert not worth.of(density, np.full(90, 2)).any()  # never seen: worth nothing
+
+
+def test_what_does_not_pay_is_left_alone_and_what_pays_is_done(repair):
+    """What the gate takes for a dimming is left alone by what that is worth."""
+    held = activations(T, 2)
+    strange, full = other(held), dimmed(held)
+    assert (repair(strange)[1].argmax(axis=1) == 1).mean() > 0.9
+    before = repair(full)[0]
+    taught(repair)
+    fixed, posterior = repair(strange)
+    left = ~posterior.any(axis=1)
+    assert left.mean() > 0.9
+    assert np.array_equal(fixed[left], strange[left])
+    fixed, posterior = repair(full)
+    assert np.isclose(posterior.sum(axis=1), 1).mean() > 0.9
+    kept = posterior.any(axis=1)
+    assert np.array_equal(fixed[kept], before[kept])
+
+
+def test_a_layer_and_a_stream_expect_the_same(repair):
+    held = activations(40, 3)
+    h = np.concatenate([held, dimmed(held), other(held), noisy(held)])
+    layer = lnn.RepairLayer(taught(repair))
+    fixed, posterior = repair(h)
+    assert 0.2 < posterior.any(axis=1).mean() < 0.8
+    out = layer(torch.from_numpy(h))
+    assert np.allclose(layer.posterior, posterior, atol=1e-4)
+    assert np.allclose(out, fixed, atol=1e-4)
+    assert np.allclose(layer.density, repair.log_densities(h), atol=1e-4)
+    stream = ln.RepairStream(repair, stay=0.5)
+    assert (stream(dimmed(held))[1].sum(axis=1) > 0.99).mean() > 0.9
+    assert not stream(other(held))[1][5:].any()
+
+
+def test_no_later_layer_looks_again_at_what_is_left_alone(repair):
+    taught(repair)
+    strange = other(activations(20, 4))
+    said = repair.posterior(strange)
+    left = ~said.any(axis=1)
+    assert left.sum() > 15
+    again = copy.copy(repair).decide_among("dim")
+    again.worth = None
+    fixed, posterior = again(strange, said)
+    assert not posterior[left].any()
+    assert np.array_equal(fixed[left], strange[left])
+    first = lnn.RepairLayer(repair)
+    second = lnn.RepairLayer(again, first)
+    first(torch.from_numpy(strange))
+    assert np.array_equal(second(torch.from_numpy(strange))[left], strange[left])
+
+
+def test_worth_is_kept_in_files_and_forgotten_with_a_lesson(repair, tmp_path):
+    taught(repair, least=0.1)
+    for state in (True, False):
+        kept = ln.load(repair.save(tmp_path / "r.h5", state=state)).worth
+        assert kept.least == 0.1
+        assert np.array_equal(kept.offset, repair.worth.offset)
+        assert np.array_equal(kept.slope, repair.worth.slope)
+    layer = lnn.RepairLayer(repair)
+    other = lnn.RepairLayer(ln.load(tmp_path / "r.h5"))
+    other.load_state_dict(layer.state_dict())
+    assert other.repair.worth.least == 0.1
+    assert repair.only("dim").worth is None
+    h = activations(900, 6)
+    assert copy.copy(repair).learn("turned", h[:, :, ::-1].copy(), h).worth is None
+    assert copy.copy(repair).calibrate(h[:200]).worth is None
+
+
+def test_edited_files_are_refused(repair, tmp_path):
+    taught(repair).save(tmp_path / "r.h5")
+    with h5py.File(tmp_path / "r.h5", "r+") as file:
+        file["worth"][-1] = np.nan
+    with pytest.raises(FileFormatError, match="worth"):
+        ln.load(tmp_path / "r.h5")
+
+
+def test_a_network_shows_what_its_repairs_are_worth():
+    """A shift is undone; halfway there a repair does harm, and what it is worth keeps most of that off."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        x = torch.randn(2400, 12)
+        y = (x[:, :4].sum(1) > 0).long() + 2 * (x[:, 4:8].sum(1) > 1.5).long()
+        net = torch.nn.Sequential(torch.nn.Linear(12, 24), torch.nn.Tanh(), torch.nn.Linear(24, 4))
+        optimizer = torch.optim.Adam(net.parameters(), 0.02)
+        for _ in range(150):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(x), y).backward()
+            optimizer.step()
+
+    def shifted(x, by=1.0):
+        return x + by * torch.tensor([2.0] * 6 + [-2.0] * 6)
+
+    repairs = lnn.learn_repairs(net, "1", x[:1500], {"shifted": shifted})
+    held, test = x[1500:1900], x[1900:]
+    lnn.calibrate_repairs(net, repairs, held)
+
+    def right(by, model):
+        with torch.no_grad():
+            return (model(shifted(test, by)).argmax(1) == net(test).argmax(1)).float().mean().item()
+
+    milder = (0, 0.15, 0.3, 0.4)
+    gate = lnn.attach_repairs(net, repairs).eval()
+    lnn.expect_worth(net, repairs, [(shifted(held, by), held) for by in (0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1)])
+    careful = lnn.attach_repairs(net, repairs).eval()
+    lost = [sum(right(by, net) - right(by, model) for by in milder) for model in (gate, careful)]
+    assert lost[0] > 0.08
+    assert lost[1] < 0.5 * lost[0]
+    assert right(1, careful) > right(1, net) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda r, d: r.expect_worth(d[:, :2], np.zeros(9, int), np.zeros(9)), "density has shape"),
+        (lambda r, d: r.expect_worth(d[:0], np.zeros(0, int), np.zeros(0)), "density has shape"),
+        (lambda r, d: r.expect_worth(d, np.zeros(8, int), np.zeros(9)), "likeliest has shape"),
+        (lambda r, d: r.expect_worth(d, np.full(9, 3), np.zeros(9)), "likeliest: expected whole numbers 0 to 2"),
+        (lambda r, d: r.expect_worth(d, np.zeros(9), np.zeros(9)), "whole numbers"),
+        (lambda r, d: r.expect_worth(d, np.zeros(9, int), np.full(9, np.nan)), "finite gain"),
+        (lambda r, d: r.expect_worth(d, np.zeros(9, int), np.zeros(9), 1.0), "least=1.0"),
+    ],
+)
+def test_bad_input_is_one_sentence(repair, call, words):
+    with pytest.raises(ArgumentError, match=words) as caught:
+        call(repair, repair.log_densities(activations(9, 0)))
+    assert "\n" not in str(caught.value)
+    assert repair.worth is None
+
+
+def test_pairs_must_belong_together():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    x = torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
+    repairs = lnn.learn_repairs(net, "1", x, {"dark": lambda x: 0.3 * x})
+    with pytest.raises(ArgumentError, match="pairs is empty"):
+        lnn.expect_worth(net, repairs, [])
+    with pytest.raises(ArgumentError, match=r"\(9, 3\) altered, \(8, 3\) unaltered"):
+        lnn.expect_worth(net, repairs, [(x[:9], x[:8])])
+    with pytest.raises(ArgumentError, match="repairs is empty"):
+        lnn.expect_worth(net, {}, [(x, x)])
+
+
+def test_worth_needs_all_sources():
+    worth = Worth(offset=np.zeros(2), slope=np.array([[0.0, 1.0], [0.0, -1.0]]), least=0.5)
+    own = [np.array([0]), np.array([1, 2])]
+    density = np.array([[0.0, 0.2, 0.9], [0.0, 0.2, -0.9]])
+    weights = np.array([[0.8, 0.1, 0.1], [0.1, 0.5, 0.4]])
+    assert np.array_equal(worth.kept(weights, density, own), weights * [[1], [0]])

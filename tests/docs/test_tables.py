@@ -62,6 +62,15 @@ def test_the_one_net_is_that_of_its_record():
     assert text in page("results/one-network")
 
 
+def test_the_network_that_is_augmented_whole_is_that_of_its_record():
+    groups = {"mean of the 10 learned from": TEN, "mean of the 6 others": SIX}
+    found = outcomes(RecordFile(published("augmentation-whole")))
+    table = comparing.Comparison(found, ["undefended", "augmentation-whole"], [*TEN, *SIX], groups)
+    text = comparing.markdown(table, None).partition("\n\n")[0]
+    assert text.count("\n") == 20
+    assert text in page("results/one-network")
+
+
 def test_the_papers_table_is_that_of_its_record():
     table = side_by_side.rows(outcomes(RecordFile(published("paper"))), list(SOURCES))
     verdict = side_by_side.verdict(table)

@@ -61,6 +61,13 @@ def learn(field: Field, rule: Rule, state: State, chunks: Chunks) -> Learned:
     return Learned(field=field, rule=rule, state=state, power=power or 0.0)
 
 
+def observed(field: Field, rule: Rule, state: State, chunks: Chunks) -> State:
+    """Let the rule see all chunks, and return its statistics, which are changed; nothing is solved."""
+    for d, h in chunks:
+        _observe(rule, field, state, d, h)
+    return state
+
+
 def learn_and_choose(
     config: GridConfig, field: Field, rule: Rule, state: State, chunks: Chunks, most: int, argument: str
 ) -> Learned:

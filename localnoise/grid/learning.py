@@ -8,7 +8,7 @@ from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
-from localnoise.grid.holding import Holding
+from localnoise.grid.merging import Merging, is_dask
 from localnoise.lesson import Learned, choose_parents, learn, learn_and_choose
 from localnoise.renamed import renamed
 from localnoise.rules import Rule, make_rule
@@ -18,7 +18,7 @@ from localnoise.streams import Progress, chunk_size, presentations, told
 from localnoise.validate import as_presentations, as_variance, is_iterator
 
 
-class Learning(Holding):
+class Learning(Merging):
     """The part of a `UnitGrid` that learns."""
 
     def learn(
@@ -40,7 +40,8 @@ class Learning(Holding):
         d : (T, C, H, W), or an iterator
             Displacements of the activation, in activation units: an array, a torch tensor, an HDF5 data set, or an
             iterator or torch DataLoader of arrays (t, C, H, W), of pairs (d, h) with signal="local"; or what
-            `localnoise.nn.displacements` returns, whatever the signal. How they are cut changes nothing.
+            `localnoise.nn.displacements` returns, whatever the signal. How they are cut changes nothing. A dask array:
+            rule "moments" learns each of its blocks where it lies, on dask's scheduler, and adds up the statistics.
         h : (T, C, H, W), with signal="local"
             The activations that were displaced: an array, a tensor or an HDF5 data set.
         rule : str or Rule
@@ -76,6 +77,8 @@ class Learning(Holding):
                 f"rule={chosen.name!r}: it writes weights for every unit alone, and this grid shares or reduces them "
                 "(share=, rank=): expected rule='moments'"
             )
+        if is_dask(d):
+            return self._gathered(d, h, chosen, progress)
         total = None
         if not is_iterator(d):
             d = as_presentations("d", d, *self._layout[:2])

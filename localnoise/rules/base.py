@@ -68,6 +68,9 @@ class Rule(Protocol):
     def statistics(self, field: Field, state: State, unit: int) -> State:
         """Return what the state holds of one unit, and `seen`."""
 
+    # merged(state, other) -> State, where a rule has it: the statistics of two parts of the displacements together,
+    # whatever their order; `UnitGrid.merge` and learning of dask arrays ask for it.
+
 
 def _fault(name: str, rule: Any) -> str:
     """Return why a class cannot be a rule that is found by this name, or ""."""

@@ -74,6 +74,10 @@ class Moments:
             add_pairs(state["pairs"], x, len(part), field.pairs.first, field.pairs.other)
         state["seen"] += len(d)
 
+    def merged(self, state: State, other: State) -> State:
+        """Return the statistics of two parts together: their sums, a new dict."""
+        return {name: value + other[name] for name, value in state.items()}
+
     def moments(self, field: Field, state: State, rows: slice) -> Floats:
         """Sums of `[z_u; d_u]` [z_u; d_u]' of some units, (units, p + m, p + m) float64."""
         if not field.signal:

@@ -1,0 +1,68 @@
+"""Local cross-entropy heads: each layer is trained to tell the classes apart by a readout of its own."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from localnoise.nn.local.base import LOCAL_RULES
+from localnoise.nn.local.stages import Stage
+from localnoise.validate import as_count
+
+
+@LOCAL_RULES.register("local-heads")
+@dataclass(frozen=True, kw_only=True)
+class LocalHeads:
+    """Each layer minimizes L_l = -log softmax(M_l pool(h_l))_y, h_l = f(W_l x_l), in W_l and M_l alone.
+
+    x_l, the output of the layer before, is a constant: no gradient leaves the layer. M_l is dropped after training.
+    Sources: Mono-Forward (arXiv 2501.09238), whose projection this is; Nokland and Eidnes 2019 (arXiv 1901.06656, eq. 3,
+    "pred"), who pool first. Cost: classes x inputs of the head more products a layer.
+
+    Parameters
+    ----------
+    inputs : int
+        Most inputs of a head. A larger output is averaged over blocks of places first, so that heads stay small.
+    """
+
+    name: ClassVar[str] = "local-heads"
+    labels: ClassVar[bool] = True
+    inputs: int = 1024
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", as_count("inputs", self.inputs, 1))
+
+    def head(self, stage: Stage, classes: int) -> nn.Module:
+        """Return the layer's readout."""
+        return pooled_readout(stage, classes, self.inputs)
+
+    def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
+        """Backpropagate the head's loss to the layer's own input."""
+        nn.functional.cross_entropy(head(out), labels).backward()  # type: ignore[no-untyped-call]
+
+
+def pooled_readout(stage: Stage, classes: int, inputs: int) -> nn.Module:
+    """Return a linear readout of a stage's output, averaged over blocks of places to at most `inputs` numbers."""
+    m, places = stage.channels, stage.shape[:-1] if stage.channels_last else stage.shape[1:]
+    block = next(b for b in itertools.count(1) if m * _blocks(places, b) <= inputs or _blocks(places, b) == 1)
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(m * _blocks(places, block), classes)]
+    if block > 1:
+        pools: Any = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+        pool = pools[len(places)](tuple(min(block, side) for side in places))
+        layers = [*([_ChannelsFirst()] if stage.channels_last else []), pool, *layers]
+    return nn.Sequential(*layers)
+
+
+def _blocks(places: tuple[int, ...], block: int) -> int:
+    """Return how many whole blocks lie in places; at least one along each side."""
+    return math.prod(max(1, side // block) for side in places)
+
+
+class _ChannelsFirst(nn.Module):
+    """Move channels from the last dimension to the second."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, (T, ..., m), as (T, m, ...)."""
+        return x.movedim(-1, 1)

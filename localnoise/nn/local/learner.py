@@ -1,0 +1,159 @@
+"""Let a network learn by a local rule, batch by batch: the network itself stays an ordinary one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError, listed
+from localnoise.nn.local.base import LOCAL_RULES, LocalRule
+from localnoise.nn.local.stages import Stage, innermost, stages_of
+from localnoise.validate import as_seed, check_positive
+
+
+class LocalLearner:
+    """Trains each stage of a network from its own input, its own output and the labels, by Adam.
+
+    Between stages every value is a constant. A stage learns as soon as it has its output, and its activations are
+    freed before the next one runs: memory is that of the largest stage, not the sum of all. The last stage's output are
+    the logits, and it learns from their cross-entropy.
+
+    Parameters
+    ----------
+    model : Module
+        Its weights are changed; hooks are there during `step` alone.
+    x : Tensor, (T, ...)
+        A few inputs, with which it is tried out.
+    rule : str or LocalRule
+        "local-heads", "similarity", "channels", "softhebb", a plug-in's name, or a rule that is built.
+    rate : float
+        Of Adam.
+    seed : int
+        Of the heads' initial weights; torch's own generator is left as it was.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+    heads : dict of str to Module
+        By the stages' names; of all but the last. What `softhebb` has holds no weights.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown rule, or a network that cannot learn so (`stages_of`).
+    """
+
+    def __init__(
+        self, model: nn.Module, x: Tensor, rule: str | LocalRule = "local-heads", *, rate: float = 1e-3, seed: int = 0
+    ) -> None:
+        self.model = model
+        self.rule: LocalRule = LOCAL_RULES.find(rule, "rule")() if isinstance(rule, str) else rule
+        check_positive("rate", rate)
+        self.stages = tuple(stages_of(model, x))
+        self._names = innermost(model)
+        classes = self._classes(x)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(as_seed(seed)))
+            hidden = self.stages[:-1]
+            self.heads = {stage.name: self.rule.head(stage, classes).to(x.device) for stage in hidden}
+        self._learns = [weight for stage in self.stages for weight in stage.parameters()]
+        weights = self._learns + [weight for head in self.heads.values() for weight in head.parameters()]
+        self.optimiser = torch.optim.Adam(weights, rate, fused=True)
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Learn from one batch; return its logits before the step, without gradients."""
+        self.optimiser.zero_grad()
+        with self._cut(lambda stage, own, out: self.rule.teach(stage, self.heads[stage.name], own, out, labels)):
+            logits: Tensor = self.model(x)
+            nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return logits.detach()
+
+    def answers(self, x: Tensor, layer: str) -> Tensor:
+        """Return the logits (T, classes) of one hidden layer's own head.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such layer, or the rule reads no labels and has no heads.
+        """
+        if not self.rule.labels:
+            raise ArgumentError(
+                f"rule={self.rule.name!r} reads no labels, so that layer {layer!r} has no head that answers: expected "
+                "a rule with labels, as rule='local-heads'"
+            )
+        if layer not in self.heads:
+            raise ArgumentError(f"layer={layer!r}: expected a hidden layer, {listed(map(repr, self.heads))}")
+        found: list[Tensor] = []
+
+        def asked(stage: Stage, own: Tensor, out: Tensor) -> None:
+            if stage.name == layer:
+                found.append(self.heads[layer](out))
+
+        with torch.no_grad(), self._cut(asked):
+            self.model(x)
+        return found[0]
+
+    @contextmanager
+    def _cut(self, met: Any) -> Iterator[None]:
+        """Let constants pass between stages; `met(stage, input, output)` at the end of each hidden one."""
+        firsts, lasts = ({getattr(s, end): s for s in self.stages} for end in ("first", "last"))
+        final, at, given = self.stages[-1], 0, dict[str, Tensor]()
+
+        def before(module: nn.Module, args: Any) -> Any:
+            stage = firsts.get(at)
+            if stage is None:
+                return None
+            given[stage.name] = args[0].detach()
+            return None if stage is self.stages[0] else (given[stage.name], *args[1:])
+
+        def after(module: nn.Module, args: Any, out: Any) -> Any:
+            nonlocal at
+            stage, at = lasts.get(at), at + 1
+            if stage is None or stage is final:
+                return None
+            met(stage, given.pop(stage.name), out)
+            return out.detach()
+
+        handles = [module.register_forward_pre_hook(before) for module in self._names]
+        handles += [module.register_forward_hook(after) for module in self._names]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _classes(self, x: Tensor) -> int:
+        """Return how many logits there are, once no gradient is seen to leave its stage."""
+        before = {module: module.training for module in self.model.modules()}
+        weights = {id(weight): stage.name for stage in self.stages for weight in stage.parameters()}
+        frozen = [weight for stage in self.stages for weight in stage.parameters() if not weight.requires_grad]
+
+        def local(stage: Stage, own: Any, out: Tensor) -> None:
+            learning = [weight for other in self.stages for weight in other.parameters()]
+            found = torch.autograd.grad(out.sum(), learning, allow_unused=True)
+            for weight, gradient in zip(learning, found, strict=True):
+                if gradient is not None and weights[id(weight)] != stage.name:
+                    raise ArgumentError(
+                        f"model: a gradient of layer {stage.name!r} reaches layer {weights[id(weight)]!r}, since a "
+                        "value goes around the end of that layer: expected one that leaves after its nonlinearity; "
+                        "use training='backprop'"
+                    )
+
+        for weight in frozen:
+            weight.requires_grad_(True)
+        try:
+            self.model.eval()
+            with torch.enable_grad(), self._cut(local):
+                logits = self.model(x)
+                if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+                    raise ArgumentError("model: its output is no (T, classes): expected the logits of a classifier")
+                local(self.stages[-1], None, logits)
+        finally:
+            for weight in frozen:
+                weight.requires_grad_(False)
+            for module, training in before.items():
+                module.training = training
+        return int(logits.shape[1])

@@ -26,12 +26,16 @@ PANELS = {
             "demo:demo",
             "Train, learn, defend, repair and compare on the embedded images: about 4 minutes on 2 cores.",
         ),
-        "list": ("tools.names:names", "List rules, orders, perturbations, attacks, defenses, networks or chips."),
+        "list": (
+            "tools.names:names",
+            "List rules, orders, trainings, perturbations, attacks, defenses, networks or chips.",
+        ),
         "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     },
     "Learn": {
         "fit": ("tools.fit:fit", "Learn a grid from the displacements that a perturbation causes; write it to HDF5."),
         "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 or .npy file, however large."),
+        "train": ("train:train", "Train a task's networks by local rules, nothing crossing a layer backward; compare."),
         "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 or .npy file, however much."),
         "inspect": ("tools.inspection:inspect", "Summarise a fitted grid in text and one figure."),
     },

@@ -13,6 +13,7 @@ from localnoise.sims.experiments.cell import crossed
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports.commands import Retention
 from localnoise.sims.runtime.options import (
@@ -25,6 +26,7 @@ from localnoise.sims.runtime.options import (
     Scheduler,
     TaskName,
     Train,
+    Training,
     counted,
     words,
 )
@@ -60,6 +62,7 @@ def retention(
     ] = "signal-8,bank-8,augmentation",
     task: TaskName = DEFAULT,
     layer: Layer = None,
+    training: Training = BACKPROP,
     jobs: Annotated[int, typer.Option(help="Processes, each with one thread and about 4 GiB.")] = 2,
     scheduler: Scheduler = "",
     mix: Mix = False,
@@ -73,8 +76,10 @@ def retention(
         localnoise retention
 
         localnoise retention --data embedded --seeds 2 --train rotate --defenses none,full,multiscale-8
+
+        localnoise retention --training local-heads --out results/retention-local
     """
-    mine = Chosen.of(task, layer=layer)
+    mine = Chosen.of(task, layer=layer, training=training)
     names = words(mine.usual(sources, _SOURCES))
     named = [choose("source", name, (*MODIFICATIONS, *ATTACKS)) for name in names]
     cells = crossed(
@@ -82,7 +87,7 @@ def retention(
     )
     spent = Settings(**mine.settings(data, data_dir))
     chosen = replace(spent, base_epochs=mine.epochs(spent.base_epochs), epochs=mine.epochs(spent.epochs))
-    many = counted(seeds, "seed")
+    many = counted(seeds, "seed") + ("" if training == BACKPROP else f", trained by {training}")
     report = Retention(title=many, on=mine.task.name) if mine.own_data else Retention(title=f"{data} set, {many}")
     conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
 

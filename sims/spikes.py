@@ -10,11 +10,13 @@ import typer
 from localnoise.errors import MissingDependencyError, choose
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.conduct import publish
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile
 from localnoise.sims.runtime.console import console
-from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, Scheduler, Seeds, one_of
+from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, Scheduler, Seeds, Training, one_of
 from localnoise.sims.spiking.reported import Spiking
 from localnoise.validate import as_count, as_variance
 
@@ -27,6 +29,7 @@ def spiking(
         str, typer.Option("--train", help="NAME@LEVEL,...: fields are learned from them, and tested on them.")
     ] = "motion_blur@5,obstruction@2",
     spend: Annotated[str, one_of(("quick", "standard"), "--preset", help="How much to spend.")] = "quick",
+    training: Training = BACKPROP,
     seeds: Seeds = None,
     epochs: Epochs = None,
     variance: Annotated[
@@ -52,6 +55,8 @@ def spiking(
         localnoise spiking --parts variability,defence --variance 0.1 --out results/quiet
 
         localnoise spiking --preset standard
+
+        localnoise spiking --training local-heads --out results/spiking-local
     """
     try:
         from localnoise.spiking.target import TARGETS
@@ -68,10 +73,11 @@ def spiking(
     learned = tuple(Source.default(*name_and_level(text)) for text in sources.split(","))
     if variance is not None:
         learned = tuple(replace(source, variance=as_variance(variance)) for source in learned)
-    plan = replace(PLANS[choose("preset", spend, PLANS)], target=target)
+    plan = replace(PLANS[choose("preset", spend, PLANS)], target=target, training=training)
+    Chosen.of(plan.network, training=training)  # refused before anything runs
     plan = plan if epochs is None else replace(plan, epochs=as_count("epochs", epochs, 1))
     count = plan.seeds if seeds is None else as_count("seeds", seeds, 1)
-    report = Spiking(title=spend)
+    report = Spiking(title=spend if training == BACKPROP else f"trained by {training}, {spend}")
     began, records = perf_counter(), RecordFile(out / NAME)
     studies = [SpikingStudy(plan, seed, out / "networks", data_dir) for seed in range(count)]
     if not mix:

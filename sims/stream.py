@@ -16,6 +16,7 @@ from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.models.registry import ARCHITECTURES, TWIN
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile
 from localnoise.sims.runtime.console import console
@@ -29,6 +30,7 @@ from localnoise.sims.runtime.options import (
     Scheduler,
     Seeds,
     TaskName,
+    Training,
     one_of,
     words,
 )
@@ -74,6 +76,7 @@ def stream(
     radius: Annotated[int, typer.Option(help="Chebyshev radius of the activations that a repair's unit reads.")] = 2,
     task: TaskName = DEFAULT,
     layer: Layer = None,
+    training: Training = BACKPROP,
     spend: PresetName = "quick",
     seeds: Seeds = None,
     out: Out = Path("results/stream"),
@@ -97,7 +100,7 @@ def stream(
 
         localnoise stream --task my_task.py --layer layer2 --defenses none,repair,repair-filtered,temporal
     """
-    began, spent, chosen = perf_counter(), preset(spend, seeds=seeds), Chosen.of(task, layer=layer)
+    began, spent, chosen = perf_counter(), preset(spend, seeds=seeds), Chosen.of(task, layer=layer, training=training)
     choose("strengths", strengths, (MIXED, TOP))
     arms = [stream_arm(name) for name in (ARMS if defenses == _ALL else words(defenses))]
     if not arms:

@@ -328,3 +328,78 @@ def sign_lms(state, Z, Y, seen, rate, halving, limit, memory):
             step, doubled = step / 2, 2 * doubled
         state["W"] = np.clip(state["W"] + step * np.outer(np.sign(e), np.sign(z)), -limit, limit)
         average(state, z, y, t, seen, memory)
+
+
+# Features that units learn
+
+
+def window(x, places):
+    """[1; x_R(u)] of one presentation x (C, P): place by place all channels, 0 where there is no place."""
+    return np.concatenate([[1.0], *(x[:, place] if place >= 0 else np.zeros(len(x)) for place in places)])
+
+
+def answer(W, z, activation):
+    """h = f(W_u z) with W_u (p, m), and f' there."""
+    v = W.T @ z
+    if activation == "relu":
+        return np.maximum(v, 0), (v > 0).astype(float)
+    return np.tanh(v), 1 - np.tanh(v) ** 2
+
+
+def softmax(q):
+    """Probabilities of logits."""
+    e = np.exp(q - q.max())
+    return e / e.sum()
+
+
+def heads_learned(W, V, x, labels, readers, activation, rate):
+    """W (N, p, m) and V (N, 1 + m, K) after one step a presentation."""
+    W, V = W.astype(float), V.astype(float)
+    for u in range(len(W)):
+        for one, label in zip(x.astype(float), labels, strict=True):
+            z = window(one, readers[u])
+            h, slope = answer(W[u], z, activation)
+            own = np.concatenate([[1.0], h])
+            e = np.eye(V.shape[2])[label] - softmax(V[u].T @ own)
+            back = slope * (V[u][1:] @ e)
+            V[u] += rate * np.outer(own, e) / (own @ own)
+            W[u] += rate * np.outer(z, back) / (z @ z)
+    return W, V
+
+
+def channels_learned(W, x, labels, readers, activation, classes, sharpness, rate):
+    """W (N, p, m) after one step a presentation."""
+    W = W.astype(float)
+    m = W.shape[2]
+    stands = np.array([i * classes // m for i in range(m)])
+    count = np.array([(stands == k).sum() for k in range(classes)])
+    for u in range(len(W)):
+        for one, label in zip(x.astype(float), labels, strict=True):
+            z = window(one, readers[u])
+            h, slope = answer(W[u], z, activation)
+            q = np.array([sharpness * (h[stands == k] ** 2).mean() for k in range(classes)])
+            e = np.eye(classes)[label] - softmax(q)
+            W[u] += rate * np.outer(z, slope * 2 * sharpness * h * e[stands] / count[stands]) / (z @ z)
+    return W
+
+
+def softhebb_learned(W, x, readers, rate, sharpness):
+    """W (N, p, m) and the means (N, p) after one step a presentation."""
+    W = W.astype(float)
+    means = np.zeros(W.shape[:2])
+    for u in range(len(W)):
+        for s, one in enumerate(x.astype(float)):
+            z = window(one, readers[u])
+            means[u] += (z - means[u]) / (s + 1)
+            c = (z - means[u])[1:]
+            if not c.any():
+                continue
+            c /= np.linalg.norm(c)
+            own = W[u][1:]
+            v = own.T @ c
+            y = softmax(sharpness * v)
+            y = np.where(np.arange(len(v)) == v.argmax(), y, -y)
+            r = rate * np.sqrt(np.abs(1 - np.linalg.norm(own, axis=0)))
+            W[u][1:] += r * y * (c[:, None] - v * own)
+        W[u][0] = -(W[u][1:].T @ means[u][1:])
+    return W, means

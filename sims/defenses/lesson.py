@@ -70,6 +70,7 @@ class Lesson:
     bounds: tuple[float, float] | None = PIXELS
     widened: Callable[[float, int], tuple[nn.Module, nn.Module]] | None = None
     facts: dict[str, float] = field(default_factory=dict)
+    by: str = training.BACKPROP
 
     def __post_init__(self) -> None:
         as_count("epochs", self.epochs, 1)
@@ -146,6 +147,7 @@ def teach(
         shown=shown,
         penalty=penalty,
         after=after,
+        by=lesson.by,
     )
     front.requires_grad_(False).eval()
     later.requires_grad_(False).eval()

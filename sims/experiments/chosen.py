@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+from torch import Tensor
+
+from localnoise.errors import ArgumentError
 from localnoise.sims import tasks
+from localnoise.sims.models.registry import SIDE
+from localnoise.sims.models.training import BACKPROP, check_training
 from localnoise.sims.tasks import OWN_DATA, Workload, usual
 
 DEFAULT = "v2"
@@ -22,23 +28,44 @@ class Chosen:
         Of the paper's networks.
     layer : int or str
         Of the paper's networks a number; of another task a module's name.
+    training : str
+        How its networks learn.
     """
 
     task: Workload
     activation: str = "tanh"
     layer: int | str = 2
+    training: str = BACKPROP
 
     @classmethod
-    def of(cls, task: str = DEFAULT, activation: str = "tanh", layer: str | int | None = None) -> Self:
+    def of(
+        cls,
+        task: str = DEFAULT,
+        activation: str = "tanh",
+        layer: str | int | None = None,
+        training: str = BACKPROP,
+    ) -> Self:
         """Return the task of this name or file, its network tried on paper.
 
         Raises
         ------
         ArgumentError
-            No such task or layer, or a file that cannot be used.
+            No such task, layer or training, a file that cannot be used, or a network that cannot be trained so.
         """
         found = tasks.mounted(task)
-        return cls(task=found, activation=activation, layer=found.network(0, activation, layer).layer)
+        network = found.network(0, activation, layer)
+        if training != BACKPROP:
+            if found.trained:
+                raise ArgumentError(
+                    f"training={training!r}: the networks of task {found.name!r} come with trained weights: expected a "
+                    "task whose networks are trained here; make it with trained=False"
+                )
+            check_training(training, network, _few(found))
+        return cls(task=found, activation=activation, layer=network.layer, training=training)
+
+    def few(self) -> Tensor:
+        """Return a few inputs, with which a network is tried on paper."""
+        return _few(self.task)
 
     @property
     def own_data(self) -> bool:
@@ -47,8 +74,9 @@ class Chosen:
 
     @property
     def title(self) -> str:
-        """Beginning of a title: the task where it is not the paper's v2."""
-        return "" if self.task.name == DEFAULT else f"{self.task.name}, "
+        """Beginning of a title: the task where it is not the paper's v2, the training where it is a local rule."""
+        own = "" if self.task.name == DEFAULT else f"{self.task.name}, "
+        return own if self.training == BACKPROP else f"{own}trained by {self.training}, "
 
     def epochs(self, count: int) -> int:
         """Return the epochs of this task where a preset says `count`."""
@@ -62,8 +90,16 @@ class Chosen:
     def fields(self, data: str) -> dict[str, Any]:
         """Return those of `settings`, but for the fingerprint, without loading any data."""
         which = OWN_DATA if self.own_data else data
-        return {"data": which, "network": self.task.name, "activation": self.activation, "layer": self.layer}
+        return {
+            "data": which, "network": self.task.name, "activation": self.activation, "layer": self.layer,
+            "training": self.training,
+        }  # fmt: skip
 
     def usual(self, text: str, default: str) -> str:
         """Return perturbations as they were named; where the default stands, a task's own come in its place."""
         return usual(self.task, text) if text == default else text
+
+
+def _few(task: Workload) -> Tensor:
+    """Return a few inputs of a task; no image is read for Fashion-MNIST's."""
+    return torch.zeros(2, 1, SIDE, SIDE) if task.two_sets else task.data(OWN_DATA).pair("train")[0][:2]

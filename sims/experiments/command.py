@@ -11,6 +11,7 @@ from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.presets import Preset, preset
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.runtime.options import (
     DataDir,
@@ -23,6 +24,7 @@ from localnoise.sims.runtime.options import (
     Scheduler,
     Seeds,
     TaskName,
+    Training,
 )
 
 
@@ -38,6 +40,7 @@ class Run:
 
     task: TaskName = DEFAULT
     layer: Layer = None
+    training: Training = BACKPROP
     spend: PresetName = "quick"
     seeds: Seeds = None
     epochs: Epochs = None
@@ -53,7 +56,7 @@ class Run:
 
     def chosen(self, activation: str = "tanh") -> Chosen:
         """Return the task, its perturbations known by their names from now on."""
-        return Chosen.of(self.task, activation, self.layer)
+        return Chosen.of(self.task, activation, self.layer, self.training)
 
     def title(self, chosen: Chosen) -> str:
         """Return the report's title."""

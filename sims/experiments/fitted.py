@@ -6,7 +6,7 @@ from localnoise import UnitGrid
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.models.training import Tick
+from localnoise.sims.models.training import BACKPROP, Tick
 from localnoise.sims.runtime.stage import Stage, ticker
 
 _CHUNK = 5000  # displacements between two steps of progress: each call of learn solves all units anew
@@ -50,4 +50,6 @@ def fitted(
         "level": source.level, "seed": bench.seed, "epochs": bench.epochs, "data": bench.data.source,
         "fingerprint": bench.data.fingerprint,
     }  # fmt: skip
+    if bench.by != BACKPROP:
+        grid.provenance["training"] = bench.by
     return d, h

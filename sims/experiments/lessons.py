@@ -47,4 +47,5 @@ def lesson(cell: Cell, bench: Testbed, epochs: int, tick: training.Tick) -> Less
         modified=modified if cell.sources else None,
         widened=bench.network.widened,
         tick=tick,
+        by=bench.by,
     )

@@ -94,7 +94,7 @@ class Runner:
             return self._repaired(cell, bench, arm.repair, tick)
         noise = self._noise(cell, bench, arm)
         layer = NoiseLayer(noise, when=arm.when, seed=cell.seed, arrangement=bench.network.arrangement)
-        own = {"epochs": epochs, "seed": cell.seed, "draws": s.draws}
+        own: dict[str, Any] = {"epochs": epochs, "seed": cell.seed, "draws": s.draws, "by": s.training}
         predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **own)
         size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
         return predictor, size | facts(noise)
@@ -129,8 +129,8 @@ class Runner:
     def unused_bench(self, seed: int) -> Testbed:
         """Return a workbench of the seed, whose network may yet have to be trained."""
         s = self.settings
-        cut = (s.network, s.activation, s.layer)
-        return Testbed(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
+        made = (s.network, s.activation, s.layer, s.training)
+        return Testbed(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *made)
 
     def _noise(self, cell: Cell, bench: Testbed, arm: Defense) -> Any:
         """Learn from each source in turn: one noise, or a bank where there are several sources or causes."""

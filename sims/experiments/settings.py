@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks import PGD
 from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.results.plain import LATER
 from localnoise.sims.tasks import OWN_DATA
 
@@ -34,6 +35,8 @@ class Settings:
     activation, layer
         Of the paper's networks: the nonlinearity, and the hidden layer after which the noise enters. Of another task
         the layer's name.
+    training : str
+        How networks learn, before the noise and after it: "backprop", or a local rule.
     """
 
     data: str
@@ -48,9 +51,12 @@ class Settings:
     activation: str = field(default="tanh", metadata=LATER)
     layer: int | str = field(default=2, metadata=LATER)
     adaptive: Adaptive = field(default=Adaptive(), metadata=LATER)
+    training: str = field(default=BACKPROP, metadata=LATER)
 
     def __post_init__(self) -> None:
         choose("data", self.data, ("embedded", "full", OWN_DATA))
+        if self.training != BACKPROP:
+            choose("training", self.training, trainings())
         for name in ("base_epochs", "epochs", "draws", "attacked_train", "attacked_test"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name}={getattr(self, name)!r}: expected a whole number >= 1")

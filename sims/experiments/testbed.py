@@ -50,15 +50,16 @@ def weights_in(path: Path) -> dict[str, Any]:
 def network_path(settings: Settings, folder: Path, seed: int) -> Path:
     """Return the file of a seed's trained network under these settings."""
     s = settings
-    return _network_file(folder, s.network, s.activation, s.layer, s.fingerprint, s.base_epochs, seed)
+    return _network_file(folder, s.network, s.activation, s.layer, s.training, s.fingerprint, s.base_epochs, seed)
 
 
 def _network_file(
-    folder: Path, name: str, activation: str, layer: int | str, fingerprint: str, epochs: int, seed: int
+    folder: Path, name: str, activation: str, layer: int | str, by: str, fingerprint: str, epochs: int, seed: int
 ) -> Path:
     """The file's name holds what the network depends on; the paper's networks are the same wherever they are cut."""
     kind = name if activation == "tanh" else f"{name}-{activation}"
     kind += f"-{layer}" if isinstance(layer, str) else ""
+    kind += "" if by == training.BACKPROP else f"-by-{by}"
     return folder / f"{kind}-{fingerprint[:12]}-epochs{epochs}-seed{seed}.pt"
 
 
@@ -81,6 +82,8 @@ class Testbed:
         Where the trained network is kept.
     name, activation, layer
         The task, and where its network is cut.
+    by : str
+        How its layers learn: "backprop", or a local rule.
     """
 
     data: Data
@@ -92,6 +95,7 @@ class Testbed:
     name: str = "v2"
     activation: str = "tanh"
     layer: int | str = 2
+    by: str = training.BACKPROP
 
     @property
     def task(self) -> Workload:
@@ -111,15 +115,15 @@ class Testbed:
     @property
     def base_path(self) -> Path:
         """File of the trained network."""
-        cut = (self.name, self.activation, self.layer)
-        return _network_file(self.folder, *cut, self.data.fingerprint, self.epochs, self.seed)
+        made = (self.name, self.activation, self.layer, self.by)
+        return _network_file(self.folder, *made, self.data.fingerprint, self.epochs, self.seed)
 
     def train_base(self, tick: training.Tick | None = None) -> None:
         """Train the network and keep it, unless it is kept already."""
         if not self.base_path.exists():
             network = self._fresh()
             if not self.task.trained:
-                training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick)
+                training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick, by=self.by)
             held = BytesIO()
             torch.save(network.state(), held)
             write_bytes(self.base_path, held.getbuffer())

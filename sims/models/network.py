@@ -96,7 +96,7 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
     Parameters
     ----------
     name : str
-        "v1", "v2" or "v3"; with batch normalisation "v1-bn", "v2-bn" or "v3-bn".
+        "v1", "v2" or "v3"; with batch normalisation "v1-bn", "v2-bn" or "v3-bn"; "conv3", which is no paper's.
     activation : str
         "tanh" or "relu".
     layer : int
@@ -112,7 +112,7 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
         An unknown name or activation, a layer that is none of the hidden ones, or no seed.
     """
     plan = _widened(ARCHITECTURES[choose("name", name, ARCHITECTURES)], width)
-    nonlinearity = ACTIVATIONS[choose("activation", activation, ACTIVATIONS)]
+    nonlinearity = ACTIVATIONS[plan.activation or choose("activation", activation, ACTIVATIONS)]
     cut = whole(layer)
     if cut is None or not 1 <= cut <= plan.hidden:
         valid = ", ".join(map(str, range(1, plan.hidden + 1)))
@@ -172,5 +172,5 @@ def _layers(
         layouts.append((1, 1, neurons))
         width, joint = neurons, []
     restart()
-    groups.append([nn.Linear(width, CLASSES)])
+    groups.append([*joint, nn.Linear(width, CLASSES)])
     return groups, layouts

@@ -37,12 +37,15 @@ class Architecture:
         0: one generator for all layers.
     norm : bool
         Whether each convolution is followed by batch normalisation, before its nonlinearity.
+    activation : str
+        Its nonlinearity, whatever is asked for; "": what is asked for.
     """
 
     convolutions: tuple[Convolution, ...]
     dense: tuple[int, ...]
     restart: int = 0
     norm: bool = False
+    activation: str = ""
 
     @property
     def hidden(self) -> int:
@@ -78,3 +81,10 @@ NETWORKS: dict[str, int] = {
 TWIN = "-bn"
 ARCHITECTURES |= {f"{name}{TWIN}": replace(plan, norm=True) for name, plan in ARCHITECTURES.items()}
 """With their twins, which have batch normalisation: "v2-bn". Methods that adapt it need a network that has it."""
+ARCHITECTURES["conv3"] = Architecture(
+    convolutions=tuple(Convolution(channels=m, kernel=3, padding=1, pool=True) for m in (32, 64, 128)),
+    dense=(),
+    norm=True,
+    activation="relu",
+)
+"""A small convolutional network of today, beside the paper's: of which local rules are asked what they reach."""

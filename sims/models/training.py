@@ -1,4 +1,7 @@
-"""Training on the CPU, at the paper's settings: Adam 1e-3, batches of 64; the seed fixes weights, batches and noise."""
+"""Training on the CPU, at the paper's settings: Adam 1e-3, batches of 64; the seed fixes weights, batches and noise.
+
+By backpropagation, or by a local rule of `localnoise.nn.local`: then no gradient crosses a layer.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -6,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from localnoise.nn import NoiseLayer, Predictor
+from localnoise.errors import ArgumentError, choose
+from localnoise.nn import LocalLearner, NoiseLayer, Predictor
+from localnoise.nn.local.base import BACKPROP, LOCAL_RULES
 from localnoise.sims.models.base import CutNetwork
 
 Tick = Callable[[int], None]
@@ -26,6 +31,7 @@ def fit(
     ahead: Callable[[Tensor], Tensor] | None = None,
     penalty: Callable[[], Tensor] | None = None,
     after: Callable[[int], float] | None = None,
+    by: str = BACKPROP,
 ) -> None:
     """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
 
@@ -34,7 +40,19 @@ def fit(
     ahead : what becomes of inputs, whatever the model's weights; called on `AHEAD` batches at once, without gradients.
     penalty : a term added to the loss of every batch.
     after : called after each epoch with how many are done; returns the rate of the next one, or 0 to stop.
+    by : "backprop", or a local rule, by which each layer minimises what is its own.
+
+    Raises
+    ------
+    ArgumentError
+        A local rule with a penalty, which all layers would share, or a network that cannot learn so.
     """
+    if by != BACKPROP and penalty is not None:
+        raise ArgumentError(
+            f"training={by!r}: this defense adds a term to the loss that reaches all layers after the noise: expected "
+            f"training={BACKPROP!r}; or leave the defense out"
+        )
+    learner: LocalLearner | None = None
     model.train()
     optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True)
     rng = np.random.default_rng(seed)
@@ -46,9 +64,16 @@ def fit(
                 drawn = x[several] if ahead is None else ahead(x[several])
             for batch, y in _pairs(drawn, labels[several], BATCH):
                 optimiser.zero_grad()
-                loss = nn.functional.cross_entropy(model(batch if shown is None else shown(batch, y)), y)
-                (loss if penalty is None else loss + penalty()).backward()
-                optimiser.step()
+                given = batch if shown is None else shown(batch, y)
+                if by != BACKPROP:
+                    if learner is None:
+                        learner = LocalLearner(model, given[:2], by, rate=RATE, seed=seed)
+                        optimiser = learner.optimiser
+                    learner.step(given, y)
+                else:
+                    loss = nn.functional.cross_entropy(model(given), y)
+                    (loss if penalty is None else loss + penalty()).backward()
+                    optimiser.step()
                 if tick is not None:
                     tick(len(y))
         if after is not None:
@@ -61,10 +86,17 @@ def fit(
 
 
 def train_base(
-    network: CutNetwork, images: Tensor, labels: Tensor, *, epochs: int, seed: int, tick: Tick | None = None
+    network: CutNetwork,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    tick: Tick | None = None,
+    by: str = BACKPROP,
 ) -> None:
     """Train all layers on clean images, then freeze those before the noise."""
-    fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick)
+    fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick, by=by)
     network.front.requires_grad_(False)
 
 
@@ -78,15 +110,28 @@ def retrain(
     seed: int,
     draws: int,
     tick: Tick | None = None,
+    by: str = BACKPROP,
 ) -> Predictor:
     """Train fresh layers after the noise on clean activations with a fresh draw per presentation (paper, Methods).
 
     Returns the deployed predictor: the mean of `draws` noisy logits, or one pass where the noise is off at test.
     """
     back = network.fresh_back(seed)
-    fit(back, activations, labels, epochs=epochs, seed=seed, tick=tick, ahead=noise.train())
+    fit(back, activations, labels, epochs=epochs, seed=seed, tick=tick, ahead=noise.train(), by=by)
     noise.eval()
     return Predictor(network.front, noise, back, draws).eval()
+
+
+def trainings() -> list[str]:
+    """Return the names of all ways of training: backpropagation, and the local rules."""
+    return [BACKPROP, *LOCAL_RULES]
+
+
+def check_training(by: str, network: CutNetwork, x: Tensor) -> None:
+    """Raise an ArgumentError unless this network can be trained so; x : (T, ...), a few inputs."""
+    choose("training", by, trainings())
+    if by != BACKPROP:
+        LocalLearner(nn.Sequential(network.front, network.back), x, by)
 
 
 def activations(front: nn.Module, images: Tensor, batch: int = 500) -> Tensor:

@@ -53,6 +53,14 @@ Layer = Annotated[
     str | None,
     typer.Option(help="Where the noise enters: the number of a hidden layer (v1, v2, v3), or a module's name."),
 ]
+Training = Annotated[
+    str,
+    typer.Option(
+        "--training",
+        help="How all layers learn: backprop, or a local rule, by which nothing crosses a layer backward: `localnoise "
+        "list trainings`.",
+    ),
+]
 Train = Annotated[str, typer.Option("--train", help="NAME@LEVEL,...: what the noise is learned from.")]
 Variances = Annotated[str, typer.Option("--variances", help="Noise variances per neuron, separated by commas.")]
 

@@ -62,7 +62,7 @@ class Defence:
         bench, p = self.bench, self.plan
         readout: Any = Readout(self.table, self.field, self.seed)
         tick = ticker(self.stage, f"{self.kind.label}: retrain on spikes", p.epochs * len(bench.h_train))
-        own = {"epochs": p.epochs, "seed": self.seed, "draws": 1}
+        own: dict[str, Any] = {"epochs": p.epochs, "seed": self.seed, "draws": 1, "by": p.training}
         return training.retrain(bench.network, readout, bench.h_train, bench.train[1], tick=tick, **own)
 
     def _attacked(self, predictor: Predictor) -> Tensor:

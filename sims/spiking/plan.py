@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from localnoise.sims.attacks import PGD
+from localnoise.sims.models.training import BACKPROP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class SpikingPreset:
         Seeds 0, 1, ..., each with its own network.
     network : str
         Whose second layer spikes; records say it where it is another than v2.
+    training : str
+        How the network learns; records say it where it is no backpropagation.
     """
 
     data: str
@@ -51,6 +54,7 @@ class SpikingPreset:
     target: str = "cython"
     seeds: int = 1
     network: str = "v2"
+    training: str = BACKPROP
 
 
 PLANS = {

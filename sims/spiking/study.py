@@ -79,7 +79,8 @@ class SpikingStudy:
     @cached_property
     def _testbed(self) -> Testbed:
         p = self.plan
-        return Testbed(load(p.data, self.data_dir), self.seed, p.base_epochs, PGD(), 1, self.folder, p.network)
+        images = load(p.data, self.data_dir)
+        return Testbed(images, self.seed, p.base_epochs, PGD(), 1, self.folder, p.network, by=p.training)
 
     @property
     def network_path(self) -> Path:
@@ -166,6 +167,8 @@ class SpikingStudy:
         of_part = {name: plain(getattr(self.plan, name)) for name in (*SPENT[part], *ALWAYS)}
         if self.plan.network != "v2":  # which earlier records do not say
             of_part["network"] = self.plan.network
+        if self.plan.training != training.BACKPROP:
+            of_part["training"] = self.plan.training
         said = {"experiment": "spiking", "part": part, "seed": self.seed, "fingerprint": self.fingerprint}
         return said | of_part | {name: plain(value) for name, value in more.items()}
 

@@ -17,7 +17,7 @@ from localnoise.sims.data.samples import Data
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.models.training import answered
+from localnoise.sims.models.training import BACKPROP, answered
 from localnoise.sims.results.plain import plain
 from localnoise.sims.runtime.stage import Stage, ticker
 from localnoise.sims.streaming.arms import ARMS, NOTHING, StreamArm
@@ -76,6 +76,7 @@ class StreamSettings:
             "candidates": [plain(arm.candidates), arm.base],
             "revision": arm.revision,
         }
+        said |= {} if s.training == BACKPROP else {"training": s.training}  # which earlier records do not say
         learns = arm.before != NOTHING
         return said | (self._lesson if learns else {})
 
@@ -111,8 +112,8 @@ class StreamStudy:
     def bench(self) -> Testbed:
         """Return the network and its images; the network may yet have to be trained."""
         s = self.own.settings
-        cut = (s.network, s.activation, s.layer)
-        return Testbed(self.data, self.seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *cut)
+        made = (s.network, s.activation, s.layer, s.training)
+        return Testbed(self.data, self.seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *made)
 
     def train(self) -> Path:
         """Train the network, unless it is kept; returns its file."""

@@ -16,6 +16,7 @@ from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.experiments.chosen import DEFAULT
+from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space, Value, combinations
 from localnoise.toml import parse_toml, text_of_toml
@@ -40,6 +41,8 @@ class Study(BaseModel):
         v1, v2, v3, watch, or a file, from where the command runs: my_task.py. Earlier studies call it `network`.
     activation : str
         Of v1, v2, v3.
+    training : str
+        How networks learn: "backprop", or a local rule.
     sources : list of str
         NAME or NAME@LEVEL: a net for each, learned from it and judged against it; the goal is the mean. The space may
         name `source` instead.
@@ -69,6 +72,7 @@ class Study(BaseModel):
     displaced: Count = 5_000
     attacked: Count = 300
     activation: Literal["tanh", "relu"] = "tanh"
+    training: str = BACKPROP
     sources: list[str] = []
     baselines: list[str] = ["none", "full"]
     goals: Annotated[list[Literal["robust", "clean", "bytes", "energy", "links", "wire"]], Field(min_length=1)]
@@ -83,6 +87,11 @@ class Study(BaseModel):
     def _mounted(cls, name: str) -> str:
         tasks.mounted(name)  # before its perturbations are named
         return name
+
+    @field_validator("training")
+    @classmethod
+    def _trained(cls, name: str) -> str:
+        return name if name == BACKPROP else choose("training", name, trainings())
 
     @field_validator("goals")
     @classmethod

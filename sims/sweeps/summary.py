@@ -6,6 +6,7 @@ from typing import Any
 
 from localnoise.records import Record
 from localnoise.sims import tasks
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.importance import importance
@@ -65,6 +66,8 @@ def command_of(study: Study, trial: Trial) -> str:
     ]
     if study.network != "v2" or study.activation != "tanh":
         said.append(f"--task {study.network} --activation {study.activation}")
+    if study.training != BACKPROP:
+        said.append(f"--training {study.training}")
     if "layer" in trial.parameters:
         said.append(f"--layer {trial.parameters['layer']}")
     return " ".join(said)

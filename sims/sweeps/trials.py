@@ -45,7 +45,7 @@ def settings_of(study: Study, fingerprint: str) -> Settings:
         epochs=study.epochs,
         attacked_train=study.attacked,
         attacked_test=study.attacked,
-        **Chosen.of(study.network, study.activation).fields(study.data),
+        **Chosen.of(study.network, study.activation, training=study.training).fields(study.data),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST with the paper's networks v1, v2, v3, and their twins with batch normalisation."""
+"""Fashion-MNIST with the paper's networks v1, v2, v3, their twins with batch normalisation, and conv3."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from localnoise.errors import ArgumentError
 from localnoise.sims import data
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.models import Network, build
-from localnoise.sims.models.registry import ARCHITECTURES, TWIN
+from localnoise.sims.models.registry import ARCHITECTURES, NETWORKS, TWIN
 from localnoise.sims.perturbations import Modification
 from localnoise.sims.tasks.registry import TASKS
 
@@ -30,9 +30,11 @@ class FashionMNIST:
     @property
     def description(self) -> str:
         """One sentence for lists."""
-        paper = self.name.removesuffix(TWIN)
-        with_norm = ", with batch normalisation" * (paper != self.name)
         hidden = ARCHITECTURES[self.name].hidden
+        paper = self.name.removesuffix(TWIN)
+        if paper not in NETWORKS:
+            return f"Fashion-MNIST, {hidden} convolutions, normalized, rectified and pooled, and a dense readout"
+        with_norm = ", with batch normalisation" * (paper != self.name)
         return f"Fashion-MNIST, the paper's network {paper}{with_norm}, {hidden} hidden layers that noise may follow"
 
     def data(self, which: str, data_dir: str | Path | None = None, seed: int = 0) -> data.Dataset:

@@ -17,6 +17,7 @@ from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.fitted import fitted
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import ACTIVATIONS
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime.console import command, console, progress, staged
 from localnoise.sims.runtime.options import (
     DataDir,
@@ -34,6 +35,7 @@ from localnoise.sims.runtime.options import (
     Signal,
     SignalRadius,
     TaskName,
+    Training,
     one_of,
 )
 from localnoise.sims.tasks import OWN_DATA
@@ -50,6 +52,7 @@ def fit(
     task: TaskName = DEFAULT,
     activation: Annotated[str, one_of(ACTIVATIONS, help="Of v1, v2, v3: the nonlinearity.")] = "tanh",
     layer: Layer = None,
+    training: Training = BACKPROP,
     rule: Rule = "moments",
     order: Order = "multiscale",
     parents: Parents = None,
@@ -91,7 +94,7 @@ def fit(
 
         localnoise fit --task my_task.py --train dark --parents 8 -o dark.h5
     """
-    mine = Chosen.of(task, activation, layer)
+    mine = Chosen.of(task, activation, layer, training)
     as_output("output", output, "a grid", inputs={"keep": keep}, force=force)
     if keep is not None:
         as_output("keep", keep, "kept displacements", inputs={}, force=force)
@@ -100,7 +103,8 @@ def fit(
     choose("scope", scope, ("global", "local"))
     chosen = _source(mine.usual(source, _SOURCE).partition(",")[0], level)
     images = mine.task.data(OWN_DATA if mine.own_data else data, data_dir, seed)
-    bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, mine.task.name, activation, mine.layer)
+    made = (mine.task.name, activation, mine.layer, training)
+    bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, *made)
     wiring: dict[str, Any] = {"order": order, "parents": parents, "radius": radius}
     wiring |= {"signal": signal, "signal_radius": signal_radius, "share": share, "rank": rank}
     grid = UnitGrid(shape=(shape[0], shape[1]), channels=channels, **wiring)

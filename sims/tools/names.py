@@ -1,4 +1,4 @@
-"""Names that commands take: rules, orders, perturbations, attacks, defenses, tasks, chips."""
+"""Names that commands take: rules, orders, trainings, perturbations, attacks, defenses, tasks, chips."""
 
 import inspect
 from collections.abc import Callable
@@ -28,6 +28,14 @@ def _orders(every: bool) -> Rows:
     from localnoise.orders import ORDERS
 
     return [(name, _first_line(order)) for name, order in ORDERS.available().items()]
+
+
+def _trainings(every: bool) -> Rows:
+    from localnoise.nn.local import LOCAL_RULES
+    from localnoise.nn.local.base import BACKPROP
+
+    said = "All layers minimize the last one's cross-entropy, whose gradient crosses them backward."
+    return [(BACKPROP, said), *((name, _first_line(rule)) for name, rule in LOCAL_RULES.available().items())]
 
 
 def _perturbations(every: bool) -> Rows:
@@ -66,6 +74,7 @@ def _chips(every: bool) -> Rows:
 KINDS: dict[str, Callable[[bool], Rows]] = {
     "rules": _rules,
     "orders": _orders,
+    "trainings": _trainings,
     "perturbations": _perturbations,
     "attacks": _attacks,
     "defenses": _defenses,

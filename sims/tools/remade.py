@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from localnoise.errors import ArgumentError, FileFormatError, choose, listed
 from localnoise.records import Record
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.commands import (
     Ablation,
     Bits,
@@ -17,6 +18,7 @@ from localnoise.sims.reports.commands import (
     Report,
     Retention,
     Tradeoff,
+    Train,
     Transfer,
     Wires,
 )
@@ -38,11 +40,12 @@ REPORTS: dict[str, type[Report]] = {
         Spiking,
         Stream,
         Tradeoff,
+        Train,
         Transfer,
         Wires,
     )
 }
-_SETTINGS = ("data", "fingerprint", "base_epochs", "epochs", "draws", "network", "activation", "layer")
+_SETTINGS = ("data", "fingerprint", "base_epochs", "epochs", "draws", "network", "activation", "layer", "training")
 
 
 def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
@@ -76,7 +79,8 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
     if not command:
         raise ArgumentError(f"{path} does not say which command wrote it: expected --as with {', '.join(fitting)}")
     choose("--as", command, fitting)
-    _of_one_setting(records, path)
+    if command != Train.name:
+        _of_one_setting(records, path)
     return REPORTS[command].of(records), records
 
 
@@ -93,7 +97,8 @@ def _read(file: Path) -> tuple[Report, set[str]]:
 def _of_one_setting(records: list[Record], path: Path) -> None:
     """Refuse to set results of different settings beside one another."""
     for name in _SETTINGS:
-        values = {json.dumps(record.config.get(name)) for record in records}
+        usual = BACKPROP if name == "training" else None  # which records of backpropagation do not say
+        values = {json.dumps(record.config.get(name, usual)) for record in records}
         if len(values - {"null"}) > 1:
             raise ArgumentError(
                 f"{path} holds records of several settings ({name}: {listed(sorted(values))}): expected one; run "

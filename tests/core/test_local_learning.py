@@ -20,7 +20,7 @@ def network(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 8, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(8 * 16, 12), nn.Tanh(), nn.Linear(12, CLASSES),
+        nn.Conv2d(8, 8, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(128, 12), nn.Tanh(), nn.Linear(12, CLASSES),
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_a_layer_learns_the_same_alone(rule: str) -> None:
     learner.rule.teach(own, head, h, alone(h), y)
     if alone[0].weight.grad is not None:
         with torch.no_grad():
-            alone[0].weight -= 0.1 * alone[0].weight.grad
+            alone[0].weight.add_(alone[0].weight.grad, alpha=-0.1)  # as the optimiser rounds
     assert stage.weighted is model[4]
     assert torch.equal(alone[0].weight, model[4].weight)
 
@@ -175,12 +175,12 @@ def test_bad_arguments() -> None:
     x = batch()[0]
     with pytest.raises(UnknownNameError, match="local-heads"):
         lnn.LocalLearner(network(), x, "local-head")
-    with pytest.raises(ArgumentError, match="has 12 channels for 20 classes|has 8 channels for 20 classes"):
+    with pytest.raises(ArgumentError, match="has 8 channels for 20 classes"):
         lnn.LocalLearner(nn.Sequential(*network()[:-1], nn.Linear(12, 20)), x, "channels")
     learner = lnn.LocalLearner(network(), x, "softhebb")
     with pytest.raises(ArgumentError, match="reads no labels, so that layer '4' has no head"):
         learner.answers(x, "4")
-    with pytest.raises(ArgumentError, match="layer='9': expected a hidden layer, '0', '4' or '7'"):
+    with pytest.raises(ArgumentError, match="layer='9': expected a hidden layer, '0', '4', '7'"):
         lnn.LocalLearner(network(), x).answers(x, "9")
     for bad in (lambda: LocalHeads(inputs=0), lambda: Similarity(share=2), lambda: SoftHebb(rate=0)):
         with pytest.raises(ArgumentError, match="expected"):

@@ -15,7 +15,9 @@ from localnoise.validate import check_positive
 @LOCAL_RULES.register("channels")
 @dataclass(frozen=True, kw_only=True)
 class Channels:
-    """L_l = -log softmax(sharpness * g_l)_y, g_lj = mean of h^2 over places and the channels that stand for class j.
+    """Each layer's channels stand for the classes and compete; no readout.
+
+    L_l = -log softmax(sharpness * g_l)_y, g_lj = mean of h^2 over places and the channels that stand for class j.
 
     The channels are dealt out to the classes in order. No weights beside the layer's own, and the label tells each
     channel only whether its class is shown. Source: Papachristodoulou et al. 2024 (arXiv 2312.12668, channel-wise

@@ -15,11 +15,11 @@ from localnoise.validate import as_count
 @LOCAL_RULES.register("local-heads")
 @dataclass(frozen=True, kw_only=True)
 class LocalHeads:
-    """Each layer minimizes L_l = -log softmax(M_l pool(h_l))_y, h_l = f(W_l x_l), in W_l and M_l alone.
+    """Each layer tells the classes apart by a linear readout of its own, which is dropped after training.
 
-    x_l, the output of the layer before, is a constant: no gradient leaves the layer. M_l is dropped after training.
-    Sources: Mono-Forward (arXiv 2501.09238), whose projection this is; Nokland and Eidnes 2019 (arXiv 1901.06656, eq. 3,
-    "pred"), who pool first. Cost: classes x inputs of the head more products a layer.
+    It minimizes L_l = -log softmax(M_l pool(h_l))_y, h_l = f(W_l x_l), in W_l and M_l alone; x_l, the output of the
+    layer before, is a constant. Sources: Mono-Forward (arXiv 2501.09238), whose projection this is; Nokland and Eidnes
+    2019 (arXiv 1901.06656, "pred"), who pool first. Cost: classes x inputs of the head more products a layer.
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ class LocalLearner:
 
         def local(stage: Stage, own: Any, out: Tensor) -> None:
             learning = [weight for other in self.stages for weight in other.parameters()]
-            found = torch.autograd.grad(out.sum(), learning, allow_unused=True)
+            found = torch.autograd.grad(out.sum(), learning, allow_unused=True, retain_graph=True)
             for weight, gradient in zip(learning, found, strict=True):
                 if gradient is not None and weights[id(weight)] != stage.name:
                     raise ArgumentError(

@@ -16,11 +16,13 @@ from localnoise.validate import as_count
 @LOCAL_RULES.register("similarity")
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """L_l = share * cross-entropy of the head + (1 - share) * mean_ij (S(h_l)_ij - S(y)_ij)^2, in the layer's weights.
+    """A local head, and a batch's activations that shall be as alike as its labels.
+
+    L_l = share * cross-entropy of the head + (1 - share) * mean_ij (S(h_l)_ij - S(y)_ij)^2, in the layer's weights.
 
     S_ij is the correlation of two inputs of the batch: of one-hot labels, and of the standard deviations of the layer's
-    channels over places (of a dense layer, its activations). Source: Nokland and Eidnes 2019 (arXiv 1901.06656, eq. 2
-    to 4, "predsim"; their convolution before S is left out). It reads several inputs at once: a chip that learns from
+    channels over places (of a dense layer, its activations). Source: Nokland and Eidnes 2019 (arXiv 1901.06656,
+    "predsim"; their convolution before S is left out). It reads several inputs at once: a chip that learns from
     one after the other cannot take it.
 
     Parameters

@@ -14,7 +14,9 @@ from localnoise.validate import check_positive
 @LOCAL_RULES.register("softhebb")
 @dataclass(frozen=True, kw_only=True)
 class SoftHebb:
-    """dW_k = r_k sum y_k (x - u_k W_k), u = W x, y = softmax(sharpness u), the y of all but the winner negative.
+    """Each layer's channels compete softly for every input and move toward what they win; no labels, no loss.
+
+    dW_k = r_k sum y_k (x - u_k W_k), u = W x, y = softmax(sharpness u), the y of all but the winner negative.
 
     x is a window of the layer's input, less the batch's mean of each channel and in units of the batch's standard
     deviation; the sum is over places and inputs of the batch, divided by its largest entry. The rate of a neuron,

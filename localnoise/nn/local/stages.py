@@ -78,7 +78,7 @@ def stages_of(model: nn.Module, x: Tensor) -> list[Stage]:
     """
     names = innermost(model)
     runs: list[tuple[nn.Module, Any]] = []
-    with _still(model):
+    with _Still(model):
         handles = [m.register_forward_hook(lambda own, _, out: runs.append((own, out))) for m in names]
         try:
             with torch.no_grad():
@@ -102,7 +102,7 @@ def stages_of(model: nn.Module, x: Tensor) -> list[Stage]:
     return found
 
 
-class _still:
+class _Still:
     """A network in evaluation mode for a while: its running statistics stay as they are."""
 
     def __init__(self, model: nn.Module) -> None:

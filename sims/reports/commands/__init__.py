@@ -11,4 +11,5 @@ from localnoise.sims.reports.commands.repair_points import Front as Front
 from localnoise.sims.reports.commands.repair_points import Point as Point
 from localnoise.sims.reports.commands.retention import Retention as Retention
 from localnoise.sims.reports.commands.tradeoff import Tradeoff as Tradeoff
+from localnoise.sims.reports.commands.trained import Train as Train
 from localnoise.sims.reports.commands.transfer import Transfer as Transfer

@@ -1,0 +1,183 @@
+"""A layer of units that learn features, each from its own window: a convolution that shares no weights."""
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.local.rules.base import UNIT_RULES, Floats, UnitRule, Units
+from localnoise.validate import as_array, as_count, as_presentations, as_seed, whole
+
+ACTIVATIONS = ("tanh", "relu")
+
+
+class LocalLayer:
+    """H x W units with m channels each; unit u answers h_u = f(W_u [1; x_R(u)]) and learns W_u by a local rule.
+
+    Unit (y, x) reads the inputs within Chebyshev radius `radius` of the place that lies under it. Nothing is shared:
+    every unit has weights of its own, and its update depends on x_R(u), its own answer and the label alone. Layers are
+    stacked by giving one's answers to the next. Cost of a presentation: O(H W m p), p = 1 + C (2 radius + 1)^2.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    channels : int
+        m.
+    inputs : (C, H', W')
+        Of the input; H' and W' whole multiples of H and W, by which units stand apart.
+    radius : int
+    activation : "tanh" or "relu"
+    rule : str or UnitRule
+        "local-heads", "channels", "softhebb", or a rule that is built.
+    classes : int
+        Of labels; needed by rules that read them.
+    seed : int
+        Of the initial weights, normal with variance 1 / p.
+    dtype : "float32" or "float64"
+
+    Attributes
+    ----------
+    W : (H W, p, m)
+        Weights, the constant's first, then place by place of the window all channels of the input.
+    state : dict
+        What the rule keeps.
+
+    Raises
+    ------
+    ArgumentError
+        A shape that does not divide the inputs', an unknown rule, or labels that a rule needs and has none of.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        channels: int,
+        inputs: tuple[int, int, int],
+        *,
+        radius: int = 1,
+        activation: str = "relu",
+        rule: str | UnitRule = "local-heads",
+        classes: int = 0,
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        self.shape, self.inputs = _sides("shape", shape, 2), _sides("inputs", inputs, 3)
+        self.channels = as_count("channels", channels, 1)
+        self.rule: UnitRule = UNIT_RULES.find(rule, "rule")() if isinstance(rule, str) else rule
+        choose("activation", activation, ACTIVATIONS)
+        choose("dtype", dtype, ("float32", "float64"))
+        count = as_count("classes", classes)
+        if self.rule.labels and count < 2:
+            raise ArgumentError(
+                f"classes={classes!r}: expected at least 2 with rule={self.rule.name!r}, which reads labels"
+            )
+        readers = _windows(self.shape, self.inputs[1:], as_count("radius", radius))
+        self.units = Units(
+            readers=readers,
+            channels=self.channels,
+            classes=count,
+            bend=ACTIVATIONS.index(activation),
+            dtype=np.dtype(dtype),
+        )
+        regressors = 1 + self.inputs[0] * readers.shape[1]
+        drawn = np.random.default_rng(int(as_seed(seed))).normal(size=(len(readers), regressors, self.channels))
+        self.W: Floats = (drawn / np.sqrt(regressors)).astype(dtype)
+        self.W[:, 0] = 0
+        self.state = self.rule.start(self.units, regressors)
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the deployed layer; heads are dropped."""
+        return self.W.size
+
+    def forward(self, x: Any) -> Floats:
+        """Return the units' answers (T, m, H, W) to inputs (T, C, H', W')."""
+        given = self._presented(x)
+        return self._answers(given).reshape(len(given), self.channels, *self.shape)
+
+    def learn(self, x: Any, labels: Any = None) -> Self:
+        """Learn from inputs (T, C, H', W') and labels (T,), one after the other; call again to go on.
+
+        Raises
+        ------
+        ArgumentError
+            A wrong shape or dtype, NaN, or labels that are missing or of no class.
+        """
+        given = self._presented(x)
+        self.rule.observe(self.units, self.W, self.state, given, self._labels(labels, len(given)))
+        return self
+
+    def votes(self, x: Any) -> Floats:
+        """Return what each unit by itself makes of inputs, log probabilities (T, classes, H, W).
+
+        Raises
+        ------
+        ArgumentError
+            The rule reads no labels.
+        """
+        h = self._answers(self._presented(x))
+        return self.rule.votes(self.units, self.state, h).reshape(len(h), -1, *self.shape)
+
+    def predict(self, x: Any) -> npt.NDArray[np.int64]:
+        """Return the class that the units vote for together, (T,): the largest sum of their log probabilities."""
+        return self.votes(x).sum(axis=(2, 3)).argmax(axis=1)
+
+    def _answers(self, x: Floats) -> Floats:
+        from localnoise.kernels.features import answer
+
+        out = np.empty((len(x), self.channels, len(self.units.readers)), self.W.dtype)
+        answer(out, self.W, x, self.units.readers, self.units.bend)
+        return out
+
+    def _presented(self, x: Any) -> Floats:
+        given = as_presentations("x", x, self.inputs[0], self.inputs[1:])
+        if not np.isfinite(given).all():
+            raise ArgumentError("x holds NaN or infinity: expected finite numbers; drop these inputs")
+        return np.ascontiguousarray(given.reshape(len(given), self.inputs[0], -1), self.W.dtype)
+
+    def _labels(self, labels: Any, count: int) -> npt.NDArray[np.int64]:
+        if not self.rule.labels:
+            return np.zeros(count, np.int64)
+        if labels is None:
+            raise ArgumentError(f"labels is None: expected ({count},) classes, which rule={self.rule.name!r} reads")
+        given = as_array("labels", labels, f"({count},) classes")
+        if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
+            raise ArgumentError(
+                f"labels: {given.dtype} of shape {given.shape}: expected ({count},) whole numbers, one an input"
+            )
+        if count and not 0 <= given.min() <= given.max() < self.units.classes:
+            raise ArgumentError(
+                f"labels: from {given.min()} to {given.max()}: expected classes 0 to {self.units.classes - 1}"
+            )
+        return given.astype(np.int64)
+
+
+def _sides(argument: str, value: Any, count: int) -> Any:
+    try:
+        sides = tuple(whole(side) or 0 for side in value)
+    except TypeError:
+        sides = ()
+    if len(sides) != count or min(sides) < 1:
+        expected = "(height, width)" if count == 2 else "(channels, height, width)"
+        raise ArgumentError(f"{argument}={value!r}: expected {expected}, whole numbers >= 1")
+    return sides
+
+
+def _windows(shape: tuple[int, int], inputs: tuple[int, int], radius: int) -> npt.NDArray[np.int32]:
+    """Return the places (N, R) that each unit reads, row by row, -1 beyond the edge."""
+    if inputs[0] % shape[0] or inputs[1] % shape[1]:
+        raise ArgumentError(
+            f"shape={shape}: expected sides that divide those of the inputs, {inputs}; units stand whole steps apart"
+        )
+    steps = inputs[0] // shape[0], inputs[1] // shape[1]
+    if radius >= max(inputs):
+        raise ArgumentError(f"radius={radius}: expected less than the longest side of the inputs, {max(inputs)}")
+    y, x = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    columns = []
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            row, column = y * steps[0] + dy, x * steps[1] + dx
+            inside = (row >= 0) & (row < inputs[0]) & (column >= 0) & (column < inputs[1])
+            columns.append(np.where(inside, row * inputs[1] + column, -1))
+    return np.stack(columns, axis=1).astype(np.int32)

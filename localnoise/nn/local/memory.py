@@ -1,0 +1,46 @@
+"""Memory of training: the activations that a step must keep for one input."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from localnoise.nn.local.stages import innermost, stages_of
+
+
+def activations_kept(model: nn.Module, x: Tensor) -> tuple[int, int]:
+    """Return how many numbers one input's step keeps by backpropagation, and by local rules.
+
+    Backpropagation keeps the outputs of all innermost modules until the loss is known; a local rule those of one stage,
+    and its input. Counted are outputs of modules, whatever each keeps inside, so that both are counted alike.
+
+    Parameters
+    ----------
+    model : Module
+    x : Tensor, (T, ...)
+        A few inputs.
+    """
+    stages = stages_of(model, x)
+    sizes: list[int] = []
+
+    def count(module: nn.Module, args: Any, out: Any) -> None:
+        sizes.append(out[0].numel() if isinstance(out, Tensor) else 0)
+
+    handles = [module.register_forward_hook(count) for module in innermost(model)]
+    before = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            model.eval()(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in before.items():
+            module.training = training
+    inputs = x[0].numel()
+    largest = 0
+    for number, stage in enumerate(stages):
+        first = 0 if number == 0 else stage.first
+        given = inputs if number == 0 else sizes[first - 1]
+        last = stages[number + 1].first if number + 1 < len(stages) else len(sizes)
+        largest = max(largest, given + sum(sizes[first:last]))
+    return inputs + sum(sizes), largest

@@ -1,0 +1,119 @@
+"""Train a task's network without backpropagation, and with it, and hold the clean accuracies beside one another."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.nn.local.memory import activations_kept
+from localnoise.sims.evaluation.names import CLEAN
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen
+from localnoise.sims.experiments.conduct import keep_grids, publish
+from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.rehearsal import attempt, invented
+from localnoise.sims.experiments.running import run_cells
+from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.models.training import BACKPROP, trainings
+from localnoise.sims.reports.commands.trained import Train
+from localnoise.sims.results import experiment
+from localnoise.sims.results.records import NAME, RecordFile, key
+from localnoise.sims.runtime.console import console
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Jobs,
+    Layer,
+    Mix,
+    Out,
+    PresetName,
+    Scheduler,
+    Seeds,
+    TaskName,
+    words,
+)
+from localnoise.validate import as_count
+
+_ALL = "all"
+
+
+def train(
+    training: Annotated[
+        str,
+        typer.Option(
+            help="Names, separated by commas, of `localnoise list trainings`; all: backprop and the local rules."
+        ),
+    ] = "backprop,local-heads",
+    task: TaskName = DEFAULT,
+    layer: Layer = None,
+    activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
+    spend: PresetName = "quick",
+    seeds: Seeds = None,
+    epochs: Annotated[int | None, typer.Option(help="Of training; default: the preset's.")] = None,
+    out: Out = Path("results/train"),
+    data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    scheduler: Scheduler = "",
+    mix: Mix = False,
+) -> None:
+    """Train networks by local rules and by backpropagation, from the same weights, and compare their accuracy.
+
+    The networks are kept in --out, one a seed and training, and other commands with the same --training, data and
+    epochs find them there. Finished ones are kept, and the same command goes on after an interruption.
+
+    Examples
+    --------
+        localnoise train
+
+        localnoise train --training all --seeds 2
+
+        localnoise train --task conv3 --preset full --training all --out results/local
+
+        localnoise train --task my_task.py --training backprop,local-heads
+    """
+    began, spent = perf_counter(), preset(spend, seeds=seeds)
+    names = trainings() if training == _ALL else words(training)
+    if not names:
+        raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
+    for name in names:
+        choose("training", name, trainings())
+    chosen = Chosen.of(task, activation, layer)
+    for name in names:
+        Chosen.of(task, activation, layer, name)  # refused before anything runs
+    settings = spent.settings(data_dir, chosen)
+    if epochs is not None:
+        settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
+    clean = Threat(name=CLEAN, level=0.0, images=spent.images)
+    cells = [Cell(seed=seed, sources=(), arm="undefended", threats=(clean,)) for seed in range(spent.seeds)]
+    plans = {name: replace(settings, training=name) for name in names}
+    kept = _memory(chosen, plans)
+    report = Train(title=f"{chosen.title}{spend} preset", trainings=names, kept=kept)
+    configs = [cell.config(plan) for plan in plans.values() for cell in cells]
+    records = RecordFile(out / NAME)
+    if not mix:
+        records.refuse_to_mix(settings.fingerprint)
+    if not records.done().issuperset(map(key, configs)):
+        attempt(report, [record for plan in plans.values() for record in invented(cells, plan)])
+    experiment.keep(report, configs, out)
+    how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler, "data_dir": data_dir}
+    fresh = sum(
+        run_cells(cells, plan, records, out, keep=partial(keep_grids, out / "grids"), **how) for plan in plans.values()
+    )
+    console.print(f"{fresh} of {len(configs)} networks in {perf_counter() - began:.0f} s, all in {records.path}")
+    publish(report, records.of(configs), out)
+
+
+def _memory(chosen: Chosen, plans: dict[str, Settings]) -> dict[str, int]:
+    """Return how many activations a step keeps for one input, by training."""
+    network = chosen.task.network(0, chosen.activation, chosen.layer)
+    every, largest = activations_kept(nn.Sequential(network.front, network.back), chosen.few())
+    return {name: every if name == BACKPROP else largest for name in plans}
+
+
+if __name__ == "__main__":
+    typer.run(train)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import pandas as pd
+from pydantic import Field
 from rich.table import Table
 
 from localnoise.files import write_text
@@ -32,7 +33,7 @@ class Train(Report):
 
     name: ClassVar[str] = "train"
     trainings: list[str]
-    kept: dict[str, int] = {}
+    kept: dict[str, int] = Field(default_factory=dict)
 
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""

@@ -65,7 +65,12 @@ class LocalLearner:
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Learn from one batch; return its logits before the step, without gradients."""
         self.optimiser.zero_grad()
-        with self._cut(lambda stage, own, out: self.rule.teach(stage, self.heads[stage.name], own, out, labels)):
+
+        def taught(stage: Stage, own: Tensor, out: Tensor) -> None:
+            if any(weight.requires_grad for weight in stage.parameters()):  # else it is frozen
+                self.rule.teach(stage, self.heads[stage.name], own, out, labels)
+
+        with self._cut(taught):
             logits: Tensor = self.model(x)
             nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()

@@ -46,7 +46,7 @@ def train(
     training: Annotated[
         str,
         typer.Option(
-            help="Names, separated by commas, of `localnoise list trainings`; all: backprop and the local rules."
+            help="Names, separated by commas, of `localnoise list trainings`; all: those that the network can learn by."
         ),
     ] = "backprop,local-heads",
     task: TaskName = DEFAULT,
@@ -83,8 +83,14 @@ def train(
     for name in names:
         choose("training", name, trainings())
     chosen = Chosen.of(task, activation, layer)
-    for name in names:
-        Chosen.of(task, activation, layer, name)  # refused before anything runs
+    for name in list(names):  # refused before anything runs
+        try:
+            Chosen.of(task, activation, layer, name)
+        except ArgumentError as error:
+            if training != _ALL:
+                raise
+            names.remove(name)
+            console.print(f"left out: {error}")
     settings = spent.settings(data_dir, chosen)
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))

@@ -10,6 +10,7 @@ import localnoise.nn as lnn
 from localnoise.errors import ArgumentError, UnknownNameError
 from localnoise.nn.local import LOCAL_RULES, Channels, LocalHeads, Similarity, SoftHebb, stages_of
 from localnoise.nn.local.heads import pooled_readout
+from localnoise.nn.local.memory import activations_kept
 from localnoise.nn.local.similarity import correlations
 
 RULES = ["local-heads", "similarity", "channels", "softhebb"]
@@ -239,3 +240,22 @@ def test_softhebb_takes_the_step_of_its_equation() -> None:
 
 def test_rules_are_found_by_name() -> None:
     assert list(LOCAL_RULES)[:4] == RULES
+
+
+def test_memory_is_that_of_the_largest_layer() -> None:
+    every, largest = activations_kept(
+        nn.Sequential(nn.Linear(6, 50), nn.ReLU(), nn.Linear(50, CLASSES)), torch.ones(2, 6)
+    )
+    assert every == 6 + 50 + 50 + CLASSES
+    assert largest == 6 + 50 + 50
+
+
+def test_a_frozen_layer_stays_and_later_ones_learn() -> None:
+    model = network()
+    lnn.freeze_before(model, "3")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    learner = lnn.LocalLearner(model, batch()[0])
+    model.train()
+    learner.step(*batch())
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {f"{layer}.{kind}" for layer in (4, 7, 9) for kind in ("weight", "bias")}

@@ -1,0 +1,49 @@
+"""`localnoise train`: rows beside backpropagation, resumed and made again; what it refuses before anything runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from localnoise.errors import ArgumentError
+from localnoise.records import read_records
+from localnoise.sims.experiments import presets
+from localnoise.sims.tools.remade import remade
+from localnoise.sims.train import train
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(presets.PRESETS["quick"], data="full", base_epochs=1, images=50)
+    monkeypatch.setitem(presets.PRESETS, "quick", few)
+
+
+def test_networks_are_trained_once_and_set_beside_each_other(
+    tmp_path: Path, small_dir: Path, in_threads: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = "backprop,local-heads,softhebb"
+    train(training=names, task="v3", seeds=1, out=tmp_path, data_dir=small_dir, jobs=1)
+    assert "3 of 3 networks" in capsys.readouterr().out
+    table = (tmp_path / "table.md").read_text()
+    assert [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:5]] == names.split(",")
+    rows = read_records(tmp_path / "record.sqlite")
+    assert [row.get("training", "backprop") for row in rows] == names.split(",")
+    assert len(list(tmp_path.glob("v3-*.pt"))) == 3
+
+    train(training=names, task="v3", seeds=1, out=tmp_path, data_dir=small_dir, jobs=1)
+    assert "0 of 3 networks" in capsys.readouterr().out
+    report, records = remade(tmp_path / "record.sqlite")
+    assert report.write(records, tmp_path) == ["table.md"]
+    assert (tmp_path / "table.md").read_text() == table
+    (tmp_path / "experiment.json").unlink()
+    report, records = remade(tmp_path / "record.sqlite", "train")
+    assert report.trainings == names.split(",")  # type: ignore[attr-defined]
+
+
+def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -> None:
+    for training, said in (("", "training is empty"), ("local", "expected one of 'backprop', 'local-heads'")):
+        with pytest.raises(ArgumentError, match=said):
+            train(training=training, task="v3", out=tmp_path, data_dir=small_dir)
+    with pytest.raises(ArgumentError, match="6 channels for 10 classes"):
+        train(training="local-heads,channels", task="v2", out=tmp_path, data_dir=small_dir)
+    assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ COLUMNS = {
     "config.fingerprint": "hash of the images, hexadecimal",
     "config.epochs": "of training with the defense",
     "config.base_epochs": "of training the undefended network",
+    "config.training": "local rule by which all layers learned; without the column by backpropagation",
     "config.draws": "noise draws whose mean logits, or votes, are a prediction",
     "config.sources": "train perturbations, where the list is empty",
     "config.sources.*.name": "train perturbation",

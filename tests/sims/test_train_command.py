@@ -27,7 +27,7 @@ def test_networks_are_trained_once_and_set_beside_each_other(
     table = (tmp_path / "table.md").read_text()
     assert [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:5]] == names.split(",")
     rows = read_records(tmp_path / "record.sqlite")
-    assert [row.get("training", "backprop") for row in rows] == names.split(",")
+    assert [row.get("config.training", "backprop") for row in rows] == names.split(",")
     assert len(list(tmp_path.glob("v3-*.pt"))) == 3
 
     train(training=names, task="v3", seeds=1, out=tmp_path, data_dir=small_dir, jobs=1)

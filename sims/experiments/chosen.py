@@ -90,10 +90,8 @@ class Chosen:
     def fields(self, data: str) -> dict[str, Any]:
         """Return those of `settings`, but for the fingerprint, without loading any data."""
         which = OWN_DATA if self.own_data else data
-        return {
-            "data": which, "network": self.task.name, "activation": self.activation, "layer": self.layer,
-            "training": self.training,
-        }  # fmt: skip
+        said = {"data": which, "network": self.task.name, "activation": self.activation, "layer": self.layer}
+        return said if self.training == BACKPROP else said | {"training": self.training}
 
     def usual(self, text: str, default: str) -> str:
         """Return perturbations as they were named; where the default stands, a task's own come in its place."""

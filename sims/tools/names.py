@@ -34,7 +34,7 @@ def _trainings(every: bool) -> Rows:
     from localnoise.nn.local import LOCAL_RULES
     from localnoise.nn.local.base import BACKPROP
 
-    said = "All layers minimize the last one's cross-entropy, whose gradient crosses them backward."
+    said = "All layers lower the last one's loss; its gradient crosses them backward."
     return [(BACKPROP, said), *((name, _first_line(rule)) for name, rule in LOCAL_RULES.available().items())]
 
 

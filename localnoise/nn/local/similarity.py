@@ -16,7 +16,7 @@ from localnoise.validate import as_count
 @LOCAL_RULES.register("similarity")
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """A local head, and a batch's activations that shall be as alike as its labels.
+    """A local head, and activations of a batch as alike as its labels.
 
     L_l = share * cross-entropy of the head + (1 - share) * mean_ij (S(h_l)_ij - S(y)_ij)^2, in the layer's weights.
 

@@ -14,7 +14,7 @@ from localnoise.validate import check_positive
 @LOCAL_RULES.register("softhebb")
 @dataclass(frozen=True, kw_only=True)
 class SoftHebb:
-    """Each layer's channels compete softly for every input and move toward what they win; no labels, no loss.
+    """Each layer's channels compete and move toward what they win; no labels.
 
     dW_k = r_k sum y_k (x - u_k W_k), u = W x, y = softmax(sharpness u), the y of all but the winner negative.
 

@@ -18,8 +18,9 @@ class LocalHeads:
     """Each layer tells the classes apart by a linear readout of its own.
 
     It minimizes L_l = -log softmax(M_l pool(h_l))_y, h_l = f(W_l x_l), in W_l and M_l alone; x_l, the output of the
-    layer before, is a constant; M_l is dropped afterwards. Sources: Mono-Forward (arXiv 2501.09238), whose projection this is; Nokland and Eidnes
-    2019 (arXiv 1901.06656, "pred"), who pool first. Cost: classes x inputs of the head more products a layer.
+    layer before, is a constant; M_l is dropped afterwards. Sources: Mono-Forward (arXiv 2501.09238), whose projection
+    this is; Nokland and Eidnes 2019 (arXiv 1901.06656, "pred"), who pool first. Cost: classes x inputs of the head more
+    products a layer.
 
     Parameters
     ----------

@@ -16,7 +16,8 @@ from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import network_path
-from localnoise.sims.models import build, training
+from localnoise.sims.models import OwnNetwork, build, training
+from localnoise.sims.models.motion import MotionNet
 from localnoise.sims.results.records import key
 
 
@@ -115,3 +116,15 @@ def test_a_task_with_trained_weights_is_not_trained_again(tmp_path: Path) -> Non
     )
     with pytest.raises(ArgumentError, match="task 'ready' come with trained weights"):
         Chosen.of(str(file), training="local-heads")
+
+
+def test_a_task_of_ones_own_is_trained_so_wherever_it_is_cut() -> None:
+    """Its parts are graphs: stages run through both."""
+    x = torch.randn(12, 6, 128)
+    network = OwnNetwork(MotionNet, "act2", x[:2], 0)
+    training.check_training("local-heads", network, x[:2])
+    before = [value.clone() for part in network.state().values() for value in part.values()]
+    training.train_base(network, x, torch.arange(12) % 7, epochs=1, seed=0, by="local-heads")
+    after = [value for part in network.state().values() for value in part.values()]
+    assert len(after) == 8
+    assert not any(map(torch.equal, before, after))

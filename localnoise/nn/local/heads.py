@@ -30,7 +30,7 @@ class LocalHeads:
 
     name: ClassVar[str] = "local-heads"
     labels: ClassVar[bool] = True
-    inputs: int = 1024
+    inputs: int = 8192
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", as_count("inputs", self.inputs, 1))
@@ -51,14 +51,14 @@ def pooled_readout(stage: Stage, classes: int, inputs: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten(), nn.Linear(m * _blocks(places, block), classes)]
     if block > 1:
         pools: Any = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
-        pool = pools[len(places)](tuple(min(block, side) for side in places))
+        pool = pools[len(places)](tuple(min(block, side) for side in places), ceil_mode=True)
         layers = [*([_ChannelsFirst()] if stage.channels_last else []), pool, *layers]
     return nn.Sequential(*layers)
 
 
 def _blocks(places: tuple[int, ...], block: int) -> int:
-    """Return how many whole blocks lie in places; at least one along each side."""
-    return math.prod(max(1, side // block) for side in places)
+    """Return how many blocks cover places, those at the edges perhaps in part."""
+    return math.prod(math.ceil(side / block) for side in places)
 
 
 class _ChannelsFirst(nn.Module):

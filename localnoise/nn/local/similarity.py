@@ -36,7 +36,7 @@ class Similarity:
     name: ClassVar[str] = "similarity"
     labels: ClassVar[bool] = True
     share: float = 0.99
-    inputs: int = 1024
+    inputs: int = 8192
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:

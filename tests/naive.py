@@ -403,3 +403,29 @@ def softhebb_learned(W, x, readers, rate, sharpness):
             W[u][1:] += r * y * (c[:, None] - v * own)
         W[u][0] = -(W[u][1:].T @ means[u][1:])
     return W, means
+
+
+# Three factors
+
+
+def reinforced(field, eta, rewards, h, rate, floor):
+    """W (N, m, p) after one step from rewards; eta and h (T, m, N)."""
+    r = np.asarray(rewards, float)
+    told = np.array([(own - np.delete(r, t).mean()) / r.std() for t, own in enumerate(r)])
+    W = np.concatenate([field.a[:, :, None], field.G, field.B] if field.signal else [field.B], axis=2).astype(float)
+    out = W.copy()
+    m = eta.shape[1]
+    for u in range(len(W)):
+        total, power = np.zeros(W.shape[1:]), 0.0
+        for t in range(len(eta)):
+            z = [np.ones(1)] if field.signal else []
+            for other in field.readers[u] if field.signal else ():
+                z.append(h[t, :, other].astype(float) if other >= 0 else np.zeros(m))
+            for other in field.parents[u]:
+                z.append(eta[t, :, other] / float(field.gain[other]) if other >= 0 else np.zeros(m))
+            z = np.concatenate(z)
+            e = eta[t, :, u] / float(field.gain[u]) - W[u] @ z
+            total += told[t] * np.outer(e, z)
+            power += floor + z @ z
+        out[u] += rate * total / power
+    return out

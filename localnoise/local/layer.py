@@ -121,7 +121,8 @@ class LocalLayer:
 
     def predict(self, x: Any) -> npt.NDArray[np.int64]:
         """Return the class that the units vote for together, (T,): the largest sum of their log probabilities."""
-        return self.votes(x).sum(axis=(2, 3)).argmax(axis=1)
+        classes: npt.NDArray[np.int64] = self.votes(x).sum(axis=(2, 3)).argmax(axis=1)
+        return classes
 
     def _answers(self, x: Floats) -> Floats:
         from localnoise.kernels.features import answer

@@ -72,6 +72,6 @@ class CovariancePenalty:
                 raise ArgumentError(
                     "noise is off in its present mode: expected draws; use noise.train() or when='both'"
                 )
-            _, along = torch.func.jvp(centred, (h,), (moved,))
+            along: Tensor = torch.func.jvp(centred, (h,), (moved,))[1]
             total = total + along.square().sum(1).mean()
         return total / self.draws

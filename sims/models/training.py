@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn import LocalLearner, NoiseLayer, Predictor
-from localnoise.nn.local.base import BACKPROP, LOCAL_RULES
+from localnoise.nn.local.base import BACKPROP as BACKPROP
+from localnoise.nn.local.base import LOCAL_RULES
 from localnoise.sims.models.base import CutNetwork
 
 Tick = Callable[[int], None]

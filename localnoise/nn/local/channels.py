@@ -47,11 +47,13 @@ class Channels:
 
     def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
         """Backpropagate the competition to the layer's own input."""
-        nn.functional.cross_entropy(head(out), labels).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(head(out), labels).backward()
 
 
 class _Competition(nn.Module):
     """Give each class the mean square of its channels; no weights."""
+
+    dealt: Tensor
 
     def __init__(self, stage: Stage, classes: int, sharpness: float) -> None:
         super().__init__()

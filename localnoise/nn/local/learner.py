@@ -72,7 +72,7 @@ class LocalLearner:
 
         with self._cut(taught):
             logits: Tensor = self.model(x)
-            nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+            nn.functional.cross_entropy(logits, labels).backward()
         self.optimiser.step()
         return logits.detach()
 
@@ -153,7 +153,8 @@ class LocalLearner:
             self.model.eval()
             with torch.enable_grad(), self._cut(local):
                 logits = self.model(x)
-                if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+                given: Any = logits  # whatever the network returns
+                if not isinstance(given, Tensor) or logits.ndim != 2 or len(logits) != len(x):
                     raise ArgumentError("model: its output is no (T, classes): expected the logits of a classifier")
                 local(self.stages[-1], None, logits)
         finally:

@@ -55,7 +55,7 @@ class Similarity:
         features = h[:, :, 0] if h.shape[2] == 1 else (h.var(2, unbiased=False) + 1e-8).sqrt()
         alike = nn.functional.mse_loss(correlations(features), wanted)
         loss = self.share * nn.functional.cross_entropy(logits, labels) + (1 - self.share) * alike
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
 
 
 def correlations(features: Tensor) -> Tensor:

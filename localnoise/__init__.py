@@ -20,6 +20,7 @@ from localnoise.repair import RepairStream as RepairStream
 from localnoise.rules import LMS as LMS
 from localnoise.rules import Moments as Moments
 from localnoise.rules import SignLMS as SignLMS
+from localnoise.surprise import Surprise as Surprise
 from localnoise.unit import ProcessingUnit as ProcessingUnit
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "Repair",
     "RepairStream",
     "SignLMS",
+    "Surprise",
     "Task",
     "UnitGrid",
     "central",

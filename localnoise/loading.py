@@ -21,6 +21,10 @@ from localnoise.repair.writing import SCHEMA as REPAIR_SCHEMA
 from localnoise.saving import FORMAT, GRID_SCHEMA, NARROW_SCHEMA
 from localnoise.soundness import not_finite
 from localnoise.storage import MAX_BYTES, array_in, checked, format_of, opened, read_grid
+from localnoise.surprise import Surprise
+from localnoise.surprise.reading import read as read_surprise
+from localnoise.surprise.writing import FORMAT as SURPRISE
+from localnoise.surprise.writing import SCHEMA as SURPRISE_SCHEMA
 from localnoise.validate import as_count
 
 Reader = Callable[[Path, Any, Budget, bool], Any]
@@ -28,7 +32,7 @@ _MOST_MEMBERS = 10_000
 
 
 def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) -> Any:
-    """Read what `save` wrote: a `UnitGrid`, `Bank`, `CentralNoise`, `AffineNoise` or `Repair`, as the file says.
+    """Read what `save` wrote: a `UnitGrid`, `Bank`, `CentralNoise`, `AffineNoise`, `Repair` or `Surprise`.
 
     Sampling, scoring and learning go on as if it had never been away. `localnoise.hardware.load_chip` reads chip grids.
 
@@ -55,7 +59,7 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
         That plug-in cannot be imported.
     """
     source = Path(path)
-    with opened(source, "a grid, a bank, a central noise or a repair written by its save") as file:
+    with opened(source, "a grid, a bank, a central noise, a repair or a surprise written by its save") as file:
         return _read(source, file, Budget(source, max_bytes), state, tuple(_READERS))
 
 
@@ -151,10 +155,15 @@ def _read_repair(source: Path, group: Any, budget: Budget, state: bool) -> Repai
     return read_repair(source, group, budget, state, grid, array_in)
 
 
+def _read_surprise(source: Path, group: Any, budget: Budget, state: bool) -> Surprise:
+    return read_surprise(source, group, budget, lambda part: _read(source, part, budget, state, (FORMAT,)), array_in)
+
+
 _READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
     FORMAT: ((GRID_SCHEMA, NARROW_SCHEMA), read_grid),
     BANK: ((SCHEMA,), _read_bank),
     CENTRAL: ((SCHEMA,), _read_central),
     AFFINE: ((SCHEMA,), _read_affine),
     REPAIR: ((*OLD_REPAIR_SCHEMAS, REPAIR_SCHEMA), _read_repair),
+    SURPRISE: ((SURPRISE_SCHEMA,), _read_surprise),
 }

@@ -158,7 +158,7 @@ def _member(member: Member, formats: Formats, scale: int, kinds: Any, feedback: 
     edge = 2 ** (CENTRE_BITS - 1) - 1
     mean = member.centre.reshape(m, N).T.astype(np.float64)
     centre = np.clip(np.floor(np.ldexp(mean, scale + lift) + 0.5), -edge, edge)
-    law, law_bits = _law(member, formats, scale, feedback)
+    law, law_bits = quantised_law(member, formats, scale, feedback)
     return (
         centre,
         law,
@@ -167,7 +167,8 @@ def _member(member: Member, formats: Formats, scale: int, kinds: Any, feedback: 
     )
 
 
-def _law(member: Member, formats: Formats, scale: int, feedback: bool) -> tuple[Any, Any]:
+def quantised_law(member: Member, formats: Formats, scale: int, feedback: bool) -> tuple[Any, Any]:
+    """Return the rows of a member's law in integers, (N, m, (K + 1) m), and their fraction bits (N, m)."""
     f, m = member.law.field, member.law.config.channels
     inverse = np.linalg.inv(f.S.astype(np.float64))
     W = np.concatenate([-inverse @ f.B.astype(np.float64), inverse], axis=2)

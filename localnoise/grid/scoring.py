@@ -7,10 +7,13 @@ import numpy.typing as npt
 
 from localnoise import gain, scoring
 from localnoise.dense import log_density, permute, refuse_if_larger
+from localnoise.errors import ArgumentError
 from localnoise.grid.holding import Holding
 from localnoise.narrow import NarrowField
-from localnoise.streams import chunk_size, presentations
-from localnoise.validate import Array, as_activity, as_presentations, is_iterator
+from localnoise.streams import Progress, chunk_size, presentations
+from localnoise.surprise import Surprise
+from localnoise.surprise.detector import learned
+from localnoise.validate import Array, as_activity, as_presentations, check_positive, is_iterator
 
 
 class Scoring(Holding):
@@ -71,6 +74,38 @@ class Scoring(Holding):
         return scoring.mean_log_density(
             now.config, now.field, presentations(d, h, *now._layout, signal=signal, size=size)
         )
+
+    def surprise(
+        self, clean: Any, *, neighbors: int = 1, ridge: float = 1e-3, held: Any = None, progress: Progress | None = None
+    ) -> Surprise:
+        """Return a detector of what clean activations are not: unit by unit, and as a whole, calibrated.
+
+        It learns a law of its own, of a blank grid with this one's wires; the grid itself stays as it is. A grid
+        without parents, `parents=[[-1]] * units`, makes PaDiM (Defard et al. 2021): every unit by itself.
+
+        Parameters
+        ----------
+        clean : (T, C, H, W)
+            Activations of clean inputs: an array, a torch tensor or an HDF5 data set.
+        neighbors : int
+            Chebyshev distance up to which the surprise of units is averaged.
+        ridge : float
+            Added to the law's variances, in shares of the activations' own.
+        held : (T, C, H, W), optional
+            Clean activations for the calibration, at most 4,096; None: the last quarter of `clean`, at most as many.
+        progress : callable
+            Told (activations learned, None).
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape or dtype, NaN; too few activations: how many are needed; a grid that reads the activation.
+        """
+        if self.field.signal:
+            raise ArgumentError("signal='local': expected signal='none', since the activation itself is what is judged")
+        check_positive("ridge", ridge)
+        blank: Any = self.blank()  # type: ignore[attr-defined]
+        return learned(blank, clean, neighbors, ridge, held, progress)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
         """Sigma, (n, n) float64, n in C order of (C, H, W). Small grids only: O(n^2) memory, O(n^3) time.

@@ -44,13 +44,13 @@ class ChipSurprise:
     law, law_bits : (N, m, (K + 1) m) int16, (N, m) int8
     activation_scale : int
         An activation word's fraction bits.
-    neighbors : int
+    neighbors, regions : int
     units, image
         The calibration, of the integers' own scores.
     """
 
-    def __init__(self, config: GridConfig, formats: Formats, neighbors: int, **arrays: Any) -> None:
-        self.config, self.formats, self.neighbors = config, formats, neighbors
+    def __init__(self, config: GridConfig, formats: Formats, neighbors: int, regions: int, **arrays: Any) -> None:
+        self.config, self.formats, self.neighbors, self.regions = config, formats, neighbors, regions
         self.parents, self.centre = arrays["parents"], arrays["centre"]
         self.law, self.law_bits = arrays["law"], arrays["law_bits"]
         self.activation_scale = int(arrays["activation_scale"])
@@ -78,7 +78,7 @@ class ChipSurprise:
         for first in range(0, max(len(h), 1), _CHUNK):
             e = self.words(h[first : first + _CHUNK]) * step
             scores.append(unit_scores(e, self.neighbors))
-            statistics.append(image_statistics(e))
+            statistics.append(image_statistics(e, self.neighbors, self.regions))
         return np.concatenate(scores), np.concatenate(statistics)
 
     def __call__(self, h: Any) -> Surprised:
@@ -177,9 +177,16 @@ def quantise_surprise(surprise: Surprise, held: Any, formats: Formats | None = N
     mean = surprise.centre.reshape(c.channels, c.units).T.astype(np.float64)
     centre = np.clip(np.floor(np.ldexp(mean, scale + lift_of(formats)) + 0.5), -edge, edge)
     chip = ChipSurprise(
-        c, formats, surprise.neighbors, parents=np.ascontiguousarray(surprise.law.field.parents, np.int32),
-        centre=centre.astype(np.int16), law=law.astype(np.int16), law_bits=bits.astype(np.int8), activation_scale=scale,
-    )  # fmt: skip
+        c,
+        formats,
+        surprise.neighbors,
+        surprise.regions,
+        parents=np.ascontiguousarray(surprise.law.field.parents, np.int32),
+        centre=centre.astype(np.int16),
+        law=law.astype(np.int16),
+        law_bits=bits.astype(np.int8),
+        activation_scale=scale,
+    )
     scores, statistics = chip.measured(own)
     half = len(own) // 2
     chip.units, chip.image = UnitScale.of(scores), ImageScale.of(statistics[:half], statistics[half:])

@@ -73,7 +73,10 @@ PANELS = {
         "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
         "export": ("tools.export:export", "Export a chip grid as C99, with what is needed to check it."),
         "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
-        "audit": ("tools.audit:audit", "Judge from a device's words whether it still draws its grid's noise."),
+        "audit": (
+            "tools.audit:audit",
+            "Judge a device from its words; or, with --task, what a network's noise certifies.",
+        ),
         "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
         "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
     },

@@ -10,7 +10,7 @@ from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.streams import Progress, chunk_size
 from localnoise.surprise.calibration import Floats, ImageScale, UnitScale
-from localnoise.surprise.statistics import image_statistics, unit_scores
+from localnoise.surprise.statistics import REGIONS, image_statistics, statistics_of, unit_scores
 from localnoise.surprise.writing import save
 from localnoise.validate import Array, as_activity, as_count, as_presentations
 
@@ -48,8 +48,8 @@ class Surprise:
 
     Every unit predicts its activation from its parents'; what it could not predict, whitened, is its innovation e_u.
     The score of a unit is the mean of e^2 over its channels and neighbors; that of the whole a squared distance of sums
-    of e, |e|, e^2 and of neighbors' products from what they are on clean activations. Both are calibrated on clean
-    activations that were not learned, and both have two sides: blurred activations are *too* regular.
+    of e, |e|, e^2, of neighbors' products, and of units' scores from what they are on clean activations. Both are
+    calibrated on clean activations that were not learned, and have two sides: blurred activations are *too* regular.
 
     No detector of attacks: who knows the law can keep the score low.
 
@@ -58,7 +58,7 @@ class Surprise:
     law : UnitGrid
         Of clean activations less `centre`.
     centre : (C, H, W)
-    neighbors : int
+    neighbors, regions : int
     units, image
         The calibration.
 
@@ -75,9 +75,16 @@ class Surprise:
     """
 
     def __init__(
-        self, law: Any, centre: Array, neighbors: int, units: UnitScale, image: ImageScale, provenance: dict[str, Any]
+        self,
+        law: Any,
+        centre: Array,
+        neighbors: int,
+        regions: int,
+        units: UnitScale,
+        image: ImageScale,
+        provenance: dict[str, Any],
     ) -> None:
-        self.law, self.centre, self.neighbors = law, centre, neighbors
+        self.law, self.centre, self.neighbors, self.regions = law, centre, neighbors, regions
         self.units, self.image, self.provenance = units, image, provenance
 
     @property
@@ -95,7 +102,7 @@ class Surprise:
         c = self.config
         flat = as_activity("h", h, c.channels, c.shape, c.dtype)
         x = flat.reshape(len(flat), c.channels, *c.shape)
-        return measured(self.law, self.centre, x, self.neighbors)
+        return measured(self.law, self.centre, x, self.neighbors, self.regions)
 
     @property
     def parameters(self) -> int:
@@ -123,7 +130,7 @@ def judged(units: UnitScale, image: ImageScale, scores: Floats, statistics: Floa
     )
 
 
-def measured(law: Any, centre: Array, h: Array, neighbors: int) -> tuple[Floats, Floats]:
+def measured(law: Any, centre: Array, h: Array, neighbors: int, regions: int) -> tuple[Floats, Floats]:
     """Return the scores of units and the statistics of wholes of activations (T, C, H, W), a chunk at a time."""
     c = law.config
     size = chunk_size(c.channels, c.shape, "float64")
@@ -131,7 +138,7 @@ def measured(law: Any, centre: Array, h: Array, neighbors: int) -> tuple[Floats,
     for first in range(0, max(len(h), 1), size):
         e = law.innovations(np.asarray(h[first : first + size]) - centre)
         scores.append(unit_scores(e, neighbors))
-        statistics.append(image_statistics(e))
+        statistics.append(image_statistics(e, neighbors, regions))
     return np.concatenate(scores), np.concatenate(statistics)
 
 
@@ -144,9 +151,10 @@ def learned(law: Any, clean: Any, neighbors: int, ridge: float, held: Any, progr
         h, kept = h[: len(h) - few], h[len(h) - few :]
     else:
         kept = as_presentations("held", held, c.channels, c.shape)[:HELD]
-    one = np.zeros((1, c.channels, *c.shape), c.dtype)
-    needed = 2 * _ENOUGH * image_statistics(one).shape[1]
-    if len(kept) < needed:
+    needs = {r: 2 * _ENOUGH * statistics_of(c.channels, c.shape, r) for r in REGIONS}
+    regions = next((r for r, needed in needs.items() if len(kept) >= needed), 0)
+    if not regions:
+        needed = min(needs.values())
         raise ArgumentError(
             f"clean has {len(h) + len(kept) * (held is None):,} activations, of which {len(kept):,} are held out for "
             f"the calibration: expected at least {needed:,} of them; give {_SHARE * needed:,}"
@@ -162,9 +170,9 @@ def learned(law: Any, clean: Any, neighbors: int, ridge: float, held: Any, progr
     parts = (np.asarray(h[first : first + size], c.dtype) - centre for first in range(0, len(h), size))
     law.learn(parts, ridge=ridge * max(spread, 1e-30), progress=progress)
     own = as_activity("held", kept, c.channels, c.shape, c.dtype).reshape(len(kept), c.channels, *c.shape)
-    scores, statistics = measured(law, centre, own, near)
+    scores, statistics = measured(law, centre, own, near, regions)
     half = len(kept) // 2
     return Surprise(
-        law, centre, near, UnitScale.of(scores), ImageScale.of(statistics[:half], statistics[half:]),
+        law, centre, near, regions, UnitScale.of(scores), ImageScale.of(statistics[:half], statistics[half:]),
         {"learned": len(h), "held": len(kept)},
     )  # fmt: skip

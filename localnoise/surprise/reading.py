@@ -12,7 +12,7 @@ from localnoise.hdf5 import Budget, member
 from localnoise.soundness import not_finite
 from localnoise.surprise.calibration import ImageScale, UnitScale
 from localnoise.surprise.detector import HELD, Surprise
-from localnoise.surprise.statistics import image_statistics
+from localnoise.surprise.statistics import REGIONS, statistics_of
 from localnoise.validate import as_count
 
 
@@ -20,7 +20,10 @@ def read(source: Path, file: Any, budget: Budget, grid: Callable[[Any], Any], ar
     """Read the surprise of an open file. `grid` reads the grid of a group; `array_in` a data set, checked."""
     law = grid(member(source, file, "law"))
     c = law.config
-    p = image_statistics(np.zeros((1, c.channels, *c.shape))).shape[1]
+    near, regions = (as_count(name, file.attrs[name].item()) for name in ("neighbors", "regions"))
+    if regions not in REGIONS:
+        _refuse(source, f"regions={regions}")
+    p = statistics_of(c.channels, c.shape, regions)
     counts = {name: member(source, file, name).shape for name in ("unit_ranks", "ranks")}
     lengths = {name: min(int(shape[0]), HELD) if shape else 0 for name, shape in counts.items()}
     shapes = {
@@ -37,8 +40,7 @@ def read(source: Path, file: Any, budget: Budget, grid: Callable[[Any], Any], ar
         _refuse(source, "unit_ranks do not rise")
     units = UnitScale(mean=found["unit_mean"], deviation=found["unit_deviation"], ranks=found["unit_ranks"])
     image = ImageScale(mean=found["mean"], whitening=found["whitening"], ranks=found["ranks"])
-    near = as_count("neighbors", file.attrs["neighbors"].item())
-    return Surprise(law, centre, near, units, image, dict(json.loads(file.attrs["provenance"])))
+    return Surprise(law, centre, near, regions, units, image, dict(json.loads(file.attrs["provenance"])))
 
 
 def _array(source: Path, file: Any, name: str, shape: Any, dtype: Any, budget: Budget, array_in: Any) -> Any:

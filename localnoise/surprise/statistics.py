@@ -6,8 +6,8 @@ import numpy.typing as npt
 from localnoise.validate import Array
 
 Floats = npt.NDArray[np.float64]
-_REGIONS = 3  # rows and columns of the regions whose scores are told apart
-_LEAST = 1e-3  # added to a mean square before its logarithm is taken
+REGIONS = (14, 7, 3, 1)  # rows and columns of the regions whose scores are told apart, at most
+LEAST = 1e-2  # added to a mean square before its logarithm is taken
 
 
 def unit_scores(e: Array, neighbors: int) -> Floats:
@@ -31,33 +31,42 @@ def local_mean(scores: Floats, neighbors: int) -> Floats:
     return out
 
 
-def image_statistics(e: Array) -> Floats:
-    """Sums of innovations over units that together say how an activation as a whole differs, (T, p).
+def image_statistics(e: Array, neighbors: int, regions: int) -> Floats:
+    """Sums of innovations that together say how an activation as a whole differs, (T, p).
 
     Channel by channel the mean, the logarithm of the mean square, and of the mean magnitude, whose ratio is the tails'
     weight; channel by channel the mean product of neighbors, which is zero where the law is right; the logarithm of
-    units' scores, by region, and its mean and deviation. All are what each unit has, summed: nothing but sums travels.
+    units' scores, region by region, whose map says what moved, and how much they differ.
 
     Parameters
     ----------
     e : (T, C, H, W)
+    neighbors : int
+        As in `unit_scores`.
+    regions : int
+        Rows and columns of regions, at most as many as there are units.
     """
     e = np.asarray(e, np.float64)
     square = np.square(e)
-    logs = np.log(square.mean(axis=1) + _LEAST)
+    logs = np.log(local_mean(square.mean(axis=1), neighbors) + LEAST)
     found = [
         e.mean(axis=(2, 3)),
-        np.log(square.mean(axis=(2, 3)) + _LEAST),
-        np.log(np.abs(e).mean(axis=(2, 3)) + _LEAST),
+        np.log(square.mean(axis=(2, 3)) + LEAST),
+        np.log(np.abs(e).mean(axis=(2, 3)) + LEAST),
     ]
     for axis in (2, 3):
         if e.shape[axis] > 1:
             left, right = np.take(e, range(e.shape[axis] - 1), axis), np.take(e, range(1, e.shape[axis]), axis)
             found.append((left * right).mean(axis=(2, 3)))
-    rows, columns = (np.array_split(np.arange(side), min(side, _REGIONS)) for side in e.shape[2:])
-    if len(rows) * len(columns) > 1:
-        regions = [logs[:, row][:, :, column].mean(axis=(1, 2)) for row in rows for column in columns]
-        found += [np.stack(regions, axis=1), logs.std(axis=(1, 2))[:, None]]
-    else:
-        found.append(logs.mean(axis=(1, 2))[:, None])
+    starts = [np.arange(min(side, regions)) * side // min(side, regions) for side in e.shape[2:]]
+    sums = np.add.reduceat(np.add.reduceat(logs, starts[0], axis=1), starts[1], axis=2)
+    heights, widths = (np.diff([*start, side]) for start, side in zip(starts, e.shape[2:], strict=True))
+    found.append((sums / np.outer(heights, widths)).reshape(len(e), -1))
+    if logs[0].size > 1:
+        found.append(logs.std(axis=(1, 2))[:, None])
     return np.concatenate(found, axis=1)
+
+
+def statistics_of(channels: int, shape: tuple[int, int], regions: int) -> int:
+    """Return p, how many statistics there are."""
+    return int(image_statistics(np.zeros((1, channels, *shape)), 0, regions).shape[1])

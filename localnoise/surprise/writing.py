@@ -1,7 +1,7 @@
 """A surprise as one HDF5 file (format localnoise.surprise, schema 1).
 
-Attributes `neighbors`, `provenance` (JSON); data sets `centre` (C, H, W); `unit_mean`, `unit_deviation` (H, W) and
-`unit_ranks` (n, H, W); `mean` (p,), `whitening` (p, p), `ranks` (n',); group `law`, a grid without its statistics.
+Attributes `neighbors`, `regions`, `provenance` (JSON); data sets `centre` (C, H, W), `unit_mean` and `unit_deviation`
+(H, W), `unit_ranks` (n, H, W), `mean` (p,), `whitening` (p, p), `ranks` (n',); group `law`, a grid without statistics.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ def save(surprise: Any, path: str | Path) -> Path:
     """Write a surprise to `path`; see `Surprise.save`."""
     with hdf5(path, libver=CHECKSUMMED) as file:
         file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA, "neighbors": int(surprise.neighbors)})
+        file.attrs["regions"] = int(surprise.regions)
         file.attrs["provenance"] = packed("provenance", versions() | surprise.provenance)
         units, image = surprise.units, surprise.image
         write_array(file, "centre", surprise.centre)

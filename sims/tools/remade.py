@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from localnoise.errors import ArgumentError, FileFormatError, choose, listed
 from localnoise.records import Record
+from localnoise.sims.auditing.reported import Audit
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.commands import (
     Ablation,
@@ -31,6 +32,7 @@ REPORTS: dict[str, type[Report]] = {
     report.name: report
     for report in (
         Ablation,
+        Audit,
         Bits,
         Compare,
         Front,
@@ -67,6 +69,8 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
             return report, found
     if not records:
         raise FileFormatError(f"{path}: holds no record that can be read; expected one of an experiment or a sweep")
+    if any(record.config.get("experiment") == "audit" for record in records):
+        return REPORTS["audit"].of(records), records
     if any("part" in record.config for record in records):
         return REPORTS["spiking"].of(records), records
     if any(record.config.get("experiment") == "stream" for record in records):
@@ -75,7 +79,7 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
         return REPORTS["retention"].of(records), records
     if any("arm" not in record.config for record in records):
         raise FileFormatError(f"{path}: no records of an experiment or a sweep; expected a file that localnoise wrote")
-    fitting = [name for name in sorted(REPORTS) if name not in ("spiking", "stream", "retention")]
+    fitting = [name for name in sorted(REPORTS) if name not in ("audit", "spiking", "stream", "retention")]
     if not command:
         raise ArgumentError(f"{path} does not say which command wrote it: expected --as with {', '.join(fitting)}")
     choose("--as", command, fitting)

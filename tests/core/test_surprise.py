@@ -91,7 +91,7 @@ def test_a_local_mean_ends_at_the_grid():
 
 @pytest.mark.parametrize("layout", [(3, 1, 1), (2, 1, 7), (2, 7, 1)])
 def test_dense_layers_have_statistics_too(layout):
-    found = image_statistics(np.random.default_rng(0).normal(size=(9, *layout)))
+    found = image_statistics(np.random.default_rng(0).normal(size=(9, *layout)), 1, 14)
     assert len(found) == 9
     assert np.isfinite(found).all()
 
@@ -120,7 +120,7 @@ def test_an_edited_file_is_refused(surprise, tmp_path, name, value):
 
 def test_what_cannot_be_calibrated_is_refused(clean):
     grid = ln.UnitGrid(SHAPE, CHANNELS, parents=4)
-    with pytest.raises(ArgumentError, match=r"of which 25 are held out .* expected at least 120 of them; give 480"):
+    with pytest.raises(ArgumentError, match=r"of which 25 are held out .* expected at least 72 of them; give 288"):
         grid.surprise(clean[:100])
     with pytest.raises(ArgumentError, match="clean has shape"):
         grid.surprise(clean[:, :1])
@@ -128,3 +128,8 @@ def test_what_cannot_be_calibrated_is_refused(clean):
         ln.UnitGrid(SHAPE, CHANNELS, signal="local").surprise(clean)
     with pytest.raises(ArgumentError, match="neighbors=-1"):
         grid.surprise(clean, neighbors=-1)
+
+
+def test_regions_are_as_many_as_can_be_calibrated(surprise, clean):
+    assert surprise.regions == 14
+    assert ln.UnitGrid(SHAPE, CHANNELS, parents=4).surprise(clean[:500]).regions == 3

@@ -67,7 +67,7 @@ def test_limits_are_what_a_chip_compares_sums_of_squares_with(chip):
     padded = np.pad(squares, ((0, 0), (1, 1), (1, 1)))
     Q = sum(padded[:, dy : dy + SHAPE[0], dx : dx + SHAPE[1]] for dy in range(3) for dx in range(3))
     np.testing.assert_array_equal((low > Q) | (high < Q), chip(h).units_p <= 0.1)
-    with pytest.raises(ArgumentError, match="p=0.0001: expected a probability of at least 2 / 401"):
+    with pytest.raises(ArgumentError, match=r"p=0\.0001: expected a probability of at least 2 / 401"):
         chip.limits(0.0001)
 
 

@@ -1,0 +1,292 @@
+"""The audit as a document: what `audit.json` holds, its schema, and how it is made of records alone."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from localnoise.sims.auditing.ranking import half_width
+from localnoise.sims.results.records import Record
+from localnoise.sims.results.statistics import over_seeds
+
+CLAIM = "The vote is constant for every displacement of this activation inside this ellipsoid."
+NOT_CLAIMED = (
+    "It says nothing of balls of the input: for that, one must know how far the layers in front can move an activation "
+    "in this norm. It holds for this frozen noise, this vote over noisy predictions, and each input by itself."
+)
+NO_DETECTOR = "Surprise is no detector of attacks: who knows it can keep the score low, as the attack above shows."
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Number(_Part):
+    """A measured number: mean over seeds, 95 % interval where there is one, inputs and seeds."""
+
+    value: float
+    low: float | None
+    high: float | None
+    inputs: int
+    seeds: int
+
+
+class Told(_Part):
+    """How well a detector tells something from clean inputs, by the area under the ROC curve.
+
+    what : "image" or "unit";  layer, detector;  against : NAME@LEVEL, "digits" or "defect"
+    """
+
+    what: Literal["image", "unit"]
+    layer: str
+    detector: str
+    against: str
+    area: Number
+
+
+class Attack(_Part):
+    """An attacker who weighs the detector's score: how often the network is fooled, and the attack noticed at 5 %."""
+
+    weight: float
+    fooled: Number
+    caught: Number
+
+
+class Cost(_Part):
+    """What a detector in integers takes an activation, by the 45 nm table, and stores."""
+
+    layer: str
+    nanojoule: float
+    multiplications: float
+    kilobytes: float
+
+
+class Covered(_Part):
+    """Displacements of one level: the undefended network's accuracy there, and certified coverage under two noises."""
+
+    level: float
+    undefended: Number
+    local: Number
+    isotropic: Number
+    norm: float
+
+
+class Certificate(_Part):
+    """Certificates for one source, its displacements as they are or as a repair leaves them."""
+
+    source: str
+    displacements: str
+    draws: int
+    alpha: float
+    largest_radius: float
+    scale: float
+    floor: float
+    variance: float
+    isotropic_variance: float
+    undefended: Number
+    radii: list[float]
+    local: list[Number]
+    isotropic: list[Number]
+    abstained: dict[str, float]
+    median_radius: dict[str, float]
+    equal_ball: dict[str, float]
+    seconds: dict[str, float]
+    covered: list[Covered]
+    searched: int
+    contradicted: int
+
+
+class Lies(_Part):
+    """How one corruption's displacements lie to a defense's noise."""
+
+    corruption: str
+    inside: Number
+    dimensions: float
+    along_gradient: float
+    density: dict[str, float]
+
+
+class Structure(_Part):
+    """The structure of one defense's noise."""
+
+    defense: str
+    source: str
+    neurons: int
+    dimensions: Number
+    leading: int
+    along_gradient: float
+    corruptions: list[Lies]
+
+
+class Document(_Part):
+    """An audit."""
+
+    schema_version: Literal[1] = 1
+    title: str
+    structure: list[Structure]
+    certificates: list[Certificate]
+    claim: str = CLAIM
+    not_claimed: str = NOT_CLAIMED
+    surprise: list[Told]
+    false_alarms: dict[str, float]
+    attacks: list[Attack]
+    costs: list[Cost]
+    limits: str = NO_DETECTOR
+
+
+def document(records: Sequence[Record], title: str) -> Document:
+    """Make the document of records: every number in it is theirs."""
+    surprise = _of(records, "surprise")
+    pairs = {(r.config["displacements"]): None for r in _of(records, "certificate")}
+    defenses = {r.config["defense"]: None for r in _of(records, "structure")}
+    return Document(
+        title=title,
+        structure=[_structure([r for r in _of(records, "structure") if r.config["defense"] == d]) for d in defenses],
+        certificates=[
+            _certificate([r for r in _of(records, "certificate") if r.config["displacements"] == one]) for one in pairs
+        ],
+        surprise=_told(surprise),
+        false_alarms={
+            name.removeprefix("false/"): _mean(surprise, name) for name in _names(surprise) if name.startswith("false/")
+        },
+        attacks=_attacks(surprise),
+        costs=[
+            Cost(
+                layer=name.removeprefix("nanojoule/"),
+                nanojoule=_mean(surprise, name),
+                multiplications=_mean(surprise, name.replace("nanojoule", "multiplications")),
+                kilobytes=_mean(surprise, name.replace("nanojoule", "kilobytes")),
+            )
+            for name in _names(surprise)
+            if name.startswith("nanojoule/")
+        ],
+    )
+
+
+def _of(records: Sequence[Record], part: str) -> list[Record]:
+    return [record for record in records if record.config["part"] == part]
+
+
+def _names(records: Sequence[Record]) -> list[str]:
+    return list(records[0].results) if records else []
+
+
+def _mean(records: Sequence[Record], name: str) -> float:
+    return float(np.mean([record.results[name] for record in records]))
+
+
+def _share(records: Sequence[Record], name: str, inputs: str = "images") -> Number:
+    """Return a share of inputs, by Wilson's interval with one seed and Student's with several."""
+    count = int(records[0].results[inputs])
+    values = [float(record.results[name]) for record in records]
+    found = over_seeds(values, max(count, 1))
+    return _number(found.mean, found.half_width if np.isfinite(found.mean) else None, count, len(values), found)
+
+
+def _number(mean: float, half: float | None, inputs: int, seeds: int, found: Any = None) -> Number:
+    edges = (None, None) if half is None else (mean - half, mean + half)
+    if found is not None and half is not None:
+        edges = (found.low, found.high)
+    return Number(value=mean, low=edges[0], high=edges[1], inputs=inputs, seeds=seeds)
+
+
+def _area(records: Sequence[Record], name: str, strange: int, usual: int) -> Number:
+    values = [float(record.results[name]) for record in records]
+    if len(values) > 1:
+        found = over_seeds(values, usual)
+        return _number(found.mean, found.half_width, usual, len(values), found)
+    return _number(values[0], half_width(values[0], strange, usual), usual, 1)
+
+
+def _told(records: list[Record]) -> list[Told]:
+    out = []
+    for name in _names(records):
+        what, *rest = name.split("/")
+        count = int(records[0].results["images"])
+        if what == "image":
+            layer, detector, against = rest
+            strange = int(records[0].results["digits"]) if against == "digits" else count
+            area = _area(records, name, strange, count)
+            out.append(Told(what="image", layer=layer, detector=detector, against=against, area=area))
+        elif what == "unit":
+            layer, detector = rest
+            area = _area(records, name, count, count)  # units of one image go together: images are what is counted
+            out.append(Told(what="unit", layer=layer, detector=detector, against="defect", area=area))
+    return out
+
+
+def _attacks(records: list[Record]) -> list[Attack]:
+    weights = [name.split("/")[1] for name in _names(records) if name.endswith("/fooled")]
+    return [
+        Attack(
+            weight=float(weight),
+            fooled=_share(records, f"informed/{weight}/fooled", "attacked"),
+            caught=_share(records, f"informed/{weight}/caught", "attacked"),
+        )
+        for weight in weights
+    ]
+
+
+def _certificate(records: list[Record]) -> Certificate:
+    config, kinds = records[0].config, ("local", "isotropic")
+    radii = [name.split("/")[2] for name in _names(records) if name.startswith("local/certified/")]
+    radii.sort(key=float)
+    levels = sorted((name.split("/")[2] for name in _names(records) if name.startswith("local/covered/")), key=float)
+    return Certificate(
+        source=f"{config['source']}@{config['level']:g}",
+        displacements=config["displacements"],
+        draws=int(records[0].results["draws"]),
+        alpha=float(records[0].results["alpha"]),
+        largest_radius=_mean(records, "largest"),
+        scale=_mean(records, "scale"),
+        floor=_mean(records, "floor"),
+        variance=_mean(records, "variance"),
+        isotropic_variance=_mean(records, "isotropic"),
+        undefended=_share(records, "undefended/clean"),
+        radii=[float(r) for r in radii],
+        local=[_share(records, f"local/certified/{r}") for r in radii],
+        isotropic=[_share(records, f"isotropic/certified/{r}") for r in radii],
+        abstained={kind: _mean(records, f"{kind}/abstained") for kind in kinds},
+        median_radius={kind: _mean(records, f"{kind}/radius") for kind in kinds},
+        equal_ball={kind: _mean(records, f"{kind}/ball") for kind in kinds},
+        seconds={kind: _mean(records, f"{kind}/seconds") for kind in kinds},
+        covered=[
+            Covered(
+                level=float(level),
+                undefended=_share(records, f"undefended/{level}"),
+                local=_share(records, f"local/covered/{level}"),
+                isotropic=_share(records, f"isotropic/covered/{level}"),
+                norm=_mean(records, f"local/norm/{level}"),
+            )
+            for level in levels
+        ],
+        searched=int(sum(record.results.get("searched", 0) for record in records)),
+        contradicted=int(sum(record.results.get("contradicted", 0) for record in records)),
+    )
+
+
+def _structure(records: list[Record]) -> Structure:
+    config, results = records[0].config, records[0].results
+    threats = [name.removeprefix("inside/") for name in results if name.startswith("inside/")]
+    kinds = ("noise", "diagonal", "central", "shuffled")
+    dimensions = [float(record.results["dimensions"]) for record in records]
+    half = over_seeds(dimensions, 1).half_width if len(records) > 1 else None
+    return Structure(
+        defense=config["defense"],
+        source=f"{config['source']}@{config['level']:g}",
+        neurons=int(results["neurons"]),
+        dimensions=_number(float(np.mean(dimensions)), half, int(results["images"]), len(records)),
+        leading=int(results["leading"]),
+        along_gradient=_mean(records, "gradient/noise"),
+        corruptions=[
+            Lies(
+                corruption=threat,
+                inside=_share(records, f"inside/{threat}"),
+                dimensions=_mean(records, f"dimensions/{threat}"),
+                along_gradient=_mean(records, f"gradient/{threat}"),
+                density={kind: _mean(records, f"density/{kind}/{threat}") for kind in kinds},
+            )
+            for threat in threats
+        ],
+    )

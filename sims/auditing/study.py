@@ -1,0 +1,190 @@
+"""An audit carried out: what the records lack is measured, seed by seed and part by part, and kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.sims import perturbations
+from localnoise.sims.auditing.certificates import PLAIN, REPAIRED, certificate_part
+from localnoise.sims.auditing.structures import structure_part
+from localnoise.sims.auditing.surprises import surprise_part
+from localnoise.sims.defenses import named
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.design import STRONGEST
+from localnoise.sims.experiments.presets import Preset
+from localnoise.sims.experiments.repair_design import milder
+from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.results.records import RecordFile, key
+from localnoise.sims.runtime.console import console
+from localnoise.sims.runtime.stage import Stage
+
+STRUCTURE, CERTIFICATE, SURPRISE = PARTS = ("structure", "certificate", "surprise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much an audit spends.
+
+    Attributes
+    ----------
+    images, learned : int
+        Test inputs, and training inputs that are learned from.
+    draws, epochs : int
+        Of a vote; of training later layers under noise.
+    attacks : int
+        Test inputs that the attacker who knows the detector tries.
+    floors : tuple of float
+        Of the certificate's noise, to choose from.
+    """
+
+    images: int
+    learned: int
+    draws: int
+    epochs: int
+    attacks: int
+    floors: tuple[float, ...]
+
+
+EFFORTS = {
+    "quick": Effort(images=200, learned=5_000, draws=1_000, epochs=2, attacks=40, floors=(0.1,)),
+    "standard": Effort(images=1_000, learned=20_000, draws=10_000, epochs=3, attacks=200, floors=(0.01, 0.1, 1.0)),
+    "full": Effort(
+        images=1_000, learned=50_000, draws=10_000, epochs=10, attacks=1_000, floors=(0.01, 0.03, 0.1, 0.3, 1.0)
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An audit of one task.
+
+    Attributes
+    ----------
+    chosen, spent, effort
+        The task, how networks are trained, how much is measured.
+    parts : tuple of str
+        Of `PARTS`.
+    defenses : tuple of str
+        Whose noise's structure is told.
+    source : Source
+        What noises are learned from.
+    threats : tuple of (name, level)
+        What is held against structure and surprise.
+    alpha : float
+    digits : Path or None
+    settings : dict
+        Of the records' configurations.
+    """
+
+    chosen: Chosen
+    spent: Preset
+    effort: Effort
+    parts: tuple[str, ...]
+    defenses: tuple[str, ...]
+    source: Source
+    threats: tuple[tuple[str, float], ...]
+    alpha: float
+    digits: Path | None
+    data_dir: Path | None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, chosen: Chosen, spent: Preset, effort: Effort, *, parts: list[str], defenses: list[str], source: str,
+        alpha: float, digits: Path | None, data_dir: Path | None,
+    ) -> "Plan":  # fmt: skip
+        """Return a plan, its names checked before anything is measured.
+
+        Raises
+        ------
+        ArgumentError
+            Unknown parts, defenses, or perturbations; a defense without noise.
+        """
+        for part in parts:
+            choose("parts", part, PARTS)
+        for defense in defenses if STRUCTURE in parts else ():
+            if named(defense).build is None:
+                raise ArgumentError(
+                    f"defense={defense!r} has no noise whose structure could be told: expected a grid's, such as "
+                    "multiscale-8, or full"
+                )
+        threats = [name_and_level(text) for text in chosen.usual(STRONGEST, STRONGEST).split(",")]
+        levels = tuple((name, _level(name, level)) for name, level in threats)
+        moved = Source.default(*name_and_level(source))
+        if moved.name not in perturbations.MODIFICATIONS:
+            raise ArgumentError(f"train={source!r}: expected a perturbation of inputs, such as brightness@5")
+        return cls(
+            chosen=chosen, spent=spent, effort=effort, parts=tuple(parts), defenses=tuple(defenses), source=moved,
+            threats=levels, alpha=alpha, digits=digits, data_dir=data_dir,
+            settings=chosen.settings(spent.data, data_dir) | {"base_epochs": chosen.epochs(spent.base_epochs)},
+        )  # fmt: skip
+
+    def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the seed and the configuration of each part."""
+        e, source = self.effort, {"source": self.source.name, "level": self.source.level}
+        shared = {"images": e.images, "learned": e.learned}
+        threats = {"threats_held": [[name, level] for name, level in self.threats]}
+        for seed in range(self.spent.seeds):
+            common = {"experiment": "audit", "seed": seed} | self.settings | shared
+            for defense in self.defenses if STRUCTURE in self.parts else ():
+                yield seed, common | {"part": STRUCTURE, "defense": defense} | source | threats
+            for what in (PLAIN, REPAIRED) if CERTIFICATE in self.parts else ():
+                own = {"displacements": what, "draws": e.draws, "alpha": self.alpha, "epochs": e.epochs}
+                yield seed, common | {"part": CERTIFICATE, "floors": list(e.floors)} | own | source
+            if SURPRISE in self.parts:
+                own = {"attacks": e.attacks, "digits": self.digits is not None}
+                yield seed, common | {"part": SURPRISE} | own | threats
+
+
+def carry_out(plan: Plan, records: RecordFile, folder: Path, stage: Stage) -> int:
+    """Measure what `records` lacks; returns how many parts were. Networks are kept in `folder`."""
+    done, fresh, bench = records.done(), 0, None
+    for seed, config in plan.configs():
+        if key(config) in done:
+            continue
+        if bench is None or bench.seed != seed:
+            bench = _bench(plan, folder, seed)
+            stage("train the network", 0, 0)
+            bench.train_base()
+        began = perf_counter()
+        results = _measure(plan, config, bench, stage)
+        records.append(config, results, perf_counter() - began, once=True)
+        fresh += 1
+        said = config.get("defense") or config.get("displacements") or ""
+        console.print(f"seed {seed}, {config['part']}{', ' * bool(said)}{said}: {perf_counter() - began:.0f} s")
+    return fresh
+
+
+def _measure(plan: Plan, config: dict[str, Any], bench: Testbed, stage: Stage) -> dict[str, Any]:
+    e = plan.effort
+    shared: dict[str, Any] = {"images": e.images, "learned": e.learned, "stage": stage}
+    if config["part"] == STRUCTURE:
+        return structure_part(bench, config["defense"], plan.source, plan.threats, **shared)
+    if config["part"] == CERTIFICATE:
+        return certificate_part(
+            bench, plan.source, severities(plan.source), draws=e.draws, alpha=plan.alpha, epochs=e.epochs,
+            floors=e.floors, repaired=config["displacements"] == REPAIRED, **shared,
+        )  # fmt: skip
+    return surprise_part(bench, plan.threats, attacks=e.attacks, digits=plan.digits, **shared)
+
+
+def severities(source: Source) -> list[float]:
+    """Return the levels at which displacements are tested: milder ones where they are known, and the source's own."""
+    found = [name_and_level(text)[1] for text in milder(source, [1, 2, 3, 4])]
+    return sorted({*(float(level) for level in found if level is not None), source.level})
+
+
+def _bench(plan: Plan, folder: Path, seed: int) -> Testbed:
+    c, s = plan.chosen, plan.spent
+    data = c.task.data(plan.settings["data"], plan.data_dir, seed if c.own_data else 0)
+    epochs = plan.settings["base_epochs"]
+    return Testbed(data, seed, epochs, s.pgd, s.attacked_train, folder, c.task.name, c.activation, c.layer)
+
+
+def _level(name: str, level: float | None) -> float:
+    return perturbations.MODIFICATIONS[name].level if level is None else float(level)

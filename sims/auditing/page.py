@@ -17,6 +17,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 sy
 main { max-width: 1000px; margin: 0 auto; padding: 16px; }
 table { border-collapse: collapse; font-size: .875rem; }
 th, td { padding: 4px 10px; border-bottom: 1px solid var(--rule); text-align: right; }
+td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 .scroll { overflow-x: auto; } img { max-width: 100%; background: #fff; } p.note { color: var(--soft); max-width: 75ch; }
 blockquote { border-left: 4px solid #d55e00; margin: 8px 0; padding: 4px 12px; }

@@ -13,11 +13,10 @@ from localnoise.sims.auditing.structures import structure_part
 from localnoise.sims.auditing.surprises import surprise_part
 from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.names import name_and_level
-from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.presets import Preset
-from localnoise.sims.experiments.repair_design import milder
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.runtime.console import console

@@ -78,6 +78,11 @@ class ChipDefense:
             raise ArgumentError(f"draws={self.draws}: expected {expected}")
         self.provenance: dict[str, Any] = {}
 
+    def restart(self, seed: int) -> None:
+        """Draw from the stream of another seed from now on."""
+        self.seed = int(as_seed(seed))
+        self.entry = Entry(self.chip, self.seed)
+
     def __call__(self, x: Any, start: int = 0) -> npt.NDArray[np.float32]:
         """Return the mean logits of inputs x (T, ...), or each class's share of the votes, (T, N)."""
         scores = self.scores(self.program.input_words(x), start) / self.draws

@@ -48,6 +48,10 @@ class Defense:
         Epochs, relative to the undefended network's: images that change each epoch are learned for longer.
     most : int or None
         At most so many epochs, where the training itself decides how many; `longer` is not asked.
+    deployed : int
+        Bits of weights of the whole network, which is deployed in integers; 0: in floating point.
+    twin : str
+        Of an arm in integers, the arm in floating point that is trained for it.
     revision : int
         Raised when what the arm does changes: records of an earlier revision no longer count as done.
     """
@@ -66,6 +70,8 @@ class Defense:
     longer: float = 1.0
     revision: int = 1
     most: int | None = None
+    deployed: int = 0
+    twin: str = ""
 
     @classmethod
     def of_augmentation(cls, plan: Augmenting, name: str = "") -> Self:

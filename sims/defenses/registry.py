@@ -9,6 +9,7 @@ from localnoise.registry import Registry
 from localnoise.sims.defenses import augmenting, repairing
 from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.defense import Defense
+from localnoise.sims.defenses.deployed import deployed_arm, is_deployed
 from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.defenses.spelled import PREFIX, Spelled
 
@@ -31,10 +32,10 @@ def register(*defenses: Defense) -> None:
 
 @final
 class _Defenses(Mapping[str, Defense]):
-    """Those of the registry, and every `grid:...`, `repair:...` and `augmentation:...`."""
+    """Those of the registry, and every `grid:...`, `repair:...`, `augmentation:...` and `int8:...`."""
 
     def __getitem__(self, name: str) -> Defense:
-        if name.startswith(_SPELLED):
+        if _is_spelled(name):
             return _spelled(name)
         found: Defense = REGISTRY[name]
         return found
@@ -49,8 +50,14 @@ class _Defenses(Mapping[str, Defense]):
         return len(REGISTRY)
 
 
+def _is_spelled(name: str) -> bool:
+    return name.startswith(_SPELLED) or is_deployed(name)
+
+
 @cache
 def _spelled(name: str) -> Defense:
+    if is_deployed(name):
+        return deployed_arm(name, named)
     if name.startswith(PREFIX):
         return Spelled.parse(name).arm
     if name.startswith(augmenting.PREFIX):
@@ -75,7 +82,7 @@ def named(name: str) -> Defense:
     ArgumentError
         An unknown name (the near one is suggested), or hyperparameters that cannot be.
     """
-    if name.startswith(_SPELLED):
+    if _is_spelled(name):
         return DEFENSES[name]
     found: Defense = REGISTRY.find(name)
     return found

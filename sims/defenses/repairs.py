@@ -13,6 +13,11 @@ REPAIRS = tuple(
         ("repair-16", "repair, 16 causes", Repairing(causes=16)),
         ("repair-dense", "repair, dense, central", Repairing(dense=True)),
         ("repair-retrained", "repair, later layers retrained", Repairing(layers=FIRST, retrained=True)),
+        (
+            "repair-8",  # three sources fit a megabyte of flash
+            "repair of one layer in 8 bits",
+            Repairing(layers=FIRST, share="places", radius=1, parents=2, bits=8),
+        ),
     )
 )
 register(*REPAIRS)

@@ -1,7 +1,7 @@
 """One cell of an experiment: learn noise or a repair, retrain the layers after it, test. Every table rests on it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +21,7 @@ from localnoise.sims.defenses.sizes import Size
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
+from localnoise.sims.experiments.on_chip import deployed
 from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
@@ -67,10 +68,7 @@ class Runner:
         """Learn, retrain and test one cell; cells that differ in their threats alone share the trained network."""
         began = perf_counter()
         bench = self.bench(cell.seed)
-        if self._trained is None or self._trained[0] != cell.trained:
-            self._trained = None  # a bank and the next may not fit into memory together
-            self._trained = (cell.trained, *self._train(cell, bench))
-        _, predictor, size = self._trained
+        predictor, size = self.trained(cell)
         if self._examiner is None or self._examiner.bench is not bench:
             self._examiner = Examiner(bench, self.settings, self.stage)
         values = self._examiner.examine(cell, predictor)
@@ -79,11 +77,27 @@ class Runner:
         learned = noise.repairs if isinstance(noise, Mended) else getattr(noise, "noise", None)
         return Result(values, learned, perf_counter() - began)
 
+    def trained(self, cell: Cell) -> tuple[Predictor, dict[str, float]]:
+        """Return the deployed predictor of a cell, and the size and `facts` of its noise; the last one is kept."""
+        bench = self.bench(cell.seed)
+        if self._trained is None or self._trained[0] != cell.trained:
+            arm = DEFENSES[cell.arm]
+            if arm.deployed:  # of a twin that has just been trained, or is now
+                twin, own = self.trained(replace(cell.trained, arm=arm.twin))
+                self.stage("quantise the network", 0, 0)
+                made: Predictor = deployed(arm, twin, bench.network, bench.train[0], bench.task.bounds, cell.seed)
+                self._trained = (cell.trained, made, own)
+            else:
+                self._trained = None  # a bank and the next may not fit into memory together
+                self._trained = (cell.trained, *self._train(cell, bench))
+        _, predictor, size = self._trained
+        return predictor, size
+
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""
         arm, s = DEFENSES[cell.arm], self.settings
         epochs = arm.most or (round(s.base_epochs * arm.longer) if arm.whole else s.epochs)
-        tick = ticker(self.stage, "retrain", epochs * len(bench.h_train))
+        tick = ticker(self.stage, "retrain", epochs * len(bench.train[1]))
         if arm.train is not None:
             given = lesson(cell, bench, epochs, tick)
             predictor = arm.train(given)

@@ -17,6 +17,7 @@ from localnoise.hardware.fitting.repair import check_repair_fits
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console
+from localnoise.sims.runtime.options import Epochs, PresetName
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
 
@@ -55,8 +56,27 @@ def export(
     ] = None,
     layer: Annotated[str, typer.Option(help="A task's network: layer of the defense. Default: the task's.")] = "",
     defense: Annotated[
-        str, typer.Option(help="A task's network: none, or the file of a chip grid, bank or repair for that layer.")
+        str,
+        typer.Option(
+            help="A task's network: none; a name of `list defenses`, such as multiscale-8, raster-1, signal-8, bank-8, "
+            "repair or repair-8, learned here from the training data; or the file of a chip grid, bank or repair."
+        ),
     ] = "none",
+    sources: Annotated[
+        str,
+        typer.Option(
+            "--train",
+            help="A task's network: NAME@LEVEL,... that a defense learns from. Default: pgd for noise that is drawn "
+            "at test; else the task's own perturbations, of v1, v2, v3 contrast, brightness and gaussian_noise.",
+            show_default=False,
+        ),
+    ] = "",
+    spend: PresetName = "standard",
+    epochs: Epochs = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="A task's network: folder where it is kept when it was trained here, and found again."),
+    ] = None,
     draws: Annotated[int | None, typer.Option(help="A task's network: draws of noise an input. Default: 10.")] = None,
     vote: Annotated[bool, typer.Option("--vote", help="A task's network: draws vote, logits are not added.")] = False,
     weight_bits: Annotated[int, typer.Option(help="A task's network: 2 to 8.")] = 8,
@@ -73,7 +93,8 @@ def export(
     grid with share or rank to C99, JSON and HDF5, a repair to C99.
 
     A task's whole network, with or without noise or a repair behind one of its layers, goes to C99: calibrated on its
-    training inputs, measured on its test inputs, held against the chip's flash and RAM.
+    training inputs, measured on its test inputs, held against the chip's flash and RAM. A defense by name is learned as
+    `compare` does it; a network without --weights is trained first.
 
     An artefact draws the same noise after every start: C begins another stream by ln_seed, Verilog by another --seed.
 
@@ -91,6 +112,8 @@ def export(
 
         localnoise export my_task.py --chip stm32f407 -o firmware
 
+        localnoise export watch --defense multiscale-8 --chip stm32f407 -o firmware
+
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
     refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
@@ -102,7 +125,7 @@ def export(
             Asked(
                 task=str(file), weights=weights, layer=layer, defense=defense, draws=draws, vote=vote,
                 weight_bits=weight_bits, activation_bits=activation_bits, data=data, images=test_images, seed=seed,
-                chip=chip,
+                chip=chip, sources=sources, preset=spend, epochs=epochs, keep=keep,
             )
         )  # fmt: skip
     else:

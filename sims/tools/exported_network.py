@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from rich.table import Table
+from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, load_chips
 from localnoise.hardware.fitting.network import check_network_fits
-from localnoise.hardware.network import ChipDefense, Program, defend, quantise
+from localnoise.hardware.network import ChipDefense, Program, defend
 from localnoise.sims import tasks
-from localnoise.sims.experiments.testbed import weights_in
+from localnoise.sims.experiments.on_chip import CALIBRATION, FRONT, bits_of, on_chip
 from localnoise.sims.reports.fits import network_costs
+from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, follow, progress, show
+from localnoise.sims.tools.named_defense import UNDEFENDED, Made, accuracy, made_by_name, named_sources
 
-CALIBRATION = 512  # training inputs
-FRONT = "0"  # what holds the layers up to the noise
 NONE = "none"
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,10 @@ class Asked:
     images: int
     seed: int
     chip: str
+    sources: str = ""
+    preset: str = "standard"
+    epochs: int | None = None
+    keep: Path | None = None
 
 
 def exported_network(asked: Asked) -> Program | ChipDefense:
@@ -47,63 +51,81 @@ def exported_network(asked: Asked) -> Program | ChipDefense:
     Raises
     ------
     ArgumentError
-        No trained weights, a layer that the network lacks, a defense that is no chip's file, or a chip too small.
+        A layer that the network lacks, a defense that no chip has, or a chip too small.
     """
-    task = tasks.find(asked.task)
-    data = task.data(asked.data, seed=asked.seed)
-    network = task.network(asked.seed, layer=asked.layer or None)
-    if asked.weights is not None:
-        network.restore(weights_in(asked.weights))
-    elif not task.trained:
+    file = _chip(asked.defense) if Path(asked.defense).is_file() else None
+    base = asked.defense == NONE or file is not None
+    if file is not None and asked.weights is None and not tasks.find(asked.task).trained:
         raise ArgumentError(
-            f"--weights is missing, and task {asked.task!r} comes untrained: expected the FILE.pt that an "
-            "experiment left in its --out folder, or a Task with trained=True"
+            f"--weights is missing, and task {asked.task!r} comes untrained: expected the FILE.pt of the network that "
+            f"{asked.defense} was learned for"
         )
-    model = nn.Sequential(network.front, network.back).eval()
-    x = data.pair("train")[0]
-    few = x[torch.from_numpy(np.random.default_rng(asked.seed).permutation(len(x))[:CALIBRATION])]
-    options: dict[str, Any] = {
-        "weight_bits": asked.weight_bits, "activation_bits": asked.activation_bits, "bounds": task.bounds,
+    made = made_by_name(
+        UNDEFENDED if base else asked.defense, asked.task, asked.layer, sources=asked.sources, weights=asked.weights,
+        keep=asked.keep, data=asked.data, spend=asked.preset, epochs=asked.epochs, draws=asked.draws, seed=asked.seed,
+    )  # fmt: skip
+    if made.note:
+        console.print(made.note)
+    own = _in_integers(asked, made, file)
+    program = own.program if isinstance(own, ChipDefense) else own
+    said = {"task": asked.task, "layer": str(made.network.layer), "chip": asked.chip, "defense": asked.defense}
+    if made.sources:
+        said["learned from"] = ", ".join(named_sources(made.sources))
+    program.provenance |= said
+    if own is not program:
+        own.provenance |= said
+    elif not base and asked.defense != UNDEFENDED:
+        console.print(f"{asked.defense} adds nothing at test: its layers are exported, and no noise")
+    show(network_costs(check_network_fits(own, asked.chip)))
+    if asked.images:
+        show(_accuracies(asked, made, own))
+    return own
+
+
+def _in_integers(asked: Asked, made: Made, file: ChipGrid | ChipBank | ChipRepair | None) -> Program | ChipDefense:
+    x = made.train[0]
+    shuffled = x[torch.from_numpy(np.random.default_rng(asked.seed).permutation(len(x)))]
+    how: dict[str, Any] = {
+        "weight_bits": asked.weight_bits, "activation_bits": asked.activation_bits, "bounds": made.bounds,
+        "draws": asked.draws, "vote": asked.vote, "seed": asked.seed,
     }  # fmt: skip
     with progress() as bars:
-        bar = bars.add_task("quantise", total=None)
-        options["progress"] = follow(bars, bar)
-        if asked.defense == NONE:
-            made: Program | ChipDefense = quantise(model, few, **options).program
-        else:
-            how: dict[str, Any] = {"draws": asked.draws, "vote": asked.vote, "seed": asked.seed}
-            made = defend(model, few, _chip(asked.defense), FRONT, **how, **options)
-    made.provenance |= {"task": asked.task, "layer": str(network.layer), "chip": asked.chip}
-    show(network_costs(check_network_fits(made, asked.chip)))
-    inputs, labels = (part[: asked.images] for part in data.pair("test"))
-    if len(inputs):
-        _show_accuracy(model, made, inputs, labels)
-    return made
+        how["progress"] = follow(bars, bars.add_task("quantise", total=None))
+        if file is not None:
+            return defend(made.model, shuffled[:CALIBRATION], file, FRONT, **how)
+        bits = 8 if asked.defense == NONE else bits_of(asked.defense)
+        return on_chip(made.predictor, made.network, shuffled, own_bits=bits, **how)
 
 
 def _chip(defense: str) -> ChipGrid | ChipBank | ChipRepair:
-    if not Path(defense).is_file():
-        raise ArgumentError(
-            f"defense={defense!r}: expected none, or the file of a chip grid, bank or repair that `quantise` wrote"
-        )
     chip = load_chips(defense)
     if isinstance(chip, (Program, ChipDefense)):
         raise ArgumentError(f"defense={defense!r} holds a network: expected a chip grid, a bank or a repair")
     return chip
 
 
-def _show_accuracy(model: nn.Module, made: Program | ChipDefense, inputs: Tensor, labels: Tensor) -> None:
-    """Print the accuracy of the float network without defense, and of the integers, on clean test inputs."""
-    program = made.program if isinstance(made, ChipDefense) else made
-    with progress() as bars, torch.no_grad():
-        bar = follow(bars, bars.add_task("test in integers", total=len(inputs)))
-        expected = torch.cat([model(part).argmax(1) for part in inputs.split(_AT_ONCE)])
+def _accuracies(asked: Asked, made: Made, own: Program | ChipDefense) -> Table:
+    """Return the accuracies of test inputs, in floating point and in integers, and how many classes are equal."""
+    labels = made.test[1][: asked.images]
+    defended = isinstance(own, ChipDefense) and not Path(asked.defense).is_file()
+    rows = []
+    for name, inputs in made.tested(asked.images).items():
+        found = _classes(own, inputs, name)
+        cells = [accuracy(made.model, inputs, labels)]
+        cells += [accuracy(made.predictor, inputs, labels)] if defended or made.sources else []
+        cells.append(float((found == labels).double().mean()))
+        rows.append([name, *(f"{cell:.4f}" for cell in cells)])
+    how = ["in integers"]
+    if isinstance(own, ChipDefense):
+        how = [f"in integers, {'repaired' if own.entry.repairs else f'{own.draws} draws'}"]
+    heads = ["test inputs", "float, undefended", *(["float, defended"] * (len(rows[0]) == 4)), *how]
+    return as_terminal(texts(heads, rows), f"Accuracy on {len(labels):,} test inputs")
+
+
+def _classes(own: Program | ChipDefense, inputs: Tensor, name: str) -> Tensor:
+    program = own.program if isinstance(own, ChipDefense) else own
+    with progress() as bars:
+        bar = follow(bars, bars.add_task(f"test in integers: {name}", total=len(inputs)))
         words = program.input_words(inputs.numpy())
-        found = made.scores(words, progress=bar) if isinstance(made, ChipDefense) else program.words(words, bar)
-    own = torch.from_numpy(found.argmax(axis=1))
-    right = [float((classes == labels).double().mean()) for classes in (expected, own)]
-    how = "" if program is made else f", with {'its repair' if made.entry.repairs else f'{made.draws} draws'}"  # type: ignore[union-attr]
-    console.print(
-        f"Accuracy on {len(inputs):,} clean test inputs: {right[0]:.4f} in floating point without a defense, "
-        f"{right[1]:.4f} in integers{how}; {float((expected == own).double().mean()):.2%} of the classes are equal"
-    )
+        found = own.scores(words, progress=bar) if isinstance(own, ChipDefense) else program.words(words, bar)
+    return torch.from_numpy(found.argmax(axis=1))

@@ -1,0 +1,128 @@
+"""Defenses by their names on a chip: learned, exported, and as arms of an experiment."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import localnoise as ln
+from localnoise.errors import ArgumentError
+from localnoise.hardware.network import ChipDefense, Program
+from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.on_chip import Deployed, arm_for_chip
+from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.runner import Runner
+from localnoise.sims.tasks.registry import TASKS
+from localnoise.sims.tools.exported_network import Asked, exported_network
+
+
+def windows(count, seed):
+    y = torch.arange(count) % 3
+    g = torch.Generator().manual_seed(seed)
+    return torch.eye(3)[y][:, :, None] * torch.linspace(0, 1, 8) + 0.1 * torch.rand(count, 3, 8, generator=g), y
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv1d(3, 4, 3, padding=1), nn.Tanh(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(16, 3))
+
+
+def dim(x, level=0.5):
+    """Less of everything."""
+    return x * (1 - level)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def task():
+    if "toy-windows" not in TASKS:
+        TASKS.register("toy-windows", __name__)(
+            ln.Task(
+                model=net, layer="1", train=windows(360, 0), test=windows(60, 1), bounds=(0, 1.5),
+                perturbations={"dim": dim}, name="toy-windows",
+            )
+        )  # fmt: skip
+
+
+def asked(tmp_path, defense, **more):
+    given = {
+        "task": "toy-windows", "weights": None, "layer": "", "defense": defense, "draws": None, "vote": False,
+        "weight_bits": 8, "activation_bits": 8, "data": "full", "images": 30, "seed": 0, "chip": "stm32f407",
+        "preset": "quick", "epochs": 1, "keep": tmp_path,
+    }  # fmt: skip
+    return Asked(**given | more)
+
+
+@pytest.mark.parametrize(
+    ("defense", "repairs"),
+    [
+        ("raster-1", False),
+        ("grid:parents=2:weight_bits=6", False),
+        ("repair-8", True),
+        ("signal-4", None),
+        ("none", None),
+    ],
+)
+def test_a_defense_is_learned_and_exported_by_its_name(tmp_path_factory, defense, repairs, capsys):
+    folder = tmp_path_factory.getbasetemp() / "kept"
+    folder.mkdir(exist_ok=True)
+    made = exported_network(asked(folder, defense))
+    assert list(folder.glob("toy-windows-*.pt")), "the trained network is kept"
+    if repairs is None:  # nothing is added at test
+        assert isinstance(made, Program)
+    else:
+        assert isinstance(made, ChipDefense)
+        assert made.entry.repairs is repairs
+        assert made.draws == (1 if repairs else 10)
+        assert made.program.provenance["defense"] == defense
+    shown = capsys.readouterr().out
+    assert "Accuracy on 30 test inputs" in shown
+    assert ("adds nothing at test" in shown) == (defense == "signal-4")
+    assert ("dim@0.5" in shown) == (defense in ("repair-8", "signal-4"))
+
+
+def test_repairs_of_several_layers_become_one_layers():
+    assert arm_for_chip("repair") == ("repair:layers=first", arm_for_chip("repair")[1])
+    assert "later layers are not repaired" in arm_for_chip("repair")[1]
+    assert arm_for_chip("repair-8")[1] == ""
+    for name, match in (("repair:told=yes", "told"), ("repair:asks=2", "asks"), ("identity", "central")):
+        with pytest.raises(ArgumentError, match=match):
+            arm_for_chip(name)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory, task):
+    chosen = Chosen.of("toy-windows")
+    settings = preset("quick", seeds=1, epochs=1).settings(None, chosen)
+    return Runner(settings, chosen.task.data("task"), tmp_path_factory.mktemp("arms"))
+
+
+@pytest.mark.parametrize("arm", ["raster-1", "repair-8", "undefended"])
+def test_an_arm_in_integers_is_judged_as_its_twin_is(runner, arm):
+    source = Source.default("dim" if arm == "repair-8" else "pgd")
+    threats = tuple(Threat(name=name, level=level, images=40) for name, level in (("clean", 0.0), ("pgd", 0.1)))
+    twin, _ = runner.trained(Cell(seed=0, sources=(source,), arm=DEFENSES[f"int8:{arm}"].twin))
+    cell = Cell(seed=0, sources=(source,), arm=f"int8:{arm}", threats=threats)
+    first, again = (runner.run(cell).values for _ in range(2))
+    own, _ = runner.trained(cell)
+    assert isinstance(own, Deployed)
+    assert own._twin[0] is twin
+    for label in ("clean", "pgd@0.1"):
+        assert np.array_equal(first[f"correct.{label}"], again[f"correct.{label}"]), "its stream begins anew"
+    x = runner.bench(0).test[0][:40]
+    with torch.no_grad():
+        assert (own(x) - twin(x)).abs().mean() < 0.2 * twin(x).std()
+    x.requires_grad_(True)
+    own(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+    fewer = DEFENSES[f"int4:{arm}"]
+    assert (fewer.deployed, fewer.twin) == (4, DEFENSES[f"int8:{arm}"].twin)
+
+
+def test_arms_that_have_no_integers_are_refused():
+    for name, match in (("int9:none", "int2 to int8"), ("int8:full", "central"), ("int8:int8:none", "int2 to int8")):
+        with pytest.raises(ArgumentError, match=match):
+            DEFENSES[name]

@@ -1,4 +1,4 @@
-"""Instructions of the exported C on an emulated Cortex-M4, kernel by kernel: what `hardware.fitting.cycles` is fitted to.
+"""Instructions of the exported C on an emulated Cortex-M4, kernel by kernel: what `fitting.cycles` is fitted to.
 
     python -m benchmarks.cycles
 

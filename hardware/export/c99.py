@@ -22,6 +22,7 @@ SOURCES = Path(__file__).parent / "c99"
 _DRAW = ("localnoise.h", "localnoise_seed.c", "localnoise_random.h", "localnoise_arithmetic.h")
 _SWEEP, _NARROW = ("localnoise.c",), ("localnoise_narrow.c",)
 _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
+_GLUE = ("localnoise_int8.h", "localnoise_int8.c")  # for a network of the user's own
 
 
 def write(
@@ -31,8 +32,12 @@ def write(
     learner: OnChip | None,
     *,
     name: str = USUAL,
+    glue: bool = True,
 ) -> None:
-    """Write sources and tables into `folder` under `name`, with learning where there is a learner."""
+    """Write sources and tables into `folder` under `name`, with learning where there is a learner.
+
+    glue : whether to add what joins a grid to 8-bit tensors (`hardware.int8`).
+    """
     if isinstance(chip, (Program, ChipDefense)):
         if learner is not None:
             raise ArgumentError("learner was given with a network, which does not learn on a chip: expected none")
@@ -40,7 +45,7 @@ def write(
             write_network(chip, folder, name)
             return
         write_defense(chip, folder, name)
-        write(chip.chip, folder, chip.seed, None, name=field_name(name))
+        write(chip.chip, folder, chip.seed, None, name=field_name(name), glue=False)
         return
     if isinstance(chip, ChipRepair):
         if learner is not None:
@@ -49,7 +54,7 @@ def write(
         return
     as_identifier(name, "C")
     narrow = chip.config.narrow
-    files = (*_DRAW, *(_NARROW if narrow else _SWEEP), *(_LEARN if learner else ()))
+    files = (*_DRAW, *(_NARROW if narrow else _SWEEP), *(_LEARN if learner else ()), *(_GLUE if glue else ()))
     texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in files}
     if narrow and (learner is not None or isinstance(chip, ChipBank)):
         what = "a learner" if learner is not None else "a bank"

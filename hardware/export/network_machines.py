@@ -24,6 +24,7 @@ Pairs = Iterator[tuple[Any, Any]]
 IMAGES = {"host": 1000, "cortex-m": 24}  # that are compared where nobody says how many
 _DRIVER = Path(__file__).parent / "drive_network.c"
 _AT_ONCE = 64
+_NAMED = 5  # parts of an image's instructions
 _STACK, _PAINT = 2**16, 0xA5  # bytes that are painted below the stack's end, and with what
 
 
@@ -86,6 +87,7 @@ class NetworkCortexM(CortexM):
 
     def __init__(self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL) -> None:
         program, self._defended = _program(chip), isinstance(chip, ChipDefense)
+        self._chip = chip
         self._prefix, self._outputs = prefix(name), program.outputs
         self._word = np.int8 if word_bytes(program) == 1 else np.int16
         size = word_bytes(program)
@@ -137,6 +139,29 @@ class NetworkCortexM(CortexM):
         self.call("main")
         return int(self._uc.reg_read(self._registers[0]))
 
+    def layer(self, k: int) -> int:
+        """Return the instructions that layer k takes, on whatever words lie there."""
+        self._code_hook = tool("unicorn").UC_HOOK_BLOCK  # a tenth of the time
+        self._uc.mem_write(self._top - 64, (k + 1).to_bytes(4, "little"))  # the fifth argument lies on the stack
+        self.call("run", self._own, self._image, self._logits, k, counted=True)
+        return self.instructions
+
+    def spent(self, chip: Program | ChipDefense) -> list[tuple[str, int, int]]:
+        """Return where the instructions of an image go: what, how often it runs, instructions of all runs together."""
+        program, total = _program(chip), self.instructions
+        own = [self.layer(k) for k in range(len(program.layers))]
+        at, draws = program.mix, chip.draws if isinstance(chip, ChipDefense) else 1
+        self.instructions = total
+        found = [
+            (one.place, 1 if at is None or k < at else draws, own[k] * (1 if at is None or k < at else draws))
+            for k, one in enumerate(program.layers)
+            if not (isinstance(chip, ChipDefense) and k == at)
+        ]
+        if isinstance(chip, ChipDefense):
+            what = "repair" if chip.entry.repairs else "noise"
+            found.append((what, draws, total - sum(count for _, _, count in found)))
+        return sorted(found, key=lambda part: -part[2])
+
     def cost(self) -> str:
         """Classify once more, and say what that and the program take."""
         self._uc.mem_write(self._top - _STACK, bytes([_PAINT]) * (_STACK - 64))
@@ -148,11 +173,16 @@ class NetworkCortexM(CortexM):
         painted = bytes(self._uc.mem_read(self._top - _STACK, _STACK - 64))
         self.stack = len(painted) - next(k for k, byte in enumerate(painted) if byte != _PAINT)
         words = self._inputs * np.dtype(self._word).itemsize
+        parts = [
+            f"{part} {count / self.instructions:.0%}" + f" ({runs} runs)" * (runs > 1)
+            for part, runs, count in self.spent(self._chip)[:_NAMED]
+        ]
         return (
             f"{self._flash - self._extra:,} bytes of flash ({self.footprint.code:,} of code), and {self._extra:,} of "
             f"golden images; {self._state:,} of working memory, {words:,} of image, "
             f"{(4 if self._defended else 2) * self._outputs:,} of {'scores' if self._defended else 'logits'}, "
-            f"{self.stack:,} of stack in RAM; {self.instructions:,} instructions an image"
+            f"{self.stack:,} of stack in RAM; {self.instructions:,} instructions an image, at one a clock of 168 MHz "
+            f"{self.instructions / 168e3:.1f} ms: {', '.join(parts)}"
         )
 
     def _count(self, uc: Any, address: int, size: int, data: Any) -> None:

@@ -1,24 +1,167 @@
 """Instructions of the exported C on a Cortex-M4: fitted, kernel by kernel, to what the emulated one runs.
 
-`benchmarks/cycles.py` counts and fits, `tests/hardware/test_cycles.py` holds networks against them that were not
-fitted: within 20 %. They hold of 32-bit accumulators, words of one byte and the xorshift generator, compiled as
-`verify` does. An instruction takes a clock or more: loads, taken branches and flash that waits add to it, so that a
-time made of them is the least.
+`benchmarks/cycles.py` counts and fits; `tests/hardware/test_cycles.py` holds others against them that were not fitted:
+within 20 %. They hold of 32-bit accumulators, words of one byte and the xorshift generator, compiled as `verify` does.
+An instruction takes a clock or more: loads, taken branches and flash that waits add to it, so that a time made of them
+is the least.
 """
 
-from typing import Any, final
-
 from dataclasses import dataclass
+from typing import final
 
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fitting.wiring import Wiring
+from localnoise.hardware.formats import Formats
 from localnoise.hardware.network.defense import ChipDefense
-from localnoise.hardware.network.layers import ConvolutionWords, IntegerLayer, MaximumWords, MeanWords, ReshapeWords
+from localnoise.hardware.network.layers import (
+    ConvolutionWords,
+    IntegerLayer,
+    MaximumWords,
+    MeanWords,
+    MixWords,
+    ReshapeWords,
+    SumWords,
+)
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
 
 Features = dict[str, float]
 ERROR = 0.2  # of a count, at most
 CONSTANTS: dict[str, Features] = {}
-_JOIN = 20.0  # a word's way through the mix, and a score's through the sum
+_JOIN, _SCORE = 22, 8  # of a word that noise joins, and of a draw's logit
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A part of the instructions of an image.
+
+    Attributes
+    ----------
+    what : str
+        A layer's place, "noise", "decide", "repair" or "scores".
+    runs : int
+        How often it runs an image.
+    instructions : int
+        Of all runs.
+    """
+
+    what: str
+    runs: int
+    instructions: int
+
+
+def priced(kernel: str, features: Features) -> float:
+    """Return the instructions of a kernel."""
+    return sum(CONSTANTS[kernel][name] * value for name, value in features.items())
+
+
+def of_layer(program: Program, layer: IntegerLayer) -> tuple[str, Features]:
+    """Return the kernel that runs a layer of a program, and what its instructions are made of."""
+    before = program.layouts[layer.inputs[0]][0]
+    channels, rows, columns = layer.shape
+    places = float(rows * columns)
+    words = channels * places
+    finish = getattr(layer, "finish", None)
+    looked_up = words if finish is not None and len(finish.table) else 0.0
+    if isinstance(layer, ConvolutionWords):
+        size, window = float(layer.weights[0].size), layer.window
+        taps = float(window.kernel[0] * window.kernel[1])
+        if layer.weights.shape[1] != before[0]:
+            return "convolution in groups", {
+                "words": words, "taps": words * taps, "products": words * size, "tables": looked_up,
+            }  # fmt: skip
+        gathered = taps > 1 or window.padding != (0, 0)
+        return "convolution", {
+            "places": places,
+            "taps": places * taps if gathered else 0.0,
+            "gathered": places * size if gathered else 0.0,
+            "words": words,
+            "products": words * size,
+            "tables": looked_up,
+        }
+    if isinstance(layer, (MaximumWords, MeanWords)):
+        taps = float(layer.window.kernel[0] * layer.window.kernel[1])
+        means = words if isinstance(layer, MeanWords) else 0.0
+        return "pool", {"places": places, "words": words, "taps": words * taps, "means": means}
+    return "word by word", {
+        "words": words,
+        "tables": looked_up,
+        "sums": words if isinstance(layer, (SumWords, MixWords)) else 0.0,
+        "reshapes": words if isinstance(layer, ReshapeWords) else 0.0,
+    }
+
+
+def of_draw(wiring: Wiring) -> Features:
+    """Return what the instructions of a draw are made of."""
+    links = float((wiring.parents >= 0).sum() + (wiring.readers >= 0).sum())
+    return {
+        "units": float(wiring.units),
+        "neurons": float(wiring.neurons),
+        "links": links * wiring.channels,
+        "products": float(wiring.products.sum()),
+    }
+
+
+def of_decision(repair: ChipRepair) -> Features:
+    """Return what the instructions of a repair's decision are made of."""
+    f = repair.field
+    neurons, members = f.units * f.channels, f.members
+    return {
+        "neurons": float(neurons * members),
+        "links": float((f.parents >= 0).sum() * f.channels * members),
+        "products": float(f.gate_products),
+    }
+
+
+def of_undoing(repair: ChipRepair) -> Features:
+    """Return what the instructions of a way back are made of."""
+    f = repair.field
+    return {
+        "neurons": float(f.units * f.channels),
+        "links": float((f.readers >= 0).sum() * f.channels),
+        "products": float(f.way_products),
+    }
+
+
+def draw_instructions(chip: ChipGrid | ChipBank) -> int | None:
+    """Return the instructions of a draw; None of formats that were not counted."""
+    narrow = getattr(chip.config, "narrow", False)
+    return None if narrow or not _counted(chip.formats) else round(priced("draw", of_draw(Wiring.of(chip))))
+
+
+def shares(chip: Program | ChipDefense) -> list[Share] | None:
+    """Return where the instructions of an image go, in the order in which they run; None where they are unknown."""
+    program = chip.program if isinstance(chip, ChipDefense) else chip
+    if max(bits for _, bits, _ in program.layouts[:-1]) > 8:
+        return None
+    at, draws, found = program.mix, 1, list[Share]()
+    own = priced_layers(program)
+    if not isinstance(chip, ChipDefense):
+        return [Share(what=one.place, runs=1, instructions=n) for one, n in zip(program.layers, own, strict=True)]
+    assert at is not None
+    draws, neurons = chip.draws, chip.chip.config.neurons
+    found = [Share(what=one.place, runs=1, instructions=own[k]) for k, one in enumerate(program.layers[:at])]
+    if isinstance(chip.chip, ChipRepair):
+        decide, undo = priced("decide", of_decision(chip.chip)), priced("undo", of_undoing(chip.chip))
+        found.append(Share(what="decide", runs=1, instructions=round(decide)))
+        found.append(Share(what="repair", runs=1, instructions=round(undo + _JOIN * neurons)))
+    else:
+        one = draw_instructions(chip.chip)
+        if one is None:
+            return None
+        found.append(Share(what="noise", runs=draws, instructions=draws * (one + _JOIN * neurons)))
+    for k in range(at + 1, len(program.layers)):
+        found.append(Share(what=program.layers[k].place, runs=draws, instructions=draws * own[k]))
+    return [*found, Share(what="scores", runs=draws, instructions=draws * _SCORE * program.outputs)]
+
+
+def priced_layers(program: Program) -> list[int]:
+    """Return the instructions of each layer."""
+    return [round(priced(*of_layer(program, layer))) for layer in program.layers]
+
+
+def _counted(formats: Formats) -> bool:
+    plain = formats.accumulator_bits <= 32 and formats.weight_bits <= 8 and formats.rounding == "half-up"
+    return plain and formats.generator == "xorshift32" and formats.normal == "sum" and formats.normal_bytes == 8

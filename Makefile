@@ -21,7 +21,7 @@ help:  ## list the targets
 demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run the demonstration
 	@$(BIN)/localnoise demo
 
-demo-chip: $(VENV)/.hardware  ## fit, quantise, export to a microcontroller and an FPGA, and prove it to the bit
+demo-chip: $(VENV)/.hardware  ## a network with its noise on an emulated Cortex-M4: image in, class out, to the bit
 	@$(BIN)/localnoise demo-chip
 
 demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defence

@@ -67,12 +67,16 @@ PANELS = {
     "Chip": {
         "demo-chip": (
             "demochip:demo_chip",
-            "Bring the paper's layer onto a Cortex-M4 and an FPGA, and prove it: a few minutes.",
+            "A network with its noise on an emulated Cortex-M4, image in, class out: three minutes.",
         ),
         "quantise": ("tools.quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
         "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
         "export": ("tools.export:export", "Export a chip grid as C99, with what is needed to check it."),
         "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
+        "classify": (
+            "tools.classify:classify",
+            "Run inputs through an exported network: image in, class out.",
+        ),
         "audit": (
             "tools.audit:audit",
             "Judge a device from its words; or, with --task, what a network's noise certifies.",

@@ -1,4 +1,4 @@
-"""From activity to a chip, for a microcontroller and an FPGA: fit, quantise, hold against the chip, export, verify."""
+"""A network with its noise on a microcontroller: trained, learned, exported, proved; image in, class out."""
 
 import shlex
 from pathlib import Path
@@ -9,33 +9,25 @@ from rich.text import Text
 
 from localnoise.sims.runtime.console import console
 
-_SOURCE = "rotate"
-
 
 def steps(out: Path) -> list[str]:
     """Return the commands that the demonstration runs, in order."""
-    fit = f"fit --train {_SOURCE} --cache {out / 'networks'}"
-    mcu, fpga = out / "stm32f407", out / "ice40up5k"
+    firmware = out / "firmware"
     return [
-        f"{fit} --parents 8 -o {mcu}.grid.h5",
-        f"quantise {mcu}.grid.h5 --chip stm32f407 -o {mcu}.chip.h5",
-        f"chip fit {mcu}.chip.h5 --chip stm32f407",
-        f"export {mcu}.chip.h5 --chip stm32f407 --format c99 -o {mcu} --force",
-        f"verify {mcu}",
-        f"{fit} --parents 4 -o {fpga}.grid.h5",
-        f"quantise {fpga}.grid.h5 --chip ice40up5k --weight-bits 4 -o {fpga}.chip.h5",
-        f"chip fit {fpga}.chip.h5 --chip ice40up5k --place",
-        f"export {fpga}.chip.h5 --chip ice40up5k --format verilog --load-weights -o {fpga} --force",
-        f"verify {fpga}",
+        f"export v2 --defense multiscale-4 --train rotate --preset quick --data embedded --draws 4 --keep {out} "
+        f"--chip stm32f407 --test-images 200 -o {firmware} --force",
+        f"verify {firmware} --images 12",
+        f"classify {firmware} v2 --data embedded --images 5 --show 2",
     ]
 
 
 def demo_chip(
-    out: Annotated[Path, typer.Option(help="Folder for grids and artefacts.")] = Path("results/demo-chip"),
+    out: Annotated[Path, typer.Option(help="Folder for the network and the artefact.")] = Path("results/demo-chip"),
 ) -> None:
-    """Bring the paper's layer onto a Cortex-M4 and an iCE40 FPGA, and prove it: a few minutes on 2 cores.
+    """Bring the paper's network with its noise onto an emulated Cortex-M4: image in, class out, in three minutes.
 
-    Prints every command that it runs; each can be run alone.
+    Prints every command that it runs; each can be run alone. The noise alone also goes to FPGAs: `localnoise export
+    --format verilog`.
 
     Examples
     --------

@@ -9,8 +9,6 @@ is the least.
 from dataclasses import dataclass
 from typing import final
 
-from localnoise.hardware.bank import ChipBank
-from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.network.defense import ChipDefense
@@ -125,10 +123,15 @@ def of_undoing(repair: ChipRepair) -> Features:
     }
 
 
-def draw_instructions(chip: ChipGrid | ChipBank) -> int | None:
-    """Return the instructions of a draw; None of formats that were not counted."""
-    narrow = getattr(chip.config, "narrow", False)
-    return None if narrow or not _counted(chip.formats) else round(priced("draw", of_draw(Wiring.of(chip))))
+def draw_instructions(wiring: Wiring, formats: Formats) -> int | None:
+    """Return the instructions of a draw; None of wires and formats that were not counted."""
+    counted = wiring.narrow is None and _counted(formats)
+    return round(priced("draw", of_draw(wiring))) if counted else None
+
+
+def repair_instructions(repair: ChipRepair) -> int:
+    """Return the instructions of a repair's decision and a way back."""
+    return round(priced("decide", of_decision(repair)) + priced("undo", of_undoing(repair)))
 
 
 def shares(chip: Program | ChipDefense) -> list[Share] | None:
@@ -148,7 +151,7 @@ def shares(chip: Program | ChipDefense) -> list[Share] | None:
         found.append(Share(what="decide", runs=1, instructions=round(decide)))
         found.append(Share(what="repair", runs=1, instructions=round(undo + _JOIN * neurons)))
     else:
-        one = draw_instructions(chip.chip)
+        one = draw_instructions(Wiring.of(chip.chip), chip.chip.formats)
         if one is None:
             return None
         found.append(Share(what="noise", runs=draws, instructions=draws * (one + _JOIN * neurons)))

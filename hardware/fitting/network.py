@@ -9,9 +9,11 @@ from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.networked import network_bytes
+from localnoise.hardware.fitting.cycles import Share, shares
 from localnoise.hardware.fitting.fit import fit
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
+from localnoise.hardware.repair import ChipRepair
 
 PROGRAM = 8192  # bytes that the exported C's code of a network takes at most on a Cortex-M4; it was 6.2 kB
 FIELD = 4096  # likewise, of what draws or repairs
@@ -33,6 +35,10 @@ class NetworkFit:
     multiplications : int
         An image, of the network's layers with all draws; those of the noise or the repair come on top.
     draws : int
+    shares : list of Share or None
+        Where the instructions of an image go on a Cortex-M4; None where they were not counted.
+    noise : ChipGrid, ChipBank, ChipRepair or None
+        What joins the network.
     """
 
     profile: Profile
@@ -42,6 +48,8 @@ class NetworkFit:
     ram_limit: float | None
     multiplications: int
     draws: int
+    shares: list[Share] | None
+    noise: ChipGrid | ChipBank | ChipRepair | None = None
 
     @property
     def fits(self) -> bool:
@@ -72,6 +80,9 @@ class NetworkFit:
             "working memory": "fewer places in its largest layers, or earlier pooling",
             "noise words": "a smaller layer for the noise",
         }
+        if self.noise is not None and self.flash_limit != float("inf"):
+            room = int(self.flash_limit) - sum(self.flash.values()) + self.flash["noise or repair"]
+            fixes["noise or repair"] = shrunk(self.noise, self.flash["noise or repair"], room)
         for what, parts, limit in (("flash", self.flash, self.flash_limit), ("RAM", self.ram, self.ram_limit)):
             used, largest = sum(parts.values()), max(parts, key=lambda part: parts[part])
             if used > limit:
@@ -80,6 +91,25 @@ class NetworkFit:
                     f"take {parts[largest]:,} of them: expected {fixes.get(largest, 'a smaller network')}"
                 )
         return ""
+
+
+def shrunk(noise: ChipGrid | ChipBank | ChipRepair, used: int, room: int) -> str:
+    """Return what would bring the bytes of a noise or a repair, nearly in proportion, from `used` down to `room`."""
+    other = "a smaller layer, or a chip with more flash"
+    if isinstance(noise, ChipRepair):
+        sources, ways = len(noise.sources) - 1, int(room / used * noise.field.members) - 1
+        fewer = [f"{ways} sources instead of {sources}"] if 0 < ways < sources else []
+        tied = [] if noise.config.share != "none" else ["ways back shared by places, as repair-8 has them"]
+        return " or ".join([*fewer, *tied, *(() if fewer or tied else (other,))])
+    one = noise.members[0] if isinstance(noise, ChipBank) else noise
+    count, kept = (len(noise.members), int(room / used * len(noise.members))) if isinstance(noise, ChipBank) else (1, 0)
+    if count > 1 and kept > 0:
+        return f"{kept} source{'s' * (kept > 1)} instead of {count}, each of which has a grid"
+    links = one.field.parents.shape[1] + one.field.readers.shape[1]
+    parents = int(room * count / used * links) - one.field.readers.shape[1]
+    if 0 < parents < one.field.parents.shape[1]:
+        return f"{parents} parents instead of {one.field.parents.shape[1]}, as in --defense grid:parents={parents}"
+    return other
 
 
 def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> NetworkFit:
@@ -112,6 +142,8 @@ def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> N
         ram_limit=ideal or chosen.limit("ram"),
         multiplications=multiplications,
         draws=draws,
+        shares=shares(chip),
+        noise=chip.chip if isinstance(chip, ChipDefense) else None,
     )
 
 

@@ -6,6 +6,7 @@ from typing import final
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware.fitting.cycles import repair_instructions
 from localnoise.hardware.repair import ChipRepair
 
 PROGRAM = 4096  # bytes that the exported C's code takes at most on a Cortex-M4; it was 2.0 to 2.2 kB
@@ -25,6 +26,8 @@ class RepairFit:
         Bytes, infinity without a limit; None where none is published.
     decides, repairs : int
         Multiplications an image.
+    instructions : int
+        An image, of a Cortex-M4, with something to repair (`cycles`).
     """
 
     profile: Profile
@@ -34,6 +37,7 @@ class RepairFit:
     ram_limit: float | None
     decides: int
     repairs: int
+    instructions: int
 
     @property
     def fits(self) -> bool:
@@ -42,9 +46,9 @@ class RepairFit:
 
     @property
     def milliseconds(self) -> float | None:
-        """Least time an image, at a multiplication a clock; None where no clock is published."""
+        """Least time an image, at an instruction a clock; None where no clock is published."""
         clock = self.profile.clock.number
-        return None if not clock or clock == float("inf") else 1e3 * (self.decides + self.repairs) / clock
+        return None if not clock or clock == float("inf") else 1e3 * self.instructions / clock
 
     @property
     def refusal(self) -> str:
@@ -82,6 +86,7 @@ def fit_repair(chip: ChipRepair, profile: Profile | str | Path) -> RepairFit:
         ram_limit=ideal or chosen.limit("ram"),
         decides=decides,
         repairs=repairs,
+        instructions=repair_instructions(chip),
     )
 
 

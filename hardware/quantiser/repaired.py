@@ -32,6 +32,7 @@ SCORE_BITS = 8  # fraction bits of a score
 _DAMPINGS = (1e-4, 1e-2)  # as `feedback.DAMPINGS`; two of them, for rows are many
 _LOST = 2e-7  # of a sum of squares
 _MOST = 2**62
+_ENOUGH = 16  # held-out activations whose moments are worth it
 
 
 def quantise_repair(
@@ -40,7 +41,7 @@ def quantise_repair(
     """Return `repair` in integers, to be emulated, saved and exported.
 
     A row of weights is rounded so that its errors compensate each other under the moments that its unit has learned
-    from; offsets then make up for what the rounding does on average. Scores are held against the float ones on the
+    from, or without its state under those of the held-out activations; offsets then make up for what the rounding does on average. Scores are held against the float ones on the
     activations that were held out: each law's log determinant moves by the mean difference on its own, and so does the
     range that a member's own activations have. Time O(n (m R)^2) a member.
 
@@ -175,7 +176,7 @@ def quantised_law(member: Member, formats: Formats, scale: int, feedback: bool) 
     W = np.ldexp(W, fraction_of(formats) - scale - lift_of(formats))
     law, bits = np.zeros(W.shape, np.int64), np.zeros(W.shape[:2], np.int64)
     loud = 2 ** (formats.activation_bits - 1 + lift_of(formats)) + 2 ** (CENTRE_BITS - 1)
-    for u, H in enumerate(_moments(member.law, signal=False)):
+    for u, H in enumerate(_moments(member, member.law, signal=False)):
         there = np.concatenate([np.repeat(f.parents[u] >= 0, m), np.ones(m, bool)])
         columns = np.flatnonzero(there)
         factors = _factors(H[np.ix_(columns, columns)]) if feedback and H is not None else []
@@ -199,7 +200,7 @@ def _way(member: Member, formats: Formats, scale: int, kinds: Any, feedback: boo
     means = np.zeros((N, p))
     count = np.bincount(kinds, minlength=C)
     held = narrow  # of classes the moments are summed first; of units they are used one by one
-    for u, M in enumerate(_moments(member.back, signal=True)):
+    for u, M in enumerate(_moments(member, member.back, signal=True)):
         if M is not None:
             means[u] = np.ldexp(M[0, 1 : p + 1], scale)
             H = np.ldexp(M[1 : p + 1, 1 : p + 1], 2 * scale) - np.outer(means[u], means[u])
@@ -279,9 +280,28 @@ def _factors(H: Floats) -> list[Floats]:
     return found
 
 
-def _moments(grid: Any, *, signal: bool) -> Iterator[Any]:
-    """Yield the mean second moments of [z_u; d_u] that each unit has learned from, or None without a state."""
+def _moments(member: Member, grid: Any, *, signal: bool) -> Iterator[Any]:
+    """Yield the mean second moments of [z_u; d_u] that each unit has learned from; without a state, of what was held out.
+
+    Held-out activations are few, so that their correlations are shrunk: with T of them and p numbers by p / (p + T).
+    """
     rule, state, units = grid.rule, grid.state, grid.config.units
-    known = state is not None and hasattr(rule, "moments") and int(state["seen"]) > 0
+    if state is not None and hasattr(rule, "moments") and int(state["seen"]) > 0:
+        for u in range(units):
+            yield rule.moments(grid.field, state, slice(u, u + 1))[0] / state["seen"]
+        return
+    if len(member.kept) < _ENOUGH:
+        yield from (None for _ in range(units))
+        return
+    m, T = grid.config.channels, len(member.kept)
+    values = member.kept.astype(np.float64)
+    x = (values if signal else values - member.centre).reshape(T, m, units).transpose(0, 2, 1)
+    slots = grid.field.readers if signal else grid.field.parents
     for u in range(units):
-        yield rule.moments(grid.field, state, slice(u, u + 1))[0] / state["seen"] if known else None
+        near = np.where(slots[u][:, None] >= 0, x[:, slots[u]], 0).reshape(T, -1)
+        z = np.concatenate([np.ones((T, 1)), near] if signal else [near, x[:, u]], axis=1)
+        M = z.T @ z / T
+        mean = z.mean(axis=0) if signal else np.zeros(z.shape[1])
+        moved = M - np.outer(mean, mean)
+        moved *= np.where(np.eye(len(M), dtype=bool), 1.0, T / (T + len(M)))
+        yield moved + np.outer(mean, mean)

@@ -76,7 +76,7 @@ class IntegerRepairLayer(RepairLayer):
     def __init__(self, repair: Repair, bits: int, follows: RepairLayer | None = None) -> None:
         super().__init__(repair, follows)
         formats = Formats(weight_bits=bits, activation_bits=max(8, bits))
-        self._chip: Any = quantise(repair, formats, feedback=False)  # what feedback needs is forgotten
+        self._chip: Any = quantise(repair, formats)  # with feedback under the moments of held-out activations
 
     def _weights(self, x: Tensor) -> Tensor:
         known: Any = self.source

@@ -58,13 +58,15 @@ class Stream(nn.Module):
 
     noise = None  # a chip's grid is a part of its network
 
-    def __init__(self, draws: bool, seed: int) -> None:
+    def __init__(self, draws: bool, seed: int, twin: Any) -> None:
         super().__init__()
         self.active, self.seed, self.position = draws, seed if draws else None, 0
+        self._twin = (twin,)  # a tuple: its buffers are not this one's
 
     def reseed(self, seed: int) -> None:
-        """Begin the stream of a seed."""
+        """Begin the stream of a seed, and the twin's."""
         self.seed, self.position = seed if self.active else None, 0
+        self._twin[0].reseed(seed)
 
     def forward(self, h: Tensor) -> Tensor:
         """Return h: the network itself adds the noise."""
@@ -87,7 +89,7 @@ class Deployed(Predictor):
 
     def __init__(self, twin: Predictor, made: Program | ChipDefense) -> None:
         drawn = isinstance(made, ChipDefense) and not made.entry.repairs
-        stream: Any = Stream(drawn, made.seed if isinstance(made, ChipDefense) else 0)
+        stream: Any = Stream(drawn, made.seed if isinstance(made, ChipDefense) else 0, twin.noise)
         super().__init__(nn.Identity(), stream, nn.Identity(), made.draws if isinstance(made, ChipDefense) else 1)
         self.made, self._twin = made, (twin,)  # a tuple: its modules are not this one's
 

@@ -6,6 +6,7 @@ from rich.text import Text
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipBank, ChipGrid
 from localnoise.hardware.export.verilog.placed import Placed
+from localnoise.hardware.fitting.cycles import draw_instructions
 from localnoise.hardware.fitting.fit import Fit
 from localnoise.hardware.fitting.fit import fit as hold_against
 from localnoise.hardware.fitting.network import NetworkFit
@@ -13,6 +14,7 @@ from localnoise.hardware.fitting.repair import RepairFit
 from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, show
 
+_SHARES = 4  # of an image's instructions that are named
 _PARTS = ("arithmetic", "memory", "random", "messages")
 
 
@@ -37,10 +39,11 @@ def repair_costs(found: RepairFit) -> Table:
             ("activation words, bytes of RAM", found.ram, found.ram_limit),
             ("multiplications an image, to decide", found.decides, None),
             ("multiplications an image, to repair", found.repairs, None),
+            ("instructions an image, within 20 %", found.instructions, None),
         )
     ]
     if found.milliseconds is not None:
-        rows.append(["ms an image, at a multiplication a clock", f"{found.milliseconds:.2f}", ""])
+        rows.append(["ms an image at one a clock, the least", f"{found.milliseconds:.2f}", ""])
     return as_terminal(texts(("of a repair", "used", "available"), rows), found.profile.title)
 
 
@@ -50,8 +53,31 @@ def network_costs(found: NetworkFit) -> Table:
         [memory, part, f"{used:,}", "" if limit in (None, float("inf")) else f"{limit:,.0f}"]
         for memory, part, used, limit in found.rows
     ]
-    rows.append(["", f"multiplications an image, {found.draws} draws", f"{found.multiplications:,}", ""])
-    return as_terminal(texts(("memory", "part", "bytes", "available"), rows), found.profile.title, left=(0, 1))
+    draws = f", {found.draws} draws" * (found.draws > 1)
+    rows.append(["time", f"multiplications an image{draws}", f"{found.multiplications:,}", ""])
+    if found.shares is not None:
+        count = sum(share.instructions for share in found.shares)
+        rows.append(["", "instructions an image, within 20 %", f"{count:,}", ""])
+        clock = found.profile.clock.number
+        if clock and clock != float("inf"):
+            rows.append(["", "ms an image at one a clock, the least", f"{count / clock * 1e3:,.1f}", ""])
+        for share in sorted(found.shares, key=lambda share: -share.instructions)[:_SHARES]:
+            rows.append(
+                [
+                    "",
+                    f"of these {share.what}{f' ({share.runs} runs)' * (share.runs > 1)}",
+                    f"{share.instructions / count:.0%}",
+                    "",
+                ]
+            )
+    return as_terminal(texts(("", "part", "bytes, or how many", "available"), rows), found.profile.title, left=(0, 1))
+
+
+def _least(instructions: int, clock: float | None) -> str:
+    """Return the time of instructions at one a clock."""
+    if clock is None or clock == float("inf"):
+        return "fitted to counts, within 20 %"
+    return f"{instructions / clock * 1e3:,.2f} ms or more, at one a clock of {clock / 1e6:g} MHz; within 20 %"
 
 
 def show_fit(found: Fit, draws: int = 10) -> None:
@@ -123,7 +149,12 @@ def placed_table(found: Fit, placed: Placed, clocks_a_draw: int) -> Table:
 
 
 def _latency(found: Fit) -> str:
-    late = found.latency
+    late, demand, clock = found.latency, found.demand, found.profile.clock.number
+    if found.profile.kind == "microcontroller":
+        count = draw_instructions(demand.wiring, demand.formats)
+        if count is None:
+            return f"a draw takes {found.operations.multiplies:,} multiplications; instructions of such are not counted"
+        return f"a draw takes about {count:,} instructions of a Cortex-M4 ({_least(count, clock)})"
     times = [(late.parallel_cycles, late.parallel_seconds), (late.serial_cycles, late.serial_seconds)]
     parallel, serial = (f"{n:,} cycles" + (f" ({s * 1e3:,.3f} ms)" if s is not None else "") for n, s in times)
     return f"a draw takes {parallel} with an engine per unit (chain of {late.depth} units), {serial} with one engine"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from localnoise import UnitGrid
 from localnoise.hardware import Formats, quantise
+from localnoise.hardware.fitting.cycles import draw_instructions
 from localnoise.hardware.fitting.fit import Fit, fit
 from localnoise.hardware.fitting.limits import EXCEEDS
 from localnoise.sims.reports.table import as_markdown, texts
@@ -41,7 +42,10 @@ def markdown(cases: Sequence[tuple[str, str, int]] = CASES) -> str:
         percent, limit = max((row.percent or 0, row.limit) for row in found.rows if row.limit not in ("cores",))
         over = [row.limit for row in found.rows if row.verdict == EXCEEDS]
         verdict = "no" if over else "yes, logic unknown" if found.unknown else "yes"
-        seconds = found.latency.serial_seconds
+        clock = found.profile.clock.number
+        count = draw_instructions(found.demand.wiring, found.demand.formats)
+        known = found.profile.kind == "microcontroller" and count and clock
+        seconds = count / clock if known and count and clock else None
         rows.append([
             chip, wiring, str(bits), f"{found.memory.bytes:,}", f"{limit.replace('_', ' ')} {percent:,.0f} %", verdict,
             f"{found.energy.total / 1e6:.2f}", f"{found.dense_energy.total / 1e6:,.0f}",

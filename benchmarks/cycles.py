@@ -62,7 +62,11 @@ def network() -> Program:
     convolution(8, 1, 0, _TABLE)
     put(SumWords, shape, len(layers), len(layers), lift=(0, 1), fraction=1, finish=_CLAMP)
     put(ApplyWords, shape, finish=_CLAMP)
-    put(ApplyWords, shape, finish=_TABLE)
+    put(
+        ApplyWords,
+        shape,
+        finish=Finish(low=-127, high=127, table=np.clip(np.arange(-128, 128), -127, 127).astype(np.int16)),
+    )
     put(MaximumWords, (8, 6, 6), window=Window(kernel=(2, 2), stride=(2, 2)))
     convolution(16, 3, 0, _CLAMP)
     put(MeanWords, (16, 2, 2), window=Window(kernel=(2, 2), stride=(2, 2)), padded=False, lift=0)

@@ -41,7 +41,8 @@ def quantise_repair(
     """Return `repair` in integers, to be emulated, saved and exported.
 
     A row of weights is rounded so that its errors compensate each other under the moments that its unit has learned
-    from, or without its state under those of the held-out activations; offsets then make up for what the rounding does on average. Scores are held against the float ones on the
+    from, or without its state under those of the held-out activations; offsets
+    then make up for what the rounding does on average. Scores are held against the float ones on the
     activations that were held out: each law's log determinant moves by the mean difference on its own, and so does the
     range that a member's own activations have. Time O(n (m R)^2) a member.
 
@@ -281,7 +282,7 @@ def _factors(H: Floats) -> list[Floats]:
 
 
 def _moments(member: Member, grid: Any, *, signal: bool) -> Iterator[Any]:
-    """Yield the mean second moments of [z_u; d_u] that each unit has learned from; without a state, of what was held out.
+    """Yield the mean second moments of [z_u; d_u] that each unit has learned from; without a state, of held-out ones.
 
     Held-out activations are few, so that their correlations are shrunk: with T of them and p numbers by p / (p + T).
     """

@@ -96,4 +96,5 @@ class Defense:
             central=plan.dense or plan.retrained or plan.layers == NONE,
             causes=plan.causes,
             learns=plan.layers != NONE,
+            revision=2 if plan.bits else 1,  # 1 rounded laws and ways back to the nearest
         )

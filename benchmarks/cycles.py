@@ -69,6 +69,10 @@ def network() -> Program:
     )
     put(MaximumWords, (8, 6, 6), window=Window(kernel=(2, 2), stride=(2, 2)))
     convolution(16, 3, 0, _CLAMP)
+    convolution(16, 3, 1, _TABLE)
+    convolution(16, 3, 1, _CLAMP, groups=16)
+    put(SumWords, shape, len(layers), len(layers), lift=(1, 1), fraction=2, finish=_CLAMP)
+    put(MaximumWords, shape, window=Window(kernel=(3, 3), padding=(1, 1)))
     put(MeanWords, (16, 2, 2), window=Window(kernel=(2, 2), stride=(2, 2)), padded=False, lift=0)
     put(ReshapeWords, (64, 1, 1))
     convolution(40, 1, 0, _TABLE)
@@ -77,22 +81,31 @@ def network() -> Program:
 
 
 def grids() -> list[Any]:
-    """Return grids of several fan-ins and channels, one that reads activations."""
+    """Return grids of several fan-ins and channels, some that read activations, some of 4-bit weights."""
     rng, found = np.random.default_rng(1), []
-    for channels, side, parents, signal in ((2, 6, 2, 0), (4, 5, 8, 0), (8, 4, 4, 0), (16, 3, 8, 0), (4, 5, 4, 1)):
-        h = rng.normal(size=(400, channels, side, side)).astype(np.float32)
+    for channels, side, parents, signal in (
+        (2, 6, 2, 0),
+        (4, 5, 8, 0),
+        (8, 4, 4, 0),
+        (16, 3, 8, 0),
+        (16, 5, 4, 0),
+        (4, 5, 4, 1),
+        (8, 4, 2, 1),
+    ):
+        h = rng.normal(size=(1200, channels, side, side)).astype(np.float32)
         d = 0.3 * np.roll(h, 1, 3) + 0.3 * rng.normal(size=h.shape).astype(np.float32)
         how = {"signal": "local"} if signal else {}
         grid = ln.UnitGrid(shape=(side, side), channels=channels, parents=parents, **how)
         grid = grid.learn(d, h) if signal else grid.learn(d)
-        found.append(quantise(grid, Formats(), h=h if signal else None, feedback=False))
+        for bits in (8, 4)[: 1 + (channels == 4)]:
+            found.append(quantise(grid, Formats(weight_bits=bits), h=h if signal else None, feedback=False))
     return found
 
 
 def repairs() -> list[Any]:
     """Return repairs of several radii and channels."""
     rng, found = np.random.default_rng(2), []
-    for channels, side, radius, parents in ((2, 5, 1, 2), (4, 4, 2, 4), (8, 4, 1, 2)):
+    for channels, side, radius, parents in ((2, 5, 1, 2), (4, 4, 2, 4), (8, 4, 1, 2), (16, 4, 1, 1)):
         h = rng.normal(size=(600, channels, side, side)).astype(np.float32)
         made = ln.Repair((side, side), channels, radius=radius, parents=parents).learn("dark", 0.3 * h, h)
         found.append(quantise(made, Formats(), feedback=False))
@@ -118,7 +131,7 @@ def counted() -> Samples:
             emulated = machine(CortexM, chip)
             reads = chip.field.signal
             emulated.call("perturb" if reads else "draw", *_words(emulated, reads), counted=True)
-            features = cycles.of_draw(Wiring.of(chip))
+            features = cycles.of_draw(Wiring.of(chip), chip.formats)
             found.setdefault("draw", []).append((features, emulated.instructions))
         for chip in repairs():
             emulated = machine(RepairCortexM, chip)

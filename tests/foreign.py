@@ -1,4 +1,4 @@
-"""Artefacts of networks on other processors, big-endian ones too: compiled by zig, run by Unicorn; their `main` alone."""
+"""Artefacts of networks on other processors, big-endian ones too: zig compiles, Unicorn runs; their `main` alone."""
 
 import sys
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-W
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What zig calls a processor, how Unicorn emulates it, and its registers: stack, return address, result, counter."""
+    """What zig calls a processor, how Unicorn emulates it, and registers: stack, return address, result, counter."""
 
     zig: tuple[str, ...]
     arch: int

@@ -13,6 +13,7 @@ from localnoise.hardware.export.narrow import narrow_tables
 from localnoise.hardware.export.networked import field_name, write_defense, write_network
 from localnoise.hardware.export.repaired import write_repair
 from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
+from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip, refuse_overflow
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
@@ -67,12 +68,17 @@ def write(
             raise ArgumentError("learner was given with a bank, which does not learn on a chip: expected none")
         texts |= bank_tables(chip, seed).texts
     else:
-        texts |= (narrow_tables if narrow else grid_tables)(chip, seed).texts
+        texts |= (narrow_tables(chip, seed) if narrow else grid_tables(chip, seed, halved(chip.formats, learner))).texts
     if learner is not None and isinstance(chip, ChipGrid):
         refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
         texts |= learner_tables(chip, learner).texts
     for file, text in texts.items():
         write_text(folder / file.replace(USUAL, name), in_c(text, name))
+
+
+def halved(formats: Formats, learner: OnChip | None) -> bool:
+    """Return whether two weights of a grid lie in a byte: those of 4 bits that do not learn."""
+    return formats.weight_bits <= 4 and learner is None
 
 
 @EXPORTERS.register("c99")

@@ -2,6 +2,7 @@
  *   c image       classify: image words, int16; the class, int16, and the logits, int16, come back
  *   t             the self-test: how many golden images differ, int16, comes back
  *   i             with a defense: begin its stream
+ *   s seed        with a defense that draws: begin the stream of another seed, uint64
  *   d image       with a defense: the class, int16, and the scores, int32, come back
  * DRIVE_DEFENDS is 1 where there is one. */
 #include "localnoise_network.h"
@@ -43,6 +44,16 @@ int main(void)
             ln_defense_init(&defense);
             continue;
         }
+#if !LN_REPAIRS
+        if (command == 's') {
+            uint64_t seed;
+            if (fread(&seed, sizeof seed, 1U, stdin) != 1U) {
+                return 1;
+            }
+            ln_defense_seed(&defense, seed);
+            continue;
+        }
+#endif
         if (command == 'd') {
             if (!taken()) {
                 return 1;

@@ -24,6 +24,7 @@ Pairs = Iterator[tuple[Any, Any]]
 IMAGES = {"host": 1000, "cortex-m": 24}  # that are compared where nobody says how many
 _DRIVER = Path(__file__).parent / "drive_network.c"
 _AT_ONCE = 64
+_FEW = 4  # inputs of another seed
 _NAMED = 5  # parts of an image's instructions
 _STACK, _PAINT = 2**16, 0xA5  # bytes that are painted below the stack's end, and with what
 
@@ -66,6 +67,10 @@ class NetworkHost:
     def start(self) -> None:
         """Begin the noise's stream."""
         self._running.send(b"i")
+
+    def seed(self, seed: int) -> None:
+        """Begin the noise's stream of another seed."""
+        self._running.send(b"s", seed.to_bytes(8, sys.byteorder))
 
     def defend(self, words: Ints) -> tuple[Ints, Ints]:
         """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
@@ -123,6 +128,10 @@ class NetworkCortexM(CortexM):
     def start(self) -> None:
         """Begin the noise's stream."""
         self.call("defense_init", self._own)
+
+    def seed(self, seed: int) -> None:
+        """Begin the noise's stream of another seed, which the procedure call standard passes in r2 and r3."""
+        self.call("defense_seed", self._own, 0, seed & 0xFFFFFFFF, seed >> 32)
 
     def defend(self, words: Ints) -> tuple[Ints, Ints]:
         """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
@@ -225,6 +234,8 @@ def network_parts(machine: Any, chip: Program | ChipDefense, seed: int, count: i
         decided: list[tuple[Any, Any]] = []
         yield "scores", _scores(machine, chip, seed, count, decided)
         yield "class, defended", iter(decided)
+        if not chip.entry.repairs:
+            yield "scores, seeded", _seeded(machine, chip, seed, min(count, _FEW))
 
 
 def _logits(machine: Any, program: Program, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
@@ -246,6 +257,14 @@ def _scores(machine: Any, chip: ChipDefense, seed: int, count: int, classes: lis
         own, got = machine.defend(words)
         classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
         yield expected[:, None], got[:, None]
+
+
+def _seeded(machine: Any, chip: ChipDefense, seed: int, count: int) -> Pairs:
+    """Begin the stream of another seed, as a device does with a number that is new at each start."""
+    other, words = 2**64 - 1 - seed, images(chip.program, count, np.random.default_rng([seed, 2]))
+    machine.seed(other)
+    again = ChipDefense(chip.program, chip.chip, chip.draws, vote=chip.vote, seed=other)
+    yield again.scores(words)[:, None], machine.defend(words)[1][:, None]
 
 
 def images(program: Program, count: int, rng: np.random.Generator) -> Ints:

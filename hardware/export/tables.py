@@ -113,12 +113,15 @@ def learner_tables(chip: ChipGrid, rule: OnChip) -> Tables:
     return Tables(file="localnoise_learner", title=title, constants=constants, types={}, arrays=dict(tables))
 
 
-def grid_tables(chip: ChipGrid, seed: int) -> Tables:
-    """Return `localnoise_tables`: everything that the runtime needs of one grid, seeded for the stream `seed`."""
+def grid_tables(chip: ChipGrid, seed: int, halved: bool = False) -> Tables:
+    """Return `localnoise_tables`: everything that the runtime needs of one grid, seeded for the stream `seed`.
+
+    halved : whether two weights of at most 4 bits lie in a byte.
+    """
     f, formats = chip.field, chip.formats
     weights, first = packed(chip)
     generator, nobody = GENERATORS[formats.generator], f.units
-    constants = common_constants(chip, seed) | {"WEIGHTS": len(weights)}
+    constants = common_constants(chip, seed) | {"WEIGHTS": len(weights), "PACKED": int(halved)}
     types = common_types(chip)
     tables = [
         table("ln_index", "order", f.order),
@@ -128,12 +131,19 @@ def grid_tables(chip: ChipGrid, seed: int) -> Tables:
         table("uint8_t", "lift", f.lift),
         table("uint8_t", "fraction", f.fraction),
         table("int16_t", "scale", f.scale),
-        table("ln_weight", "weights", weights),
+        table("uint8_t", "weights", nibbles(weights)) if halved else table("ln_weight", "weights", weights),
         table("uint32_t", "seeds", states(generator, f.units, seed), "U"),
         table("ln_acc", "bias", f.bias if f.signal else np.zeros(1, int)),
     ]
     title = "Tables of one grid, written by localnoise."
     return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
+
+
+def nibbles(weights: Ints) -> Ints:
+    """Return bytes of two weights of 4 bits each, the first in the low half."""
+    both = np.zeros((len(weights) + 1) // 2 * 2, np.uint8)
+    both[: len(weights)] = weights & 15
+    return both[::2] | (both[1::2] << 4)
 
 
 def common_constants(chip: ChipGrid, seed: int) -> dict[str, object]:

@@ -26,7 +26,23 @@ from localnoise.hardware.repair import ChipRepair
 
 Features = dict[str, float]
 ERROR = 0.2  # of a count, at most
-CONSTANTS: dict[str, Features] = {}
+CONSTANTS: dict[str, Features] = {
+    "convolution": {
+        "places": 171.89,
+        "taps": 38.17,
+        "gathered": 0.0,
+        "words": 33.36,
+        "products": 3.78,
+        "rest": 11.49,
+        "tables": 0.0,
+    },
+    "convolution in groups": {"words": 0.0, "taps": 32.96, "products": 4.71},
+    "word by word": {"words": 26.46, "tables": 12.69, "sums": 18.56, "reshapes": 0.0},
+    "pool": {"words": 149.94, "taps": 7.42, "means": 12.15},
+    "draw": {"units": 74.43, "neurons": 0.0, "links": 6.21, "products": 4.73, "unpacked": 8.0},
+    "decide": {"neurons": 24.3, "links": 1.41, "products": 4.26},
+    "undo": {"neurons": 31.05, "links": 10.22, "products": 2.99},
+}
 _JOIN, _SCORE = 22, 8  # of a word that noise joins, and of a draw's logit
 
 
@@ -68,7 +84,7 @@ def of_layer(program: Program, layer: IntegerLayer) -> tuple[str, Features]:
         taps = float(window.kernel[0] * window.kernel[1])
         if layer.weights.shape[1] != before[0]:
             return "convolution in groups", {
-                "words": words, "taps": words * taps, "products": words * size, "tables": looked_up,
+                "words": words, "taps": words * taps, "products": words * size,
             }  # fmt: skip
         gathered = taps > 1 or window.padding != (0, 0)
         return "convolution", {
@@ -76,13 +92,14 @@ def of_layer(program: Program, layer: IntegerLayer) -> tuple[str, Features]:
             "taps": places * taps if gathered else 0.0,
             "gathered": places * size if gathered else 0.0,
             "words": words,
-            "products": words * size,
+            "products": words * (size - size % 4),
+            "rest": words * (size % 4),  # four at a time, and what is left
             "tables": looked_up,
         }
     if isinstance(layer, (MaximumWords, MeanWords)):
         taps = float(layer.window.kernel[0] * layer.window.kernel[1])
         means = words if isinstance(layer, MeanWords) else 0.0
-        return "pool", {"places": places, "words": words, "taps": words * taps, "means": means}
+        return "pool", {"words": words, "taps": words * taps, "means": means}
     return "word by word", {
         "words": words,
         "tables": looked_up,
@@ -91,14 +108,16 @@ def of_layer(program: Program, layer: IntegerLayer) -> tuple[str, Features]:
     }
 
 
-def of_draw(wiring: Wiring) -> Features:
+def of_draw(wiring: Wiring, formats: Formats) -> Features:
     """Return what the instructions of a draw are made of."""
+    halved = formats.weight_bits <= 4 and not wiring.members
     links = float((wiring.parents >= 0).sum() + (wiring.readers >= 0).sum())
     return {
         "units": float(wiring.units),
         "neurons": float(wiring.neurons),
         "links": links * wiring.channels,
         "products": float(wiring.products.sum()),
+        "unpacked": float(wiring.weights.sum()) if halved else 0.0,
     }
 
 
@@ -126,7 +145,7 @@ def of_undoing(repair: ChipRepair) -> Features:
 def draw_instructions(wiring: Wiring, formats: Formats) -> int | None:
     """Return the instructions of a draw; None of wires and formats that were not counted."""
     counted = wiring.narrow is None and _counted(formats)
-    return round(priced("draw", of_draw(wiring))) if counted else None
+    return round(priced("draw", of_draw(wiring, formats))) if counted else None
 
 
 def repair_instructions(repair: ChipRepair) -> int:

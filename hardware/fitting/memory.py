@@ -26,9 +26,10 @@ Of a grid with `share` or `rank` (`hardware.narrow`), with r directions, q = r o
 Of a bank, weights, biases and shifts of every member, and all else once; `shared` is then also of every member, with a
 threshold of 32 bits each, and the generators have 64 bits more, from which the turn follows.
 
-A microcontroller keeps what the exported C does (`hardware.export`): widths of C types, 16 or 32 bits an address and 64
-more a unit, for where its weights begin and its seed (32 for its seed and 32 a class, with `share` or `rank`); of the
-learner 96 bits a weight, 192 a neuron and a generator a unit. Programs, scratch and stack are not counted.
+A microcontroller keeps what the exported C does (`hardware.export`): widths of C types (of a grid that does not learn,
+two weights of up to 4 bits in a byte), 16 or 32 bits an address and 64 more a unit, for where its weights begin and its
+seed (32 for its seed and 32 a class, with `share` or `rank`); of the learner 96 bits a weight, 192 a neuron and a
+generator a unit. Programs, scratch and stack are not counted.
 """
 
 from dataclasses import dataclass
@@ -184,8 +185,11 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
         else:
             place += sum((size - 1).bit_length() for size in sizes)
     sets = max(wiring.members, 1)
+    width = stored_width(formats.weight_bits, whole_bytes)
+    if whole_bytes and formats.weight_bits <= 4 and learner == "none" and not wiring.members and narrow is None:
+        width = 4  # two of them in a byte
     return {
-        "weights": sets * wiring.weights * stored_width(formats.weight_bits, whole_bytes),
+        "weights": sets * wiring.weights * width,
         "biases": sets * each(m if wiring.signal else 0, bias),
         "shifts": sets * each(4 if narrow is None else 1, (A - 1).bit_length()),
         "topology": each(slots, address) + place,

@@ -10,7 +10,7 @@ from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.networked import network_bytes
 from localnoise.hardware.fitting.cycles import Share, shares
-from localnoise.hardware.fitting.fit import fit
+from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
@@ -124,8 +124,7 @@ def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> N
         own = chip.chip
         neurons, draws = own.config.neurons, chip.draws
         if isinstance(own, (ChipGrid, ChipBank)):
-            tables = fit(own, "ideal").memory
-            flash["noise or repair"], state = tables.bytes - tables.ram, 4 * own.config.units + 32
+            flash["noise or repair"], state = memory_map(own, whole_bytes=True).flash, 4 * own.config.units + 32
         else:
             flash["noise or repair"], state = own.flash, 0
         flash["program"] += FIELD

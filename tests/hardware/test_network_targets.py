@@ -1,4 +1,4 @@
-"""A network's C on other processors and compilers: big-endian ones, 16-bit int, sanitizers, C++; faults planted in it."""
+"""A network's C on other processors and compilers: big-endian, 16-bit int, sanitizers, C++; faults planted in it."""
 
 import hashlib
 import json

@@ -46,6 +46,36 @@ static ln_acc ln_predict(unsigned u, unsigned i, const ln_weight **row, const ln
     return (ln_acc)(bias + ln_up(read, lift[3U * u]) + ln_up(near, lift[(3U * u) + 1U]));
 }
 
+#if LN_PACKED
+/* Two weights lie in a byte, the first in its low half. Row i of a unit: `count` of them from place `at` on. */
+static void ln_unpack(const ln_stored *weights, uint32_t at, unsigned count, ln_weight row[LN_ROW])
+{
+    unsigned k;
+    for (k = 0U; k < count; k++) {
+        const unsigned both = weights[at >> 1];
+        const unsigned own = ((at & 1U) != 0U) ? (both >> 4) : (both & 15U);
+        row[k] = (ln_weight)((int)(own ^ 8U) - 8);
+        at++;
+    }
+}
+
+/* Weights of a unit's links in a row. */
+static unsigned ln_linked(unsigned u)
+{
+    unsigned count = 0U;
+    unsigned k;
+#if LN_READERS > 0
+    for (k = 0U; k < LN_READERS; k++) {
+        count += (ln_readers[(u * LN_READERS) + k] != LN_NO_UNIT) ? LN_CHANNELS : 0U;
+    }
+#endif
+    for (k = 0U; k < LN_PARENTS; k++) {
+        count += (ln_parents[(u * LN_PARENTS) + k] != LN_NO_UNIT) ? LN_CHANNELS : 0U;
+    }
+    return count;
+}
+#endif
+
 static void ln_sweep(const ln_noise *noise, uint32_t *state, const ln_word *h, ln_word *eta, int signal)
 {
 #ifdef LN_MEMBERS
@@ -58,7 +88,14 @@ static void ln_sweep(const ln_noise *noise, uint32_t *state, const ln_word *h, l
     unsigned v;
     for (v = 0U; v < LN_UNITS; v++) {
         const unsigned u = ln_order[v];
+#if LN_PACKED
+        const unsigned linked = ln_linked(u);
+        uint32_t at = ln_first[u];
+        ln_weight held[LN_ROW];
+        const ln_weight *row;
+#else
         const ln_weight *row = &noise->weights[ln_first[u]];
+#endif
         int32_t xi[LN_CHANNELS];
         uint32_t random[LN_CHANNELS];
         unsigned i;
@@ -72,7 +109,13 @@ static void ln_sweep(const ln_noise *noise, uint32_t *state, const ln_word *h, l
         }
 #endif
         for (i = 0U; i < LN_CHANNELS; i++) {
-            ln_acc acc = ln_predict(u, i, &row, noise->bias, lift, h, eta, signal);
+            ln_acc acc;
+#if LN_PACKED
+            ln_unpack(noise->weights, at, linked + i + 1U, held);
+            at += linked + i + 1U;
+            row = held;
+#endif
+            acc = ln_predict(u, i, &row, noise->bias, lift, h, eta, signal);
             acc = (ln_acc)(acc + ln_up((ln_acc)((ln_acc)*row * (ln_acc)xi[i]), lift[(3U * u) + 2U]));
             row++;
             eta[(u * LN_CHANNELS) + i] = ln_round(acc, fraction[u], random[i]);
@@ -144,11 +187,13 @@ void ln_perturb(ln_noise *noise, const ln_word h[LN_NEURONS], ln_word eta[LN_NEU
     ln_next(noise, h, eta, LN_READERS > 0);
 }
 #else
+#if !LN_PACKED
 void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS])
 {
     noise->weights = weights;
     noise->bias = bias;
 }
+#endif
 
 void ln_draw(ln_noise *noise, ln_word eta[LN_NEURONS])
 {
@@ -172,10 +217,23 @@ void ln_innovation(const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_
 {
     unsigned u;
     for (u = 0U; u < LN_UNITS; u++) {
+#if LN_PACKED
+        const unsigned linked = ln_linked(u);
+        uint32_t at = ln_first[u];
+        ln_weight held[LN_ROW];
+        const ln_weight *row;
+#else
         const ln_weight *row = &noise->weights[ln_first[u]];
+#endif
         unsigned i;
         for (i = 0U; i < LN_CHANNELS; i++) {
-            const ln_acc acc = ln_predict(u, i, &row, noise->bias, ln_lift, h, d, LN_READERS > 0);
+            ln_acc acc;
+#if LN_PACKED
+            ln_unpack(noise->weights, at, linked + i + 1U, held);
+            at += linked + i + 1U;
+            row = held;
+#endif
+            acc = ln_predict(u, i, &row, noise->bias, ln_lift, h, d, LN_READERS > 0);
             const unsigned bits = ln_fraction[u];
             const ln_acc half = (bits > 0U) ? (ln_acc)((ln_acc)1 << (bits - 1U)) : 0;
             int64_t rest = ln_down((ln_acc)(acc + half), bits);

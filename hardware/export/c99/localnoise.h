@@ -29,6 +29,13 @@ extern "C" {
 
 #define LN_NEURONS (LN_UNITS * LN_CHANNELS)
 
+#if LN_PACKED
+typedef uint8_t ln_stored; /* two weights of 4 bits */
+#define LN_ROW ((LN_READERS + LN_PARENTS + 1U) * LN_CHANNELS)
+#else
+typedef ln_weight ln_stored;
+#endif
+
 typedef int16_t ln_word;
 
 #ifdef LN_KINDS
@@ -47,7 +54,7 @@ typedef struct {
 /* What changes when drawing: each unit's generator; and whose weights are in use. */
 typedef struct {
     uint32_t random[LN_UNITS];
-    const ln_weight *weights;
+    const ln_stored *weights;
     const ln_acc *bias;
 #ifdef LN_MEMBERS
     const uint8_t *lift;
@@ -70,7 +77,7 @@ void ln_seed(ln_noise *noise, uint64_t seed);
  * the seed and the number of the draw. Returns whose turn the next draw is, -1 where it will be no noise: all words zero.
  * Words have the same scales, whoever's turn it is. */
 int ln_turn(const ln_noise *noise);
-#elif !defined(LN_KINDS)
+#elif !defined(LN_KINDS) && !LN_PACKED
 /* Draw with weights and biases of your own, such as learned ones, from now on. They stay yours, and in place. */
 void ln_use(ln_noise *noise, const ln_weight weights[LN_WEIGHTS], const ln_acc bias[LN_NEURONS]);
 #endif

@@ -5,6 +5,7 @@
 prints the constants, and how far the fitted counts lie from the counted ones.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -83,15 +84,8 @@ def network() -> Program:
 def grids() -> list[Any]:
     """Return grids of several fan-ins and channels, some that read activations, some of 4-bit weights."""
     rng, found = np.random.default_rng(1), []
-    for channels, side, parents, signal in (
-        (2, 6, 2, 0),
-        (4, 5, 8, 0),
-        (8, 4, 4, 0),
-        (16, 3, 8, 0),
-        (16, 5, 4, 0),
-        (4, 5, 4, 1),
-        (8, 4, 2, 1),
-    ):
+    sizes = [(2, 6, 2, 0), (4, 5, 8, 0), (8, 4, 4, 0), (16, 3, 8, 0), (16, 6, 4, 0), (24, 4, 3, 0), (12, 6, 8, 0)]
+    for channels, side, parents, signal in [*sizes, (4, 5, 4, 1), (8, 4, 2, 1)]:
         h = rng.normal(size=(1200, channels, side, side)).astype(np.float32)
         d = 0.3 * np.roll(h, 1, 3) + 0.3 * rng.normal(size=h.shape).astype(np.float32)
         how = {"signal": "local"} if signal else {}
@@ -112,8 +106,8 @@ def repairs() -> list[Any]:
     return found
 
 
-def counted() -> Samples:
-    """Return features and instructions of each kernel of each example."""
+def counted(kinds: list[str]) -> Samples:
+    """Return features and instructions of each kernel of each example; kinds: networks, draws, repairs."""
     found: Samples = {}
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
@@ -124,16 +118,16 @@ def counted() -> Samples:
 
         program = network()
         emulated = machine(NetworkCortexM, program)
-        for k, layer in enumerate(program.layers):
+        for k, layer in enumerate(program.layers if "networks" in kinds else ()):
             kernel, features = cycles.of_layer(program, layer)
             found.setdefault(kernel, []).append((features, emulated.layer(k)))
-        for chip in grids():
+        for chip in grids() if "draws" in kinds else ():
             emulated = machine(CortexM, chip)
             reads = chip.field.signal
             emulated.call("perturb" if reads else "draw", *_words(emulated, reads), counted=True)
             features = cycles.of_draw(Wiring.of(chip), chip.formats)
             found.setdefault("draw", []).append((features, emulated.instructions))
-        for chip in repairs():
+        for chip in repairs() if "repairs" in kinds else ():
             emulated = machine(RepairCortexM, chip)
             emulated.call("decide", emulated._h, emulated._eta, counted=True)
             found.setdefault("decide", []).append((cycles.of_decision(chip), emulated.instructions))
@@ -158,7 +152,7 @@ def fitted(samples: list[tuple[dict[str, float], int]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    for kernel, samples in counted().items():
+    for kernel, samples in counted(sys.argv[1:] or ["networks", "draws", "repairs"]).items():
         constants = fitted(samples)
         errors = [
             sum(constants[name] * value for name, value in features.items()) / count - 1 for features, count in samples

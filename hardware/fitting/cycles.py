@@ -39,10 +39,19 @@ CONSTANTS: dict[str, Features] = {
     "convolution in groups": {"words": 0.0, "taps": 32.96, "products": 4.71},
     "word by word": {"words": 26.46, "tables": 12.69, "sums": 18.56, "reshapes": 0.0},
     "pool": {"words": 149.94, "taps": 7.42, "means": 12.15},
-    "draw": {"units": 74.43, "neurons": 0.0, "links": 6.21, "products": 4.73, "unpacked": 8.0},
+    "draw": {
+        "units": 13.78,
+        "neurons": 18.79,
+        "links": 25.52,
+        "products": 0.0,
+        "links, wide": 12.36,
+        "products, wide": 3.97,
+        "unpacked": 12.9,
+    },
     "decide": {"neurons": 24.3, "links": 1.41, "products": 4.26},
     "undo": {"neurons": 31.05, "links": 10.22, "products": 2.99},
 }
+_WIDE = 8  # channels from which on loops over them are not unrolled
 _JOIN, _SCORE = 22, 8  # of a word that noise joins, and of a draw's logit
 
 
@@ -115,10 +124,16 @@ def of_draw(wiring: Wiring, formats: Formats) -> Features:
     return {
         "units": float(wiring.units),
         "neurons": float(wiring.neurons),
-        "links": links * wiring.channels,
-        "products": float(wiring.products.sum()),
+        **_by_width(wiring.channels, links=links * wiring.channels, products=float(wiring.products.sum())),
         "unpacked": float(wiring.weights.sum()) if halved else 0.0,
     }
+
+
+def _by_width(channels: int, **counts: float) -> Features:
+    """Return counts twice, of few channels and of many: compilers unroll short loops."""
+    wide = channels >= _WIDE
+    few = {name: 0.0 if wide else count for name, count in counts.items()}
+    return few | {f"{name}, wide": count if wide else 0.0 for name, count in counts.items()}
 
 
 def of_decision(repair: ChipRepair) -> Features:

@@ -131,7 +131,7 @@ def _verify(
         with temporary_folder() as build, closing(made(place, build, chip, said["name"])) as machine:
             if isinstance(chip, (Program, ChipDefense)):
                 count = IMAGES[backend] if images is None else as_count("images", images, 1)
-                parts = list(network_parts(machine, chip, int(said["seed"]), count))
+                parts = list(network_parts(machine, chip, int(said["seed"]), count, progress))
             elif isinstance(chip, ChipBank):
                 parts = list(_bank_parts(machine, chip, said, draws))
             elif isinstance(chip, ChipRepair):
@@ -140,7 +140,7 @@ def _verify(
                 parts = list(_parts(place, machine, chip, said, draws))
             for name, pairs in parts:
                 checks.append(_compare(backend, name, pairs))
-                if progress is not None:
+                if progress is not None and not isinstance(chip, (Program, ChipDefense)):
                     progress(len(checks), len(parts) * len(machines))
             costs[backend] = machine.cost()
     return checks, {name: cost for name, cost in costs.items() if cost}

@@ -1,7 +1,7 @@
 """A network's artefact on this computer and on an emulated Cortex-M4, and what `verify` compares."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from localnoise.hardware.export.networked import places_first, word_bytes
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.memory import planned
 from localnoise.hardware.network.program import Program
+from localnoise.streams import Progress
 
 Ints = npt.NDArray[np.integer[Any]]
 Pairs = Iterator[tuple[Any, Any]]
@@ -223,22 +224,34 @@ def _stored(binary: Path) -> tuple[int, dict[str, int]]:
 MACHINES: dict[str, Any] = {"host": NetworkHost, "cortex-m": NetworkCortexM}
 
 
-def network_parts(machine: Any, chip: Program | ChipDefense, seed: int, count: int) -> Iterator[tuple[str, Pairs]]:
-    """Name, and pairs (expected, got), of each function; logits (T, 1, N), classes (T, 1, 1)."""
-    program = _program(chip)
+def network_parts(
+    machine: Any, chip: Program | ChipDefense, seed: int, count: int, progress: Progress | None = None
+) -> Iterator[tuple[str, Pairs]]:
+    """Name, and pairs (expected, got), of each function; logits (T, 1, N), classes (T, 1, 1).
+
+    progress : told (inputs compared, all of them; with a defense each is compared twice).
+    """
+    program, total = _program(chip), count * (2 if isinstance(chip, ChipDefense) else 1)
+
+    def told(done: int) -> None:
+        if progress is not None:
+            progress(done, total)
+
     yield "self-test", iter([(np.zeros((1, 1, 1), int), np.full((1, 1, 1), machine.selftest()))])
     classes: list[tuple[Any, Any]] = []
-    yield "logits", _logits(machine, program, seed, count, classes)
+    yield "logits", _logits(machine, program, seed, count, classes, told)
     yield "class", iter(classes)
     if isinstance(chip, ChipDefense):
         decided: list[tuple[Any, Any]] = []
-        yield "scores", _scores(machine, chip, seed, count, decided)
+        yield "scores", _scores(machine, chip, seed, count, decided, told)
         yield "class, defended", iter(decided)
         if not chip.entry.repairs:
             yield "scores, seeded", _seeded(machine, chip, seed, min(count, _FEW))
 
 
-def _logits(machine: Any, program: Program, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
+def _logits(
+    machine: Any, program: Program, seed: int, count: int, classes: list[tuple[Any, Any]], told: Callable[[int], None]
+) -> Pairs:
     rng = np.random.default_rng(seed)
     for first in range(0, count, _AT_ONCE):
         words = images(program, min(_AT_ONCE, count - first), rng)
@@ -246,9 +259,12 @@ def _logits(machine: Any, program: Program, seed: int, count: int, classes: list
         own, got = machine.classify(words)
         classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
         yield expected[:, None], got[:, None]
+        told(first + len(words))
 
 
-def _scores(machine: Any, chip: ChipDefense, seed: int, count: int, classes: list[tuple[Any, Any]]) -> Pairs:
+def _scores(
+    machine: Any, chip: ChipDefense, seed: int, count: int, classes: list[tuple[Any, Any]], told: Callable[[int], None]
+) -> Pairs:
     rng = np.random.default_rng([seed, 1])
     machine.start()
     for first in range(0, count, _AT_ONCE):
@@ -257,6 +273,7 @@ def _scores(machine: Any, chip: ChipDefense, seed: int, count: int, classes: lis
         own, got = machine.defend(words)
         classes.append((expected.argmax(axis=1).reshape(-1, 1, 1), own.reshape(-1, 1, 1)))
         yield expected[:, None], got[:, None]
+        told(count + first + len(words))
 
 
 def _seeded(machine: Any, chip: ChipDefense, seed: int, count: int) -> Pairs:

@@ -15,8 +15,9 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS, backends_of
 from localnoise.hardware.export.configured import learn_words
 from localnoise.hardware.export.exporters import EXPORTERS
-from localnoise.hardware.export.network_machines import IMAGES, network_parts
+from localnoise.hardware.export.network_machines import IMAGES
 from localnoise.hardware.export.network_machines import MACHINES as NETWORKS
+from localnoise.hardware.export.network_parts import network_parts
 from localnoise.hardware.export.repaired import MACHINES, repair_parts
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed

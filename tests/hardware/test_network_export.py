@@ -12,7 +12,8 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware import OnChip, load_chips
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.host import FLAGS, compiler
-from localnoise.hardware.export.network_machines import NetworkCortexM, NetworkHost, images
+from localnoise.hardware.export.network_machines import NetworkCortexM, NetworkHost
+from localnoise.hardware.export.network_parts import images
 from localnoise.hardware.network import Program, quantise
 from localnoise.hardware.network.layers import ConvolutionWords
 

@@ -162,7 +162,8 @@ def on_chip(
     noise: Any = predictor.noise
     repairs = isinstance(noise, Mended)
     if not (repairs or noise.active):
-        return quantise(model, few, **how).program
+        program: Program = quantise(model, few, **how).program
+        return program
     chip = _chip(noise, network, predictor.front, inputs[:ACTIVATIONS], own_bits, activation_bits)
     count = 1 if repairs else predictor.draws if draws is None else draws
     return defend(model, few, chip, FRONT, draws=count, vote=vote, seed=seed, **how)
@@ -177,7 +178,8 @@ def _chip(
             raise ArgumentError(
                 f"defense repairs {len(noise.repairs)} layers: expected layers=first, since a chip repairs one"
             )
-        return to_chip(noise.repairs[0], Formats(weight_bits=bits, activation_bits=activation_bits))
+        repaired: ChipRepair = to_chip(noise.repairs[0], Formats(weight_bits=bits, activation_bits=activation_bits))
+        return repaired
     own = noise.noise if isinstance(noise, NoiseLayer) else noise
     members = own.members if isinstance(own, Bank) else [own]
     if all(isinstance(one, ChipGrid) for one in members):
@@ -195,4 +197,5 @@ def _chip(
     h = None
     if members[0].field.signal:
         h = folded(network, training.activations(front, inputs)).numpy()
-    return to_chip(own, Formats(weight_bits=bits, activation_bits=activation_bits), h=h)
+    made: ChipGrid | ChipBank = to_chip(own, Formats(weight_bits=bits, activation_bits=activation_bits), h=h)
+    return made

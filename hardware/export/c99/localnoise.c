@@ -47,15 +47,30 @@ static ln_acc ln_predict(unsigned u, unsigned i, const ln_weight **row, const ln
 }
 
 #if LN_PACKED
+static ln_weight ln_nibble(unsigned bits)
+{
+    return (ln_weight)((int)((bits & 15U) ^ 8U) - 8);
+}
+
 /* Two weights lie in a byte, the first in its low half. Row i of a unit: `count` of them from place `at` on. */
 static void ln_unpack(const ln_stored *weights, uint32_t at, unsigned count, ln_weight row[LN_ROW])
 {
-    unsigned k;
-    for (k = 0U; k < count; k++) {
-        const unsigned both = weights[at >> 1];
-        const unsigned own = ((at & 1U) != 0U) ? (both >> 4) : (both & 15U);
-        row[k] = (ln_weight)((int)(own ^ 8U) - 8);
-        at++;
+    const ln_stored *from = &weights[at >> 1];
+    unsigned k = 0U;
+    if ((at & 1U) != 0U) {
+        row[0] = ln_nibble((unsigned)*from >> 4);
+        from++;
+        k = 1U;
+    }
+    while ((k + 1U) < count) {
+        const unsigned both = *from;
+        row[k] = ln_nibble(both);
+        row[k + 1U] = ln_nibble(both >> 4);
+        from++;
+        k += 2U;
+    }
+    if (k < count) {
+        row[k] = ln_nibble(*from);
     }
 }
 

@@ -65,11 +65,11 @@ def fitted(arm: Defense) -> tuple[Defense, str]:
     if plan.layers == FIRST:
         return own, ""
     return own, (
-        f"{name} on a chip: the layer of the defense decides and repairs alone; later layers are not repaired, and no "
-        "second look is taken"
+        f"{name} on a chip: the layer of the defense decides and repairs alone; later layers are not repaired, no "
+        "second look is taken, and nobody asks what a repair is worth"
     )
 
 
 def for_chip(plan: Repairing) -> Repairing:
     """Return a plan's repair of one layer in floating point, which becomes integers with the network."""
-    return replace(plan, layers=FIRST, anew=True, bits=0)
+    return replace(plan, layers=FIRST, anew=True, worth=False, bits=0)

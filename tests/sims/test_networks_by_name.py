@@ -85,7 +85,7 @@ def test_a_defense_is_learned_and_exported_by_its_name(tmp_path_factory, defense
 
 
 def test_repairs_of_several_layers_become_one_layers():
-    assert arm_for_chip("repair") == ("repair:layers=first", arm_for_chip("repair")[1])
+    assert arm_for_chip("repair") == ("repair:layers=first:worth=no", arm_for_chip("repair")[1])
     assert "later layers are not repaired" in arm_for_chip("repair")[1]
     assert arm_for_chip("repair-8")[1] == ""
     for name, match in (("repair:told=yes", "told"), ("repair:asks=2", "asks"), ("identity", "central")):

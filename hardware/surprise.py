@@ -133,7 +133,7 @@ class ChipSurprise:
         f, N, m = self.formats, self.config.units, self.config.channels
         links = int((self.parents >= 0).sum())
         weights = links * m * m + N * (m * (m + 1) // 2)
-        return weights * (1 if f.weight_bits <= 8 else 2) + N * m * 3 + 2 * self.parents.size + 8 * N
+        return int(weights * (1 if f.weight_bits <= 8 else 2) + N * m * 3 + 2 * self.parents.size + 8 * N)
 
     def _near(self) -> Floats:
         """Units within the distance of each one, (H, W)."""

@@ -58,7 +58,8 @@ class Merging(Holding):
             raise ArgumentError("merge was given no grids: expected at least one that has learned")
         for index, other in enumerate(others):
             self._check_mergeable(f"others[{index}]", other)
-        known = [grid.rule for grid in (self, *others) if grid.rule is not None and grid.state is not None]
+        several: list[Merging] = [self, *others]
+        known = [grid.rule for grid in several if grid.rule is not None and grid.state is not None]
         return self._joined(known[0], [other.state for other in others if other.state is not None])
 
     def _joined(self, rule: Rule, states: Sequence[State]) -> Self:
@@ -79,7 +80,10 @@ class Merging(Holding):
 
     def _gathered(self, d: Any, h: Any, rule: Rule, progress: Progress | None) -> Self:
         """Learn dask arrays: each block where it lies, statistics added up in a tree."""
-        from dask import compute, delayed
+        import dask
+
+        delayed: Any = dask.delayed  # type: ignore[attr-defined]
+        compute: Any = dask.compute  # type: ignore[attr-defined]
 
         if getattr(rule, "ridge", None) == AUTO or self._open is not None:
             what = "ridge" if self._open is None else "parents"

@@ -120,19 +120,19 @@ def certificate_part(
         with torch.no_grad():
             out[f"undefended/{level:g}"] = float((network(moved).argmax(1).numpy() == y).mean())
         displaced[level] = read(moved) - h_test
-    for at, (name, one) in enumerate({LOCAL: net, ISOTROPIC: even}.items()):
+    for at, (name, tried) in enumerate({LOCAL: net, ISOTROPIC: even}.items()):
         stage(f"certify, {name}", at, 2)
         began = process_time()
-        vote = one.vote(draws, alpha, bench.seed + 10)
+        vote = tried.vote(draws, alpha, bench.seed + 10)
         found = vote.certify(h_test)
         out[f"{name}/seconds"] = (process_time() - began) / len(y)
         right = found.winner == y
-        out |= _measured(name, one, found, right, displaced, h_test)
+        out |= _measured(name, tried, found, right, displaced, h_test)
         if name == LOCAL and h_test[0].size <= _SEARCHED:
             stage("search for counterexamples", 0, 0)
             sure = found.winner != ABSTAINS
             out["searched"] = int(sure.sum())
-            out["contradicted"] = int(searched(one, vote, found, h_test, bench.seed + 20).sum())
+            out["contradicted"] = int(searched(tried, vote, found, h_test, bench.seed + 20).sum())
     return out
 
 

@@ -110,7 +110,8 @@ def structure_figure(records: Sequence[Record], structures: Sequence[Structure],
     names = [one.defense for one in structures]
     hues = dict(zip(names, ("#D55E00", "#0072B2", *HUES), strict=False))
     with drawn(path, (DOUBLE, 4.4)) as figure:
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.25))
+        parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.25))
+        top, bottom = parts
         panels = top.subplots(1, len(names) + 2)
         for axes, name in zip(panels, names, strict=False):
             seen = axes.imshow(first[name]["map"], cmap="cividis")

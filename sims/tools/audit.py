@@ -133,7 +133,7 @@ def _network(
     from localnoise.sims.results.records import NAME, RecordFile
 
     spent = preset(spend, seeds=shared["seeds"], epochs=shared["epochs"])
-    given = {name: as_count(name, value, 1) for name, value in sizes.items() if value is not None}
+    given: dict[str, Any] = {name: as_count(name, value, 1) for name, value in sizes.items() if value is not None}
     chosen = Chosen.of(task, layer=layer)
     source = names["train"] or chosen.usual(_SOURCE, _SOURCE).split(",")[0]
     plan = Plan.of(

@@ -8,7 +8,18 @@ from pathlib import Path
 from benchmarks import report, scaling
 from benchmarks.row import Result, run
 
-SUBJECTS = ("first", "drawing", "sizes", "learning", "training", "brian", "samplers", "sweeping", "scaling")
+SUBJECTS = (
+    "first",
+    "drawing",
+    "sizes",
+    "learning",
+    "repairing",
+    "training",
+    "brian",
+    "samplers",
+    "sweeping",
+    "scaling",
+)
 
 
 def main() -> None:

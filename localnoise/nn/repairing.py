@@ -232,8 +232,9 @@ class RepairLayer(nn.Module):
         laws = Laws.of(repair.members, voters(c.shape, repair.asks))
         hold = self._hold
         hold("_parents", laws.seen, torch.int64)
-        for name in ("law", "centre", "logs"):
-            hold(f"_{name}", getattr(laws, name))
+        hold("_law", laws.law[:, :-1])
+        hold("_centre", -laws.law[:, -1])
+        hold("_logs", laws.logs)
         self.decide_as_now()
         readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)

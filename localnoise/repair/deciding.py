@@ -51,6 +51,7 @@ class Deciding:
     width: float
     asks: int
     worth: Worth | None
+    _laws: tuple[list[Member], int, Laws] | None
     _gate: Gate | None
     _among_gate: Gate | None
 
@@ -159,11 +160,19 @@ class Deciding:
         """Return the log density per neuron that is asked of each member's law, (T, members)."""
         self._refuse_empty()
         x = self._activity("h", h)
-        if self.asks > 1:
-            laws = Laws.of(self.members, voters(self.config.shape, self.asks))
-            return laws.log_densities(x.reshape(len(x), self.config.channels, -1))
-        n = x[0].size if len(x) else 1
-        return np.stack([member.law.log_density(x - member.centre) / n for member in self.members], axis=1)
+        return self.laws.log_densities(x.reshape(len(x), self.config.channels, -1))
+
+    @property
+    def laws(self) -> Laws:
+        """The laws of the units that vote, as they are multiplied: as large as they are, and kept."""
+        if self._laws is None or self._laws[0] is not self.members or self._laws[1] != self.asks:
+            own = Laws.of(self.members, voters(self.config.shape, self.asks), self.config.dtype)
+            self._laws = self.members, self.asks, own
+        return self._laws[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy or pickle without what can be made again."""
+        return self.__dict__ | {"_laws": None}
 
     @property
     def gate(self) -> Gate:

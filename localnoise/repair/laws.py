@@ -11,7 +11,7 @@ from localnoise.repair.member import Member
 from localnoise.validate import Array
 
 Floats = npt.NDArray[np.float64]
-_CHUNK = 256  # activations whose neighborhoods are gathered at a time
+_CHUNK, _TOGETHER, _SUMMED = 256, 16, 16  # activations at a time; members in one product; units summed in its dtype
 
 
 def voters(shape: tuple[int, int], asks: int) -> npt.NDArray[np.int64]:
@@ -28,26 +28,24 @@ class Laws:
     ----------
     seen : (V, 1 + K)
         The units that each one looks at, itself first.
-    law : (V, (1 + K) m, J m)
-        Innovations of member j are what is seen, times its columns, less `centre`.
-    centre : (V, J m)
+    law : (V, (1 + K) m + 1, J m)
+        Innovations of member j are what is seen, and a 1, times its columns.
     logs : (J,)
         -1/2 of the innovations' squares' sum less `logs` is the log density.
     """
 
     seen: npt.NDArray[np.int64]
     law: Floats
-    centre: Floats
     logs: Floats
 
     @classmethod
-    def of(cls, members: Sequence[Member], units: npt.NDArray[np.int64]) -> "Laws":
+    def of(cls, members: Sequence[Member], units: npt.NDArray[np.int64], dtype: npt.DTypeLike = np.float64) -> "Laws":
         """Take the laws of some units; cost O(V m^3 (1 + K) J)."""
         first = members[0].law.field
         V, m, J = len(units), first.channels, len(members)
         parents = first.parents[units]
         seen = np.concatenate([units[:, None], np.maximum(parents, 0)], 1)
-        law, centre, logs = np.zeros((V, seen.shape[1] * m, J * m)), np.zeros((V, J * m)), np.zeros(J)
+        law, logs = np.zeros((V, seen.shape[1] * m + 1, J * m), dtype), np.zeros(J)
         for j, member in enumerate(members):
             f = member.law.field
             S = f.S[units].astype(np.float64)
@@ -55,21 +53,39 @@ class Laws:
             past = -inverse @ f.B[units].astype(np.float64)
             past = past.reshape(V, m, -1, m) * (parents >= 0)[:, None, :, None]
             joint = np.concatenate([inverse, past.reshape(V, m, -1)], 2)
-            law[:, :, j * m : (j + 1) * m] = joint.transpose(0, 2, 1)
+            own = law[:, :, j * m : (j + 1) * m]
+            own[:, :-1] = joint.transpose(0, 2, 1)
             mean = member.centre.reshape(m, -1).T.astype(np.float64)
-            centre[:, j * m : (j + 1) * m] = np.einsum("nij,nj->ni", joint, mean[seen].reshape(V, -1))
+            own[:, -1] = -np.einsum("nij,nj->ni", joint, mean[seen].reshape(V, -1))
             logs[j] = np.log(np.diagonal(S, axis1=1, axis2=2)).sum() + 0.5 * V * m * math.log(2 * math.pi)
-        return cls(seen, law, centre, logs)
+        return cls(seen, law, logs)
 
     def log_densities(self, x: Array) -> Floats:
-        """Return log densities per neuron of activations (T, m, N), (T, J); in the precision of x but for the sums."""
-        V, _, wide = self.law.shape
-        J, m = len(self.logs), wide // len(self.logs)
-        law, centre, out = self.law.astype(x.dtype), self.centre.astype(x.dtype), np.empty((len(x), J))
-        for first in range(0, len(x), _CHUNK):
-            part = x[first : first + _CHUNK]
-            seen = part.transpose(2, 0, 1)[self.seen].transpose(0, 2, 1, 3).reshape(V, len(part), -1)
-            e = seen @ law - centre[:, None]
-            squares = np.square(e, dtype=np.float64).reshape(V, len(part), J, m).sum(axis=(0, 3))
-            out[first : first + len(part)] = (-0.5 * squares - self.logs) / (V * m)
+        """Return log densities per neuron of activations (T, m, N), (T, J).
+
+        A unit's neighborhood is gathered once for all members, whose innovations are one matrix product; they never
+        leave the cache. In the laws' precision but for the sums over 16 units and more.
+        """
+        V, p, wide = self.law.shape
+        J, dtype = len(self.logs), self.law.dtype
+        m, most = wide // J, max(min(_CHUNK, len(x)), 1)
+        out, block = np.empty((len(x), J)), m * min(_TOGETHER, J)
+        seen = np.ones((most, p), dtype)
+        for first in range(0, len(x), most):
+            part = np.ascontiguousarray(x[first : first + most].transpose(2, 0, 1), dtype)  # (N, t, m)
+            t = part.shape[1]
+            room, few, total = np.empty((t, block), dtype), np.zeros((t, wide), dtype), np.zeros((t, wide))
+            for unit in range(V):
+                for k, other in enumerate(self.seen[unit]):
+                    seen[:t, k * m : (k + 1) * m] = part[other]
+                for column in range(0, wide, block):
+                    columns = slice(column, min(column + block, wide))
+                    e = np.matmul(seen[:t], self.law[unit, :, columns], out=room[:, : columns.stop - column])
+                    e *= e
+                    few[:, columns] += e
+                if unit % _SUMMED == _SUMMED - 1 or unit == V - 1:
+                    total += few
+                    few[:] = 0
+            squares = total.reshape(t, J, m).sum(axis=2)
+            out[first : first + t] = (-0.5 * squares - self.logs) / (V * m)
         return out

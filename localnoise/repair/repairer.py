@@ -99,6 +99,7 @@ class Repair(Deciding):
         self.margin, self.margins = 0.0, dict[str, float]()
         self.among: tuple[str, ...] = ()
         self.worth: Worth | None = None
+        self._laws = None
         self._gate: Gate | None = None
         self._among_gate: Gate | None = None
         self.provenance: dict[str, Any] = {}

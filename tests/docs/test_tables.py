@@ -13,7 +13,7 @@ from localnoise.sims.defenses.chips import BITS, WIRES
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.paper import SOURCES
-from localnoise.sims.reports import comparing, deployed, fitting, heat, own, side_by_side, summarised, trading
+from localnoise.sims.reports import comparing, deployed, fitting, harm, heat, own, side_by_side, summarised, trading
 from localnoise.sims.reports.commands import Repair
 from localnoise.sims.reports.comparison import CLEAN, Level, outcomes
 from localnoise.sims.reports.summary import summarise
@@ -87,12 +87,20 @@ def test_ten_epochs_close_the_gap():
         assert place.test.label == "rotate@0.8" or f"{one.accuracy.mean:.3f}".lstrip("0") in page("results/paper")
 
 
-def test_the_repaired_network_is_that_of_its_record():
+def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     records = list(RecordFile(published("repair")))
     report = Repair.of(records)
-    text = as_markdown(report._frame(report._table(records)))
-    assert text.count("\n") == 20
-    assert text in page("repair")
+    table = report._table(records)
+    frame = report._frame(table)
+    text = as_markdown(frame)
+    assert text.count("\n") == 68
+    assert text in page("results/do-no-harm")
+    short = as_markdown(frame[[report.kind(row) not in (harm.MILDER, harm.MIXED) for row in table.rows]])
+    assert short.count("\n") == 22
+    assert short in page("repair")
+    others = [row for row in table.rows if row not in (*table.groups, *report.learned)]
+    assert len(others) == 53
+    assert {row for row in others if table.less(report.arm, row, "undefended").mean < -0.01} == {"contrast@3"}
 
 
 def test_sources_against_themselves_are_those_of_their_record():

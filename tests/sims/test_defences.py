@@ -195,7 +195,9 @@ def test_two_strengths_of_one_attack_are_two_sources(lesson):
 
     network = SimpleNamespace(front=lesson.front, fresh_back=lesson.back, fresh_front=None, widened=None)
     task = SimpleNamespace(bounds=(0, 1))
-    bench = SimpleNamespace(train=(images, lesson.labels[:40]), network=network, altered=altered, task=task)
+    bench = SimpleNamespace(
+        train=(images, lesson.labels[:40]), network=network, altered=altered, task=task, by="backprop"
+    )
     sources = tuple(Source.default("pgd", level) for level in (0.04, 0.1))
     given = lessons.lesson(Cell(seed=0, sources=sources, arm="augmentation"), bench, 1, None)
     for draw in (1, 2):

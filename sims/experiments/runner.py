@@ -97,7 +97,7 @@ class Runner:
         """Return the deployed predictor, and the size and `facts` of its noise."""
         arm, s = DEFENSES[cell.arm], self.settings
         epochs = arm.most or (round(s.base_epochs * arm.longer) if arm.whole else s.epochs)
-        tick = ticker(self.stage, "retrain", epochs * len(bench.train[1]))
+        tick = ticker(self.stage, "retrain", epochs * len(bench.train[0]))
         if arm.train is not None:
             given = lesson(cell, bench, epochs, tick)
             predictor = arm.train(given)

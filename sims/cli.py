@@ -24,7 +24,7 @@ PANELS = {
     "Start": {
         "demo": (
             "demo:demo",
-            "Train, learn, defend, repair and compare on the embedded images: about 4 minutes on 2 cores.",
+            "Train, learn, defend, repair and compare on the embedded images: about 5 minutes on 2 cores.",
         ),
         "list": (
             "tools.names:names",

@@ -1,4 +1,4 @@
-"""What `verify` compares of a network: logits, classes, scores, the same of another seed; on inputs of every kind."""
+"""Parts of a network that `verify` compares: logits, classes, scores, of another seed; on inputs of every kind."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

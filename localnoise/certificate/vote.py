@@ -62,7 +62,7 @@ class Certificates:
 
     @property
     def abstained(self) -> int:
-        """How many have no certificate."""
+        """Number of inputs without a certificate."""
         return int((self.winner == ABSTAINS).sum())
 
 

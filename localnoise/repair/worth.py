@@ -1,4 +1,4 @@
-"""What a repair is worth, as far as the laws can tell: the decision that loses least is not always the likeliest cause.
+"""Worth of a repair, as far as the laws can tell: the decision that loses least is not always the likeliest cause.
 
     g_t(h') = c_t + sum_s v_ts l_s(h') / n
 

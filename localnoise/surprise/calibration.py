@@ -18,7 +18,7 @@ KEPT = 1000  # scores of a unit that ranks are taken in
 
 @dataclass(frozen=True, kw_only=True)
 class UnitScale:
-    """What the scores of each unit are on clean activations.
+    """Scale of the scores that each unit has on clean activations.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ class Units:
 
 
 class UnitRule(Protocol):
-    """How units learn features: a configuration that never changes, and methods that work on a state given to them.
+    """A way to learn features: a configuration that never changes, and methods that work on a state given to them.
 
     A unit's rows of the weights and of the state depend on its own window of inputs and the labels alone, which nobody
     can check but by perturbation. How the presentations are cut into calls changes nothing.

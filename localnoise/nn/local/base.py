@@ -12,7 +12,7 @@ BACKPROP = "backprop"  # the name of the training that is no local rule
 
 
 class LocalRule(Protocol):
-    """How the hidden stages of a network learn: a configuration that never changes, and two methods.
+    """A way in which hidden stages of a network learn: a configuration that never changes, and two methods.
 
     The last stage is its own readout, and learns from the cross-entropy of its output whatever the rule: the delta
     rule. A rule reads a stage's input, its output and the labels, and changes this stage's weights alone.

@@ -9,7 +9,7 @@ from localnoise.narrow import NarrowField
 from localnoise.validate import Array, Start, as_positions, as_seed
 
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
-_WIDE, _SECOND_LEVEL = 8, 900_000  # channels; bytes of a buffer that stays in a core's second-level cache
+_WIDE, _SECOND_LEVEL = 8, 1_800_000  # channels; bytes of a buffer that stays in a core's second-level cache
 
 
 def draw_into(
@@ -33,7 +33,7 @@ def draw_into(
     places = as_positions(start, len(eta))
     key = as_seed(seed)
     f, now = field, field.wires
-    a = f.a if affine else np.zeros_like(f.a)
+    a = f.a if affine or not signal else np.zeros_like(f.a)
     if isinstance(f, NarrowField):
         f.draw(eta, h, a, key, places, signal, white, tile_of(config, len(eta), config.units))
         return eta
@@ -41,12 +41,12 @@ def draw_into(
         wires = (*now.fronts, f.parents, f.readers)
         draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, worker_count())
         return eta
-    held = config.units if now.ring == -1 or signal else now.ring + 1
-    tile = tile_of(config, len(eta), held)
-    weights = (f.order, f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
+    *wires, held = now.visits(f.channels)
+    tile = tile_of(config, len(eta), config.units if signal else held)
+    weights = (f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
     tiles = -(-len(eta) // tile)
     places = np.concatenate([places, np.zeros(tiles * tile - len(eta), np.uint64)])
-    draw(eta, h, *weights, key, places, signal, white, tile, now.ring, parts=tiles)
+    draw(eta, h, *wires, *weights, key, places, signal, white, tile, held, parts=tiles)
     return eta
 
 

@@ -70,7 +70,7 @@ class Field:
             They were edited so that no sweep could run.
         """
         wires: Wires | None = self.__dict__.get("_wires")
-        if wires is None or not wires.equal(self.order, self.parents, self.readers):
+        if wires is None or not wires.are(self.order, self.parents, self.readers):
             self.__dict__["_wires"] = wires = Wires(self.order, self.parents, self.readers)
         return wires
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from localnoise.field import Field, Floats, Ints
+from localnoise.field import Field, Floats
 from localnoise.narrow import NarrowField
 
 EXACT_NEURONS = 4096
@@ -28,7 +28,9 @@ def marginal_variance(field: Field) -> Floats:
         if isinstance(field, NarrowField):
             field.draw(eta, eta, field.a, np.uint64(0), positions, False, True, 32)
         else:
-            draw(eta, eta, *topology_and_weights(field), np.uint64(0), positions, False, True, 32, field.ring, parts=2)
+            *wires, held = field.wires.visits(m)
+            weights = (field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)
+            draw(eta, eta, *wires, *weights, np.uint64(0), positions, False, True, 32, held, parts=2)
         total += np.square(eta, dtype=np.float64).sum(axis=0)
     return np.asarray(total.T / _PROBES)
 
@@ -43,11 +45,6 @@ def factor(field: Field) -> Floats:
     L = np.empty((n, n))
     factor_columns(L, wires.order, wires.parents, double.a, double.G, double.B, double.S, double.gain, 64)
     return L
-
-
-def topology_and_weights(field: Field) -> tuple[Ints, Ints, Ints, Floats, Floats, Floats, Floats, Floats]:
-    """The arrays in the order in which the sweep kernels take them."""
-    return (field.order, field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)
 
 
 def normalised(field: Field, variance: float, scope: str) -> Field:

@@ -1,7 +1,8 @@
 """A grid's wires as they are now, checked, and what kernels derive from them: tables made once, again after an edit."""
 
 from functools import cached_property
-from typing import Any, Self
+from hashlib import sha256
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,30 @@ from localnoise.pairs import Pairs
 Ints = npt.NDArray[np.int32]
 
 
+class Visits(NamedTuple):
+    """What `kernels.visits.schedule` fills, and how many rows of units a sweep's buffer holds."""
+
+    visits: Ints
+    starts: Ints
+    rows: Ints
+    fresh: Ints
+    held: int
+
+    @classmethod
+    def of(cls, order: Ints, parents: Ints, channels: int) -> Self:
+        """Make the schedule of these wires. Cost O(N K)."""
+        from localnoise.kernels.visits import GROUP, schedule
+
+        units = len(order)
+        blocks = 0 if channels % 4 == 0 else -(-units * channels // 4)
+        arrays = [np.empty(size, np.int32) for size in (units, -(-units // GROUP) + 1, units, blocks)]
+        return cls(*arrays, schedule(*arrays, order, parents, np.int64(channels)))
+
+
 class Wires:
-    """Copies of order (N,), parents (N, K) and readers (N, R), that no edit of the field reaches.
+    """Order (N,), parents (N, K) and readers (N, R) of a grid's units, checked, and what kernels derive from them.
+
+    The arrays stay the field's: wires know their content by its hash, and an edit of it ends them.
 
     Raises
     ------
@@ -25,24 +48,18 @@ class Wires:
         fault = unsound(order, parents, readers)
         if fault:
             raise ArgumentError(f"field.{fault}")
-        self.order, self.parents, self.readers = order.copy(), parents.copy(), readers.copy()
+        self.order, self.parents, self.readers = order, parents, readers
+        self.content = content_of(order, parents, readers)
 
-    def equal(self, order: Ints, parents: Ints, readers: Ints) -> bool:
-        """Return whether these are the same wires. Cost O(N (K + R)), far less than a draw."""
-        return (
-            np.array_equal(self.parents, parents)
-            and np.array_equal(self.order, order)
-            and np.array_equal(self.readers, readers)
-        )
+    def are(self, order: Ints, parents: Ints, readers: Ints) -> bool:
+        """Return whether these very arrays are the wires, still as they were. Cost O(N (K + R)), far below a draw."""
+        same = order is self.order and parents is self.parents and readers is self.readers
+        return same and content_of(order, parents, readers) == self.content
 
     def __eq__(self, other: Any) -> bool:
-        return isinstance(other, Wires) and self.equal(other.order, other.parents, other.readers)
+        return isinstance(other, Wires) and other.content == self.content
 
-    __hash__ = None  # type: ignore[assignment]  # arrays have none
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        """Return itself: it never changes."""
-        return self
+    __hash__ = None  # type: ignore[assignment]  # of the kind that compares by content
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -59,6 +76,16 @@ class Wires:
         held = 1 << max(6, int(back + STEP - 1).bit_length())
         return held - 1 if held < units and (np.diff(self.order) == 1).all() else -1
 
+    def visits(self, channels: int) -> Visits:
+        """The order in which a sweep visits the units, and the rows of its buffer; see `kernels.visits`."""
+        if channels not in self._visits:
+            self._visits[channels] = Visits.of(self.order, self.parents, channels)
+        return self._visits[channels]
+
+    @cached_property
+    def _visits(self) -> dict[int, Visits]:
+        return {}
+
     @cached_property
     def fronts(self) -> tuple[Ints, npt.NDArray[np.int64]]:
         """Units sorted by how many generations of parents they wait for, and where each generation begins."""
@@ -67,6 +94,15 @@ class Wires:
         depth = np.empty(len(self.order), np.int32)
         depths(depth, self.order, self.parents)
         return np.argsort(depth, kind="stable").astype(np.int32), np.append(0, np.cumsum(np.bincount(depth)))
+
+
+def content_of(*arrays: Ints) -> bytes:
+    """Return a hash of arrays' shapes and numbers: equal for equal wires alone."""
+    known = sha256(repr([(one.dtype.str, one.shape) for one in arrays]).encode())
+    for one in arrays:
+        if one.size:
+            known.update(np.ascontiguousarray(one).data.cast("B"))
+    return known.digest()
 
 
 def unsound(order: Any, parents: Any, readers: Any) -> str:

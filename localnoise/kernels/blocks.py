@@ -4,7 +4,7 @@ Rows are named by indices, not by views: a view costs as much as a vector loop o
 """
 
 from localnoise.kernels.flags import ZERO, kernel
-from localnoise.kernels.registers import BLOCK, LINE, add_block, add_line
+from localnoise.kernels.registers import BLOCK, LINE, add_block, add_line, add_linked_block, add_linked_line
 
 
 @kernel
@@ -12,6 +12,13 @@ def copy_row(out, row, x, first):
     """out[row, :] = x[first, :]; a slice assignment takes as long to compile as all else in this file."""
     for t in range(out.shape[1]):
         out[row, t] = x[first, t]
+
+
+@kernel
+def scale_row(out, row, x, first, scale):
+    """out[row, :] = scale x[first, :]."""
+    for t in range(out.shape[1]):
+        out[row, t] = scale * x[first, t]
 
 
 @kernel
@@ -70,23 +77,49 @@ def add_product(out, row, W, column, x, first, width):
 
 
 @kernel
-def add_scalars(out, row, w, x, rows, ring):
-    """out[row, :] += sum_k w[k] x[rows[k] & ring, :], the product where every block is one number; -1: missing, last.
+def add_products(out, row, W, x, units, rows):
+    """out[row + i, :] += sum_k sum_j W[i, k m + j] x[rows[units[k]] m + j, :]; -1: missing. W : (m, K m).
+
+    The sum's order, k by k, is that of as many calls of `add_product`; four rows of it stay in registers throughout.
+    """
+    m, many = W.shape[0], units.shape[0]
+    block, line = BLOCK // out.itemsize, LINE // out.itemsize
+    for i in range(0, m - 3, 4):
+        t = 0
+        while t + block <= out.shape[1]:
+            add_linked_block(out, row + i, W, i, x, units, rows, many, m, t)
+            t += block
+        while t + line <= out.shape[1]:
+            add_linked_line(out, row + i, W, i, x, units, rows, many, m, t)
+            t += line
+        if t < out.shape[1]:
+            for k in range(many):
+                if units[k] >= 0:
+                    add_columns(out, row + i, W, i, k * m, x, rows[units[k]] * m, m, t)
+    for i in range(m - m % 4, m):
+        for k in range(many):
+            if units[k] >= 0:
+                add_row(out, row, W, i, k * m, x, rows[units[k]] * m, m)
+
+
+@kernel
+def add_scalars(out, row, w, x, units, rows):
+    """out[row, :] += sum_k w[k] x[rows[units[k]], :], the product where every block is one number; -1: missing, last.
 
     Four neighbours at a time, one pass over the tile; the sum's order is that of `add_row`.
     """
     many = 0
-    while many < rows.shape[0] and rows[many] >= 0:
+    while many < units.shape[0] and units[many] >= 0:
         many += 1
     k = 0
     while k + 4 <= many:
-        p, q, r, s = rows[k] & ring, rows[k + 1] & ring, rows[k + 2] & ring, rows[k + 3] & ring
+        p, q, r, s = rows[units[k]], rows[units[k + 1]], rows[units[k + 2]], rows[units[k + 3]]
         a, b, c, d = w[k], w[k + 1], w[k + 2], w[k + 3]
         for t in range(out.shape[1]):
             out[row, t] = out[row, t] + a * x[p, t] + b * x[q, t] + c * x[r, t] + d * x[s, t]
         k += 4
     while k < many:
-        p, a = rows[k] & ring, w[k]
+        p, a = rows[units[k]], w[k]
         for t in range(out.shape[1]):
             out[row, t] += a * x[p, t]
         k += 1

@@ -95,7 +95,7 @@ def draw_narrow(
                 fill_block(buffer, 4 * block, block, words, places, k0, k1)
         for v in range(N):
             u = order[v]
-            begin(buffer, own, u, L[levels[u]], white)
+            begin(buffer, own, u * m, L[levels[u]], white)
             for i in range(m):
                 s, offset = scale[u, i], a[u, i]
                 for t in range(tile):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from localnoise.kernels.blocks import add_product, multiply_lower
-from localnoise.kernels.flags import NO, ZERO, kernel, shared_kernel
+from localnoise.kernels.blocks import add_products, multiply_lower
+from localnoise.kernels.flags import ALL, NO, ZERO, kernel, shared_kernel
 from localnoise.kernels.memory import aligned
-from localnoise.kernels.tiles import STEP, gather_tile, gather_units
+from localnoise.kernels.tiles import STEP, gather_tile, gather_units, rows_of
 
 
 @shared_kernel
@@ -39,24 +39,20 @@ def fold(offset, read, past, own, a, G, B, S, gain, parents, worker, workers):
 
 
 @kernel
-def whiten_unit(e, u, d, ring, h, parents, readers, offset, read, past, own, signal, affine):
+def whiten_unit(e, u, d, rows, h, places, parents, readers, offset, read, past, own, signal, affine):
     """e = S_u^-1 (d_u / g_u - B_u d_P / g_P - [a_u] - [G_u h_R]), by the weights of `fold`.
 
-    e : (m, tile). Unit u of d lies in the rows (u & ring) m on, of h in the rows u m on.
+    e : (m, tile). Unit u of d lies in the m rows from rows[u] m on, of h from places[u] m on.
     """
     m = e.shape[0]
-    multiply_lower(e, ZERO, own[u], d, (u & ring) * m)
-    for k in range(parents.shape[1]):
-        if parents[u, k] >= 0:
-            add_product(e, ZERO, past[u], k * m, d, (parents[u, k] & ring) * m, m)
+    multiply_lower(e, ZERO, own[u], d, rows[u] * m)
+    add_products(e, ZERO, past[u], d, parents[u], rows)
     if affine:
         for i in range(m):
             for t in range(e.shape[1]):
                 e[i, t] += offset[u, i]
     if signal:
-        for r in range(readers.shape[1]):
-            if readers[u, r] >= 0:
-                add_product(e, ZERO, read[u], r * m, h, readers[u, r] * m, m)
+        add_products(e, ZERO, read[u], h, readers[u], places)
 
 
 @shared_kernel
@@ -64,12 +60,13 @@ def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, t
     """Whitened innovations of all units: delta' Sigma^-1 delta = sum_u |e_u|^2.
 
     e, d, h : (T, m, N). `signal` subtracts G h, `affine` subtracts a. Cost O(T N m (m K + m R)).
-    ring : as in `sweep.draw`.
+    ring : 2^k - 1 where no parent lies 2^k - 16 units back, or -1: how much of d lies in a buffer at once.
     """
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
     moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d.dtype), aligned(m, tile, d.dtype)
     activation = aligned(N * m if signal else 0, tile, d.dtype)
+    rows, places = rows_of(N, ring), rows_of(N if signal else ZERO, ALL)
     for index in range(worker, tiles, workers):
         first = index * tile
         count = min(tile, T - first)
@@ -80,7 +77,9 @@ def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, t
         for u in range(N):
             if ring != -1 and u % STEP == 0:
                 gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
-            whiten_unit(one, u, moved, ring, activation, parents, readers, offset, read, past, own, signal, affine)
+            whiten_unit(
+                one, u, moved, rows, activation, places, parents, readers, offset, read, past, own, signal, affine
+            )
             for i in range(m):
                 for t in range(count):
                     e[first + t, i, u] = one[i, t]
@@ -92,6 +91,7 @@ def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring,
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
     moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d.dtype), aligned(m, tile, d.dtype)
+    rows = rows_of(N, ring)
     unit, total = aligned(1, tile, d.dtype)[0], np.empty(tile)
     for index in range(worker, tiles, workers):
         first = index * tile
@@ -102,7 +102,7 @@ def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring,
         for u in range(N):
             if ring != -1 and u % STEP == 0:
                 gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
-            whiten_unit(one, u, moved, ring, moved, parents, readers, offset, read, past, own, NO, NO)
+            whiten_unit(one, u, moved, rows, moved, rows, parents, readers, offset, read, past, own, NO, NO)
             unit[:] = 0
             for i in range(m):
                 for t in range(tile):

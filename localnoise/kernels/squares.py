@@ -13,29 +13,30 @@ from localnoise.kernels.registers import LINE
 
 @emitted
 def transpose_square(
-    typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, scale_at: Any
+    typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, places: Any, at: Any
 ) -> Any:
-    """out[out_at + j out_step + i] = scale[scale_at + i] x[x_at + i x_step + j] for i, j < side.
+    """out[out_at + j out_step + i] = scale[at + i] x[x_at + places[at + i] x_step + j] for i, j < side.
 
     side : the numbers of the wider dtype that a cache line holds.
     out, x, scale : arrays without gaps, indexed as if flat; x and scale are cast to the dtype of out, and scale may be
     None, for ones. Integers are cast to floats directly: below 2^24 they are exact in single precision.
+    places : int32, or None for places[at + i] = i.
     """
     if any(kind.layout != "C" for kind in (out, x, scale) if not isinstance(kind, types.NoneType)):
         raise errors.TypingError("out, x and scale must be without gaps")
     if isinstance(scale, types.Array) and isinstance(scale.dtype, types.Float) and scale.dtype != out.dtype:
         raise errors.TypingError("a scale of floats must be of the dtype of out")
     index = types.intp
-    return types.void(out, index, index, x, index, index, scale, index), partial(_build, False)
+    return types.void(out, index, index, x, index, index, scale, places, index), partial(_build, False)
 
 
 @emitted
 def stream_square(
-    typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, scale_at: Any
+    typing: Any, out: Any, out_at: Any, out_step: Any, x: Any, x_at: Any, x_step: Any, scale: Any, places: Any, at: Any
 ) -> Any:
     """As `transpose_square`, past the caches: the lines of out, which must be aligned, are not read first."""
     index = types.intp
-    return types.void(out, index, index, x, index, index, scale, index), partial(_build, True)
+    return types.void(out, index, index, x, index, index, scale, places, index), partial(_build, True)
 
 
 def _build(streamed: bool, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -54,16 +55,23 @@ def _build(streamed: bool, context: Any, builder: ir.IRBuilder, signature: Any, 
         where, vector = place(which, offset)
         return builder.load(where, align=signature.args[which].dtype.bitwidth // 8, typ=vector)
 
+    def source(i: int) -> Any:
+        if isinstance(signature.args[7], types.NoneType):
+            return x_step.type(i)
+        places, number = context.make_array(signature.args[7])(context, builder, arguments[7]).data, ir.IntType(32)
+        found = builder.load(builder.gep(places, [builder.add(at, at.type(i))], source_etype=number), typ=number)
+        return builder.sext(found, x_step.type)
+
     def row(at: Any, step: Any, count: int) -> Any:
         return builder.add(at, builder.mul(step, step.type(count)))
 
-    _, out_at, out_step, _, x_at, x_step, _, scale_at = arguments
-    lines = [load(3, row(x_at, x_step, i)) for i in range(side)]
+    _, out_at, out_step, _, x_at, x_step, _, _, at = arguments
+    lines = [load(3, builder.add(x_at, builder.mul(x_step, source(i)))) for i in range(side)]
     for step in (side >> k for k in range(1, side.bit_length())):  # halves, quarters, ... exchange places
         for k in (k for k in range(side) if not k & step):
             a, b = lines[k], lines[k | step]
             lines[k], lines[k | step] = (_mixed(builder, a, b, step, upper) for upper in (False, True))
-    factor = None if isinstance(scaling, types.NoneType) else load(6, scale_at)
+    factor = None if isinstance(scaling, types.NoneType) else load(6, at)
     for j, line in enumerate(lines):
         where, vector = place(0, row(out_at, out_step, j))
         value = _cast(builder, line, of.dtype, to.dtype, vector)

@@ -1,140 +1,136 @@
 """Sweeps over the ordered units: draws, means and their adjoint. A unit is visited after all of its parents.
 
 Arrays (N units, m channels, K parents, R readers; a missing parent or reader is -1):
-order (N,), parents (N, K), readers (N, R) int32; a (N, m), G (N, m, R m), B (N, m, K m), S (N, m, m), gain (N,).
+order, visits, rows (N,), parents (N, K), readers (N, R) int32; a (N, m), G (N, m, R m), B (N, m, K m), S (N, m, m),
+gain (N,).
 Activity is (T, m, N), the reshaped (T, C, H, W). Inside a sweep it lies as (N m, tile), samples innermost.
 """
 
 import numpy as np
 
-from localnoise.kernels.blocks import add_product, add_scalars, copy_row, multiply_lower
-from localnoise.kernels.flags import ALL, NO, YES, ZERO, kernel, shared_kernel
+from localnoise.kernels.blocks import add_products, add_scalars, copy_row, multiply_lower, scale_row
+from localnoise.kernels.flags import ALL, NO, YES, ZERO, inlined, kernel, shared_kernel
 from localnoise.kernels.memory import aligned
 from localnoise.kernels.normals import fill_block, key
-from localnoise.kernels.scatter import fetch_units, leaving, line_of, mirror, scatter_tile, scatter_units, streams
+from localnoise.kernels.scatter import fetch_units, line_of, scatter_units, streams
 from localnoise.kernels.squares import fence
-from localnoise.kernels.tiles import gather_tile
+from localnoise.kernels.tiles import gather_tile, rows_of
+from localnoise.kernels.visits import GROUP
 
 
 @kernel
-def sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, white):
-    """eta_u = [a_u + G_u h_R(u)] + B_u eta_P(u) + [S_u xi_u], in place: `buffer` holds xi and becomes eta.
-
-    own : (m, tile) scratch or larger;  signal : include the bracket that reads the activation;  white : include the
-    private noise.
-    """
-    for v in range(order.shape[0]):
-        u = order[v]
-        begin(buffer, own, u, S[u], white)
-        add_neighbours(buffer, ALL, u, h, parents, readers, a, G, B, signal)
-
-
-@kernel
-def begin(buffer, own, u, S, white):
-    """eta_u = S_u xi_u, in place, or 0 without the private noise."""
+def begin(buffer, own, row, S, white):
+    """eta_u = S_u xi_u, in place in the rows from `row` on, or 0 without the private noise."""
     m = S.shape[0]
     if white:
         for i in range(m):
-            copy_row(own, i, buffer, u * m + i)
-        multiply_lower(buffer, u * m, S, own, ZERO)
+            copy_row(own, i, buffer, row + i)
+        multiply_lower(buffer, row, S, own, ZERO)
     else:
-        for i in range(u * m, u * m + m):
+        for i in range(row, row + m):
             for t in range(buffer.shape[1]):
                 buffer[i, t] = 0
 
 
-@kernel
-def add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal):
-    """eta_u += [a_u + G_u h_R(u)] + B_u eta_P(u). Unit u lies in the rows (u & ring) m of `buffer`."""
+@inlined
+def add_neighbours(buffer, rows, u, h, places, parents, readers, a, G, B, signal):
+    """eta_u += [a_u + G_u h_R(u)] + B_u eta_P(u). Unit u lies in the m rows of `buffer` from rows[u] m on.
+
+    places : those of h, likewise, read only with `signal`.
+    """
     m = a.shape[1]
-    row = (u & ring) * m
+    row = rows[u] * m
     if signal:
         for i in range(m):
             for t in range(buffer.shape[1]):
                 buffer[row + i, t] += a[u, i]
     if m == 1:
-        add_scalars(buffer, row, B[u, 0], buffer, parents[u], ring)
+        add_scalars(buffer, row, B[u, 0], buffer, parents[u], rows)
     else:
-        for k in range(parents.shape[1]):
-            if parents[u, k] >= 0:
-                add_product(buffer, row, B[u], k * m, buffer, (parents[u, k] & ring) * m, m)
+        add_products(buffer, row, B[u], buffer, parents[u], rows)
     if signal:
-        for r in range(readers.shape[1]):
-            if readers[u, r] >= 0:
-                add_product(buffer, row, G[u], r * m, h, readers[u, r] * m, m)
+        add_products(buffer, row, G[u], h, readers[u], places)
+
+
+@inlined
+def draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions):
+    """eta_u = S_u xi_u of visit v, drawing the blocks of four normals that no visit before has drawn."""
+    m = S.shape[1]
+    for block in range(u * m // 4, (u * m + m - 1) // 4 + 1):
+        if m % 4 == 0:
+            fill_block(own, 4 * block - u * m, block, words, positions, k0, k1)
+        elif fresh[block] == v:
+            fill_block(own, ZERO, block, words, positions, k0, k1)
+            for i in range(min(4, rows.shape[0] * m - 4 * block)):
+                w, c = (4 * block + i) // m, (4 * block + i) % m
+                if m == 1:
+                    scale_row(buffer, rows[w], own, i, S[w, 0, 0])
+                else:
+                    copy_row(buffer, rows[w] * m + c, own, i)
+    if m % 4 == 0:
+        multiply_lower(buffer, rows[u] * m, S[u], own, ZERO)
+    elif m > 1:
+        begin(buffer, own, rows[u] * m, S[u], YES)
 
 
 @kernel
 def drawing_sweep(
-    eta, first, count, buffer, ring, own, words, h, order, parents, readers, a, G, B, S, gain, signal, seed, positions
-):
-    """As `sweep` with the private noise drawn when a unit's turn comes, and written to eta[first : first + count].
+    eta, first, count, buffer, own, words, h, places, visits, starts, rows, fresh, parents, readers, a, G, B, S, gain,
+    signal, white, seed, positions
+):  # fmt: skip
+    """eta_u = [a_u + G_u h_R(u)] + B_u eta_P(u) + [S_u xi_u] of one tile, written to eta[first : first + count].
 
-    A ring buffer holds the last units only, as many as any parent lies back: neither xi nor a large grid's field ever
-    leaves the cache. It needs units in row order; else ring = -1, and the buffer holds all units. Where units out of
-    row order share blocks of four normals, all normals are drawn first: each block once.
-    own : (4 ceil(m / 4) + 4, tile) scratch, whole blocks of four neurons; those of the unit before are used again.
+    The buffer holds only units that something still needs: see `visits.schedule`. A unit's noise of its own is drawn
+    when its turn comes, so neither xi nor a large grid's field ever leaves the cache.
+    own : scratch of 4 ceil(m / 4) rows;  signal, white : include the first bracket, the second.
     """
     m = S.shape[1]
     k0, k1 = key(seed)
-    held, last, side = -1, -1, line_of(buffer, eta)
-    past = streams(side, eta)
-    many = leaving(ring, past)
-    if ring == -1 and m % 4 != 0:
-        for block in range((buffer.shape[0] + 3) // 4):
-            fill_block(own, ZERO, block, words, positions, k0, k1)
-            for i in range(min(4, buffer.shape[0] - 4 * block)):
-                copy_row(buffer, 4 * block + i, own, i)
-        sweep(buffer, own, h, order, parents, readers, a, G, B, S, signal, YES)
-        scatter_tile(eta, first, count, buffer, gain)
-        return
-    for v in range(order.shape[0]):
-        u = order[v]
-        if held != u * m // 4 or last != (u * m + m - 1) // 4:
-            held, last = u * m // 4, (u * m + m - 1) // 4
-            for block in range(held, last + 1):
-                fill_block(own, 4 * (block - held), block, words, positions, k0, k1)
-        if ring != -1 and not past:
-            fetch_units(eta, first, count, u, many)
-        multiply_lower(buffer, (u & ring) * m, S[u], own, u * m - 4 * held)
-        add_neighbours(buffer, ring, u, h, parents, readers, a, G, B, signal)
-        mirror(buffer, ring, u, side, m)
-        if ring != -1 and (u % many == many - 1 or v == order.shape[0] - 1):
-            scatter_units(eta, first, count, buffer, ring, gain, u - u % many, u + 1, past)
-    if ring == -1:
-        scatter_tile(eta, first, count, buffer, gain)
-    elif past:
+    past = streams(line_of(buffer, eta), eta)
+    for g in range(starts.shape[0] - 1):
+        low, high, some = g * GROUP, min((g + 1) * GROUP, rows.shape[0]), starts[g + 1] - starts[g]
+        for v in range(starts[g], starts[g + 1]):
+            u = visits[v]
+            if not past:
+                fetch_units(eta, first, count, low, high, v - starts[g], some)
+            if white:
+                draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions)
+            else:
+                begin(buffer, own, rows[u] * m, S[u], NO)
+            add_neighbours(buffer, rows, u, h, places, parents, readers, a, G, B, signal)
+        scatter_units(eta, first, count, buffer, rows, gain, low, high, past)
+    if past:
         fence()
 
 
 @shared_kernel
 def draw(
-    eta, h, order, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile, ring, worker, workers
-):
+    eta, h, visits, starts, rows, fresh, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile,
+    held, worker, workers
+):  # fmt: skip
     """Write one draw (or mean) per presentation into eta (T, m, N); presentation t is sample positions[t] of `seed`.
 
-    Cost O(T N m (m K + m R)), memory O(workers x N m x tile). h (T, m, N) is read only with `signal`.
+    Cost O(T N m (m K + m R)), memory O(workers x held x m x tile). h (T, m, N) is read only with `signal`.
     positions : (T rounded up to whole tiles,) uint64.
-    ring : -1, or 2^k - 1 where the units are in row order and no parent lies 2^k units back: O(workers x 2^k m x tile).
+    visits, starts, rows, fresh, held : what `visits.schedule` fills, and returns.
     """
     T, m, N = eta.shape
     tiles = (T + tile - 1) // tile
-    buffer = aligned((N if ring == -1 or not white else ring + line_of(eta, eta)) * m, tile, eta.dtype)
-    own = aligned(4 * ((m + 3) // 4) + 4, tile, eta.dtype)
+    buffer = aligned(held * m, tile, eta.dtype)
+    own = aligned(4 * ((m + 3) // 4), tile, eta.dtype)
     words = aligned(4, tile, np.uint32)
     activation = aligned(N * m if signal else 0, tile, eta.dtype)
+    places = rows_of(N if signal else ZERO, ALL)
     for index in range(worker, tiles, workers):
         first = index * tile
         count = min(tile, T - first)
-        places = positions[first : first + tile]
+        samples = positions[first : first + tile]
         if signal:
             gather_tile(activation, h, first, count)
-        if white:
-            noise = (order, parents, readers, a, G, B, S, gain, signal, seed, places)
-            drawing_sweep(eta, first, count, buffer, ring, own, words, activation, *noise)
-        else:
-            sweep(buffer, own, activation, order, parents, readers, a, G, B, S, signal, white)
-            scatter_tile(eta, first, count, buffer, gain)
+        drawing_sweep(
+            eta, first, count, buffer, own, words, activation, places, visits, starts, rows, fresh, parents, readers,
+            a, G, B, S, gain, signal, white, seed, samples,
+        )  # fmt: skip
 
 
 @shared_kernel
@@ -144,6 +140,7 @@ def factor_columns(L, order, parents, a, G, B, S, gain, tile, worker, workers):
     Cost O(n^2 m K); L : (n, n), n = N m, neuron u m + c.
     """
     n, m = L.shape[0], S.shape[1]
+    rows = rows_of(order.shape[0], ALL)
     for index in range(worker, (n + tile - 1) // tile, workers):
         first = index * tile
         count = min(tile, n - first)
@@ -152,7 +149,10 @@ def factor_columns(L, order, parents, a, G, B, S, gain, tile, worker, workers):
         own = aligned(m, tile, L.dtype)
         for t in range(count):
             buffer[first + t, t] = 1
-        sweep(buffer, own, buffer, order, parents, parents, a, G, B, S, NO, YES)
+        for v in range(order.shape[0]):
+            u = order[v]
+            begin(buffer, own, u * m, S[u], YES)
+            add_neighbours(buffer, rows, u, buffer, rows, parents, parents, a, G, B, NO)
         for i in range(n):
             for t in range(count):
                 L[i, first + t] = gain[i // m] * buffer[i, t]

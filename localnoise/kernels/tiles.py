@@ -1,10 +1,21 @@
 """Tiles: activity of some presentations as (N m, tile), samples innermost, rows on cache lines. Back: `scatter`."""
 
+import numpy as np
+
 from localnoise.kernels.flags import ALL, ZERO, kernel
 from localnoise.kernels.registers import LINE
 from localnoise.kernels.squares import transpose_square
 
 STEP = 16  # units that enter a ring buffer together
+
+
+@kernel
+def rows_of(units, ring):
+    """Return u & ring for every unit u: where it lies in a ring buffer of 2^k units, or, with -1, in one of all."""
+    rows = np.empty(units, np.int32)
+    for u in range(units):
+        rows[u] = u & ring
+    return rows
 
 
 @kernel
@@ -22,7 +33,9 @@ def gather_units(buffer, ring, activity, first, count, low, high):
                 wide, row = min(side, high - u0), (u0 & ring) * channels + c
                 if some == side and wide == side:
                     of = ((first + t0) * channels + c) * units + u0
-                    transpose_square(buffer, row * tile + t0, channels * tile, activity, of, channels * units, None, 0)
+                    transpose_square(
+                        buffer, row * tile + t0, channels * tile, activity, of, channels * units, None, None, 0
+                    )
                     continue
                 for u in range(wide):
                     for t in range(some):

@@ -7,7 +7,7 @@ from localnoise.kernels.flags import ALL, ZERO, entry, parallel_kernel
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.sweep import add_neighbours, begin
-from localnoise.kernels.tiles import gather_tile
+from localnoise.kernels.tiles import gather_tile, rows_of
 
 
 @entry
@@ -30,6 +30,7 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
     """
     T, m, N = eta.shape
     k0, k1 = key(seed)
+    rows = rows_of(N, ALL)
     buffer = np.empty(((N * m + 3) // 4 * 4, T), eta.dtype)
     activation = np.empty((N * m if signal else 0, T), eta.dtype)
     if signal:
@@ -45,6 +46,6 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
             own = np.empty((m, T), eta.dtype)
             for v in range(low + many * worker // workers, low + many * (worker + 1) // workers):
                 u = units[v]
-                begin(buffer, own, u, S[u], white)
-                add_neighbours(buffer, ALL, u, activation, parents, readers, a, G, B, signal)
+                begin(buffer, own, u * m, S[u], white)
+                add_neighbours(buffer, rows, u, activation, rows, parents, readers, a, G, B, signal)
     scatter_tile(eta, ZERO, T, buffer, gain)

@@ -14,12 +14,12 @@ from localnoise.kernels.tiles import gather_tile
 
 @kernel
 def transposed(out, x, scale):
-    transpose_square(out, 3, out.shape[1], x, 5 * x.shape[1] + 2, x.shape[1], scale, 1)
+    transpose_square(out, 3, out.shape[1], x, 5 * x.shape[1] + 2, x.shape[1], scale, None, 1)
 
 
 @kernel
 def transposed_alone(out, x):
-    transpose_square(out, 3, out.shape[1], x, 5 * x.shape[1] + 2, x.shape[1], None, 0)
+    transpose_square(out, 3, out.shape[1], x, 5 * x.shape[1] + 2, x.shape[1], None, None, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
@@ -88,7 +88,7 @@ def test_samples_go_to_a_tile_and_back(count, tile, units, dtype):
     np.testing.assert_array_equal(buffer, wanted)
     back, gain = np.zeros_like(activity), rng.uniform(1, 2, units).astype(dtype)
     for low in range(0, units, 64):
-        scatter_units(back, 2, count, buffer, -1, gain, low, min(units, low + 64), False)
+        scatter_units(back, 2, count, buffer, None, gain, low, min(units, low + 64), False)
     np.testing.assert_array_equal(back[2 : 2 + count], activity[2 : 2 + count] * gain)
     assert not back[:2].any()
     assert not back[2 + count :].any()

@@ -41,12 +41,12 @@ def draw_into(
         wires = (*now.fronts, f.parents, f.readers)
         draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, worker_count())
         return eta
-    *wires, held = now.visits(f.channels)
+    *schedule, held = now.visits(f.channels)
     tile = tile_of(config, len(eta), config.units if signal else held)
     weights = (f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
     tiles = -(-len(eta) // tile)
     places = np.concatenate([places, np.zeros(tiles * tile - len(eta), np.uint64)])
-    draw(eta, h, *wires, *weights, key, places, signal, white, tile, held, parts=tiles)
+    draw(eta, h, *schedule, *weights, key, places, signal, white, tile, held, parts=tiles)
     return eta
 
 

@@ -28,9 +28,9 @@ def marginal_variance(field: Field) -> Floats:
         if isinstance(field, NarrowField):
             field.draw(eta, eta, field.a, np.uint64(0), positions, False, True, 32)
         else:
-            *wires, held = field.wires.visits(m)
+            *schedule, held = field.wires.visits(m)
             weights = (field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)
-            draw(eta, eta, *wires, *weights, np.uint64(0), positions, False, True, 32, held, parts=2)
+            draw(eta, eta, *schedule, *weights, np.uint64(0), positions, False, True, 32, held, parts=2)
         total += np.square(eta, dtype=np.float64).sum(axis=0)
     return np.asarray(total.T / _PROBES)
 

@@ -29,8 +29,9 @@ class Visits(NamedTuple):
 
         units = len(order)
         blocks = 0 if channels % 4 == 0 else -(-units * channels // 4)
-        arrays = [np.empty(size, np.int32) for size in (units, -(-units // GROUP) + 1, units, blocks)]
-        return cls(*arrays, schedule(*arrays, order, parents, np.int64(channels)))
+        visits, starts, rows, fresh = (np.empty(n, np.int32) for n in (units, -(-units // GROUP) + 1, units, blocks))
+        held = schedule(visits, starts, rows, fresh, order, parents, np.int64(channels))
+        return cls(visits, starts, rows, fresh, int(held))
 
 
 class Wires:

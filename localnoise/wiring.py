@@ -2,36 +2,16 @@
 
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
 from localnoise.pairs import Pairs
+from localnoise.visits import Visits
 
 Ints = npt.NDArray[np.int32]
-
-
-class Visits(NamedTuple):
-    """What `kernels.visits.schedule` fills, and how many rows of units a sweep's buffer holds."""
-
-    visits: Ints
-    starts: Ints
-    rows: Ints
-    fresh: Ints
-    held: int
-
-    @classmethod
-    def of(cls, order: Ints, parents: Ints, channels: int) -> Self:
-        """Make the schedule of these wires. Cost O(N K)."""
-        from localnoise.kernels.visits import GROUP, schedule
-
-        units = len(order)
-        blocks = 0 if channels % 4 == 0 else -(-units * channels // 4)
-        visits, starts, rows, fresh = (np.empty(n, np.int32) for n in (units, -(-units // GROUP) + 1, units, blocks))
-        held = schedule(visits, starts, rows, fresh, order, parents, np.int64(channels))
-        return cls(visits, starts, rows, fresh, int(held))
 
 
 class Wires:
@@ -78,7 +58,7 @@ class Wires:
         return held - 1 if held < units and (np.diff(self.order) == 1).all() else -1
 
     def visits(self, channels: int) -> Visits:
-        """The order in which a sweep visits the units, and the rows of its buffer; see `kernels.visits`."""
+        """The order in which a sweep visits the units, and the rows of its buffer; see `localnoise.visits`."""
         if channels not in self._visits:
             self._visits[channels] = Visits.of(self.order, self.parents, channels)
         return self._visits[channels]

@@ -80,7 +80,7 @@ def drawing_sweep(
 ):  # fmt: skip
     """eta_u = [a_u + G_u h_R(u)] + B_u eta_P(u) + [S_u xi_u] of one tile, written to eta[first : first + count].
 
-    The buffer holds only units that something still needs: see `visits.schedule`. A unit's noise of its own is drawn
+    The buffer holds only units that something still needs: see `localnoise.visits`. A unit's noise of its own is drawn
     when its turn comes, so neither xi nor a large grid's field ever leaves the cache.
     own : scratch of 4 ceil(m / 4) rows;  signal, white : include the first bracket, the second.
     """
@@ -112,7 +112,7 @@ def draw(
 
     Cost O(T N m (m K + m R)), memory O(workers x held x m x tile). h (T, m, N) is read only with `signal`.
     positions : (T rounded up to whole tiles,) uint64.
-    visits, starts, rows, fresh, held : what `visits.schedule` fills, and returns.
+    visits, starts, rows, fresh, held : a schedule: see `localnoise.visits`.
     """
     T, m, N = eta.shape
     tiles = (T + tile - 1) // tile

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import localnoise as ln
 from localnoise.kernels.visits import GROUP
-from localnoise.wiring import Visits
+from localnoise.visits import Visits
 
 WIRED = {
     "raster": {"order": "raster", "radius": 1},

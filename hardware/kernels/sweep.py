@@ -9,11 +9,11 @@ import numpy as np
 from localnoise.hardware.flags import integer_kernel, shared_integer_kernel
 from localnoise.hardware.generators.gaussian import normals
 from localnoise.hardware.kernels.random import random_words
-from localnoise.kernels.blocks import add_product, add_row
-from localnoise.kernels.flags import ZERO
+from localnoise.kernels.blocks import add_products, add_row
+from localnoise.kernels.flags import ALL, ZERO
 from localnoise.kernels.memory import aligned
 from localnoise.kernels.scatter import scatter_tile
-from localnoise.kernels.tiles import gather_tile
+from localnoise.kernels.tiles import gather_tile, rows_of
 
 HALF_UP, HALF_EVEN, STOCHASTIC = 0, 1, 2
 
@@ -47,15 +47,12 @@ def sweep(eta, acc, total, random, h, field, rules):
     order, parents, readers, bias, G, B, L, s, lift, fraction = field
     rounding, top, saturate, noisy = rules
     m = s.shape[1]
+    rows = rows_of(order.shape[0], ALL)
     for v in range(order.shape[0]):
         u = order[v]
         acc[:] = 0
-        for r in range(readers.shape[1]):
-            if readers[u, r] >= 0:
-                add_product(acc, m, G[u], r * m, h, readers[u, r] * m, m)
-        for k in range(parents.shape[1]):
-            if parents[u, k] >= 0:
-                add_product(acc, ZERO, B[u], k * m, eta, parents[u, k] * m, m)
+        add_products(acc, m, G[u], h, readers[u], rows)
+        add_products(acc, ZERO, B[u], eta, parents[u], rows)
         l0, l1, l2 = np.int64(lift[u, 0]), np.int64(lift[u, 1]), np.int64(lift[u, 2])
         for i in range(m):
             row = u * m + i

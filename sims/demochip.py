@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from localnoise.files import as_folder
 from localnoise.sims.runtime.console import console
 
 
@@ -37,7 +38,7 @@ def demo_chip(
     """
     from localnoise.sims.cli import build
 
-    out.mkdir(parents=True, exist_ok=True)
+    as_folder("out", out).mkdir(parents=True, exist_ok=True)
     for step in steps(out):
         console.print(Text(f"\n$ localnoise {step}", "bold"), soft_wrap=True)
         arguments = shlex.split(step)

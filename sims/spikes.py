@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from localnoise.errors import MissingDependencyError, choose
+from localnoise.files import as_folder
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
@@ -68,6 +69,7 @@ def spiking(
     from localnoise.sims.spiking.running import run_parts
     from localnoise.sims.spiking.study import SpikingStudy
 
+    as_folder("out", out)
     choose("target", target, TARGETS)
     chosen = [choose("part", part.strip(), PARTS) for part in (PARTS if parts == "all" else parts.split(","))]
     learned = tuple(Source.default(*name_and_level(text)) for text in sources.split(","))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.files import as_folder
 from localnoise.sims import perturbations
 from localnoise.sims.evaluation.names import check_eps, name_and_level
 from localnoise.sims.evaluation.source import Source
@@ -101,6 +102,7 @@ def stream(
         localnoise stream --task my_task.py --layer layer2 --defenses none,repair,repair-filtered,temporal
     """
     began, spent, chosen = perf_counter(), preset(spend, seeds=seeds), Chosen.of(task, layer=layer, training=training)
+    as_folder("out", out)
     choose("strengths", strengths, (MIXED, TOP))
     arms = [stream_arm(name) for name in (ARMS if defenses == _ALL else words(defenses))]
     if not arms:

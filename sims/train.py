@@ -10,6 +10,7 @@ import typer
 from torch import nn
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.files import as_folder
 from localnoise.nn.local.memory import activations_kept
 from localnoise.sims.evaluation.names import CLEAN
 from localnoise.sims.evaluation.threat import Threat
@@ -82,6 +83,7 @@ def train(
         raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
     for name in names:
         choose("training", name, trainings())
+    as_folder("out", out)
     chosen = Chosen.of(task, activation, layer)
     for name in list(names):  # refused before anything runs
         try:

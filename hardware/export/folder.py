@@ -27,7 +27,7 @@ def written_into(folder: Path, force: bool) -> Iterator[Path]:
         somebody else's by the name of one that is written.
     """
     real = folder.resolve()
-    _replaceable(folder, force)
+    replaceable(folder, force)
     beside = real if real.is_dir() else real.parent
     beside.mkdir(parents=True, exist_ok=True)
     remove_orphans(beside)
@@ -37,7 +37,7 @@ def written_into(folder: Path, force: bool) -> Iterator[Path]:
         yield fresh
         if real.is_dir():
             old = Path(tempfile.mkdtemp(prefix=".localnoise-", suffix="-replaced", dir=real))
-            _replace(folder, _replaceable(folder, force), fresh, old)
+            _replace(folder, replaceable(folder, force), fresh, old)
             shutil.rmtree(old, ignore_errors=True)
         else:
             fresh.rename(real)
@@ -48,8 +48,14 @@ def written_into(folder: Path, force: bool) -> Iterator[Path]:
                 old.rmdir()
 
 
-def _replaceable(folder: Path, force: bool) -> list[str]:
-    """Names of files that may be replaced: those that our manifest names, unedited, and the manifest itself, first."""
+def replaceable(folder: Path, force: bool) -> list[str]:
+    """Return the names of files that may be replaced: the manifest, then those that it names, unedited.
+
+    Raises
+    ------
+    ArgumentError
+        As `written_into`.
+    """
     if folder.exists() and not folder.is_dir():
         raise ArgumentError(f"{folder}: is no folder; expected a new or an empty one")
     if not folder.exists() or all(_ours(path) for path in folder.iterdir()):

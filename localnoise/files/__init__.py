@@ -10,6 +10,7 @@ from localnoise.files.aside import write_text as write_text
 from localnoise.files.aside import written_aside as written_aside
 from localnoise.files.h5 import hdf5 as hdf5
 from localnoise.files.h5 import streamed as streamed
+from localnoise.files.outputs import as_folder as as_folder
 from localnoise.files.outputs import as_output as as_output
 from localnoise.files.outputs import format_of as format_of
 from localnoise.files.outputs import refuse_inputs as refuse_inputs

@@ -1,5 +1,6 @@
 """Checks of a command's output, before its work: never its own input, nor a stranger's file unasked."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError, WriteError, choose
 from localnoise.files.aside import FIGURES
 from localnoise.files.places import destination, same, within
 
@@ -15,10 +16,11 @@ Inputs = Mapping[str, str | Path | None]
 _SAID: dict[str, tuple[str, ...]] = {  # what a file of ours states in its root's attribute `format`
     "a grid": ("localnoise.grid",),
     "a chip grid": ("localnoise.chip", "localnoise.chipbank"),
+    "a chip's repair": ("localnoise.chiprepair",),
     "drawn noise": ("localnoise.noise",),
     "kept displacements": ("localnoise.displacements",),
 }
-_BEGINS = {"a page": b"<!doctype html>", "a table": b"|"} | FIGURES
+_BEGINS = {"a page": b"<!doctype html>", "a table": b"|", "a verdict": b'{\n "sound": '} | FIGURES
 
 
 def format_of(kind: str) -> Any:
@@ -34,8 +36,8 @@ def as_output(argument: str, path: str | Path, kind: str, *, inputs: Inputs, for
     argument : str
         Name of the option.
     kind : str
-        "a grid", "a chip grid", "drawn noise", "kept displacements", "a page", "a table" in
-        Markdown, or "a figure", as its suffix says.
+        "a grid", "a chip grid", "a chip's repair", "drawn noise", "kept displacements", "a page", "a table" in
+        Markdown, "a verdict", or "a figure", as its suffix says.
     inputs : mapping
         Paths of what is read, and of the other outputs, by the names of their arguments; None where there is none.
     force : bool
@@ -58,6 +60,24 @@ def as_output(argument: str, path: str | Path, kind: str, *, inputs: Inputs, for
         f"{argument}={str(path)!r} exists and is not {what}: expected a new file, or one of that kind; "
         "name another, or use --force to replace it"
     )
+
+
+def as_folder(argument: str, path: str | Path) -> Path:
+    """Return `path` as the place of a folder for files, before work that would be lost.
+
+    Raises
+    ------
+    WriteError
+        It is there and is no folder, or it would lie in what is none.
+    """
+    place = Path(os.path.realpath(path))
+    found = next((above for above in (place, *place.parents) if os.path.lexists(above)), place)
+    if not found.is_dir():
+        within = "" if found == place else f", {found},"
+        raise WriteError(
+            f"{argument}={str(path)!r}: what is there{within} is no folder; expected a folder, or a new name"
+        )
+    return Path(path)
 
 
 def refuse_same(argument: str, path: str | Path, inputs: Inputs) -> None:

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from localnoise.errors import ArgumentError
-from localnoise.files import write_bytes
+from localnoise.files import as_folder, write_bytes
 from localnoise.sims import tasks
 from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.names import check_eps
@@ -48,11 +48,14 @@ def conduct(
     ------
     ArgumentError
         There is no cell: no arm can learn from what is given.
+    WriteError
+        `out` is no folder.
     MixedRecordsError
         The file holds records of other data, or that other code wrote; of the latter only without `mix`.
     """
     if not cells:
         raise ArgumentError("nothing to run: no arm can learn from these sources or meet these threats; name others")
+    as_folder("out", out)
     check_eps(_strengths(cells), tasks.find(settings.network).bounds)
     configs = [cell.config(settings) for cell in cells]
     began, records = perf_counter(), RecordFile(out / NAME)

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from localnoise.errors import ArgumentError
-from localnoise.files import as_output, write_text
+from localnoise.files import as_folder, as_output, write_text
 from localnoise.hardware import load_chip
 from localnoise.hardware.audit import DeviceAudit, Verdict
 from localnoise.sims.reports.audits import audit_figure
@@ -132,6 +132,7 @@ def _network(
     from localnoise.sims.results import experiment
     from localnoise.sims.results.records import NAME, RecordFile
 
+    as_folder("out", out)
     spent = preset(spend, seeds=shared["seeds"], epochs=shared["epochs"])
     given: dict[str, Any] = {name: as_count(name, value, 1) for name, value in sizes.items() if value is not None}
     chosen = Chosen.of(task, layer=layer)
@@ -168,9 +169,10 @@ def _device(
     if place is None:
         raise ArgumentError(f"words={words!r}: expected FILE:NAME, such as log.h5:words, or FILE.npy")
     given = {"words": place, "grid": grid, "activations": inputs.file_of(activations)}
-    for name, path, kind in (("output", output, "a verdict"), ("figure", figure, "a figure")):
-        if path is not None:
-            as_output(name, path, kind, inputs=given, force=force)
+    if output is not None:
+        as_output("output", output, "a verdict", inputs=given, force=force)
+    if figure is not None:
+        as_output("figure", figure, "a figure", inputs=given | {"output": output}, force=force)
     judge = DeviceAudit(load_chip(grid), level)
     config = judge.chip.config
     layout = (config.channels, *config.shape)

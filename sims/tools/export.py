@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from localnoise.errors import ArgumentError
-from localnoise.files import refuse_inputs
+from localnoise.files import as_folder, refuse_inputs
 from localnoise.hardware import ChipGrid, ChipRepair, OnChip, load_chips
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.export.folder import replaceable
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
 from localnoise.hardware.fitting.network import check_network_fits
@@ -116,7 +117,11 @@ def export(
 
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
-    refuse_inputs("output", output, {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None})
+    own = {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None, "weights": weights}
+    refuse_inputs("output", output, own | {"defense": Path(defense) if Path(defense).is_file() else None})
+    replaceable(output, force)  # before a network is trained
+    if keep is not None:
+        as_folder("keep", keep)
     grid: Any
     if file.suffix == ".py" or not (file.suffix or file.exists()):  # a task, by file or by name
         from localnoise.sims.tools.exported_network import Asked, exported_network  # torch comes with it

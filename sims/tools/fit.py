@@ -8,7 +8,7 @@ import typer
 
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError, choose
-from localnoise.files import as_output, format_of, hdf5
+from localnoise.files import as_folder, as_output, format_of, hdf5
 from localnoise.rules import RULES
 from localnoise.sims.attacks import PGD
 from localnoise.sims.evaluation.names import name_and_level
@@ -98,6 +98,7 @@ def fit(
     as_output("output", output, "a grid", inputs={"keep": keep}, force=force)
     if keep is not None:
         as_output("keep", keep, "kept displacements", inputs={}, force=force)
+    as_folder("cache", cache)
     channels, *shape = mine.task.network(0, activation, mine.layer).layout
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))

@@ -11,7 +11,8 @@ from rich.table import Table
 from localnoise import Bank, Repair, UnitGrid, load
 from localnoise.bank import layout as layout_of
 from localnoise.errors import ArgumentError
-from localnoise.files import as_output
+from localnoise.files import as_output, refuse_same
+from localnoise.files.places import destination
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
@@ -79,10 +80,13 @@ def quantise(
         "displacements": places.file_of(displacements),
     }
     inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
-    as_output("output", output, "a chip grid", inputs=inputs, force=force)
+    refuse_same("output", output, inputs)
+    destination(output)
     if figure is not None:
         as_output("figure", figure, "a figure", inputs=inputs | {"output": output}, force=force)
     source, profile = load(grid), load_profile(chip)
+    kind = "a chip's repair" if isinstance(source, Repair) else "a chip grid"
+    as_output("output", output, kind, inputs=inputs, force=force)
     formats = Formats(
         weight_bits=_within(weight_bits, 8, profile, "weight_bits"),
         word_bits=_within(word_bits, 12, profile, "word_bits"),

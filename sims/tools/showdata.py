@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from localnoise.errors import MissingDependencyError
+from localnoise.files import as_folder
 from localnoise.sims import perturbations
 from localnoise.sims.data import contact_sheet, describe, load
 from localnoise.sims.data.tensors import to_tensor
@@ -32,6 +33,7 @@ def data(
 
         localnoise data --data-dir fashion-mnist --out figures
     """
+    as_folder("out", out)
     dataset = load("full" if full or data_dir else "embedded", data_dir)
     description = describe(dataset)
     table = Table(

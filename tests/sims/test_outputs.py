@@ -13,8 +13,12 @@ import localnoise as ln
 from localnoise.errors import ArgumentError, LocalnoiseError, WriteError
 from localnoise.hardware import load_chip
 from localnoise.hardware import quantise as to_integers
+from localnoise.sims.demochip import demo_chip
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.spikes import spiking
+from localnoise.sims.stream import stream
 from localnoise.sims.sweep import sweep
+from localnoise.sims.tools.audit import audit
 from localnoise.sims.tools.export import export
 from localnoise.sims.tools.fit import fit
 from localnoise.sims.tools.inspection import inspect
@@ -23,6 +27,8 @@ from localnoise.sims.tools.quantise import quantise
 from localnoise.sims.tools.randomness import random
 from localnoise.sims.tools.report import DRAWN, report
 from localnoise.sims.tools.sample import sample
+from localnoise.sims.tools.showdata import data
+from localnoise.sims.train import train
 
 ROOT = Path(ln.__file__).parents[1]
 CHIP = ROOT / "hardware" / "chips" / "profiles" / "ideal.toml"
@@ -31,13 +37,16 @@ STUDIES = ROOT / "sims" / "sweeps" / "studies"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Displacements d.h5, a grid g.h5, a chip grid c.h5, what stands for records, a study and a chip."""
+    """Displacements d.h5, a grid g.h5, its chip grid c.h5 and words w.npy, a repair, records, a study and a chip."""
     folder = tmp_path_factory.mktemp("made")
     d = np.random.default_rng(0).normal(size=(300, 2, 3, 3)).astype(np.float32)
     with h5py.File(folder / "d.h5", "w") as file:
         file["d"], file["h"] = d, d
     ln.UnitGrid((3, 3), 2, parents=3).learn(d).save(folder / "g.h5")
-    to_integers(ln.load(folder / "g.h5")).save(folder / "c.h5")
+    chip = to_integers(ln.load(folder / "g.h5"))
+    chip.save(folder / "c.h5")
+    np.save(folder / "w.npy", chip.words(300, 7))
+    ln.Repair((3, 3), 2, radius=1).learn("dim", d / 3, d).save(folder / "repair.h5")
     (folder / "study.toml").write_text("name = 'x'")
     (folder / "my.toml").write_text(CHIP.read_text())
     text = (STUDIES / "quick.toml").read_text()
@@ -76,6 +85,12 @@ ONE_FILE: dict[str, Callable[[bool], object]] = {
     "quantise --displacements": lambda force: quantise(P("g.h5"), P("d.h5"), displacements="d.h5:d", force=force),
     "quantise --chip": lambda force: quantise(P("g.h5"), P("my.toml"), chip="my.toml", force=force),
     "quantise --figure": lambda force: quantise(P("g.h5"), P("x.h5"), figure=P("x.h5"), force=force),
+    "audit -o, its words": lambda force: audit("w.npy", P("c.h5"), output=P("w.npy"), force=force),
+    "audit -o, its grid": lambda force: audit("w.npy", P("c.h5"), output=P("c.h5"), force=force),
+    "audit --figure, its output": lambda force: audit(
+        "w.npy", P("c.h5"), output=P("x.png"), figure=P("x.png"), force=force
+    ),
+    "quantise a repair": lambda force: quantise(P("repair.h5"), P("repair.h5"), force=force),
     "fit --keep": lambda force: fit(P("x.h5"), keep=P("./x.h5"), force=force),
     "inspect --figure": lambda force: inspect(P("g.h5"), figure=P("g.h5"), force=force),
     "report -o": lambda force: report(P("record.sqlite"), P("record.sqlite"), force=force),
@@ -121,6 +136,49 @@ def test_an_artefact_that_is_read_is_not_replaced(place: Path) -> None:
     export(P("c.h5"), P("build"), force=True)
 
 
+def test_a_networks_export_keeps_its_defense_and_asks_before_it_trains(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localnoise.sims.tools.exported_network.exported_network", None)
+    export(P("c.h5"), P("build"))
+    (place / "build" / "base.pt").write_bytes(b"weights")
+    before = contents(place / "build")
+    with pytest.raises(ArgumentError, match=r"holds defense='build/chip.h5', which is read: name another folder"):
+        export(P("v2"), P("build"), defense="build/chip.h5", force=True)
+    with pytest.raises(ArgumentError, match=r"holds weights='build/base.pt', which is read: name another folder"):
+        export(P("v2"), P("build"), weights=P("build/base.pt"), force=True)
+    with pytest.raises(ArgumentError, match="build: not empty"):
+        export(P("v2"), P("build"))
+    with pytest.raises(WriteError, match=r"keep='c\.h5': what is there is no folder"):
+        export(P("v2"), P("new"), keep=P("c.h5"))
+    assert contents(place / "build") == before
+
+
+FOLDERS: dict[str, Callable[[Path], object]] = {
+    "train": lambda out: train(out=out),
+    "stream": lambda out: stream(out=out),
+    "audit --task": lambda out: audit(task="v2", out=out),
+    "data": lambda out: data(out=out),
+    "demo-chip": lambda out: demo_chip(out=out),
+    "spiking": lambda out: spiking(out=out),
+    "fit --cache": lambda out: fit(P("new.h5"), cache=out),
+}
+
+
+@pytest.mark.parametrize("command", FOLDERS)
+def test_a_folder_that_is_none_is_refused_before_the_work(
+    place: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo("pipe")
+    monkeypatch.setattr("localnoise.sims.tools.showdata.load", None)
+    monkeypatch.setattr("localnoise.sims.experiments.chosen.Chosen.settings", None)
+    before = contents(place)
+    for out in (P("w.npy"), P("w.npy/deep/er"), P("pipe")):
+        with pytest.raises(WriteError, match=r"^(out|cache)='.*': what is there.* is no folder; expected a folder"):
+            FOLDERS[command](out)
+    assert contents(place) == before
+
+
 def test_a_sweep_does_not_write_into_its_study(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = STUDIES / "quick.toml"
     for name, more in {
@@ -139,6 +197,9 @@ KINDS: dict[str, tuple[Callable[[Path, bool], object], str]] = {
     "sample": (lambda path, force: sample(P("g.h5"), path, count=5, force=force), "drawn noise"),
     "quantise": (lambda path, force: quantise(P("g.h5"), path, force=force), "a chip grid"),
     "quantise --figure": (lambda path, force: quantise(P("g.h5"), P("q.h5"), figure=path, force=force), "PNG figure"),
+    "quantise a repair": (lambda path, force: quantise(P("repair.h5"), path, force=force), "a chip's repair"),
+    "audit": (lambda path, force: audit("w.npy", P("c.h5"), output=path, force=force), "a verdict"),
+    "audit --figure": (lambda path, force: audit("w.npy", P("c.h5"), figure=path, force=force), "PNG figure"),
     "inspect": (lambda path, force: inspect(P("g.h5"), figure=path, force=force), "PNG figure"),
     "random": (
         lambda path, force: random("lfsr16", units=4, draws=99, channels=1, figure=path, force=force),
@@ -190,8 +251,9 @@ def test_a_device_is_refused_before_the_work(place: Path, command: str, monkeypa
     """A FIFO stands for devices: no test may risk the machine's own."""
     os.mkfifo("pipe.png")
     inode = os.stat("pipe.png").st_ino
-    for name in ("localnoise.sims.tools.quantise.load", "localnoise.sims.tools.inspection.load", "localnoise.load"):
-        monkeypatch.setattr(name, None)
+    for name in ("quantise.load", "audit.load_chip", "inspection.load"):
+        monkeypatch.setattr(f"localnoise.sims.tools.{name}", None)
+    monkeypatch.setattr("localnoise.load", None)
     with pytest.raises(WriteError, match=r"pipe\.png: is a FIFO"):
         KINDS[command][0](Path("pipe.png"), True)
     assert os.stat("pipe.png").st_ino == inode

@@ -1,11 +1,13 @@
 """A program that was compiled from an artefact, in a process of its own: whoever wrote the artefact wrote what it does.
 
-It answers through pipes. On POSIX systems it may not write files, dump core, take more than 4 GiB of memory or an hour
-of processor time; where the kernel lets us (Linux), it has no network. It sees no environment variables, and is ended
-when it says nothing for five minutes. It reads what its user may read: this is no prison.
+It answers through pipes. On POSIX systems it may not write into files, dump core, take more than 4 GiB of memory or an
+hour of processor time; where the kernel lets us (Linux), it has no network, makes, cuts, renames and removes no file,
+and signals no other process. It sees no environment variables, and is ended, with what it started, when it says nothing
+for five minutes. It reads what its user may read: this is no prison.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +34,16 @@ try:  # a network of its own, which has no way out; unprivileged: in a user name
     unshare(0x40000000) and unshare(0x50000000)
 except (AttributeError, OSError):
     pass
+try:  # Landlock (linux/landlock.h): every way to change files is handled, and no place is allowed
+    system = ctypes.CDLL(None, use_errno=True)
+    version = system.syscall(444, None, ctypes.c_size_t(0), 1)
+    files = 0x1FF2 | (0x2000 if version > 1 else 0) | (0x4000 if version > 2 else 0)
+    rules = (ctypes.c_uint64 * 3)(files, 0, 2)  # of the third, signals to processes outside
+    made = system.syscall(444, rules, ctypes.c_size_t(24 if version > 5 else 8), 0) if version > 0 else -1
+    if made >= 0 and system.prctl(38, 1, 0, 0, 0) == 0:  # no new privileges, which the kernel asks for
+        system.syscall(446, made, 0)
+except (AttributeError, OSError):
+    pass
 os.execve(sys.argv[1], sys.argv[1:], {})
 """
 
@@ -42,7 +54,9 @@ class Confined:
     def __init__(self, program: Path, folder: Path) -> None:
         launch = [sys.executable, "-I", "-S", "-c", _LAUNCH] if os.name == "posix" else []
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen([*launch, str(program)], cwd=folder, stdin=pipe, stdout=pipe, bufsize=0)
+        self._process = subprocess.Popen(
+            [*launch, str(program)], cwd=folder, stdin=pipe, stdout=pipe, bufsize=0, start_new_session=True
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
@@ -78,7 +92,7 @@ class Confined:
     def close(self) -> None:
         """End the program."""
         self._done.set()
-        self._process.kill()
+        self._kill()
         self._process.wait()
         self._from.close()
         with suppress(OSError):  # what was not yet written is lost with it
@@ -96,8 +110,16 @@ class Confined:
         while not self._done.wait(min(PATIENCE / 4, 1.0)):
             if time.monotonic() > self._deadline:
                 self._silent = True
-                self._process.kill()
+                self._kill()
                 return
+
+    def _kill(self) -> None:
+        """End the program and what it started; of Windows' processes the program alone."""
+        if self._process.poll() is None:
+            self._process.kill()
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):  # nothing of it is left
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _ended(self, found: int, size: int) -> LocalnoiseError:
         code = self._process.wait()

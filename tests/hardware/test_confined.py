@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from naive_chip import learned
@@ -134,6 +137,29 @@ def test_verilog_that_reaches_beyond_the_artefact_is_refused(tmp_path, chip, lin
 
 # Within which limits the rest runs
 
+CHANGES = """#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int main(void)
+{
+    char answers[5] = {'-', '-', '-', '-', '-'};
+    int child;
+    if (open("made", O_CREAT | O_WRONLY, 0600) >= 0) answers[0] = 'm';
+    if (remove("theirs") == 0) answers[1] = 'r';
+    if (truncate("cut", 0) == 0) answers[2] = 't';
+    if (mkdir("folder", 0700) == 0 || rename("cut", "moved") == 0) answers[3] = 'd';
+    if (kill(getppid(), 0) == 0) answers[4] = 'k';
+    child = fork();
+    if (child == 0) for (;;) pause();
+    (void)!write(1, answers, 5);
+    (void)!write(1, &child, sizeof child);
+    (void)getchar();
+    return 0;
+}
+"""
 PROGRAM = """#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,6 +212,37 @@ def test_a_program_writes_nothing_and_reaches_nobody(tmp_path, monkeypatch):
     assert answers == ("----" if may_unshare() else "--n-")
     assert free.stdout == b"wmne"  # the same without limits
     assert free.returncode == 3
+
+
+def landlock():
+    """The version of Landlock that this kernel has; 0: none."""
+    code = "import ctypes; print(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1))"
+    return max(0, int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout))
+
+
+@linux
+@pytest.mark.skipif(landlock() < 6, reason="a kernel of 6.12 or later, with Landlock")
+def test_a_program_changes_no_file_and_leaves_no_process(tmp_path):
+    made = program(tmp_path, CHANGES)
+    for name in ("theirs", "cut"):
+        (tmp_path / name).write_text("kept")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with closing(Confined(made, tmp_path)) as running:
+        assert running.receive(5) == b"-----"
+        child = int.from_bytes(running.receive(4), sys.byteorder)
+        os.kill(child, 0)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for _ in range(100):
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or " Z " in state.read_text():  # nobody may be there to reap it
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the child lives")
+    free = subprocess.Popen([made], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, start_new_session=True)
+    assert free.stdout.read(5) == b"mrtdk"  # the same without limits
+    os.killpg(free.pid, signal.SIGKILL)
+    free.communicate()
 
 
 @linux

@@ -12,9 +12,10 @@ from localnoise.bank import hashes
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.fixedpoint import given_words
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.saving import save_bank
-from localnoise.validate import Start, as_array, as_count, as_positions, whole
+from localnoise.validate import Start, as_count, as_positions, whole
 
 WHOLE = 2**32  # thresholds are shares of it
 
@@ -96,7 +97,7 @@ class ChipBank(Bank):
         count = as_count("count", count)
         out = np.zeros((count, self.config.channels, *self.config.shape), np.int32)
         turn, positions = self.turns(count, seed, start), as_positions(start, count)
-        read = None if h is None else as_array("h", h).reshape(out.shape)
+        read = None if h is None else given_words(h, self.config, self.formats.activation_bits, count)
         for index, member in enumerate(self.members):
             rows = np.flatnonzero(turn == index)
             if rows.size:

@@ -12,7 +12,7 @@ from localnoise import UnitGrid
 from localnoise.cautions import warn_of_few
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
-from localnoise.hardware.fixedpoint import to_words
+from localnoise.hardware.fixedpoint import given_words, to_words
 from localnoise.hardware.formats import NORMALS, ROUNDINGS, Formats
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import leaps
@@ -137,7 +137,7 @@ class ChipGrid:
     def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
         """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
         out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
-        h3 = None if h is None else np.ascontiguousarray(as_array("h", h), np.int32).reshape(out.shape)
+        h3 = None if h is None else self._given_words(h, len(out))
         return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
 
     def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
@@ -145,9 +145,15 @@ class ChipGrid:
 
         With stochastic rounding it still draws random words, those of seed 0.
         """
-        words = np.ascontiguousarray(h, np.int32).reshape(len(h), self.config.channels, self.config.units)
+        words = self._given_words(h)
         drawn = self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
         return np.asarray(self._shaped(drawn))
+
+    def _given_words(self, h: Any, count: int | None = None) -> npt.NDArray[np.int32]:
+        """Return activation words (T, m, N) of words (T, C, H, W), in the range for which no sum overflows."""
+        return given_words(h, self.config, self.formats.activation_bits, count).reshape(
+            -1, self.config.channels, self.config.units
+        )
 
     def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""

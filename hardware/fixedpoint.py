@@ -32,11 +32,14 @@ Wide layers: weights that places share, links of a low rank (`hardware.narrow` h
     every accumulator. Random bytes are drawn as above. An innovation is d less what the neighbors alone say of it.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError
 from localnoise.validate import as_array
 
 Integers = npt.NDArray[np.int32]
@@ -47,6 +50,27 @@ def to_words(values: npt.ArrayLike, scale: Any, bits: int) -> Integers:
     top = float(2 ** (bits - 1))
     scaled = np.floor(np.ldexp(as_array("values", values).astype(np.float64), scale) + 0.5)
     return np.asarray(np.clip(scaled, -top, top - 1), np.int32)
+
+
+def given_words(h: Any, config: GridConfig, bits: int, count: int | None = None) -> Integers:
+    """Return activation words (T, C, H, W) of a grid as int32, if they are: `bits` bits, for which sums were bounded.
+
+    Raises
+    ------
+    ArgumentError
+        No whole numbers, numbers beyond the bits, another size than the grid's, or other than `count` presentations.
+    """
+    x, top = as_array("h", h), 2 ** (bits - 1)
+    whole = np.issubdtype(x.dtype, np.integer) and x.ndim > 1 and math.prod(x.shape[1:]) == config.neurons
+    if not whole or count not in (None, len(x)):
+        C, (H, W) = config.channels, config.shape
+        raise ArgumentError(
+            f"h is {x.dtype} {x.shape}: expected activation words ({'T' if count is None else count}, {C}, {H}, {W}), "
+            "whole numbers; use activation_words(h)"
+        )
+    if x.size and (x.min() < -top or x.max() >= top):
+        raise ArgumentError(f"h holds {x.min()} to {x.max()}: expected words of {-top} to {top - 1}")
+    return np.ascontiguousarray(x.reshape(-1, config.channels, *config.shape), np.int32)
 
 
 def to_values(words: npt.ArrayLike, scale: Any, dtype: Any = np.float32) -> Any:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.validate import as_array
 
 LAYOUTS = ("hwc", "chw")
 LEAST, MOST = 1e-4, 100.0  # of a scale: its integers then have 10 bits at least
@@ -50,7 +51,7 @@ def add_noise_int8(
         raise ArgumentError(f"scale={scale!r}: expected the tensor's, from {LEAST:g} to {MOST:g}")
     if not -128 <= zero_point <= 127:
         raise ArgumentError(f"zero_point={zero_point!r}: expected that of an 8-bit tensor, from -128 to 127")
-    tensor, c = np.asarray(q), chip.config
+    tensor, c = as_array("q", q), chip.config
     if tensor.dtype != np.int8 or tensor.ndim < 2 or tensor[0].size != c.neurons:
         raise ArgumentError(
             f"q is {tensor.dtype} {tensor.shape}: expected int8 tensors of {c.neurons} words, the grid's layer"

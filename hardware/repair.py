@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, choose
-from localnoise.hardware.fixedpoint import to_values, to_words
+from localnoise.hardware.fixedpoint import given_words, to_values, to_words
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair_saving import save_repair
 from localnoise.hardware.repair_words import RepairWords, lift_of, refuse_unsound
@@ -195,15 +195,8 @@ class ChipRepair:
 
     def _flat(self, h: Any) -> Words:
         """Return words (T, N, m) of words h (T, C, H, W), within the activation's bits."""
-        c, top = self.config, 2 ** (self.formats.activation_bits - 1)
-        x = np.asarray(as_array("h", h))
-        if not np.issubdtype(x.dtype, np.integer) or x.size % c.neurons:
-            raise ArgumentError(
-                f"h is {x.dtype} {x.shape}: expected activation words (T, {c.channels}, {c.shape[0]}, {c.shape[1]}), "
-                "whole numbers; use activation_words(h)"
-            )
-        if x.size and (x.min() < -top or x.max() >= top):
-            raise ArgumentError(f"h holds {x.min()} to {x.max()}: expected words of {-top} to {top - 1}")
+        c = self.config
+        x = given_words(h, c, self.formats.activation_bits)
         return np.ascontiguousarray(x.reshape(-1, c.channels, c.units).transpose(0, 2, 1), np.int32)
 
     def _squares(self, x: Words) -> Members:

@@ -31,8 +31,9 @@ def refuse_beyond_memory(what: str, needed: int, instead: str) -> None:
     except (AttributeError, OSError, ValueError):
         return
     if needed > there:
+        most = min(needed, 2**100)  # larger numbers have no float
         raise TooLargeError(
-            f"{what} would take {needed / 2**30:,.1f} GiB: expected less than the {there / 2**30:,.1f} GiB of this "
+            f"{what} would take {most / 2**30:,.1f} GiB: expected less than the {there / 2**30:,.1f} GiB of this "
             f"machine; use {instead}"
         )
 

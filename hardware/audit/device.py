@@ -52,7 +52,7 @@ class DeviceAudit:
         self.residuals = Residuals(self.chip)
         self.sums = Sums(self.residuals)
         self._expected = np.zeros((self.chip.config.channels, self.chip.config.units), np.int64)
-        self._emulated = 0
+        self._emulated, self._torn = 0, False
 
     @property
     def draws_needed(self) -> int:
@@ -85,12 +85,14 @@ class DeviceAudit:
             read = self._words("h", h, self.chip.field.activation_scale, self.chip.formats.activation_bits)
             if len(read) != len(given):
                 raise ArgumentError(f"h has {len(read)} activations, words has {len(given)} draws: expected as many")
+        self._torn = True
         size = max(_CHUNK_NUMBERS // given[:1].size, 1) if len(given) else 1
         for begin in range(0, len(given), size):
             part = slice(begin, begin + size)
             own = None if read is None else read[part]
             self.sums.add(given[part].astype(np.int64), None if own is None else own.astype(np.int64))
             self._emulate(len(given[part]), own)
+        self._torn = False
         return self
 
     def verdict(self, seed: int | None = None, start: int = 0) -> Verdict:
@@ -106,8 +108,10 @@ class DeviceAudit:
         Raises
         ------
         ArgumentError
-            Fewer than 256 draws.
+            Fewer than 256 draws, or `observe` was interrupted.
         """
+        if self._torn:
+            raise ArgumentError("observe was interrupted, and some sums lack its last draws: begin a new DeviceAudit")
         count = self.sums.count
         if count < LEAST:
             raise ArgumentError(

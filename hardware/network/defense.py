@@ -80,8 +80,8 @@ class ChipDefense:
 
     def restart(self, seed: int) -> None:
         """Draw from the stream of another seed from now on."""
-        self.seed = int(as_seed(seed))
-        self.entry = Entry(self.chip, self.seed)
+        new = int(as_seed(seed))
+        vars(self).update(seed=new, entry=Entry(self.chip, new))  # at once
 
     def __call__(self, x: Any, start: int = 0) -> npt.NDArray[np.float32]:
         """Return the mean logits of inputs x (T, ...), or each class's share of the votes, (T, N)."""

@@ -1,5 +1,6 @@
 """A network of integer layers, emulated to the bit: what a chip runs. It knows nothing of torch."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,13 @@ class Program:
     def input_words(self, x: Any) -> Words:
         """Return the words of inputs (T, C, H, W), as the chip's converter makes them: half up, saturating."""
         values = as_array("x", x)
-        if values.size % int(np.prod(self.shape)) or values.ndim < 2:
+        if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(self.shape):
             raise ArgumentError(f"x has shape {values.shape}: expected (T, {', '.join(map(str, self.shape))})")
+        if not (np.issubdtype(values.dtype, np.number) and np.isfinite(values).all()):
+            raise ArgumentError(
+                f"x is {values.dtype} and holds NaN, infinity, or what is no number: expected finite numbers; drop "
+                "these inputs"
+            )
         return to_words(values, self.scale, self.bits).reshape(-1, *self.shape).astype(np.int16)
 
     def words(self, h: Any, progress: Progress | None = None) -> Words:
@@ -163,7 +169,8 @@ class Program:
     def checked(self, h: Any) -> Words:
         """Return input words (T, C, H, W) int16, if they are."""
         x, top = np.asarray(as_array("h", h)), 2 ** (self.bits - 1)
-        if not np.issubdtype(x.dtype, np.integer) or x.size % int(np.prod(self.shape)):
+        whole = x.ndim > 1 and math.prod(x.shape[1:]) == math.prod(self.shape)
+        if not np.issubdtype(x.dtype, np.integer) or not whole:
             raise ArgumentError(
                 f"h is {x.dtype} {x.shape}: expected words (T, {', '.join(map(str, self.shape))}), whole numbers; use "
                 "input_words(x)"

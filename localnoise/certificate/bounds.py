@@ -8,20 +8,23 @@ noise N(0, Sigma), it has the most for every displacement with delta' Sigma^-1 d
 import math
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.dense import refuse_beyond_memory
 from localnoise.errors import ArgumentError
 from localnoise.validate import as_count
 
 _NORMAL = NormalDist()
 _HALVINGS = 60
+_FARTHEST = 8.0  # Phi(8) is 1 - 6e-16, and Phi(8.3) is 1 in double precision
 
 
 def check_alpha(alpha: float) -> float:
     """Return a chance of error, or raise an ArgumentError."""
-    if not 0 < alpha < 0.5:
+    if not _is_number(alpha) or not 0 < alpha < 0.5:
         raise ArgumentError(f"alpha={alpha!r}: expected the chance that a certificate is wrong, in (0, 0.5), as 0.001")
     return float(alpha)
 
@@ -36,6 +39,7 @@ def lower_bound(successes: int, draws: int, alpha: float) -> float:
     check_alpha(alpha)
     if k > n:
         raise ArgumentError(f"successes={k}: expected at most draws={n}")
+    refuse_beyond_memory(f"draws={n}", 40 * n, "fewer draws")
     if k in (0, n):
         return 0.0 if k == 0 else float(alpha ** (1 / n))
     j = np.arange(k, n + 1)
@@ -52,6 +56,8 @@ def lower_bound(successes: int, draws: int, alpha: float) -> float:
 
 def radius_of(share: float) -> float:
     """Return Phi^-1(share), the radius in the Sigma^-1 norm; 0 where the share is no majority."""
+    if not _is_number(share) or not 0 <= share <= 1:
+        raise ArgumentError(f"share={share!r}: expected a number in [0, 1]")
     return _NORMAL.inv_cdf(min(share, 1 - 1e-16)) if share > 0.5 else 0.0
 
 
@@ -62,9 +68,16 @@ def largest_radius(draws: int, alpha: float = 0.001) -> float:
 
 def draws_needed(radius: float, alpha: float = 0.001) -> int:
     """Return how many draws, all in agreement, certify a radius."""
-    if not radius > 0 or not math.isfinite(radius):
-        raise ArgumentError(f"radius={radius!r}: expected a positive number, in standard deviations of the noise")
+    if not _is_number(radius) or not 0 < radius <= _FARTHEST:
+        raise ArgumentError(
+            f"radius={radius!r}: expected a number in (0, {_FARTHEST:g}], in standard deviations of the noise: no "
+            "share in double precision certifies more"
+        )
     return math.ceil(math.log(check_alpha(alpha)) / math.log(_NORMAL.cdf(radius)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 @lru_cache(maxsize=8)

@@ -67,7 +67,8 @@ def log_volume(noise: Any, radius: float) -> float:
     Its exponential is the radius of a ball as large (ANCER, Eiras et al. 2022, arXiv 2107.04570): for isotropic noise
     of deviation s it is s radius.
     """
-    if radius <= 0:
+    check_positive("radius", radius, zero=True)
+    if radius == 0:
         return -math.inf
     if isinstance(noise, UnitGrid):
         return math.log(radius) + log_scale(noise.field) / noise.config.neurons

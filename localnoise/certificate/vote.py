@@ -18,12 +18,12 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.bank import Bank
+from localnoise.bank import Bank, layout
 from localnoise.central import AffineNoise, CentralNoise
 from localnoise.certificate.bounds import check_alpha, draws_needed, largest_radius, lower_bound, radius_of
 from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
-from localnoise.validate import Array, as_array, as_count
+from localnoise.validate import Array, as_activity, as_array, as_count, as_seed
 
 ABSTAINS = -1
 Classes = npt.NDArray[np.int64]
@@ -31,6 +31,7 @@ Floats = npt.NDArray[np.float64]
 Classify = Callable[[Array], Any]
 _LEAST_RADIUS = 1.0  # standard deviations: fewer draws than could certify this much are refused
 _SELECTION = 100
+_MOST_CLASSES = 2**20  # each has a count for every activation
 
 
 @final
@@ -127,7 +128,7 @@ class Vote:
                 f"draws={draws}: even if all agree, alpha={alpha:g} leaves a radius of {most:.2f} standard deviations, "
                 f"and nearly everything abstains: expected {one} or more for a radius of 1, {two} for 2, {three} for 3"
             )
-        self.noise, self.classify, self.seed, self.through_mean = noise, classify, seed, through_mean
+        self.noise, self.classify, self.seed, self.through_mean = noise, classify, int(as_seed(seed)), through_mean
         self._frozen = _fingerprint(noise)
 
     def certify(self, h: Any) -> Certificates:
@@ -138,7 +139,7 @@ class Vote:
         ArgumentError
             The noise has changed since the vote was made; `classify` returns no whole numbers.
         """
-        x = np.ascontiguousarray(as_array("h", h), np.float32)
+        x = self._given("h", h)
         first = self._counted(x, 0, self.selection)
         chosen = first.argmax(axis=1)
         counts = self._counted(x, self.selection, self.draws)
@@ -166,15 +167,25 @@ class Vote:
         Fresh draws bound the share of each displaced vote's winner; only another majority, at `alpha`, contradicts. A
         right certificate is contradicted with a chance of 2 alpha at most.
         """
-        x, d = (np.ascontiguousarray(as_array(name, given), np.float32) for name, given in (("h", h), ("delta", delta)))
+        x, d = self._given("h", h), self._given("delta", delta)
+        if not len(x) == len(d) == len(found.winner):
+            raise ArgumentError(
+                f"h, delta and found have {len(x)}, {len(d)} and {len(found.winner)} activations: expected as many"
+            )
         inside = self.norms(d) < found.radius
         fresh = Vote(
             self.noise, self.classify, draws=self.draws, alpha=self.alpha, selection=self.selection,
-            seed=self.seed + 1 if seed is None else seed, batch=self.batch, through_mean=self.through_mean,
+            seed=(self.seed + 1) % 2**64 if seed is None else seed, batch=self.batch, through_mean=self.through_mean,
         )  # fmt: skip
         moved = fresh.certify(x + d)
         other = (moved.winner != ABSTAINS) & (moved.winner != found.winner)
         return np.asarray(inside & other & (found.winner != ABSTAINS))
+
+    def _given(self, name: str, value: Any) -> Array:
+        """Return activations (T, C, H, W) as float32, finite ones of the noise's layout: none is broadcast."""
+        channels, *shape = layout(self.noise)
+        side = (int(shape[0]), int(shape[1]))
+        return as_activity(name, value, channels, side, np.float32).reshape(-1, channels, *side)
 
     def _counted(self, x: Array, start: int, draws: int) -> Classes:
         self._refuse_changed()
@@ -203,6 +214,10 @@ def _as_classes(given: Any, count: int) -> Classes:
         raise ArgumentError(
             f"classify returned {classes.dtype} {classes.shape}: expected one class a draw, ({count},) whole numbers "
             "from 0; a mean of logits is no vote, and certifies nothing"
+        )
+    if classes.max(initial=0) >= _MOST_CLASSES:
+        raise ArgumentError(
+            f"classify returned class {classes.max()}: expected classes numbered from 0, fewer than {_MOST_CLASSES:,}"
         )
     return classes.astype(np.int64)
 

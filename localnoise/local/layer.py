@@ -1,13 +1,15 @@
 """A layer of units that learn features, each from its own window: a convolution that shares no weights."""
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.dense import refuse_beyond_memory
+from localnoise.errors import ArgumentError, choose, short
 from localnoise.local.rules.base import UNIT_RULES, Floats, UnitRule, Units
-from localnoise.validate import as_array, as_count, as_presentations, as_seed, whole
+from localnoise.validate import as_activity, as_array, as_count, as_seed, whole
 
 ACTIVATIONS = ("tanh", "relu")
 
@@ -17,7 +19,8 @@ class LocalLayer:
 
     Unit (y, x) reads the inputs within Chebyshev radius `radius` of the place that lies under it. Nothing is shared:
     every unit has weights of its own, and its update depends on x_R(u), its own answer and the label alone. Layers are
-    stacked by giving one's answers to the next. Cost of a presentation: O(H W m p), p = 1 + C (2 radius + 1)^2.
+    stacked by giving one's answers to the next. Cost of a presentation: O(H W m p), p = 1 + C (2 radius + 1)^2; of a
+    radius beyond the inputs' height or width, no more than can lie within them.
 
     Parameters
     ----------
@@ -47,6 +50,8 @@ class LocalLayer:
     ------
     ArgumentError
         A shape that does not divide the inputs', an unknown rule, or labels that a rule needs and has none of.
+    TooLargeError
+        Windows and weights would take more than this machine has.
     """
 
     def __init__(
@@ -64,6 +69,8 @@ class LocalLayer:
     ) -> None:
         self.shape, self.inputs = _sides("shape", shape, 2), _sides("inputs", inputs, 3)
         self.channels = as_count("channels", channels, 1)
+        if not isinstance(rule, str) and not isinstance(rule, UnitRule):
+            raise ArgumentError(f"rule={rule!r}: expected a name, such as 'local-heads', or a UnitRule that is built")
         self.rule: UnitRule = UNIT_RULES.find(rule, "rule")() if isinstance(rule, str) else rule
         choose("activation", activation, ACTIVATIONS)
         choose("dtype", dtype, ("float32", "float64"))
@@ -72,7 +79,9 @@ class LocalLayer:
             raise ArgumentError(
                 f"classes={classes!r}: expected at least 2 with rule={self.rule.name!r}, which reads labels"
             )
-        readers = _windows(self.shape, self.inputs[1:], as_count("radius", radius))
+        near = _offsets(self.shape, self.inputs[1:], as_count("radius", radius))
+        self._refuse_large(1 + self.inputs[0] * len(near), count, np.dtype(dtype).itemsize, len(near))
+        readers = _windows(self.shape, self.inputs[1:], near)
         self.units = Units(
             readers=readers,
             channels=self.channels,
@@ -105,7 +114,16 @@ class LocalLayer:
             A wrong shape or dtype, NaN, or labels that are missing or of no class.
         """
         given = self._presented(x)
-        self.rule.observe(self.units, self.W, self.state, given, self._labels(labels, len(given)))
+        classes = self._labels(labels, len(given))
+        W, state = self.W.copy(), {name: copy(value) for name, value in self.state.items()}
+        self.rule.observe(self.units, W, state, given, classes)
+        for name, value in (("W", W), *state.items()):
+            if not np.isfinite(value).all():
+                raise ArgumentError(
+                    f"x: learning it makes {name} NaN or infinite; expected smaller inputs, or a rule of a smaller "
+                    "rate; nothing was learned"
+                )
+        vars(self).update(W=W, state=state)  # at once: an interruption leaves what was there
         return self
 
     def votes(self, x: Any) -> Floats:
@@ -132,10 +150,16 @@ class LocalLayer:
         return out
 
     def _presented(self, x: Any) -> Floats:
-        given = as_presentations("x", x, self.inputs[0], self.inputs[1:])
-        if not np.isfinite(given).all():
-            raise ArgumentError("x holds NaN or infinity: expected finite numbers; drop these inputs")
-        return np.ascontiguousarray(given.reshape(len(given), self.inputs[0], -1), self.W.dtype)
+        return as_activity("x", x, self.inputs[0], self.inputs[1:], self.W.dtype)
+
+    def _refuse_large(self, regressors: int, classes: int, itemsize: int, places: int) -> None:
+        units = self.shape[0] * self.shape[1]
+        numbers = units * (regressors * self.channels + (self.channels + 1) * classes + regressors)
+        what = (
+            f"{self.shape[0]} x {self.shape[1]} units of {self.channels} channels that read {regressors} numbers each"
+        )
+        needed = units * places * 12 + numbers * (8 + 2 * itemsize)
+        refuse_beyond_memory(short(what, 200), needed, "fewer units or channels, or a smaller radius")
 
     def _labels(self, labels: Any, count: int) -> npt.NDArray[np.int64]:
         if not self.rule.labels:
@@ -165,20 +189,27 @@ def _sides(argument: str, value: Any, count: int) -> Any:
     return sides
 
 
-def _windows(shape: tuple[int, int], inputs: tuple[int, int], radius: int) -> npt.NDArray[np.int32]:
-    """Return the places (N, R) that each unit reads, row by row, -1 beyond the edge."""
+def _offsets(shape: tuple[int, int], inputs: tuple[int, int], radius: int) -> list[tuple[int, int]]:
+    """Return the offsets (dy, dx) within a radius at which anything can lie, row by row."""
     if inputs[0] % shape[0] or inputs[1] % shape[1]:
         raise ArgumentError(
             f"shape={shape}: expected sides that divide those of the inputs, {inputs}; units stand whole steps apart"
         )
-    steps = inputs[0] // shape[0], inputs[1] // shape[1]
     if radius >= max(inputs):
         raise ArgumentError(f"radius={radius}: expected less than the longest side of the inputs, {max(inputs)}")
+    down, across = min(radius, inputs[0] - 1), min(radius, inputs[1] - 1)
+    what = f"radius={radius} on inputs of {inputs[0]} x {inputs[1]}"
+    refuse_beyond_memory(what, 100 * (2 * down + 1) * (2 * across + 1), "a smaller radius")
+    return [(dy, dx) for dy in range(-down, down + 1) for dx in range(-across, across + 1)]
+
+
+def _windows(shape: tuple[int, int], inputs: tuple[int, int], offsets: list[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """Return the places (N, R) that each unit reads, row by row, -1 beyond the edge."""
+    steps = inputs[0] // shape[0], inputs[1] // shape[1]
     y, x = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
     columns = []
-    for dy in range(-radius, radius + 1):
-        for dx in range(-radius, radius + 1):
-            row, column = y * steps[0] + dy, x * steps[1] + dx
-            inside = (row >= 0) & (row < inputs[0]) & (column >= 0) & (column < inputs[1])
-            columns.append(np.where(inside, row * inputs[1] + column, -1))
+    for dy, dx in offsets:
+        row, column = y * steps[0] + dy, x * steps[1] + dx
+        inside = (row >= 0) & (row < inputs[0]) & (column >= 0) & (column < inputs[1])
+        columns.append(np.where(inside, row * inputs[1] + column, -1))
     return np.stack(columns, axis=1).astype(np.int32)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError, choose, listed
 from localnoise.grid import UnitGrid
 from localnoise.repair.calibration import FINE, least_margins, with_margins
 from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
@@ -99,7 +99,6 @@ class Deciding:
                 f"worse says that more than most={most!r} of the activations are changed for the worse even where none "
                 "is repaired: expected a function that compares its two arguments"
             )
-        self.worth = None  # of other margins
         density, gate, names = self.log_densities(h), self.fitted_gate, self.sources
         own = [member.source for member in self.members]
 
@@ -113,7 +112,8 @@ class Deciding:
             return out
 
         found = least_margins(blame, len(names), most)
-        self.margin, self.margins = 0.0, dict(zip(names, found.tolist(), strict=True))
+        margins = dict(zip(names, found.tolist(), strict=True))
+        vars(self).update(margin=0.0, margins=margins, worth=None)  # at once; worth was of other margins
         return self
 
     def posterior(self, h: Any) -> Floats:
@@ -134,7 +134,13 @@ class Deciding:
             choose("sources", sources, names)
             given = np.tile([float(name == sources) for name in names], (len(h), 1))
         else:
-            given = np.asarray(as_array("sources", sources, f"(T, {len(names)}) weights"), np.float64)
+            stated = as_array("sources", sources, f"(T, {len(names)}) weights")
+            if not np.issubdtype(stated.dtype, np.number):
+                raise ArgumentError(
+                    f"sources holds {stated.dtype}: expected one name for all, or weights ({len(h)}, {len(names)}), a "
+                    f"column for each of {listed(names)}"
+                )
+            given = np.asarray(stated, np.float64)
             if given.shape != (len(h), len(names)) or not np.isfinite(given).all() or (given < 0).any():
                 raise ArgumentError(
                     f"sources has shape {given.shape}: expected weights >= 0 ({len(h)}, {len(names)}), a column for "
@@ -280,7 +286,8 @@ class Deciding:
         """
         for name in sources:
             choose("sources", name, self.sources)
-        self.among, self._among_gate = (CLEAN, *(name for name in sources if name != CLEAN)) if sources else (), None
+        among = (CLEAN, *(name for name in sources if name != CLEAN)) if sources else ()
+        vars(self).update(among=among, _among_gate=None)  # at once
         return self
 
     def _estimate(self, h: Array, w: Floats) -> Array:

@@ -165,8 +165,7 @@ class Repair(Deciding):
         parts, cause = lesson_of(source, displaced, clean, causes, layout)
         total = None if is_iterator(displaced) else len(displaced)
         lesson = Lesson(self.blank_law, self.blank_back if way_back else None, self.ridge, self.members, source, cause)
-        self.members = lesson.learned(told(parts, total, progress))
-        self._gate = self._among_gate = self.worth = None
+        self._become(lesson.learned(told(parts, total, progress)))
         return self
 
     def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> "Repair":
@@ -200,9 +199,12 @@ class Repair(Deciding):
             new.rule, new.state, new.learned = old.rule, old.state, old.learned
         back.learn(y - x, x, rule=rule, **options)
         law.learn(x - member.centre, rule=rule, **options)
-        self.members = [*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]]
-        self._gate = self._among_gate = self.worth = None
+        self._become([*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]])
         return self
+
+    def _become(self, members: list[Member]) -> None:
+        """Take members, and forget what was fitted for others: in one step, so that an interruption mixes nothing."""
+        vars(self).update(members=members, _gate=None, _among_gate=None, worth=None)
 
     # Use
 
@@ -235,8 +237,7 @@ class Repair(Deciding):
 
     def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
         """Take what a file holds; `decided`: margin, margins, among, worth."""
-        self.members, self._gate, self._among_gate = members, gate, among_gate
-        vars(self).update(decided)
+        vars(self).update(decided, members=members, _gate=gate, _among_gate=among_gate)
 
     def __repr__(self) -> str:
         c = self.config

@@ -8,6 +8,7 @@ import pytest
 from interrupting import Interruption
 
 import localnoise as ln
+from localnoise.local import LocalLayer
 
 SHAPE, CHANNELS = (2, 3), 2
 d, h = np.random.default_rng(0).normal(size=(2, 60, CHANNELS, *SHAPE)).cumsum(axis=4).astype(np.float32)
@@ -37,7 +38,14 @@ def louder(grid):
     return change
 
 
+def reinforced(grid):
+    eta, rewards = grid.perturb(h, seed=1), np.arange(60.0)
+    deepcopy(grid).reinforce(eta, rewards, h)  # what the first call imports is not counted
+    return lambda: grid.reinforce(eta, rewards, h)
+
+
 CHANGES = {
+    "reinforce": reinforced,
     "learn": lambda grid: lambda: grid.learn(3 * d, h),
     "learn by another rule": lambda grid: lambda: grid.learn(d, h, rule="lms"),
     "normalise": lambda grid: lambda: grid.normalise(2.0),
@@ -67,6 +75,69 @@ def test_an_interruption_at_every_line_leaves_the_old_or_the_new(change):
         now = content(told)
         assert now in (old, new), line
         found.add(now == old)
+    assert True in found
+
+
+def repair():
+    made = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", 0.3 * h, h).learn("loud", 3 * h, h)
+    made.calibrate(h)
+    density = made.log_densities(h)
+    made.expect_worth(density, density.argmax(axis=1), np.sign(density[:, 0]))
+    made.fitted_gate  # noqa: B018  # kept from now on
+    return made
+
+
+def content_of_repair(made):
+    """What decides and repairs, as one value; a gate that is fitted anew is none."""
+    members = [(one.source, one.law.field.B.tobytes(), one.kept.tobytes()) for one in made.members]
+    fitted = [None if one is None else one.bias.tobytes() for one in (made._gate, made._among_gate)]
+    worth = None if made.worth is None else made.worth.slope.tobytes()
+    return members, fitted, worth, made.margin, made.margins, made.among
+
+
+REPAIRS = {
+    "learn": lambda made: made.learn("dim", 0.5 * h, h),
+    "adapt": lambda made: made.adapt("dim", 0.5 * h, h),
+    "calibrate": lambda made: made.calibrate(h, 0.5),
+    "decide among": lambda made: made.decide_among("dim"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", REPAIRS)
+def test_an_interruption_at_every_line_leaves_a_repair_old_or_new(change):
+    """Members with a gate or a worth of others would decide wrongly, without a word."""
+    base, call = repair(), REPAIRS[change]
+    told, old = deepcopy(base), content_of_repair(base)
+    with Interruption(0) as counted:
+        call(told)
+    new = content_of_repair(told)
+    assert new != old
+    for line in range(1, counted.seen + 1):
+        told = deepcopy(base)
+        with pytest.raises(KeyboardInterrupt), Interruption(line):
+            call(told)
+        assert content_of_repair(told) in (old, new), line
+
+
+@pytest.mark.parametrize("rule", ["local-heads", "softhebb"])
+def test_an_interruption_at_every_line_leaves_a_layer_old_or_new(rule):
+    y = np.arange(60) % 3
+    base = LocalLayer(SHAPE, 4, (CHANNELS, *SHAPE), rule=rule, classes=3).learn(h, y)
+
+    def held(layer):
+        return layer.W.tobytes(), [(name, np.asarray(value).tobytes()) for name, value in layer.state.items()]
+
+    told = deepcopy(base)
+    with Interruption(0) as counted:
+        told.learn(d, y)
+    old, new, found = held(base), held(told), set()
+    for line in range(1, counted.seen + 1):
+        told = deepcopy(base)
+        with pytest.raises(KeyboardInterrupt), Interruption(line):
+            told.learn(d, y)
+        assert held(told) in (old, new), line
+        found.add(held(told) == old)
     assert True in found
 
 

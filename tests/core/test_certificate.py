@@ -19,7 +19,7 @@ from localnoise.certificate import (
     radius_of,
     with_floor,
 )
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, TooLargeError
 
 SHAPE, CHANNELS = (3, 4), 2
 RNG = np.random.default_rng(0)
@@ -161,3 +161,43 @@ def test_signal_dependent_noise_counts_what_its_mean_adds(inputs):
     w = WEIGHTS.ravel().astype(float)
     seen = (inputs[:5] + signal.mean(inputs[:5])).reshape(5, -1)
     assert (found.radius <= abs(seen @ w) / np.sqrt(w @ signal.covariance() @ w)).all()
+
+
+def test_what_is_no_activation_of_the_noise_is_refused_and_not_broadcast(grid, inputs):
+    vote = Vote(grid, linear, draws=500)
+    for given, match in (
+        (inputs[0], r"for one presentation pass h\[None\]"),
+        (inputs[:2, :1], r"h has shape \(2, 1, 3, 4\): expected \(T, 2, 3, 4\)"),
+        (inputs[:2] * np.nan, "h has 48 values that are NaN"),
+        ("x", r"h has shape \(\)"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            vote.certify(given)
+    found = vote.certify(inputs[:2])
+    with pytest.raises(ArgumentError, match="h, delta and found have 3, 3 and 2 activations: expected as many"):
+        vote.contradicted(found, inputs[:3], inputs[:3])
+    with pytest.raises(ArgumentError, match=r"classify returned class 1000000000000: expected .* fewer than 1,048,576"):
+        Vote(grid, lambda h: np.full(len(h), 10**12), draws=500).certify(inputs[:1])
+    with pytest.raises(ArgumentError, match="seed=-1"):
+        Vote(grid, linear, seed=-1)
+    last = Vote(grid, linear, draws=500, seed=2**64 - 1)
+    assert not last.contradicted(last.certify(inputs[:2]), inputs[:2], 0 * inputs[:2]).any()
+
+
+def test_bounds_of_no_number_are_refused(grid):
+    for call, match in (
+        (lambda: draws_needed(100.0), r"radius=100\.0: expected a number in \(0, 8\]"),
+        (lambda: draws_needed("x"), "radius='x'"),
+        (lambda: radius_of(float("nan")), "share=nan"),
+        (lambda: radius_of(1.5), r"share=1\.5: expected a number in \[0, 1\]"),
+        (lambda: Vote(grid, linear, alpha="x"), "alpha='x'"),
+        (lambda: log_volume(grid, -1.0), r"radius=-1\.0"),
+        (lambda: log_volume(grid, float("nan")), "radius=nan"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            call()
+    for draws in (10**15, 10**400):
+        with pytest.raises(TooLargeError, match=r"would take .* GiB"):
+            lower_bound(1, draws, 0.001)
+    assert draws_needed(8.0) > 1e15
+    assert log_volume(grid, 0) == -np.inf

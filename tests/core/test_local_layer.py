@@ -5,7 +5,7 @@ import numba
 import numpy as np
 import pytest
 
-from localnoise.errors import ArgumentError, UnknownNameError
+from localnoise.errors import ArgumentError, TooLargeError, UnknownNameError
 from localnoise.local import UNIT_RULES, LocalLayer
 from localnoise.local.rules.channels import UnitChannels
 from localnoise.local.rules.heads import UnitHeads
@@ -158,7 +158,7 @@ def test_bad_arguments():
         layer().learn(x, np.arange(8) % 4)
     with pytest.raises(ArgumentError, match="labels: float64 of shape"):
         layer().learn(x, y / 2)
-    with pytest.raises(ArgumentError, match="x holds NaN"):
+    with pytest.raises(ArgumentError, match="x has 384 values that are NaN"):
         layer().learn(np.full_like(x, np.nan), y)
     with pytest.raises(ArgumentError, match=r"x has shape \(8, 2, 4, 5\): expected \(T, 2, 4, 6\)"):
         layer().forward(x[..., 1:])
@@ -169,3 +169,34 @@ def test_bad_arguments():
     for bad in (lambda: UnitHeads(rate=0), lambda: UnitChannels(sharpness=0), lambda: UnitSoftHebb(rate=-1)):
         with pytest.raises(ArgumentError, match="expected"):
             bad()
+    with pytest.raises(ArgumentError, match="rule=7: expected a name, such as 'local-heads', or a UnitRule"):
+        layer(7)
+
+
+def test_what_would_not_fit_is_refused_before_it_is_made():
+    for shape, channels, inputs, options in (
+        ((2, 2), 10**9, (1, 2, 2), {}),
+        ((2, 2), 10**400, (1, 2, 2), {}),
+        ((10**6, 10**6), 1, (1, 10**6, 10**6), {}),
+        ((2, 2), 1, (1, 2, 2), {"rule": "local-heads", "classes": 10**10}),
+        ((1, 1), 1, (1, 10**6, 10**6), {"radius": 10**6 - 1}),
+    ):
+        with pytest.raises(TooLargeError, match=r"would take [\d,.]+ GiB: expected less"):
+            LocalLayer(shape, channels, inputs, **{"rule": "softhebb"} | options)
+
+
+def test_a_radius_beyond_the_inputs_reads_all_of_them_and_no_more():
+    """On 1 x 300 inputs (2 radius + 1)^2 places would be 358,801, of which 599 can lie within."""
+    made = LocalLayer((1, 300), 1, (1, 1, 300), radius=299, rule="softhebb")
+    assert made.units.readers.shape == (300, 599)
+    assert all(sorted(row[row >= 0]) == list(range(300)) for row in made.units.readers)
+
+
+def test_what_would_leave_no_numbers_is_refused_and_nothing_is_learned():
+    x, y = lesson()
+    made = layer().learn(x, y)
+    before, seen = made.W.copy(), made.state["seen"]
+    with pytest.raises(ArgumentError, match=r"NaN or infinite in float32"):
+        made.learn(np.full(x.shape, 1e300), y)
+    assert np.array_equal(made.W, before)
+    assert made.state["seen"] == seen

@@ -214,3 +214,12 @@ def test_bad_input_gets_one_sentence(chip):
     wide = quantise(ln.UnitGrid((4, 4), 2, share="places").learn(np.random.default_rng(0).normal(size=(500, 2, 4, 4))))
     with pytest.raises(ArgumentError, match=r"shares or reduces its weights"):
         DeviceAudit(wide)
+
+
+def test_an_observation_that_was_interrupted_is_not_judged(chip, monkeypatch):
+    audit = DeviceAudit(chip).observe(chip.words(300, seed=1))
+    monkeypatch.setattr(type(audit.sums), "_remember", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        audit.observe(chip.words(300, seed=1, start=300))
+    with pytest.raises(ArgumentError, match="observe was interrupted, and some sums lack its last draws: begin a new"):
+        audit.verdict()

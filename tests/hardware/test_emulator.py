@@ -156,3 +156,20 @@ def test_a_layer_s_state_carries_a_chip():
     other.load_state_dict(one.state_dict())
     assert isinstance(other.noise, ChipGrid)
     assert torch.equal(one(h), other(h))
+
+
+def test_what_are_no_activation_words_is_refused():
+    """Sums were bounded for words of 8 bits, and values are not words."""
+    grid, h = naive.learned((2, 3), 2, signal="local")
+    chip = quantise(grid, h=h)
+    for call in (lambda h: chip.words(2, h=h), chip.mean_words):
+        for wrong, match in (
+            (np.full((2, 2, 2, 3), 0.4), "h is float64"),
+            (np.full((2, 2, 2, 3), 128), "h holds 128 to 128: expected words of -128 to 127"),
+            (np.full((2, 2, 2, 3), 2**40), "expected words of -128 to 127"),
+            (np.zeros((2, 4, 2, 3), int), r"h is int64 \(2, 4, 2, 3\): expected activation words"),
+        ):
+            with pytest.raises(ArgumentError, match=match):
+                call(wrong)
+    with pytest.raises(ArgumentError, match=r"expected activation words \(2, 2, 2, 3\)"):
+        chip.words(2, h=np.zeros((3, 2, 2, 3), int))

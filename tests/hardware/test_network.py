@@ -268,6 +268,13 @@ def test_words_that_no_input_has_are_refused(made):
             program.words(given)
     with pytest.raises(ArgumentError, match="x has shape"):
         made[2](torch.zeros(2, 1))
+    twice = np.zeros((1, 2 * program.shape[0], *program.shape[1:]))
+    with pytest.raises(ArgumentError, match="x has shape"):  # it is not taken for two inputs
+        made[2](twice)
+    with pytest.raises(ArgumentError, match="expected words"):
+        program.words(twice.astype(int))
+    with pytest.raises(ArgumentError, match="x is float64 and holds NaN"):
+        program.input_words(np.full((1, *program.shape), np.nan))
 
 
 F = nn.functional

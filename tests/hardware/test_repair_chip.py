@@ -268,7 +268,7 @@ def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
     with pytest.raises(ArgumentError, match=r"h is float64 .*: expected activation words .*use activation_words"):
         chip.words(h.astype(float))
     with pytest.raises(ArgumentError, match="h holds 0 to 200: expected words of -128 to 127"):
-        chip.words(np.array([0, 200] * 20))
+        chip.words(np.array([[0, 200] * 20]))
     with pytest.raises(ArgumentError, match=r"member has shape \(1,\): expected a whole number of 0 to 3"):
         chip.words(np.zeros((2, 2, 4, 5), int), [7])
     with pytest.raises(ArgumentError, match=r"source has shape \(1,\): expected a name, or a whole number of 0 to 2"):

@@ -1,7 +1,7 @@
 """The protocol of rules by which units learn features, and their registry."""
 
 from dataclasses import dataclass, is_dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class Units:
     dtype: Any
 
 
+@runtime_checkable
 class UnitRule(Protocol):
     """A way to learn features: a configuration that never changes, and methods that work on a state given to them.
 

@@ -56,9 +56,10 @@ def as_output(argument: str, path: str | Path, kind: str, *, inputs: Inputs, for
     if found is None or force or not found.st_size or _is(place, expected):
         return Path(path)
     what = f"{expected.removeprefix('.').upper()} figure" if kind == "a figure" else kind
+    says = "does not say that it is" if Path(path).suffix.lower() == ".npy" else "is not"
     raise ArgumentError(
-        f"{argument}={str(path)!r} exists and is not {what}: expected a new file, or one of that kind; "
-        "name another, or use --force to replace it"
+        f"{argument}={str(path)!r} exists and {says} {what}: expected a new file, or one of that kind; name another, "
+        "or use --force to replace it"
     )
 
 

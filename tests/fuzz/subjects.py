@@ -20,6 +20,7 @@ import naive_narrow_chip
 import naive_network
 import numpy as np
 import torch
+from fuzz import later
 from fuzz.mutants import Mutator, in_bytes, in_gzip, in_hdf5, in_json, in_sqlite, in_toml
 from old_records import write as write_old
 
@@ -362,6 +363,22 @@ def _subjects() -> dict[str, Subject]:
             identity=of_network,
             check=check_network,
         )
+    more = later.made()
+    for name, read, identity, check in (
+        ("repair", ln.load, lambda found: later.of_repair(found, of_grid), later.check_repair),
+        ("surprise", ln.load, lambda found: later.of_surprise(found, of_grid), later.check_surprise),
+        ("chip-repair", load_chips, later.of_chip_repair, later.check_chip_repair),
+    ):
+        found[name] = Subject(
+            name="n.h5", content=written("r.h5", more[name].save),
+            mutators=(in_bytes, in_hdf5, in_hdf5), read=read, identity=identity, check=check,
+        )  # fmt: skip
+    held = BytesIO()
+    np.save(held, more["npy"])
+    found["npy"] = Subject(
+        name="d.npy", content=held.getvalue(), mutators=(in_bytes,), sealed=False, read=later.npy_of, identity=of_grid,
+        check=check_grid,
+    )  # fmt: skip
     configurations: dict[str, tuple[Any, Any, tuple[Mutator, ...]]] = {
         "configuration.json": (write_json, read_json, (in_bytes, in_json, in_json)),
         "configuration.h5": (write_hdf5, read_hdf5, (in_bytes, in_hdf5, in_hdf5)),

@@ -3,6 +3,7 @@
 Interruptions (Ctrl-C) of `sample` as well, none of which may be lost.
 """
 
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.hardware import load_chip, quantise
+from localnoise.hardware import load_chip, load_chips, quantise
 from localnoise.hardware.export import manifest
 
 pytestmark = pytest.mark.slow
@@ -42,6 +43,16 @@ COMMANDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "learn": ("learn", 'command(Path("d.h5"), Path("out"))', lambda path: ln.load(path).field.B.tobytes()),
     "sample": ("sample", 'command(Path("g.h5"), Path("out"), count=40_000)', noise),
     "quantise": ("quantise", 'command(Path("g.h5"), Path("out"))', lambda path: load_chip(path).field.B.tobytes()),
+    "quantise a repair": (
+        "quantise",
+        'command(Path("repair.h5"), Path("out"))',
+        lambda path: load_chips(path).field.way.tobytes(),
+    ),
+    "audit": (
+        "audit",
+        'command("words.npy", Path("c.h5"), output=Path("out"), seed=8, figure=Path("audit.png"))',
+        lambda path: json.loads(path.read_text())["sound"],
+    ),
     "export": ("export", 'command(Path("c.h5"), Path("out"), force=True)', lambda path: manifest.read(path)["files"]),
     "fit": (
         "fit",
@@ -60,14 +71,17 @@ def place(small_dir: Path, tmp_path: Path) -> Path:
         file["d"] = d
     grid = ln.UnitGrid((9, 9), 4).learn(d)
     grid.save(tmp_path / "g.h5")
-    quantise(grid).save(tmp_path / "c.h5")
+    chip = quantise(grid)
+    chip.save(tmp_path / "c.h5")
+    np.save(tmp_path / "words.npy", chip.words(4000, seed=8))
+    ln.Repair((9, 9), 4, radius=1).learn("dim", d[:1500] / 3, d[:1500]).save(tmp_path / "repair.h5")
     return tmp_path
 
 
 def begun(command: str, place: Path) -> "subprocess.Popen[str]":
     module, call, _ = COMMANDS[command]
     pipe = subprocess.PIPE
-    code = CALLS.format(module=module, command=command, call=call)
+    code = CALLS.format(module=module, command=command.split()[0], call=call)
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=place, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
     )

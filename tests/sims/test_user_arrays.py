@@ -84,7 +84,7 @@ def test_noise_is_drawn_into_an_array(folder: Path) -> None:
     learn(Path("windows.npy"), Path("grid.h5"))
     sample(Path("grid.h5"), Path("noise.npy"), count=50, seed=3, start=5)
     np.testing.assert_array_equal(np.load("noise.npy"), ln.load("grid.h5").sample(50, 3, 5))
-    with pytest.raises(ArgumentError, match=r"output='noise.npy' exists and is not drawn noise"):
+    with pytest.raises(ArgumentError, match=r"output='noise.npy' exists and does not say that it is drawn noise"):
         sample(Path("grid.h5"), Path("noise.npy"))
     sample(Path("grid.h5"), Path("noise.npy"), count=7, force=True)
     assert np.load("noise.npy", mmap_mode="r").shape == (7, 3, 1, 8)

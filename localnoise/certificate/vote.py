@@ -121,13 +121,7 @@ class Vote:
         self.alpha, self.draws = check_alpha(alpha), as_count("draws", draws, 1)
         self.selection, self.batch = as_count("selection", selection, 1), as_count("batch", batch, 1)
         _refuse(noise, through_mean)
-        most = largest_radius(draws, alpha)
-        if most < _LEAST_RADIUS:
-            one, two, three = (f"{draws_needed(radius, alpha):,}" for radius in (1.0, 2.0, 3.0))
-            raise ArgumentError(
-                f"draws={draws}: even if all agree, alpha={alpha:g} leaves a radius of {most:.2f} standard deviations, "
-                f"and nearly everything abstains: expected {one} or more for a radius of 1, {two} for 2, {three} for 3"
-            )
+        refuse_few_draws(self.draws, self.alpha)
         self.noise, self.classify, self.seed, self.through_mean = noise, classify, int(as_seed(seed)), through_mean
         self._frozen = _fingerprint(noise)
 
@@ -206,6 +200,17 @@ class Vote:
                 "noise has changed since the vote was made: expected a frozen covariance, since one that follows the "
                 "input voids the proof; make a new Vote"
             )
+
+
+def refuse_few_draws(draws: int, alpha: float) -> None:
+    """Raise an ArgumentError that says how many are needed if even draws that all agree certify next to nothing."""
+    most = largest_radius(draws, check_alpha(alpha))
+    if most < _LEAST_RADIUS:
+        one, two, three = (f"{draws_needed(radius, alpha):,}" for radius in (1.0, 2.0, 3.0))
+        raise ArgumentError(
+            f"draws={draws}: even if all agree, alpha={alpha:g} leaves a radius of {most:.2f} standard deviations, "
+            f"and nearly everything abstains: expected {one} or more for a radius of 1, {two} for 2, {three} for 3"
+        )
 
 
 def _as_classes(given: Any, count: int) -> Classes:

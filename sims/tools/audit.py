@@ -18,7 +18,7 @@ from localnoise.sims.runtime.console import console, progress, show
 from localnoise.sims.runtime.options import DataDir, Epochs, Force, Layer, Mix, Out, PresetName, Seeds
 from localnoise.sims.runtime.options import words as comma_separated
 from localnoise.sims.tools import inputs
-from localnoise.validate import as_count
+from localnoise.validate import as_count, as_seed
 
 _CHUNK = 4096
 _ALL, _TASK, _SOURCE = "all", "TASK", "brightness@5"
@@ -168,6 +168,9 @@ def _device(
     place = inputs.file_of(words)
     if place is None:
         raise ArgumentError(f"words={words!r}: expected FILE:NAME, such as log.h5:words, or FILE.npy")
+    as_count("start", start)
+    if seed is not None:
+        as_seed(seed)
     given = {"words": place, "grid": grid, "activations": inputs.file_of(activations)}
     if output is not None:
         as_output("output", output, "a verdict", inputs=given, force=force)

@@ -229,3 +229,45 @@ def test_a_device_and_a_network_are_not_confused(tmp_path: Path) -> None:
     assert "expected --task, which audits a network, or words with --grid" in " ".join(done.stderr.split())
     done = run("audit", cwd=tmp_path)
     assert "expected both, as in" in " ".join(done.stderr.split())
+
+
+def test_digits_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    digit = {"data": [0.5] * 784 * 2}
+    for number in range(10):
+        (tmp_path / f"{number}.json").write_text(json.dumps(digit))
+    assert read_digits(tmp_path, 15).shape == (15, 1, 28, 28)
+    deep = "[" * 100_000
+    for text in (
+        "{}",
+        "[]",
+        '{"data": 1}',
+        '{"data": []}',
+        '{"data": [1, 2]}',
+        '{"data": ["x"]}',
+        '{"data": [NaN]}',
+        deep,
+    ):
+        (tmp_path / "3.json").write_text(text)
+        with pytest.raises(DataError, match=r"3\.json: no digits of the package `mnist`"):
+            read_digits(tmp_path, 10)
+    with (tmp_path / "3.json").open("wb") as file:
+        file.truncate(2**40)  # a sparse file
+    with pytest.raises(DataError, match=r"1,048,576 MiB; expected at most 64 MiB"):
+        read_digits(tmp_path, 10)
+
+
+def test_what_no_certificate_can_have_is_refused_before_a_network_is_trained(tmp_path: Path) -> None:
+    chosen, spent = Chosen.of("v2"), preset("quick")
+    effort = Effort(images=9, learned=99, draws=1000, epochs=1, attacks=1, floors=(0.1,))
+    shared: dict[str, Any] = {"parts": ["certificate"], "defenses": [], "source": "brightness@5", "data_dir": None}
+    shared |= {"digits": None, "alpha": 0.001}
+    for change, error, match in (
+        ({"alpha": float("nan")}, ArgumentError, "alpha=nan"),
+        ({"effort": Effort(**vars(effort) | {"draws": 5})}, ArgumentError, "draws=5: even if all agree"),
+        ({"digits": tmp_path}, DataError, "holds no 0.json"),
+    ):
+        own = {"effort": effort} | shared | change
+        with pytest.raises(error, match=match):
+            Plan.of(chosen, spent, own.pop("effort"), **own)
+    done = run("audit", "w.npy", "--grid", "c.h5", "--seed", 2**64, cwd=tmp_path)
+    assert "seed=18446744073709551616: expected less than 2**64" in done.stderr

@@ -36,8 +36,8 @@ def verify(
     C runs here and on an emulated Cortex-M4; Verilog is simulated clock by clock.
 
     Verifying runs the artefact's code: what its manifest names and nothing else, in a process that may not write into
-    files, with limits on time and memory; where the system allows without network, and unable to make or remove files. Do
-    not verify what you do not trust.
+    files, with limits on time and memory; where the system allows, without network, and unable to make or remove a
+    file. Do not verify what you do not trust.
 
     Exits with 1 at the first word that differs, and names unit, channel, step, expected and got.
 

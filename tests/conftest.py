@@ -28,6 +28,12 @@ _SLOW = (
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: tests that kill and stop processes wait much of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(specs: Sequence[object]) -> None:
     """Compile what all workers need before there are any; let their threads sleep where they wait for each other."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # OpenMP's threads spin otherwise: on the cores of others

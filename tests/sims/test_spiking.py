@@ -185,7 +185,7 @@ def run(out, **options):
 
 @pytest.mark.parametrize(
     ("parts", "count"),
-    [("variability", 6), pytest.param("field,variability,defence", 15, marks=pytest.mark.slow)],
+    [("variability", 6), pytest.param("field,defence", 9, marks=pytest.mark.slow)],
 )
 def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path, in_threads, parts, count):
     options = {"parts": parts, "train": "motion_blur@5", "target": "numpy", "data-dir": small}
@@ -199,8 +199,9 @@ def test_the_command_runs_every_part_keeps_it_and_goes_on(small, tmp_path, in_th
     again = run(tmp_path, **options)
     assert f"0 of {count} parts run" in again.output
     structured = {r.config["variability"]: r.results for r in records if r.config["part"] == "variability"}
-    assert structured["structured"]["participation"] < 0.2 * structured["independent"]["participation"]
-    assert structured["structured"]["alignment"] > 10
+    if "variability" in parts:
+        assert structured["structured"]["participation"] < 0.2 * structured["independent"]["participation"]
+        assert structured["structured"]["alignment"] > 10
     for field in (r for r in records if r.config["part"] == "field"):
         assert field.results["field.difference"] < 1e-3
         assert 0.01 < field.results["field.p"] <= 1

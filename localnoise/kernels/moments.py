@@ -4,20 +4,30 @@ from localnoise.kernels.blocks import add_rows
 from localnoise.kernels.flags import ZERO, shared_kernel
 from localnoise.kernels.memory import aligned
 from localnoise.kernels.registers import BLOCK, LINE
+from localnoise.kernels.squares import transpose_square
 
+_FEW = 16  # presentations turned at a time: what is read of them stays in the second-level cache
 _STEP = 128  # presentations packed at a time: with their partners they fit into the first-level cache
 
 
 @shared_kernel
 def channels_innermost(x, activity, item, worker, workers):
-    """x[item + u, t, c] = activity[t, c, u]. x : (I, T or more, m);  activity : (T, m, N)."""
+    """x[item + u, t, c] = activity[t, c, u]. x : (I, T or more, m);  activity : (T, m, N), of the same dtype."""
     T, m, N = activity.shape
-    for t in range(T * worker // workers, T * (worker + 1) // workers):
-        for first in range(0, N, 16):
-            for c in range(m):
-                row = activity[t, c]
-                for u in range(first, min(first + 16, N)):
-                    x[item + u, t, c] = row[u]
+    side = LINE // x.itemsize
+    begin, end = T * worker // workers, T * (worker + 1) // workers
+    for t0 in range(begin, end, _FEW):
+        for u0 in range(0, N, side):
+            v = min(u0, N - side)  # the last square overlaps the one before
+            for t in range(t0, min(t0 + _FEW, end)):
+                c = 0
+                while v >= 0 and c + side <= m:
+                    at, of = ((item + v) * x.shape[1] + t) * m + c, (t * m + c) * N + v
+                    transpose_square(x, at, x.shape[1] * m, activity, of, N, None, None, ZERO)
+                    c += side
+                for row in range(c, m):
+                    for u in range(u0, min(u0 + side, N)):
+                        x[item + u, t, row] = activity[t, row, u]
 
 
 @shared_kernel

@@ -87,6 +87,8 @@ def _published() -> dict[str, float]:
 def _size(value: float, unit: str) -> str:
     if unit == "B":
         return f"{value / 2**20:,.0f} MiB"
+    if unit == "exponent":
+        return f"{value:.2f}"
     return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 

@@ -63,8 +63,7 @@ class Laws:
     def log_densities(self, x: Array) -> Floats:
         """Return log densities per neuron of activations (T, m, N), (T, J).
 
-        A unit's neighborhood is gathered once for all members, whose innovations are one matrix product; they never
-        leave the cache. In the laws' precision but for the sums over 16 units and more.
+        The innovations of a few members at a unit are one matrix product, and their sums never leave the cache. In the laws' precision but for the sums over 16 units and more.
         """
         V, p, wide = self.law.shape
         J, dtype = len(self.logs), self.law.dtype
@@ -74,18 +73,20 @@ class Laws:
         for first in range(0, len(x), most):
             part = np.ascontiguousarray(x[first : first + most].transpose(2, 0, 1), dtype)  # (N, t, m)
             t = part.shape[1]
-            room, few, total = np.empty((t, block), dtype), np.zeros((t, wide), dtype), np.zeros((t, wide))
-            for unit in range(V):
-                for k, other in enumerate(self.seen[unit]):
-                    seen[:t, k * m : (k + 1) * m] = part[other]
-                for column in range(0, wide, block):
-                    columns = slice(column, min(column + block, wide))
-                    e = np.matmul(seen[:t], self.law[unit, :, columns], out=room[:, : columns.stop - column])
+            for column in range(0, wide, block):
+                columns = slice(column, min(column + block, wide))
+                shape = t, columns.stop - column
+                e, few, total = np.empty(shape, dtype), np.zeros(shape, dtype), np.zeros(shape)
+                for unit in range(V):
+                    for k, other in enumerate(self.seen[unit]):
+                        seen[:t, k * m : (k + 1) * m] = part[other]
+                    np.matmul(seen[:t], self.law[unit, :, columns], out=e)
                     e *= e
-                    few[:, columns] += e
-                if unit % _SUMMED == _SUMMED - 1 or unit == V - 1:
-                    total += few
-                    few[:] = 0
-            squares = total.reshape(t, J, m).sum(axis=2)
-            out[first : first + t] = (-0.5 * squares - self.logs) / (V * m)
+                    few += e
+                    if unit % _SUMMED == _SUMMED - 1 or unit == V - 1:
+                        total += few
+                        few[:] = 0
+                members = slice(column // m, columns.stop // m)
+                squares = total.reshape(t, -1, m).sum(axis=2)
+                out[first : first + t, members] = (-0.5 * squares - self.logs[members]) / (V * m)
         return out

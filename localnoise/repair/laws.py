@@ -63,7 +63,8 @@ class Laws:
     def log_densities(self, x: Array) -> Floats:
         """Return log densities per neuron of activations (T, m, N), (T, J).
 
-        The innovations of a few members at a unit are one matrix product, and their sums never leave the cache. In the laws' precision but for the sums over 16 units and more.
+        The innovations of a few members at a unit are one matrix product, and their sums never leave the cache. In the
+        laws' precision but for the sums over 16 units and more.
         """
         V, p, wide = self.law.shape
         J, dtype = len(self.logs), self.law.dtype

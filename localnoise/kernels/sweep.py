@@ -32,7 +32,7 @@ def begin(buffer, own, row, S, white):
                 buffer[i, t] = 0
 
 
-@inlined
+@kernel
 def add_neighbours(buffer, rows, u, h, places, parents, readers, a, G, B, signal):
     """eta_u += [a_u + G_u h_R(u)] + B_u eta_P(u). Unit u lies in the m rows of `buffer` from rows[u] m on.
 
@@ -52,7 +52,7 @@ def add_neighbours(buffer, rows, u, h, places, parents, readers, a, G, B, signal
         add_products(buffer, row, G[u], h, readers[u], places)
 
 
-@inlined
+@kernel
 def draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions):
     """eta_u = S_u xi_u of visit v, drawing the blocks of four normals that no visit before has drawn."""
     m = S.shape[1]
@@ -63,14 +63,22 @@ def draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions):
             fill_block(own, ZERO, block, words, positions, k0, k1)
             for i in range(min(4, rows.shape[0] * m - 4 * block)):
                 w, c = (4 * block + i) // m, (4 * block + i) % m
-                if m == 1:
-                    scale_row(buffer, rows[w], own, i, S[w, 0, 0])
-                else:
-                    copy_row(buffer, rows[w] * m + c, own, i)
+                copy_row(buffer, rows[w] * m + c, own, i)
     if m % 4 == 0:
         multiply_lower(buffer, rows[u] * m, S[u], own, ZERO)
-    elif m > 1:
+    else:
         begin(buffer, own, rows[u] * m, S[u], YES)
+
+
+@inlined
+def draw_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions):
+    """As `draw_private` and `add_neighbours`, of a unit of one channel: there a call costs as much as the work."""
+    if fresh[u // 4] == v:
+        fill_block(own, ZERO, u // 4, words, positions, k0, k1)
+        for i in range(min(4, rows.shape[0] - u // 4 * 4)):
+            w = u // 4 * 4 + i
+            scale_row(buffer, rows[w], own, i, S[w, 0, 0])
+    add_scalars(buffer, rows[u] * B.shape[1], B[u, 0], buffer, parents[u], rows)
 
 
 @kernel
@@ -93,6 +101,9 @@ def drawing_sweep(
             u = visits[v]
             if not past:
                 fetch_units(eta, first, count, low, high, v - starts[g], some)
+            if m == 1 and white and not signal:
+                draw_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions)
+                continue
             if white:
                 draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions)
             else:

@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.hardware.formats import Formats
+from localnoise.hardware.kernels.sweep import NEAR as NEAR
+from localnoise.hardware.kernels.sweep import OWN as OWN
+from localnoise.hardware.kernels.sweep import READ as READ
 
 Words = npt.NDArray[np.int32]
-READ, NEAR, OWN = 0, 1, 2  # columns of `lift`: what the partial sum multiplies
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,7 @@ import numpy as np
 from localnoise.hardware.flags import integer_kernel, shared_integer_kernel
 from localnoise.hardware.generators.gaussian import normals
 from localnoise.hardware.kernels.random import random_words
-from localnoise.hardware.kernels.sweep import HALF_UP, STOCHASTIC, round_row
-from localnoise.hardware.words import NEAR, READ
+from localnoise.hardware.kernels.sweep import HALF_UP, NEAR, READ, STOCHASTIC, round_row
 from localnoise.kernels.blocks import add_product, add_row
 from localnoise.kernels.flags import ZERO
 from localnoise.kernels.memory import aligned

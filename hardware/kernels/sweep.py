@@ -16,6 +16,7 @@ from localnoise.kernels.scatter import scatter_tile
 from localnoise.kernels.tiles import gather_tile, rows_of
 
 HALF_UP, HALF_EVEN, STOCHASTIC = 0, 1, 2
+READ, NEAR, OWN = 0, 1, 2  # columns of `lift`: what the partial sum multiplies
 
 
 @integer_kernel

@@ -1,5 +1,7 @@
 """Machine code is kept by the content of all its sources: never stale, never half written, and never in the way."""
 
+import ast
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -152,6 +154,26 @@ def test_every_kernel_lies_in_the_sources_that_name_its_code() -> None:
                 found += 1
                 assert module in files, f"{module}: kernels here would go stale"
     assert found > 15
+
+
+def test_whatever_a_kernel_imports_lies_in_the_sources_that_name_its_code() -> None:
+    """A number imported from elsewhere is frozen into the machine code, which an edit of that file must not outlive."""
+    from localnoise.hardware import flags
+
+    found = 0
+    for sources in (SOURCES, flags._SOURCES):
+        for module in sources.files:
+            tree = ast.parse(module.read_text())
+            kernels = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+            used = {node.id for kernel in kernels for node in ast.walk(kernel) if isinstance(node, ast.Name)}
+            for line in tree.body:
+                if isinstance(line, ast.ImportFrom) and (line.module or "").startswith("localnoise"):
+                    for name in line.names:
+                        if (name.asname or name.name) in used:
+                            found += 1
+                            origin = Path(str(importlib.util.find_spec(str(line.module)).origin))
+                            assert origin in sources.files, f"{module.name}: {name.name} of {origin.name} is not named"
+    assert found > 30
 
 
 def test_folders_that_nobody_used_for_a_month_are_removed(toy: Toy) -> None:

@@ -18,7 +18,9 @@ from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.presets import Preset
+from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.runtime.console import console
 from localnoise.sims.runtime.stage import Stage
@@ -146,9 +148,13 @@ class Plan:
                 yield seed, common | {"part": SURPRISE} | own | threats
 
 
-def carry_out(plan: Plan, records: RecordFile, folder: Path, stage: Stage) -> int:
-    """Measure what `records` lacks; returns how many parts were. Networks are kept in `folder`."""
+def carry_out(plan: Plan, records: RecordFile, folder: Path, report: Report, stage: Stage) -> int:
+    """Measure what `records` lacks; returns how many parts were. Networks are kept in `folder`.
+
+    The report is tried on the first result of each part, before all others of its kind.
+    """
     done, fresh, bench = records.done(), 0, None
+    tried: set[str] = set()
     for seed, config in plan.configs():
         if key(config) in done:
             continue
@@ -160,6 +166,9 @@ def carry_out(plan: Plan, records: RecordFile, folder: Path, stage: Stage) -> in
         results = _measure(plan, config, bench, stage)
         records.append(config, results, perf_counter() - began, once=True)
         fresh += 1
+        if config["part"] not in tried:
+            tried.add(config["part"])
+            attempt(report, records.of([config]))
         said = config.get("defense") or config.get("displacements") or ""
         console.print(f"seed {seed}, {config['part']}{', ' * bool(said)}{said}: {perf_counter() - began:.0f} s")
     return fresh

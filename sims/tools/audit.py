@@ -154,6 +154,7 @@ def _network(
             plan,
             records,
             out,
+            report,
             lambda what, done, of: bars.update(bar, description=what, completed=done, total=of or None),
         )
     console.print(f"{fresh} of {len(configs)} parts measured, all in {records.path}")

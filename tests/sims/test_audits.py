@@ -2,7 +2,7 @@
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from localnoise import UnitGrid, central
 from localnoise.errors import ArgumentError, DataError
 from localnoise.sims import perturbations
+from localnoise.sims.auditing import study
 from localnoise.sims.auditing.certificates import PLAIN, REPAIRED, certificate_part
 from localnoise.sims.auditing.defects import SIDE, behind, blocks, with_defects
 from localnoise.sims.auditing.document import CLAIM, Document
@@ -31,6 +32,7 @@ from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.results.records import NAME, RecordFile
 from localnoise.sims.tools.remade import remade
 
@@ -202,6 +204,37 @@ def test_the_report_is_made_of_records_alone(records: Path) -> None:
     assert "no detector of attacks" in page
     assert "http" not in page.replace("http-equiv", "")
     assert len(report.show(own)) == 5
+
+
+def test_any_part_by_itself_has_its_report(records: Path) -> None:
+    report, own = remade(records / NAME)
+    for some in ([own[0]], own[1:2], own[2:3], own[3:], own[1:3], own[::3], []):
+        assert {"audit.html", "audit.json"} <= set(attempt(report, some))
+
+
+class Broken(Audit):
+    """A report with a fault in its figure."""
+
+    def write(self, records: list[Any], out: Path) -> list[str]:
+        raise KeyError("no colour")
+
+
+def test_a_fault_of_the_report_shows_at_the_first_part(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effort = Effort(images=60, learned=1200, draws=400, epochs=2, attacks=10, floors=(0.1,))
+    whole = Plan.of(
+        Chosen.of("v2"), preset("quick", seeds=1), effort, parts=["structure"], defenses=["multiscale-4", "full"],
+        source="brightness@5", alpha=0.01, digits=None, data_dir=None,
+    )  # fmt: skip
+    plan, file = replace(whole, threats=THREATS), RecordFile(tmp_path / NAME)
+    small = copy.copy(bench)
+    small.train_base = lambda: None
+    monkeypatch.setattr(study, "_bench", lambda *_: small)
+    with pytest.raises(KeyError, match="no colour"):
+        study.carry_out(plan, file, tmp_path, Broken(), quiet)
+    assert len(file.done()) == 1, "what was measured is kept"
+    assert study.carry_out(plan, file, tmp_path, Audit(), quiet) == 1
 
 
 def test_names_are_checked_before_anything_is_measured() -> None:

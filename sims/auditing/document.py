@@ -15,7 +15,8 @@ NOT_CLAIMED = (
     "It says nothing of balls of the input: for that, one must know how far the layers in front can move an activation "
     "in this norm. It holds for this frozen noise, this vote over noisy predictions, and each input by itself."
 )
-NO_DETECTOR = "Surprise is no detector of attacks: who knows it can keep the score low, as the attack above shows."
+NO_DETECTOR = "Surprise is no detector of attacks: who knows it can keep the score low"
+SHOWN, NOT_SHOWN = f"{NO_DETECTOR}, as the attack above shows.", f"{NO_DETECTOR}; no such attack was tried here."
 
 
 class _Part(BaseModel):
@@ -46,11 +47,14 @@ class Told(_Part):
 
 
 class Attack(_Part):
-    """An attacker who weighs the detector's score: how often the network is fooled, and the attack noticed at 5 %."""
+    """An attacker who weighs the detector's score: how often the network is fooled, and the attack noticed at 5 %.
+
+    caught : of the attacks that fooled the network; None where none did.
+    """
 
     weight: float
     fooled: Number
-    caught: Number
+    caught: Number | None
 
 
 class Cost(_Part):
@@ -132,12 +136,13 @@ class Document(_Part):
     false_alarms: dict[str, float]
     attacks: list[Attack]
     costs: list[Cost]
-    limits: str = NO_DETECTOR
+    limits: str = NOT_SHOWN
 
 
 def document(records: Sequence[Record], title: str) -> Document:
     """Make the document of records: every number in it is theirs."""
     surprise = _of(records, "surprise")
+    attacks = _attacks(surprise)
     pairs = {(r.config["displacements"]): None for r in _of(records, "certificate")}
     defenses = {r.config["defense"]: None for r in _of(records, "structure")}
     return Document(
@@ -150,7 +155,8 @@ def document(records: Sequence[Record], title: str) -> Document:
         false_alarms={
             name.removeprefix("false/"): _mean(surprise, name) for name in _names(surprise) if name.startswith("false/")
         },
-        attacks=_attacks(surprise),
+        attacks=attacks,
+        limits=SHOWN if attacks else NOT_SHOWN,
         costs=[
             Cost(
                 layer=name.removeprefix("nanojoule/"),
@@ -176,9 +182,9 @@ def _mean(records: Sequence[Record], name: str) -> float:
     return float(np.mean([record.results[name] for record in records]))
 
 
-def _share(records: Sequence[Record], name: str, inputs: str = "images") -> Number:
+def _share(records: Sequence[Record], name: str, inputs: str | int = "images") -> Number:
     """Return a share of inputs, by Wilson's interval with one seed and Student's with several."""
-    count = int(records[0].results[inputs])
+    count = inputs if isinstance(inputs, int) else int(records[0].results[inputs])
     values = [float(record.results[name]) for record in records]
     found = over_seeds(values, max(count, 1))
     return _number(found.mean, found.half_width if np.isfinite(found.mean) else None, count, len(values), found)
@@ -224,15 +230,19 @@ def _told(records: list[Record]) -> list[Told]:
 
 
 def _attacks(records: list[Record]) -> list[Attack]:
-    weights = [name.split("/")[1] for name in _names(records) if name.endswith("/fooled")]
-    return [
-        Attack(
-            weight=float(weight),
-            fooled=_share(records, f"informed/{weight}/fooled", "attacked"),
-            caught=_share(records, f"informed/{weight}/caught", "attacked"),
-        )
-        for weight in weights
-    ]
+    own = [record for record in records if record.results.get("attacked")]  # a network that is never right has none
+    return [_attack(own, name.split("/")[1]) for name in _names(own) if name.endswith("/fooled")]
+
+
+def _attack(records: list[Record], weight: str) -> Attack:
+    name = f"informed/{weight}"
+    fooling = [r for r in records if r.results[f"{name}/fooled"] > 0]
+    counts = [round(r.results["attacked"] * r.results[f"{name}/fooled"]) for r in fooling]
+    return Attack(
+        weight=float(weight),
+        fooled=_share(records, f"{name}/fooled", "attacked"),
+        caught=_share(fooling, f"{name}/caught", min(counts)) if fooling else None,
+    )
 
 
 def _certificate(records: list[Record]) -> Certificate:

@@ -115,7 +115,7 @@ def _surprise(made: Document) -> Iterator[str]:
         yield _table(["detector", "AUROC"], [[f"{one.layer}: {one.detector}", text(one.area)] for one in units])
     if made.attacks:
         heads = ["weight of the score", "network fooled", "of these noticed at p <= .05"]
-        rows = [[f"{one.weight:g}", text(one.fooled), text(one.caught)] for one in made.attacks]
+        rows = [[f"{one.weight:g}", text(one.fooled), text(one.caught) if one.caught else ""] for one in made.attacks]
         yield f"<h3>An attacker who knows it</h3>{_table(heads, rows)}"
     yield _note(made.limits)
     if made.false_alarms:

@@ -105,7 +105,8 @@ class Plan:
         Raises
         ------
         ArgumentError
-            Unknown parts, defenses, or perturbations; a defense without noise; too few draws to certify anything.
+            Unknown parts, defenses, or perturbations; a defense without noise; too few draws to certify anything;
+            digits where none are shown.
         DataError
             The folder of digits holds none.
         """
@@ -114,6 +115,11 @@ class Plan:
         refuse_few_draws(effort.draws if CERTIFICATE in parts else EFFORTS["full"].draws, alpha)
         if digits is not None:
             read_digits(digits, 10)  # damaged ones are refused now
+            if SURPRISE not in parts or not chosen.task.images:
+                raise ArgumentError(
+                    f"digits={str(digits)!r}: they stand beside garments in the part surprise of a task of images; "
+                    "leave --digits out"
+                )
         for defense in defenses if STRUCTURE in parts else ():
             if named(defense).build is None:
                 raise ArgumentError(

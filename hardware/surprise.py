@@ -24,7 +24,7 @@ from localnoise.hardware.quantiser.repaired import quantised_law
 from localnoise.hardware.repair_words import CENTRE_BITS, check_formats, fraction_of, lift_of
 from localnoise.repair.member import Member
 from localnoise.surprise.calibration import Floats, ImageScale, UnitScale
-from localnoise.surprise.detector import Surprised, judged
+from localnoise.surprise.detector import Surprised, judged, needed_for
 from localnoise.surprise.statistics import image_statistics, unit_scores
 from localnoise.validate import as_activity
 
@@ -166,8 +166,12 @@ def quantise_surprise(surprise: Surprise, held: Any, formats: Formats | None = N
     if c.narrow:
         raise ArgumentError("surprise shares or reduces its weights (share=, rank=): expected a law without")
     own = as_activity("held", held, c.channels, c.shape, "float32").reshape(-1, c.channels, *c.shape)
-    if len(own) < 4:
-        raise ArgumentError(f"held has {len(own)} activations: expected those that calibrate it, such as 1,000")
+    least = needed_for(c, surprise.regions)
+    if len(own) < least:
+        raise ArgumentError(
+            f"held has {len(own)} activations: expected at least {least:,} clean ones that were not learned, by which "
+            "scores in integers are calibrated"
+        )
     loudest, top = float(np.abs(own).max()), 2.0 ** (formats.activation_bits - 1)
     scale = int(np.clip(np.floor(np.log2(top / max(loudest, 1e-30))), -112, 149))
     kept = np.empty((0, *own.shape[1:]), np.float16)

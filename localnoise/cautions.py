@@ -1,9 +1,10 @@
 """Warnings of learning: it goes on, but what it learned says less of the displacements than one would think."""
 
+import math
 import warnings
 from typing import Any
 
-from localnoise.errors import FewDisplacementsWarning, RidgeWarning
+from localnoise.errors import FewDisplacementsWarning, FewInputsWarning, RidgeWarning
 
 _ENOUGH = 8  # displacements a regressor
 _SMALL = 0.1  # of the displacements' mean square
@@ -24,6 +25,17 @@ def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
             f"d has {seen:,} displacements for up to {regressors:,} regressors a unit, so that weights fit chance: "
             f"expected at least {wanted:,}, {_ENOUGH} a regressor; give {wanted - seen:,} more, or fewer parents",
             FewDisplacementsWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def warn_of_share(argument: str, count: int, most: float, *, stacklevel: int) -> None:
+    """Warn where margins are to change at most a share of inputs of which there are not even 1 / share."""
+    if 0 < count * most < 1:
+        warnings.warn(
+            f"{argument} has {count:,}, of which a share of most={most:g} is less than one, so that margins found on "
+            f"them say little of others: expected at least {math.ceil(1 / most):,}; give more, or a larger share",
+            FewInputsWarning,
             stacklevel=stacklevel,
         )
 

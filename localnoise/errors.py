@@ -71,6 +71,10 @@ class FewDisplacementsWarning(LocalnoiseWarning):
     """Units learned from so few displacements that they fit chance: the message says how many are missing."""
 
 
+class FewInputsWarning(LocalnoiseWarning):
+    """A share is to be kept of so few inputs that it is less than one of them: the message says how many are needed."""
+
+
 class RidgeWarning(LocalnoiseWarning):
     """The ridge is a good part of the noise: the displacements are small."""
 

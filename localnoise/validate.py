@@ -1,6 +1,7 @@
 """Coercion at the boundary: arrays and numbers from a user become what kernels expect, or one clear sentence."""
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,13 @@ def check_positive(argument: str, value: Any, *, zero: bool = False, what: str =
         good = False
     if not good:
         raise ArgumentError(f"{argument}={value!r}: expected a finite number {'>= 0' if zero else '> 0'}{what}")
+
+
+def as_share(argument: str, value: Any) -> float:
+    """Return a share as a float, 0 <= value < 1."""
+    if not isinstance(value, Real) or not 0 <= value < 1:
+        raise ArgumentError(f"{argument}={value!r}: expected a share in [0, 1)")
+    return float(value)
 
 
 def as_seed(value: Any) -> np.uint64:

@@ -1,5 +1,6 @@
 """A device judged from its words: observed draw by draw, then a verdict that names the unit and the link."""
 
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -45,7 +46,7 @@ class DeviceAudit:
     """
 
     def __init__(self, chip: Any, level: float = 0.01) -> None:
-        if not 0 < level <= 0.5:
+        if not isinstance(level, Real) or not 0 < level <= 0.5:
             raise ArgumentError(f"level={level!r}: expected a chance of a false alarm in (0, 0.5], such as 0.01")
         self.chip = refuse_other(chip)
         self.level = float(level)

@@ -30,6 +30,7 @@ class ChipNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (T, classes) float32 of inputs (T, ...)."""
+        x = torch.as_tensor(x)
         if tuple(x.shape[1:]) != self.shape:
             raise ArgumentError(f"x has shape {tuple(x.shape)}: expected (T, {', '.join(map(str, self.shape))})")
         return torch.from_numpy(self.program(x.detach().cpu().float().numpy())).to(x.device)

@@ -40,6 +40,9 @@ class Entry:
     """
 
     def __init__(self, chip: ChipGrid | ChipBank | ChipRepair, seed: int = 0) -> None:
+        given: Any = chip
+        if not isinstance(given, (ChipGrid, ChipBank, ChipRepair)):
+            raise ArgumentError(f"chip is {type(given).__name__}: expected what localnoise.hardware.quantise returns")
         self.chip, self.seed = chip, seed
         self.one: Any = chip
         if isinstance(chip, ChipBank):

@@ -102,7 +102,12 @@ def as_program(
 
 
 def _calibration(given: Any, bounds: tuple[float, float] | None) -> Any:
-    array = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else as_array("calibration", given)
+    array = as_array("calibration", given, "inputs (T, ...)")
+    if array.dtype.kind not in "fiub":
+        raise ArgumentError(
+            f"calibration is {type(given).__name__}: expected an array or a tensor of inputs, some hundreds; of a "
+            "loader give its first batches, torch.cat([x for x, _ in islice(loader, 4)])"
+        )
     x = np.ascontiguousarray(array, np.float32)
     if x.ndim < 2 or len(x) < FEWEST:
         count = len(x) if x.ndim > 1 else 1

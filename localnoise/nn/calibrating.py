@@ -1,26 +1,30 @@
 """Margins of a repaired network: it is asked for its decisions on clean inputs, which should stay as they were."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from localnoise.cautions import warn_of_share
 from localnoise.errors import ArgumentError
-from localnoise.nn.naming import whole
+from localnoise.nn.loading import Batches
+from localnoise.nn.naming import check_device, whole
 from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.repairs import attach_repairs
 from localnoise.nn.tapping import evaluating
 from localnoise.repair import Repair
 from localnoise.repair.calibration import FINE, least_margins
 from localnoise.repair.gate import FLOOR
+from localnoise.validate import as_share
 
 
 def calibrate_repairs(
     model: nn.Module,
     repairs: Mapping[str, Repair],
-    inputs: Tensor,
+    inputs: Any,
     most: float = 0.005,
     chunk: int = 500,
     attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module] = attach_repairs,
@@ -36,7 +40,7 @@ def calibrate_repairs(
         Without repairs.
     repairs : dict of str to Repair
         As `attach_repairs` takes them; margins are set in those that decide.
-    inputs : Tensor (T, ...)
+    inputs : Tensor (T, ...), DataLoader, or iterable of batches
         Clean, and not learned from.
     most : float
         Share of inputs that may be decided otherwise than by the network alone.
@@ -46,11 +50,12 @@ def calibrate_repairs(
         (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
     """
     model = whole(model)
-    if not len(inputs) or not 0 <= most < 1:
-        raise ArgumentError(
-            f"inputs has {len(inputs)} inputs, most={most!r}: expected some hundreds of clean inputs, and a share in "
-            "[0, 1)"
-        )
+    most = as_share("most", most)
+    if not isinstance(inputs, Tensor):
+        inputs = torch.cat([x for x, _ in Batches(inputs, check_device(model, None), "inputs")])
+    if not len(inputs):
+        raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
+    warn_of_share("inputs", len(inputs), most, stacklevel=3)
     with evaluating(model), torch.no_grad():
         alone = torch.cat([model(x).argmax(1) for x in inputs.split(chunk)])
     named = [*repairs.values()]

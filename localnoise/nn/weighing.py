@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -69,7 +70,8 @@ def expect_worth(
     density: list[Tensor] = []
     likeliest: list[Tensor] = []
     gain: list[Tensor] = []
-    for x, unaltered in pairs:
+    for pair in pairs:
+        x, unaltered = _tensors(pair)
         if x.shape != unaltered.shape:
             raise ArgumentError(
                 f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"
@@ -84,3 +86,14 @@ def expect_worth(
     if not density:
         raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
     named[0].expect_worth(torch.cat(density).numpy(), torch.cat(likeliest).numpy(), torch.cat(gain).numpy(), least)
+
+
+def _tensors(pair: Any) -> tuple[Tensor, Tensor]:
+    """Return a pair of batches as tensors."""
+    kinds = [type(part).__name__ for part in pair] if isinstance(pair, (tuple, list)) else [type(pair).__name__]
+    if len(kinds) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in pair):
+        raise ArgumentError(
+            f"pairs holds {', '.join(kinds)}: expected batches of inputs altered and unaltered, pairs of tensors, as "
+            "in [(0.3 * x, x), (0.5 * x, x)]"
+        )
+    return torch.as_tensor(pair[0]), torch.as_tensor(pair[1])

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.cautions import warn_of_share
 from localnoise.errors import ArgumentError, choose, listed
 from localnoise.grid import UnitGrid
 from localnoise.repair.calibration import FINE, least_margins, with_margins
@@ -15,7 +16,7 @@ from localnoise.repair.lessons import CLEAN
 from localnoise.repair.member import Member
 from localnoise.repair.worth import LEAST, Worth, by_source
 from localnoise.repair.worth import fitted as fitted_worth
-from localnoise.validate import Array, as_activity, as_array
+from localnoise.validate import Array, as_activity, as_array, as_share
 
 Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
 
@@ -83,11 +84,11 @@ class Deciding:
             a tenth of the clean activations' variance. Whoever has the network asks it for its decisions
             (`localnoise.nn.calibrate_repairs`).
         """
-        if not 0 <= most < 1:
-            raise ArgumentError(f"most={most!r}: expected a share in [0, 1)")
+        most = as_share("most", most)
         h = self._activity("clean", clean)
         if not len(h):
             raise ArgumentError("clean has 0 activations: expected some hundreds")
+        warn_of_share("clean", len(h), most, stacklevel=3)
         bound = 0.1 * float(h.var(axis=0).mean())
 
         def moved(fixed: Array, calm: Array) -> npt.NDArray[np.bool_]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import ArgumentError
 from localnoise.repair.gate import Floats
+from localnoise.validate import as_share
 
 LEAST = 0.05  # share of decisions
 _PRIOR = 5.0  # examples of worth 0 that a map starts from, in every direction
@@ -71,8 +71,7 @@ def fitted(density: Floats, likeliest: npt.NDArray[np.int64], gain: Floats, leas
     least : float
         In [0, 1).
     """
-    if not 0 <= least < 1:
-        raise ArgumentError(f"least={least!r}: expected a share of decisions in [0, 1)")
+    least = as_share("least", least)
     sources = density.shape[1]
     offset, slope = np.zeros(sources), np.zeros((sources, sources))
     for t in range(sources):
@@ -85,4 +84,4 @@ def fitted(density: Floats, likeliest: npt.NDArray[np.int64], gain: Floats, leas
         found = np.linalg.solve(z.T @ z + _PRIOR * np.eye(z.shape[1]), z.T @ gain[likeliest == t])
         slope[t] = found[1:] / unit
         offset[t] = found[0] - slope[t] @ mean
-    return Worth(offset=offset, slope=slope, least=float(least))
+    return Worth(offset=offset, slope=slope, least=least)

@@ -142,6 +142,11 @@ def measured(law: Any, centre: Array, h: Array, neighbors: int, regions: int) ->
     return np.concatenate(scores), np.concatenate(statistics)
 
 
+def needed_for(config: GridConfig, regions: int) -> int:
+    """Return how many held-out activations calibrate the statistics of so many regions."""
+    return 2 * _ENOUGH * statistics_of(config.channels, config.shape, regions)
+
+
 def learned(law: Any, clean: Any, neighbors: int, ridge: float, held: Any, progress: Progress | None) -> "Surprise":
     """Let a blank grid learn the law of clean activations, and calibrate it; see `UnitGrid.surprise`."""
     c, near = law.config, as_count("neighbors", neighbors)
@@ -151,7 +156,7 @@ def learned(law: Any, clean: Any, neighbors: int, ridge: float, held: Any, progr
         h, kept = h[: len(h) - few], h[len(h) - few :]
     else:
         kept = as_presentations("held", held, c.channels, c.shape)[:HELD]
-    needs = {r: 2 * _ENOUGH * statistics_of(c.channels, c.shape, r) for r in REGIONS}
+    needs = {r: needed_for(c, r) for r in REGIONS}
     regions = next((r for r, needed in needs.items() if len(kept) >= needed), 0)
     if not regions:
         needed = min(needs.values())

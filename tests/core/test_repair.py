@@ -1,11 +1,13 @@
 """Repair: the ways back are local least squares, the gate is calibrated and says when nothing fits, files keep all."""
 
+import warnings
+
 import h5py
 import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.errors import ArgumentError, FewInputsWarning, FileFormatError, LocalnoiseWarning
 from localnoise.repair.gate import fitted, softmax
 from localnoise.repair.laws import voters
 
@@ -180,6 +182,18 @@ def test_calibration_leaves_clean_activations_alone(clean, held):
     repair.calibrate(held, most=0.02, worse=any_change)
     assert before > 0.02 >= any_change(repair(held)[0], held).mean()
     assert repair.margins["near"] > 0
+
+
+def test_margins_of_too_few_activations_are_warned_of(clean, held):
+    repair = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", dimmed(clean), clean)
+    with pytest.warns(
+        FewInputsWarning, match=r"clean has 199, of which a share of most=0.005 .* expected at least 200"
+    ):
+        repair.calibrate(held[:199])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LocalnoiseWarning)
+        repair.calibrate(held[:200])
+        repair.calibrate(held[:50], most=0.02)
 
 
 def test_a_source_like_clean_does_not_raise_the_margins_of_others(clean, held):
@@ -358,6 +372,8 @@ def test_a_source_that_changes_is_followed(clean, held):
         (lambda r, h: r.decide_among("fog"), "fog"),
         (lambda r, h: r(h, np.ones((2, 2))), "weights"),
         (lambda r, h: r.calibrate(h, most=2), "share"),
+        (lambda r, h: r.calibrate(h, most="all"), "most='all': expected a share"),
+        (lambda r, h: r(h, sources=["dim"] * len(h)), "expected one name for all, or weights"),
         (lambda r, h: r.calibrate(h[:0]), "0 activations"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS)(h), "nothing is learned"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, share="rows"), "share"),

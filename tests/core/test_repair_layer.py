@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import localnoise as ln
 from localnoise import nn as lnn
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, FewInputsWarning
 
 SHAPE, CHANNELS = (3, 4), 2
 
@@ -185,6 +186,25 @@ def test_calibration_bounds_the_decisions_that_change(in_turn):
     assert changed <= 0.01
 
 
+def test_inputs_of_a_loader_and_arrays_give_what_a_tensor_gives(in_turn):
+    net, repairs, x = in_turn
+    found = []
+    for inputs in (x, x.numpy(), DataLoader(TensorDataset(x, torch.zeros(len(x))), batch_size=70)):
+        lnn.calibrate_repairs(net, repairs, inputs, most=0.01)
+        found.append({name: dict(repair.margins) for name, repair in repairs.items()})
+    assert found[0] == found[1] == found[2]
+    for pairs in ([(dim(x), x)], [(dim(x).numpy(), x.numpy())]):
+        lnn.expect_worth(net, repairs, pairs)
+        found.append(next(iter(repairs.values())).worth.offset.tolist())
+    assert found[3] == found[4]
+
+
+def test_decisions_on_too_few_inputs_are_warned_of(in_turn):
+    net, repairs, x = in_turn
+    with pytest.warns(FewInputsWarning, match=r"inputs has 50, of which a share of most=0.01 .* expected at least 100"):
+        lnn.calibrate_repairs(net, repairs, x[:50], most=0.01)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -195,6 +215,12 @@ def test_calibration_bounds_the_decisions_that_change(in_turn):
         (lambda net, r: lnn.RepairLayer(r, lnn.RepairLayer(r))(torch.zeros(2, CHANNELS, *SHAPE)), "follows"),
         (lambda net, r: lnn.RepairLayer(r)(torch.zeros(2, CHANNELS, *SHAPE, dtype=torch.int64)), "floating"),
         (lambda net, r: lnn.calibrate_repairs(net, {"first": r}, torch.zeros(0, 1, 8, 8)), "0 inputs"),
+        (lambda net, r: lnn.calibrate_repairs(net, {"first": r}, 3), "inputs is int: expected a DataLoader"),
+        (lambda net, r: lnn.expect_worth(net, {"first": r}, (torch.zeros(2, 1, 8, 8),) * 3), "pairs holds Tensor"),
+        (
+            lambda net, r: lnn.expect_worth(net, {"first": r}, [(torch.zeros(2, 1, 8, 8),) * 3]),
+            "Tensor, Tensor, Tensor",
+        ),
         (lambda net, r: lnn.attach_repairs(net, {}), "dict"),
         (lambda net, r: lnn.attach_repairs(net, {"frist": r}), "first"),
         (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {}), "at least one"),

@@ -209,6 +209,8 @@ def test_bad_input_gets_one_sentence(chip):
         audit.observe(chip.words(9)).verdict()
     with pytest.raises(ArgumentError, match=r"level=0: expected a chance"):
         DeviceAudit(chip, level=0)
+    with pytest.raises(ArgumentError, match=r"level='strict': expected a chance"):
+        DeviceAudit(chip, level="strict")
     with pytest.raises(ArgumentError, match=r"grid is of type UnitGrid: expected a ChipGrid"):
         DeviceAudit(ln.UnitGrid((2, 2)))
     wide = quantise(ln.UnitGrid((4, 4), 2, share="places").learn(np.random.default_rng(0).normal(size=(500, 2, 4, 4))))

@@ -9,6 +9,7 @@ import torch
 from naive_network import run
 from small_networks import SHAPES, Residual, Series, Vector, network
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.hardware import load_chips
@@ -191,6 +192,7 @@ def test_a_calibration_that_says_too_little_is_refused():
     model, x = network(Vector)
     for given, more, match in (
         (x[:1], {}, "holds 1 input: expected 16 or more"),
+        (DataLoader(TensorDataset(x)), {}, "calibration is DataLoader: expected an array or a tensor of inputs"),
         (x[0], {}, "holds 1 input"),
         (torch.zeros(32, 9), {}, "nothing but 0"),
         (x * float("nan"), {}, "not finite"),
@@ -204,6 +206,16 @@ def test_a_calibration_that_says_too_little_is_refused():
     ):
         with pytest.raises(ArgumentError, match=match):
             quantise(model, given, **more)
+
+
+def test_inputs_of_any_kind_give_the_same_program():
+    model, x = network(Vector)
+    x = x.bfloat16().float()
+    expected = quantise(model, x)
+    for given in (x.numpy(), x.bfloat16(), x.clone().requires_grad_()):
+        found = quantise(model, given)
+        assert torch.equal(found(x), expected(x))
+    assert torch.equal(expected(x.numpy()), expected(x))
 
 
 class Branches(nn.Module):

@@ -1,6 +1,7 @@
 """Networks that learn by local rules: no gradient leaves a layer, and a layer learns from its own activity alone."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -188,6 +189,31 @@ def test_bad_arguments() -> None:
             bad()
     with pytest.raises(ArgumentError, match="sharpness"):
         Channels(sharpness=-1)
+
+
+@pytest.mark.parametrize("rule", ["local-heads", "softhebb"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda x, y: (x * float("nan"), y), "expected a tensor of finite inputs"),
+        (lambda x, y: (x.bfloat16(), y), r"16 inputs of torch.bfloat16: .* of torch.float32"),
+        (lambda x, y: (x.numpy(), y), "x is ndarray"),
+        (lambda x, y: (x[:0], y[:0]), "0 inputs"),
+        (lambda x, y: (x, y[:9]), r"labels is torch.int64 \(9,\): .* each of 16 inputs"),
+        (lambda x, y: (x, y.float()), "labels is torch.float32"),
+        (lambda x, y: (x, None), "labels is NoneType"),
+        (lambda x, y: (x, y - 1), "expected classes 0 to"),
+        (lambda x, y: (x, y + 90), "expected classes 0 to"),
+    ],
+)
+def test_a_batch_that_teaches_nothing_changes_no_weight(rule: str, given: Any, said: str) -> None:
+    model, (x, y) = network(), batch()
+    learner = lnn.LocalLearner(model, x, rule)
+    learner.step(x, y)
+    before = [weight.clone() for weight in model.parameters()]
+    with pytest.raises(ArgumentError, match=said):
+        learner.step(*given(x, y.clamp(0, 0)))
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
 
 
 def test_heads_answer_and_are_no_larger_than_asked() -> None:

@@ -150,7 +150,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
         defend(model, x, repair(), "1", activation_bits=6)
     with pytest.raises(ArgumentError, match="1 with a repair"):
         defend(model, x, repair(), "1", draws=2)
-    with pytest.raises(ArgumentError, match="chip is UnitGrid: expected what localnoise.hardware.quantise returns"):
+    with pytest.raises(ArgumentError, match="chip is UnitGrid: expected what localnoise"):
         defend(model, x, ln.UnitGrid(shape=SHAPE[1:], channels=4), "1")
     made = defend(model, x, grid, "1")
     loud = 9 * np.random.default_rng(0).normal(size=(400, *SHAPE))

@@ -53,7 +53,7 @@ class LocalLearner:
         check_positive("rate", rate)
         self.stages = tuple(stages_of(model, x))
         self._names = innermost(model)
-        classes = self._classes(x)
+        classes = self._many = self._classes(x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(as_seed(seed)))
             hidden = self.stages[:-1]
@@ -63,7 +63,21 @@ class LocalLearner:
         self.optimiser = torch.optim.Adam(weights, rate, fused=True)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Learn from one batch; return its logits before the step, without gradients."""
+        """Learn from one batch; return its logits before the step, without gradients.
+
+        Parameters
+        ----------
+        x : Tensor, (T, ...)
+            Finite, of the weights' dtype: one NaN would become all weights.
+        labels : Tensor, (T,)
+            Whole numbers, a class each; read by the last stage whatever the rule.
+
+        Raises
+        ------
+        ArgumentError
+            Other inputs or labels; no weight is changed.
+        """
+        self._check(x, labels)
         self.optimiser.zero_grad()
 
         def taught(stage: Stage, own: Tensor, out: Tensor) -> None:
@@ -75,6 +89,19 @@ class LocalLearner:
             nn.functional.cross_entropy(logits, labels).backward()
         self.optimiser.step()
         return logits.detach()
+
+    def _check(self, x: Any, labels: Any) -> None:
+        dtype = self._learns[0].dtype
+        if not isinstance(x, Tensor) or not len(x) or x.dtype != dtype or not x.isfinite().all():
+            said = f"{len(x)} inputs of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+            raise ArgumentError(f"x is {said}: expected a tensor of finite inputs, one or more, of {dtype}")
+        if not isinstance(labels, Tensor) or labels.shape != (len(x),) or labels.is_floating_point():
+            said = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+            raise ArgumentError(f"labels is {said}: expected the number of its class for each of {len(x)} inputs")
+        if labels.min() < 0 or labels.max() >= self._many:
+            raise ArgumentError(
+                f"labels: from {int(labels.min())} to {int(labels.max())}: expected classes 0 to {self._many - 1}"
+            )
 
     def answers(self, x: Tensor, layer: str) -> Tensor:
         """Return the logits (T, classes) of one hidden layer's own head.

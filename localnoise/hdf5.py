@@ -41,6 +41,17 @@ def reading(path: str | Path, expected: str) -> Iterator[Any]:
         yield file
 
 
+def refuse_held(path: str | Path) -> None:
+    """Raise a LockedError if another process holds a file; whatever else is wrong with it is the caller's to say."""
+    try:
+        with reading(path, "an HDF5 file"):
+            pass
+    except LockedError:
+        raise
+    except (FileFormatError, OSError):
+        return
+
+
 def refuse_irregular(path: Path, expected: str) -> None:
     """Raise a FileFormatError unless `path` is a regular file, or a link to one: opening a pipe would wait for ever."""
     try:

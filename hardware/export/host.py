@@ -1,9 +1,12 @@
 """The C99 artefact on this computer: compiled by its compiler without a warning, with a program that calls it."""
 
 import importlib.util
+import os
+import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import LocalnoiseError, MissingDependencyError
+from localnoise.files import temporary_folder
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS
@@ -30,6 +34,7 @@ FLAGS = (
 )
 _DRIVER = Path(__file__).parent / "drive.c"
 _COMPILING = 600  # seconds
+_NO_CACHE = re.compile("unable to .* cache directory")  # as zig says it
 
 _COMPILERS = {"cc": ("gcc", "clang", "cc"), "c++": ("g++", "clang++")}
 
@@ -54,13 +59,21 @@ def compiler(language: str = "cc") -> list[str]:
 def compiled(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a compiler or a tool on an artefact's sources, for ten minutes at most.
 
+    Where zig finds no place for its cache, as of a user without a home, it runs again with one that is removed.
+
     Raises
     ------
     LocalnoiseError
         It takes longer.
     """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_COMPILING, **options)
+        run = partial(subprocess.run, command, capture_output=True, text=True, check=False, timeout=_COMPILING)
+        done: subprocess.CompletedProcess[str] = run(**options)
+        if done.returncode and _NO_CACHE.search(done.stdout + done.stderr):
+            environment = options.pop("env", None) or os.environ
+            with temporary_folder() as folder:
+                done = run(env=environment | {"ZIG_GLOBAL_CACHE_DIR": str(folder)}, **options)
+        return done
     except subprocess.TimeoutExpired:
         raise LocalnoiseError(
             f"{Path(command[0]).name} took more than {_COMPILING} s on the artefact's sources"

@@ -15,6 +15,7 @@ from localnoise.errors import FileFormatError, LocalnoiseError
 from localnoise.files import write_text
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.texts import from_json
+from localnoise.hdf5 import refuse_held
 
 NAME, VERSION = "manifest.json", 3
 
@@ -54,6 +55,8 @@ def read(folder: Path, copies: Path | None = None) -> dict[str, Any]:
             raise FileFormatError(f"{folder / name}: missing, but the manifest names it; export again")
         content = (folder / name).read_bytes()
         if hashlib.sha256(content).hexdigest() != expected:
+            if name.endswith(".h5"):
+                refuse_held(folder / name)  # HDF5 marks a file while somebody has it open for writing
             raise FileFormatError(f"{folder / name}: edited since it was exported (its checksum differs); export again")
         if copies is not None:
             (copies / name).write_bytes(content)

@@ -16,9 +16,10 @@ import pytest
 
 import localnoise as ln
 from localnoise.errors import FileFormatError, LockedError, TooLargeError
-from localnoise.hardware import load_chip, quantise
+from localnoise.hardware import load_chip, load_chips, quantise
 from localnoise.hardware.configuration import configure, read_hdf5, write_hdf5
 from localnoise.hardware.configuration.graph import read_nir, write_nir
+from localnoise.hardware.export import export, manifest
 from localnoise.sims.data import arrays
 from localnoise.sims.results.records import RecordFile
 
@@ -47,10 +48,22 @@ def configuration():
     return configure(quantise(grid(), d=d), seed=5, target="ideal", learner=None)
 
 
+def activations():
+    return np.tanh(np.random.default_rng(1).normal(size=(800, 1, 3, 3)).cumsum(axis=3))
+
+
+def repair():
+    h = activations()
+    return ln.Repair((3, 3), 1, radius=1).learn("dark", 0.3 * h, h)
+
+
 READERS = {
     "grid": (lambda path: grid().save(path), ln.load),
     "records": (write_records, ln.read_records),
     "chip": (lambda path: quantise(grid(), d=d).save(path), load_chip),
+    "repair": (lambda path: repair().save(path), ln.load),
+    "surprise": (lambda path: ln.UnitGrid((3, 3)).surprise(activations()).save(path), ln.load),
+    "chip repair": (lambda path: quantise(repair()).save(path), load_chips),
     "configuration": (lambda path: write_hdf5(configuration(), path), read_hdf5),
     "graph": (lambda path: write_nir(configuration(), path), read_nir),
     "displacements": (write_displacements, displacements),
@@ -85,6 +98,17 @@ def test_a_file_that_another_process_holds_is_not_damaged(written):
     assert "damaged" not in str(told.value)
     assert len(str(told.value)) < 400
     read(path)
+
+
+def test_an_artefact_of_which_a_file_is_held_is_not_edited(tmp_path):
+    """HDF5 marks a file while it is open for writing: its checksum differs, and nobody has edited it."""
+    folder = export(quantise(grid(), d=d), tmp_path / "a", "hdf5")
+    with held(folder / "chip.h5"), pytest.raises(LockedError, match="another process holds the lock of this file"):
+        manifest.read(folder)
+    with h5py.File(folder / "chip.h5", "r+") as file:
+        file.attrs["more"] = 1
+    with pytest.raises(FileFormatError, match="edited since it was exported"):
+        manifest.read(folder)
 
 
 def test_a_file_system_without_locks_is_named(written, monkeypatch):

@@ -17,7 +17,7 @@ from localnoise.errors import FileFormatError, LocalnoiseError
 from localnoise.hardware import quantise
 from localnoise.hardware.export import confined, cortex, export, manifest, verify
 from localnoise.hardware.export.confined import Confined
-from localnoise.hardware.export.host import compiler
+from localnoise.hardware.export.host import compiled, compiler
 from localnoise.hardware.export.verilog.placed import place
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
@@ -288,3 +288,23 @@ def test_help_and_readme_say_that_it_runs_code():
     from helping import help_of
 
     assert "runs the artefact's code" in " ".join(help_of("verify").split())
+
+
+# Compiling
+
+
+@pytest.mark.parametrize("home", ["/dev/null/none", None])
+def test_a_user_without_a_home_compiles(tmp_path, monkeypatch, home):
+    """Zig keeps a cache below it, and ends where it cannot."""
+    pytest.importorskip("ziglang")
+    for name in ("HOME", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    source = tmp_path / "one.c"
+    source.write_text("int one(void) { return 1; }\n")
+    done = compiled([sys.executable, "-m", "ziglang", "cc", "-c", str(source), "-o", str(tmp_path / "one.o")])
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "one.o").stat().st_size > 0
+    source.write_text("int one(void) { return two; }\n")
+    assert "two" in compiled([sys.executable, "-m", "ziglang", "cc", "-c", str(source)]).stderr

@@ -9,8 +9,8 @@ from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
 from localnoise.hardware.export.exporters import EXPORTERS
-from localnoise.hardware.export.folder import written_into
-from localnoise.hardware.export.naming import USUAL
+from localnoise.hardware.export.folder import replaceable, written_into
+from localnoise.hardware.export.naming import USUAL, as_identifier
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
@@ -55,12 +55,7 @@ def export(
         Unknown kind, a learner where the kind has none, a bank or a grid with `share` or `rank` where the kind holds
         none, or a folder that is not empty (`folder.written_into`).
     """
-    exporter = EXPORTERS.find(kind)
-    for name in options.keys() - set(exporter.options):
-        owners = [other for other, each in EXPORTERS.available().items() if name in each.options]
-        raise ArgumentError(
-            f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
-        )
+    exporter = _exporter(kind, options)
     if isinstance(chip, ChipRepair) and not getattr(exporter, "repairs", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "repairs", False)]
         raise ArgumentError(f"kind={kind!r} holds no repair: expected {' or '.join(able)}")
@@ -111,9 +106,7 @@ def _export_network(
     force: bool,
     options: Any,
 ) -> Path:
-    if not getattr(exporter, "networks", False):
-        able = [other for other, each in EXPORTERS.available().items() if getattr(each, "networks", False)]
-        raise ArgumentError(f"kind={kind!r} holds no network: expected {' or '.join(able)}")
+    _refuse_for_networks(exporter, kind, learner)
     program = chip.program if isinstance(chip, ChipDefense) else chip
     if isinstance(chip, ChipDefense) and chip.seed != int(as_seed(seed)):
         chip = ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed)
@@ -133,3 +126,37 @@ def _export_network(
             more["defense"] = {"draws": chip.draws, "vote": chip.vote, "chip": repr(chip.chip)}
         manifest.write(fresh, kind, int(seed), more)
     return target
+
+
+def check_network_export(
+    folder: str | Path, kind: str = "c99", *, learner: OnChip | None = None, force: bool = False, **options: Any
+) -> None:
+    """Raise what `export` of any network would, given these arguments: before there is one, which takes long to make.
+
+    Raises
+    ------
+    ArgumentError
+        As `export`.
+    """
+    _refuse_for_networks(_exporter(kind, options), kind, learner)
+    if "name" in options:
+        as_identifier(options["name"], "C")
+    replaceable(Path(folder), force)
+
+
+def _exporter(kind: str, options: dict[str, Any]) -> Any:
+    exporter = EXPORTERS.find(kind)
+    for name in options.keys() - set(exporter.options):
+        owners = [other for other, each in EXPORTERS.available().items() if name in each.options]
+        raise ArgumentError(
+            f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
+        )
+    return exporter
+
+
+def _refuse_for_networks(exporter: Any, kind: str, learner: OnChip | None) -> None:
+    if not getattr(exporter, "networks", False):
+        able = [other for other, each in EXPORTERS.available().items() if getattr(each, "networks", False)]
+        raise ArgumentError(f"kind={kind!r} holds no network: expected {' or '.join(able)}")
+    if learner is not None:
+        raise ArgumentError("learner was given with a network, which does not learn on a chip: expected none")

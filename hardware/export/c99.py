@@ -40,8 +40,6 @@ def write(
     glue : whether to add what joins a grid to 8-bit tensors (`hardware.int8`).
     """
     if isinstance(chip, (Program, ChipDefense)):
-        if learner is not None:
-            raise ArgumentError("learner was given with a network, which does not learn on a chip: expected none")
         if isinstance(chip, Program):
             write_network(chip, folder, name)
             return

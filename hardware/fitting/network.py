@@ -70,10 +70,7 @@ class NetworkFit:
         """One sentence about the memory that does not hold it, and what to shrink, or ""."""
         name = self.profile.name
         if self.flash_limit is None or self.ram_limit is None:
-            return (
-                f"chip={name!r}: flash and RAM of a program are not published, and a network is one: expected a "
-                "microcontroller, such as stm32f407 or stm32h747"
-            )
+            return _unknown(name)
         fixes = {
             "weights": "fewer weights in the network",
             "noise or repair": "fewer parents, weight bits or members",
@@ -91,6 +88,27 @@ class NetworkFit:
                     f"take {parts[largest]:,} of them: expected {fixes.get(largest, 'a smaller network')}"
                 )
         return ""
+
+
+def program_profile(chip: Profile | str | Path) -> Profile:
+    """Return a profile, of a chip that runs programs.
+
+    Raises
+    ------
+    ArgumentError
+        Its flash or its RAM are not published.
+    """
+    chosen = load_profile(chip) if isinstance(chip, (str, Path)) else chip
+    if chosen.kind != "ideal" and (chosen.limit("flash") is None or chosen.limit("ram") is None):
+        raise ArgumentError(_unknown(chosen.name))
+    return chosen
+
+
+def _unknown(name: str) -> str:
+    return (
+        f"chip={name!r}: flash and RAM of a program are not published, and a network is one: expected a "
+        "microcontroller, such as stm32f407 or stm32h747"
+    )
 
 
 def shrunk(noise: ChipGrid | ChipBank | ChipRepair, used: int, room: int) -> str:

@@ -8,12 +8,13 @@ import typer
 from localnoise.errors import ArgumentError
 from localnoise.files import as_folder, refuse_inputs
 from localnoise.hardware import ChipGrid, ChipRepair, OnChip, load_chips
+from localnoise.hardware.export import check_network_export
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.folder import replaceable
 from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
-from localnoise.hardware.fitting.network import check_network_fits
+from localnoise.hardware.fitting.network import check_network_fits, program_profile
 from localnoise.hardware.fitting.repair import check_repair_fits
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
@@ -21,6 +22,10 @@ from localnoise.sims.runtime.console import command, console
 from localnoise.sims.runtime.options import Epochs, PresetName
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL}
+_TASKS = {
+    "weights": None, "layer": "", "defense": "none", "train": "", "preset": "standard", "epochs": None, "keep": None,
+    "draws": None, "vote": False, "weight-bits": 8, "activation-bits": 8, "data": "full", "test-images": 1000,
+}  # fmt: skip
 
 
 def export(
@@ -117,15 +122,25 @@ def export(
 
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
     """
-    own = {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None, "weights": weights}
-    refuse_inputs("output", output, own | {"defense": Path(defense) if Path(defense).is_file() else None})
+    read = {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None, "weights": weights}
+    refuse_inputs("output", output, read | {"defense": Path(defense) if Path(defense).is_file() else None})
     replaceable(output, force)  # before a network is trained
     if keep is not None:
         as_folder("keep", keep)
+    rule = OnChip(rule=learner, rate=rate) if learner else None
+    asked = {"engines": engines, "loaded": load_weights, "name": name}
+    options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
+    own = {
+        "weights": weights, "layer": layer, "defense": defense, "train": sources, "preset": spend, "epochs": epochs,
+        "keep": keep, "draws": draws, "vote": vote, "weight-bits": weight_bits, "activation-bits": activation_bits,
+        "data": data, "test-images": test_images,
+    }  # fmt: skip
     grid: Any
     if file.suffix == ".py" or not (file.suffix or file.exists()):  # a task, by file or by name
         from localnoise.sims.tools.exported_network import Asked, exported_network  # torch comes with it
 
+        check_network_export(output, kind, learner=rule, force=force, **options)
+        program_profile(chip)
         grid = exported_network(
             Asked(
                 task=str(file), weights=weights, layer=layer, defense=defense, draws=draws, vote=vote,
@@ -134,16 +149,19 @@ def export(
             )
         )  # fmt: skip
     else:
+        for option, value in own.items():
+            if value != _TASKS[option]:
+                raise ArgumentError(
+                    f"--{option}={value}: of a task's network, and {file} holds what is in integers already: leave it "
+                    "out; bits are chosen by `localnoise quantise`"
+                )
         grid = load_chips(file)
-    rule = OnChip(rule=learner, rate=rate) if learner else None
     if isinstance(grid, (Program, ChipDefense)):
         check_network_fits(grid, chip)
     elif isinstance(grid, ChipRepair):
         check_repair_fits(grid, chip)
     else:
         required_fit(grid, chip, learner or "none")
-    asked = {"engines": engines, "loaded": load_weights, "name": name}
-    options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     if kind in EXPORTERS and "target" in EXPORTERS[kind].options:
         options["target"] = chip
     if kind == "verilog" and not load_weights and isinstance(grid, ChipGrid) and must_load(grid, chip):

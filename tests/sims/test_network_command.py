@@ -96,3 +96,47 @@ def test_what_cannot_be_exported_is_one_sentence(folder, tmp_path, options, matc
     assert match in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (("--format", "verilog"), "kind='verilog' holds no network: expected c99"),
+        (("--format", "c"), "expected one of 'c99'"),
+        (("--chip", "loihi1"), "flash and RAM of a program are not published"),
+        (("--chip", "no-such"), "no-such"),
+        (("--learner", "lms"), "learner was given with a network"),
+        (("--engines", 2), "engines=2: not of format c99"),
+        (("--name", "int"), "int"),
+        (("-o", "full"), "not empty"),
+        (("-o", "full", "--force"), "holds no artefact"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_a_network_is_trained(folder, tmp_path, options, match):
+    """The task prints when its network is made."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    (tmp_path / "task.py").write_text(
+        (folder / "task_false.py").read_text().replace("def net():\n", "def net():\n    print('trained')\n")
+    )
+    done = run_command("export", "task.py", "-o", "c", *options, cwd=tmp_path, columns=400)
+    assert done.returncode != 0
+    assert match in done.stderr + done.stdout
+    assert "trained" not in done.stdout
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--weight-bits", "4"), ("--defense", "repair"), ("--vote",), ("--draws", "3"), ("--train", "fog"),
+        ("--preset", "quick"), ("--epochs", "1"), ("--layer", "2"), ("--test-images", "9"), ("--data", "embedded"),
+        ("--keep", "k"), ("--weights", "w.pt"), ("--activation-bits", "4"),
+    ],
+)  # fmt: skip
+def test_options_of_a_network_are_refused_with_a_grid(folder, tmp_path, option):
+    done = run_command("export", folder / "noise.h5", *option, "-o", "c", cwd=tmp_path, columns=400)
+    assert done.returncode != 0
+    assert f"{option[0]}=" in done.stderr
+    assert "leave it out" in done.stderr
+    assert not (tmp_path / "c").exists()

@@ -247,3 +247,21 @@ def test_an_order_of_a_plugin_is_kept_by_name_and_loads_where_it_is_missing(tmp_
         del file.attrs["wiring"]
     with pytest.raises(FileFormatError, match="order 'backwards' is unknown to this version; expected one of raster"):
         ln.load(path)
+
+
+def test_a_repair_that_follows_by_an_own_rule_is_refused_or_comes_back(registered, tmp_path):
+    h = np.tanh(data() + np.roll(data(), 1, 3))
+
+    def followed(rule):
+        repair = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", 0.3 * h, h)
+        return repair.adapt("dim", 0.2 * h[:100], h[:100], rule=rule)
+
+    repair = followed("diagonal")
+    loaded = ln.load(repair.save(tmp_path / "r.h5"))
+    np.testing.assert_array_equal(loaded(0.2 * h)[0], repair(0.2 * h)[0])
+    registered()
+    with pytest.raises(ArgumentError, match="rule 'diagonal' is not one of localnoise's or a plug-in's"):
+        followed(Diagonal()).save(tmp_path / "own.h5")
+    with pytest.raises(MissingDependencyError, match="rule 'diagonal' is of"):
+        ln.load(tmp_path / "r.h5")
+    np.testing.assert_array_equal(ln.load(tmp_path / "r.h5", state=False)(0.2 * h)[0], repair(0.2 * h)[0])

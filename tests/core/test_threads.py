@@ -19,7 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numba, numpy as np
 import localnoise as ln
 from localnoise.hardware import Formats, quantise
+from localnoise.hardware.surprise import quantise_surprise
 from localnoise.kernels import threads
+from localnoise.local import LocalLayer
 
 def fitted(rule, signal):
     rng = np.random.default_rng(0)
@@ -28,6 +30,15 @@ def fitted(rule, signal):
     grid = ln.UnitGrid(shape=(5, 5), channels=2, parents=3, signal=signal)
     return grid.learn(d, h if signal == "local" else None, rule=rule), d, h
 
+def others(h):
+    repair = ln.Repair(shape=(5, 5), channels=2, radius=1).learn("dim", 0.3 * h, h)
+    surprise = ln.UnitGrid(shape=(5, 5), channels=2, parents=3).surprise(h)
+    wide = ln.UnitGrid(shape=(5, 5), channels=2, parents=3, share="places", rank=1).learn(0.3 * h)
+    local = LocalLayer((5, 5), 3, (2, 5, 5), classes=2).learn(h[:50], np.arange(50) % 2)
+    chip, fine = quantise(repair), quantise_surprise(surprise, h)
+    found = [*repair(0.3 * h[:9]), *chip(0.3 * h[:9]), surprise(h[:9]).image, fine(h[:9]).image, local.W]
+    return [*found, wide.sample(40, seed=3), quantise(wide).sample(40, seed=3)]
+
 def everything(_=None):
     found = []
     for rule in ("moments", "lms", "sign-lms"):
@@ -35,6 +46,7 @@ def everything(_=None):
             grid, d, h = fitted(rule, signal)
             found += [grid.field.weights, grid.field.S, grid.sample(40, seed=3), grid.perturb(h), grid.pull_back(h)]
             found += [grid.mahalanobis(d), grid.log_density(d, h if signal == "local" else None), grid.covariance()]
+    found += others(np.tanh(h[:600] + np.roll(h[:600], 1, 3)))
     large = ln.UnitGrid(shape=(128, 128), channels=4, order="raster")
     found += [large.sample(2), LARGE]
     chip = quantise(grid, Formats(weight_bits=8, word_bits=12), h=h)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from naive_chip import learned
 from small_grids import SEED, WIRING, formats
 
+import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import Formats, OnChip, quantise
 from localnoise.hardware.export import export, manifest
@@ -193,6 +194,73 @@ def test_a_caller_who_follows_the_header_draws_what_perturb_draws(tmp_path, loud
     assert said["activations"] == {"bits": 8, "scale": chip.field.activation_scale}
     assert said["words"] == {"bits": 12, "scales": chip.field.scale.tolist()}
     assert (chip.field.scale != chip.field.activation_scale).any()  # the words' rule would not do
+
+
+OTHERS = """#include <math.h>
+#include <stdio.h>
+#include "%s"
+
+static int16_t word(double x, int scale, int bits)
+{
+    const double top = ldexp(1.0, bits - 1), found = floor(ldexp(x, scale) + 0.5);
+    return (int16_t)(found < -top ? -top : (found > top - 1.0 ? top - 1.0 : found));
+}
+
+int main(void)
+{
+    static const double x[] = {%s};
+    int k;
+%s    return 0;
+}
+"""
+REPAIR = """    ln_word h[LN_NEURONS], fixed[LN_NEURONS];
+    for (k = 0; k < LN_NEURONS; k++) h[k] = word(x[k], LN_ACTIVATION_SCALE, LN_ACTIVATION_BITS);
+    ln_repair(h, fixed);
+    for (k = 0; k < LN_NEURONS; k++) printf("%.9g ", ldexp(fixed[k], -LN_ACTIVATION_SCALE));
+"""
+NETWORK = """    static ln_memory memory;
+    ln_word image[LN_INPUTS];
+    ln_logit logits[LN_OUTPUTS];
+    for (k = 0; k < LN_INPUTS; k++) image[k] = word(x[k], LN_INPUT_SCALE, LN_INPUT_BITS);
+    ln_classify(&memory, image, logits);
+    for (k = 0; k < LN_OUTPUTS; k++) printf("%.9g ", ldexp(logits[k], -LN_OUTPUT_SCALE));
+"""
+
+
+def called(folder, header, x, body):
+    """Return what a C program makes of values (C, H, W), which it turns into words by the header's rule."""
+    (folder / "localnoise_main.c").unlink(missing_ok=True)
+    values = ", ".join(map(repr, map(float, x.transpose(1, 2, 0).reshape(-1))))
+    done = built(folder.parent / "caller", folder, OTHERS % (header, values, body), "-lm")
+    assert done.returncode == 0, done.stderr
+    return np.array(output(folder.parent / "caller").split(), np.float32)
+
+
+@pytest.mark.parametrize("loud", [0.02, 1.0, 3000.0])
+def test_a_caller_who_follows_a_repairs_header_repairs_as_the_emulator(tmp_path, loud):
+    h = loud * np.tanh(np.random.default_rng(0).normal(size=(600, 2, 4, 4)).cumsum(axis=3)).astype(np.float32)
+    chip = quantise(ln.Repair((4, 4), 2, radius=1).learn("dim", 0.3 * h, h))
+    x = 0.3 * h[:1]
+    fixed, _ = chip(x)
+    assert np.abs(fixed - x).max() > 0.1 * loud, "it repairs"
+    got = called(export(chip, tmp_path / "c"), "localnoise_repair.h", x[0], REPAIR)
+    np.testing.assert_array_equal(got.reshape(4, 4, 2).transpose(2, 0, 1), fixed[0])
+
+
+@pytest.mark.parametrize("loud", [0.02, 1.0, 3000.0])
+def test_a_caller_who_follows_a_networks_header_classifies_as_the_emulator(tmp_path, loud):
+    torch = pytest.importorskip("torch")
+    from small_networks import Residual, network
+
+    from localnoise.hardware.network import quantise as to_network
+
+    model, x = network(Residual)
+    with torch.no_grad():
+        model.stem.weight /= loud
+    made = to_network(model, loud * x)
+    image = 1.5 * loud * x[:1]  # some beyond the range
+    got = called(export(made.program, tmp_path / "c"), "localnoise_network.h", image[0].numpy(), NETWORK)
+    np.testing.assert_array_equal(got, made(image)[0].numpy())
 
 
 @pytest.mark.parametrize("kind", ["c99", "verilog", "json"])

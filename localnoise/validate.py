@@ -1,7 +1,6 @@
 """Coercion at the boundary: arrays and numbers from a user become what kernels expect, or one clear sentence."""
 
 import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -196,7 +195,11 @@ def check_positive(argument: str, value: Any, *, zero: bool = False, what: str =
 
 def as_share(argument: str, value: Any) -> float:
     """Return a share as a float, 0 <= value < 1."""
-    if not isinstance(value, Real) or not 0 <= value < 1:
+    try:
+        good = bool(0 <= value < 1)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
         raise ArgumentError(f"{argument}={value!r}: expected a share in [0, 1)")
     return float(value)
 

@@ -46,7 +46,8 @@ class DeviceAudit:
     """
 
     def __init__(self, chip: Any, level: float = 0.01) -> None:
-        if not isinstance(level, Real) or not 0 < level <= 0.5:
+        stated: Any = level
+        if not isinstance(stated, Real) or not 0 < float(stated) <= 0.5:
             raise ArgumentError(f"level={level!r}: expected a chance of a false alarm in (0, 0.5], such as 0.01")
         self.chip = refuse_other(chip)
         self.level = float(level)

@@ -29,6 +29,18 @@ def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
         )
 
 
+def warn_of_singular(seen: int, neurons: int, *, stacklevel: int) -> None:
+    """Warn where a dense covariance has fewer displacements than neurons: many directions are the ridge alone."""
+    if seen < neurons:
+        warnings.warn(
+            f"d has {seen:,} displacements of {neurons:,} neurons, so that their covariance is only the ridge in "
+            f"{neurons - seen:,} directions: expected at least {neurons:,}; give {neurons - seen:,} more, or use a "
+            "grid, whose units have few parents each",
+            FewDisplacementsWarning,
+            stacklevel=stacklevel,
+        )
+
+
 def warn_of_share(argument: str, count: int, most: float, *, stacklevel: int) -> None:
     """Warn where margins are to change at most a share of inputs of which there are not even 1 / share."""
     if 0 < count * most < 1:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.cautions import warn_of_ridge
+from localnoise.cautions import warn_of_ridge, warn_of_singular
 from localnoise.central.moments import MAX_BYTES, as_moderate, factored, flattened, power, refuse_dense, second_moment
 from localnoise.central.noise import CentralNoise
 from localnoise.dense import permute, refuse_if_larger
@@ -38,9 +38,15 @@ def full(
         A wrong shape, ridge or variance, or a singular second moment.
     TooLargeError
         It would take more than `max_bytes`; the message says how much.
+
+    Warns
+    -----
+    FewDisplacementsWarning
+        There are fewer displacements than neurons.
     """
     flat, channels, shape = flattened(d)
     refuse_dense("full(d)", flat.shape[1], 3, max_bytes)
+    warn_of_singular(*flat.shape, stacklevel=4)
     return factored("full", second_moment(flat, ridge, variance, centred=centred), ridge, channels, shape, len(flat))
 
 
@@ -80,6 +86,7 @@ def mix(
     flat, channels, shape = flattened(d)
     n = flat.shape[1]
     refuse_dense("mix(d)", n, 3, max_bytes)
+    warn_of_singular(*flat.shape, stacklevel=4)
     C = second_moment(flat, ridge, variance)
     isotropic = beta * np.trace(C) / n
     C *= alpha

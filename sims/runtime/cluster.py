@@ -31,8 +31,8 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
     try:
         import dask
         from distributed import Client
-    except ImportError:
-        raise MissingDependencyError("experiments need dask: install it with pip install 'localnoise[sims]'") from None
+    except ImportError as error:
+        raise MissingDependencyError("experiments need dask: install it with pip install 'localnoise[sims]'") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is reported by the engine
     quiet = {
         "distributed.scheduler.allowed-failures": 0,  # a task whose worker died comes back: the engine sends it again

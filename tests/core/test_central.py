@@ -1,12 +1,14 @@
 """Central baselines: what they are the covariance of, and that they sample as a grid does."""
 
+import warnings
+
 import naive
 import numpy as np
 import pytest
 
 import localnoise as ln
 from localnoise import central
-from localnoise.errors import ArgumentError, TooLargeError
+from localnoise.errors import ArgumentError, FewDisplacementsWarning, TooLargeError
 
 LAYOUT = (2, 2, 3)
 n = 12
@@ -214,3 +216,16 @@ def test_huge_displacements_are_refused(d):
 def test_a_covariance_that_would_not_fit_is_refused(noise):
     with pytest.raises(TooLargeError, match=r"covariance\(\) would take .* GiB: expected at most .*; use sample\(\)"):
         noise.covariance(max_bytes=1000)
+
+
+@pytest.mark.parametrize("call", [central.full, lambda d: central.mix(d, 0.5, 0.5)])
+def test_fewer_displacements_than_neurons_are_told_where_they_are_given(call):
+    d = np.random.default_rng(0).normal(size=(40, 2, 4, 4))
+    with pytest.warns(
+        FewDisplacementsWarning, match=r"d has 10 displacements of 32 neurons.* ridge in 22 directions"
+    ) as told:
+        call(d[:10])
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call(d)

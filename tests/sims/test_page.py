@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,6 +116,14 @@ class Tab:
     wrong: list[str]
 
 
+def until(page: Page, what: str) -> None:
+    """Wait until an expression holds. Playwright's own way evaluates text in the page, which its policy forbids."""
+    patience = time.monotonic() + 10
+    while not page.evaluate(what):
+        assert time.monotonic() < patience, what
+        page.wait_for_timeout(20)
+
+
 def opened(browser: Browser, path: Path, **options: Any) -> Tab:
     """Open the page where there is no network."""
     context = browser.new_context(**options)
@@ -126,7 +135,7 @@ def opened(browser: Browser, path: Path, **options: Any) -> Tab:
     tab.page.on("console", lambda message: tab.wrong.append(message.text) if message.type == "error" else None)
     tab.page.on("pageerror", lambda error: tab.wrong.append(str(error)))
     tab.page.goto(path.as_uri())
-    tab.page.wait_for_function("document.querySelector('#units .hoverlayer') !== null")
+    until(tab.page, "document.querySelector('#units .hoverlayer') !== null")
     return tab
 
 
@@ -225,7 +234,7 @@ def test_layers_are_those_of_the_grids(page: Page, shown: Shown) -> None:
 def test_pointing_shows_parents(page: Page, shown: Shown) -> None:
     choose(page, 1)
     page.mouse.move(*point(page, 2, 3))
-    page.wait_for_function("document.querySelector('#units .hoverlayer').textContent.includes('unit (2, 3)')")
+    until(page, "document.querySelector('#units .hoverlayer').textContent.includes('unit (2, 3)')")
     said = page.locator("#units .hoverlayer").text_content() or ""
     own = shown.grids[1][2, 3].parents
     assert own
@@ -284,7 +293,7 @@ def test_the_line_that_exports_runs(page: Page, shown: Shown, number: int, tmp_p
 def test_keyboard(page: Page, shown: Shown) -> None:
     choose(page, 0)
     page.mouse.move(*point(page, 4, 5))  # a pointer that rests on the grid does not get in the way
-    page.wait_for_function("document.querySelector('#units .hoverlayer').textContent.includes('unit (4, 5)')")
+    until(page, "document.querySelector('#units .hoverlayer').textContent.includes('unit (4, 5)')")
     choose(page, 0)
     page.focus("#layer")
     page.keyboard.press("Tab")
@@ -296,7 +305,7 @@ def test_keyboard(page: Page, shown: Shown) -> None:
     assert told.inner_text().startswith("Unit (0, 2)")
     variance = np.diag(shown.grids[0].covariance()).reshape(2, 5, 7).mean(axis=0)[0, 2]
     assert f"noise variance {float(f'{variance:.4g}'):g};" in told.inner_text()
-    page.wait_for_function("document.querySelector('#units .hoverlayer').textContent.includes('unit (0, 2)')")
+    until(page, "document.querySelector('#units .hoverlayer').textContent.includes('unit (0, 2)')")
     page.keyboard.press("ArrowUp")  # there is no unit beyond
     assert told.inner_text().startswith("Unit (0, 2)")
     page.keyboard.press("Enter")
@@ -333,7 +342,7 @@ def test_copying(page: Page, shown: Shown) -> None:
     best = shown.content.trials[11]  # of the front, the highest in the first goal
     assert row.locator("code").inner_text() == best.command
     row.locator("button.copy").click()
-    page.wait_for_function("document.querySelector('[role=status]').textContent === 'Copied'")
+    until(page, "document.querySelector('[role=status]').textContent === 'Copied'")
     assert page.evaluate("navigator.clipboard.readText()") == best.command
 
 

@@ -1,5 +1,6 @@
 """Float layers as integer layers: each is fitted to what the integer layers before it really give."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Any
@@ -52,13 +53,14 @@ class Lowering:
     feedback: bool
     field: Entry | None = None
     layouts: list[tuple[int, int]] = attribute(default_factory=list)  # bits and scale of each value
-    forced: dict[int, int] = attribute(default_factory=dict)
+    forced: dict[int, int] = attribute(default_factory=dict)  # scales that layers must give, see `scale_behind`
+    logits: bool = True  # whether the last layer's words are the network's output
     at: int = 0  # the layer in work
 
     def done(self, x: Any, bounds: tuple[float, float] | None, progress: Progress | None) -> Program:
         """Return the program."""
         held = x if bounds is None else np.array(bounds)
-        self.forced = self._read_by_a_repair()
+        self.forced = self.forced or self._read_by_a_repair()
         scale = self.forced.get(-1, self.pinned.get("input", by.holding(held, self.bits)))
         words = np.floor(np.ldexp(x.astype(np.float64), scale) + 0.5)
         by.refuse_saturated("input", words, Curve(), self.bits, scale)
@@ -95,7 +97,7 @@ class Lowering:
         kept = own | {"bits": bits, "scale": scale}
         made: IntegerLayer
         if isinstance(layer, Convolution):
-            return self._convolution(layer, x[0], linear, y, k == len(self.graph.layers) - 1)
+            return self._convolution(layer, x[0], linear, y, self.logits and k == len(self.graph.layers) - 1)
         if isinstance(layer, Sum):
             return self._sum(layer, x, y)
         if isinstance(layer, Maximum):
@@ -214,10 +216,14 @@ class Lowering:
         mix = next((layer for layer in self.graph.layers if isinstance(layer, Mix)), None)
         if mix is None or self.field is None or not self.field.repairs:
             return {}
-        value = mix.inputs[0]
-        while value and isinstance(self.graph.layers[value - 1], (Maximum, Reshape)):  # which keep a scale
-            value = self.graph.layers[value - 1].inputs[0]
-        return {value - 1: self.field.one.field.activation_scale}
+        return scale_behind(self.graph.layers, mix.inputs[0], self.field.one.field.activation_scale)
+
+
+def scale_behind(layers: Sequence[FloatLayer], value: int, scale: int) -> dict[int, int]:
+    """Return which layer (-1: the input) must give words of this scale, so that a value has it."""
+    while value and isinstance(layers[value - 1], (Maximum, Reshape)):  # which keep a scale
+        value = layers[value - 1].inputs[0]
+    return {value - 1: scale}
 
 
 def _nothing(shape: Any, bits: int, scale: int) -> IntegerLayer:

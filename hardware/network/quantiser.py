@@ -11,7 +11,8 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.network.chip import ChipNetwork
 from localnoise.hardware.network.entry import Entry
 from localnoise.hardware.network.fusing import fused, mixed
-from localnoise.hardware.network.lowering import Lowering
+from localnoise.hardware.network.graph import FloatGraph, Mix
+from localnoise.hardware.network.lowering import Lowering, scale_behind
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.reading import read
 from localnoise.hardware.network.windows import module_of
@@ -85,12 +86,7 @@ def as_program(
     field: Entry | None = None,
 ) -> tuple[Program, tuple[int, ...]]:
     """Return the program of `quantise`, and the shape of an input; with `field`, whose words join behind `place`."""
-    for name, value, least, most in (("weight_bits", weight_bits, 2, 8), ("activation_bits", activation_bits, 4, 12)):
-        if whole(value) is None or not least <= value <= most:
-            raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
-    x = _calibration(calibration, bounds)
-    graph = read(model, torch.from_numpy(x[:_TOLD].copy()))
-    graph = fused(graph if place is None else mixed(graph, place))
+    x, graph = _read(model, calibration, weight_bits, activation_bits, bounds, place)
     pinned = dict(scales or {})
     known = ["input", *(module_of(layer.place) for layer in graph.layers)]
     for name in pinned:
@@ -99,6 +95,41 @@ def as_program(
     program = work.done(x.reshape(len(x), *graph.shape), bounds, progress)
     program.provenance = {"calibration": len(x), "model": type(model).__name__}
     return program, tuple(x.shape[1:])
+
+
+def front_program(
+    model: nn.Module,
+    calibration: Any,
+    place: str,
+    scale: int,
+    *,
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    bounds: tuple[float, float] | None = None,
+    feedback: bool = True,
+) -> Program:
+    """Return the integer layers up to the module `place`, whose output is its words at `scale`.
+
+    They are the first layers of the program that `defend` makes of a repair that reads such words.
+    """
+    x, graph = _read(model, calibration, weight_bits, activation_bits, bounds, place)
+    at = next(k for k, layer in enumerate(graph.layers) if isinstance(layer, Mix))
+    forced = scale_behind(graph.layers, graph.layers[at].inputs[0], scale)
+    front = FloatGraph(shape=graph.shape, layers=graph.layers[:at])
+    work = Lowering(front, weight_bits, activation_bits, {}, feedback, forced=forced, logits=False)
+    return work.done(x.reshape(len(x), *graph.shape), bounds, None)
+
+
+def _read(
+    model: nn.Module, calibration: Any, weight_bits: int, activation_bits: int, bounds: Any, place: str | None
+) -> tuple[Any, FloatGraph]:
+    """Return the calibration inputs, checked, and the fused graph, with a mix behind `place`."""
+    for name, value, least, most in (("weight_bits", weight_bits, 2, 8), ("activation_bits", activation_bits, 4, 12)):
+        if whole(value) is None or not least <= value <= most:
+            raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
+    x = _calibration(calibration, bounds)
+    graph = read(model, torch.from_numpy(x[:_TOLD].copy()))
+    return x, fused(graph if place is None else mixed(graph, place))
 
 
 def _calibration(given: Any, bounds: tuple[float, float] | None) -> Any:

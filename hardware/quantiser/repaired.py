@@ -36,7 +36,12 @@ _ENOUGH = 16  # held-out activations whose moments are worth it
 
 
 def quantise_repair(
-    repair: Repair, formats: Formats | None = None, *, feedback: bool = True, progress: Progress | None = None
+    repair: Repair,
+    formats: Formats | None = None,
+    *,
+    scale: int | None = None,
+    feedback: bool = True,
+    progress: Progress | None = None,
 ) -> ChipRepair:
     """Return `repair` in integers, to be emulated, saved and exported.
 
@@ -52,6 +57,8 @@ def quantise_repair(
         Learned, and calibrated; with its held-out activations, as it is after learning or loaded with its state.
     formats : Formats
         Default: 8-bit weights and activations, innovations of 12 bits.
+    scale : int, optional
+        Of activation words; default: `activation_scale`.
     feedback : bool
         False: every weight is rounded to the nearest.
     progress : callable
@@ -88,9 +95,7 @@ def quantise_repair(
     same = all(np.array_equal(member.law.field.parents, first.parents) for member in members)
     if not same or not all(np.array_equal(m.back.field.readers, back.field.readers) for m in members if m.back):
         raise ArgumentError("repair: its members have unlike wires: expected those of one Repair")
-    loudest = max(float(np.abs(member.kept.astype(np.float64)).max()) for member in members)
-    top = 2.0 ** (formats.activation_bits - 1)
-    scale = int(np.clip(np.floor(np.log2(top / max(loudest, 1e-30))), -112, 149))
+    scale = activation_scale(repair, formats) if scale is None else scale
     kinds = back.field.kinds if isinstance(back.field, NarrowField) else np.arange(repair.config.units)
     parts = []
     for done, member in enumerate(members, 1):
@@ -124,6 +129,13 @@ def quantise_repair(
     made = ChipRepair(repair.config, formats, replace(words, **_scores(repair, chip)), sources)
     made.provenance = dict(repair.provenance)
     return made
+
+
+def activation_scale(repair: Repair, formats: Formats) -> int:
+    """Return the finest scale whose activation words hold all held-out activations of a repair."""
+    loudest = max(float(np.abs(member.kept.astype(np.float64)).max()) for member in repair.members)
+    top = 2.0 ** (formats.activation_bits - 1)
+    return int(np.clip(np.floor(np.log2(top / max(loudest, 1e-30))), -112, 149))
 
 
 def _scores(repair: Repair, chip: ChipRepair) -> dict[str, Any]:

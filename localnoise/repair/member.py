@@ -7,8 +7,8 @@ seen from its parents: by it units tell causes apart
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,28 @@ class Member:
     def parameters(self) -> int:
         """Numbers that the way back and the law of all units need."""
         return self.numbers(np.arange(self.law.config.units))
+
+    def with_held_out(self, kept: Array) -> Self:
+        """Return the member with other held-out activations; its law is as wide as their innovations are.
+
+        Only wider: where innovations vary more than the law says, by errors that it has not learned, the columns of S
+        grow by as much.
+        """
+        f, (m, N) = self.law.field, (self.law.config.channels, self.law.config.units)
+        e = np.asarray(self.law.innovations(kept - self.centre), np.float64).reshape(len(kept), m, N)
+        square = np.square(e).mean(axis=0).T  # (N, m)
+        changed: dict[str, Any]
+        if isinstance(f, NarrowField):
+            count = np.bincount(f.levels, minlength=len(f.L))
+            square = np.stack([np.bincount(f.levels, column, len(f.L)) for column in square.T], axis=1) / count[:, None]
+            changed = {"L": f.L * np.sqrt(np.maximum(square, 1))[:, None, :].astype(f.L.dtype)}
+        else:
+            changed = {"S": f.S * np.sqrt(np.maximum(square, 1))[:, None, :].astype(f.S.dtype)}
+        field = f.copy()
+        vars(field).update(changed)
+        law = UnitGrid.of_field(self.law.config, field, self.law.implied)
+        law.rule, law.state, law.learned = self.law.rule, self.law.state, self.law.learned
+        return replace(self, law=law, kept=kept.astype(np.float16))
 
     def numbers(self, voters: npt.NDArray[np.int64]) -> int:
         """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""

@@ -1,5 +1,6 @@
 """A layer's repair: what happened to an activation is undone by the units that it happened to."""
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,41 @@ class Repair(Deciding):
         few.margin, few.margins, few.among, few.worth = 0.0, {}, (), None
         few._gate, few._among_gate, few.provenance = None, None, dict(self.provenance)
         return few
+
+    def with_held_out(self, held: Sequence[Any]) -> "Repair":
+        """Return a copy whose laws and gate expect other held-out activations than those kept while learning.
+
+        For a device whose earlier layers are not quite those that the repair learned behind, such as a chip's in
+        integers. Laws become as wide as these activations' innovations are, and the gate is fitted to them; ways back
+        and margins stay.
+
+        Parameters
+        ----------
+        held : sequence of (T, C, H, W)
+            For each of `members`, activations that it has not learned from, as it will meet them; some hundreds.
+
+        Raises
+        ------
+        ArgumentError
+            Not one array for each member, of another shape, or fewer than 2 activations.
+        """
+        self._refuse_empty()
+        if len(held) != len(self.members):
+            raise ArgumentError(
+                f"held has {len(held)} arrays: expected one for each of the {len(self.members)} members, "
+                f"{', '.join(member.source for member in self.members)}"
+            )
+        kept = [self._activity(f"held[{j}]", one) for j, one in enumerate(held)]
+        few = [(j, len(one)) for j, one in enumerate(kept) if len(one) < 2]
+        if few:
+            j, count = few[0]
+            raise ArgumentError(
+                f"held[{j}] has {count} activations of {self.members[j].source!r}: expected some hundreds, at least 2"
+            )
+        own = copy(self)
+        own.members = [member.with_held_out(one) for member, one in zip(self.members, kept, strict=True)]
+        own._gate, own._among_gate, own.worth, own.provenance = None, None, None, dict(self.provenance)
+        return own
 
     def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
         """Take what a file holds; `decided`: margin, margins, among, worth."""

@@ -35,7 +35,10 @@ def deployed_arm(name: str, find: Callable[[str], Defense]) -> Defense:
     if not 2 <= bits <= 8 or is_deployed(inner):
         raise ArgumentError(f"arm {name!r}: expected int2 to int8, a colon, and an arm in floating point: int8:repair")
     arm, _ = fitted(find(inner))
-    return replace(arm, name=name, label=f"{arm.label}; all in {bits} bits", deployed=bits, twin=arm.name)
+    repairs = arm.repair is not None and arm.repair.layers != NONE
+    revision = 2 if repairs else arm.revision  # 1 calibrated repairs behind the float network's layers
+    label = f"{arm.label}; all in {bits} bits"
+    return replace(arm, name=name, label=label, deployed=bits, twin=arm.name, revision=revision)
 
 
 def fitted(arm: Defense) -> tuple[Defense, str]:

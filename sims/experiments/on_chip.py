@@ -3,6 +3,7 @@
 What is on at test is exported. An arm whose noise is on at training only leaves its retrained layers, and no noise.
 """
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from localnoise import Bank, UnitGrid
+from localnoise import Bank, Repair, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, Formats
 from localnoise.hardware import quantise as to_chip
-from localnoise.hardware.network import ChipDefense, Program, defend, quantise
+from localnoise.hardware.network import ChipDefense, Program, defend, quantise, repair_behind
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.defenses import Defense, named, repairing_name
 from localnoise.sims.defenses.deployed import fitted
@@ -24,6 +25,7 @@ from localnoise.streams import Progress
 
 CALIBRATION = 512  # inputs that a network's layers are calibrated on
 ACTIVATIONS = 2048  # and activations that a grid which reads them is calibrated on
+Held = Mapping[str, list[Tensor]]
 FRONT = "0"  # the module that holds the layers up to the noise
 
 
@@ -112,11 +114,13 @@ class Deployed(Predictor):
         return torch.from_numpy(drawn(x, first)).to(h.device)
 
 
-def deployed(arm: Defense, twin: Predictor, network: Any, inputs: Tensor, bounds: Any, seed: int) -> Deployed:
-    """Return the predictor of an arm in integers, from its float twin and training inputs."""
+def deployed(
+    arm: Defense, twin: Predictor, network: Any, inputs: Tensor, bounds: Any, seed: int, held: Held | None = None
+) -> Deployed:
+    """Return the predictor of an arm in integers, from its float twin and training inputs; `held` as in `on_chip`."""
     x = inputs[torch.from_numpy(np.random.default_rng(seed).permutation(len(inputs))[:ACTIVATIONS])]
     own = bits_of(arm.name.partition(":")[2])
-    made = on_chip(twin, network, x, bounds=bounds, weight_bits=arm.deployed, own_bits=own, seed=seed)
+    made = on_chip(twin, network, x, bounds=bounds, weight_bits=arm.deployed, own_bits=own, seed=seed, held=held)
     return Deployed(twin, made)
 
 
@@ -132,6 +136,7 @@ def on_chip(
     draws: int | None = None,
     vote: bool = False,
     seed: int = 0,
+    held: Held | None = None,
     progress: Progress | None = None,
 ) -> Program | ChipDefense:
     """Return a predictor in integers.
@@ -148,6 +153,9 @@ def on_chip(
         Of the weights of a noise or repair in floating point; one in integers has its own.
     draws : int, optional
         Default: the predictor's, 1 of a repair.
+    held : dict of str to list of Tensor, optional
+        Of a repair, inputs on which it is calibrated behind the integer layers (`repair_behind`). None: it is
+        calibrated behind the float network's.
 
     Raises
     ------
@@ -164,22 +172,28 @@ def on_chip(
     if not (repairs or noise.active):
         program: Program = quantise(model, few, **how).program
         return program
-    chip = _chip(noise, network, predictor.front, inputs[:ACTIVATIONS], own_bits, activation_bits)
+    chip: ChipGrid | ChipBank | ChipRepair
+    formats = Formats(weight_bits=own_bits, activation_bits=activation_bits)
+    if isinstance(noise, Mended):
+        repair = _only_repair(noise)
+        behind = held is not None and repair_behind(model, few, repair, FRONT, held, formats, **how)
+        chip = behind or to_chip(repair, formats)
+    else:
+        chip = _noise(noise, network, predictor.front, inputs[:ACTIVATIONS], formats)
     count = 1 if repairs else predictor.draws if draws is None else draws
     return defend(model, few, chip, FRONT, draws=count, vote=vote, seed=seed, **how)
 
 
-def _chip(
-    noise: Any, network: Any, front: nn.Module, inputs: Tensor, bits: int, activation_bits: int
-) -> ChipGrid | ChipBank | ChipRepair:
-    """Return what a predictor adds at test, on the chip."""
-    if isinstance(noise, Mended):
-        if len(noise.repairs) > 1:
-            raise ArgumentError(
-                f"defense repairs {len(noise.repairs)} layers: expected layers=first, since a chip repairs one"
-            )
-        repaired: ChipRepair = to_chip(noise.repairs[0], Formats(weight_bits=bits, activation_bits=activation_bits))
-        return repaired
+def _only_repair(noise: Mended) -> Repair:
+    if len(noise.repairs) > 1:
+        raise ArgumentError(
+            f"defense repairs {len(noise.repairs)} layers: expected layers=first, since a chip repairs one"
+        )
+    return noise.repairs[0]
+
+
+def _noise(noise: Any, network: Any, front: nn.Module, inputs: Tensor, formats: Formats) -> ChipGrid | ChipBank:
+    """Return what a predictor draws at test, on the chip."""
     own = noise.noise if isinstance(noise, NoiseLayer) else noise
     members = own.members if isinstance(own, Bank) else [own]
     if all(isinstance(one, ChipGrid) for one in members):
@@ -197,5 +211,5 @@ def _chip(
     h = None
     if members[0].field.signal:
         h = folded(network, training.activations(front, inputs)).numpy()
-    made: ChipGrid | ChipBank = to_chip(own, Formats(weight_bits=bits, activation_bits=activation_bits), h=h)
+    made: ChipGrid | ChipBank = to_chip(own, formats, h=h)
     return made

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from localnoise import Repair
+from localnoise.lesson import SHARE as SHARE_HELD
 from localnoise.nn import RepairLayer, repair_like
 from localnoise.nn.arrangement import Arrangement
+from localnoise.repair.member import KEPT
+from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses.mended import CUT
 from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.evaluation.source import DRIFT, Source
@@ -35,6 +39,34 @@ def held_out(count: int) -> int:
 def source_name(source: Source) -> str:
     """Return the name under which a repair knows a source."""
     return f"{source.name}@{source.level:g}"
+
+
+def kept_inputs(bench: Testbed, causes: int, sources: tuple[Source, ...]) -> dict[str, list[Tensor]]:
+    """Return the inputs of each source, clean too, whose activations the task's layer kept and did not learn from.
+
+    An attack is made anew for them. A list holds the inputs of each of a source's members.
+
+    Parameters
+    ----------
+    causes : int
+        Parts that the repair's sources were cut into.
+    """
+    total = len(bench.train[0])
+    learned = total - held_out(total)
+    out = {"clean": [bench.train[0][torch.from_numpy(_last(learned))]]}
+    for source in sources:
+        count = bench.attacked_train if source.name in ATTACKS else total if source.images is None else source.images
+        count = min(count, learned)
+        which = bench.causes(source.name, count, causes)
+        rows = _last(count)
+        moved = bench.altered(source, rows=rows)
+        out[source_name(source)] = [moved[torch.from_numpy(which[rows] == cause)] for cause in np.unique(which)]
+    return out
+
+
+def _last(count: int) -> npt.NDArray[np.int64]:
+    """Return which of so many presentations a repair's first lesson holds out."""
+    return np.arange(count - min(count // SHARE_HELD, KEPT), count)
 
 
 class RepairLessons:

@@ -22,6 +22,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.on_chip import deployed
+from localnoise.sims.experiments.repair_lessons import kept_inputs
 from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
@@ -85,13 +86,22 @@ class Runner:
             if arm.deployed:  # of a twin that has just been trained, or is now
                 twin, own = self.trained(replace(cell.trained, arm=arm.twin))
                 self.stage("quantise the network", 0, 0)
-                made: Predictor = deployed(arm, twin, bench.network, bench.train[0], bench.task.bounds, cell.seed)
+                given = (bench.network, bench.train[0], bench.task.bounds, cell.seed)
+                made: Predictor = deployed(arm, twin, *given, self.kept_inputs(cell, twin))
                 self._trained = (cell.trained, made, own)
             else:
                 self._trained = None  # a bank and the next may not fit into memory together
                 self._trained = (cell.trained, *self._train(cell, bench))
         _, predictor, size = self._trained
         return predictor, size
+
+    def kept_inputs(self, cell: Cell, predictor: Predictor) -> dict[str, list[Tensor]] | None:
+        """Return inputs on which a chip's repair is calibrated; None where the predictor repairs nothing."""
+        noise: Any = predictor.noise
+        plan = DEFENSES[cell.arm].repair
+        if plan is None or not isinstance(noise, Mended):
+            return None
+        return kept_inputs(self.bench(cell.seed), plan.causes, cell.sources)
 
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""

@@ -163,19 +163,21 @@ class Testbed:
         count: int | None = None,
         rows: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
-        """Training images that `source` modified: all, the first `count`, or of a modification those of rising `rows`.
+        """Training images that `source` modified: all, the first `count`, or those of rising `rows`.
 
-        Another `draw` modifies each anew. An attack: those that the settings say, once.
+        Another `draw` modifies each anew. An attack: `rows`, or those that the settings say, once. A drift's `rows`
+        follow each other.
         """
         images, labels = self.train
         if source.name in ATTACKS:
-            few = slice(self.attacked_train)
+            few: Any = slice(self.attacked_train) if rows is None else torch.from_numpy(rows)
             attack: Attack = ATTACKS[source.name](self.attack, source.level)
             return attack(self.network, images[few], labels[few], bounds=self.task.bounds, seed=self.seed, tick=tick)
         seed = self._stream(_TRAIN, draw)
         if source.name == DRIFT:
             self._refuse_drift()
-            return perturbations.drift(images, source.level, seed, frames=2)[:, 1]
+            first, those = (0, images) if rows is None else (int(rows[0]), images[torch.from_numpy(rows)])
+            return perturbations.drift(those, source.level, seed, first, frames=2)[:, 1]
         given = images[:count] if rows is None else images[torch.from_numpy(rows)]
 
         def made() -> Tensor:

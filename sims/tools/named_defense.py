@@ -45,6 +45,8 @@ class Made:
     sources : tuple of Source
         That the defense has learned from.
     seed : int
+    held : dict of str to list of Tensor, or None
+        Of a repair, inputs on which it is calibrated on the chip.
     note : str
         How the arm differs from the one that was asked for, or "".
     """
@@ -56,6 +58,7 @@ class Made:
     bounds: tuple[float, float] | None
     sources: tuple[Source, ...]
     seed: int
+    held: dict[str, list[Tensor]] | None
     note: str
 
     @property
@@ -115,6 +118,7 @@ def made_by_name(
         return Made(
             network=bench.network, predictor=predictor, train=bench.train, test=bench.test,
             bounds=chosen.task.bounds, sources=learned, seed=seed, note=note,
+            held=runner.kept_inputs(cell, predictor),
         )  # fmt: skip
 
 

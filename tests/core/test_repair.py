@@ -147,6 +147,38 @@ def test_a_source_goes_on_learning(clean):
     assert error[1] < error[0]
 
 
+def rough(h, seed):
+    """What a device gives in the place of h: errors that no lesson had."""
+    return (h + 0.1 * np.random.default_rng(seed).normal(size=h.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("share", ["none", "all"])
+def test_a_repair_can_be_told_of_a_devices_errors(clean, share):
+    """Its laws become as wide as what is held out, and activations with errors are recognised again."""
+    repair = ln.Repair(SHAPE, CHANNELS, radius=1, share=share)
+    repair.learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
+    h, own = activations(300, 5), {"clean": lambda h: h, "blur": blurred, "dim": dimmed}
+    told = repair.with_held_out([rough(own[member.source](h), 6) for member in repair.members])
+    fresh, before = activations(300, 7), [member.law.field.S.copy() for member in repair.members]
+    for name, apply in own.items():
+        at, x = repair.sources.index(name), rough(apply(fresh), 8)
+        assert told.posterior(x)[:, at].mean() > 0.95
+        assert name == "clean" or repair.posterior(x)[:, at].mean() < 0.8
+        law = told.members[at].law
+        e = law.innovations(x - told.members[at].centre)
+        assert np.square(e).mean() == pytest.approx(1, abs=0.1), "its innovations are of unit variance again"
+    assert all(np.array_equal(old, member.law.field.S) for old, member in zip(before, repair.members, strict=True))
+    same = repair.with_held_out([own[member.source](fresh) for member in repair.members])
+    assert np.allclose(same.posterior(dimmed(h)), repair.posterior(dimmed(h)), atol=0.05)
+    for held, words in (
+        ([h, h], "held has 2 arrays: expected one for each of the 3 members, clean, blur, dim"),
+        ([h, h, h[:1]], r"held\[2\] has 1 activations of 'dim'"),
+        ([h, h, h[:, :1]], r"held\[2\]"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            repair.with_held_out(held)
+
+
 def test_causes_share_a_source_and_are_told_apart(held, clean):
     turn = np.arange(len(clean)) % 2
     moved = np.where(turn[:, None, None, None] == 0, np.roll(clean, 1, 3), np.roll(clean, -1, 3))

@@ -11,9 +11,10 @@ from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.hardware import Formats, load_chips
 from localnoise.hardware import quantise as to_chip
 from localnoise.hardware.export import export, manifest, verify
-from localnoise.hardware.network import ChipDefense, defend, quantise
+from localnoise.hardware.network import ChipDefense, defend, quantise, repair_behind
 from localnoise.hardware.network.entry import rescaled
 from localnoise.hardware.network.layers import MixWords
+from localnoise.hardware.network.quantiser import front_program
 
 SHAPE = (4, 6, 5)
 
@@ -51,6 +52,19 @@ def repair():
         h = model[:2](torch.rand(800, 1, *SHAPE[1:])).numpy()
     made = ln.Repair(shape=SHAPE[1:], channels=4, radius=1, share="places").learn("dark", 0.3 * h, h)
     return to_chip(made, Formats(activation_bits=8))
+
+
+def faded(x):
+    """Little is left of an input but its mean."""
+    return 0.5 + 0.04 * (x - 0.5)
+
+
+def behind_floats():
+    model, _ = network()
+    x = torch.rand(900, 1, *SHAPE[1:], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        h, less = model[:2](x).numpy(), model[:2](faded(x)).numpy()
+    return ln.Repair(shape=SHAPE[1:], channels=4, radius=1, parents=2, share="places").learn("faded", less, h)
 
 
 MADE = {"noise": lambda: noise(False), "signal": lambda: noise(True), "bank": bank, "repair": repair}
@@ -179,3 +193,58 @@ def test_a_connection_around_the_noise_is_refused():
     grid = to_chip(ln.UnitGrid(shape=(1, 6), channels=1).learn(np.random.default_rng(0).normal(size=(200, 1, 1, 6))))
     with pytest.raises(ArgumentError, match="reads a value from before it"):
         defend(Around(), torch.randn(32, 6), grid, "two")
+
+
+COARSE = {"weight_bits": 4, "activation_bits": 8, "bounds": (0, 1)}
+
+
+def test_a_repair_behind_integers_recognises_what_they_give():
+    model, x = network()
+    made, fresh = behind_floats(), torch.rand(300, 1, *SHAPE[1:], generator=torch.Generator().manual_seed(2))
+    held = {"clean": fresh[:150], "faded": faded(fresh[:150])}
+    chips = {
+        "floats": to_chip(made, Formats()),
+        "integers": repair_behind(model, x, made, "1", held, **COARSE),
+    }
+    front = front_program(model, x, "1", chips["floats"].field.activation_scale, **COARSE)
+    words = {
+        name: front.words(front.input_words(given))
+        for name, given in (("clean", fresh[150:]), ("faded", faded(fresh[150:])))
+    }
+    recognised = {name: chip.decide(words["faded"]).mean() for name, chip in chips.items()}
+    assert chips["integers"].decide(words["clean"]).mean() < 0.05
+    assert recognised["integers"] > 0.95
+    assert recognised["floats"] < 0.5, "else the errors of this front are too small to show anything"
+
+
+@pytest.mark.parametrize("place", ["1", "2"])
+def test_the_front_of_a_repair_is_the_programs_own(place):
+    model, x = network()
+    chip, scale = (repair(), None) if place == "1" else (None, 5)
+    front = front_program(model, x, place, chip.field.activation_scale if chip else scale, **COARSE)
+    assert (front.layouts[-1][1], front.layouts[-1][2]) == (8, chip.field.activation_scale if chip else scale)
+    if chip:
+        own = defend(model, x, chip, place, **COARSE).program
+        *_, h = own.through({0: own.input_words(x)}, 0, own.mix)
+        assert np.array_equal(front.words(front.input_words(x)), h.reshape(len(x), -1))
+
+
+def test_what_a_repair_behind_integers_is_calibrated_on_is_checked():
+    model, x = network()
+    made, few = behind_floats(), x[:20]
+    for held, match in (
+        ({"clean": few}, "clean: expected some of each of the repair's sources, clean, faded"),
+        ({"clean": few, "faded": [few, few]}, "2 parts: expected a list of 1"),
+        ({"clean": few, "faded": few[:1]}, "has 1 activations of 'faded'"),
+        ({"clean": few, "faded": few[:, :, :2]}, r"inputs of shape \(20, 1, 2, 5\), expected \(T, 1, 6, 5\)"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            repair_behind(model, x, made, "1", held)
+    two = ln.Repair(shape=SHAPE[1:], channels=4, radius=1)
+    h = np.random.default_rng(0).normal(size=(200, *SHAPE)).astype(np.float32)
+    two.learn("dark", 0.3 * h, h, causes=np.arange(200) % 2)
+    assert (
+        repair_behind(model, x, two, "1", {"clean": few, "dark": [few, few + 0.1]}).member_sources[1:] == ["dark"] * 2
+    )
+    with pytest.raises(ArgumentError, match="20 parts: expected a list of 2"):
+        repair_behind(model, x, two, "1", {"clean": few, "dark": few})

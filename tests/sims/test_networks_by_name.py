@@ -16,6 +16,7 @@ from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.on_chip import Deployed, arm_for_chip
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.runner import Runner
+from localnoise.sims.models import training
 from localnoise.sims.tasks.registry import TASKS
 from localnoise.sims.tools.exported_network import Asked, exported_network
 
@@ -121,6 +122,22 @@ def test_an_arm_in_integers_is_judged_as_its_twin_is(runner, arm):
     assert x.grad.abs().sum() > 0
     fewer = DEFENSES[f"int4:{arm}"]
     assert (fewer.deployed, fewer.twin) == (4, DEFENSES[f"int8:{arm}"].twin)
+
+
+def test_a_repair_is_calibrated_on_the_inputs_that_it_kept(runner):
+    """Their activations behind the float layers are those that its members hold."""
+    sources = (Source.default("dim"), Source.default("pgd", 0.1))
+    twin, _ = runner.trained(Cell(seed=0, sources=sources, arm=DEFENSES["int8:repair-8"].twin))
+    bench, repair = runner.bench(0), twin.noise.repairs[0]
+    kept = runner.kept_inputs(Cell(seed=0, sources=sources, arm="int8:repair-8"), twin)
+    assert [*kept] == repair.sources == ["clean", "dim@0.5", "pgd@0.1"]
+    for member, (source, (inputs,)) in zip(repair.members, kept.items(), strict=True):
+        assert len(inputs) == len(member.kept)
+        if source != "pgd@0.1":  # which is made anew
+            h = training.activations(bench.network.front, inputs)
+            assert np.abs(h.numpy().reshape(member.kept.shape) - member.kept).max() < 1e-3
+    undefended = Cell(seed=0, sources=sources, arm="undefended")
+    assert runner.kept_inputs(undefended, runner.trained(undefended)[0]) is None
 
 
 def test_arms_that_have_no_integers_are_refused():

@@ -67,6 +67,10 @@ $(VENV)/.toolchain: $(VENV)/.dev
 	@command -v iverilog >/dev/null || { echo "==> Installing Icarus Verilog, which reads what is exported: a few seconds"; \
 	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq iverilog; } >/dev/null 2>&1 || \
 	echo "Icarus Verilog (iverilog) could not be installed: the tests of toolchains will fail" >&2; }
+	@{ command -v simavr && command -v avr-gcc; } >/dev/null || { \
+	echo "==> Installing gcc-avr, avr-libc and simavr, an 8-bit processor: half a minute"; \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq gcc-avr avr-libc simavr; } >/dev/null 2>&1 || \
+	echo "gcc-avr, avr-libc and simavr could not be installed: the tests of toolchains will fail" >&2; }
 	@touch $@
 
 clean:  ## remove .venv, builds and caches

@@ -1,5 +1,6 @@
 """A network as C99: the emulator's logits to the bit, here and on a Cortex-M4; a changed number is found."""
 
+import os
 import subprocess
 from contextlib import closing
 from dataclasses import replace
@@ -16,6 +17,8 @@ from localnoise.hardware.export.network_machines import NetworkCortexM, NetworkH
 from localnoise.hardware.export.network_parts import images
 from localnoise.hardware.network import Program, quantise
 from localnoise.hardware.network.layers import ConvolutionWords
+
+IMAGES = int(os.environ.get("NETWORK_IMAGES", "40"))  # that go through the emulated Cortex-M4
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=lambda kind: kind.__name__)
@@ -37,8 +40,9 @@ def test_exported_c_is_the_emulators_to_the_bit(program, tmp_path):
 
 @pytest.mark.toolchain
 def test_a_cortex_m_classifies_to_the_bit(program, tmp_path):
-    checks, costs = verify(export(program, tmp_path / "c"), backends=("cortex-m",), images=40)
+    checks, costs = verify(export(program, tmp_path / "c"), backends=("host", "cortex-m"), images=IMAGES)
     assert not any(check.mismatch for check in checks)
+    assert {check.words for check in checks if check.name == "class"} == {IMAGES}
     assert "instructions an image" in costs["cortex-m"]
 
 

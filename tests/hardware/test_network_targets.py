@@ -7,16 +7,18 @@ import shutil
 import subprocess
 import sys
 
+import avr
 import numpy as np
 import pytest
 import torch
+from small_networks import Residual, network
 from torch import nn
 
 import localnoise as ln
 from localnoise.hardware import quantise as to_chip
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.host import FLAGS
-from localnoise.hardware.network import defend
+from localnoise.hardware.network import defend, quantise
 
 pytestmark = [pytest.mark.slow, pytest.mark.toolchain]
 WARNED = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
@@ -57,24 +59,45 @@ def test_main_finds_no_difference_on_other_processors(folder, tmp_path, target):
     assert foreign.main_of(folder, tmp_path, target) == 0
 
 
-def test_a_fault_is_found_on_another_processor(folder, tmp_path):
-    foreign = pytest.importorskip("foreign")
-    shutil.copytree(folder, tmp_path / "c")
-    golden = tmp_path / "c" / "localnoise_golden.c"
+def with_a_fault(folder, copied):
+    """Return a copy in which one bit of the first golden logit is another."""
+    shutil.copytree(folder, copied)
+    golden = copied / "localnoise_golden.c"
     text = golden.read_text()
     at = text.index("golden_logit")
     first = re.search(r"-?\d+", text[text.index("{", at) :])
     place = text.index("{", at) + first.start()
     golden.write_text(f"{text[:place]}{int(first.group()) ^ 1}{text[place + len(first.group()) :]}")
-    assert foreign.main_of(tmp_path / "c", tmp_path, "mips, big-endian") == 1
+    return copied
 
 
-@pytest.mark.skipif(shutil.which("avr-gcc") is None, reason="no avr-gcc")
+def test_a_fault_is_found_on_another_processor(folder, tmp_path):
+    foreign = pytest.importorskip("foreign")
+    assert foreign.main_of(with_a_fault(folder, tmp_path / "c"), tmp_path, "mips, big-endian") == 1
+
+
 def test_it_compiles_without_a_warning_where_int_has_16_bits(folder, tmp_path):
     for source in sorted(folder.glob("*.c")):
         command = ["avr-gcc", "-mmcu=atmega2560", *WARNED, "-ffreestanding", "-c", "-I", str(folder), str(source)]
         done = subprocess.run([*command, "-o", str(tmp_path / "a.o")], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def operators(tmp_path_factory):
+    """A network of every kind of layer."""
+    model, x = network(Residual)
+    return export(quantise(model, x).program, tmp_path_factory.mktemp("operators") / "c")
+
+
+@pytest.mark.parametrize("what", ["folder", "operators"])
+def test_main_finds_no_difference_where_int_has_16_bits(what, request, tmp_path):
+    assert avr.main_of(request.getfixturevalue(what), tmp_path) == 0
+
+
+def test_a_fault_is_found_where_int_has_16_bits(operators, tmp_path):
+    faulty = with_a_fault(operators, tmp_path / "c")
+    assert avr.main_of(faulty, tmp_path) == 1
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang of zig"])

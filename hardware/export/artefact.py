@@ -87,9 +87,10 @@ def export(
         if isinstance(one, ChipRepair):
             more["sources"] = one.sources
         else:
-            more["words"] = {"bits": one.formats.word_bits, "scales": one.field.scale.tolist()}
+            more["words"] = {"bits": one.formats.word_bits, "scales": one.field.scale.tolist(), "zero_point": 0}
         if isinstance(one, ChipRepair) or one.field.signal:
-            more["activations"] = {"bits": one.formats.activation_bits, "scale": one.field.activation_scale}
+            said = {"bits": one.formats.activation_bits, "scale": one.field.activation_scale, "zero_point": 0}
+            more["activations"] = said
         if not EXPORTERS.is_ours(kind):
             more["plugin"] = asdict(EXPORTERS.origin(kind))
         manifest.write(fresh, kind, int(seed), more)

@@ -52,10 +52,13 @@ def test_formats_that_were_not_counted_have_no_estimate():
 
 @pytest.mark.slow
 @pytest.mark.toolchain
-@pytest.mark.parametrize("defended", [False, True])
+@pytest.mark.parametrize("defended", ["", "mean logits", "votes"])
 def test_estimates_are_within_their_error(tmp_path, defended):
-    images = torch.rand(64, 1, 16, 16)
-    made = defend(network(), images, noise(), "4", draws=3) if defended else to_program(network(), images).program
+    images, vote = torch.rand(64, 1, 16, 16), defended == "votes"
+    if defended:
+        made = defend(network(), images, noise(), "4", draws=3, vote=vote)
+    else:
+        made = to_program(network(), images).program
     machine = NetworkCortexM(export(made, tmp_path / "c"), tmp_path, made)
     machine.cost()
     found = shares(made)

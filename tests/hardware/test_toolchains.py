@@ -191,8 +191,8 @@ def test_a_caller_who_follows_the_header_draws_what_perturb_draws(tmp_path, loud
     got = np.array(output(tmp_path / "caller").split(), np.float32).reshape(-1, chip.config.channels).T
     np.testing.assert_array_equal(got, chip.perturb(x, seed=5).reshape(chip.config.channels, -1))
     said = manifest.read(folder)
-    assert said["activations"] == {"bits": 8, "scale": chip.field.activation_scale}
-    assert said["words"] == {"bits": 12, "scales": chip.field.scale.tolist()}
+    assert said["activations"] == {"bits": 8, "scale": chip.field.activation_scale, "zero_point": 0}
+    assert said["words"] == {"bits": 12, "scales": chip.field.scale.tolist(), "zero_point": 0}
     assert (chip.field.scale != chip.field.activation_scale).any()  # the words' rule would not do
 
 

@@ -1,11 +1,11 @@
-"""ONNX Runtime as an oracle of the integer layers: equal to the bit, or different for one reason that is computed."""
+"""ONNX Runtime and LiteRT as oracles of integer layers: equal to the bit, or apart for a reason that is computed."""
 
 import numpy as np
 import pytest
 import small_networks
 
 from localnoise.hardware.network import quantise
-from localnoise.hardware.network.layers import ConvolutionWords, Finish
+from localnoise.hardware.network.layers import ConvolutionWords, Finish, MaximumWords, MeanWords
 from localnoise.hardware.network.windows import Window
 
 pytestmark = pytest.mark.slow  # a compiler's worth of imports
@@ -149,3 +149,73 @@ def test_tables_are_onnx_runtimes_functions_rounded_half_up(function, onnx):
         assert (near | (words == expected)).all()
         assert (np.abs(words - expected) <= near).all()
         assert near.sum() < len(index) / 20
+
+
+@pytest.fixture(scope="module")
+def lite():
+    import lite_network
+
+    return lite_network
+
+
+def twice(acc, fraction):
+    """Round as gemmlowp's fixed-point multiplication by 2^-f does: half of it half up, the rest half away from zero."""
+    f = fraction.astype(np.int64)
+    half = np.where(f > 0, (acc + 1) >> 1, acc)
+    rest = np.maximum(f - 1, 0)
+    remainder, threshold = half - (half >> rest << rest), ((1 << rest) - 1 >> 1) + (half < 0)
+    return (half >> rest) + (remainder > threshold)
+
+
+def unpadded(seed):
+    """A convolution of one group or depthwise, without padding or clamp, and the shape that it reads."""
+    rng = np.random.default_rng(seed)
+    inputs, height, width = (int(size) for size in (rng.integers(1, 6), *rng.integers(7, 12, 2)))
+    rows, columns = (3, 2) if seed % 2 else (1, 1)
+    depth = seed % 3 == 0 and inputs > 1
+    outputs = inputs if depth else int(rng.integers(1, 5))
+    stride, dilation = (1, 1) if seed % 4 else (2, 2), (1, 1) if seed % 4 == 0 or rows == 1 else (2, 2)
+    span = [(size - 1) * gap + 1 for size, gap in zip((rows, columns), dilation, strict=True)]
+    after = [(size - one) // step + 1 for size, one, step in zip((height, width), span, stride, strict=True)]
+    window = Window(kernel=(rows, columns), stride=stride, dilation=dilation)
+    weights = rng.integers(-127, 128, (outputs, 1 if depth else inputs, rows, columns)).astype(np.int8)
+    return ConvolutionWords(
+        place="layer", inputs=(0,), shape=(outputs, *after), bits=8, scale=5, weights=weights,
+        bias=rng.integers(-5000, 5000, outputs).astype(np.int32), window=window,
+        fraction=rng.integers(1, 12, outputs).astype(np.uint8), finish=Finish(low=-128, high=127),
+    ), (inputs, height, width)  # fmt: skip
+
+
+@pytest.mark.parametrize(("resolver", "rule"), [("reference", twice), ("xnnpack", half_even)])
+def test_convolutions_of_lite_differ_by_how_they_round(lite, resolver, rule):
+    """The reference kernels, which microcontrollers' runtimes share, round twice; XNNPACK half to even."""
+    differing = words = 0
+    for seed in range(24):
+        layer, before = unpadded(seed)
+        x = any_words(before, 40, seed)
+        found = lite.convolved(layer, x.astype(np.int8).transpose(0, 2, 3, 1).copy(), 7, resolver)
+        acc, fraction = layer.accumulators(x).astype(np.int64), layer.fraction[:, None, None]
+        assert np.array_equal(found.transpose(0, 3, 1, 2), np.clip(rule(acc, fraction), -128, 127))
+        apart = np.clip(rule(acc, fraction), -128, 127) != layer.apply(x)
+        near = np.abs(2 * (acc - (acc >> fraction << fraction)) - (1 << fraction.astype(np.int64))) <= 2
+        assert (near | ~apart).all(), "within a unit of the accumulator from a half"
+        differing, words = differing + apart.sum(), words + acc.size
+    assert 0 < differing < words / 10
+
+
+@pytest.mark.parametrize("resolver", ["reference", "xnnpack"])
+def test_pools_of_lite_differ_in_ties_alone(lite, resolver):
+    x = any_words((3, 12, 12), 60, 3)
+    lying = x.astype(np.int8).transpose(0, 2, 3, 1).copy()
+    for kernel, stride in (((2, 2), (2, 2)), ((3, 3), (3, 3)), ((3, 2), (1, 2))):
+        after = [(12 - size) // step + 1 for size, step in zip(kernel, stride, strict=True)]
+        own = {"place": "pool", "inputs": (0,), "shape": (3, *after), "bits": 8, "scale": 0}
+        window = Window(kernel=kernel, stride=stride)
+        most = lite.pooled(kernel, stride, lying, False, resolver).transpose(0, 3, 1, 2)
+        assert np.array_equal(most, MaximumWords(**own, window=window).apply(x))
+        mean = lite.pooled(kernel, stride, lying, True, resolver).transpose(0, 3, 1, 2)
+        n, total = kernel[0] * kernel[1], window.over(x, own["shape"]).sum(axis=(4, 5), dtype=np.int64)
+        away = np.sign(total) * ((2 * np.abs(total) + n) // (2 * n))
+        ours = MeanWords(**own, window=window, padded=False, lift=0).apply(x)
+        assert np.array_equal(mean, away)
+        assert ((2 * total % (2 * n) == n) | (ours == mean)).all()

@@ -25,6 +25,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "adaptive": ["compare"],
     "augmentation-whole": ["compare"],
     "chip": ["bits", "wires"],
+    "chip-network": ["compare"],
     "one-net": ["compare"],
     "paper": ["paper"],
     "paper-10": ["paper"],

@@ -103,6 +103,19 @@ def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     assert {row for row in others if table.less(report.arm, row, "undefended").mean < -0.01} == {"contrast@3"}
 
 
+def test_what_integers_cost_a_repaired_network_is_that_of_its_record():
+    arms = ["undefended", "repair:layers=first:share=places:radius=1:parents=2:worth=no", "int8:repair-8"]
+    arms.append("int8:undefended")
+    mean = "mean of the 10 learned from"
+    table = comparing.Comparison(outcomes(RecordFile(published("chip-network"))), arms, TEN, {mean: TEN})
+    text = comparing.markdown(table, None).partition("\n\n±")[0]
+    assert text.count("\n") == 13
+    assert text in page("network-on-a-chip")
+    means = [table.estimate(arm, mean).mean for arm in arms]
+    assert abs(means[2] - means[1]) <= 0.005
+    assert abs(means[3] - means[0]) <= 0.005
+
+
 def test_sources_against_themselves_are_those_of_their_record():
     sources = learned("all,input_noise@0.25")
     arms = ["full", "multiscale-8", "signal-8", "augmentation"]

@@ -4,7 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import localnoise as ln
+from localnoise.hardware import Formats, quantise
 from localnoise.hardware.audit.streams import expected
+
+
+def chip_of(formats=None, signal="none", shape=(4, 5), channels=2, parents=4):
+    """A chip grid, and activations where its units read them."""
+    rng = np.random.default_rng(0)
+    d = rng.normal(size=(3000, channels, *shape)).cumsum(axis=2).cumsum(axis=3).astype(np.float32)
+    h = rng.normal(size=d.shape).astype(np.float32)
+    if signal == "none":
+        return quantise(ln.UnitGrid(shape, channels, parents=parents).learn(d), formats or Formats()), None
+    d = (d + 0.5 * h).astype(np.float32)
+    grid = ln.UnitGrid(shape, channels, parents=parents, signal="local").learn(d, h)
+    return quantise(grid, formats or Formats(), h=h), h
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export import manifest
-from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.export.exporters import EXPORTERS, LEVEL
 from localnoise.hardware.export.folder import replaceable, written_into
 from localnoise.hardware.export.naming import USUAL, as_identifier
 from localnoise.hardware.learning import OnChip
@@ -46,7 +46,8 @@ def export(
     force : bool
         Replace an artefact that is there: the files that its manifest names, if none was edited. Others stay.
     options
-        Of some kinds alone: `name` of C99 and Verilog (`hardware.export.naming`); `engines` and `loaded` of Verilog
+        Of some kinds alone: `name` of C99 and Verilog (`hardware.export.naming`); `selftest`, the draws that a unit's
+        self-test takes, and its `level`, of C99 (`hardware.audit.selftest`); `engines` and `loaded` of Verilog
         (`hardware.export.verilog.write`); `target`, a chip profile, of configurations.
 
     Raises
@@ -91,6 +92,8 @@ def export(
         if isinstance(one, ChipRepair) or one.field.signal:
             said = {"bits": one.formats.activation_bits, "scale": one.field.activation_scale, "zero_point": 0}
             more["activations"] = said
+        if options.get("selftest"):
+            more["selftest"] = {"draws": options["selftest"], "level": options.get("level", LEVEL)}
         if not EXPORTERS.is_ours(kind):
             more["plugin"] = asdict(EXPORTERS.origin(kind))
         manifest.write(fresh, kind, int(seed), more)

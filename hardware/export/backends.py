@@ -23,7 +23,8 @@ class Verifier(Protocol):
         Of the class: the export formats that it runs.
     functions : tuple of str
         Of the class: which of the methods "perturb", "mean", "seed", "innovation" and "learn" it has beside `draw`;
-        "hardships" for a circuit, which has `clocks`, `press(gaps)` and `reset_after(clocks)`.
+        "test" for one that tests itself, which has `begin_test`, `test` and `judge`; "hardships" for a circuit, which
+        has `clocks`, `press(gaps)` and `reset_after(clocks)`.
     """
 
     formats: ClassVar[tuple[str, ...]]

@@ -7,7 +7,7 @@ from localnoise.errors import ArgumentError
 from localnoise.files import write_text
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.export.exporters import EXPORTERS, LEVEL
 from localnoise.hardware.export.naming import USUAL, as_identifier, in_c
 from localnoise.hardware.export.narrow import narrow_tables
 from localnoise.hardware.export.networked import field_name, write_defense, write_network
@@ -23,6 +23,7 @@ SOURCES = Path(__file__).parent / "c99"
 _DRAW = ("localnoise.h", "localnoise_seed.c", "localnoise_random.h", "localnoise_arithmetic.h")
 _SWEEP, _NARROW = ("localnoise.c",), ("localnoise_narrow.c",)
 _LEARN = ("localnoise_learn.h", "localnoise_learn.c")
+_TEST = ("localnoise_audit.h", "localnoise_audit.c")
 _GLUE = ("localnoise_int8.h", "localnoise_int8.c")  # for a network of the user's own
 
 
@@ -34,11 +35,16 @@ def write(
     *,
     name: str = USUAL,
     glue: bool = True,
+    selftest: int = 0,
+    level: float = LEVEL,
 ) -> None:
     """Write sources and tables into `folder` under `name`, with learning where there is a learner.
 
     glue : whether to add what joins a grid to 8-bit tensors (`hardware.int8`).
+    selftest, level : draws that a unit's self-test takes, 0 for none, and its level (`hardware.audit.selftest`).
     """
+    if selftest and isinstance(chip, (Program, ChipDefense, ChipRepair)):
+        raise ArgumentError(f"selftest={selftest!r}: expected with a chip grid, whose noise is what is tested")
     if isinstance(chip, (Program, ChipDefense)):
         if isinstance(chip, Program):
             write_network(chip, folder, name)
@@ -52,8 +58,14 @@ def write(
         write_repair(chip, folder, name)
         return
     as_identifier(name, "C")
+    tested = None
+    if selftest:
+        from localnoise.hardware.export.tested import checked, test_tables  # SciPy's distributions come with it
+
+        tested = test_tables(checked(chip, learner, selftest, level)).texts
     narrow = chip.config.narrow
     files = (*_DRAW, *(_NARROW if narrow else _SWEEP), *(_LEARN if learner else ()), *(_GLUE if glue else ()))
+    files = (*files, *(_TEST if tested else ()))
     texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in files}
     if narrow and (learner is not None or isinstance(chip, ChipBank)):
         what = "a learner" if learner is not None else "a bank"
@@ -70,6 +82,8 @@ def write(
     if learner is not None and isinstance(chip, ChipGrid):
         refuse_overflow(chip.field, chip.formats, chip.config.shape[1])
         texts |= learner_tables(chip, learner).texts
+    if tested is not None:
+        texts |= tested
     for file, text in texts.items():
         write_text(folder / file.replace(USUAL, name), in_c(text, name))
 
@@ -83,7 +97,7 @@ def halved(formats: Formats, learner: OnChip | None) -> bool:
 class C99:
     """Tables, a freestanding runtime, and its header."""
 
-    options: ClassVar = ("name",)
+    options: ClassVar = ("name", "selftest", "level")
     banks: ClassVar = True
     narrow: ClassVar = True
     repairs: ClassVar = True

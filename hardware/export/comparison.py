@@ -215,6 +215,11 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
     both = ((d[k : k + n], None if read is None else read[k : k + n]) for k, n in cuts)
     if "innovation" in host.functions:
         yield "innovation", ((chip.innovation_words(*part), host.innovation(*part)) for part in both)
+    if "test" in host.functions and said.get("selftest") is not None:
+        from localnoise.hardware.audit.selftest import SelfTest  # SciPy's distributions come with it
+        from localnoise.hardware.export.tested import compared
+
+        yield "self-test", compared(host, SelfTest(chip, **said["selftest"]), seed)
     if said["learner"] is not None and "learn" in host.functions:
         taught = load_chip(folder / "chip.h5")
         # names of their own: the parts above run later, and must find all of d and read

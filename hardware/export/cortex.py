@@ -19,7 +19,7 @@ from localnoise.errors import LocalnoiseError, MissingDependencyError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.export.backends import BACKENDS
-from localnoise.hardware.export.host import compiled
+from localnoise.hardware.export.host import FAULT_BYTES, compiled
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
 from localnoise.hardware.export.naming import USUAL, prefix
 from localnoise.hardware.narrow import NarrowWords
@@ -64,7 +64,7 @@ class CortexM:
     """
 
     formats: ClassVar = ("c99",)
-    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn")
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn", "test")
 
     @staticmethod
     def require() -> None:
@@ -126,8 +126,8 @@ class CortexM:
         self._code_hook = unicorn.UC_HOOK_CODE
         self.instructions = 0
 
-    def call(self, name: str, *arguments: int, counted: bool = False) -> None:
-        """Run one function to its end; count its instructions if asked, which takes a second a million."""
+    def call(self, name: str, *arguments: int, counted: bool = False) -> int:
+        """Run one function to its end, and return what it does; counting its instructions takes a second a million."""
         uc = self._uc
         for register, value in zip(self._registers, arguments, strict=False):
             uc.reg_write(register, value)
@@ -144,6 +144,8 @@ class CortexM:
         if hook is not None:
             uc.hook_del(hook)
             uc.ctl_flush_tb()
+        found = int(uc.reg_read(self._registers[0]))
+        return found - 2**32 if found >= 2**31 else found
 
     def _count(self, uc: Any, address: int, size: int, data: Any) -> None:
         self.instructions += 1
@@ -208,6 +210,31 @@ class CortexM:
             for at, size, kind in zip((weights, bias), sizes, kinds, strict=True)
         ]
         return found[0], found[1].reshape(self._units, self.m)
+
+    def begin_test(self, unit: int) -> None:
+        """Begin the self-test of a unit."""
+        self.call("test_begin", self._free, unit)
+
+    def test(self, words: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> None:
+        """Let the self-test take the draws words (T, m, N), made for activation words h; None: at mean zero."""
+        read = None if h is None else unit_major(h)
+        for t, own in enumerate(unit_major(words)):
+            if read is not None:
+                self._uc.mem_write(self._h, read[t].tobytes())
+            self._with(self._d, own, "test_add", self._free, self._d, 0 if read is None else self._h)
+
+    def judge(self, state: int) -> tuple[int, bytes, bytes]:
+        """Return how many statistics are off (-1: too few draws), `ln_fault`, and `ln_unit_test`, of `state` bytes."""
+        fault = self._free + -(-state // 8) * 8
+        off = self.call("test_judge", self._free, fault)
+        return off, bytes(self._uc.mem_read(fault, FAULT_BYTES)), bytes(self._uc.mem_read(self._free, state))
+
+    def test_all(self, count: int, state: int) -> tuple[int, bytes]:
+        """Test all units, `count` at a time: how many are off, and the first one's fault."""
+        fault = self._free + -(-count * state // 8) * 8
+        self._uc.mem_write(self._top - 64, fault.to_bytes(4, "little"))  # the fifth argument lies on the stack
+        off = self.call("selftest", self._noise, self._free, count, self._eta)
+        return off, bytes(self._uc.mem_read(fault, FAULT_BYTES))
 
     def _with(self, at: int, words: Words, name: str, *arguments: int) -> None:
         self._uc.mem_write(at, words.tobytes())

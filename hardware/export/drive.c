@@ -4,7 +4,12 @@
  *   p h, m h      a draw, or the mean, for the activation words h
  *   i d h         the innovation of the displacement words d
  *   l d h, u      learn from d and h; settle, and draw so from then on: weights and biases come back
- * A bank has no means and no innovations. DRIVE_LEARNS is 1 where the artefact learns. */
+ *   b unit        begin the self-test of a unit, uint32
+ *   a eta, A eta h  take a draw, at mean zero or for h
+ *   j             judge: int32, ln_fault and ln_unit_test come back
+ *   S count       test all units, count (uint32) at a time, by draws: int32 and ln_fault come back
+ * A bank has no means and no innovations. DRIVE_LEARNS is 1 where the artefact learns, DRIVE_TESTS
+ * where it tests itself. */
 #include "localnoise.h"
 
 #include <stdio.h>
@@ -14,6 +19,13 @@
 static ln_learner learner;
 static ln_weight weights[LN_WEIGHTS];
 static ln_acc biases[LN_NEURONS];
+#endif
+
+#if DRIVE_TESTS
+#include "localnoise_audit.h"
+
+static ln_unit_test tests[LN_UNITS];
+static ln_fault fault;
 #endif
 
 static ln_noise noise;
@@ -52,6 +64,36 @@ static int obeyed(int command)
         }
         return 1;
     }
+#if DRIVE_TESTS
+    if ((command == 'b') || (command == 'S')) {
+        int32_t off;
+        if (!taken(&count, sizeof count) || (count > LN_UNITS)) {
+            return 0;
+        }
+        if (command == 'b') {
+            ln_test_begin(&tests[0], count);
+            return 1;
+        }
+        off = ln_selftest(&noise, tests, count, answer, &fault);
+        given(&off, sizeof off);
+        given(&fault, sizeof fault);
+        return 1;
+    }
+    if (command == 'j') {
+        const int32_t off = ln_test_judge(&tests[0], &fault);
+        given(&off, sizeof off);
+        given(&fault, sizeof fault);
+        given(&tests[0], sizeof tests[0]);
+        return 1;
+    }
+    if ((command == 'a') || (command == 'A')) {
+        if (!taken(first, sizeof first) || ((command == 'A') && !taken(second, sizeof second))) {
+            return 0;
+        }
+        (void)ln_test_add(&tests[0], first, (command == 'A') ? second : 0);
+        return 1;
+    }
+#endif
 #if DRIVE_LEARNS
     if (command == 'u') {
         ln_settle(&learner, weights, biases);

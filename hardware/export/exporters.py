@@ -7,6 +7,8 @@ from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.learning import OnChip
 from localnoise.registry import Registry
 
+LEVEL = 0.01  # of a self-test: chance that it finds a sound device to be off, at most
+
 
 class Exporter(Protocol):
     """A format: writes a chip grid as files that a toolchain or another program reads.

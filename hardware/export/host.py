@@ -36,6 +36,7 @@ _DRIVER = Path(__file__).parent / "drive.c"
 _COMPILING = 600  # seconds
 _NO_CACHE = re.compile("unable to .* cache directory")  # as zig says it
 
+FAULT_BYTES = 24  # of ln_fault
 _COMPILERS = {"cc": ("gcc", "clang", "cc"), "c++": ("g++", "clang++")}
 
 
@@ -85,7 +86,7 @@ class Host:
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`), from its stream's start."""
 
     formats: ClassVar = ("c99",)
-    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn")
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn", "test")
 
     @staticmethod
     def require() -> None:
@@ -99,9 +100,10 @@ class Host:
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
         program, driver = build / "localnoise", build / "drive.c"
         driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")
-        learns = f"-DDRIVE_LEARNS={int((folder / f'{name}_learn.h').is_file())}"
+        able = {"LEARNS": f"{name}_learn.h", "TESTS": f"{name}_audit.h"}
+        does = [f"-DDRIVE_{what}={int((folder / header).is_file())}" for what, header in able.items()]
         sources = [*sorted(map(str, folder.glob("*.c"))), str(driver)]
-        command = [*compiler(), *FLAGS, learns, "-I", str(folder), *sources, "-o", str(program)]
+        command = [*compiler(), *FLAGS, *does, "-I", str(folder), *sources, "-o", str(program)]
         done = compiled(command)
         if done.returncode:
             raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
@@ -147,6 +149,31 @@ class Host:
             for size, kind in zip((self._weights, self.neurons), kinds, strict=True)
         )
         return weights, bias.reshape(self._units, self.m)
+
+    def begin_test(self, unit: int) -> None:
+        """Begin the self-test of a unit."""
+        self._running.send(b"b", unit.to_bytes(4, sys.byteorder))
+
+    def test(self, words: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> None:
+        """Let the self-test take the draws words (T, m, N), made for activation words h; None: at mean zero."""
+        read = None if h is None else unit_major(h)
+        for t, own in enumerate(unit_major(words)):
+            if read is None:
+                self._running.send(b"a", own.tobytes())
+            else:
+                self._running.send(b"A", own.tobytes(), read[t].tobytes())
+
+    def judge(self, state: int) -> tuple[int, bytes, bytes]:
+        """Return how many statistics are off (-1: too few draws), `ln_fault`, and `ln_unit_test`, of `state` bytes."""
+        self._running.send(b"j")
+        off, fault, held = (self._running.receive(size) for size in (4, FAULT_BYTES, state))
+        return int.from_bytes(off, sys.byteorder, signed=True), fault, held
+
+    def test_all(self, count: int) -> tuple[int, bytes]:
+        """Test all units, `count` at a time: how many are off, and the first one's fault."""
+        self._running.send(b"S", count.to_bytes(4, sys.byteorder))
+        off, fault = (self._running.receive(size) for size in (4, FAULT_BYTES))
+        return int.from_bytes(off, sys.byteorder, signed=True), fault
 
     def _each(self, command: bytes, *words: npt.NDArray[np.integer[Any]]) -> Words:
         """Return the program's answers, a presentation at a time, so that neither waits for the other to read."""

@@ -56,6 +56,8 @@ class Tables:
         `#define`s with what is said of them, and `typedef`s, by name.
     arrays : dict of str
         Definitions, by declaration.
+    reads : tuple of str
+        Headers whose types the arrays have.
     """
 
     file: str
@@ -63,6 +65,7 @@ class Tables:
     constants: dict[str, object]
     types: dict[str, str]
     arrays: dict[str, str]
+    reads: tuple[str, ...] = ()
 
     @property
     def texts(self) -> dict[str, str]:
@@ -71,6 +74,7 @@ class Tables:
         parts = [
             f"/* {self.title} Do not edit: the manifest holds its checksum. */",
             f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>",
+            "\n".join(f'#include "{header}"' for header in self.reads),
             "\n".join(f"#define LN_{name} {value}" for name, value in self.constants.items()),
             "\n".join(f"typedef {kind} ln_{name};" for name, kind in self.types.items()),
             EXTERN_C,

@@ -16,30 +16,40 @@ def rounded(acc, bits):
     return acc << np.int64(-bits)
 
 
+@inlined
+def centre_on(d, h, centre, lift):
+    """d = h 2^lift - centre, (N, m) int64."""
+    for u in range(d.shape[0]):
+        for c in range(d.shape[1]):
+            d[u, c] = (np.int64(h[u, c]) << lift) - np.int64(centre[u, c])
+
+
+@inlined
+def innovation(d, u, i, near, row, bits, top):
+    """Return e_ui as `hardware.repair` states it: `row`, of parents `near` and of own channels up to i, times d."""
+    m, acc = d.shape[1], np.int64(0)
+    for k in range(near.shape[0]):
+        p = near[k]
+        if p >= 0:
+            for c in range(m):
+                acc += np.int64(row[k * m + c]) * d[p, c]
+    for c in range(i + 1):
+        acc += np.int64(row[near.shape[0] * m + c]) * d[u, c]
+    return min(max(rounded(acc, bits), -top), top - np.int64(1))
+
+
 @shared_integer_kernel
 def squares(out, h, parents, centre, law, bits, lift, top, worker, workers):
     """out[t, j] = sum of e^2 over all neurons under member j's law; top = 2^(word bits - 1). Cost O(T J N m^2 K)."""
     T, N, m = h.shape
-    J, slots = centre.shape[0], parents.shape[1]
     d = np.empty((N, m), np.int64)
     for t in range(worker, T, workers):
-        for j in range(J):
-            for u in range(N):
-                for c in range(m):
-                    d[u, c] = (np.int64(h[t, u, c]) << lift) - np.int64(centre[j, u, c])
+        for j in range(centre.shape[0]):
+            centre_on(d, h[t], centre[j], lift)
             total = np.int64(0)
             for u in range(N):
                 for i in range(m):
-                    row = law[j, u, i]
-                    acc = np.int64(0)
-                    for k in range(slots):
-                        p = parents[u, k]
-                        if p >= 0:
-                            for c in range(m):
-                                acc += np.int64(row[k * m + c]) * d[p, c]
-                    for c in range(i + 1):
-                        acc += np.int64(row[slots * m + c]) * d[u, c]
-                    e = min(max(rounded(acc, bits[j, u, i]), -top), top - np.int64(1))
+                    e = innovation(d, u, i, parents[u], law[j, u, i], bits[j, u, i], top)
                     total += e * e
             out[t, j] = total
 

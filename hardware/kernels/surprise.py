@@ -1,9 +1,9 @@
-"""Innovations of one law, in integers: what `kernels.repair.squares` sums, word by word."""
+"""Innovations of one law, in integers: those of which `kernels.repair.squares` sums the squares."""
 
 import numpy as np
 
 from localnoise.hardware.flags import shared_integer_kernel
-from localnoise.hardware.kernels.repair import rounded
+from localnoise.hardware.kernels.repair import centre_on, innovation
 
 
 @shared_integer_kernel
@@ -13,21 +13,9 @@ def innovations(out, h, parents, centre, law, bits, lift, top, worker, workers):
     top = 2^(word bits - 1). Cost O(T N m^2 K).
     """
     T, N, m = h.shape
-    slots = parents.shape[1]
     d = np.empty((N, m), np.int64)
     for t in range(worker, T, workers):
-        for u in range(N):
-            for c in range(m):
-                d[u, c] = (np.int64(h[t, u, c]) << lift) - np.int64(centre[u, c])
+        centre_on(d, h[t], centre, lift)
         for u in range(N):
             for i in range(m):
-                row = law[u, i]
-                acc = np.int64(0)
-                for k in range(slots):
-                    p = parents[u, k]
-                    if p >= 0:
-                        for c in range(m):
-                            acc += np.int64(row[k * m + c]) * d[p, c]
-                for c in range(i + 1):
-                    acc += np.int64(row[slots * m + c]) * d[u, c]
-                out[t, u, i] = min(max(rounded(acc, bits[u, i]), -top), top - np.int64(1))
+                out[t, u, i] = innovation(d, u, i, parents[u], law[u, i], bits[u, i], top)

@@ -21,7 +21,7 @@ from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console
 from localnoise.sims.runtime.options import Epochs, PresetName
 
-_USUAL = {"engines": 1, "loaded": False, "name": USUAL}
+_USUAL = {"engines": 1, "loaded": False, "name": USUAL, "selftest": 0}
 _TASKS = {
     "weights": None, "layer": "", "defense": "none", "train": "", "preset": "standard", "epochs": None, "keep": None,
     "draws": None, "vote": False, "weight-bits": 8, "activation-bits": 8, "data": "full", "test-images": 1000,
@@ -44,6 +44,13 @@ def export(
     seed: Annotated[int, typer.Option(help="Stream that the artefact draws after every start.")] = 0,
     learner: Annotated[str, typer.Option(help="Add learning on the chip: lms or sign-lms.")] = "",
     rate: Annotated[int, typer.Option(help="The learner's first step, 2^-rate.")] = 1,
+    selftest: Annotated[
+        int,
+        typer.Option(
+            help="C99: add a self-test, ln_selftest, that judges a unit from so many draws, 256 to 65,536; 0: none. At "
+            "most 1 % of sound devices fail it."
+        ),
+    ] = 0,
     engines: Annotated[int, typer.Option(help="Verilog: units that are drawn at the same time.")] = 1,
     load_weights: Annotated[
         bool, typer.Option("--load-weights", help="Verilog: weights come in through a port, for single-port RAM.")
@@ -110,6 +117,8 @@ def export(
 
         localnoise export chip.h5 --learner sign-lms --seed 7 -o build --force
 
+        localnoise export chip.h5 --selftest 4096 -o build
+
         localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights -o rtl
 
         localnoise export chip.h5 --name layer2_noise -o firmware/layer2_noise
@@ -128,7 +137,7 @@ def export(
     if keep is not None:
         as_folder("keep", keep)
     rule = OnChip(rule=learner, rate=rate) if learner else None
-    asked = {"engines": engines, "loaded": load_weights, "name": name}
+    asked = {"engines": engines, "loaded": load_weights, "name": name, "selftest": selftest}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     own = {
         "weights": weights, "layer": layer, "defense": defense, "train": sources, "preset": spend, "epochs": epochs,
@@ -172,6 +181,15 @@ def export(
     folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")
+    if selftest:
+        from localnoise.hardware.audit.selftest import SelfTest  # SciPy's distributions come with it
+
+        test = SelfTest(grid, selftest)
+        console.print(
+            f"Self-test: {test.state_bytes:,} bytes of RAM for each unit that is tested at a time, "
+            f"{test.table_bytes:,} bytes of tables in flash, beside what fits were counted of; "
+            f"{selftest:,} draws a unit"
+        )
     console.print(f"Prove it with: {command('verify', folder)}")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from broken_devices import Broken, words_of
+from broken_devices import Broken, chip_of, words_of
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
@@ -15,17 +15,6 @@ from localnoise.hardware.audit.power import draws_needed
 from localnoise.hardware.audit.residuals import Residuals
 
 DRAWS = 4000
-
-
-def chip_of(formats=None, signal="none", shape=(4, 5), channels=2, parents=4):
-    rng = np.random.default_rng(0)
-    d = rng.normal(size=(3000, channels, *shape)).cumsum(axis=2).cumsum(axis=3).astype(np.float32)
-    h = rng.normal(size=d.shape).astype(np.float32)
-    if signal == "none":
-        return quantise(ln.UnitGrid(shape, channels, parents=parents).learn(d), formats or Formats()), None
-    d = (d + 0.5 * h).astype(np.float32)
-    grid = ln.UnitGrid(shape, channels, parents=parents, signal="local").learn(d, h)
-    return quantise(grid, formats or Formats(), h=h), h
 
 
 @pytest.fixture(scope="module")

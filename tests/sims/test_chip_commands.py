@@ -11,6 +11,9 @@ from typer.testing import CliRunner, Result
 from localnoise import Bank, Repair, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.hardware import load_chip, load_chips
+from localnoise.hardware import quantise as quantised
+from localnoise.hardware.audit.selftest import SelfTest
+from localnoise.hardware.export import manifest
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.sims.cli import build
 from localnoise.sims.tools import quantise
@@ -39,6 +42,21 @@ def test_the_chip_is_saved_before_it_is_compared(tmp_path: Path, monkeypatch: py
     UnitGrid(shape=(3, 3)).save(tmp_path / "grid.h5")
     assert isinstance(run("quantise", tmp_path / "grid.h5", "-o", tmp_path / "chip.h5").exception, MemoryError)
     assert load_chip(tmp_path / "chip.h5").config.units == 9
+
+
+def test_an_export_with_a_self_test_says_what_it_takes(tmp_path: Path) -> None:
+    d = np.random.default_rng(0).normal(size=(200, 2, 3, 3))
+    quantised(UnitGrid((3, 3), 2, parents=2).learn(d)).save(tmp_path / "chip.h5")
+    done = run("export", tmp_path / "chip.h5", "--selftest", 512, "-o", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    test = SelfTest(load_chip(tmp_path / "chip.h5"), 512)
+    assert f"Self-test: {test.state_bytes:,} bytes of RAM for each unit" in said
+    assert f"{test.table_bytes:,} bytes of tables in flash" in said
+    assert (tmp_path / "a" / "localnoise_audit.c").exists()
+    assert manifest.read(tmp_path / "a")["selftest"] == {"draws": 512, "level": 0.01}
+    done = run("export", tmp_path / "chip.h5", "--selftest", 512, "--format", "json", "-o", tmp_path / "b")
+    assert "selftest=512: not of format json; expected with c99" in str(done.exception)
 
 
 def test_help_says_what_export_calls_its_functions_and_what_verify_compares() -> None:

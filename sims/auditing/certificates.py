@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.linalg import eigvalsh
 from torch import Tensor, nn
 
 from localnoise import Repair
@@ -24,12 +25,14 @@ from localnoise.sims.auditing.smoothing import (
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import Network, folded, training
+from localnoise.sims.models.orthogonal import lipschitz
 from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.tasks.fashion import LAYER
 
 LOCAL, ISOTROPIC = "local", "isotropic"
 PLAIN, REPAIRED = "displacements", "what a repair leaves"
 HELD = 500  # training inputs on which the noise is chosen
+BALLS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0)  # of inputs, l2
 RADII = tuple(float(r) for r in np.round(np.arange(0, 3.21, 0.2), 2))
 _TARGETS, _SHARE = (1.0, 1.6, 2.3), 0.6  # scales let this share of held-out displacements lie within these radii
 _FEW = 300  # draws where noises are chosen
@@ -53,6 +56,7 @@ def certificate_part(
     floors: Sequence[float],
     repaired: bool,
     stage: Stage,
+    variance: float | None = None,
 ) -> Results:
     """Certify the votes of test inputs under noise that is made for one source; and under isotropic noise.
 
@@ -61,6 +65,7 @@ def certificate_part(
     floors : of the noise, in shares of the displacements' mean square; one is chosen on held-out training inputs.
     repaired : a repair, which learned each level as a source of its own, stands before the noise; what it leaves must
         be covered.
+    variance : of the noise, a neuron; None: scales are tried that let it cover displacements.
     """
     network = bench.network
     labels, total = bench.train[1], min(learned, len(bench.train[0]) - HELD)
@@ -95,9 +100,12 @@ def certificate_part(
         stage("train under noise", at, len(floors))
         unit = grid_noise(d, 1.0, floor)
         farthest = float(np.quantile(norms(unit, d_held), _SHARE))
-        for target in _TARGETS:
-            net = train(grid_noise(d, farthest / target, floor))
-            candidates.append((*trial(net), floor, farthest / target, net))
+        scales = [farthest / target for target in _TARGETS]
+        if variance is not None:
+            scales = [float((variance / (power * (1 + floor))) ** 0.5)]
+        for scale in scales:
+            net = train(grid_noise(d, scale, floor))
+            candidates.append((*trial(net), floor, scale, net))
     accuracy, covered, floor, scale, net = max(candidates, key=lambda one: (one[1], one[0]))
     out: Results = {
         "floor": floor, "scale": scale, "chosen/accuracy": accuracy, "chosen/coverage": covered, "learned": total,
@@ -105,15 +113,18 @@ def certificate_part(
         "largest": largest_radius(draws, alpha), "epochs": epochs,
     }  # fmt: skip
     stage("match isotropic noise", 0, 0)
-    variance, even = of_equal_accuracy(
+    spread, even = of_equal_accuracy(
         lambda v: train(isotropic(h, v)), lambda one: trial(one)[0], accuracy, out["variance"] / 2, _TRIES
     )
-    out["isotropic"] = variance
+    out["isotropic"] = spread
     x, y = bench.test[0][:images], bench.test[1][:images].numpy()
     h_test = read(x)
     out["images"] = len(y)
     with torch.no_grad():
         out["undefended/clean"] = float((network(x).argmax(1).numpy() == y).mean())
+    constant = None if repaired or h_test[0].size > _SEARCHED else lipschitz(network.front)
+    if constant is not None:
+        out["lipschitz"] = constant
     displaced = {}
     for level in severities:
         moved = bench.modified_test(source.name, level, len(y))
@@ -128,12 +139,25 @@ def certificate_part(
         out[f"{name}/seconds"] = (process_time() - began) / len(y)
         right = found.winner == y
         out |= _measured(name, tried, found, right, displaced, h_test)
+        if constant is not None:
+            out |= _of_inputs(name, tried, found, right, constant)
         if name == LOCAL and h_test[0].size <= _SEARCHED:
             stage("search for counterexamples", 0, 0)
             sure = found.winner != ABSTAINS
             out["searched"] = int(sure.sum())
             out["contradicted"] = int(searched(tried, vote, found, h_test, bench.seed + 20).sum())
     return out
+
+
+def _of_inputs(name: str, net: Smoothed, found: Any, right: npt.NDArray[np.bool_], constant: float) -> Results:
+    """Certified accuracy against every change of the input: the ellipsoid holds a ball, and the front's reach is in it.
+
+    d' Sigma^-1 d <= |d|^2 / lambda_min and |d| <= L |x - x'|, so that a radius R certifies R sqrt(lambda_min) / L.
+    """
+    smallest = float(np.sqrt(eigvalsh(net.noise.covariance(), subset_by_index=(0, 0))[0]))
+    radius = found.radius * smallest / constant
+    out: Results = {f"{name}/inputs/{r:g}": float((right & (radius > r)).mean()) for r in BALLS}
+    return out | {f"{name}/smallest": smallest}
 
 
 def plain(network: Any) -> Read:

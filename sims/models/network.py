@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.sims.models.orthogonal import OrthogonalPatches
 from localnoise.sims.models.registry import ACTIVATIONS, ARCHITECTURES, CLASSES, SIDE, Architecture
 from localnoise.validate import as_seed, whole
 
@@ -96,7 +97,8 @@ def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int 
     Parameters
     ----------
     name : str
-        "v1", "v2" or "v3"; with batch normalisation "v1-bn", "v2-bn" or "v3-bn"; "conv3", which is no paper's.
+        "v1", "v2" or "v3"; with batch normalisation "v1-bn", "v2-bn" or "v3-bn"; "orthogonal" and "conv3", which are no
+        paper's.
     activation : str
         "tanh" or "relu".
     layer : int
@@ -158,7 +160,11 @@ def _layers(
 
     for conv in plan.convolutions:
         restart()
-        kernel = nn.Conv2d(channels, conv.channels, conv.kernel, padding=conv.padding)
+        kernel: nn.Module = (
+            OrthogonalPatches(channels, conv.channels, conv.kernel)
+            if conv.patches
+            else nn.Conv2d(channels, conv.channels, conv.kernel, padding=conv.padding)
+        )
         norm = [nn.BatchNorm2d(conv.channels)] if plan.norm else []
         groups.append([*joint, kernel, *norm, nonlinearity()])
         channels, side = conv.channels, conv.side(side)

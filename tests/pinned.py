@@ -27,6 +27,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "augmentation-whole": ["compare"],
     "chip": ["bits", "wires"],
     "chip-network": ["compare"],
+    "chip-network-pgd": ["compare"],
     "one-net": ["compare"],
     "paper": ["paper"],
     "paper-10": ["paper"],

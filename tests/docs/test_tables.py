@@ -105,6 +105,15 @@ def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     assert {row for row in others if table.less(report.arm, row, "undefended").mean < -0.01} == {"contrast@3"}
 
 
+def test_what_integers_cost_under_attack_is_that_of_its_record():
+    arms = ["none", "multiscale-8", "int8:multiscale-8", "int4:multiscale-8"]
+    table = comparing.Comparison(outcomes(RecordFile(published("chip-network-pgd"))), arms, ["pgd@0.1"], {})
+    text = comparing.markdown(table, "multiscale-8").partition("\n\n±")[0]
+    assert text.count("\n") == 14
+    assert text in page("network-on-a-chip")
+    assert abs(table.less("int8:multiscale-8", "pgd@0.1", "multiscale-8").mean) <= 0.005
+
+
 def test_what_integers_cost_a_repaired_network_is_that_of_its_record():
     arms = ["undefended", "repair:layers=first:share=places:radius=1:parents=2:worth=no", "int8:repair-8"]
     arms.append("int8:undefended")

@@ -1,4 +1,4 @@
-"""How the cost of drawing grows with units, channels, parents, samples and fields: exponents, fitted, in one figure."""
+"""Exponents of the cost of drawing in units, channels, parents, samples and fields: fitted, in one figure."""
 
 from collections.abc import Callable, Iterator
 from functools import cache

@@ -9,7 +9,7 @@ from localnoise.narrow import NarrowField
 from localnoise.validate import Array, Start, as_positions, as_seed
 
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
-_WIDE, _SECOND_LEVEL = 8, 1_800_000  # channels; bytes of a buffer that stays in a core's second-level cache
+_WIDE, _BUFFER = 8, 1_800_000  # channels; bytes of a buffer up to which 128 samples together were faster than 64
 
 
 def draw_into(
@@ -53,12 +53,12 @@ def draw_into(
 def tile_of(config: GridConfig, count: int, held: int) -> int:
     """Return how many presentations are swept together, as many for every thread, with a buffer of `held` units.
 
-    Up to 256, in at most 64 MB; where a unit's products outweigh what a visit costs, 128 or 64 if the buffer then
-    stays in a core's second-level cache.
+    Up to 256, in at most 64 MB; where a unit's products outweigh what a visit costs, 128 or 64 if the buffer is then
+    about as small as a core's second-level cache.
     """
     m = config.channels
     most = min(max(2**26 // (4 * held * m), 16), 256)
     if m >= _WIDE:
-        most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _SECOND_LEVEL), most)
+        most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _BUFFER), most)
     share = max(-(-count // worker_count()), 1)
     return -(-share // (-(-share // most) * 16)) * 16

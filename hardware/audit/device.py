@@ -1,6 +1,5 @@
 """A device judged from its words: observed draw by draw, then a verdict that names the unit and the link."""
 
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy.typing as npt
 from localnoise.errors import ArgumentError
 from localnoise.hardware.audit import judging, power
 from localnoise.hardware.audit.reasons import Reasons
-from localnoise.hardware.audit.residuals import Residuals, refuse_other
+from localnoise.hardware.audit.residuals import Residuals, as_level, refuse_other
 from localnoise.hardware.audit.sums import KEPT, Sums
 from localnoise.hardware.audit.verdict import Verdict
 from localnoise.hardware.fixedpoint import to_values, to_words
@@ -46,11 +45,7 @@ class DeviceAudit:
     """
 
     def __init__(self, chip: Any, level: float = 0.01) -> None:
-        stated: Any = level
-        if not isinstance(stated, Real) or not 0 < float(stated) <= 0.5:
-            raise ArgumentError(f"level={level!r}: expected a chance of a false alarm in (0, 0.5], such as 0.01")
-        self.chip = refuse_other(chip)
-        self.level = float(level)
+        self.level, self.chip = as_level(level), refuse_other(chip)
         self.residuals = Residuals(self.chip)
         self.sums = Sums(self.residuals)
         self._expected = np.zeros((self.chip.config.channels, self.chip.config.units), np.int64)

@@ -9,6 +9,7 @@ is of mean 0 and variance 1, independent over draws, channels and units, if the 
 """
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ def refuse_other(chip: Any) -> ChipGrid:
             "rounded before it is added, and is not taken out yet"
         )
     return chip
+
+
+def as_level(level: Any) -> float:
+    """Return the chance of a false alarm as a float, 0 < level <= 0.5."""
+    if not isinstance(level, Real) or not 0 < float(level) <= 0.5:
+        raise ArgumentError(f"level={level!r}: expected a chance of a false alarm in (0, 0.5], such as 0.01")
+    return float(level)
 
 
 class Residuals:

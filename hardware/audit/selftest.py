@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware.audit.residuals import Residuals, refuse_other
+from localnoise.hardware.audit.residuals import Residuals, as_level, refuse_other
 from localnoise.hardware.words import NEAR, READ
 from localnoise.validate import as_array, as_count
 
@@ -39,7 +39,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class UnitSums:
-    """What a unit's self-test has summed up, m channels.
+    """Sums of a unit's self-test, m channels.
 
     Attributes
     ----------
@@ -91,9 +91,7 @@ class SelfTest:
         self.draws = as_count("draws", draws, LEAST)
         if self.draws > MOST:
             raise ArgumentError(f"draws={draws!r}: expected at most {MOST:,}, for which sums of 32 bits suffice")
-        if not 0 < level <= 0.5:
-            raise ArgumentError(f"level={level!r}: expected a chance of a false alarm in (0, 0.5], such as 0.01")
-        self.level = float(level)
+        self.level = as_level(level)
         r = Residuals(self.chip)
         f, formats = self.chip.field, self.chip.formats
         widest = max(int(f.fraction.max()) + formats.word_bits, formats.accumulator_bits)

@@ -44,7 +44,7 @@ def add_line(
 def add_linked_block(
     typing: Any, out: Any, row: Any, W: Any, i: Any, x: Any, units: Any, rows: Any, many: Any, width: Any, t: Any
 ) -> Any:
-    """As `add_block` for every k < many in turn, with column = k width and first = rows[units[k]] width.
+    """Add units k < many in turn, each as `add_block` does with column = k width and first = rows[units[k]] width.
 
     The sums stay in registers from unit to unit. units, rows : int32, without gaps; a unit of -1 is missing.
     """
@@ -55,7 +55,7 @@ def add_linked_block(
 def add_linked_line(
     typing: Any, out: Any, row: Any, W: Any, i: Any, x: Any, units: Any, rows: Any, many: Any, width: Any, t: Any
 ) -> Any:
-    """As `add_linked_block`, of the numbers of one line."""
+    """Do as `add_linked_block`, for the numbers of one line."""
     return _alike(out, W, x)(out, _I, W, _I, x, units, rows, _I, _I, _I), partial(_build_linked, 1)
 
 

@@ -24,7 +24,7 @@ def streams(side, activity):
 
 @inlined
 def row_of(rows, u):
-    """Where unit u lies in a buffer: at rows[u], or at u where rows is None."""
+    """Return where unit u lies in a buffer: at rows[u], or at u where rows is None."""
     if rows is None:
         return u
     return rows[u]

@@ -72,7 +72,7 @@ def draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions):
 
 @inlined
 def draw_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions):
-    """As `draw_private` and `add_neighbours`, of a unit of one channel: there a call costs as much as the work."""
+    """Draw a unit of one channel, and add its parents: there a call of the two kernels costs as much as the work."""
     if fresh[u // 4] == v:
         fill_block(own, ZERO, u // 4, words, positions, k0, k1)
         for i in range(min(4, rows.shape[0] - u // 4 * 4)):

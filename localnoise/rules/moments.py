@@ -62,7 +62,7 @@ class Moments:
         """Add the presentations' outer products, in sums of 1,024 in the field's dtype."""
         from localnoise.kernels.moments import add_pairs, channels_innermost
 
-        units, m = field.a.shape
+        (units, m), pairs = field.a.shape, field.pairs
         longest = min(_SUM, len(d)) | 1  # items an odd number of lines apart, or they would share a cache's sets
         x = np.empty((len(state["sums"]), longest, m), d.dtype)
         for first in range(0, len(d), _SUM):
@@ -71,7 +71,7 @@ class Moments:
             if field.signal:
                 channels_innermost(x, h[first : first + _SUM], units)
                 state["sums"] += x[:, : len(part)].sum(axis=1, dtype=np.float64)
-            add_pairs(state["pairs"], x, len(part), field.pairs.first, field.pairs.other)
+            add_pairs(state["pairs"], x, len(part), pairs.first, pairs.other)
         state["seen"] += len(d)
 
     def merged(self, state: State, other: State) -> State:

@@ -196,6 +196,8 @@ def test_what_cannot_test_itself_is_refused(chip, tmp_path):
         SelfTest(chip, 70_000)
     with pytest.raises(ArgumentError, match=r"level=0.9: expected a chance of a false alarm"):
         SelfTest(chip, 256, 0.9)
+    with pytest.raises(ArgumentError, match=r"level='often': expected a chance of a false alarm"):
+        SelfTest(chip, 256, "often")
     with pytest.raises(ArgumentError, match=r"words has 10 draws: expected the 256 that are judged"):
         SelfTest(chip, 256).verdict(chip.words(10))
     with pytest.raises(ArgumentError, match=r"accumulators of 64 bits: expected at most 61 for a self-test"):

@@ -12,8 +12,8 @@ def cells(path):
     return [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
 
 
-def test_there_are_six():
-    assert len(TUTORIALS) == 6
+def test_there_are_seven():
+    assert len(TUTORIALS) == 7
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)

@@ -50,7 +50,7 @@ class Smoothed:
         back.requires_grad_(True)
         lies = bench.network.arrangement
         layer = NoiseLayer(noise, when="both", seed=bench.seed, arrangement=lies)
-        training.fit(back, h, labels, epochs=epochs, seed=bench.seed, ahead=layer, tick=tick)
+        training.fit(back, h, labels, epochs=epochs, seed=bench.seed, ahead=layer, tick=tick, by=bench.by)
         return cls(noise, back.requires_grad_(False).eval(), torch.zeros_like(h[:1]), lies)
 
     def classes(self, noisy: Array) -> npt.NDArray[np.int64]:

@@ -226,7 +226,8 @@ def _bench(plan: Plan, folder: Path, seed: int) -> Testbed:
     c, s = plan.chosen, plan.spent
     data = c.task.data(plan.settings["data"], plan.data_dir, seed if c.own_data else 0)
     epochs = plan.settings["base_epochs"]
-    return Testbed(data, seed, epochs, s.pgd, s.attacked_train, folder, c.task.name, c.activation, c.layer)
+    kept = (folder, c.task.name, c.activation, c.layer)
+    return Testbed(data, seed, epochs, s.pgd, s.attacked_train, *kept, by=c.training)
 
 
 def _level(name: str, level: float | None) -> float:

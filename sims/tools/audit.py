@@ -15,7 +15,7 @@ from localnoise.hardware import load_chip
 from localnoise.hardware.audit import DeviceAudit, Verdict
 from localnoise.sims.reports.audits import audit_figure
 from localnoise.sims.runtime.console import console, progress, show
-from localnoise.sims.runtime.options import DataDir, Epochs, Force, Layer, Mix, Out, PresetName, Seeds
+from localnoise.sims.runtime.options import DataDir, Epochs, Force, Layer, Mix, Out, PresetName, Seeds, Training
 from localnoise.sims.runtime.options import words as comma_separated
 from localnoise.sims.tools import inputs
 from localnoise.validate import as_count, as_seed
@@ -73,6 +73,7 @@ def audit(
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Epochs = None,
+    training: Training = "backprop",
     out: Out = Path("results/audit"),
     data_dir: DataDir = None,
     mix: Mix = False,
@@ -107,7 +108,7 @@ def audit(
         shared = {"seeds": seeds, "epochs": epochs, "data_dir": data_dir, "alpha": alpha, "digits": digits}
         shared |= {"variance": variance}
         sizes = {"images": images, "learned": learned, "draws": draws, "epochs": epochs}
-        names = {"parts": parts, "defense": defense, "train": train}
+        names = {"training": training, "parts": parts, "defense": defense, "train": train}
         _network(task, layer, spend, out, mix, shared, sizes, names)
         return
     if not words or grid is None:
@@ -140,7 +141,7 @@ def _network(
     as_folder("out", out)
     spent = preset(spend, seeds=shared["seeds"], epochs=shared["epochs"])
     given: dict[str, Any] = {name: as_count(name, value, 1) for name, value in sizes.items() if value is not None}
-    chosen = Chosen.of(task, layer=layer)
+    chosen = Chosen.of(task, layer=layer, training=names["training"])
     source = names["train"] or chosen.usual(_SOURCE, _SOURCE).split(",")[0]
     plan = Plan.of(
         chosen, spent, replace(EFFORTS[spend], **given),
@@ -148,7 +149,8 @@ def _network(
         defenses=comma_separated(names["defense"]), source=source,
         alpha=shared["alpha"], digits=shared["digits"], data_dir=shared["data_dir"], variance=shared["variance"],
     )  # fmt: skip
-    records, report = RecordFile(out / NAME), Audit(title=f"{task}, {spend} preset")
+    trained = "" if chosen.training == "backprop" else f"trained by {chosen.training}, "
+    records, report = RecordFile(out / NAME), Audit(title=f"{task}, {trained}{spend} preset")
     if not mix:
         records.refuse_to_mix(plan.settings["fingerprint"])
     configs = [config for _, config in plan.configs()]

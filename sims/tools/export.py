@@ -19,12 +19,13 @@ from localnoise.hardware.fitting.repair import check_repair_fits
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console
-from localnoise.sims.runtime.options import Epochs, PresetName
+from localnoise.sims.runtime.options import Epochs, PresetName, Training
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL, "selftest": 0}
 _TASKS = {
     "weights": None, "layer": "", "defense": "none", "train": "", "preset": "standard", "epochs": None, "keep": None,
-    "draws": None, "vote": False, "weight-bits": 8, "activation-bits": 8, "data": "full", "test-images": 1000,
+    "training": "backprop", "draws": None, "vote": False, "weight-bits": 8, "activation-bits": 8, "data": "full",
+    "test-images": 1000,
 }  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def export(
     ] = "",
     spend: PresetName = "standard",
     epochs: Epochs = None,
+    training: Training = "backprop",
     keep: Annotated[
         Path | None,
         typer.Option(help="A task's network: folder where it is kept when it was trained here, and found again."),
@@ -127,6 +129,8 @@ def export(
 
         localnoise export my_task.py --chip stm32f407 -o firmware
 
+        localnoise export conv3 --training local-heads -o firmware
+
         localnoise export watch --defense multiscale-8 --chip stm32f407 -o firmware
 
         localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
@@ -141,8 +145,8 @@ def export(
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     own = {
         "weights": weights, "layer": layer, "defense": defense, "train": sources, "preset": spend, "epochs": epochs,
-        "keep": keep, "draws": draws, "vote": vote, "weight-bits": weight_bits, "activation-bits": activation_bits,
-        "data": data, "test-images": test_images,
+        "keep": keep, "training": training, "draws": draws, "vote": vote, "weight-bits": weight_bits,
+        "activation-bits": activation_bits, "data": data, "test-images": test_images,
     }  # fmt: skip
     grid: Any
     if file.suffix == ".py" or not (file.suffix or file.exists()):  # a task, by file or by name
@@ -154,7 +158,7 @@ def export(
             Asked(
                 task=str(file), weights=weights, layer=layer, defense=defense, draws=draws, vote=vote,
                 weight_bits=weight_bits, activation_bits=activation_bits, data=data, images=test_images, seed=seed,
-                chip=chip, sources=sources, preset=spend, epochs=epochs, keep=keep,
+                chip=chip, sources=sources, preset=spend, epochs=epochs, keep=keep, training=training,
             )
         )  # fmt: skip
     else:

@@ -15,6 +15,7 @@ from localnoise.hardware.fitting.network import check_network_fits
 from localnoise.hardware.network import ChipDefense, Program, defend
 from localnoise.sims import tasks
 from localnoise.sims.experiments.on_chip import CALIBRATION, FRONT, bits_of, on_chip
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.fits import network_costs
 from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, follow, progress, show
@@ -42,6 +43,7 @@ class Asked:
     sources: str = ""
     preset: str = "standard"
     epochs: int | None = None
+    training: str = BACKPROP
     keep: Path | None = None
 
 
@@ -63,12 +65,15 @@ def exported_network(asked: Asked) -> Program | ChipDefense:
     made = made_by_name(
         UNDEFENDED if base else asked.defense, asked.task, asked.layer, sources=asked.sources, weights=asked.weights,
         keep=asked.keep, data=asked.data, spend=asked.preset, epochs=asked.epochs, draws=asked.draws, seed=asked.seed,
+        training=asked.training,
     )  # fmt: skip
     if made.note:
         console.print(made.note)
     own = _in_integers(asked, made, file)
     program = own.program if isinstance(own, ChipDefense) else own
     said = {"task": asked.task, "layer": str(made.network.layer), "chip": asked.chip, "defense": asked.defense}
+    if asked.training != BACKPROP:
+        said["training"] = asked.training
     if made.sources:
         said["learned from"] = ", ".join(named_sources(made.sources))
     program.provenance |= said

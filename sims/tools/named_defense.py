@@ -22,6 +22,7 @@ from localnoise.sims.experiments.on_chip import arm_for_chip
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.testbed import network_path, weights_in
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime.console import progress, staged
 from localnoise.sims.runtime.options import words
 
@@ -79,7 +80,7 @@ class Made:
 
 def made_by_name(
     defense: str, task: str, layer: str, *, sources: str, weights: Path | None, keep: Path | None, data: str,
-    spend: str, epochs: int | None, draws: int | None, seed: int,
+    spend: str, epochs: int | None, draws: int | None, seed: int, training: str = BACKPROP,
 ) -> Made:  # fmt: skip
     """Return a task's network with a defense that is learned here; the network is trained unless it is given.
 
@@ -89,6 +90,8 @@ def made_by_name(
         NAME@LEVEL,...: what the defense learns from; "": `usual_sources`.
     weights, keep : Path or None
         The trained network's file; the folder where it is kept, and found again.
+    training : str
+        How all layers learn, of `localnoise list trainings`.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def made_by_name(
         An unknown name, an arm without a form in integers, or a source that cannot be.
     """
     arm, note = arm_for_chip(defense)
-    chosen = Chosen.of(task, layer=layer or None)
+    chosen = Chosen.of(task, layer=layer or None, training=training)
     plan = replace(preset(spend, seeds=1, epochs=epochs), data=data)
     settings = plan.settings(None, chosen)
     settings = replace(settings, draws=settings.draws if draws is None else draws)

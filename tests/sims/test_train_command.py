@@ -23,7 +23,7 @@ def test_networks_are_trained_once_and_set_beside_each_other(
 ) -> None:
     names = "backprop,local-heads,softhebb"
     train(training=names, task="v3", seeds=1, out=tmp_path, data_dir=small_dir, jobs=1)
-    assert "3 of 3 networks" in capsys.readouterr().out
+    assert "3 of 3 cells" in capsys.readouterr().out
     table = (tmp_path / "table.md").read_text()
     assert [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:5]] == names.split(",")
     rows = read_records(tmp_path / "record.sqlite")
@@ -31,7 +31,7 @@ def test_networks_are_trained_once_and_set_beside_each_other(
     assert len(list(tmp_path.glob("v3-*.pt"))) == 3
 
     train(training=names, task="v3", seeds=1, out=tmp_path, data_dir=small_dir, jobs=1)
-    assert "0 of 3 networks" in capsys.readouterr().out
+    assert "0 of 3 cells" in capsys.readouterr().out
     report, records = remade(tmp_path / "record.sqlite")
     assert report.write(records, tmp_path) == ["table.md"]
     assert (tmp_path / "table.md").read_text() == table
@@ -40,10 +40,46 @@ def test_networks_are_trained_once_and_set_beside_each_other(
     assert report.trainings == names.split(",")  # type: ignore[attr-defined]
 
 
+def test_rows_are_tested_alike_and_set_beside_one_of_them(
+    tmp_path: Path, small_dir: Path, in_threads: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = "backprop,backprop@2,local-heads"
+    how = {"task": "v3", "seeds": 1, "out": tmp_path, "data_dir": small_dir, "jobs": 1, "against": "backprop@2"}
+    train(training=names, threats="rotate@2,pgd@0.02", **how)  # type: ignore[arg-type]
+    capsys.readouterr()
+    rows = read_records(tmp_path / "record.sqlite")
+    of = {
+        (row.get("config.training", "backprop"), row["config.base_epochs"], row["config.threats.0.name"])
+        for row in rows
+    }
+    rules = [("backprop", 1), ("backprop", 2), ("local-heads", 1)]
+    assert of == {(*rule, threat) for rule in rules for threat in ("clean", "rotate", "pgd")}
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    heads, *table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert [row[0] for row in table[1:]] == names.split(",")
+    right = {
+        (row.get("config.training", "backprop"), row["config.base_epochs"]): row["correct.rotate@2"]
+        for row in rows
+        if "correct.rotate@2" in row
+    }
+    less = right["local-heads", 1].mean() - right["backprop", 2].mean()
+    assert table[3][heads.index("rotate@2, less backprop@2")].startswith(f"{less:+.3f}")
+    assert table[2][heads.index("rotate@2, less backprop@2")] == ""
+    report, _ = remade(tmp_path / "record.sqlite", "train")
+    assert (report.threats, report.epochs) == (["rotate@2", "pgd@0.02"], 2)  # type: ignore[attr-defined]
+
+
 def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -> None:
     for training, said in (("", "training is empty"), ("local", "expected one of 'backprop', 'local-heads'")):
         with pytest.raises(ArgumentError, match=said):
             train(training=training, task="v3", out=tmp_path, data_dir=small_dir)
+    for training, said in (("backprop@x", "expected NAME, or NAME@EPOCHS"), ("backprop@0", "such as backprop@3")):
+        with pytest.raises(ArgumentError, match=said):
+            train(training=training, task="v3", out=tmp_path, data_dir=small_dir)
+    with pytest.raises(ArgumentError, match="against='backprop@2'"):
+        train(task="v3", out=tmp_path, data_dir=small_dir, against="backprop@2")
+    with pytest.raises(ArgumentError, match="threat='fogg'"):
+        train(task="v3", out=tmp_path, data_dir=small_dir, threats="fogg")
     with pytest.raises(ArgumentError, match="6 channels for 10 classes"):
         train(training="local-heads,channels", task="v2", out=tmp_path, data_dir=small_dir)
     assert not list(tmp_path.iterdir())

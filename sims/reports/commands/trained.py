@@ -1,4 +1,4 @@
-"""The report of `localnoise train`: clean accuracy of networks that learned by local rules, beside backpropagation."""
+"""The report of `localnoise train`: accuracy of networks that learned by local rules, beside backpropagation."""
 
 from pathlib import Path
 from typing import ClassVar, Self
@@ -9,15 +9,17 @@ from rich.table import Table
 
 from localnoise.files import write_text
 from localnoise.sims.models.training import BACKPROP
-from localnoise.sims.reports.commands.base import Report
+from localnoise.sims.reports.commands.base import Report, threats_of
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import difference, over_seeds
 
 _NOTE = (
-    "± half of the 95 % interval: over seeds Student's t, with one seed over images. Less backpropagation: the same "
-    "architecture, initial weights, batches and epochs, seed by seed."
+    "± half of the 95 % interval: over seeds Student's t, with one seed over images. Differences are paired, seed by "
+    "seed: of the same architecture, initial weights and batches."
 )
+_CLEAN = "clean"
+_SEP = "@"
 
 
 class Train(Report):
@@ -26,65 +28,110 @@ class Train(Report):
     Attributes
     ----------
     trainings : list of str
-        In the order of rows.
+        In the order of rows: NAME, or NAME@EPOCHS of another number of epochs than the others have.
+    threats : list of str
+        NAME@LEVEL, beside clean images.
+    against : str
+        The row that differences are taken from.
+    epochs : int
+        Of rows that name none; 0: of all.
     kept : dict of str to int
         Activations that a training step must keep for one input, by training; empty where it is not known.
     """
 
     name: ClassVar[str] = "train"
     trainings: list[str]
+    threats: list[str] = Field(default_factory=list)
+    against: str = BACKPROP
+    epochs: int = 0
     kept: dict[str, int] = Field(default_factory=dict)
 
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""
         frame = self._frame(records)
-        return [as_terminal(frame, f"Clean accuracy, {self.title}"), _NOTE] if len(frame) else ["No network is done."]
+        if not len(frame):
+            return ["No network is done."]
+        return [as_terminal(frame, f"Accuracy, {self.title}"), *self._notes(records)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write the table."""
         frame = self._frame(records)
         if not len(frame):
             return []
-        write_text(out / "table.md", f"{as_markdown(frame)}\n\n{_NOTE}\n")
+        write_text(out / "table.md", "\n\n".join([as_markdown(frame), *self._notes(records)]) + "\n")
         return ["table.md"]
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:
-        """All trainings that the records name."""
-        return cls(trainings=list(dict.fromkeys(training_of(record) for record in records)))
+        """All trainings and threats that the records name; differences from backpropagation of most epochs."""
+        epochs = max((int(record.config["base_epochs"]) for record in records), default=0)
+        named = dict.fromkeys(_label(record, epochs) for record in records)
+        return cls(trainings=list(named), threats=threats_of(records), epochs=epochs)
 
     def _frame(self, records: list[Record]) -> pd.DataFrame:
-        found: dict[str, dict[int, Record]] = {}
+        found: dict[str, dict[str, dict[int, Record]]] = {}
         for record in records:
-            found.setdefault(training_of(record), {})[record.config["seed"]] = record
-        rows, labels, central = [], [], found.get(BACKPROP, {})
-        for name in [name for name in self.trainings if name in found]:
-            own = found[name]
-            seeds = sorted(own)
-            images = len(own[seeds[0]].results["correct.clean"])
-            clean = over_seeds([own[seed].results["accuracy.clean"] for seed in seeds], images)
-            rows.append([str(len(seeds)), accuracy(clean), _less(own, central, name), self._memory(name)])
-            labels.append(name)
-        return texts(["seeds", "clean", "less backpropagation", "activations kept"], rows, labels)
+            for threat in _tested(record):
+                of_row = found.setdefault(_label(record, self.epochs), {})
+                of_row.setdefault(threat, {})[record.config["seed"]] = record
+        shown = [name for name in self.trainings if _CLEAN in found.get(name, {})]
+        from_row = found.get(self.against, {})
+        less = f"less {'backpropagation' if self.against == BACKPROP else self.against}"
+        columns = {"seeds": [str(len(found[name][_CLEAN])) for name in shown]}
+        for threat in [_CLEAN, *self.threats]:
+            pairs = [(found[name].get(threat, {}), from_row.get(threat, {})) for name in shown]
+            columns[threat] = [_accuracy(own, threat) for own, _ in pairs]
+            column = less if threat == _CLEAN else f"{threat}, {less}"
+            columns[column] = [
+                "" if name == self.against else _less(*pair, threat) for name, pair in zip(shown, pairs, strict=True)
+            ]
+        columns["activations kept"] = [self._memory(name) for name in shown]
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        return texts(list(columns), rows, shown)
+
+    def _notes(self, records: list[Record]) -> list[str]:
+        """Say what the numbers are, and which evaluations an attack's checks call unreliable."""
+        failed = [
+            f"{_label(record, self.epochs)}, seed {record.config['seed']}, {threat} is unreliable: {reason}"
+            for record in records
+            if (reason := record.results.get("adaptive.unreliable"))
+            for threat in _tested(record)
+        ]
+        return [_NOTE, *(f"! {line}" for line in failed)]
 
     def _memory(self, name: str) -> str:
-        return f"{self.kept[name]:,}" if name in self.kept else ""
+        count = self.kept.get(name.partition(_SEP)[0])
+        return "" if count is None else f"{count:,}"
 
 
-def training_of(record: Record) -> str:
-    """Return how a record's network learned."""
-    return str(record.config.get("training", BACKPROP))
+def _label(record: Record, epochs: int) -> str:
+    """Return the row of a record: how its network learned, and for how long where that is not as the others."""
+    name, own = str(record.config.get("training", BACKPROP)), int(record.config["base_epochs"])
+    return name if not epochs or own == epochs else f"{name}{_SEP}{own}"
 
 
-def _less(own: dict[int, Record], central: dict[int, Record], name: str) -> str:
-    """Return an accuracy less that of backpropagation, paired; nothing where no seed is shared."""
-    shared = sorted(own.keys() & central.keys())
-    if name == BACKPROP or not shared:
+def _tested(record: Record) -> list[str]:
+    """Return what a record's network was tested on."""
+    return [key.removeprefix("accuracy.") for key in record.results if key.startswith("accuracy.")]
+
+
+def _accuracy(own: dict[int, Record], threat: str) -> str:
+    if not own:
+        return ""
+    images = len(next(iter(own.values())).results[f"correct.{threat}"])
+    return accuracy(over_seeds([own[seed].results[f"accuracy.{threat}"] for seed in sorted(own)], images))
+
+
+def _less(own: dict[int, Record], other: dict[int, Record], threat: str) -> str:
+    """Return an accuracy less that of another training, paired; nothing where no seed is shared."""
+    shared = sorted(own.keys() & other.keys())
+    if not shared:
         return ""
     if len(shared) == 1:
-        pair = (of[shared[0]].results["correct.clean"] for of in (central, own))
-        found = difference(*pair)
+        first, second = (of[shared[0]].results[f"correct.{threat}"] for of in (other, own))
+        found = difference(first, second)
     else:
-        gaps = [own[seed].results["accuracy.clean"] - central[seed].results["accuracy.clean"] for seed in shared]
-        found = over_seeds(gaps, len(own[shared[0]].results["correct.clean"]))
+        right = f"accuracy.{threat}"
+        gaps = [own[seed].results[right] - other[seed].results[right] for seed in shared]
+        found = over_seeds(gaps, len(own[shared[0]].results[f"correct.{threat}"]))
     return f"{found.mean:+.3f} ±{found.half_width:.3f}"

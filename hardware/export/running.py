@@ -20,7 +20,7 @@ Each = Callable[[int, int, Any], None]  # which input, its class, its scores
 
 
 def classify(
-    folder: str | Path, inputs: Any, on: str = "cortex-m", each: Each | None = None
+    folder: str | Path, inputs: Any, on: str = "cortex-m", each: Each | None = None, task: str = ""
 ) -> tuple[npt.NDArray[np.int64], int, str]:
     """Build a network's artefact, run it on inputs one by one; their classes, how many scores differ, and its cost.
 
@@ -34,6 +34,8 @@ def classify(
         "host", or "cortex-m": emulated.
     each : callable
         Called after each input with its number, its class and its scores.
+    task : str
+        Whose inputs they are, by name or file, where the artefact must be that task's.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def classify(
     Raises
     ------
     ArgumentError
-        The folder holds no network, or an unknown back end.
+        The folder holds no network, or that of another task; or an unknown back end.
     """
     choose("on", on, MACHINES)
     with temporary_folder() as place, temporary_folder() as build:
@@ -55,6 +57,12 @@ def classify(
         if not isinstance(chip, (Program, ChipDefense)):
             raise ArgumentError(f"folder={str(folder)!r} holds no network: expected what `export` wrote of a task")
         program = chip.program if isinstance(chip, ChipDefense) else chip
+        own = str(program.provenance.get("task", task))
+        if task and Path(own).stem != Path(task).stem:
+            raise ArgumentError(
+                f"task={task!r}: folder {str(folder)!r} holds a network of task {own!r}: expected that task, "
+                "or another folder"
+            )
         MACHINES[on].require()
         words, found, different = program.input_words(inputs), np.empty(len(inputs), np.int64), 0
         with closing(MACHINES[on](place, build, chip, said["name"])) as machine:

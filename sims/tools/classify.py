@@ -50,7 +50,7 @@ def classify(
                 verdict = "right" if own == int(labels[t]) else f"wrong, it is {int(labels[t])}"
                 bars.console.print(f"input {t}: class {own} ({verdict}); scores {' '.join(map(str, scores.tolist()))}")
 
-        classes, different, cost = run(folder, inputs.numpy(), on, each)
+        classes, different, cost = run(folder, inputs.numpy(), on, each, task)
     right = int((classes == labels.numpy()).sum())
     console.print(
         f"{right} of {len(classes):,} inputs right; of {len(classes) - different:,} the scores are the emulator's"

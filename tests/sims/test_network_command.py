@@ -55,6 +55,13 @@ def test_a_tasks_network_is_exported_measured_and_verified(folder, tmp_path):
     done = run_command("verify", tmp_path / "c", "--on", "host", "--images", 20)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("equal to the bit") == 3
+    own = ("--on", "host", "--images", 5)
+    done = run_command("classify", tmp_path / "c", folder / "task_true.py", *own)
+    assert done.returncode == 0, done.stderr
+    assert "of 5 inputs right; of 5 the scores are the emulator's" in done.stdout
+    done = run_command("classify", tmp_path / "c", folder / "task_false.py", *own, columns=400)
+    assert done.returncode != 0
+    assert "holds a network of task" in done.stderr
     done = run_command("chip", "fit", tmp_path / "c" / "chip.h5", "--chip", "stm32f407")
     assert done.returncode == 0, done.stderr
     assert "fits" in done.stdout
@@ -131,7 +138,7 @@ def test_what_cannot_be_written_is_refused_before_a_network_is_trained(folder, t
     [
         ("--weight-bits", "4"), ("--defense", "repair"), ("--vote",), ("--draws", "3"), ("--train", "fog"),
         ("--preset", "quick"), ("--epochs", "1"), ("--layer", "2"), ("--test-images", "9"), ("--data", "embedded"),
-        ("--keep", "k"), ("--weights", "w.pt"), ("--activation-bits", "4"),
+        ("--keep", "k"), ("--weights", "w.pt"), ("--activation-bits", "4"), ("--training", "local-heads"),
     ],
 )  # fmt: skip
 def test_options_of_a_network_are_refused_with_a_grid(folder, tmp_path, option):

@@ -19,6 +19,10 @@ class CutNetwork(Protocol):
         """(C, H, W) of the grid that the activation between the parts lies on."""
 
     @property
+    def falling(self) -> bool:
+        """Whether the rate falls from epoch to epoch while all layers are trained."""
+
+    @property
     def arrangement(self) -> Arrangement | None:
         """How it lies there; None: the front gives (T, C, H, W)."""
 

@@ -57,6 +57,11 @@ class Network:
         """None: the front gives (T, C, H, W)."""
         return None
 
+    @property
+    def falling(self) -> bool:
+        """Whether the rate falls while all layers are trained."""
+        return ARCHITECTURES[self.name].falling
+
     def state(self) -> dict[str, Any]:
         """All weights, front and back."""
         return {"front": self.front.state_dict(), "back": self.back.state_dict()}

@@ -61,6 +61,11 @@ class OwnNetwork:
         """How it lies there."""
         return self._arrangement
 
+    @property
+    def falling(self) -> bool:
+        """False: its rate stays."""
+        return False
+
     def __call__(self, x: Tensor) -> Tensor:
         """Logits of inputs (T, ...)."""
         logits: Tensor = self.back(self.front(x))

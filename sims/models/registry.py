@@ -43,6 +43,8 @@ class Architecture:
         Whether each convolution is followed by batch normalisation, before its nonlinearity.
     activation : str
         Its nonlinearity, whatever is asked for; "": what is asked for.
+    falling : bool
+        Whether Adam's rate falls from epoch to epoch while all layers are trained; the paper's networks keep theirs.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -50,6 +52,7 @@ class Architecture:
     restart: int = 0
     norm: bool = False
     activation: str = ""
+    falling: bool = False
 
     @property
     def hidden(self) -> int:
@@ -101,5 +104,6 @@ ARCHITECTURES["conv3"] = Architecture(
     dense=(),
     norm=True,
     activation="relu",
+    falling=True,
 )
 """A small convolutional network of today, beside the paper's: of which local rules are asked what they reach."""

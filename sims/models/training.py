@@ -96,8 +96,16 @@ def train_base(
     tick: Tick | None = None,
     by: str = BACKPROP,
 ) -> None:
-    """Train all layers on clean images, then freeze those before the noise."""
-    fit(nn.Sequential(network.front, network.back), images, labels, epochs=epochs, seed=seed, tick=tick, by=by)
+    """Train all layers on clean images, then freeze those before the noise.
+
+    Where the network says so, the rate of epoch e = 1 .. E is (1 - (e - 1) / E) `RATE`.
+    """
+
+    def after(done: int) -> float:
+        return RATE * (1 - done / epochs)
+
+    model, falls = nn.Sequential(network.front, network.back), after if network.falling else None
+    fit(model, images, labels, epochs=epochs, seed=seed, tick=tick, by=by, after=falls)
     network.front.requires_grad_(False)
 
 

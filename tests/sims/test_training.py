@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,20 @@ def test_local_training_depends_on_the_seed_alone() -> None:
         states.append(np.concatenate([weight.numpy().ravel() for weight in network.weights()]))
     assert np.array_equal(states[0], states[1])
     assert not np.array_equal(states[0], states[2])
+
+
+@pytest.mark.parametrize(("name", "rates"), [("conv3", [1e-3, 7.5e-4, 5e-4, 2.5e-4]), ("v1", [1e-3] * 4)])
+@pytest.mark.parametrize("by", ["backprop", "local-heads"])
+def test_rates_fall_where_the_network_says_so(name: str, rates: list[float], by: str, monkeypatch: Any) -> None:
+    seen, step = [], torch.optim.Adam.step
+
+    def noted(self: torch.optim.Adam, *given: Any) -> Any:
+        seen.append(self.param_groups[0]["lr"])
+        return step(self, *given)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    training.train_base(build(name, "relu", 1, 0), torch.rand(8, 1, 28, 28), torch.arange(8), epochs=4, seed=0, by=by)
+    assert seen == pytest.approx(rates)
 
 
 def test_titles_and_fields_of_a_chosen_task() -> None:

@@ -12,7 +12,10 @@ from torch import nn
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.nn.local.memory import activations_kept
-from localnoise.sims.evaluation.names import CLEAN
+from localnoise.rules import RULES
+from localnoise.sims.defenses import named
+from localnoise.sims.evaluation.names import CLEAN, name_and_level
+from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
@@ -22,7 +25,7 @@ from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP, trainings
-from localnoise.sims.reports.commands.trained import Train
+from localnoise.sims.reports.commands.trained import UNDEFENDED, Train, row_of
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile, key
 from localnoise.sims.runtime.console import console
@@ -57,6 +60,16 @@ def train(
             "--test", help="Beside clean images: NAME@LEVEL,... as of `compare`: modifications, adaptive, attacks."
         ),
     ] = "",
+    noise: Annotated[
+        str,
+        typer.Option(
+            help="Noises that the networks learn too, and train their later layers under: rules of `localnoise list "
+            "rules` (three-factor: from rewards), each on a grid of eight parents, or other defenses."
+        ),
+    ] = "",
+    source: Annotated[
+        str, typer.Option(help="What a noise learns from; without --test it is tested against that.")
+    ] = "input_noise",
     against: Annotated[str, typer.Option(help="Training that differences are taken from.")] = BACKPROP,
     task: TaskName = DEFAULT,
     layer: Layer = None,
@@ -85,6 +98,8 @@ def train(
 
         localnoise train --training backprop,backprop@1,local-heads --test adaptive@0.02,rotate@2 --against backprop@1
 
+        localnoise train --training local-heads --noise three-factor --source rotate@2
+
         localnoise train --task my_task.py --training backprop,local-heads
     """
     began, spent = perf_counter(), preset(spend, seeds=seeds)
@@ -108,18 +123,28 @@ def train(
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
     wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
-    wanted += [threat(text, spent.images, spent.attacked_test) for text in words(threats)]
+    noises = [_noise(name) for name in words(noise)]
+    tested = words(threats) or ([source] if noises else [])
+    wanted += [threat(text, spent.images, spent.attacked_test) for text in tested]
+    learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()
     cells = [
-        Cell(seed=seed, sources=(), arm="undefended", threats=(one,)) for seed in range(spent.seeds) for one in wanted
+        Cell(seed=seed, sources=learned if named(arm).learns else (), arm=arm, threats=(one,))
+        for seed in range(spent.seeds)
+        for arm in (UNDEFENDED, *noises)
+        for one in wanted
     ]
     plans = {
         name: replace(settings, training=_rule(name), base_epochs=lengths[name] or settings.base_epochs)
         for name in names
     }
     report = Train(
-        title=f"{chosen.title}{spend} preset", trainings=names, threats=[one.label for one in wanted[1:]],
-        against=against, epochs=settings.base_epochs, kept=_memory(chosen, plans),
-    )  # fmt: skip
+        title=f"{chosen.title}{spend} preset",
+        trainings=[row_of(name, arm) for name in names for arm in (UNDEFENDED, *noises)],
+        threats=[one.label for one in wanted[1:]],
+        against=against,
+        epochs=settings.base_epochs,
+        kept=_memory(chosen, plans),
+    )
     configs = [cell.config(plan) for plan in plans.values() for cell in cells]
     records = RecordFile(out / NAME)
     if not mix:
@@ -133,6 +158,11 @@ def train(
     )
     console.print(f"{fresh} of {len(configs)} cells in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)
+
+
+def _noise(name: str) -> str:
+    """Return the defense that a rule's or a defense's name stands for."""
+    return named(f"grid:rule={name}:parents=8" if name in RULES else name).name
 
 
 def _memory(chosen: Chosen, plans: dict[str, Settings]) -> dict[str, int]:

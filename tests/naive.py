@@ -408,15 +408,15 @@ def softhebb_learned(W, x, readers, rate, sharpness):
 # Three factors
 
 
-def reinforced(field, eta, rewards, h, rate, floor):
-    """W (N, m, p) after one step from rewards; eta and h (T, m, N)."""
+def reinforced(field, eta, rewards, h, rate, spread, floor):
+    """W (N, m, p) and S (N, m, m) after one step from rewards; eta and h (T, m, N)."""
     r = np.asarray(rewards, float)
     told = np.array([(own - np.delete(r, t).mean()) / r.std() for t, own in enumerate(r)])
     W = np.concatenate([field.a[:, :, None], field.G, field.B] if field.signal else [field.B], axis=2).astype(float)
-    out = W.copy()
+    out, S = W.copy(), field.S.astype(float)
     m = eta.shape[1]
     for u in range(len(W)):
-        total, power = np.zeros(W.shape[1:]), 0.0
+        total, square, power = np.zeros(W.shape[1:]), np.zeros((m, m)), 0.0
         for t in range(len(eta)):
             z = [np.ones(1)] if field.signal else []
             for other in field.readers[u] if field.signal else ():
@@ -425,7 +425,11 @@ def reinforced(field, eta, rewards, h, rate, floor):
                 z.append(eta[t, :, other] / float(field.gain[other]) if other >= 0 else np.zeros(m))
             z = np.concatenate(z)
             e = eta[t, :, u] / float(field.gain[u]) - W[u] @ z
+            xi = np.linalg.solve(S[u], e)
             total += told[t] * np.outer(e, z)
+            square += told[t] * (np.outer(xi, xi) - np.eye(m))
             power += floor + z @ z
         out[u] += rate * total / power
-    return out
+        step = spread * square / len(eta)
+        S[u] = S[u] @ (np.tril(step, -1) + np.diag(np.exp(np.diag(step) / 2)))
+    return out, S

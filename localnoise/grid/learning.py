@@ -3,22 +3,26 @@
 from copy import copy
 from typing import Any, Self
 
+import numpy.typing as npt
+
 from localnoise import gain
 from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.grid.merging import Merging, is_dask
+from localnoise.grid.reinforcing import Reinforcing
 from localnoise.lesson import Learned, choose_parents, learn, learn_and_choose
 from localnoise.renamed import renamed
 from localnoise.rules import Rule, make_rule
 from localnoise.rules.base import AUTO, State, begun
+from localnoise.rules.three_factor import is_rewarded
 from localnoise.soundness import check_learned, check_statistics
 from localnoise.streams import Progress, chunk_size, presentations, told
 from localnoise.validate import as_presentations, as_variance, is_iterator
 
 
-class Learning(Merging):
+class Learning(Merging, Reinforcing):
     """The part of a `UnitGrid` that learns."""
 
     def learn(
@@ -27,6 +31,7 @@ class Learning(Merging):
         h: Any = None,
         rule: str | Rule = "moments",
         *,
+        rewards: npt.ArrayLike | None = None,
         progress: Progress | None = None,
         **options: Any,
     ) -> Self:
@@ -45,9 +50,13 @@ class Learning(Merging):
         h : (T, C, H, W), with signal="local"
             The activations that were displaced: an array, a tensor or an HDF5 data set.
         rule : str or Rule
-            "moments", "lms", "sign-lms" or the name of a plug-in's rule; `options` are the rule's. Or a rule that is
-            built, `Moments(ridge=1e-3)` or an object of your own that follows `localnoise.rules.Rule`. Another rule
-            than before starts from the weights that the grid has now, with fresh statistics.
+            "moments", "lms", "sign-lms", "three-factor" or the name of a plug-in's rule; `options` are the rule's. Or a
+            rule that is built, `Moments(ridge=1e-3)` or an object of your own that follows `localnoise.rules.Rule`.
+            Another rule than before starts from the weights that the grid has now, with fresh statistics.
+        rewards : (T,), with rule="three-factor"
+            How good each presentation's draw was, more is better: d are then draws of the grid as it is now, by
+            `sample` or `perturb(h)`. One number a draw is broadcast to all units, the reward less that of the others in
+            units of their standard deviation. The gain stays as it is; call again with new draws.
         progress : callable
             Told (presentations learned, all of them or None where it is not known).
 
@@ -62,7 +71,8 @@ class Learning(Merging):
         Raises
         ------
         ArgumentError
-            Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments.
+            Wrong shape or dtype, NaN, too few samples, h missing or superfluous, or singular moments; rewards missing
+            or superfluous, or all the same.
 
         Warns
         -----
@@ -77,6 +87,9 @@ class Learning(Merging):
                 f"rule={chosen.name!r}: it writes weights for every unit alone, and this grid shares or reduces them "
                 "(share=, rank=): expected rule='moments'"
             )
+        if rewards is not None or is_rewarded(chosen):
+            self._reinforce(chosen, d, h, rewards, progress)
+            return self
         if is_dask(d):
             return self._gathered(d, h, chosen, progress)
         total = None

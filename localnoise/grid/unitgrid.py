@@ -13,7 +13,6 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.grid.drawing import Drawing
 from localnoise.grid.learning import Learning
-from localnoise.grid.reinforcing import Reinforcing
 from localnoise.grid.scoring import Scoring
 from localnoise.narrow import NarrowField
 from localnoise.narrow import initial as empty_field
@@ -26,7 +25,7 @@ from localnoise.unit import ProcessingUnit
 from localnoise.wiring import Wires
 
 
-class UnitGrid(Learning, Reinforcing, Drawing, Scoring):
+class UnitGrid(Learning, Drawing, Scoring):
     """A grid of units that learn and draw structured noise from what they and their parents do.
 
     eta_u = gain_u (a_u + G_u h_R(u) + B_u eta_P(u) + S_u xi_u), xi_u ~ N(0, I). A draw costs O(n m (K + R)) time,

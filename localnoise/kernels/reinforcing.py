@@ -1,4 +1,4 @@
-"""Three factors: a unit's own innovation, its own regressors, and one number that is broadcast to all units."""
+"""What three-factor learning sums: each unit's own innovation, its own regressors, and one number for all units."""
 
 import numpy as np
 
@@ -25,29 +25,35 @@ def regressors(z, eta, h, gain, t, u, parents, readers, signal):
 
 
 @shared_kernel
-def three_factor(out, W, eta, h, gain, parents, readers, signal, told, rate, floor, worker, workers):
-    """out_u = W_u + rate sum_t told_t e_t z_t' / sum_t (floor + |z_t|^2), e_t = eta_u / g_u - W_u z_t. O(T N m p).
+def three_factor(total, square, power, W, S, eta, h, gain, parents, readers, signal, told, floor, worker, workers):
+    """Add sum_t told_t e_t z_t' to total_u, told_t (xi_t xi_t' - I) to square_u, floor + |z_t|^2 to power_u.
 
+    e_t = eta_u / g_u - W_u z_t, xi_t = S_u^-1 e_t. Cost O(T N m (p + m)).
     eta : (T, m, N), what this very field has drawn;  told : (T,), broadcast.
     """
-    (N, m, p), dtype = W.shape, W.dtype
-    z, e, total = np.empty(p, dtype), np.empty(m, dtype), np.empty((m, p), np.float64)
+    N, m, p = W.shape
+    z, e, w = np.empty(p, np.float64), np.empty(m, np.float64), np.empty((p, m), np.float64)
     for u in range(worker, N, workers):
-        total[:] = 0
-        power = 0.0
+        w[:] = W[u].T
         for t in range(len(eta)):
             regressors(z, eta, h, gain, t, u, parents, readers, signal)
             for i in range(m):
                 e[i] = eta[t, i, u] / gain[u]
-            for i in range(m):
-                for j in range(p):
-                    e[i] -= W[u, i, j] * z[j]
-            power += floor
             for j in range(p):
-                power += z[j] * z[j]
-            for i in range(m):
-                for j in range(p):
-                    total[i, j] += told[t] * e[i] * z[j]
-        for i in range(m):
+                for i in range(m):
+                    e[i] -= w[j, i] * z[j]
+            power[u] += floor
             for j in range(p):
-                out[u, i, j] = W[u, i, j] + rate * total[i, j] / power
+                power[u] += z[j] * z[j]
+            for i in range(m):
+                share = told[t] * e[i]
+                for j in range(p):
+                    total[u, i, j] += share * z[j]
+            for i in range(m):
+                for j in range(i):
+                    e[i] -= S[u, i, j] * e[j]
+                e[i] /= S[u, i, i]
+            for i in range(m):
+                square[u, i, i] -= told[t]
+                for j in range(i + 1):
+                    square[u, i, j] += told[t] * e[i] * e[j]

@@ -35,6 +35,10 @@ from localnoise.nn.repairing import RepairLayer as RepairLayer
 from localnoise.nn.repairs import attach_repairs as attach_repairs
 from localnoise.nn.repairs import learn_repairs as learn_repairs
 from localnoise.nn.repairs import repair_like as repair_like
+from localnoise.nn.reparametrised import Reparametrised as Reparametrised
+from localnoise.nn.rewarding import Rater as Rater
+from localnoise.nn.rewarding import Turn as Turn
+from localnoise.nn.rewarding import reward_noise as reward_noise
 from localnoise.nn.task import Task as Task
 from localnoise.nn.weighing import expect_worth as expect_worth
 

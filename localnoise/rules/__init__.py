@@ -11,6 +11,7 @@ from localnoise.rules.base import Rule as Rule
 from localnoise.rules.lms import LMS as LMS
 from localnoise.rules.moments import Moments as Moments
 from localnoise.rules.sign_lms import SignLMS as SignLMS
+from localnoise.rules.three_factor import ThreeFactor as ThreeFactor
 
 register = RULES.register
 

@@ -87,7 +87,7 @@ RULES = Registry(
     Rule,
     group="localnoise.rules",
     home="localnoise.rules",
-    first=("moments", "lms", "sign-lms"),
+    first=("moments", "lms", "sign-lms", "three-factor"),
     check=_fault,
 )
 

@@ -12,6 +12,7 @@ from localnoise.sims.defenses import central as _central  # noqa: F401
 from localnoise.sims.defenses import grids as _grids  # noqa: F401
 from localnoise.sims.defenses import chips as _chips  # noqa: F401
 from localnoise.sims.defenses import trained as _trained  # noqa: F401
+from localnoise.sims.defenses import three_factor as _three_factor  # noqa: F401
 from localnoise.sims.defenses import repairs as _repairs  # noqa: F401
 # isort: on
 
@@ -23,6 +24,8 @@ from localnoise.sims.defenses.lesson import Lesson as Lesson
 from localnoise.sims.defenses.lesson import added_parameters as added_parameters
 from localnoise.sims.defenses.modified import modified as modified
 from localnoise.sims.defenses.repairing import Repairing as Repairing
+from localnoise.sims.defenses.rewarded import Rewarding as Rewarding
+from localnoise.sims.defenses.rewarded import rewarded as rewarded
 from localnoise.sims.defenses.selection import Candidate as Candidate
 from localnoise.sims.defenses.selection import select as select
 from localnoise.sims.defenses.wca import wca as wca

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
-from localnoise.nn import NoiseLayer, Predictor
+from localnoise.nn import Arrangement, NoiseLayer, Predictor
 from localnoise.sims.data.tensors import PIXELS
 from localnoise.sims.defenses.learned import LearnedNoise
 from localnoise.sims.models import training
@@ -49,6 +49,16 @@ class Lesson:
         Lowest and highest value of an input; None: there is none.
     widened : callable or None
         (width, seed) -> fresh layers up to the noise and after it, of a network with `width` times the channels.
+    displaced : callable or None
+        () -> displacements d and activations h, (T, C, H, W) each, of the first source: what a noise is learned from.
+    variance : float
+        Noise variance per neuron of defenses with noise.
+    draws : int
+        Noisy logits that a deployed predictor averages.
+    arrangement : Arrangement or None
+        How the activation lies on a grid; None: it is (T, C, H, W).
+    attacked : float or None
+        The eps of the source that is an attack; None: no source is one.
     facts : dict of str to float
         For what a defense has to say of its training: it enters the record.
 
@@ -71,6 +81,11 @@ class Lesson:
     widened: Callable[[float, int], tuple[nn.Module, nn.Module]] | None = None
     facts: dict[str, float] = field(default_factory=dict)
     by: str = training.BACKPROP
+    displaced: Callable[[], tuple[Tensor, Tensor]] | None = None
+    variance: float = 1.0
+    draws: int = 10
+    arrangement: Arrangement | None = None
+    attacked: float | None = None
 
     def __post_init__(self) -> None:
         as_count("epochs", self.epochs, 1)
@@ -120,14 +135,14 @@ def teach(
     images: Tensor | Modify | None = None,
     *,
     altered: Alter | None = None,
-    penalty: Callable[[], Tensor] | None = None,
+    penalty: Callable[[Tensor], Tensor] | None = None,
     after: Callable[[int], float] | None = None,
 ) -> None:
     """Train `later`, and `front` too if `whole`, in place; then freeze both.
 
     images : the same in every epoch, or a function of the epoch; None: the lesson's.
     altered : what a batch (images, labels) becomes at the present weights, before `front`.
-    penalty : a term added to the loss of every batch.
+    penalty : a term added to the loss of every batch, from what the trained layers get.
     after : called after each epoch, as `training.fit` takes it.
     """
     inputs = lesson.images if images is None else images

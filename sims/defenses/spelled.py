@@ -12,6 +12,7 @@ from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
+from localnoise.sims.defenses.rewarded import ISOTROPIC, THREE_FACTOR, Rewarding, rewarded
 from localnoise.validate import as_count, check_positive
 
 PREFIX = "grid:"
@@ -26,7 +27,8 @@ class Spelled:
     Attributes
     ----------
     rule, rate : str, float
-        "moments", "lms" or "sign-lms"; the step of the last two.
+        "moments", "lms", "sign-lms", or "three-factor": isotropic at first, it learns from rewards as
+        `localnoise.sims.defenses.rewarded` does; the step of all but the first.
     order, parents, far, radius : str, int
         Of `UnitGrid`.
     signal, signal_radius : str, int
@@ -65,6 +67,12 @@ class Spelled:
             raise ArgumentError(f"signal_radius={self.signal_radius!r}: expected none with signal='none'; drop it")
         if self.signal == "local" and self.scope is not None and self.trace is None:
             raise ArgumentError(f"scope={self.scope!r}: expected a trace with signal='local', or no scope")
+        if self.rule == THREE_FACTOR:
+            refused = ("signal_radius", "share", "rank", "scope", "weight_bits", "word_bits")
+            wrong = next((name for name in refused if getattr(self, name) is not None), None)
+            if self.signal == "local" or wrong is not None:
+                said = "signal='local'" if wrong is None else f"{wrong}={getattr(self, wrong)!r}"
+                raise ArgumentError(f"{said}: expected none with rule='three-factor'; drop it")
         narrow = next((name for name in ("share", "rank") if getattr(self, name) is not None), None)
         if self.formats is not None and narrow is not None:  # the widths that a chip may have
             raise ArgumentError(f"{narrow}={getattr(self, narrow)!r}: expected none on a chip; drop it, or the widths")
@@ -120,6 +128,9 @@ class Spelled:
     def arm(self) -> Defense:
         """The arm."""
         signal = self.signal == "local"
+        if self.rule == THREE_FACTOR:
+            own = Rewarding(start=ISOTROPIC, variance=self.trace, wiring=self._wiring, **self._options)
+            return Defense(name=self.name, label=self.label, train=lambda lesson: rewarded(lesson, own), central=False)
         return Defense(
             name=self.name,
             label=self.label,

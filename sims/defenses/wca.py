@@ -79,7 +79,7 @@ def wca(
         front,
         nn.Sequential(hidden, noise, last),
         whole,
-        penalty=lambda: objective(noise, last, strength, decay),
+        penalty=lambda given: objective(noise, last, strength, decay),
     )
     noise.reseed(lesson.seed)  # the deployed stream does not depend on how long training was
     return Predictor(nn.Sequential(front, hidden), noise, last, draws).eval()

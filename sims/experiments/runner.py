@@ -109,7 +109,7 @@ class Runner:
         epochs = arm.most or (round(s.base_epochs * arm.longer) if arm.whole else s.epochs)
         tick = ticker(self.stage, "retrain", epochs * len(bench.train[0]))
         if arm.train is not None:
-            given = lesson(cell, bench, epochs, tick)
+            given = lesson(cell, bench, epochs, tick, s.draws, partial(self._displacement, bench))
             predictor = arm.train(given)
             added = added_parameters(predictor)
             size = {"parameters": added, "bytes_per_unit": added * 4 / math.prod(bench.network.layout[1:])}
@@ -129,7 +129,8 @@ class Runner:
         """Return the repaired network, and the size of its repairs."""
         if self._mender is None or self._mender.bench is not bench:
             self._mender = Mender(bench, lambda source: self._displacement(bench, source), self.stage)
-        given = partial(lesson, cell, bench, self.settings.epochs, tick)
+        s = self.settings
+        given = partial(lesson, cell, bench, s.epochs, tick, s.draws, partial(self._displacement, bench))
         if is_variant(plan):
             learned = self._mender.learned(plan, cell.sources)
             predictor, numbers = variant(bench.network, learned, plan), learned.parameters

@@ -30,7 +30,7 @@ def fit(
     tick: Tick | None = None,
     shown: Callable[[Tensor, Tensor], Tensor] | None = None,
     ahead: Callable[[Tensor], Tensor] | None = None,
-    penalty: Callable[[], Tensor] | None = None,
+    penalty: Callable[[Tensor], Tensor] | None = None,
     after: Callable[[int], float] | None = None,
     by: str = BACKPROP,
 ) -> None:
@@ -39,7 +39,7 @@ def fit(
     inputs : one for each label, in every epoch the same, or a function of the epoch that gives them.
     shown : what the model gets for a batch (inputs, labels), at its present weights; None: the inputs.
     ahead : what becomes of inputs, whatever the model's weights; called on `AHEAD` batches at once, without gradients.
-    penalty : a term added to the loss of every batch.
+    penalty : a term added to the loss of every batch, from what the model gets.
     after : called after each epoch with how many are done; returns the rate of the next one, or 0 to stop.
     by : "backprop", or a local rule, by which each layer minimises what is its own.
 
@@ -73,7 +73,7 @@ def fit(
                     learner.step(given, y)
                 else:
                     loss = nn.functional.cross_entropy(model(given), y)
-                    (loss if penalty is None else loss + penalty()).backward()
+                    (loss if penalty is None else loss + penalty(given)).backward()
                     optimiser.step()
                 if tick is not None:
                     tick(len(y))

@@ -40,12 +40,13 @@ def louder(grid):
 
 def reinforced(grid):
     eta, rewards = grid.perturb(h, seed=1), np.arange(60.0)
-    deepcopy(grid).reinforce(eta, rewards, h)  # what the first call imports is not counted
-    return lambda: grid.reinforce(eta, rewards, h)
+    how = {"rule": "three-factor", "rewards": rewards}
+    deepcopy(grid).learn(eta, h, **how)  # what the first call imports is not counted
+    return lambda: grid.learn(eta, h, **how)
 
 
 CHANGES = {
-    "reinforce": reinforced,
+    "learn from rewards": reinforced,
     "learn": lambda grid: lambda: grid.learn(3 * d, h),
     "learn by another rule": lambda grid: lambda: grid.learn(d, h, rule="lms"),
     "normalise": lambda grid: lambda: grid.normalise(2.0),

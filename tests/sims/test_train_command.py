@@ -83,3 +83,20 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -
     with pytest.raises(ArgumentError, match="6 channels for 10 classes"):
         train(training="local-heads,channels", task="v2", out=tmp_path, data_dir=small_dir)
     assert not list(tmp_path.iterdir())
+
+
+def test_networks_learn_noise_by_local_rules_too(
+    tmp_path: Path, small_dir: Path, in_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presets, "PRESETS", presets.PRESETS | {"quick": replace(presets.PRESETS["quick"], epochs=1)})
+    how = {"training": "local-heads", "task": "v1", "seeds": 1, "out": tmp_path, "data_dir": small_dir, "jobs": 1}
+    train(noise="three-factor,local-gain-8", source="obstruction", **how)
+    lines = (tmp_path / "table.md").read_text().splitlines()[:5]
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == [
+        "local-heads",
+        "local-heads, grid:rule=three-factor:parents=8",
+        "local-heads, local-gain-8",
+    ]
+    assert "obstruction@" in lines[0]
+    with pytest.raises(ArgumentError, match="did you mean 'three-factor-8'"):
+        train(noise="three-factors", **how)

@@ -20,6 +20,7 @@ _NOTE = (
 )
 _CLEAN = "clean"
 _SEP = "@"
+UNDEFENDED = "undefended"
 
 
 class Train(Report):
@@ -28,7 +29,8 @@ class Train(Report):
     Attributes
     ----------
     trainings : list of str
-        In the order of rows: NAME, or NAME@EPOCHS of another number of epochs than the others have.
+        In the order of rows: NAME, or NAME@EPOCHS of another number of epochs than the others have; "NAME, ARM" of
+        networks with an arm's noise.
     threats : list of str
         NAME@LEVEL, beside clean images.
     against : str
@@ -105,9 +107,14 @@ class Train(Report):
 
 
 def _label(record: Record, epochs: int) -> str:
-    """Return the row of a record: how its network learned, and for how long where that is not as the others."""
+    """Return the row of a record: how its network learned, for how long where that is not as the others, its noise."""
     name, own = str(record.config.get("training", BACKPROP)), int(record.config["base_epochs"])
-    return name if not epochs or own == epochs else f"{name}{_SEP}{own}"
+    return row_of(name if not epochs or own == epochs else f"{name}{_SEP}{own}", str(record.config["arm"]))
+
+
+def row_of(training: str, arm: str) -> str:
+    """Return the row of networks that learned so, and of an arm's noise in them."""
+    return training if arm == UNDEFENDED else f"{training}, {arm}"
 
 
 def _tested(record: Record) -> list[str]:

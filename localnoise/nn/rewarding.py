@@ -1,0 +1,300 @@
+"""Noise that learns what it is good for: draws, their rewards by the later layers, and the three-factor rule."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.grid import UnitGrid
+from localnoise.nn.arrangement import Arrangement
+from localnoise.nn.attaching import Followed, detach
+from localnoise.nn.cutting import cut
+from localnoise.nn.loading import Batches, as_altered, check_altered, labelled
+from localnoise.nn.naming import device_of, find, whole
+from localnoise.nn.rewards import Reward, rewarding
+from localnoise.nn.tapping import evaluating
+from localnoise.rules.three_factor import ThreeFactor, broadcast
+from localnoise.validate import Array, as_count, as_seed, check_positive
+
+BASELINES = ("class", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Draws of a grid, and what they were good for.
+
+    Attributes
+    ----------
+    eta : (T, C, H, W)
+    h : (T, C, H, W) or None
+        The activations that a signal-dependent grid read.
+    rewards : (T,)
+    """
+
+    eta: Array
+    h: Array | None
+    rewards: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One step of `reward_noise`.
+
+    Attributes
+    ----------
+    reward : float
+        Mean reward before the step, without a baseline.
+    agreement : float
+        Cosine of the weights' steps that two halves of the draws ask for: 0 where the estimate is all variance, 1
+        where it has none. Its share of signal is about 2 c / (1 + c) of the whole step's square.
+    """
+
+    reward: float
+    agreement: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rater:
+    """How draws are rated; what each of the fields does to the variance of the estimate is measured in the docs.
+
+    Attributes
+    ----------
+    reward : str or callable
+        As in `localnoise.nn.rewards`.
+    pairs : bool
+        Rate eta and its mirror image about the mean. Of zero-mean noise a unit's e z' is the same for both: what is
+        odd in the draw, the gradient of the loss first of all, leaves the estimate altogether.
+    common : int
+        Inputs that share a draw, whose reward is their mean; 1 of signal-dependent noise.
+    baseline : str
+        "class": less the mean reward of the inputs' class, whose loss differs whatever is drawn. "none".
+    """
+
+    reward: str | Reward = "change"
+    pairs: bool = True
+    common: int = 1
+    baseline: str = "class"
+
+    def __post_init__(self) -> None:
+        rewarding(self.reward)
+        as_count("common", self.common, 1)
+        choose("baseline", self.baseline, BASELINES)
+
+    def rated(
+        self, grid: UnitGrid, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, *, seed: int, batch: int = 500
+    ) -> tuple[Draws, float]:
+        """Return draws for activations h (T, C, H, W), and the mean reward; as many as fit into groups of `common`.
+
+        moved : (T, C, H, W), the corrupted or attacked activations;  y : (T,).
+        """
+        rate, signal, groups = rewarding(self.reward), grid.field.signal, len(h) // self.common
+        if signal and self.common > 1:
+            raise ArgumentError(f"common={self.common}: expected 1 with signal='local': a draw belongs to its input")
+        count = groups * self.common
+        h, moved, y = h[:count], moved[:count], y[:count]
+        read = moved.numpy() if signal else None
+        eta = grid.sample(groups, seed) if read is None else grid.perturb(read, seed)
+        mirrored = -eta if read is None else 2 * grid.mean(read) - eta
+        own = [self._rates(rate, later, h, moved, eta, y, batch)]
+        if self.pairs:
+            own.append(self._rates(rate, later, h, moved, mirrored, y, batch))
+            if not signal:
+                own = [(own[0] + own[1]) / 2]
+                mirrored = None
+        mean = float(np.mean(own))
+        if self.baseline == "class":
+            classes = y.numpy()
+            for which in np.unique(classes):
+                rows = classes == which
+                for each in own:
+                    each[rows] -= np.mean([one[rows].mean() for one in own])
+        rewards = np.concatenate([each.reshape(groups, self.common).mean(1) for each in own])
+        if len(own) == 2:
+            eta, read = np.concatenate([eta, mirrored]), np.concatenate([read, read])
+        return Draws(eta=eta, h=read, rewards=rewards), mean
+
+    def _rates(
+        self, rate: Reward, later: nn.Module, h: Tensor, moved: Tensor, eta: Array, y: Tensor, batch: int
+    ) -> Array:
+        """Return the reward of each input, float64."""
+        drawn, out = torch.from_numpy(eta), []
+        of = torch.arange(len(h)) // self.common
+        with torch.no_grad():
+            for rows in torch.arange(len(h)).split(batch):
+                found = rate(later, h[rows], moved[rows], drawn[of[rows]], y[rows])
+                if found.shape != (len(rows),):
+                    raise ArgumentError(
+                        f"reward gave shape {tuple(found.shape)}: expected ({len(rows)},), one number for each input"
+                    )
+                out.append(found.double())
+        rates: Array = torch.cat(out).cpu().numpy().copy()
+        return rates
+
+
+def stepped(grid: UnitGrid, draws: Draws, rule: ThreeFactor) -> float:
+    """Let the grid learn from rated draws; return the cosine of the steps of W, or S, that their halves ask for."""
+    field, told = grid.field.copy(), broadcast(draws.rewards, len(draws.eta))
+    eta = draws.eta.reshape(*draws.eta.shape[:2], -1)
+    h = eta[:, :, :0] if draws.h is None else draws.h.reshape(eta.shape)
+    halves = [rule.start(field) for _ in range(2)]
+    middle = len(eta) // 2
+    for state, rows in zip(halves, (slice(middle), slice(middle, None)), strict=True):
+        rule.reward(field, state, eta[rows], h[rows], told[rows])
+    one, two = (state["total" if rule.rate else "square"].ravel() for state in halves)
+    rule.settle(field, rule.merged(*halves))
+    grid.field, grid.rule, grid.state = field, rule, None
+    return float(one @ two / np.sqrt((one @ one) * (two @ two)))
+
+
+def reward_noise(
+    model: nn.Module,
+    name: str,
+    grid: UnitGrid,
+    loader: Any,
+    *,
+    corrupt: Callable[[Tensor], Tensor] | None = None,
+    attack: Callable[[Tensor, Tensor], Tensor] | None = None,
+    reward: str | Reward = "change",
+    turns: int = 10,
+    rate: float = 1.0,
+    spread: float = 0.1,
+    variance: float | None = None,
+    pairs: bool = True,
+    common: int = 1,
+    baseline: str = "class",
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Turn]:
+    """Let a grid learn, in place, from what the later layers make of its draws: three factors, nothing backward.
+
+    In each turn every input gets draws, the layers after `name` rate them, and each unit learns from its own
+    innovations and these numbers (rule "three-factor"). Which inputs: best training inputs that the network was not
+    trained on. No weight of the network changes, and no gradient reaches the noise.
+
+    Parameters
+    ----------
+    model : Module
+        Its later layers trained, best under this noise. With noise attached to the layer, that noise is left out.
+    name : str
+        The layer, as in `model.named_modules()`.
+    grid : UnitGrid
+        Of the layer's layout (`grid_like`), fresh or learned; `NoiseLayer`s that hold it draw its new noise at once.
+    loader : DataLoader, Dataset, (x, y), or iterable of batches
+        Inputs and classes.
+    corrupt : callable
+        A batch of inputs to another, after which draws are rated; or
+    attack : callable
+        (x, y) -> attacked inputs; called in each turn. Neither: clean inputs.
+    reward : str or callable
+        "loss", "change", "agreement" (reads no label), "lesson", or your own: see `localnoise.nn.rewards`.
+    turns : int
+        Steps.
+    rate, spread : float
+        Of rule "three-factor", for its weights and for its factors.
+    variance : float or None
+        Of the noise per neuron, kept by `normalise` after each step; None: as it is before.
+    pairs, common, baseline
+        As in `Rater`.
+    seed : int
+        Of the draws.
+    progress : callable
+        Called with (turns done, turns).
+
+    Returns
+    -------
+    list of Turn
+        Mean reward before each step, and how much of the step two halves of the draws agree on.
+
+    Raises
+    ------
+    ArgumentError
+        A reward that is constant or not of shape (T,), inputs without labels, a layer that the network cannot be cut
+        after, a grid of another layout.
+
+    Examples
+    --------
+    >>> import localnoise as ln, torch
+    >>> from localnoise import nn as lnn
+    >>> _ = torch.manual_seed(0)
+    >>> net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+    >>> x, y, grid = torch.randn(200, 6), torch.randint(3, (200,)), ln.UnitGrid((1, 8))
+    >>> len(lnn.reward_noise(net, "1", grid, (x, y), corrupt=lambda x: x + 0.3, turns=2))
+    2
+    """
+    if corrupt is not None and attack is not None:
+        raise ArgumentError("corrupt and attack were given: expected one of them, or neither for clean inputs")
+    turns, seed, rule = as_count("turns", turns, 1), int(as_seed(seed)), ThreeFactor(rate=rate, spread=spread)
+    rater = Rater(reward=reward, pairs=pairs, common=common, baseline=baseline)
+    model = whole(model)
+    model = detach(model, name) if isinstance(find(model, name), Followed) else deepcopy(model)
+    if variance is not None:
+        check_positive("variance", variance, what=", the mean noise variance per neuron")
+    batches = Batches(loader, device_of(model))
+    first = next(labelled(batches))[0][:2]
+    front, later = cut(model, name, first)
+    lies = Arrangement.remembered(grid) or Arrangement.of(front(first))
+    shape = (grid.config.channels, *grid.config.shape)
+    if lies.layout != shape:
+        raise ArgumentError(f"grid has layout {shape}, the layer {lies.layout}: expected one of the layer's, grid_like")
+    if lies.skipped:
+        raise ArgumentError(
+            f"name={name!r} has tokens without noise, which later layers need: expected a layer without"
+        )
+    kept = float(grid.variance().mean()) if variance is None else variance
+    found = []
+    with evaluating(model):
+        folded = Folded(later, lies, front(first))
+        for turn in range(turns):
+            said = list(_activations(front, batches, corrupt, attack, lies))
+            h, moved, y = (torch.cat(parts) for parts in zip(*said, strict=True))
+            draws, mean = rater.rated(grid, folded, h, moved, y, seed=seed + turn)
+            found.append(Turn(reward=mean, agreement=stepped(grid, draws, rule)))
+            grid.normalise(kept)
+            if progress is not None:
+                progress(turn + 1, turns)
+    return found
+
+
+class Folded(nn.Module):
+    """Later layers behind activations as they lie on the grid, (T, C, H, W).
+
+    Parameters
+    ----------
+    later : Module
+    lies : Arrangement
+        Without skipped tokens.
+    like : Tensor
+        An activation as the later layers take it.
+    """
+
+    def __init__(self, later: nn.Module, lies: Arrangement, like: Tensor) -> None:
+        super().__init__()
+        self.later, self.lies = later, lies
+        self.register_buffer("like", torch.zeros_like(like[:1]))
+
+    def forward(self, z: Tensor) -> Any:
+        """Return the logits, of as many activations as z holds."""
+        like: Any = self.like
+        return self.later(self.lies.added(like.expand(len(z), *like.shape[1:]), z.to(like)))
+
+
+def _activations(
+    front: nn.Module,
+    batches: Batches,
+    corrupt: Callable[[Tensor], Tensor] | None,
+    attack: Callable[[Tensor, Tensor], Tensor] | None,
+    lies: Arrangement,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield clean and moved activations, on the CPU as they lie on the grid, and classes."""
+    for x, y in labelled(batches):
+        if attack is not None:
+            moved = check_altered(attack(x.clone(), y), x, "attack()")
+        else:
+            moved = x if corrupt is None else as_altered(corrupt, x, "corrupt()")
+        with torch.no_grad():
+            yield lies.folded(front(x).float()).cpu(), lies.folded(front(moved).float()).cpu(), y.cpu()

@@ -1,0 +1,132 @@
+"""Learning from rewards of a grid's own draws: own innovation, own regressors, and one number for all units."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Never, Protocol, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.errors import ArgumentError
+from localnoise.field import Field, Floats
+from localnoise.rules.base import RULES, Rule, State, check_positive, own_numbers
+from localnoise.validate import Array, as_array
+
+
+class Rewarded(Rule, Protocol):
+    """A rule that learns from draws and their rewards, in the place of displacements."""
+
+    def reward(self, field: Field, state: State, eta: Floats, h: Floats, told: Floats) -> None:
+        """Learn from draws eta of the field as it is, as `observe` does from displacements; told : (T,), broadcast."""
+
+
+def is_rewarded(rule: Rule) -> TypeGuard[Rewarded]:
+    """Return whether a rule learns from rewards."""
+    return callable(getattr(rule, "reward", None))
+
+
+@RULES.register("three-factor")
+@dataclass(frozen=True, kw_only=True)
+class ThreeFactor:
+    """W_u += rate sum_t r_t e_ut z_ut' / sum_t (floor + |z_ut|^2);  S_u follows xi_ut xi_ut' by `spread`.
+
+    eta_u / g_u = W_u z_u + e_u is what unit u has drawn, xi_u = S_u^-1 e_u, r_t the reward of the draw less the mean
+    of the others', in units of their standard deviation. e z' is the score of W_u, d log p(eta_u | z_u) / d W_u, less
+    the factor (S_u S_u')^-1, which makes it the natural gradient: on average the step climbs the expected reward
+    (REINFORCE, Williams 1992, Machine Learning 8, section 5). With a spread likewise
+
+        S_u <- S_u (L + exp(D)),  L + D = spread Phi(sum_t r_t (xi_ut xi_ut' - I) / T),
+
+    Phi the lower triangle with half of the diagonal D: positive whatever the rewards. A unit reads its own draw, its
+    parents', the activations of its neighbors, and one number a presentation. The gain stays as it is. Cost
+    O(T m (p + m)) a unit.
+
+    Parameters
+    ----------
+    rate : float
+        >= 0; the step of W, in units of the weights that one standard deviation of reward explains.
+    spread : float
+        >= 0; the step of S. 0: S stays as it is.
+    floor : float
+        Added to |z|^2, > 0.
+    """
+
+    name: ClassVar[str] = "three-factor"
+    rate: float = 0.1
+    spread: float = 0.0
+    floor: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_positive("rate", self.rate, zero=True)
+        check_positive("spread", self.spread, zero=True)
+        check_positive("floor", self.floor)
+        if self.rate == self.spread == 0:
+            raise ArgumentError("rate=0 and spread=0: expected one of them above 0; nothing would be learned")
+        own_numbers(self)
+
+    def start(self, field: Field) -> State:
+        """Begin from the field's own weights, of which the draws are."""
+        W, S = field.weights, field.S.copy()
+        sums = {"total": np.zeros(W.shape), "square": np.zeros(S.shape), "power": np.zeros(len(W))}
+        return {"seen": 0, "W": W, "S": S} | sums
+
+    def observe(self, field: Field, state: State, d: Floats, h: Floats) -> Never:
+        """Refuse displacements: nobody has said what they are good for."""
+        raise ArgumentError(
+            "rule 'three-factor' learns from rewards of the grid's own draws, and none were given: expected "
+            "learn(eta, rule='three-factor', rewards=...), eta as sample() or perturb(h) gave it"
+        )
+
+    def reward(self, field: Field, state: State, eta: Floats, h: Floats, told: Floats) -> None:
+        """Add to the sums, in float64."""
+        from localnoise.kernels.reinforcing import three_factor
+
+        sums = (state["total"], state["square"], state["power"], state["W"], state["S"])
+        wires = (field.gain, field.parents, field.readers, field.signal)
+        three_factor(*sums, eta, h, *wires, told.astype(np.float64), float(self.floor))
+        state["seen"] += len(eta)
+
+    def settle(self, field: Field, state: State) -> None:
+        """Take the step; the gain stays."""
+        gain, (W, S) = field.gain, (state["W"].astype(np.float64), state["S"].astype(np.float64))
+        if self.rate:
+            W += self.rate * state["total"] / state["power"][:, None, None]
+        if self.spread:
+            M = self.spread * np.tril(state["square"]) / state["seen"]
+            diagonal = np.exp(np.einsum("nii->ni", M) / 2)
+            np.einsum("nii->ni", M)[:] = diagonal
+            S = S @ M
+        field.assign(W, S)
+        field.gain[:] = gain
+
+    def statistics(self, field: Field, state: State, unit: int) -> State:
+        """The unit's rows."""
+        return {name: value if name == "seen" else value[unit] for name, value in state.items()}
+
+    def merged(self, state: State, other: State) -> State:
+        """Return the sums over two parts of the draws together, a new dict; both began from the same weights."""
+        same = ("W", "S")
+        return {name: value if name in same else value + other[name] for name, value in state.items()}
+
+
+def broadcast(rewards: npt.ArrayLike, count: int) -> Array:
+    """Return what units are told: each reward less the mean of the others, over the standard deviation, (count,).
+
+    Raises
+    ------
+    ArgumentError
+        Another shape, fewer than two, NaN, or rewards that are all the same.
+    """
+    given: Any = as_array("rewards", rewards, f"({count},) numbers")
+    if given.shape != (count,) or not np.issubdtype(given.dtype, np.number) or count < 2:
+        raise ArgumentError(f"rewards has shape {given.shape}: expected ({count},) numbers, one a draw, at least two")
+    r = given.astype(np.float64)
+    if not np.isfinite(r).all():
+        raise ArgumentError("rewards holds NaN or infinity: expected finite numbers; drop these presentations")
+    spread = float(r.std())
+    if spread <= 1e-12 * max(1.0, float(np.abs(r).max())):
+        raise ArgumentError(
+            f"rewards are all {r[0]:g}: a constant reward says nothing of what a draw is good for; expected numbers "
+            "that differ from draw to draw"
+        )
+    told: Array = (r - r.mean()) * (count / (count - 1)) / spread
+    return told

@@ -1,0 +1,243 @@
+"""Noise that learned what it is good for, by three factors or by backpropagation; layers that meet it adversarially."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise import UnitGrid
+from localnoise.errors import ArgumentError, choose
+from localnoise.nn import CovariancePenalty, NoiseLayer, Predictor, Rater, Reparametrised
+from localnoise.nn.rewarding import Draws, Folded, Turn, stepped
+from localnoise.nn.rewards import REWARDS, rewarding
+from localnoise.rules import ThreeFactor
+from localnoise.sims.attacks import PGD
+from localnoise.sims.defenses.lesson import Alter, Lesson, teach
+from localnoise.sims.models import training
+from localnoise.validate import as_count, check_positive
+
+THREE_FACTOR, REPARAMETRISED, NOTHING = "three-factor", "reparametrised", "none"
+LEARNED, ISOTROPIC = "moments", "isotropic"
+HELD, SHARE = 4_000, 10  # of the training images at most, and one in so many: on which draws are rated
+_ATTACK = PGD(steps=7, draws=1)  # of the images on which draws are rated, and of adversarial training
+_PER_TURN = 10_000  # presentations from which the later layers go on learning
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewarding:
+    """How a noise learns from rewards, and how the layers after it are trained at last.
+
+    Attributes
+    ----------
+    by : str
+        "three-factor" (local), "reparametrised" (central: backpropagation through the draw), or "none".
+    start : str
+        "moments": learned from the first source's displacements; "isotropic".
+    reward : str
+        Of `localnoise.nn.rewards`.
+    turns : int
+        Steps of the noise; before each the held-out images are attacked anew, or modified.
+    rate, spread : float
+        Of rule "three-factor"; of "reparametrised" the rate is Adam's.
+    draws : int
+        Draws of each held-out image in a turn.
+    variance : float or None
+        Per neuron; None: the source's own.
+    adversarial : float
+        Share of each batch that is attacked while the layers after the noise are trained.
+    penalty : float
+        Weight of tr(J Sigma J') in their loss (`CovariancePenalty`).
+    wiring : dict
+        Of the grid.
+    """
+
+    by: str = THREE_FACTOR
+    start: str = LEARNED
+    reward: str = "change"
+    turns: int = 10
+    rate: float = 1.0
+    spread: float = 0.1
+    draws: int = 4
+    variance: float | None = None
+    adversarial: float = 0.0
+    penalty: float = 0.0
+    wiring: dict[str, Any] = field(default_factory=lambda: {"parents": 8}, hash=False)
+
+    def __post_init__(self) -> None:
+        choose("by", self.by, (THREE_FACTOR, REPARAMETRISED, NOTHING))
+        choose("start", self.start, (LEARNED, ISOTROPIC))
+        choose("reward", self.reward, REWARDS)
+        as_count("turns", self.turns, 1)
+        as_count("draws", self.draws, 1)
+        if self.by == THREE_FACTOR:
+            ThreeFactor(rate=self.rate, spread=self.spread)
+        if self.variance is not None:
+            check_positive("variance", self.variance, what=", the mean noise variance per neuron")
+        check_positive("penalty", self.penalty, zero=True)
+        if not 0 <= self.adversarial <= 1:
+            raise ArgumentError(f"adversarial={self.adversarial!r}: expected a share of each batch in [0, 1]")
+
+    @property
+    def central(self) -> bool:
+        """Whether anything in it needs more than a unit, its neighbors and broadcast numbers."""
+        return self.by == REPARAMETRISED or self.adversarial > 0 or self.penalty > 0
+
+
+def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
+    """Return the network whose noise has learned as the plan says, the later layers trained afresh under it.
+
+    Raises
+    ------
+    ArgumentError
+        A local training of the layers, where the plan needs a gradient that crosses them; no displacements to start
+        from.
+    """
+    if lesson.by != training.BACKPROP and plan.central:
+        what = "its noise" if plan.by == REPARAMETRISED else "its training"
+        raise ArgumentError(
+            f"training={lesson.by!r}: {what} needs gradients that cross the later layers: expected "
+            f"training={training.BACKPROP!r}; or leave the defense out"
+        )
+    grid = _begun(lesson, plan)
+    if plan.by != NOTHING:
+        grid = _learned(lesson, plan, grid)
+    layer = NoiseLayer(grid, seed=lesson.seed, arrangement=lesson.arrangement)
+    back = _trained(lesson, plan, layer)
+    layer.reseed(lesson.seed)  # the deployed stream does not depend on how long training was
+    return Predictor(lesson.front, layer, back, lesson.draws).eval()
+
+
+def _begun(lesson: Lesson, plan: Rewarding) -> UnitGrid:
+    """Return the noise before it has learned from rewards."""
+    if lesson.displaced is None:
+        raise ArgumentError("this noise learns from a source's displacements, and the lesson has none: name a source")
+    d, _ = lesson.displaced()
+    grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **plan.wiring)
+    if plan.start == LEARNED:
+        grid.learn(d.numpy())
+        grid.state = None  # the running statistics: 130 MB
+    return grid.normalise(_variance(lesson, plan))
+
+
+def _variance(lesson: Lesson, plan: Rewarding) -> float:
+    return lesson.variance if plan.variance is None else plan.variance
+
+
+def _learned(lesson: Lesson, plan: Rewarding, grid: UnitGrid) -> UnitGrid:
+    """Return the noise after its turns: held-out images rate its draws, the other ones teach the later layers."""
+    held = min(HELD, max(1, len(lesson.images) // SHARE))
+    x, y = lesson.images[-held:], lesson.labels[-held:]
+    h, rest = training.activations(lesson.front, x), training.activations(lesson.front, lesson.images[:-held])
+    later, layer = lesson.back(lesson.seed), NoiseLayer(grid, seed=lesson.seed, arrangement=lesson.arrangement)
+    judge = later if lesson.arrangement is None else Folded(later, lesson.arrangement, h)
+    learner: _Local | _Central = (_Local if plan.by == THREE_FACTOR else _Central)(plan, grid, _variance(lesson, plan))
+    rng, said = np.random.default_rng((lesson.seed, 2)), []
+    for turn in range(plan.turns):
+        count, own = len(rest) if turn == 0 else min(_PER_TURN, len(rest)), int(rng.integers(2**31))
+        rows = torch.from_numpy(rng.permutation(len(rest))[:count])
+        labels = lesson.labels[:-held][rows]
+        later.requires_grad_(True)
+        training.fit(later, rest[rows], labels, epochs=1, seed=own, ahead=layer.train(), by=lesson.by)
+        later.requires_grad_(False)
+        moved = _moved(lesson, Predictor(lesson.front, layer.eval(), later, 1), turn, held)
+        said.append(learner.step(judge, _folded(lesson, h), _folded(lesson, moved), y, own))
+        layer.noise = learner.grid
+    lesson.facts["reward.first"], lesson.facts["reward.last"] = said[0].reward, said[-1].reward
+    if plan.by == THREE_FACTOR:
+        lesson.facts["reward.agreement"] = float(np.mean([turn.agreement for turn in said]))
+    return learner.grid
+
+
+class _Local:
+    """Steps of rule three-factor."""
+
+    def __init__(self, plan: Rewarding, grid: UnitGrid, variance: float) -> None:
+        self.grid, self._plan, self._variance = grid, plan, variance
+        self._rater, self._rule = Rater(reward=plan.reward), ThreeFactor(rate=plan.rate, spread=plan.spread)
+
+    def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
+        """Rate several draws of each input, and learn from all of them."""
+        several = range(self._plan.draws)
+        rated = [self._rater.rated(self.grid, later, h, moved, y, seed=seed + k) for k in several]
+        of_input: list[Any] = [  # side by side: the halves that `stepped` compares are of different inputs
+            np.stack([getattr(one, name) for one, _ in rated], axis=1) for name in ("eta", "rewards")
+        ]
+        eta, rewards = (part.reshape(-1, *part.shape[2:]) for part in of_input)
+        joined = Draws(eta=eta, h=None, rewards=rewards)
+        agreement = stepped(self.grid, joined, self._rule)
+        self.grid.normalise(self._variance)
+        return Turn(reward=float(np.mean([mean for _, mean in rated])), agreement=agreement)
+
+
+class _Central:
+    """Steps of Adam up the same rewards, through the draw; a turn takes each held-out input as often."""
+
+    def __init__(self, plan: Rewarding, grid: UnitGrid, variance: float) -> None:
+        self.grid, self._plan, self._free = grid, plan, Reparametrised(grid, variance)
+        self._optimiser = torch.optim.Adam(self._free.parameters(), plan.rate)
+
+    def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
+        """Climb the mean reward, batch by batch."""
+        rate, found = rewarding(self._plan.reward), []
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(self._plan.draws):
+            for rows in torch.randperm(len(h), generator=generator).split(training.BATCH):
+                eta = self._free.drawn(len(rows), generator)
+                reward = rate(later, h[rows], moved[rows], eta, y[rows]).mean()
+                self._optimiser.zero_grad()
+                (-reward).backward()
+                self._optimiser.step()
+                found.append(float(reward.detach()))
+        self.grid = self._free.stored()
+        return Turn(reward=float(np.mean(found)), agreement=1.0)
+
+
+def _moved(lesson: Lesson, present: Predictor, turn: int, held: int) -> Tensor:
+    """Return activations of the held-out images, attacked through the present network, or modified."""
+    x, y = lesson.images[-held:], lesson.labels[-held:]
+    if lesson.attacked is not None:
+        attack = replace(_ATTACK, eps=lesson.attacked)
+        x = attack(present, x, y, bounds=lesson.bounds, seed=lesson.seed + turn, batch=250)
+    elif lesson.modified is not None:
+        x = lesson.modified(1 + turn)[-held:]
+    return training.activations(lesson.front, x)
+
+
+def _folded(lesson: Lesson, h: Tensor) -> Tensor:
+    return h if lesson.arrangement is None else lesson.arrangement.folded(h)
+
+
+def _trained(lesson: Lesson, plan: Rewarding, layer: NoiseLayer) -> nn.Module:
+    """Return fresh later layers, trained on clean activations under the noise, as those of other noises are."""
+    back, layer = lesson.back(lesson.seed), layer.train()
+    term = CovariancePenalty(layer)
+    options: dict[str, Any] = {}
+    if plan.penalty:
+        options["penalty"] = lambda given: plan.penalty * term(back, given)
+    if plan.adversarial:
+        options["altered"] = _attacking(lesson, plan, layer, back)
+    if options:
+        teach(lesson, lesson.front, nn.Sequential(layer, back), False, **options)
+    else:
+        h = training.activations(lesson.front, lesson.images)
+        how: dict[str, Any] = {"epochs": lesson.epochs, "seed": lesson.seed, "tick": lesson.tick, "by": lesson.by}
+        training.fit(back, h, lesson.labels, ahead=layer, **how)
+    layer.eval()
+    return back
+
+
+def _attacking(lesson: Lesson, plan: Rewarding, layer: NoiseLayer, back: nn.Module) -> Alter:
+    """Return what replaces a share of each batch by attacks on the present network, its noise on."""
+    rng = np.random.default_rng((lesson.seed, 1))
+    attack, present = replace(_ATTACK, eps=lesson.attacked or _ATTACK.eps), Predictor(lesson.front, layer, back, 1)
+
+    def altered(x: Tensor, y: Tensor) -> Tensor:
+        count, x = math.ceil(plan.adversarial * len(x)), x.clone()
+        own = int(rng.integers(2**63))
+        x[:count] = attack(present, x[:count], y[:count], bounds=lesson.bounds, seed=own)
+        return x
+
+    return altered

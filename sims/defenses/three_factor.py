@@ -1,0 +1,30 @@
+"""Arms whose noise learned what it is good for, their central counterparts, and noise beside adversarial training."""
+
+from typing import Any
+
+from localnoise.sims.defenses.defense import Defense
+from localnoise.sims.defenses.registry import register
+from localnoise.sims.defenses.rewarded import ISOTROPIC, NOTHING, REPARAMETRISED, Rewarding, rewarded
+
+
+def _arm(name: str, label: str, **plan: Any) -> Defense:
+    how = Rewarding(**plan)
+    return Defense(name=name, label=label, train=lambda lesson: rewarded(lesson, how), central=how.central)
+
+
+REWARDED = (
+    _arm("three-factor-8", "K=8, three-factor"),
+    _arm("three-factor-isotropic-8", "isotropic, then three-factor K=8", start=ISOTROPIC),
+    _arm("reparametrised-8", "K=8, reparametrised", by=REPARAMETRISED, rate=0.003),
+    _arm(
+        "reparametrised-isotropic-8",
+        "isotropic, then reparametrised K=8",
+        by=REPARAMETRISED,
+        rate=0.003,
+        start=ISOTROPIC,
+    ),
+    _arm("penalty-8", "K=8, covariance penalty", by=NOTHING, penalty=0.01),
+    _arm("adversarial-90-noise-8", "90 % adversarial, K=8", by=NOTHING, adversarial=0.9),
+    _arm("adversarial-90-three-factor-8", "90 % adversarial, K=8, three-factor", adversarial=0.9),
+)
+register(*REWARDED)

@@ -20,6 +20,7 @@ from localnoise.repair import RepairStream as RepairStream
 from localnoise.rules import LMS as LMS
 from localnoise.rules import Moments as Moments
 from localnoise.rules import SignLMS as SignLMS
+from localnoise.rules import ThreeFactor as ThreeFactor
 from localnoise.surprise import Surprise as Surprise
 from localnoise.unit import ProcessingUnit as ProcessingUnit
 
@@ -37,6 +38,7 @@ __all__ = [
     "SignLMS",
     "Surprise",
     "Task",
+    "ThreeFactor",
     "UnitGrid",
     "central",
     "hardware",

@@ -24,8 +24,8 @@ from localnoise.sims.defenses.lesson import Lesson as Lesson
 from localnoise.sims.defenses.lesson import added_parameters as added_parameters
 from localnoise.sims.defenses.modified import modified as modified
 from localnoise.sims.defenses.repairing import Repairing as Repairing
-from localnoise.sims.defenses.rewarded import Rewarding as Rewarding
 from localnoise.sims.defenses.rewarded import rewarded as rewarded
+from localnoise.sims.defenses.rewarding import Rewarding as Rewarding
 from localnoise.sims.defenses.selection import Candidate as Candidate
 from localnoise.sims.defenses.selection import select as select
 from localnoise.sims.defenses.wca import wca as wca

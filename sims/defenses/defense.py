@@ -12,6 +12,8 @@ from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.converged import MOST, converged
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.repairing import NONE, Repairing
+from localnoise.sims.defenses.rewarded import rewarded
+from localnoise.sims.defenses.rewarding import Rewarding
 
 Array = npt.NDArray[np.float32]
 Build = Callable[[Array, Array, float], Any]
@@ -84,6 +86,16 @@ class Defense:
             whole=True,
             longer=1.0,
             most=MOST,
+        )
+
+    @classmethod
+    def of_rewards(cls, plan: Rewarding, name: str = "", label: str = "") -> Self:
+        """Return the arm whose noise learns as the plan says; by default it is named by what the plan spells out."""
+        return cls(
+            name=name or plan.name,
+            label=label or plan.label,
+            train=lambda lesson: rewarded(lesson, plan),
+            central=plan.central,
         )
 
     @classmethod

@@ -6,14 +6,15 @@ from functools import cache
 from typing import final
 
 from localnoise.registry import Registry
-from localnoise.sims.defenses import augmenting, repairing
+from localnoise.sims.defenses import augmenting, repairing, rewarding
 from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.deployed import deployed_arm, is_deployed
 from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.defenses.rewarding import Rewarding
 from localnoise.sims.defenses.spelled import PREFIX, Spelled
 
-_SPELLED = (PREFIX, repairing.PREFIX, augmenting.PREFIX)
+_SPELLED = (PREFIX, repairing.PREFIX, augmenting.PREFIX, rewarding.PREFIX)
 
 
 def _fault(name: str, defense: Defense) -> str:
@@ -32,7 +33,7 @@ def register(*defenses: Defense) -> None:
 
 @final
 class _Defenses(Mapping[str, Defense]):
-    """Those of the registry, and every `grid:...`, `repair:...`, `augmentation:...` and `int8:...`."""
+    """Those of the registry, and every `grid:...`, `repair:...`, `augmentation:...`, `rewarded:...` and `int8:...`."""
 
     def __getitem__(self, name: str) -> Defense:
         if _is_spelled(name):
@@ -62,6 +63,8 @@ def _spelled(name: str) -> Defense:
         return Spelled.parse(name).arm
     if name.startswith(augmenting.PREFIX):
         return Defense.of_augmentation(Augmenting.parse(name), name)
+    if name.startswith(rewarding.PREFIX):
+        return Defense.of_rewards(Rewarding.parse(name), name)
     return Defense.of_repair(Repairing.parse(name), name)
 
 

@@ -1,7 +1,7 @@
 """Noise that learned what it is good for, by three factors or by backpropagation; layers that meet it adversarially."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,81 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from localnoise import UnitGrid
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError
 from localnoise.nn import CovariancePenalty, NoiseLayer, Predictor, Rater, Reparametrised
 from localnoise.nn.rewarding import Draws, Folded, Turn, stepped
-from localnoise.nn.rewards import REWARDS, rewarding
+from localnoise.nn.rewards import rewarding
 from localnoise.rules import ThreeFactor
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.lesson import Alter, Lesson, teach
+from localnoise.sims.defenses.rewarding import LEARNED, NOTHING, REPARAMETRISED, THREE_FACTOR, Rewarding
 from localnoise.sims.models import training
-from localnoise.validate import as_count, check_positive
 
-THREE_FACTOR, REPARAMETRISED, NOTHING = "three-factor", "reparametrised", "none"
-LEARNED, ISOTROPIC = "moments", "isotropic"
 HELD, SHARE = 4_000, 10  # of the training images at most, and one in so many: on which draws are rated
 _ATTACK = PGD(steps=7, draws=1)  # of the images on which draws are rated, and of adversarial training
 _PER_TURN = 10_000  # presentations from which the later layers go on learning
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rewarding:
-    """How a noise learns from rewards, and how the layers after it are trained at last.
-
-    Attributes
-    ----------
-    by : str
-        "three-factor" (local), "reparametrised" (central: backpropagation through the draw), or "none".
-    start : str
-        "moments": learned from the first source's displacements; "isotropic".
-    reward : str
-        Of `localnoise.nn.rewards`.
-    turns : int
-        Steps of the noise; before each the held-out images are attacked anew, or modified.
-    rate, spread : float
-        Of rule "three-factor"; of "reparametrised" the rate is Adam's.
-    draws : int
-        Draws of each held-out image in a turn.
-    variance : float or None
-        Per neuron; None: the source's own.
-    adversarial : float
-        Share of each batch that is attacked while the layers after the noise are trained.
-    penalty : float
-        Weight of tr(J Sigma J') in their loss (`CovariancePenalty`).
-    wiring : dict
-        Of the grid.
-    """
-
-    by: str = THREE_FACTOR
-    start: str = LEARNED
-    reward: str = "change"
-    turns: int = 10
-    rate: float = 1.0
-    spread: float = 0.1
-    draws: int = 4
-    variance: float | None = None
-    adversarial: float = 0.0
-    penalty: float = 0.0
-    wiring: dict[str, Any] = field(default_factory=lambda: {"parents": 8}, hash=False)
-
-    def __post_init__(self) -> None:
-        choose("by", self.by, (THREE_FACTOR, REPARAMETRISED, NOTHING))
-        choose("start", self.start, (LEARNED, ISOTROPIC))
-        choose("reward", self.reward, REWARDS)
-        as_count("turns", self.turns, 1)
-        as_count("draws", self.draws, 1)
-        if self.by == THREE_FACTOR:
-            ThreeFactor(rate=self.rate, spread=self.spread)
-        if self.variance is not None:
-            check_positive("variance", self.variance, what=", the mean noise variance per neuron")
-        check_positive("penalty", self.penalty, zero=True)
-        if not 0 <= self.adversarial <= 1:
-            raise ArgumentError(f"adversarial={self.adversarial!r}: expected a share of each batch in [0, 1]")
-
-    @property
-    def central(self) -> bool:
-        """Whether anything in it needs more than a unit, its neighbors and broadcast numbers."""
-        return self.by == REPARAMETRISED or self.adversarial > 0 or self.penalty > 0
 
 
 def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
@@ -115,7 +53,7 @@ def _begun(lesson: Lesson, plan: Rewarding) -> UnitGrid:
     if lesson.displaced is None:
         raise ArgumentError("this noise learns from a source's displacements, and the lesson has none: name a source")
     d, _ = lesson.displaced()
-    grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], **plan.wiring)
+    grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], parents=plan.parents, **dict(plan.wiring))
     if plan.start == LEARNED:
         grid.learn(d.numpy())
         grid.state = None  # the running statistics: 130 MB

@@ -12,7 +12,7 @@ from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
-from localnoise.sims.defenses.rewarded import ISOTROPIC, THREE_FACTOR, Rewarding, rewarded
+from localnoise.sims.defenses.rewarding import ISOTROPIC, THREE_FACTOR, Rewarding
 from localnoise.validate import as_count, check_positive
 
 PREFIX = "grid:"
@@ -129,8 +129,15 @@ class Spelled:
         """The arm."""
         signal = self.signal == "local"
         if self.rule == THREE_FACTOR:
-            own = Rewarding(start=ISOTROPIC, variance=self.trace, wiring=self._wiring, **self._options)
-            return Defense(name=self.name, label=self.label, train=lambda lesson: rewarded(lesson, own), central=False)
+            wiring = {"parents": Rewarding.parents} | self._wiring
+            own = Rewarding(
+                start=ISOTROPIC,
+                variance=self.trace,
+                parents=wiring.pop("parents"),
+                wiring=tuple(wiring.items()),
+                **self._options,
+            )
+            return Defense.of_rewards(own, self.name, self.label)
         return Defense(
             name=self.name,
             label=self.label,

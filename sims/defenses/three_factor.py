@@ -4,12 +4,11 @@ from typing import Any
 
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.registry import register
-from localnoise.sims.defenses.rewarded import ISOTROPIC, NOTHING, REPARAMETRISED, Rewarding, rewarded
+from localnoise.sims.defenses.rewarding import ISOTROPIC, NOTHING, REPARAMETRISED, Rewarding
 
 
 def _arm(name: str, label: str, **plan: Any) -> Defense:
-    how = Rewarding(**plan)
-    return Defense(name=name, label=label, train=lambda lesson: rewarded(lesson, how), central=how.central)
+    return Defense.of_rewards(Rewarding(**plan), name, label)
 
 
 REWARDED = (

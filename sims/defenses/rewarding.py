@@ -1,0 +1,126 @@
+"""How noise learns what it is good for, as a plan, and spelled out: `rewarded:reward=lesson:turns=6`."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from localnoise.errors import ArgumentError, choose
+from localnoise.nn.rewards import REWARDS
+from localnoise.rules import ThreeFactor
+from localnoise.validate import as_count, check_positive
+
+PREFIX = "rewarded:"
+THREE_FACTOR, REPARAMETRISED, NOTHING = "three-factor", "reparametrised", "none"
+LEARNED, ISOTROPIC = "moments", "isotropic"
+_KINDS: dict[str, Any] = {
+    "by": str, "start": str, "reward": str, "turns": int, "rate": float, "spread": float, "draws": int,
+    "variance": float, "adversarial": float, "penalty": float, "parents": int,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewarding:
+    """How a noise learns from rewards, and how the layers after it are trained at last.
+
+    Attributes
+    ----------
+    by : str
+        "three-factor" (local), "reparametrised" (central: backpropagation through the draw), or "none".
+    start : str
+        "moments": learned from the first source's displacements; "isotropic".
+    reward : str
+        Of `localnoise.nn.rewards`.
+    turns : int
+        Steps of the noise; before each the held-out images are attacked anew, or modified.
+    rate, spread : float
+        Of rule "three-factor"; of "reparametrised" the rate is Adam's.
+    draws : int
+        Draws of each held-out image in a turn.
+    variance : float or None
+        Per neuron; None: the source's own.
+    adversarial : float
+        Share of each batch that is attacked while the layers after the noise are trained.
+    penalty : float
+        Weight of tr(J Sigma J') in their loss (`CovariancePenalty`).
+    parents : int
+        Of a unit of the grid.
+    wiring : tuple of (str, value)
+        Further options of the grid.
+    """
+
+    by: str = THREE_FACTOR
+    start: str = LEARNED
+    reward: str = "change"
+    turns: int = 10
+    rate: float = 1.0
+    spread: float = 0.1
+    draws: int = 4
+    variance: float | None = None
+    adversarial: float = 0.0
+    penalty: float = 0.0
+    parents: int = 8
+    wiring: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        choose("by", self.by, (THREE_FACTOR, REPARAMETRISED, NOTHING))
+        choose("start", self.start, (LEARNED, ISOTROPIC))
+        choose("reward", self.reward, REWARDS)
+        as_count("turns", self.turns, 1)
+        as_count("draws", self.draws, 1)
+        as_count("parents", self.parents, 1)
+        if self.by == THREE_FACTOR:
+            ThreeFactor(rate=self.rate, spread=self.spread)
+        if self.variance is not None:
+            check_positive("variance", self.variance, what=", the mean noise variance per neuron")
+        check_positive("penalty", self.penalty, zero=True)
+        if not 0 <= self.adversarial <= 1:
+            raise ArgumentError(f"adversarial={self.adversarial!r}: expected a share of each batch in [0, 1]")
+
+    @property
+    def name(self) -> str:
+        """The name that `parse` takes: everything that is not the default, in a fixed order."""
+        said = [
+            f"{key}={_text(getattr(self, key))}" for key in _KINDS if getattr(self, key) != getattr(type(self), key)
+        ]
+        return PREFIX + ":".join(said)
+
+    @property
+    def label(self) -> str:
+        """Short words for tables."""
+        words = [f"K={self.parents}" if self.start == LEARNED else f"isotropic K={self.parents}"]
+        if self.by != NOTHING:
+            words.append(f"{self.by} by {self.reward}")
+        words += [f"penalty {self.penalty:g}"] if self.penalty else []
+        words += [f"{self.adversarial:.0%} adversarial".replace("%", " %")] if self.adversarial else []
+        words += [f"variance {self.variance:g}"] if self.variance is not None else []
+        return ", ".join(words)
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read "rewarded:KEY=VALUE:...".
+
+        Raises
+        ------
+        ArgumentError
+            An unknown key, a value of another kind, or one that cannot be.
+        """
+        given: dict[str, Any] = {}
+        for part in filter(None, name.removeprefix(PREFIX).split(":")):
+            key, _, text = part.partition("=")
+            kind = _KINDS[choose(f"arm {name!r}: parameter", key, _KINDS)]
+            try:
+                given[key] = kind(text)
+            except ValueError:
+                wanted = "a number" if kind is float else "a whole number"
+                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
+        return cls(**given)
+
+    @property
+    def central(self) -> bool:
+        """Whether anything in it needs more than a unit, its neighbors and broadcast numbers."""
+        return self.by == REPARAMETRISED or self.adversarial > 0 or self.penalty > 0
+
+
+def _text(value: Any) -> str:
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

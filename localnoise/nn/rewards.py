@@ -12,6 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from localnoise.errors import choose
 
+_SMALL = 1e-30  # below it a gradient counts as none
+
 
 class Reward(Protocol):
     """Rate draws."""
@@ -40,23 +42,28 @@ def agreement(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor
 
 
 def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:
-    """Return <grad L(h + eta), grad L(moved + eta')> over the later layers' weights, eta' another input's draw.
+    """Return the cosine of grad L(h + eta) and grad L(moved + eta'), over the later layers' weights.
 
-    To first order it is how much one step of training on this draw lowers the loss that matters, per unit of rate.
-    One gradient for all inputs, and one forward-mode derivative; its own gradient crosses both.
+    To first order it is how much a step of training on this draw, of fixed length, lowers the loss that matters, the
+    mean over the inputs at draws eta' of other inputs. Without the length of the gradient, which a draw could raise
+    without end. Cost: a gradient for each input; its own gradient crosses both passes.
     """
-    weights = {name: weight.detach().requires_grad_() for name, weight in later.named_parameters()}
+    weights = {name: weight.detach() for name, weight in later.named_parameters()}
 
-    def losses(given: dict[str, Tensor], z: Tensor) -> Tensor:
-        logits: Tensor = torch.func.functional_call(later, given, (z,))
-        return cross_entropy(logits, y, reduction="none")
+    def own_loss(given: dict[str, Tensor], z: Tensor, label: Tensor) -> Tensor:
+        logits: Tensor = torch.func.functional_call(later, given, (z[None],))
+        return cross_entropy(logits, label[None])
 
-    with torch.enable_grad():
-        wanted = torch.autograd.grad(losses(weights, moved + eta.detach().roll(1, 0)).mean(), list(weights.values()))
-    still = {name: weight.detach() for name, weight in weights.items()}
-    along = dict(zip(still, wanted, strict=True))
-    found: Tensor = torch.func.jvp(lambda given: losses(given, h + eta), (still,), (along,))[1]
-    return found
+    def mean_loss(given: dict[str, Tensor]) -> Tensor:
+        return cross_entropy(torch.func.functional_call(later, given, (moved + eta.detach().roll(1, 0),)), y)
+
+    wanted = torch.func.grad(mean_loss)(weights)
+    found = torch.func.vmap(torch.func.grad(own_loss), in_dims=(None, 0, 0))(weights, h + eta, y)
+    along = torch.stack([(found[name] * wanted[name]).flatten(1).sum(1) for name in weights]).sum(0)
+    lengths = torch.stack([found[name].flatten(1).square().sum(1) for name in weights]).sum(0)
+    whole = torch.stack([one.square().sum() for one in wanted.values()]).sum()
+    cosine: Tensor = along / (lengths * whole).clamp(min=_SMALL).sqrt()
+    return cosine
 
 
 REWARDS: dict[str, Reward] = {one.__name__: one for one in (loss, change, agreement, lesson)}

@@ -38,7 +38,8 @@ def agreement(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor
     """Return sum_k p_k ln q_k, p the answer at h, q that at moved + eta: reads no label."""
     with torch.no_grad():
         answer = later(h).softmax(1)
-    return (answer * later(moved + eta).log_softmax(1)).sum(1)
+    agreed: Tensor = (answer * later(moved + eta).log_softmax(1)).sum(1)
+    return agreed
 
 
 def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ def _begun(lesson: Lesson, plan: Rewarding) -> UnitGrid:
     if lesson.displaced is None:
         raise ArgumentError("this noise learns from a source's displacements, and the lesson has none: name a source")
     d, _ = lesson.displaced()
-    grid = UnitGrid(shape=d.shape[2:], channels=d.shape[1], parents=plan.parents, **dict(plan.wiring))
+    _, channels, height, width = d.shape
+    grid = UnitGrid(shape=(height, width), channels=channels, parents=plan.parents, **dict(plan.wiring))
     if plan.start == LEARNED:
         grid.learn(d.numpy())
         grid.state = None  # the running statistics: 130 MB

@@ -13,7 +13,6 @@ from localnoise.errors import ArgumentError
 from localnoise.nn import CovariancePenalty, NoiseLayer, Predictor, Rater, Reparametrised
 from localnoise.nn.rewarding import Draws, Folded, Turn, stepped
 from localnoise.nn.rewards import rewarding
-from localnoise.rules import ThreeFactor
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.lesson import Alter, Lesson, teach
 from localnoise.sims.defenses.rewarding import LEARNED, NOTHING, REPARAMETRISED, THREE_FACTOR, Rewarding
@@ -95,7 +94,7 @@ class _Local:
 
     def __init__(self, plan: Rewarding, grid: UnitGrid, variance: float) -> None:
         self.grid, self._plan, self._variance = grid, plan, variance
-        self._rater, self._rule = Rater(reward=plan.reward), ThreeFactor(rate=plan.rate, spread=plan.spread)
+        self._rater, self._rule = Rater(reward=plan.reward), plan.rule
 
     def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
         """Rate several draws of each input, and learn from all of them."""
@@ -116,7 +115,7 @@ class _Central:
 
     def __init__(self, plan: Rewarding, grid: UnitGrid, variance: float) -> None:
         self.grid, self._plan, self._free = grid, plan, Reparametrised(grid, variance)
-        self._optimiser = torch.optim.Adam(self._free.parameters(), plan.rate)
+        self._optimiser = torch.optim.Adam(self._free.parameters(), plan.step)
 
     def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
         """Climb the mean reward, batch by batch."""

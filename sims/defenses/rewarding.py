@@ -17,6 +17,9 @@ _KINDS: dict[str, Any] = {
     "by": str, "start": str, "reward": str, "turns": int, "rate": float, "spread": float, "draws": int,
     "variance": float, "adversarial": float, "penalty": float, "parents": int,
 }  # fmt: skip
+_LEARNING = ("reward", "turns", "rate", "spread", "draws")  # of a noise that learns from rewards
+_RATES, _SPREAD = {THREE_FACTOR: 20.0, REPARAMETRISED: 0.003, NOTHING: 1.0}, 0.3
+"""Of v2, chosen on held-out training images of one seed: see docs/results/rewarded-noise.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,10 @@ class Rewarding:
         Of `localnoise.nn.rewards`.
     turns : int
         Steps of the noise; before each the held-out images are attacked anew, or modified.
-    rate, spread : float
-        Of rule "three-factor"; of "reparametrised" the rate is Adam's.
+    rate : float or None
+        Of rule "three-factor", None: 20; of "reparametrised" Adam's, None: .003.
+    spread : float or None
+        Of rule "three-factor" alone; None: .3.
     draws : int
         Draws of each held-out image in a turn.
     variance : float or None
@@ -51,11 +56,11 @@ class Rewarding:
 
     by: str = THREE_FACTOR
     start: str = LEARNED
-    reward: str = "change"
-    turns: int = 10
-    rate: float = 1.0
-    spread: float = 0.1
-    draws: int = 4
+    reward: str = "lesson"
+    turns: int = 6
+    rate: float | None = None
+    spread: float | None = None
+    draws: int = 2
     variance: float | None = None
     adversarial: float = 0.0
     penalty: float = 0.0
@@ -69,8 +74,13 @@ class Rewarding:
         as_count("turns", self.turns, 1)
         as_count("draws", self.draws, 1)
         as_count("parents", self.parents, 1)
+        own = {THREE_FACTOR: _LEARNING, REPARAMETRISED: set(_LEARNING) - {"spread"}, NOTHING: set[str]()}[self.by]
+        for key in set(_LEARNING) - set(own):
+            if getattr(self, key) != getattr(type(self), key):
+                raise ArgumentError(f"{key}={getattr(self, key)!r}: expected none with by={self.by!r}; drop it")
+        check_positive("rate", self.step, zero=self.by == THREE_FACTOR)
         if self.by == THREE_FACTOR:
-            ThreeFactor(rate=self.rate, spread=self.spread)
+            _ = self.rule
         if self.variance is not None:
             check_positive("variance", self.variance, what=", the mean noise variance per neuron")
         check_positive("penalty", self.penalty, zero=True)
@@ -115,6 +125,16 @@ class Rewarding:
                 wanted = "a number" if kind is float else "a whole number"
                 raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
         return cls(**given)
+
+    @property
+    def step(self) -> float:
+        """The rate."""
+        return _RATES[self.by] if self.rate is None else self.rate
+
+    @property
+    def rule(self) -> ThreeFactor:
+        """The local rule."""
+        return ThreeFactor(rate=self.step, spread=_SPREAD if self.spread is None else self.spread)
 
     @property
     def central(self) -> bool:

@@ -14,12 +14,11 @@ def _arm(name: str, label: str, **plan: Any) -> Defense:
 REWARDED = (
     _arm("three-factor-8", "K=8, three-factor"),
     _arm("three-factor-isotropic-8", "isotropic, then three-factor K=8", start=ISOTROPIC),
-    _arm("reparametrised-8", "K=8, reparametrised", by=REPARAMETRISED, rate=0.003),
+    _arm("reparametrised-8", "K=8, reparametrised", by=REPARAMETRISED),
     _arm(
         "reparametrised-isotropic-8",
         "isotropic, then reparametrised K=8",
         by=REPARAMETRISED,
-        rate=0.003,
         start=ISOTROPIC,
     ),
     _arm("penalty-8", "K=8, covariance penalty", by=NOTHING, penalty=0.01),

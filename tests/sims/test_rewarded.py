@@ -88,6 +88,13 @@ def test_a_rule_like_the_others_as_an_arm() -> None:
     assert arm.name == "grid:rule=three-factor:rate=2:parents=4"
     assert not DEFENSES["three-factor-8"].central
     assert DEFENSES["reparametrised-8"].central
+    spelled = "rewarded:by=reparametrised:reward=change:turns=2:variance=1.5"
+    assert Rewarding.parse(spelled).name == spelled
+    assert named(spelled).central
+    assert named("rewarded:start=isotropic").label == "isotropic K=8, three-factor by lesson"
+    for wrong, said in (("rewarded:turn=2", "did you mean 'turns'"), ("rewarded:turns=x", "expected a whole number")):
+        with pytest.raises(ArgumentError, match=said):
+            named(wrong)
     for given in ({"signal": "local"}, {"weight_bits": 8}, {"share": "places"}, {"scope": "local"}):
         with pytest.raises(ArgumentError, match="expected none with rule='three-factor'"):
             Spelled(rule="three-factor", **given)  # type: ignore[arg-type]
@@ -102,6 +109,9 @@ def test_bad_plans(lesson: Lesson) -> None:
         ({"rate": -1.0}, "rate=-1"),
         ({"adversarial": 1.5}, r"expected a share of each batch in \[0, 1\]"),
         ({"penalty": -1.0}, "penalty=-1"),
+        ({"by": "none", "turns": 3}, "turns=3: expected none with by='none'"),
+        ({"by": "reparametrised", "spread": 0.1}, "spread=0.1: expected none with by='reparametrised'"),
+        ({"rate": 0.0, "spread": 0.0}, "rate=0 and spread=0"),
     ):
         with pytest.raises(ArgumentError, match=said):
             Rewarding(**given)  # type: ignore[arg-type]

@@ -193,7 +193,9 @@ def test_two_strengths_of_one_attack_are_two_sources(lesson):
     def altered(source, draw):
         return torch.full_like(images[:20], source.level)
 
-    network = SimpleNamespace(front=lesson.front, fresh_back=lesson.back, fresh_front=None, widened=None)
+    network = SimpleNamespace(
+        front=lesson.front, fresh_back=lesson.back, fresh_front=None, widened=None, arrangement=None
+    )
     task = SimpleNamespace(bounds=(0, 1))
     bench = SimpleNamespace(
         train=(images, lesson.labels[:40]), network=network, altered=altered, task=task, by="backprop"

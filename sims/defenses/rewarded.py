@@ -15,7 +15,7 @@ from localnoise.nn.rewarding import Draws, Folded, Turn, stepped
 from localnoise.nn.rewards import rewarding
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.lesson import Alter, Lesson, teach
-from localnoise.sims.defenses.rewarding import LEARNED, NOTHING, REPARAMETRISED, THREE_FACTOR, Rewarding
+from localnoise.sims.defenses.rewarding import CROSSING, LEARNED, NOTHING, THREE_FACTOR, Rewarding
 from localnoise.sims.models import training
 
 HELD, SHARE = 4_000, 10  # of the training images at most, and one in so many: on which draws are rated
@@ -32,13 +32,16 @@ def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
         A local training of the layers, where the plan needs a gradient that crosses them; no displacements to start
         from.
     """
-    if lesson.by != training.BACKPROP and plan.central:
-        what = "its noise" if plan.by == REPARAMETRISED else "its training"
+    crosses = plan.central or plan.reward == CROSSING
+    if lesson.by != training.BACKPROP and crosses:
+        what = "its training" if plan.by == NOTHING or plan.adversarial or plan.penalty else "its noise"
         raise ArgumentError(
             f"training={lesson.by!r}: {what} needs gradients that cross the later layers: expected "
             f"training={training.BACKPROP!r}; or leave the defense out"
         )
     grid = _begun(lesson, plan)
+    if plan.reward is None and plan.by != NOTHING:
+        plan = replace(plan, reward=CROSSING if lesson.by == training.BACKPROP else "change")
     if plan.by != NOTHING:
         grid = _learned(lesson, plan, grid)
     layer = NoiseLayer(grid, seed=lesson.seed, arrangement=lesson.arrangement)
@@ -94,7 +97,7 @@ class _Local:
 
     def __init__(self, plan: Rewarding, grid: UnitGrid, variance: float) -> None:
         self.grid, self._plan, self._variance = grid, plan, variance
-        self._rater, self._rule = Rater(reward=plan.reward), plan.rule
+        self._rater, self._rule = Rater(reward=plan.reward or CROSSING), plan.rule
 
     def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
         """Rate several draws of each input, and learn from all of them."""
@@ -119,7 +122,7 @@ class _Central:
 
     def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
         """Climb the mean reward, batch by batch."""
-        rate, found = rewarding(self._plan.reward), []
+        rate, found = rewarding(self._plan.reward or CROSSING), []
         generator = torch.Generator().manual_seed(seed)
         for _ in range(self._plan.draws):
             for rows in torch.randperm(len(h), generator=generator).split(training.BATCH):

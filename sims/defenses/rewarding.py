@@ -13,6 +13,7 @@ from localnoise.validate import as_count, check_positive
 PREFIX = "rewarded:"
 THREE_FACTOR, REPARAMETRISED, NOTHING = "three-factor", "reparametrised", "none"
 LEARNED, ISOTROPIC = "moments", "isotropic"
+CROSSING = "lesson"  # the reward that crosses the later layers backward
 _KINDS: dict[str, Any] = {
     "by": str, "start": str, "reward": str, "turns": int, "rate": float, "spread": float, "draws": int,
     "variance": float, "adversarial": float, "penalty": float, "parents": int,
@@ -32,8 +33,9 @@ class Rewarding:
         "three-factor" (local), "reparametrised" (central: backpropagation through the draw), or "none".
     start : str
         "moments": learned from the first source's displacements; "isotropic".
-    reward : str
-        Of `localnoise.nn.rewards`.
+    reward : str or None
+        Of `localnoise.nn.rewards`; None: "lesson", which crosses the later layers backward to find its number, or
+        "change" where they learn by a local rule.
     turns : int
         Steps of the noise; before each the held-out images are attacked anew, or modified.
     rate : float or None
@@ -56,7 +58,7 @@ class Rewarding:
 
     by: str = THREE_FACTOR
     start: str = LEARNED
-    reward: str = "lesson"
+    reward: str | None = None
     turns: int = 6
     rate: float | None = None
     spread: float | None = None
@@ -70,7 +72,8 @@ class Rewarding:
     def __post_init__(self) -> None:
         choose("by", self.by, (THREE_FACTOR, REPARAMETRISED, NOTHING))
         choose("start", self.start, (LEARNED, ISOTROPIC))
-        choose("reward", self.reward, REWARDS)
+        if self.reward is not None:
+            choose("reward", self.reward, REWARDS)
         as_count("turns", self.turns, 1)
         as_count("draws", self.draws, 1)
         as_count("parents", self.parents, 1)
@@ -100,7 +103,7 @@ class Rewarding:
         """Short words for tables."""
         words = [f"K={self.parents}" if self.start == LEARNED else f"isotropic K={self.parents}"]
         if self.by != NOTHING:
-            words.append(f"{self.by} by {self.reward}")
+            words.append(self.by if self.reward is None else f"{self.by} by {self.reward}")
         words += [f"penalty {self.penalty:g}"] if self.penalty else []
         words += [f"{self.adversarial:.0%} adversarial".replace("%", " %")] if self.adversarial else []
         words += [f"variance {self.variance:g}"] if self.variance is not None else []

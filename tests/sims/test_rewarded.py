@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from localnoise.errors import ArgumentError
 from localnoise.sims import models
@@ -77,8 +76,11 @@ def test_what_needs_backpropagation_says_so_with_a_local_training(lesson: Lesson
 
 def test_three_factors_need_none(lesson: Lesson) -> None:
     """The later layers learn by heads of their own, the noise by rewards: nothing crosses a layer backward."""
-    learned = rewarded(replace(lesson, by="local-heads", facts={}), Rewarding(reward="change", **SHORT))
-    assert isinstance(learned.back, nn.Module)
+    given = replace(lesson, by="local-heads", facts={})
+    learned, same = (rewarded(given, Rewarding(reward=reward, **SHORT)) for reward in (None, "change"))
+    assert np.array_equal(learned.noise.noise.field.B, same.noise.noise.field.B)  # type: ignore[attr-defined]
+    with pytest.raises(ArgumentError, match="its noise needs gradients that cross the later layers"):
+        rewarded(given, Rewarding(reward="lesson", **SHORT))
 
 
 def test_a_rule_like_the_others_as_an_arm() -> None:
@@ -91,7 +93,7 @@ def test_a_rule_like_the_others_as_an_arm() -> None:
     spelled = "rewarded:by=reparametrised:reward=change:turns=2:variance=1.5"
     assert Rewarding.parse(spelled).name == spelled
     assert named(spelled).central
-    assert named("rewarded:start=isotropic").label == "isotropic K=8, three-factor by lesson"
+    assert named("rewarded:start=isotropic").label == "isotropic K=8, three-factor"
     for wrong, said in (("rewarded:turn=2", "did you mean 'turns'"), ("rewarded:turns=x", "expected a whole number")):
         with pytest.raises(ArgumentError, match=said):
             named(wrong)

@@ -103,6 +103,9 @@ def repairs() -> list[Any]:
         h = rng.normal(size=(600, channels, side, side)).astype(np.float32)
         made = ln.Repair((side, side), channels, radius=radius, parents=parents).learn("dark", 0.3 * h, h)
         found.append(quantise(made, Formats(), feedback=False))
+        some = made.log_densities(h[:60])
+        made.expect_worth(some, np.arange(60) % 2, np.arange(60) % 2)
+        found.append(quantise(made, Formats(), feedback=False))
     return found
 
 

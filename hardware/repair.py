@@ -19,7 +19,17 @@ F = max(word_bits - 6, 0): words hold 32 standard deviations. Sums of products a
 to suffice whatever words come, so that their order changes nothing. A row of weights has f fraction bits of its
 own: a power of two, so that scaling is a shift; f < 0 shifts the row's sum left by -f before the bias joins.
 
-Where the source is known, the member of the highest score among those of that source repairs, whatever its range.
+Where a repair's worth is asked, t the source of the member that won, and D_s = max over the members j of source s of
+(log_j - Q_j), it is made where
+
+    worth_bias_t + sum_s worth_ts D_s > 0                 exact, in 64 bits; a row of a scale of its own
+
+and else the activation is left alone, in later layers, too: the member is -1.
+
+Where the source is known, the member of the highest score among those of that source repairs, whatever its range. Where
+an earlier layer's word is one of the sources between which this repair decides anew (`among`), the member of the
+highest score among those of all these sources does, with scores of their own, among_bias_j - floor(Q_j
+among_multiplier 2^-among_shift); out of its range the first one, clean.
 
 The decision is hard: one member repairs. `Repair` weighs all ways back by their posterior, a soft mixture. Where two
 members are as likely, the hard one repairs by one of them alone and loses what the mean of both would gain;
@@ -70,6 +80,10 @@ class ChipRepair:
         named = [str(source) for source in sources]
         if len(named) != words.members or named[0] != "clean" or "clean" in named[1:]:
             raise ArgumentError(f"sources={named!r}: expected {words.members} names, 'clean' first and only there")
+        count = len(dict.fromkeys(named))
+        for name, rows in (("worth", len(words.worth)), ("among", len(words.among))):
+            if rows not in (0, count):
+                raise ArgumentError(f"{name} is of {rows} sources: expected {count}, or 0 where it is not asked")
         self.config, self.formats, self.field, self.member_sources = config, formats, words, named
         self.provenance: dict[str, Any] = {}
 
@@ -78,18 +92,27 @@ class ChipRepair:
         """Names of the sources, "clean" first."""
         return list(dict.fromkeys(self.member_sources))
 
+    @property
+    def source_of(self) -> Members:
+        """Index of each member's source, (J,)."""
+        names = self.sources
+        return np.array([names.index(own) for own in self.member_sources])
+
     # Use
 
     def __call__(self, h: Any, source: Any = None) -> tuple[Array, Members]:
-        """Return the repaired activations (T, C, H, W), float32, and which member repaired each, (T,); 0: none.
+        """Return the repaired activations (T, C, H, W), float32, and which member repaired each, (T,).
+
+        Member 0 is clean, and -1 an activation whose repair is not expected to pay: both are left as they are.
 
         Parameters
         ----------
         h : (T, C, H, W)
             Activations; they become words first.
         source : str, or (T,) whole numbers, optional
-            What is known to have happened, such as from an earlier layer's repair: a name, or each activation's index
-            in `sources`. Of several members of it the likeliest repairs, whatever its range. None: the gate decides.
+            What has happened: its name, where that is known for sure; or an earlier layer's word (`verdict`) of each
+            activation, an index in `sources`, or -1: it is left alone. Of several members of it the likeliest repairs,
+            whatever its range. None: the gate decides.
         """
         words = self.activation_words(h)
         fixed, member = self.words(words, self.likeliest(words, source))
@@ -105,7 +128,7 @@ class ChipRepair:
         """Return repaired words, (T, C, H, W) int32, of activation words h, and the member of each, (T,).
 
         member : (T,) whole numbers, optional
-            Which member repairs each; None: the gate decides.
+            Which member repairs each, -1: none; None: the gate decides.
         """
         from localnoise.hardware.kernels.repair import undo
 
@@ -115,10 +138,10 @@ class ChipRepair:
         else:
             chosen = np.asarray(as_array("member", member, "(T,) whole numbers"))
             allowed = chosen.shape == (len(x),) and np.issubdtype(chosen.dtype, np.integer)
-            if not allowed or (len(x) and not 0 <= chosen.min() <= chosen.max() < f.members):
+            if not allowed or (len(x) and not -1 <= chosen.min() <= chosen.max() < f.members):
                 raise ArgumentError(
-                    f"member has shape {chosen.shape}: expected a whole number of 0 to {f.members - 1} for each of the "
-                    f"{len(x)} activations"
+                    f"member has shape {chosen.shape}: expected a whole number of 0 to {f.members - 1}, or -1, for "
+                    f"each of the {len(x)} activations"
                 )
             chosen = chosen.astype(np.int64)
         out, top = np.empty_like(x), np.int64(2 ** (self.formats.activation_bits - 1))
@@ -134,6 +157,10 @@ class ChipRepair:
         """Return the member that repairs each of the activation words h, (T,); `source` as in a call."""
         return self.decide(h) if source is None else self._told(h, source)
 
+    def verdict(self, member: Members) -> Members:
+        """Return what a later layer is told of members (T,): the index of each one's source, or -1."""
+        return np.where(member < 0, -1, self.source_of[member])
+
     def squares(self, h: Any) -> Members:
         """Return Q of each member's law for activation words h, (T, J) int64."""
         return self._squares(self._flat(h))
@@ -143,6 +170,12 @@ class ChipRepair:
         f = self.field
         return np.asarray(f.bias - ((squares * np.int64(f.multiplier)) >> np.int64(f.shift)))
 
+    def scores_among(self, squares: Members) -> Members:
+        """Return the scores of a second look; those of members that have none are below all others."""
+        f = self.field
+        found = f.among_bias - ((squares * np.int64(f.among_multiplier)) >> np.int64(f.among_shift))
+        return np.where(f.among[self.source_of] > 0, found, -(2**63))
+
     # Size
 
     @property
@@ -151,7 +184,8 @@ class ChipRepair:
         f = self.field
         n, rows = f.units * f.channels, f.way.shape[1] * f.channels
         laws = f.members * (f.law_weights + 2 * n)
-        return int(laws + len(f.way) * (f.way_weights + rows + n) + 4 * f.members + 2)
+        own = 4 * f.members + 2 + f.log.size + f.worth.size + f.worth_bias.size + f.among.size + f.among_bias.size
+        return int(laws + len(f.way) * (f.way_weights + rows + n) + own + 2 * bool(f.among.size))
 
     @property
     def bytes_per_unit(self) -> float:
@@ -168,7 +202,8 @@ class ChipRepair:
         wires = (f.parents.size + f.readers.size + N) * index + 4 * C
         laws = J * (f.law_weights * weight + 3 * N * m)
         ways = len(f.way) * (f.way_weights * weight + C * m + acc * N * m)
-        return int(wires + laws + ways + 27 * J)
+        worth = 8 * f.log.size + 4 * f.worth.size + 8 * f.worth_bias.size
+        return int(wires + laws + ways + 27 * J + worth + f.among.size + 8 * f.among_bias.size)
 
     @property
     def ram(self) -> int:
@@ -210,25 +245,44 @@ class ChipRepair:
 
     def _decided(self, x: Words) -> Members:
         Q = self._squares(x)
-        winner = self.scores(Q).argmax(axis=1)
+        winner = self._typical(self.scores(Q).argmax(axis=1), Q)
+        return np.where(self.pays(self.source_of[winner], Q), winner, -1)
+
+    def _typical(self, winner: Members, Q: Members) -> Members:
+        """Return members, the first one in the place of those whose own sums of squares lie out of range."""
         own = Q[np.arange(len(Q)), winner]
         fits = (own >= self.field.low[winner]) & (own <= self.field.high[winner])
         return np.asarray(np.where(fits, winner, 0), np.int64)
 
+    def pays(self, source: Members, squares: Members) -> npt.NDArray[np.bool_]:
+        """Return which repairs by the likeliest sources (T,) are expected to pay, given sums of squares (T, J)."""
+        f, of = self.field, self.source_of
+        if not len(f.worth):
+            return np.ones(len(source), bool)
+        D = f.log - squares
+        best = np.stack([D[:, of == s].max(axis=1) for s in range(len(f.worth))], axis=1)
+        return np.asarray(f.worth_bias[source] + (f.worth[source].astype(np.int64) * best).sum(axis=1) > 0)
+
     def _told(self, words: Words, source: Any) -> Members:
+        f, of, names = self.field, self.source_of, self.sources
         if isinstance(source, str):
-            choose("source", source, self.sources)
-            told = np.full(len(words), self.sources.index(source))
+            choose("source", source, names)
+            told = np.full(len(words), names.index(source))
         else:
             told = np.asarray(as_array("source", source, "(T,) whole numbers"))
-            whole, last = told.shape == (len(words),) and np.issubdtype(told.dtype, np.integer), len(self.sources) - 1
-            if not whole or (len(told) and not 0 <= told.min() <= told.max() <= last):
+            whole, last = told.shape == (len(words),) and np.issubdtype(told.dtype, np.integer), len(names) - 1
+            if not whole or (len(told) and not -1 <= told.min() <= told.max() <= last):
                 raise ArgumentError(
-                    f"source has shape {told.shape}: expected a name, or a whole number of 0 to {last} for each of the "
-                    f"{len(words)} activations"
+                    f"source has shape {told.shape}: expected a name, or a whole number of 0 to {last}, or -1, for "
+                    f"each of the {len(words)} activations"
                 )
-        own = np.array([self.sources.index(name) for name in self.member_sources])
-        if len(own) == len(self.sources):  # a source is a member: nothing to decide
+        anew = np.zeros(len(told), bool)
+        if len(f.among) and not isinstance(source, str):
+            anew = (told >= 0) & (f.among[told] > 0)
+        if len(of) == len(names) and not anew.any():  # a source is a member: nothing to decide
             return np.asarray(told, np.int64)
-        scores = np.where(own == told[:, None], self.scores(self.squares(words)), -(2**63))
-        return np.asarray(scores.argmax(axis=1), np.int64)
+        Q = self.squares(words)
+        member = np.where(of == told[:, None], self.scores(Q), -(2**63)).argmax(axis=1)
+        if anew.any():
+            member = np.where(anew, self._typical(self.scores_among(Q).argmax(axis=1), Q), member)
+        return np.asarray(np.where(told < 0, -1, member), np.int64)

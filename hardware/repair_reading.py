@@ -10,7 +10,7 @@ from localnoise.errors import ArgumentError, FileFormatError, short
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_saving import REPAIR_SCHEMA
-from localnoise.hardware.repair_words import NUMBERS, RepairWords, layout
+from localnoise.hardware.repair_words import ADDED, NUMBERS, RepairWords, layout
 from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import Budget, member, reading
 
@@ -32,10 +32,11 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
         Another schema, shapes that do not belong together, or an integer out of its range.
     """
     schema = int(file.attrs.get("schema", -1))
-    if schema != REPAIR_SCHEMA:
+    if not 1 <= schema <= REPAIR_SCHEMA:
         raise FileFormatError(
-            f"{source}: schema {schema}, this version reads {REPAIR_SCHEMA}; use the version that wrote it"
+            f"{source}: schema {schema}, this version reads 1 to {REPAIR_SCHEMA}; use the version that wrote it"
         )
+    absent = ADDED if schema == 1 else ()
     config, formats = GridConfig.of_file(from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
     shapes = {name: member(source, file, name).shape for name in ("centre", "parents", "readers", "way")}
     slots = 4 * config.units + 25
@@ -47,8 +48,11 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
                 "edited or damaged"
             )
     sizes = (shapes["centre"][0], shapes["parents"][1], shapes["readers"][1], shapes["way"][1], shapes["way"][0])
+    extra = (0, 0, 0) if absent else _extra(source, file)
     arrays, budget = {}, Budget(source, _MOST_BYTES)
-    for name, (shape, dtype) in layout(config, sizes).items():
+    for name, (shape, dtype) in layout(config, sizes, extra).items():
+        if name in absent:
+            continue
         found = member(source, file, name)
         if found.shape != shape or found.dtype != dtype:
             raise FileFormatError(
@@ -59,6 +63,8 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
         arrays[name] = found[()]
     numbers: dict[str, Any] = {}
     for name in NUMBERS:
+        if name in absent:
+            continue
         value = file.attrs[name]
         if not isinstance(value, np.integer):
             raise FileFormatError(f"{source}: {name} is {short(repr(value), 40)}, expected a whole number")
@@ -72,3 +78,16 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
         raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
     chip.provenance = dict(from_json(file.attrs["provenance"]))
     return chip
+
+
+def _extra(source: Path, file: Any) -> tuple[int, int, int]:
+    """Return the lengths of what a worth and a second look add."""
+    found = []
+    for name, axes in (("log", 1), ("worth", 2), ("among", 1)):
+        shape = member(source, file, name).shape
+        if len(shape) != axes or shape[0] > _MOST_MEMBERS:
+            raise FileFormatError(
+                f"{source}: {name} has shape {shape}, expected {axes} axes; the file was edited or damaged"
+            )
+        found.append(int(shape[0]))
+    return found[0], found[1], found[2]

@@ -6,7 +6,7 @@ unit or, with share="places", one a class of places.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ Ints = npt.NDArray[np.integer[Any]]
 CENTRE_BITS = 15  # of a centre; one bit more holds what is left of an activation when it is subtracted
 COARSEST, FINEST = -8, 30  # fraction bits of a row of weights
 MULTIPLIER_BITS = 15
+WORTH_BITS = 24  # of a weight of a worth, sign and all
 _SCALES = (-112, 149)  # words 2^-scale are float32 numbers
 
 
@@ -52,6 +53,17 @@ class RepairWords:
         Of the scores.
     activation_scale : int
         An activation word's fraction bits.
+    log : (J,) int64
+        What a sum of squares is taken from: a log density, in squares of an innovation's word. Empty: worth is not
+        asked.
+    worth : (S, S) int32
+        Of the likeliest source's repair, a row for each of S sources, of their log densities. Empty likewise.
+    worth_bias : (S,) int64
+    among : (S,) int32
+        1 of sources between which an earlier layer's word is decided anew, clean among them. Empty: none is.
+    among_bias : (J,) int64
+        Of the scores by which that is done; those of other members are not read.
+    among_multiplier, among_shift : int
     """
 
     parents: Ints
@@ -70,6 +82,13 @@ class RepairWords:
     multiplier: int
     shift: int
     activation_scale: int
+    log: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    worth: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    worth_bias: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    among: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    among_bias: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    among_multiplier: int = 0
+    among_shift: int = 0
 
     @property
     def members(self) -> int:
@@ -89,7 +108,12 @@ class RepairWords:
     @property
     def arrays(self) -> dict[str, Ints]:
         """All arrays by name, in the order of the attributes."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NUMBERS}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NUMBERS}
+
+    @property
+    def extra(self) -> tuple[int, int, int]:
+        """Lengths of what a worth and a second look add: of `log`, of `worth`, of `among`."""
+        return len(self.log), len(self.worth), len(self.among)
 
     @property
     def law_weights(self) -> int:
@@ -111,8 +135,8 @@ class RepairWords:
 
     @property
     def gate_products(self) -> int:
-        """Multiplications an image that decide: of every law's weights, of squares, of the sums of squares."""
-        return self.members * (self.law_weights + self.units * self.channels + 1)
+        """Multiplications an image that decide: of every law's weights, of squares, of the sums of squares; worth."""
+        return self.members * (self.law_weights + self.units * self.channels + 1) + len(self.worth)
 
     @property
     def way_products(self) -> int:
@@ -131,7 +155,8 @@ class RepairWords:
         return law, way
 
 
-NUMBERS = ("multiplier", "shift", "activation_scale")
+NUMBERS = ("multiplier", "shift", "activation_scale", "among_multiplier", "among_shift")
+ADDED = ("log", "worth", "worth_bias", "among", "among_bias", "among_multiplier", "among_shift")  # since schema 2
 
 
 def lift_of(formats: Formats) -> int:
@@ -144,9 +169,11 @@ def fraction_of(formats: Formats) -> int:
     return max(formats.word_bits - 6, 0)
 
 
-def layout(config: GridConfig, sizes: tuple[int, int, int, int, int]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shape and type of each array for (members, parents, readers, sets of weights, ways back)."""
-    J, K, R, C, W = sizes
+def layout(
+    config: GridConfig, sizes: tuple[int, int, int, int, int], extra: tuple[int, int, int] = (0, 0, 0)
+) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of each array for (members, parents, readers, sets of weights, ways back), and `extra`'s."""
+    (J, K, R, C, W), (logs, worth, among) = sizes, extra
     N, m = config.units, config.channels
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "parents": ((N, K), np.int32), "readers": ((N, R), np.int32), "kinds": ((N,), np.int32),
@@ -154,7 +181,9 @@ def layout(config: GridConfig, sizes: tuple[int, int, int, int, int]) -> dict[st
         "backs": ((J,), np.int32), "way": ((W, C, m, R * m), np.int16), "way_bits": ((W, C, m), np.int8),
         "way_bias": ((W, N, m), np.int64),
     }  # fmt: skip
-    return shapes | dict.fromkeys(("bias", "low", "high"), ((J,), np.int64))
+    shapes |= dict.fromkeys(("bias", "low", "high"), ((J,), np.int64))
+    shapes |= {"log": ((logs,), np.int64), "worth": ((worth, worth), np.int32), "worth_bias": ((worth,), np.int64)}
+    return shapes | {"among": ((among,), np.int32), "among_bias": ((J if among else 0,), np.int64)}
 
 
 def check_formats(formats: Formats) -> None:
@@ -174,7 +203,7 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
     check_formats(formats)
     ways = f.way.shape[:2] if f.way.ndim == 4 else (0, 0)
     sizes = (f.members, f.parents.shape[-1], f.readers.shape[-1], ways[1], ways[0])
-    for name, (shape, dtype) in layout(config, sizes).items():
+    for name, (shape, dtype) in layout(config, sizes, f.extra).items():
         array = f.arrays[name]
         if array.shape != shape or array.dtype != dtype:
             raise ArgumentError(f"{name} is {array.dtype} {array.shape}: expected {np.dtype(dtype)} {shape}")
@@ -184,7 +213,10 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
     ranges = {"parents": (-1, f.units - 1), "readers": (-1, f.units - 1), "kinds": (0, sizes[3] - 1)}
     ranges |= {"centre": (-top, top), "law": (-limit, limit), "way": (-limit, limit), "way_bias": (-acc, acc)}
     ranges |= dict.fromkeys(("law_bits", "way_bits"), (COARSEST, min(FINEST, formats.accumulator_bits - 2)))
-    ranges |= {"bias": (-(2**62), 2**62), "low": (0, 2**62), "high": (0, 2**62)}
+    ranges |= {"bias": (-(2**62), 2**62), "low": (0, 2**62), "high": (0, 2**62), "log": (-(2**61), 2**61)}
+    ranges |= {"worth_bias": (-(2**62), 2**62), "among": (0, 1), "among_bias": (-(2**62), 2**62)}
+    worths = 2 ** (WORTH_BITS - 1) - 1
+    ranges["worth"] = (-worths, worths)
     for name, (low, high) in ranges.items():
         array = f.arrays[name]
         if array.size and (array.min() < low or array.max() > high):
@@ -193,6 +225,7 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
             )
     for name, least, most in (
         ("multiplier", 0, 2**MULTIPLIER_BITS - 1), ("shift", 0, 62), ("activation_scale", *_SCALES),
+        ("among_multiplier", 0, 2**MULTIPLIER_BITS - 1), ("among_shift", 0, 62),
     ):  # fmt: skip
         number = whole(getattr(f, name))
         if number is None or not least <= number <= most:
@@ -202,18 +235,38 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
         said = short(str(f.backs.tolist()), 60)
         raise ArgumentError(f"backs={said}: expected -1 for the first, then -1, or 0 to {sizes[4] - 1} in order")
     _refuse_links(f)
-    largest = config.neurons * 4 ** (formats.word_bits - 1) << MULTIPLIER_BITS
+    largest = max_squares(config, formats) << MULTIPLIER_BITS
     if largest >= 2**62:
         raise ArgumentError(
             f"{config.neurons:,} neurons with word_bits={formats.word_bits}: a score could leave 64 bits; expected "
             f"word_bits of at most {(61 - MULTIPLIER_BITS - math.ceil(math.log2(config.neurons))) // 2}"
         )
+    _refuse_worth(config, formats, f)
     for what, found in zip(("laws", "ways back"), f.largest_accumulators(formats), strict=True):
         if found > acc:
             raise ArgumentError(
                 f"an accumulator of the {what} can reach {math.log2(found) + 1:.1f} bits, accumulator_bits="
                 f"{formats.accumulator_bits}: quantise with more"
             )
+
+
+def _refuse_worth(config: GridConfig, formats: Formats, f: RepairWords) -> None:
+    if bool(f.extra[0]) != bool(f.extra[1]) or f.extra[0] not in (0, f.members):
+        raise ArgumentError(
+            f"log is of {f.extra[0]} members, worth of {f.extra[1]} sources: expected {f.members} members where a "
+            "repair's worth is asked, and neither where not"
+        )
+    if f.among.size and not f.among[0]:
+        raise ArgumentError("among leaves out clean: expected 1 of the first source")
+    loudest = max_squares(config, formats) + int(_absolute(f.log).max(initial=0))
+    for row, bias in zip(f.worth, f.worth_bias, strict=True):
+        if int(_absolute(row).sum()) * loudest + abs(int(bias)) >= 2**62:
+            raise ArgumentError("worth could leave 64 bits: expected smaller weights or biases")
+
+
+def max_squares(config: GridConfig, formats: Formats) -> int:
+    """Return the largest sum of squares that a law can give."""
+    return int(config.neurons * 4 ** (formats.word_bits - 1))
 
 
 def _refuse_links(f: RepairWords) -> None:

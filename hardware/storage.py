@@ -95,9 +95,12 @@ def _any(source: Path, file: Any, allowed: tuple[str, ...]) -> Any:
 def _read_defense(source: Path, file: Any) -> ChipDefense:
     program = _any(source, member(source, file, "network"), (NETWORK,))
     chip = _any(source, member(source, file, "chip"), (FORMAT, BANK, REPAIR))
+    count = sum(name.startswith("later ") for name in file)
+    later = [_any(source, member(source, file, f"later {k}"), (REPAIR,)) for k in range(count)]
     numbers = {name: int(file.attrs[name]) for name in ("draws", "vote", "seed")}
     try:
-        found = ChipDefense(program, chip, numbers["draws"], vote=bool(numbers["vote"]), seed=numbers["seed"])
+        vote, seed = bool(numbers["vote"]), numbers["seed"]
+        found = ChipDefense(program, chip, numbers["draws"], vote=vote, seed=seed, later=later)
     except ArgumentError as error:
         raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
     found.provenance = dict(from_json(file.attrs["provenance"]))

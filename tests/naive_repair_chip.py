@@ -38,6 +38,16 @@ def learned(shape=(4, 5), channels=2, count=1200, radius=1, **options):
     return repair.learn("dim", np.where(shift[:, None, None, None] == 0, 0.3, 0.5) * h, h, causes=shift)
 
 
+def looking_twice(repair):
+    """The repair, asked what repairs are worth, that decides anew between clean and "dim"."""
+    h = activations(300, 1)
+    kinds = [(h, 0.0), (blurred(h), 0.8), (dimmed(h), 0.9), (0.5 * h, 0.6), (0.8 * h, -0.4)]
+    density = np.concatenate([repair.log_densities(one) for one, _ in kinds])
+    likeliest = np.concatenate([repair.posterior(one).argmax(axis=1) for one, _ in kinds])
+    gain = np.repeat([worth for _, worth in kinds], len(h)) * np.random.default_rng(0).uniform(0, 2, len(density))
+    return repair.expect_worth(density, likeliest, gain).decide_among("dim")
+
+
 def round_half_up(acc, bits):
     quotient, rest = divmod(acc, 2**bits)
     return quotient + (2 * rest >= 2**bits) if bits > 0 else acc
@@ -65,19 +75,46 @@ def squares_of(chip, h, j):
     return total
 
 
+def typical(chip, winner, Q):
+    return winner if int(chip.field.low[winner]) <= Q[winner] <= int(chip.field.high[winner]) else 0
+
+
 def decided(chip, h):
-    f = chip.field
+    f, names = chip.field, chip.sources
     Q = [squares_of(chip, h, j) for j in range(f.members)]
     scores = [int(f.bias[j]) - Q[j] * f.multiplier // 2**f.shift for j in range(f.members)]
-    winner = scores.index(max(scores))
-    return winner if int(f.low[winner]) <= Q[winner] <= int(f.high[winner]) else 0
+    winner = typical(chip, scores.index(max(scores)), Q)
+    if len(f.worth):
+        t = names.index(chip.member_sources[winner])
+        worth = int(f.worth_bias[t])
+        for s, name in enumerate(names):
+            D = max(int(f.log[j]) - Q[j] for j in range(f.members) if chip.member_sources[j] == name)
+            worth += int(f.worth[t, s]) * D
+        assert abs(worth) < 2**63
+        return winner if worth > 0 else -1
+    return winner
+
+
+def told(chip, h, source):
+    """The member that repairs where an earlier layer's word is `source`, an index or -1."""
+    f, names = chip.field, chip.sources
+    if source < 0:
+        return -1
+    Q = [squares_of(chip, h, j) for j in range(f.members)]
+    if len(f.among) and f.among[source]:
+        those = [j for j in range(f.members) if f.among[names.index(chip.member_sources[j])]]
+        scores = [int(f.among_bias[j]) - Q[j] * f.among_multiplier // 2**f.among_shift for j in those]
+        return typical(chip, those[scores.index(max(scores))], Q)
+    own = [j for j in range(f.members) if chip.member_sources[j] == names[source]]
+    scores = [int(f.bias[j]) - Q[j] * f.multiplier // 2**f.shift for j in own]
+    return own[scores.index(max(scores))]
 
 
 def undone(chip, h, member):
     """Words (m, N) of activation words h (m, N)."""
     f, form, m = chip.field, chip.formats, chip.field.channels
     out = np.array(h, np.int64)
-    back = int(f.backs[member])
+    back = int(f.backs[member]) if member >= 0 else -1
     for u in range(f.units if back >= 0 else 0):
         for i in range(m):
             row, bits = f.way[back, f.kinds[u], i], int(f.way_bits[back, f.kinds[u], i])

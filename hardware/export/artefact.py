@@ -113,7 +113,7 @@ def _export_network(
     _refuse_for_networks(exporter, kind, learner)
     program = chip.program if isinstance(chip, ChipDefense) else chip
     if isinstance(chip, ChipDefense) and chip.seed != int(as_seed(seed)):
-        chip = ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed)
+        chip = ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed, later=chip.later)
     with written_into(target, force) as fresh:
         exporter.write(chip, fresh, int(seed), learner, **options)
         chip.save(fresh / "chip.h5", state=False)
@@ -128,6 +128,7 @@ def _export_network(
         }
         if isinstance(chip, ChipDefense):
             more["defense"] = {"draws": chip.draws, "vote": chip.vote, "chip": repr(chip.chip)}
+            more["defense"] |= {"later": [repr(one) for one in chip.later]} if chip.later else {}
         manifest.write(fresh, kind, int(seed), more)
     return target
 

@@ -50,7 +50,8 @@ def write(
             write_network(chip, folder, name)
             return
         write_defense(chip, folder, name)
-        write(chip.chip, folder, chip.seed, None, name=field_name(name), glue=False)
+        for k, one in enumerate(chip.chips):
+            write(one, folder, chip.seed, None, name=field_name(name, k), glue=False)
         return
     if isinstance(chip, ChipRepair):
         if learner is not None:

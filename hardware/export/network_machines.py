@@ -154,13 +154,14 @@ class NetworkCortexM(CortexM):
     def spent(self, chip: Program | ChipDefense) -> list[tuple[str, int, int]]:
         """Return where the instructions of an image go: what, how often it runs, instructions of all runs together."""
         program, total = _program(chip), self.instructions
-        own = [self.layer(k) for k in range(len(program.layers))]
+        mixes = program.mixes if isinstance(chip, ChipDefense) else []
+        own = [0 if k in mixes else self.layer(k) for k in range(len(program.layers))]
         at, draws = program.mix, chip.draws if isinstance(chip, ChipDefense) else 1
         self.instructions = total
         found = [
             (one.place, 1 if at is None or k < at else draws, own[k] * (1 if at is None or k < at else draws))
             for k, one in enumerate(program.layers)
-            if not (isinstance(chip, ChipDefense) and k == at)
+            if k not in mixes
         ]
         if isinstance(chip, ChipDefense):
             what = "repair" if chip.entry.repairs else "noise"

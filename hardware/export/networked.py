@@ -48,15 +48,17 @@ def write_defense(defense: ChipDefense, folder: Path, name: str) -> None:
     texts = _sources(*_NETWORK, *_DEFENSE) | {_MAIN: _sources(_DEFENSE_MAIN)[_DEFENSE_MAIN]}
     if defense.entry.repairs:
         texts["localnoise_defense.h"] = texts["localnoise_defense.h"].replace('"lnfield.h"', '"lnfield_repair.h"')
+        texts |= {"localnoise_later.h": later_repairs(defense)} if defense.later else {}
     constants, arrays = _mix(defense)
     tables = network_tables(defense.program)
     joined = replace(tables, constants=tables.constants | constants, arrays=tables.arrays | arrays)
     _write(folder, name, texts | joined.texts | golden_tables(defense.program, defense).texts)
 
 
-def field_name(name: str) -> str:
-    """Return the name under which the noise or the repair of a network's artefact is written, beside it."""
-    return _FIELD if name == USUAL else f"{name}_field"
+def field_name(name: str, k: int = 0) -> str:
+    """Return the name under which the k-th noise or repair of a network's artefact is written, beside it."""
+    own = _FIELD if name == USUAL else f"{name}_field"
+    return own if k == 0 else f"{own}{k + 1}"
 
 
 def _sources(*files: str) -> dict[str, str]:
@@ -103,11 +105,37 @@ def _mix(defense: ChipDefense) -> tuple[dict[str, object], dict[str, str]]:
         "READ_TIMES": 2 ** max(up, 0),
         "READ_FRACTION": max(-up, 0),
         "READ_TOP": 2 ** (defense.chip.formats.activation_bits - 1),
+        "LATER": len(defense.later),
+        "WIDEST": max(one.config.neurons for one in defense.chips),
         "DRAWS": f"{defense.draws}U",
         "VOTE": int(defense.vote),
     }
     lifts = [] if entry.repairs else [table("uint8_t", "noise_lift", layer.noise_lift)]
     return constants, dict(lifts)
+
+
+def later_repairs(defense: ChipDefense) -> str:
+    """Return the C header that lists the repairs of later layers."""
+    program, (at, _) = defense.program, planned(defense.program)
+    places = [(f"{k}U", at[program.layers[k].inputs[0]], at[k + 1]) for k in program.mixes[1:]]
+    places += [("LN_LAYERS", -1, -1)] * (len(defense.later) - len(places))
+    names = [f"{_FIELD}{k + 2}" for k in range(len(defense.later))]
+    rows = [
+        f"    {{{layer}, {start}, {into}, {one.config.neurons}U, {2 ** (one.formats.activation_bits - 1)}, "
+        f"&{name}_repair_as, &{name}_verdict}}"
+        for (layer, start, into), one, name in zip(places, defense.later, names, strict=True)
+    ]
+    includes = "\n".join(f'#include "{name}_repair.h"' for name in names)
+    listed = ",\n".join(rows)
+    return (
+        "/* Repairs of later layers, written by localnoise. Do not edit: the manifest holds its checksum. */\n"
+        f"#ifndef LOCALNOISE_LATER_H\n#define LOCALNOISE_LATER_H\n\n{includes}\n\n"
+        "/* Of the output (layer LN_LAYERS) it reads and changes the logits. */\n"
+        "typedef struct {\n    unsigned layer;\n    int32_t from;\n    int32_t into;\n    unsigned words;\n"
+        "    int32_t top;\n    int (*repair_as)(int source, const int16_t *h, int16_t *fixed);\n"
+        f"    int (*verdict)(int member);\n}} ln_later_repair;\n\n"
+        f"static const ln_later_repair ln_later[LN_LATER] = {{\n{listed}\n}};\n\n#endif\n"
+    )
 
 
 def word_bytes(program: Program) -> int:

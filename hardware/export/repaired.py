@@ -58,6 +58,10 @@ def repair_tables(chip: ChipRepair) -> Tables:
         "NO_UNIT": nobody,
         "LAW_WEIGHTS": f"{f.law_weights}U",
         "WAY_WEIGHTS": f"{f.way_weights}U",
+        "WORTHS": int(len(f.worth) > 0),
+        "AMONG": int(len(f.among) > 0),
+        "AMONG_MULTIPLIER": f"{f.among_multiplier}U",
+        "AMONG_SHIFT": f.among_shift,
     }
     types = {
         "weight": type_of(formats.weight_bits),
@@ -79,8 +83,16 @@ def repair_tables(chip: ChipRepair) -> Tables:
         table("int64_t", "score", f.bias),
         table("uint64_t", "low", f.low, "U"),
         table("uint64_t", "high", f.high, "U"),
-        table("uint8_t", "source", np.array([chip.sources.index(own) for own in chip.member_sources])),
+        table("uint8_t", "source", chip.source_of),
     ]
+    if len(f.worth):
+        tables += [
+            table("int64_t", "log", f.log),
+            table("int32_t", "worth", f.worth),
+            table("int64_t", "worth_bias", f.worth_bias),
+        ]
+    if len(f.among):
+        tables += [table("uint8_t", "among", f.among), table("int64_t", "among_score", f.among_bias)]
     title = f"Tables of a repair of {len(chip.sources) - 1} sources, written by localnoise."
     return Tables(file="localnoise_tables", title=title, constants=constants, types=types, arrays=dict(tables))
 
@@ -188,7 +200,7 @@ class RepairCortexM(CortexM):
 
         def act(t: int) -> None:
             self._with(self._h, read[t], "repair", self._h, self._eta)
-            members.append(int(self._uc.reg_read(self._registers[0])))
+            members.append(_signed(int(self._uc.reg_read(self._registers[0]))))
 
         out = self._each(len(h), act)
         return np.array(members), out
@@ -205,7 +217,7 @@ class RepairCortexM(CortexM):
 
         def act(t: int) -> None:
             self._with(self._h, read[t], "repair_as", int(source[t]), self._h, self._eta)
-            members.append(int(self._uc.reg_read(self._registers[0])))
+            members.append(_signed(int(self._uc.reg_read(self._registers[0]))))
 
         out = self._each(len(h), act)
         return np.array(members), out
@@ -233,6 +245,10 @@ class RepairCortexM(CortexM):
         )
 
 
+def _signed(register: int) -> int:
+    return register - 2**32 if register >= 2**31 else register
+
+
 MACHINES: dict[str, Any] = {"host": RepairHost, "cortex-m": RepairCortexM}
 
 
@@ -255,7 +271,7 @@ def repair_parts(machine: Any, chip: ChipRepair, seed: int, count: int) -> Itera
         ((np.take_along_axis(chip.squares(both[k]), turn[k][:, None], 1)[:, :, None],
           machine.squares(turn[k], both[k])[:, None, None]) for k in cuts),
     )  # fmt: skip
-    told = turn % len(chip.sources)
+    told = np.arange(count) % (len(chip.sources) + 1) - 1  # -1: left alone by an earlier layer
     for name, words, source in (
         ("repair", near, None), ("repair, any words", any_words, None), ("repair, told", near, told),
     ):  # fmt: skip

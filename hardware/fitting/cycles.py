@@ -9,6 +9,8 @@ is the least.
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.network.defense import ChipDefense
@@ -48,7 +50,7 @@ CONSTANTS: dict[str, Features] = {
         "products, wide": 4.0,
         "unpacked": 5.73,
     },
-    "decide": {"neurons": 24.3, "links": 1.41, "products": 4.26},
+    "decide": {"neurons": 24.3, "links": 1.41, "products": 4.26, "worths": 20.26},
     "undo": {"neurons": 31.05, "links": 10.22, "products": 2.99},
 }
 _WIDE = 8  # channels from which on loops over them are not unrolled
@@ -136,14 +138,22 @@ def _by_width(channels: int, **counts: float) -> Features:
     return few | {f"{name}, wide": count if wide else 0.0 for name, count in counts.items()}
 
 
-def of_decision(repair: ChipRepair) -> Features:
-    """Return what the instructions of a repair's decision are made of."""
+def of_decision(repair: ChipRepair, told: bool = False) -> Features:
+    """Return what the instructions of a repair's decision are made of.
+
+    told : whether an earlier layer has decided; of the sources that it may have named the most expensive one counts.
+    """
     f = repair.field
     neurons, members = f.units * f.channels, f.members
+    if told:
+        several = np.bincount(repair.source_of)
+        anew = int(several[f.among > 0].sum()) if len(f.among) else 0
+        members = max(anew, *(int(count) for count in np.where(several > 1, several, 0)))
     return {
         "neurons": float(neurons * members),
         "links": float((f.parents >= 0).sum() * f.channels * members),
-        "products": float(f.gate_products),
+        "products": float(members * (f.law_weights + neurons)),
+        "worths": 0.0 if told else float(len(f.log) + len(f.worth)),
     }
 
 
@@ -181,17 +191,30 @@ def shares(chip: Program | ChipDefense) -> list[Share] | None:
     draws, neurons = chip.draws, chip.chip.config.neurons
     found = [Share(what=one.place, runs=1, instructions=own[k]) for k, one in enumerate(program.layers[:at])]
     if isinstance(chip.chip, ChipRepair):
-        decide, undo = priced("decide", of_decision(chip.chip)), priced("undo", of_undoing(chip.chip))
-        found.append(Share(what="decide", runs=1, instructions=round(decide)))
-        found.append(Share(what="repair", runs=1, instructions=round(undo + _JOIN * neurons)))
-    else:
-        one = draw_instructions(Wiring.of(chip.chip), chip.chip.formats)
-        if one is None:
-            return None
-        found.append(Share(what="noise", runs=draws, instructions=draws * (one + _JOIN * neurons)))
+        return [*found, *_repaired(chip, own), Share(what="scores", runs=1, instructions=_SCORE * program.outputs)]
+    one = draw_instructions(Wiring.of(chip.chip), chip.chip.formats)
+    if one is None:
+        return None
+    found.append(Share(what="noise", runs=draws, instructions=draws * (one + _JOIN * neurons)))
     for k in range(at + 1, len(program.layers)):
         found.append(Share(what=program.layers[k].place, runs=draws, instructions=draws * own[k]))
     return [*found, Share(what="scores", runs=draws, instructions=draws * _SCORE * program.outputs)]
+
+
+def _repaired(chip: ChipDefense, layers: list[int]) -> list[Share]:
+    """Return the shares of all repairs, and of the layers behind the first; a way back is gone in each."""
+    program, found = chip.program, list[Share]()
+    ends = [*program.mixes, len(layers)]
+    for k, repair in enumerate(chip.repairs):
+        which = f", layer {k + 1} of {len(chip.repairs)}" if chip.later else ""
+        decide, undo = priced("decide", of_decision(repair, told=k > 0)), priced("undo", of_undoing(repair))
+        if decide:
+            found.append(Share(what=f"decide{which}", runs=1, instructions=round(decide)))
+        joined = _JOIN * (1 + (k > 0)) * repair.config.neurons
+        found.append(Share(what=f"repair{which}", runs=1, instructions=round(undo + joined)))
+        for at in range(ends[k] + 1, ends[k + 1] if k + 1 < len(ends) else len(layers)):
+            found.append(Share(what=program.layers[at].place, runs=1, instructions=layers[at]))
+    return found
 
 
 def priced_layers(program: Program) -> list[int]:

@@ -140,12 +140,12 @@ def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> N
     flash["program"] = PROGRAM
     if isinstance(chip, ChipDefense):
         own = chip.chip
-        neurons, draws = own.config.neurons, chip.draws
+        neurons, draws = max(one.config.neurons for one in chip.chips), chip.draws
         if isinstance(own, (ChipGrid, ChipBank)):
             flash["noise or repair"], state = memory_map(own, whole_bytes=True).flash, 4 * own.config.units + 32
         else:
-            flash["noise or repair"], state = own.flash, 0
-        flash["program"] += FIELD
+            flash["noise or repair"], state = sum(one.flash for one in chip.repairs), 0
+        flash["program"] += FIELD * len(chip.chips)
         ram["noise words"] = 2 * neurons * (1 + chip.entry.signal) + state + 4 * program.outputs
         multiplications = program.multiplications_from(0, program.mix) + draws * program.multiplications_from(
             program.mix, None

@@ -56,10 +56,13 @@ def squares(out, h, parents, centre, law, bits, lift, top, worker, workers):
 
 @shared_integer_kernel
 def undo(out, h, member, backs, readers, kinds, way, bits, bias, top, worker, workers):
-    """out[t] = h[t] and the way back of member[t], if it has one; top = 2^(activation bits - 1). Cost O(T N m^2 R)."""
+    """out[t] = h[t] and the way back of member[t], if it has one; -1 has none. Cost O(T N m^2 R).
+
+    top = 2^(activation bits - 1).
+    """
     T, N, m = h.shape
     for t in range(worker, T, workers):
-        j = backs[member[t]]
+        j = backs[member[t]] if member[t] >= 0 else np.int64(-1)
         if j < 0:
             out[t] = h[t]
             continue

@@ -2,7 +2,8 @@
 
 Start with `quantise`, which turns a trained torch module into a `ChipNetwork`; `ChipNetwork.program` is what a chip
 runs, a list of integer layers (`hardware.network.layers`), and knows nothing of torch. `defend` joins a grid's noise or
-a repair to one of its layers; `repair_behind` makes a repair that knows the errors of the integer layers before it.
+a repair to one of its layers, or repairs to several; `repair_behind` and `repairs_behind` make repairs that know the
+errors of the integer layers before them.
 """
 
 from importlib import import_module
@@ -12,8 +13,18 @@ from localnoise.hardware.network.defense import ChipDefense as ChipDefense
 from localnoise.hardware.network.defense import defend as defend
 from localnoise.hardware.network.program import Program as Program
 
-_LAZY = {"ChipNetwork": "chip", "quantise": "quantiser", "repair_behind": "calibrated"}  # torch comes with them
-__all__ = ["ChipDefense", "ChipNetwork", "Program", "defend", "quantise", "repair_behind"]
+_LAZY = {"ChipNetwork": "chip", "quantise": "quantiser"}  # torch comes with them
+_LAZY |= dict.fromkeys(("calibrated_again", "repair_behind", "repairs_behind"), "calibrated")
+__all__ = [
+    "ChipDefense",
+    "ChipNetwork",
+    "Program",
+    "calibrated_again",
+    "defend",
+    "quantise",
+    "repair_behind",
+    "repairs_behind",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """A repair in integers that is calibrated on what the integer layers before it give."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,20 @@ from torch import nn
 
 from localnoise import Repair
 from localnoise.errors import ArgumentError
+from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.formats import Formats
+from localnoise.hardware.network import chain
+from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.quantiser import front_program
-from localnoise.hardware.quantiser.repaired import activation_scale, quantise_repair
+from localnoise.hardware.quantiser.repaired import SCORE_BITS, activation_scale, quantise_repair
 from localnoise.hardware.repair import ChipRepair
+from localnoise.repair.calibration import FINE, least_margins
 from localnoise.streams import Progress
+from localnoise.validate import as_share
+
+OUTPUT = 14  # bits of the network's logits that a repair reads
+_AT_ONCE = 64
 
 
 def repair_behind(
@@ -69,6 +78,140 @@ def repair_behind(
     )  # fmt: skip
     heard = repair.with_held_out([_values(front, repair, x) for x in _by_member(repair, held)])
     return quantise_repair(heard, formats, scale=scale, feedback=feedback, progress=progress)
+
+
+def repairs_behind(
+    model: nn.Module,
+    calibration: Any,
+    repairs: Mapping[str, Repair],
+    held: Mapping[str, Sequence[Any]],
+    formats: Formats | None = None,
+    *,
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    bounds: tuple[float, float] | None = None,
+    feedback: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, ChipRepair]:
+    """Return repairs of several layers in integers, each calibrated on what integer layers and repairs before it give.
+
+    As `repair_behind` does of one. Held inputs reach a later layer behind the repairs of earlier ones that know their
+    source, as later layers have learned. Worth and margins stay as they are (`calibrated_again`).
+
+    Parameters
+    ----------
+    model, calibration, formats, weight_bits, activation_bits, bounds, feedback, progress
+        As `repair_behind` takes them.
+    repairs : dict of str to Repair
+        By module, in the order in which they run, as `localnoise.nn.attach_repairs` takes them.
+    held : dict of str to list of (T, ...)
+        For each source, "clean" too, inputs that were not learned: one array, or one for each of its causes. A layer
+        that does not tell them apart takes all.
+
+    Returns
+    -------
+    dict of str to ChipRepair
+        The first, and `later`, for `defend`.
+    """
+    formats = Formats(activation_bits=activation_bits) if formats is None else formats
+    fine = replace(formats, activation_bits=OUTPUT)
+    made: dict[str, ChipRepair] = {}
+    how: dict[str, Any] = {
+        "weight_bits": weight_bits, "activation_bits": activation_bits, "bounds": bounds, "feedback": feedback,
+    }  # fmt: skip
+    for place, repair in repairs.items():
+        inputs = _by_member(repair, _whole(repair, held))
+        scale = activation_scale(repair, formats)
+        front = front_program(model, calibration, place, scale, before=made, **how)
+        ends = bool(made) and len(front.mixes) == len(made) and front.layouts[-1][1] > formats.activation_bits
+        own = fine if ends else formats
+        if ends:  # logits, which have more bits
+            scale = activation_scale(repair, own)
+            front = front_program(model, calibration, place, scale, before=made, **how)
+        scale = front.layouts[-1][2]
+        kept = []
+        for member, x in zip(repair.members, inputs, strict=True):
+            words = front.input_words(np.asarray(x, np.float32))
+            last, _ = chain.run(front, [*made.values()], words, member.source)
+            c = repair.config
+            kept.append(to_values(last.astype(np.int32), scale).reshape(-1, c.channels, *c.shape))
+        heard = repair.with_held_out(kept)
+        heard.worth = repair.worth
+        made[place] = quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
+    return made
+
+
+def calibrated_again(
+    defense: ChipDefense, inputs: Any, margins: Mapping[str, float] | None = None, most: float = 0.005
+) -> ChipDefense:
+    """Return a network with repairs in integers that sets its own margins, as `nn.calibrate_repairs` does.
+
+    At most a share of the integer network's decisions on clean inputs changes. What repairs are worth is not asked
+    meanwhile, and is asked as before then. Cost: one pass of all inputs, and some tens of passes of those that are
+    repaired.
+
+    Parameters
+    ----------
+    inputs : (T, ...)
+        Clean, and not learned from; some hundreds.
+    margins : dict of str to float, optional
+        That its repairs have, by source, and which are taken off first.
+    most : float
+        Share of inputs that may be decided otherwise than by the integer network without repairs.
+    """
+    most, names = as_share("most", most), defense.chip.sources if defense.repairs else []
+    if not names:
+        raise ArgumentError(f"defense holds {type(defense.chip).__name__}: expected one that repairs")
+    x = defense.program.input_words(np.asarray(inputs, np.float32))
+    if not len(x):
+        raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
+    alone, rows = defense.program.words(x).argmax(axis=1), np.arange(len(x))
+    own = np.array([(margins or {}).get(name, 0.0) for name in names])
+    free = _asking(defense, -own, worth=False)
+
+    def blame(asked: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        nonlocal rows
+        trial, out, touched = _asking(free, asked), np.full(len(x), FINE), []
+        for part in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
+            logits, word = trial.decided(x[part])
+            bad = logits.argmax(axis=1) != alone[part]
+            out[part[bad]] = np.maximum(word[bad], 0)
+            touched.append(part[word > 0])
+        rows = np.concatenate(touched)  # larger margins touch no others
+        return out
+
+    return _asking(defense, least_margins(blame, len(names), most) - own)
+
+
+def _asking(defense: ChipDefense, margins: npt.NDArray[np.float64], worth: bool = True) -> ChipDefense:
+    """Return a defense whose deciding repairs ask each source for so much more."""
+    chips = []
+    for k, chip in enumerate(defense.repairs):
+        f = chip.field
+        less = np.floor(margins * 2.0**SCORE_BITS + 0.5).astype(np.int64)[chip.source_of]
+        changed: dict[str, Any] = {} if k else {"bias": f.bias - less}
+        changed |= {"among_bias": f.among_bias - less} if len(f.among) else {}
+        if not worth and len(f.worth):
+            changed |= {"log": f.log[:0], "worth": f.worth[:0, :0], "worth_bias": f.worth_bias[:0]}
+        made = ChipRepair(chip.config, chip.formats, replace(f, **changed), chip.member_sources)
+        made.provenance = dict(chip.provenance)
+        chips.append(made)
+    again = ChipDefense(defense.program, chips[0], defense.draws, vote=defense.vote, seed=defense.seed, later=chips[1:])
+    again.provenance = dict(defense.provenance)
+    return again
+
+
+def _whole(repair: Repair, held: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return held inputs, those of all causes of a source together where the repair does not tell them apart."""
+    own = [member.source for member in repair.members]
+    out: dict[str, Any] = {}
+    for source, parts in held.items():
+        several = isinstance(parts, Sequence)
+        if several and own.count(source) == 1 and len(parts) > 1:
+            out[source] = np.concatenate([np.asarray(part, np.float32) for part in parts])
+        else:
+            out[source] = parts
+    return out
 
 
 def _by_member(repair: Repair, held: Mapping[str, Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """A network on the chip with its defense: noise drawn K times behind one pass of the front, or a repair."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.network import chain
 from localnoise.hardware.network.defense_saving import save_defense
 from localnoise.hardware.network.entry import Entry
 from localnoise.hardware.network.layers import MixWords, Words
@@ -26,12 +27,13 @@ class ChipDefense:
 
     With noise, the layers up to the mix run once an input, those behind it once a draw. The scores of an input are the
     sum of its draws' logits, exact, or how many draws voted for each class; its class is the first of the largest.
-    Input t of a stream takes the draws t K to t K + K - 1. A repair draws nothing: its logits are the scores.
+    Input t of a stream takes the draws t K to t K + K - 1. A repair draws nothing: its logits are the scores. Behind
+    it repairs of later layers may follow, which are told what the one before has decided (`hardware.network.chain`).
 
     Parameters
     ----------
     program : Program
-        With a mix.
+        With a mix; with one for each repair, but for that of the output.
     chip : ChipGrid, ChipBank or ChipRepair
         On the layer before the mix.
     draws : int
@@ -40,11 +42,13 @@ class ChipDefense:
         Count votes instead of adding logits: what a certificate by randomised smoothing asks for.
     seed : int
         Of the noise's stream.
+    later : sequence of ChipRepair
+        Repairs of later layers, in the order in which they run.
 
     Raises
     ------
     ArgumentError
-        No mix, a chip for another layer or of other words.
+        No mix, a chip for another layer or of other words, later repairs behind noise.
     """
 
     def __init__(
@@ -55,16 +59,24 @@ class ChipDefense:
         *,
         vote: bool = False,
         seed: int = 0,
+        later: Sequence[ChipRepair] = (),
     ) -> None:
         at = program.mix
         if at is None:
             raise ArgumentError("program has no mix: expected one that `defend` made")
         self.program, self.chip, self.vote, self.seed = program, chip, bool(vote), int(as_seed(seed))
         self.entry, self.draws = Entry(chip, self.seed), as_count("draws", draws, 1)
+        self.later = tuple(later)
+        others = [one for one in self.later if not isinstance(one, ChipRepair)]
+        if self.later and (others or not isinstance(chip, ChipRepair)):
+            raise ArgumentError(
+                f"later holds {len(self.later)} chips behind {type(chip).__name__}: expected repairs, behind a repair"
+            )
+        if isinstance(chip, ChipRepair):
+            chain.refuse_unlike(program, self.repairs)
         mix = program.layers[at]
         assert isinstance(mix, MixWords)
-        value = program.layouts[mix.inputs[0]]
-        self.entry.refuse_other(mix.place.removesuffix(" mix"), *value)
+        self.entry.refuse_other(mix.place.removesuffix(" mix"), *program.layouts[mix.inputs[0]])
         wrong = mix.noise_bits != self.entry.bits or (
             not self.entry.repairs and len(mix.noise_lift) != len(self.entry.scales)
         )
@@ -77,6 +89,16 @@ class ChipDefense:
             expected = "1 with a repair, which draws nothing" if self.entry.repairs else "1 to 1,000"
             raise ArgumentError(f"draws={self.draws}: expected {expected}")
         self.provenance: dict[str, Any] = {}
+
+    @property
+    def repairs(self) -> list[ChipRepair]:
+        """The repairs of all layers in the order in which they run; none with noise."""
+        return [self.chip, *self.later] if isinstance(self.chip, ChipRepair) else []
+
+    @property
+    def chips(self) -> list[ChipGrid | ChipBank | ChipRepair]:
+        """What joins the network, in the order in which it runs."""
+        return [self.chip, *self.later]
 
     def restart(self, seed: int) -> None:
         """Draw from the stream of another seed from now on."""
@@ -105,6 +127,8 @@ class ChipDefense:
 
     def _logits(self, x: Words, first: int) -> npt.NDArray[np.int32]:
         """Logits (T, K, N) of each draw."""
+        if self.repairs:
+            return self.decided(x)[0][:, None]
         program, at = self.program, self.program.mix
         assert at is not None
         mix = program.layers[at]
@@ -115,9 +139,14 @@ class ChipDefense:
             pass
         h = np.repeat(seen[value], self.draws, axis=0)
         joined = self.entry.words(h, *program.layouts[value][1:], first)
-        mixed = joined.astype(np.int16) if self.entry.repairs else mix.finish(mix.rounded(h, joined))
+        mixed = mix.finish(mix.rounded(h, joined))
         *_, last = program.through({at + 1: mixed}, at + 1, len(program.layers))
         return last.reshape(len(x), self.draws, -1).astype(np.int32)
+
+    def decided(self, x: Words) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Return logits (T, N) of input words, and what repairs took each to be: a source's index, -1 if left alone."""
+        last, word = chain.run(self.program, self.repairs, x)
+        return last.reshape(len(x), -1).astype(np.int32), np.asarray(word, np.int64)
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
         """Write to HDF5, aside and renamed; `load_chips` reads it. Without `state` a grid's learning is left out."""
@@ -125,7 +154,8 @@ class ChipDefense:
 
     def __repr__(self) -> str:
         how = "repaired" if self.entry.repairs else f"{self.draws} draws, {'votes' if self.vote else 'mean logits'}"
-        return f"ChipDefense({self.program!r}, {self.chip!r}; {how})"
+        chips = ", ".join(map(repr, self.chips))
+        return f"ChipDefense({self.program!r}, {chips}; {how})"
 
 
 def defend(
@@ -142,6 +172,7 @@ def defend(
     bounds: tuple[float, float] | None = None,
     scales: Mapping[str, int] | None = None,
     feedback: bool = True,
+    later: Mapping[str, ChipRepair] | None = None,
     progress: Progress | None = None,
 ) -> ChipDefense:
     """Return a trained network in integers, with the noise or the repair of a chip behind the module `place`.
@@ -156,6 +187,9 @@ def defend(
         On the layer that ends the module `place`.
     draws : int, optional
         Default: 10 of noise, 1 of a repair.
+    later : dict of str to ChipRepair, optional
+        Repairs of later layers by their modules, in the order in which they run; the last may be the network's last
+        module. `repairs_behind` makes them.
     """
     from localnoise.hardware.network.quantiser import as_program  # torch comes with it
 
@@ -164,8 +198,11 @@ def defend(
         raise ArgumentError(
             f"activation_bits={activation_bits}: expected {chip.formats.activation_bits}, which the repair reads"
         )
+    behind = dict(later or {})
+    fields = {place: entry} | {name: Entry(one) for name, one in behind.items()}
     program, _ = as_program(
         model, calibration, weight_bits, activation_bits, bounds=bounds, scales=scales, feedback=feedback,
-        progress=progress, place=place, field=entry,
+        progress=progress, fields=fields,
     )  # fmt: skip
-    return ChipDefense(program, chip, (1 if entry.repairs else 10) if draws is None else draws, vote=vote, seed=seed)
+    count = (1 if entry.repairs else 10) if draws is None else draws
+    return ChipDefense(program, chip, count, vote=vote, seed=seed, later=[*behind.values()])

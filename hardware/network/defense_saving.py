@@ -1,7 +1,7 @@
 """A network with its defense as one HDF5 file (format localnoise.chipdefense, schema 1): what writes it.
 
 Root attributes `format`, `schema`, `draws`, `vote`, `seed`, `provenance` (JSON); groups `network`, as a program's file,
-and `chip`, as the file of a chip grid, a bank or a repair.
+and `chip`, as the file of a chip grid, a bank or a repair; `later 0`, `later 1`, ... of repairs of later layers.
 """
 
 import json
@@ -28,6 +28,7 @@ class DefenseParts(Protocol):
     draws: int
     vote: bool
     seed: int
+    later: tuple[Any, ...]
     provenance: dict[str, Any]
 
 
@@ -38,6 +39,8 @@ def save_defense(defense: DefenseParts, path: str | Path, *, state: bool) -> Pat
         file.attrs.update({"vote": int(defense.vote), "seed": np.uint64(defense.seed)})
         file.attrs["provenance"] = np.bytes_(json.dumps(versions() | defense.provenance))
         write_program(file.create_group("network"), defense.program)
+        for k, repair in enumerate(defense.later):
+            write_repair(file.create_group(f"later {k}"), repair)
         group = file.create_group("chip")
         if isinstance(defense.chip, ChipRepair):
             write_repair(group, defense.chip)

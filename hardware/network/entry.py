@@ -8,6 +8,7 @@ import numpy.typing as npt
 from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.emulator import ChipGrid
+from localnoise.hardware.network import chain
 from localnoise.hardware.network.windows import Shape
 from localnoise.hardware.repair import ChipRepair
 
@@ -58,18 +59,15 @@ class Entry:
 
     def refuse_other(self, place: str, shape: Shape, bits: int, scale: int) -> None:
         """Raise an ArgumentError unless it lies on a value of this shape; a repair: of these words."""
+        if isinstance(self.chip, ChipRepair):
+            chain.refuse_other(self.chip, place, shape, bits, scale)
+            return
         config = self.chip.config
         own = (config.channels, *config.shape)
         vector = shape[1:] == (1, 1) and own == (1, 1, shape[0])
         if own != shape and not vector:
             raise ArgumentError(
                 f"place={place!r} gives {shape}, and the chip's units lie on {own}: expected a grid of this layer"
-            )
-        if self.repairs and (bits, scale) != (self.chip.formats.activation_bits, self.one.field.activation_scale):
-            bits_read, scale_read = self.chip.formats.activation_bits, self.one.field.activation_scale
-            raise ArgumentError(
-                f"place={place!r} gives words of {bits} bits at scale {scale}, and the repair reads {bits_read} at "
-                f"scale {scale_read}: expected the same"
             )
 
     def read(self, words: Any, scale: int) -> Ints:
@@ -81,9 +79,7 @@ class Entry:
     def words(self, words: Any, bits: int, scale: int, start: int = 0) -> Ints:
         """Return the noise's words, one draw for each activation; of a repair, the repaired words."""
         if isinstance(self.chip, ChipRepair):
-            config = self.chip.config
-            shaped = np.asarray(words, np.int32).reshape(-1, config.channels, *config.shape)
-            return self.chip.words(shaped)[0].reshape(np.shape(words))
+            return np.asarray(chain.undone(self.chip, words, None)[0], np.int32)
         read = self.read(words, scale) if self.signal else None
         return self.chip.words(len(words), self.seed, start, read).reshape(np.shape(words))
 

@@ -87,6 +87,18 @@ def mixed(graph: FloatGraph, place: str) -> FloatGraph:
     return FloatGraph(shape=graph.shape, layers=(*graph.layers[: k + 1], own, *later))
 
 
+def is_last(graph: FloatGraph, place: str) -> bool:
+    """Return whether the module `place` ends the network.
+
+    Raises
+    ------
+    ArgumentError
+        No such module.
+    """
+    owners = {name: k for k, layer in enumerate(graph.layers) for name in _around(module_of(layer.place))}
+    return owners[choose("place", place, owners)] == len(graph.layers) - 1
+
+
 def _around(module: str) -> list[str]:
     """Names of a module and of those that hold it."""
     parts = module.split(".")

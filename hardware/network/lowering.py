@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.errors import ArgumentError
+from localnoise.hardware.network import chain
 from localnoise.hardware.network import scales as by
 from localnoise.hardware.network.entry import Entry
 from localnoise.hardware.network.graph import (
@@ -36,6 +37,7 @@ from localnoise.hardware.network.layers import (
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.weights import rounded
 from localnoise.hardware.network.windows import module_of
+from localnoise.hardware.repair import ChipRepair
 from localnoise.streams import Progress
 
 OUTPUT_BITS = 16  # of logits
@@ -51,16 +53,17 @@ class Lowering:
     bits: int
     pinned: dict[str, int]
     feedback: bool
-    field: Entry | None = None
+    fields: dict[str, Entry] = attribute(default_factory=dict)  # by the place behind which they join
     layouts: list[tuple[int, int]] = attribute(default_factory=list)  # bits and scale of each value
     forced: dict[int, int] = attribute(default_factory=dict)  # scales that layers must give, see `scale_behind`
     logits: bool = True  # whether the last layer's words are the network's output
     at: int = 0  # the layer in work
+    word: chain.Word = None  # of the repairs so far, on each calibration input
 
     def done(self, x: Any, bounds: tuple[float, float] | None, progress: Progress | None) -> Program:
         """Return the program."""
         held = x if bounds is None else np.array(bounds)
-        self.forced = self.forced or self._read_by_a_repair()
+        self.forced = self._read_by_a_repair() | self.forced
         scale = self.forced.get(-1, self.pinned.get("input", by.holding(held, self.bits)))
         words = np.floor(np.ldexp(x.astype(np.float64), scale) + 0.5)
         by.refuse_saturated("input", words, Curve(), self.bits, scale)
@@ -175,26 +178,28 @@ class Lowering:
 
     def _mix(self, layer: Mix, x: Any, y: Any) -> tuple[IntegerLayer, Any, Any]:
         """Return the layer where a grid's noise joins, its words, and the float values that they stand for."""
-        if self.field is None:
+        place = layer.place.removesuffix(" mix")
+        if place not in self.fields:
             raise ArgumentError("field is missing, but the graph has a place for one: expected a grid or a repair")
-        bits, scale = self.layouts[layer.inputs[0]]
-        self.field.refuse_other(module_of(layer.place), layer.shape, bits, scale)
+        field, (bits, scale) = self.fields[place], self.layouts[layer.inputs[0]]
+        field.refuse_other(place, layer.shape, bits, scale)
         own: dict[str, Any] = {"place": layer.place, "inputs": layer.inputs, "shape": layer.shape}
-        eta = self.field.words(x, bits, scale)
-        if self.field.repairs:
+        if isinstance(field.chip, ChipRepair):
+            fixed, self.word = chain.undone(field.chip, x, self.word)
             top = 2 ** (bits - 1)
             nothing: dict[str, Any] = {"lift": 0, "fraction": 0, "noise_bits": 0, "noise_lift": np.zeros(1, np.uint8)}
             return (
                 MixWords(**own, **nothing, bits=bits, scale=scale, finish=Finish(low=-top, high=top - 1)),
-                eta.astype(np.int16),
+                fixed,
                 y,
             )
-        noisy = y + self.field.values(eta).reshape(y.shape)
-        finest = max(scale, int(self.field.scales.max()))
+        eta = field.words(x, bits, scale)
+        noisy = y + field.values(eta).reshape(y.shape)
+        finest = max(scale, int(field.scales.max()))
         out = min(self.pinned.get(module_of(layer.place), by.chosen(noisy, self.bits)), finest)
         made = MixWords(
-            **own, bits=self.bits, scale=out, lift=finest - scale, fraction=finest - out, noise_bits=self.field.bits,
-            noise_lift=(finest - self.field.scales).astype(np.uint8), finish=by.clamp(Curve(), self.bits, out),
+            **own, bits=self.bits, scale=out, lift=finest - scale, fraction=finest - out, noise_bits=field.bits,
+            noise_lift=(finest - field.scales).astype(np.uint8), finish=by.clamp(Curve(), self.bits, out),
         )  # fmt: skip
         rounded_ = made.rounded(x, eta)
         by.refuse_saturated(made.place, rounded_, Curve(), made.bits, made.scale)
@@ -212,11 +217,13 @@ class Lowering:
         return self.forced.get(self.at, self.pinned.get(module_of(layer.place), otherwise))
 
     def _read_by_a_repair(self) -> dict[int, int]:
-        """Return which layer (-1: the input) must give words of which scale, so that a repair can read them."""
-        mix = next((layer for layer in self.graph.layers if isinstance(layer, Mix)), None)
-        if mix is None or self.field is None or not self.field.repairs:
-            return {}
-        return scale_behind(self.graph.layers, mix.inputs[0], self.field.one.field.activation_scale)
+        """Return which layer (-1: the input) must give words of which scale, so that repairs can read them."""
+        found: dict[int, int] = {}
+        for layer in self.graph.layers:
+            field = self.fields.get(layer.place.removesuffix(" mix")) if isinstance(layer, Mix) else None
+            if field is not None and isinstance(field.chip, ChipRepair):
+                found |= scale_behind(self.graph.layers, layer.inputs[0], field.chip.field.activation_scale)
+        return found
 
 
 def scale_behind(layers: Sequence[FloatLayer], value: int, scale: int) -> dict[int, int]:

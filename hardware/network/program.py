@@ -108,8 +108,13 @@ class Program:
 
     @property
     def mix(self) -> int | None:
-        """Index of the layer where noise enters or a repair works; None: there is none."""
-        return next((k for k, layer in enumerate(self.layers) if isinstance(layer, MixWords)), None)
+        """Index of the layer where noise enters or the first repair works; None: there is none."""
+        return next(iter(self.mixes), None)
+
+    @property
+    def mixes(self) -> list[int]:
+        """Indices of the layers where noise enters or repairs work."""
+        return [k for k, layer in enumerate(self.layers) if isinstance(layer, MixWords)]
 
     def place_of(self, place: str) -> int:
         """Return the index of the value that the module `place` gives: its last layer's output.

@@ -10,12 +10,13 @@ from torch import nn
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.network.chip import ChipNetwork
 from localnoise.hardware.network.entry import Entry
-from localnoise.hardware.network.fusing import fused, mixed
+from localnoise.hardware.network.fusing import fused, is_last, mixed
 from localnoise.hardware.network.graph import FloatGraph, Mix
 from localnoise.hardware.network.lowering import Lowering, scale_behind
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.reading import read
 from localnoise.hardware.network.windows import module_of
+from localnoise.hardware.repair import ChipRepair
 from localnoise.streams import Progress
 from localnoise.validate import as_array, whole
 
@@ -82,16 +83,19 @@ def as_program(
     scales: Mapping[str, int] | None = None,
     feedback: bool = True,
     progress: Progress | None = None,
-    place: str | None = None,
-    field: Entry | None = None,
+    fields: Mapping[str, Entry] | None = None,
 ) -> tuple[Program, tuple[int, ...]]:
-    """Return the program of `quantise`, and the shape of an input; with `field`, whose words join behind `place`."""
-    x, graph = _read(model, calibration, weight_bits, activation_bits, bounds, place)
+    """Return the program of `quantise`, and the shape of an input; with `fields`, whose words join behind places.
+
+    A repair may lie behind the last layer: the program then gives the words that it reads.
+    """
+    own = dict(fields or {})
+    x, graph, forced = _read(model, calibration, weight_bits, activation_bits, bounds, own)
     pinned = dict(scales or {})
     known = ["input", *(module_of(layer.place) for layer in graph.layers)]
     for name in pinned:
         choose("scales", name, known)
-    work = Lowering(graph, weight_bits, activation_bits, pinned, feedback, field)
+    work = Lowering(graph, weight_bits, activation_bits, pinned, feedback, own, forced=forced)
     program = work.done(x.reshape(len(x), *graph.shape), bounds, progress)
     program.provenance = {"calibration": len(x), "model": type(model).__name__}
     return program, tuple(x.shape[1:])
@@ -107,29 +111,50 @@ def front_program(
     activation_bits: int = 8,
     bounds: tuple[float, float] | None = None,
     feedback: bool = True,
+    before: Mapping[str, ChipRepair] | None = None,
 ) -> Program:
     """Return the integer layers up to the module `place`, whose output is its words at `scale`.
 
-    They are the first layers of the program that `defend` makes of a repair that reads such words.
+    They are the first layers of the program that `defend` makes of a repair that reads such words; with `before`,
+    repairs of earlier layers by their places. Where a layer only passes on the words of an earlier repair, as pooling
+    does, its output has their scale.
     """
-    x, graph = _read(model, calibration, weight_bits, activation_bits, bounds, place)
-    at = next(k for k, layer in enumerate(graph.layers) if isinstance(layer, Mix))
-    forced = scale_behind(graph.layers, graph.layers[at].inputs[0], scale)
-    front = FloatGraph(shape=graph.shape, layers=graph.layers[:at])
-    work = Lowering(front, weight_bits, activation_bits, {}, feedback, forced=forced, logits=False)
+    fields: dict[str, Entry | None] = {name: Entry(chip) for name, chip in (before or {}).items()}
+    own: dict[str, Entry] = {name: field for name, field in fields.items() if field is not None}
+    x, graph, forced = _read(model, calibration, weight_bits, activation_bits, bounds, fields | {place: None})
+    mixes = [k for k, layer in enumerate(graph.layers) if isinstance(layer, Mix)]
+    last = len(mixes) <= len(own)
+    if last:
+        forced, front = {len(graph.layers) - 1: scale}, graph
+    else:
+        forced = scale_behind(graph.layers, graph.layers[mixes[-1]].inputs[0], scale)
+        front = FloatGraph(shape=graph.shape, layers=graph.layers[: mixes[-1]])
+    work = Lowering(front, weight_bits, activation_bits, {}, feedback, own, forced=forced, logits=last)
     return work.done(x.reshape(len(x), *graph.shape), bounds, None)
 
 
 def _read(
-    model: nn.Module, calibration: Any, weight_bits: int, activation_bits: int, bounds: Any, place: str | None
-) -> tuple[Any, FloatGraph]:
-    """Return the calibration inputs, checked, and the fused graph, with a mix behind `place`."""
+    model: nn.Module,
+    calibration: Any,
+    weight_bits: int,
+    activation_bits: int,
+    bounds: Any,
+    fields: Mapping[str, Entry | None],
+) -> tuple[Any, FloatGraph, dict[int, int]]:
+    """Return the calibration inputs, checked, the fused graph with mixes behind places, and a scale of the output."""
     for name, value, least, most in (("weight_bits", weight_bits, 2, 8), ("activation_bits", activation_bits, 4, 12)):
         if whole(value) is None or not least <= value <= most:
             raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
     x = _calibration(calibration, bounds)
-    graph = read(model, torch.from_numpy(x[:_TOLD].copy()))
-    return x, fused(graph if place is None else mixed(graph, place))
+    graph, scale = read(model, torch.from_numpy(x[:_TOLD].copy())), None
+    several = len(fields) > 1
+    for place, field in fields.items():
+        if several and is_last(graph, place):  # behind other repairs: of the output, whose words have more bits
+            scale = None if field is None else field.one.field.activation_scale
+        else:
+            graph = mixed(graph, place)
+    found = fused(graph)
+    return x, found, {} if scale is None else {len(found.layers) - 1: scale}
 
 
 def _calibration(given: Any, bounds: tuple[float, float] | None) -> Any:

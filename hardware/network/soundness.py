@@ -50,11 +50,15 @@ def refuse_unsound(shape: Shape, bits: int, scale: int, layers: Sequence[Integer
         if wrong:
             raise ArgumentError(f"{layer.place}: {wrong}")
         values.append((layer.shape, layer.bits, layer.scale))
-    mixes = [k for k, layer in enumerate(layers) if isinstance(layer, MixWords)]
-    for k in mixes:
+    mixes = {k: layer for k, layer in enumerate(layers) if isinstance(layer, MixWords)}
+    for k, mix in mixes.items():
         late = k == len(layers) - 1 or any(min(layer.inputs) <= k for layer in layers[k + 1 :])
-        if len(mixes) > 1 or late:
-            raise ArgumentError(f"{layers[k].place}: expected one mix, which all later layers read through")
+        several = len(mixes) > 1 and bool(mix.noise_bits)
+        if several or late:
+            raise ArgumentError(
+                f"{mix.place}: expected one mix with noise, or some with repairs, each of which all later layers "
+                "read through"
+            )
     return values
 
 

@@ -18,10 +18,12 @@ from localnoise.hardware.repair_words import (
     COARSEST,
     FINEST,
     MULTIPLIER_BITS,
+    WORTH_BITS,
     RepairWords,
     check_formats,
     fraction_of,
     lift_of,
+    max_squares,
 )
 from localnoise.narrow import NarrowField
 from localnoise.repair.gate import Gate
@@ -49,7 +51,8 @@ def quantise_repair(
     from, or without its state under those of the held-out activations; offsets
     then make up for what the rounding does on average. Scores are held against the float ones on the
     activations that were held out: each law's log determinant moves by the mean difference on its own, and so does the
-    range that a member's own activations have. Time O(n (m R)^2) a member.
+    range that a member's own activations have. What `expect_worth` found, and the second look of `decide_among`, take
+    the same sums. Time O(n (m R)^2) a member.
 
     Parameters
     ----------
@@ -74,16 +77,6 @@ def quantise_repair(
     repair._refuse_empty()
     if repair.asks != 1:
         raise ArgumentError(f"repair has asks={repair.asks}: expected asks=1, since on a chip all units vote")
-    if repair.among:
-        raise ArgumentError(
-            f"repair decides anew among {', '.join(repair.among)}: expected one that takes an earlier layer's word, "
-            "since on a chip the first repaired layer decides alone; call repair.decide_among()"
-        )
-    if repair.worth is not None:
-        raise ArgumentError(
-            "repair asks what a repair is worth: expected one that repairs what its gate says, since a chip's gate "
-            "knows nothing else; set repair.worth = None, and measure what that costs"
-        )
     members = repair.members
     absent = [member.source for member in members if not len(member.kept)]
     if absent:
@@ -148,6 +141,20 @@ def _scores(repair: Repair, chip: ChipRepair) -> dict[str, Any]:
         Q = chip.squares(chip.activation_words(kept))[:, j]
         density = member.law.log_density(kept - member.centre)
         logs[j] = -(density + Q / (2 * square)).mean()  # log determinant and n/2 log 2 pi, as the integers need it
+    edges = [np.clip(2 * square * -(n * density + logs), 0, _MOST) for density in (gate.high, gate.low)]
+    multiplier, shift, bias = _gate(gate, logs, n, square)
+    found = {
+        "multiplier": multiplier,
+        "shift": shift,
+        "bias": bias,
+        "low": np.ceil(edges[0]).astype(np.int64),
+        "high": np.floor(edges[1]).astype(np.int64),
+    }
+    return found | _among(repair, logs, square) | _worth(repair, chip, logs, square)
+
+
+def _gate(gate: Gate, logs: Floats, n: int, square: float) -> tuple[int, int, Any]:
+    """Return multiplier, shift and biases of the scores that a gate over some members gives."""
     value = gate.scale / n / 2 * 2.0**SCORE_BITS / square
     shift, multiplier = 0, 0
     if value > 0:
@@ -156,14 +163,43 @@ def _scores(repair: Repair, chip: ChipRepair) -> dict[str, Any]:
         if multiplier == 2**MULTIPLIER_BITS:
             shift, multiplier = shift - 1, multiplier // 2
     bias = gate.bias - gate.scale * logs / n
-    edges = [np.clip(2 * square * -(n * density + logs), 0, _MOST) for density in (gate.high, gate.low)]
+    return multiplier, shift, np.floor((bias - bias[0]) * 2.0**SCORE_BITS + 0.5).astype(np.int64)
+
+
+def _among(repair: Repair, logs: Floats, square: float) -> dict[str, Any]:
+    """Return the sources between which the repair decides anew, and the scores of their members."""
+    if not repair.among:
+        return {}
+    those = repair.among_members
+    multiplier, shift, own = _gate(repair.among_gate, logs[those], repair.config.units * repair.config.channels, square)
+    bias = np.zeros(len(logs), np.int64)
+    bias[those] = own
     return {
-        "multiplier": multiplier,
-        "shift": shift,
-        "bias": np.floor((bias - bias[0]) * 2.0**SCORE_BITS + 0.5).astype(np.int64),
-        "low": np.ceil(edges[0]).astype(np.int64),
-        "high": np.floor(edges[1]).astype(np.int64),
+        "among": np.array([int(name in repair.among) for name in repair.sources], np.int32),
+        "among_bias": bias,
+        "among_multiplier": multiplier,
+        "among_shift": shift,
     }
+
+
+def _worth(repair: Repair, chip: ChipRepair, logs: Floats, square: float) -> dict[str, Any]:
+    """Return the maps that say what a repair is worth, of log densities in squares; each row at the finest scale."""
+    if repair.worth is None:
+        return {}
+    worth, unit = repair.worth, 2 * square * chip.config.neurons  # squares that a log density per neuron of 1 has
+    log = np.floor(-2 * square * logs + 0.5).astype(np.int64)
+    loudest = max_squares(chip.config, chip.formats) + int(np.abs(log).max())
+    rows, biases = np.zeros(worth.slope.shape, np.int32), np.zeros(len(worth.slope), np.int64)
+    limit = 2 ** (WORTH_BITS - 1) - 1
+    for t, slope in enumerate(worth.slope):
+        offset = (worth.offset[t] - worth.least) * unit
+        fine = math.floor(math.log2(limit / max(float(np.abs(slope).max()), 1e-30)))
+        fine = min(fine, math.floor(60 - math.log2(max(abs(offset), 1))))
+        while math.ldexp(float(np.abs(slope).sum()) + 1, fine) * loudest + math.ldexp(abs(offset), fine) >= _MOST / 2:
+            fine -= 1
+        rows[t] = np.floor(np.ldexp(slope, fine) + 0.5).astype(np.int32)
+        biases[t] = math.floor(math.ldexp(offset, fine) + 0.5)
+    return {"log": log, "worth": rows, "worth_bias": biases}
 
 
 def _member(member: Member, formats: Formats, scale: int, kinds: Any, feedback: bool) -> tuple[Any, ...]:

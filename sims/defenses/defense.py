@@ -11,7 +11,7 @@ from localnoise.nn import Predictor
 from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.converged import MOST, converged
 from localnoise.sims.defenses.lesson import Lesson
-from localnoise.sims.defenses.repairing import NONE, Repairing
+from localnoise.sims.defenses.repairing import FIRST, NONE, Repairing
 from localnoise.sims.defenses.rewarded import rewarded
 from localnoise.sims.defenses.rewarding import Rewarding
 
@@ -108,5 +108,10 @@ class Defense:
             central=plan.dense or plan.retrained or plan.layers == NONE,
             causes=plan.causes,
             learns=plan.layers != NONE,
-            revision=2 if plan.bits else 1,  # 1 rounded laws and ways back to the nearest
+            revision=_revision(plan),
         )
+
+
+def _revision(plan: Repairing) -> int:
+    """Return the revision of a repair: in integers 1 rounded to the nearest, 2 did not ask what a repair is worth."""
+    return 1 if not plan.bits else 3 if plan.worth or plan.layers != FIRST else 2

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.defenses.defense import Defense
-from localnoise.sims.defenses.repairing import CALIBRATED, FIRST, NONE, Repairing
+from localnoise.sims.defenses.repairing import CALIBRATED, FIRST, NONE
 
 _NAME = re.compile(r"int([0-9]+):(.+)")
 
@@ -34,15 +34,18 @@ def deployed_arm(name: str, find: Callable[[str], Defense]) -> Defense:
     bits, inner = int(found[1]), found[2]
     if not 2 <= bits <= 8 or is_deployed(inner):
         raise ArgumentError(f"arm {name!r}: expected int2 to int8, a colon, and an arm in floating point: int8:repair")
-    arm, _ = fitted(find(inner))
-    repairs = arm.repair is not None and arm.repair.layers != NONE
+    arm = fitted(find(inner))
+    plan = arm.repair
+    repairs = plan is not None and plan.layers != NONE
     revision = 2 if repairs else arm.revision  # 1 calibrated repairs behind the float network's layers
+    if plan is not None and repairs and (plan.layers != FIRST or plan.worth):
+        revision = 3  # before, the first layer alone was repaired, and nobody asked what a repair is worth
     label = f"{arm.label}; all in {bits} bits"
     return replace(arm, name=name, label=label, deployed=bits, twin=arm.name, revision=revision)
 
 
-def fitted(arm: Defense) -> tuple[Defense, str]:
-    """Return the arm that a chip can run in the place of this one, and a sentence that says how they differ, or "".
+def fitted(arm: Defense) -> Defense:
+    """Return the arm in floating point that is trained for a chip in the place of this one.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def fitted(arm: Defense) -> tuple[Defense, str]:
                 f"defense={name!r} draws central noise, which no chip here holds: expected a local one, such as "
                 "multiscale-8 or raster-1"
             )
-        return arm, ""
+        return arm
     other = "dense=yes" if plan.dense else "told=yes" if plan.told else ""
     other = other or (f"gate={plan.gate}" if plan.gate != CALIBRATED else "")
     if other or plan.asks != 1:
@@ -64,15 +67,4 @@ def fitted(arm: Defense) -> tuple[Defense, str]:
             f"defense={name!r} has {other or f'asks={plan.asks}'}, which no chip here does: expected a repair "
             "without it"
         )
-    own = Defense.of_repair(for_chip(plan))
-    if plan.layers == FIRST:
-        return own, ""
-    return own, (
-        f"{name} on a chip: the layer of the defense decides and repairs alone; later layers are not repaired, no "
-        "second look is taken, and nobody asks what a repair is worth"
-    )
-
-
-def for_chip(plan: Repairing) -> Repairing:
-    """Return a plan's repair of one layer in floating point, which becomes integers with the network."""
-    return replace(plan, layers=FIRST, anew=True, worth=False, bits=0)
+    return Defense.of_repair(replace(plan, bits=0))

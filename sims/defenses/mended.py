@@ -83,14 +83,15 @@ class IntegerRepairLayer(RepairLayer):
         if known is None and self.follows is not None:
             before = self.follows.posterior
             assert before is not None
-            known = before.argmax(1).numpy()
-        member = self._chip.likeliest(self._words(x), known)
-        w = torch.eye(len(self._own), dtype=x.dtype)[torch.from_numpy(member)]
+            known = torch.where(before.sum(1) > 0, before.argmax(1), -1).numpy()
+        member = torch.from_numpy(self._chip.likeliest(self._words(x), known))
+        w = torch.eye(len(self._own), dtype=x.dtype)[member.clamp(min=0)] * (member >= 0)[:, None]
         self.posterior = torch.stack([w[:, where].sum(1) for where in self._where], 1)
         return w
 
     def _change(self, x: Tensor, w: Tensor) -> Tensor:
-        fixed, _ = self._chip.words(self._words(x), w.argmax(1).numpy())
+        member = torch.where(w.sum(1) > 0, w.argmax(1), -1)
+        fixed, _ = self._chip.words(self._words(x), member.numpy())
         values = to_values(fixed, self._chip.field.activation_scale).reshape(len(x), x.shape[2], x.shape[1])
         return torch.from_numpy(values).transpose(1, 2).to(x.dtype) - x
 

@@ -14,9 +14,9 @@ REPAIRS = tuple(
         ("repair-dense", "repair, dense, central", Repairing(dense=True)),
         ("repair-retrained", "repair, later layers retrained", Repairing(layers=FIRST, retrained=True)),
         (
-            "repair-8",  # three sources fit a megabyte of flash
+            "repair-8",  # three sources fit a megabyte of flash; nobody asks what a repair is worth
             "repair of one layer in 8 bits",
-            Repairing(layers=FIRST, share="places", radius=1, parents=2, bits=8),
+            Repairing(layers=FIRST, share="places", radius=1, parents=2, worth=False, bits=8),
         ),
     )
 )

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from localnoise import Bank, Repair, UnitGrid
+from localnoise import Bank, UnitGrid
 from localnoise.errors import ArgumentError
-from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, Formats
+from localnoise.hardware import ChipBank, ChipGrid, Formats
 from localnoise.hardware import quantise as to_chip
-from localnoise.hardware.network import ChipDefense, Program, defend, quantise, repair_behind
-from localnoise.nn import NoiseLayer, Predictor
+from localnoise.hardware.network import ChipDefense, Program, calibrated_again, defend, quantise, repairs_behind
+from localnoise.nn import NoiseLayer, Predictor, RepairLayer
+from localnoise.nn.attaching import Followed
 from localnoise.sims.defenses import Defense, named, repairing_name
 from localnoise.sims.defenses.deployed import fitted
 from localnoise.sims.defenses.mended import Mended
@@ -29,16 +30,16 @@ Held = Mapping[str, list[Tensor]]
 FRONT = "0"  # the module that holds the layers up to the noise
 
 
-def arm_for_chip(name: str) -> tuple[str, str]:
-    """Return the arm that a chip can run in the place of this one, and a sentence that says how they differ, or "".
+def arm_for_chip(name: str) -> str:
+    """Return the arm in floating point that is trained for a chip in the place of this one.
 
     Raises
     ------
     ArgumentError
         An unknown name, or an arm that has no form in integers.
     """
-    arm, said = fitted(named(name))
-    return (arm.name if arm.repair is None else repairing_name(arm.repair)), said
+    arm = fitted(named(name))
+    return arm.name if arm.repair is None else repairing_name(arm.repair)
 
 
 def bits_of(name: str) -> int:
@@ -115,12 +116,14 @@ class Deployed(Predictor):
 
 
 def deployed(
-    arm: Defense, twin: Predictor, network: Any, inputs: Tensor, bounds: Any, seed: int, held: Held | None = None
-) -> Deployed:
-    """Return the predictor of an arm in integers, from its float twin and training inputs; `held` as in `on_chip`."""
+    arm: Defense, twin: Predictor, network: Any, inputs: Tensor, bounds: Any, seed: int, held: Held | None = None,
+    clean: Tensor | None = None,
+) -> Deployed:  # fmt: skip
+    """Return the predictor of an arm in integers, from its float twin and training inputs; the rest as in `on_chip`."""
     x = inputs[torch.from_numpy(np.random.default_rng(seed).permutation(len(inputs))[:ACTIVATIONS])]
     own = bits_of(arm.name.partition(":")[2])
-    made = on_chip(twin, network, x, bounds=bounds, weight_bits=arm.deployed, own_bits=own, seed=seed, held=held)
+    given: dict[str, Any] = {"bounds": bounds, "weight_bits": arm.deployed, "own_bits": own, "seed": seed}
+    made = on_chip(twin, network, x, held=held, clean=clean, **given)
     return Deployed(twin, made)
 
 
@@ -137,6 +140,7 @@ def on_chip(
     vote: bool = False,
     seed: int = 0,
     held: Held | None = None,
+    clean: Tensor | None = None,
     progress: Progress | None = None,
 ) -> Program | ChipDefense:
     """Return a predictor in integers.
@@ -154,42 +158,59 @@ def on_chip(
     draws : int, optional
         Default: the predictor's, 1 of a repair.
     held : dict of str to list of Tensor, optional
-        Of a repair, inputs on which it is calibrated behind the integer layers (`repair_behind`). None: it is
+        Of a repair, inputs on which it is calibrated behind the integer layers (`repairs_behind`). None: it is
         calibrated behind the float network's.
+    clean : Tensor, optional
+        Of a repair, clean inputs on which its margins are set behind the integer layers (`calibrated_again`). None:
+        they stay as they are.
 
     Raises
     ------
     ArgumentError
         A noise that has no form in integers, or a network that cannot be quantised.
     """
-    model = nn.Sequential(predictor.front, predictor.back).eval()
+    noise: Any = predictor.noise
+    repairs = isinstance(noise, Mended)
+    bare = network.back if repairs and len(noise.repairs) > 1 else predictor.back  # whose later layers are not repaired
+    model = nn.Sequential(predictor.front, bare).eval()
     few = inputs[:CALIBRATION]
     how: dict[str, Any] = {
         "weight_bits": weight_bits, "activation_bits": activation_bits, "bounds": bounds, "progress": progress,
     }  # fmt: skip
-    noise: Any = predictor.noise
-    repairs = isinstance(noise, Mended)
     if not (repairs or noise.active):
         program: Program = quantise(model, few, **how).program
         return program
-    chip: ChipGrid | ChipBank | ChipRepair
     formats = Formats(weight_bits=own_bits, activation_bits=activation_bits)
     if isinstance(noise, Mended):
-        repair = _only_repair(noise)
-        behind = held is not None and repair_behind(model, few, repair, FRONT, held, formats, **how)
-        chip = behind or to_chip(repair, formats)
-    else:
-        chip = _noise(noise, network, predictor.front, inputs[:ACTIVATIONS], formats)
-    count = 1 if repairs else predictor.draws if draws is None else draws
+        return _mended(noise, predictor.back, model, few, held, formats, clean, seed, how)
+    chip = _noise(noise, network, predictor.front, inputs[:ACTIVATIONS], formats)
+    count = predictor.draws if draws is None else draws
     return defend(model, few, chip, FRONT, draws=count, vote=vote, seed=seed, **how)
 
 
-def _only_repair(noise: Mended) -> Repair:
-    if len(noise.repairs) > 1:
-        raise ArgumentError(
-            f"defense repairs {len(noise.repairs)} layers: expected layers=first, since a chip repairs one"
-        )
-    return noise.repairs[0]
+def _mended(
+    noise: Mended, back: nn.Module, model: nn.Module, few: Tensor, held: Held | None, formats: Formats,
+    clean: Tensor | None, seed: int, how: dict[str, Any],
+) -> ChipDefense:  # fmt: skip
+    """Return a repaired network in integers, its repairs calibrated behind what integers give, if inputs are held."""
+    named_later = [f"1.{name}" for name, part in back.named_modules() if _repairs(part)]
+    places = [FRONT, *named_later[: len(noise.repairs) - 1]]
+    repairs = dict(zip(places, noise.repairs, strict=True))
+    if held is None:
+        if len(repairs) > 1:
+            raise ArgumentError(
+                f"defense repairs {len(repairs)} layers, and held is None: expected inputs of each source, on "
+                "which later layers are calibrated"
+            )
+        return defend(model, few, to_chip(noise.repairs[0], formats), FRONT, seed=seed, **how)
+    chips = repairs_behind(model, few, repairs, held, formats, **how)
+    first = chips.pop(FRONT)
+    made = defend(model, few, first, FRONT, later=chips, seed=seed, **how)
+    return made if clean is None else calibrated_again(made, clean, noise.repairs[0].margins)
+
+
+def _repairs(part: nn.Module) -> bool:
+    return isinstance(part, Followed) and isinstance(part.noise, RepairLayer)
 
 
 def _noise(noise: Any, network: Any, front: nn.Module, inputs: Tensor, formats: Formats) -> ChipGrid | ChipBank:

@@ -64,6 +64,13 @@ def kept_inputs(bench: Testbed, causes: int, sources: tuple[Source, ...]) -> dic
     return out
 
 
+def calibrating(bench: Testbed) -> Tensor | None:
+    """Return the clean training inputs on which margins are set; None of a handful of inputs, which leave none."""
+    x = bench.train[0]
+    held = held_out(len(x))
+    return x[len(x) - held :] if held else None
+
+
 def _last(count: int) -> npt.NDArray[np.int64]:
     """Return which of so many presentations a repair's first lesson holds out."""
     return np.arange(count - min(count // SHARE_HELD, KEPT), count)

@@ -22,7 +22,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.on_chip import deployed
-from localnoise.sims.experiments.repair_lessons import kept_inputs
+from localnoise.sims.experiments.repair_lessons import calibrating, kept_inputs
 from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
@@ -87,7 +87,8 @@ class Runner:
                 twin, own = self.trained(replace(cell.trained, arm=arm.twin))
                 self.stage("quantise the network", 0, 0)
                 given = (bench.network, bench.train[0], bench.task.bounds, cell.seed)
-                made: Predictor = deployed(arm, twin, *given, self.kept_inputs(cell, twin))
+                held = self.kept_inputs(cell, twin)
+                made: Predictor = deployed(arm, twin, *given, held, None if held is None else calibrating(bench))
                 self._trained = (cell.trained, made, own)
             else:
                 self._trained = None  # a bank and the next may not fit into memory together

@@ -29,12 +29,9 @@ def variant(network: CutNetwork, learned: Learned, plan: Repairing) -> Predictor
 
 def _altered(repair: Repair, plan: Repairing) -> Repair:
     """Return a repair of the same members with another gate; nothing is copied."""
-    out = copy(repair)
-    if plan.bits:
-        out.worth = None
-        return out.decide_among()  # in integers the task's layer alone decides, and repairs what its gate says
     if plan.gate == CALIBRATED:
         return repair
+    out = copy(repair)
     own, again = repair.fitted_gate, repair.fitted_among if repair.among else None
     if plan.gate == LIKELIEST:
         own, again = _hard(own), None if again is None else _hard(again)

@@ -67,8 +67,6 @@ def exported_network(asked: Asked) -> Program | ChipDefense:
         keep=asked.keep, data=asked.data, spend=asked.preset, epochs=asked.epochs, draws=asked.draws, seed=asked.seed,
         training=asked.training,
     )  # fmt: skip
-    if made.note:
-        console.print(made.note)
     own = _in_integers(asked, made, file)
     program = own.program if isinstance(own, ChipDefense) else own
     said = {"task": asked.task, "layer": str(made.network.layer), "chip": asked.chip, "defense": asked.defense}
@@ -99,7 +97,7 @@ def _in_integers(asked: Asked, made: Made, file: ChipGrid | ChipBank | ChipRepai
         if file is not None:
             return defend(made.model, shuffled[:CALIBRATION], file, FRONT, **how)
         bits = 8 if asked.defense == NONE else bits_of(asked.defense)
-        return on_chip(made.predictor, made.network, shuffled, own_bits=bits, held=made.held, **how)
+        return on_chip(made.predictor, made.network, shuffled, own_bits=bits, held=made.held, clean=made.clean, **how)
 
 
 def _chip(defense: str) -> ChipGrid | ChipBank | ChipRepair:

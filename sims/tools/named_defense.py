@@ -20,6 +20,7 @@ from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.on_chip import arm_for_chip
 from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.repair_lessons import calibrating
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.testbed import network_path, weights_in
 from localnoise.sims.models.training import BACKPROP
@@ -48,8 +49,8 @@ class Made:
     seed : int
     held : dict of str to list of Tensor, or None
         Of a repair, inputs on which it is calibrated on the chip.
-    note : str
-        How the arm differs from the one that was asked for, or "".
+    clean : Tensor or None
+        Likewise, clean inputs on which its margins are set.
     """
 
     network: Any
@@ -60,7 +61,7 @@ class Made:
     sources: tuple[Source, ...]
     seed: int
     held: dict[str, list[Tensor]] | None
-    note: str
+    clean: Tensor | None
 
     @property
     def model(self) -> nn.Module:
@@ -98,7 +99,7 @@ def made_by_name(
     ArgumentError
         An unknown name, an arm without a form in integers, or a source that cannot be.
     """
-    arm, note = arm_for_chip(defense)
+    arm = arm_for_chip(defense)
     chosen = Chosen.of(task, layer=layer or None, training=training)
     plan = replace(preset(spend, seeds=1, epochs=epochs), data=data)
     settings = plan.settings(None, chosen)
@@ -120,7 +121,7 @@ def made_by_name(
         bench = runner.bench(seed)
         return Made(
             network=bench.network, predictor=predictor, train=bench.train, test=bench.test,
-            bounds=chosen.task.bounds, sources=learned, seed=seed, note=note,
+            bounds=chosen.task.bounds, sources=learned, seed=seed, clean=calibrating(bench),
             held=runner.kept_inputs(cell, predictor),
         )  # fmt: skip
 

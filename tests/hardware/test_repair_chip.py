@@ -12,9 +12,11 @@ from naive_repair_chip import (
     blurred,
     dimmed,
     learned,
+    looking_twice,
     read_golden,
     repaired,
     squares_of,
+    told,
     undone,
 )
 
@@ -223,7 +225,7 @@ DAMAGE = {
     ),
     "a way back of nobody": (changed("backs", first(1)), "backs=.*: expected -1 for the first"),
     "a multiplier too large": (lambda f: f.attrs.update(multiplier=2**20), "multiplier=1048576: expected"),
-    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1"),
+    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1 to 2"),
     "a name missing": (lambda f: f.attrs.update(sources=np.bytes_('["clean"]')), "expected 4 names"),
     "names that are none": (lambda f: f.attrs.update(sources=np.bytes_("[1, 2]")), "no list of names"),
 }
@@ -255,13 +257,6 @@ def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
         quantise(repair, Formats(accumulator_bits=16))
     with pytest.raises(ArgumentError, match="nothing is learned yet"):
         quantise(ln.Repair((2, 2)))
-    again = copy(repair).decide_among(repair.sources[1])
-    with pytest.raises(ArgumentError, match=r"decides anew among clean, .*call repair.decide_among\(\)"):
-        quantise(again)
-    again = copy(repair)
-    again.expect_worth(np.zeros((9, len(repair.members))), np.zeros(9, int), np.zeros(9))
-    with pytest.raises(ArgumentError, match=r"asks what a repair is worth.*set repair.worth = None"):
-        quantise(again)
     bare = ln.load(repair.save(tmp_path / "bare.h5", state=False))
     with pytest.raises(ArgumentError, match=r"no held-out activations of 'clean'.*saved with its state"):
         quantise(bare)
@@ -311,6 +306,103 @@ def test_exports_that_hold_no_repair(chip, tmp_path):
     with pytest.raises(ArgumentError, match="learner was given with a repair"):
         export(chip, tmp_path / "learner", learner=OnChip())
     assert not list(tmp_path.iterdir())
+
+
+# Worth, and a second look
+
+
+@pytest.fixture(scope="module")
+def twice(repair):
+    return looking_twice(copy(repair))
+
+
+@pytest.mark.parametrize("formats", FORMATS)
+def test_worth_and_a_second_look_are_those_of_the_oracle(twice, formats):
+    chip = quantise(twice, FORMATS[formats])
+    words = sample(chip, 12)
+    expected, members = repaired(chip, words)
+    fixed, member = chip.words(words)
+    assert member.tolist() == members
+    assert (fixed.reshape(expected.shape) == expected).all()
+    word = np.arange(len(words)) % 4 - 1
+    again = chip.likeliest(words, word)
+    assert again.tolist() == [told(chip, *pair) for pair in zip(words, word, strict=True)]
+    assert chip.verdict(again)[word < 0].tolist() == [-1] * int((word < 0).sum())
+
+
+def test_integers_ask_what_a_repair_is_worth_as_floating_point_does(twice):
+    chip, kinds = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
+    left = []
+    for h in kinds.values():
+        w = twice.weights(h)
+        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
+        member = chip.decide(chip.activation_words(h))
+        assert np.mean(member == expected) > 0.97
+        left.append(np.mean(member < 0))
+    assert left[3] > 0.5 > left[2], "milder ones are left alone, learned ones are not"
+
+
+def test_integers_take_a_second_look_as_floating_point_does(twice):
+    chip = quantise(twice)
+    for h in held().values():
+        word = np.random.default_rng(0).integers(0, 3, len(h))
+        expected = twice.weights(h, np.eye(3)[word]).argmax(axis=1)
+        assert np.mean(chip.likeliest(chip.activation_words(h), word) == expected) > 0.97
+    h = held()["dim"]
+    assert set(chip.source_of[chip.likeliest(chip.activation_words(h), "clean")]) == {0}, "a name is sure"
+
+
+def test_worth_and_a_second_look_come_back_to_the_bit(twice, tmp_path):
+    chip = quantise(twice)
+    found = load_chips(chip.save(tmp_path / "twice.h5"))
+    for name, array in chip.field.arrays.items():
+        np.testing.assert_array_equal(getattr(found.field, name), array)
+    assert found.field.among_multiplier == chip.field.among_multiplier > 0
+
+
+def test_a_file_of_the_first_schema_has_neither(chip, tmp_path):
+    path = chip.save(tmp_path / "old.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = 1
+        for name in ("log", "worth", "worth_bias", "among", "among_bias"):
+            del file[name]
+        for name in ("among_multiplier", "among_shift"):
+            del file.attrs[name]
+    words = sample(chip)
+    np.testing.assert_array_equal(load_chips(path).words(words)[0], chip.words(words)[0])
+
+
+def test_worth_that_cannot_be_is_refused(twice):
+    chip = quantise(twice)
+    f = chip.field
+    for changed, match in (
+        ({"log": f.log[:0]}, "log is of 0 members, worth of 3 sources"),
+        ({"worth": f.worth[:2, :2], "worth_bias": f.worth_bias[:2]}, "worth is of 2 sources: expected 3"),
+        ({"worth_bias": f.worth_bias + 2**61 + 2**60}, "worth could leave 64 bits"),
+        ({"among": f.among * 0}, "among leaves out clean"),
+        ({"among": f.among[:2]}, "among is of 2 sources: expected 3"),
+        ({"among_shift": 99}, "among_shift=99"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            ChipRepair(chip.config, chip.formats, replace(f, **changed), chip.member_sources)
+
+
+@pytest.mark.parametrize("formats", ["usual", "many bits"])
+def test_exported_c_asks_and_looks_twice_to_the_bit(twice, formats, tmp_path):
+    export(quantise(twice, FORMATS[formats]), tmp_path / "c", name="mine")
+    checks, _ = verify(tmp_path / "c", 4_000, ["host"])
+    assert [check.mismatch for check in checks] == [""] * 8
+
+
+@pytest.mark.toolchain
+def test_a_cortex_m_asks_and_looks_twice_to_the_bit(twice, tmp_path):
+    made = quantise(twice)
+    export(made, tmp_path / "c")
+    checks, _ = verify(tmp_path / "c", 4_000)
+    assert [check.mismatch for check in checks] == [""] * 16
+    with closing(RepairCortexM(tmp_path / "c", tmp_path, made)) as machine:
+        assert made.flash <= machine.footprint.tables <= made.flash + 1024
+        assert machine.footprint.code <= 4096
 
 
 @pytest.mark.parametrize("formats", FORMATS)

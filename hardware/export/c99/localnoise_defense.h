@@ -1,7 +1,8 @@
 /* localnoise: a network with the noise or the repair of one of its layers, to the bit as the emulator runs both.
  *
  * The layers up to that one run once an image, those behind it LN_DRAWS times, each time with a new draw of noise. The scores
- * of an image are the sums of its draws' logits, or (LN_VOTE) how many draws voted for each class. A repair runs once.
+ * of an image are the sums of its draws' logits, or (LN_VOTE) how many draws voted for each class. A repair runs once; LN_LATER
+ * repairs of later layers follow it.
  *
  * THE SAME NOISE AT EVERY START: ln_defense_init begins the stream that was exported. Where a device must not draw the same
  * after each reset, call ln_defense_seed after it with a number that is new each time: a count of resets, or entropy.
@@ -22,8 +23,8 @@ typedef struct {
 #if !LN_REPAIRS
     lnfield_noise noise;
 #endif
-    int16_t read[LN_READS ? LNFIELD_NEURONS : 1];
-    int16_t eta[LNFIELD_NEURONS];
+    int16_t read[LN_READS ? LN_WIDEST : 1];
+    int16_t eta[LN_WIDEST];
     ln_logit logits[LN_OUTPUTS];
 } ln_defense;
 

@@ -64,8 +64,9 @@ uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word d[LN_NEURON
     return total;
 }
 
-/* The member of the highest score, of one source or (source < 0) of all; -1 if there is none. */
-static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t *squares)
+/* The member of the highest score, of one source or (source < 0) of all; -1 if there is none. Where worth is asked, and of all,
+ * also the log density of each source's likeliest member, in squares. */
+static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t *squares, int64_t *density)
 {
     int winner = -1;
     int64_t best = 0;
@@ -79,29 +80,85 @@ static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t
                 best = score;
                 *squares = own;
             }
+#if LN_WORTHS
+            if (density != 0) {
+                const int64_t value = ln_log[member] - (int64_t)own;
+                int64_t *most = &density[ln_source[member]];
+                *most = (value > *most) ? value : *most;
+            }
+#endif
         }
     }
+    (void)density;
     return winner;
 }
+
+/* Clean, in the place of a member whose own sum of squares lies out of its range. */
+static int ln_typical(int member, uint64_t squares)
+{
+    return ((squares < ln_low[member]) || (squares > ln_high[member])) ? 0 : member;
+}
+
+#if LN_AMONG
+/* The member of the highest score among those between which an earlier layer's word is decided anew. */
+static int ln_anew(const ln_word *h, ln_word *scratch)
+{
+    int winner = 0;
+    int first = 1;
+    int64_t best = 0;
+    uint64_t squares = 0U;
+    int member;
+    for (member = 0; member < LN_MEMBERS; member++) {
+        if (ln_among[ln_source[member]] != 0U) {
+            const uint64_t own = ln_squares(member, h, scratch);
+            const int64_t score = ln_among_score[member] - (int64_t)((own * LN_AMONG_MULTIPLIER) >> LN_AMONG_SHIFT);
+            if ((first != 0) || (score > best)) {
+                first = 0;
+                winner = member;
+                best = score;
+                squares = own;
+            }
+        }
+    }
+    return ln_typical(winner, squares);
+}
+#endif
 
 int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
 {
     uint64_t squares = 0U;
-    const int winner = ln_likeliest(-1, h, scratch, &squares);
-    return ((squares < ln_low[winner]) || (squares > ln_high[winner])) ? 0 : winner;
+#if LN_WORTHS
+    int64_t density[LN_SOURCES];
+    int64_t worth;
+    int member;
+    int k;
+    for (k = 0; k < LN_SOURCES; k++) {
+        density[k] = INT64_MIN;
+    }
+    member = ln_likeliest(-1, h, scratch, &squares, density);
+    member = ln_typical(member, squares);
+    worth = ln_worth_bias[ln_source[member]];
+    for (k = 0; k < LN_SOURCES; k++) {
+        worth += (int64_t)ln_worth[((int)ln_source[member] * LN_SOURCES) + k] * density[k];
+    }
+    return (worth > 0) ? member : -1;
+#else
+    const int member = ln_likeliest(-1, h, scratch, &squares, 0);
+    return ln_typical(member, squares);
+#endif
 }
 
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
 {
     unsigned i;
 #if LN_WAYS > 0
-    const uint32_t back = (ln_back[member] > 0) ? (uint32_t)ln_back[member] : 0U;
+    const uint32_t back = ((member >= 0) && (ln_back[member] > 0)) ? (uint32_t)ln_back[member] : 0U;
     const ln_acc *bias = &ln_way_bias[back * LN_NEURONS];
     unsigned u;
     unsigned k;
     unsigned c;
 #endif
-    if (ln_back[member] < 0) {
+    if ((member < 0) || (ln_back[member] < 0)) {
         for (i = 0U; i < LN_NEURONS; i++) {
             fixed[i] = h[i];
         }
@@ -139,7 +196,8 @@ int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
     return member;
 }
 
-int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
+/* The member that repairs where an earlier layer, or somebody else, says what has happened. */
+static int ln_told(int source, const ln_word *h, ln_word *scratch)
 {
     uint64_t squares = 0U;
     int member = -1;
@@ -152,9 +210,27 @@ int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURO
         }
     }
     if (several != 0) {
-        member = ln_likeliest(source, h, fixed, &squares);
+        member = ln_likeliest(source, h, scratch, &squares, 0);
     }
-    member = (member < 0) ? 0 : member;
+    return (member < 0) ? 0 : member;
+}
+
+int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
+{
+    int member = -1;
+    if (source >= 0) {
+#if LN_AMONG
+        const int anew = (source < LN_SOURCES) && (ln_among[source] != 0U);
+        member = (anew != 0) ? ln_anew(h, fixed) : ln_told(source, h, fixed);
+#else
+        member = ln_told(source, h, fixed);
+#endif
+    }
     ln_undo(member, h, fixed);
     return member;
+}
+
+int ln_verdict(int member)
+{
+    return (member < 0) ? -1 : (int)ln_source[member];
 }

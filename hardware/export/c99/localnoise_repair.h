@@ -12,7 +12,8 @@
  * be negative.
  *
  * Members 0 .. LN_MEMBERS - 1 are what may have happened; 0 is nothing, and ln_source[member] says to which source a member
- * belongs, in the order in which the manifest names them.
+ * belongs, in the order in which the manifest names them. -1 is an activation whose repair is not expected to pay: it is left
+ * as it is, in later layers, too.
  */
 #ifndef LOCALNOISE_REPAIR_H
 #define LOCALNOISE_REPAIR_H
@@ -32,17 +33,20 @@ typedef int16_t ln_word;
 /* Repair h: the units decide what has happened, and undo it. Returns the member; `fixed` must not be h. */
 int ln_repair(const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
 
-/* As ln_repair, where what has happened is known, such as from an earlier layer's repair: the index of its source. Of several
- * members of a source the likeliest repairs. */
+/* As ln_repair, where an earlier layer's repair says what has happened: the index of its source, or -1, as ln_verdict gives it. Of
+ * several members of a source the likeliest repairs; between sources that this layer tells apart better it decides anew. */
 int ln_repair_as(int source, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
+
+/* What a later layer's ln_repair_as is told of the member that an earlier layer's repair returned. */
+int ln_verdict(int member);
 
 /* The surprise of a member's units: the sum of squared innovations of h. `scratch` is overwritten, and must not be h. */
 uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
 
-/* The first half: which member has happened to h. `scratch` is overwritten, and must not be h. */
+/* The first half: which member has happened to h, or -1. `scratch` is overwritten, and must not be h. */
 int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
 
-/* The second half. Where a member has no way back, as 0 has none, `fixed` becomes h. */
+/* The second half. Where a member has no way back, as 0 and -1 have none, `fixed` becomes h. */
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
 
 #ifdef __cplusplus

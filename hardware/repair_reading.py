@@ -34,7 +34,7 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
     schema = int(file.attrs.get("schema", -1))
     if not 1 <= schema <= REPAIR_SCHEMA:
         raise FileFormatError(
-            f"{source}: schema {schema}, this version reads 1 to {REPAIR_SCHEMA}; use the version that wrote it"
+            f"{source}: schema {schema}, this version reads 1 and {REPAIR_SCHEMA}; use the version that wrote it"
         )
     absent = ADDED if schema == 1 else ()
     config, formats = GridConfig.of_file(from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))

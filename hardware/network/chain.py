@@ -57,8 +57,8 @@ def refuse_unlike(program: Program, repairs: Sequence[ChipRepair]) -> None:
     mixes, first = program.mixes, repairs[0]
     if len(repairs) - len(mixes) not in (0, 1):
         raise ArgumentError(
-            f"{len(repairs)} repairs for a program of {len(mixes)} mixes: expected one for each, and at most one of the "
-            "output"
+            f"{len(repairs)} repairs for a program of {len(mixes)} mixes: expected one for each, and at most one of "
+            "the output"
         )
     for chip in repairs[1:]:
         if chip.sources != first.sources:

@@ -127,8 +127,8 @@ class Mended(nn.Module):
 
     Attributes
     ----------
-    counts : (1 + sources,) or None
-        If set to zeros: how many activations the gate called what, clean first.
+    said : list of (T,) uint8 or None
+        If set to a list: of each activation what the gate called it, an index of `sources`, batch by batch.
     """
 
     seed, active = None, False  # nothing is drawn
@@ -138,13 +138,13 @@ class Mended(nn.Module):
         self.first = first
         self._layers = (first, *later)  # a tuple: later ones are the back's modules
         self._told = told
-        self.counts: npt.NDArray[np.int64] | None = None
-        [layer for layer in self._layers if layer.decides][-1].register_forward_hook(self._count)
+        self.said: list[npt.NDArray[np.uint8]] | None = None
+        [layer for layer in self._layers if layer.decides][-1].register_forward_hook(self._listen)
 
-    def _count(self, layer: nn.Module, inputs: Any, output: Any) -> None:
-        said: Any = layer.posterior
-        if self.counts is not None and said is not None:
-            self.counts += np.bincount(said.argmax(1).cpu().numpy(), minlength=len(self.counts))
+    def _listen(self, layer: nn.Module, inputs: Any, output: Any) -> None:
+        posterior: Any = layer.posterior
+        if self.said is not None and posterior is not None:
+            self.said.append(posterior.argmax(1).cpu().numpy().astype(np.uint8))
 
     @property
     def repairs(self) -> list[Repair]:

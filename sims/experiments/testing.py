@@ -40,7 +40,8 @@ class Examiner:
     def examine(self, cell: Cell, predictor: Predictor) -> dict[str, Any]:
         """`accuracy.NAME` and `correct.NAME` (T,) uint8 for each threat; by default for clean and sources.
 
-        Of a repair also `gate.NAME` (1 + sources,): how many inputs its gate called clean, the first source, ...
+        Of a repair also `gate.NAME` (1 + sources,): how many inputs its gate called clean, the first source, ...; and
+        `decided.NAME` (T,) uint8: what it called each.
         """
         images = len(self.bench.test[1])
         threats = cell.threats or (
@@ -65,10 +66,12 @@ class Examiner:
                 values |= {f"adaptive.{key}": value for key, value in report.evidence().items()}
             else:
                 if gate is not None and threat.name not in ATTACKS:  # an attack asks the gate many times
-                    gate.counts = np.zeros(len(gate.sources), np.int64)
+                    gate.said = []
                 hit = self._correct(threat, predictor)
-                if gate is not None and gate.counts is not None:
-                    values[f"gate.{name}"], gate.counts = gate.counts, None
+                if gate is not None and gate.said is not None:
+                    decided, gate.said = np.concatenate(gate.said), None
+                    values[f"decided.{name}"] = decided
+                    values[f"gate.{name}"] = np.bincount(decided, minlength=len(gate.sources)).astype(np.int64)
             values |= {f"accuracy.{name}": float(hit.double().mean()), f"correct.{name}": hit.numpy()}
         return values
 

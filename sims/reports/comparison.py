@@ -85,7 +85,7 @@ class Place(NamedTuple):
         return cls(config["arm"], train, variance, Level(test["name"], test["level"]))
 
 
-_KEPT = ("adaptive.", "noise.", "gate.", "repair.", "trained.")  # what else of a record's results is of use
+_KEPT = ("adaptive.", "noise.", "gate.", "decided.", "repair.", "trained.")  # what else of a record's results is of use
 
 
 @dataclass

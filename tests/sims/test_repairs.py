@@ -163,6 +163,7 @@ def test_what_the_gate_said_is_recorded(runner: Runner) -> None:
     label = f"{source.name}@{source.level:g}"
     assert told[f"gate.{label}"].tolist() == [0, IMAGES, 0]
     assert gated[f"gate.{label}"].sum() == IMAGES
+    assert np.bincount(gated[f"decided.{label}"], minlength=3).tolist() == gated[f"gate.{label}"].tolist()
     assert gated["parameters"] == told["parameters"] > 0
     undefended = runner.run(cell("undefended", source.name, source.level)).values
     assert undefended["parameters"] == 0
@@ -212,10 +213,10 @@ def test_the_next_layer_decides_anew_on_what_the_first_leaves_alone(runner: Runn
     assert [layer.decides for layer in layers] == [True, True, *[False] * len(others)]
     assert all(layer.follows is layers[1] for layer in layers[2:])
     made = mended(runner.bench(0).network.front, model)
-    made.noise.counts = np.zeros(3, np.int64)
+    made.noise.said = []
     with torch.no_grad():
         made(runner.bench(0).test[0][:20])
-    assert made.noise.counts.tolist() == np.bincount(layers[1].posterior.argmax(1), minlength=3).tolist()
+    assert np.concatenate(made.noise.said).tolist() == layers[1].posterior.argmax(1).tolist()
     assert Repairing.parse("repair:causes=4:anew=no").anew is False
 
 

@@ -15,6 +15,7 @@ from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.repairing import NONE
 from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports import comparing, figures, harm
+from localnoise.sims.reports import confusions as confusing
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, share, texts
@@ -75,6 +76,12 @@ class Repair(Report):
         said = self._said(table)
         if said is not None:
             blocks.append(f"What the gate said (share of the images of a row):\n\n{as_markdown(said)}")
+        found = self._confusions(table)
+        if any(not one.right for one in found):
+            what = (
+                "What it costs where the gate named something else: told less repaired, as a share of the row's images"
+            )
+            blocks.append(f"{what}:\n\n{as_markdown(confusing.frame(found))}")
         write_text(out / "table.md", "\n\n".join([*blocks, self._footnote(table)]) + "\n")
         known = [row for row in table.threats if self.kind(row) != harm.MILDER]
         called = {arm: self._head(arm) for arm in table.arms}
@@ -145,6 +152,14 @@ class Repair(Report):
         found = {} if entry is None else {seed: own.get(f"gate.{text}") for seed, own in entry.extra.items()}
         return {seed: np.asarray(counts) for seed, counts in found.items() if counts is not None}
 
+    def _confusions(self, table: comparing.Comparison) -> list[confusing.Confusion]:
+        """Return what the gate took learned rows for; none where no arm was told, or records do not say."""
+        plan = DEFENSES[self.arm].repair
+        told = [arm for arm in self.beside if plan and DEFENSES[arm].repair == replace(plan, told=True)]
+        if not told:
+            return []
+        return confusing.confusions(table, self.arm, told[0], _UNREPAIRED, self.learned, self._names)
+
     def _said(self, table: comparing.Comparison) -> pd.DataFrame | None:
         rows, labels = [], []
         for text in ["clean", *table.threats]:
@@ -167,6 +182,7 @@ class Repair(Report):
             f"Defenses: {arms}. {size}The repair reads no label and changes no weight of the network{but}. Gate right: "
             "it named what had happened; left alone: it called the input clean.",
             *trained,
+            *filter(None, [confusing.said(self._confusions(table))]),
             *harm.said(table, self.arm, _UNREPAIRED, rows, self.learned),
             comparing.footnote(table),
         ]

@@ -29,7 +29,7 @@ and else the activation is left alone, in later layers, too: the member is -1.
 Where the source is known, the member of the highest score among those of that source repairs, whatever its range. Where
 an earlier layer's word is one of the sources between which this repair decides anew (`among`), the member of the
 highest score among those of all these sources does, with scores of their own, among_bias_j - floor(Q_j
-among_multiplier 2^-among_shift); out of its range the first one, clean.
+among_multiplier 2^-among_shift); out of its range the first one, clean. Then worth is asked as above.
 
 The decision is hard: one member repairs. `Repair` weighs all ways back by their posterior, a soft mixture. Where two
 members are as likely, the hard one repairs by one of them alone and loses what the mean of both would gain;
@@ -284,5 +284,7 @@ class ChipRepair:
         Q = self.squares(words)
         member = np.where(of == told[:, None], self.scores(Q), -(2**63)).argmax(axis=1)
         if anew.any():
-            member = np.where(anew, self._typical(self.scores_among(Q).argmax(axis=1), Q), member)
+            again = self._typical(self.scores_among(Q).argmax(axis=1), Q)
+            again = np.where(self.pays(of[again], Q), again, -1)
+            member = np.where(anew, again, member)
         return np.asarray(np.where(told < 0, -1, member), np.int64)

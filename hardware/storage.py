@@ -95,7 +95,7 @@ def _any(source: Path, file: Any, allowed: tuple[str, ...]) -> Any:
 def _read_defense(source: Path, file: Any) -> ChipDefense:
     program = _any(source, member(source, file, "network"), (NETWORK,))
     chip = _any(source, member(source, file, "chip"), (FORMAT, BANK, REPAIR))
-    count = sum(name.startswith("later ") for name in file)
+    count = int(file.attrs.get("later", 0))
     later = [_any(source, member(source, file, f"later {k}"), (REPAIR,)) for k in range(count)]
     numbers = {name: int(file.attrs[name]) for name in ("draws", "vote", "seed")}
     try:

@@ -79,20 +79,24 @@ def typical(chip, winner, Q):
     return winner if int(chip.field.low[winner]) <= Q[winner] <= int(chip.field.high[winner]) else 0
 
 
-def decided(chip, h):
+def worthwhile(chip, winner, Q):
     f, names = chip.field, chip.sources
+    if not len(f.worth):
+        return winner
+    t = names.index(chip.member_sources[winner])
+    worth = int(f.worth_bias[t])
+    for s, name in enumerate(names):
+        D = max(int(f.log[j]) - Q[j] for j in range(f.members) if chip.member_sources[j] == name)
+        worth += int(f.worth[t, s]) * D
+    assert abs(worth) < 2**63
+    return winner if worth > 0 else -1
+
+
+def decided(chip, h):
+    f = chip.field
     Q = [squares_of(chip, h, j) for j in range(f.members)]
     scores = [int(f.bias[j]) - Q[j] * f.multiplier // 2**f.shift for j in range(f.members)]
-    winner = typical(chip, scores.index(max(scores)), Q)
-    if len(f.worth):
-        t = names.index(chip.member_sources[winner])
-        worth = int(f.worth_bias[t])
-        for s, name in enumerate(names):
-            D = max(int(f.log[j]) - Q[j] for j in range(f.members) if chip.member_sources[j] == name)
-            worth += int(f.worth[t, s]) * D
-        assert abs(worth) < 2**63
-        return winner if worth > 0 else -1
-    return winner
+    return worthwhile(chip, typical(chip, scores.index(max(scores)), Q), Q)
 
 
 def told(chip, h, source):
@@ -104,7 +108,7 @@ def told(chip, h, source):
     if len(f.among) and f.among[source]:
         those = [j for j in range(f.members) if f.among[names.index(chip.member_sources[j])]]
         scores = [int(f.among_bias[j]) - Q[j] * f.among_multiplier // 2**f.among_shift for j in those]
-        return typical(chip, those[scores.index(max(scores))], Q)
+        return worthwhile(chip, typical(chip, those[scores.index(max(scores))], Q), Q)
     own = [j for j in range(f.members) if chip.member_sources[j] == names[source]]
     scores = [int(f.bias[j]) - Q[j] * f.multiplier // 2**f.shift for j in own]
     return own[scores.index(max(scores))]

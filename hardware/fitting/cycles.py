@@ -148,12 +148,13 @@ def of_decision(repair: ChipRepair, told: bool = False) -> Features:
     if told:
         several = np.bincount(repair.source_of)
         anew = int(several[f.among > 0].sum()) if len(f.among) else 0
+        anew = members if anew and len(f.worth) else anew
         members = max(anew, *(int(count) for count in np.where(several > 1, several, 0)))
     return {
         "neurons": float(neurons * members),
         "links": float((f.parents >= 0).sum() * f.channels * members),
         "products": float(members * (f.law_weights + neurons)),
-        "worths": 0.0 if told else float(len(f.log) + len(f.worth)),
+        "worths": 0.0 if told and not len(f.among) else float(len(f.log) + len(f.worth)),
     }
 
 

@@ -146,9 +146,8 @@ def calibrated_again(
 ) -> ChipDefense:
     """Return a network with repairs in integers that sets its own margins, as `nn.calibrate_repairs` does.
 
-    At most a share of the integer network's decisions on clean inputs changes. What repairs are worth is not asked
-    meanwhile, and is asked as before then. Cost: one pass of all inputs, and some tens of passes of those that are
-    repaired.
+    At most a share of the integer network's decisions on clean inputs changes. Cost: one pass of all inputs, and some
+    tens of passes of those that are repaired.
 
     Parameters
     ----------
@@ -167,7 +166,7 @@ def calibrated_again(
         raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
     alone, rows = defense.program.words(x).argmax(axis=1), np.arange(len(x))
     own = np.array([(margins or {}).get(name, 0.0) for name in names])
-    free = _asking(defense, -own, worth=False)
+    free = _asking(defense, -own)
 
     def blame(asked: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         nonlocal rows
@@ -183,7 +182,7 @@ def calibrated_again(
     return _asking(defense, least_margins(blame, len(names), most) - own)
 
 
-def _asking(defense: ChipDefense, margins: npt.NDArray[np.float64], worth: bool = True) -> ChipDefense:
+def _asking(defense: ChipDefense, margins: npt.NDArray[np.float64]) -> ChipDefense:
     """Return a defense whose deciding repairs ask each source for so much more."""
     chips = []
     for k, chip in enumerate(defense.repairs):
@@ -191,8 +190,6 @@ def _asking(defense: ChipDefense, margins: npt.NDArray[np.float64], worth: bool 
         less = np.floor(margins * 2.0**SCORE_BITS + 0.5).astype(np.int64)[chip.source_of]
         changed: dict[str, Any] = {} if k else {"bias": f.bias - less}
         changed |= {"among_bias": f.among_bias - less} if len(f.among) else {}
-        if not worth and len(f.worth):
-            changed |= {"log": f.log[:0], "worth": f.worth[:0, :0], "worth_bias": f.worth_bias[:0]}
         made = ChipRepair(chip.config, chip.formats, replace(f, **changed), chip.member_sources)
         made.provenance = dict(chip.provenance)
         chips.append(made)

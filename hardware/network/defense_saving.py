@@ -1,7 +1,8 @@
 """A network with its defense as one HDF5 file (format localnoise.chipdefense, schema 1): what writes it.
 
-Root attributes `format`, `schema`, `draws`, `vote`, `seed`, `provenance` (JSON); groups `network`, as a program's file,
-and `chip`, as the file of a chip grid, a bank or a repair; `later 0`, `later 1`, ... of repairs of later layers.
+Root attributes `format`, `schema`, `draws`, `vote`, `seed`, `later`, `provenance` (JSON); groups `network`, as a
+program's file, and `chip`, as the file of a chip grid, a bank or a repair; `later 0`, `later 1`, ... of repairs of
+later layers.
 """
 
 import json
@@ -39,6 +40,7 @@ def save_defense(defense: DefenseParts, path: str | Path, *, state: bool) -> Pat
         file.attrs.update({"vote": int(defense.vote), "seed": np.uint64(defense.seed)})
         file.attrs["provenance"] = np.bytes_(json.dumps(versions() | defense.provenance))
         write_program(file.create_group("network"), defense.program)
+        file.attrs["later"] = len(defense.later)
         for k, repair in enumerate(defense.later):
             write_repair(file.create_group(f"later {k}"), repair)
         group = file.create_group("chip")

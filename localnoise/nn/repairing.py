@@ -181,6 +181,7 @@ class RepairLayer(nn.Module):
             if known is not None and anew:
                 whole = known[:, self._among_names].sum(1, keepdim=True)
                 w = w.index_copy(1, self._among, whole * self._gated(density[:, self._among], "_among"))
+                w = self._worthwhile(w, density)
         if self.constant:
             w = w.detach()
         sums = [w[:, where].sum(1) for where in self._where]

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
+from localnoise.nn.calibrating import calibrate_repairs
 from localnoise.nn.naming import whole
 from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.repairs import attach_repairs
 from localnoise.nn.tapping import evaluating
 from localnoise.repair import Repair
 from localnoise.repair.worth import LEAST
+
+_CLEAN = 2000  # unaltered inputs on which margins are set
 
 
 def expect_worth(
@@ -22,18 +25,21 @@ def expect_worth(
     pairs: Iterable[tuple[Tensor, Tensor]],
     least: float = LEAST,
     attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module] = attach_repairs,
+    most: float = 0.005,
 ) -> None:
-    """Let the first of these repairs act only where that is expected to pay (`Repair.expect_worth`); no label is read.
+    """Let repairs act only where that is expected to pay (`Repair.expect_worth`); no label is read.
 
-    A repair pays where the network then decides as it does on the input unaltered. Call it after `calibrate_repairs`,
-    which forgets it. Cost: two passes of the network, and one with repairs.
+    A repair pays where the network then decides as it does on the input unaltered. That decides in the place of
+    margins: they are dropped, each layer that decides learns what its sources are worth, and margins are set anew on
+    unaltered inputs (`calibrate_repairs`), which then ask for little or nothing. Cost: two passes of the network, one
+    with repairs, and those of `calibrate_repairs`.
 
     Parameters
     ----------
     model : Module
         Without repairs.
     repairs : dict of str to Repair
-        As `attach_repairs` takes them; the first one, whose gate decides, learns.
+        As `attach_repairs` takes them; those that decide learn.
     pairs : iterable of (Tensor, Tensor)
         Batches of inputs altered and unaltered, in the same order: some hundreds of inputs that nothing was learned
         from, in each of the ways that were learned, **in milder ones**, and as they are. From the learned ones alone
@@ -42,6 +48,9 @@ def expect_worth(
         Share of decisions that a repair must be expected to put right.
     attach : callable
         (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
+    most : float
+        Share of the unaltered inputs, of which the first 2,000 count, that may be decided otherwise than by the network
+        alone.
 
     Raises
     ------
@@ -64,12 +73,15 @@ def expect_worth(
     named: Any = [*repairs.values()]
     if not named:
         raise ArgumentError("repairs is empty: expected a dict of layers' names to repairs")
-    named[0].worth = None
+    deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
+    for repair in deciding:
+        repair.worth, repair.margin, repair.margins = None, 0.0, {}
     mended = attach(model, repairs).eval()
-    first = next(part for part in mended.modules() if isinstance(part, RepairLayer))
-    density: list[Tensor] = []
-    likeliest: list[Tensor] = []
+    layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
+    density: list[list[Tensor]] = [[] for _ in layers]
+    likeliest: list[list[Tensor]] = [[] for _ in layers]
     gain: list[Tensor] = []
+    clean: list[Tensor] = []
     for pair in pairs:
         x, unaltered = _tensors(pair)
         if x.shape != unaltered.shape:
@@ -78,14 +90,23 @@ def expect_worth(
             )
         with evaluating(model), torch.no_grad():
             right, before, after = model(unaltered).argmax(1), model(x).argmax(1), mended(x).argmax(1)
-        assert first.posterior is not None
-        assert first.density is not None
-        density.append(first.density.double().cpu())
-        likeliest.append(first.posterior.argmax(1).cpu())
+        for place, layer in enumerate(layers):
+            assert layer.posterior is not None
+            assert layer.density is not None
+            density[place].append(layer.density.double().cpu())
+            likeliest[place].append(layer.posterior.argmax(1).cpu())
         gain.append(((after == right).double() - (before == right).double()).cpu())
-    if not density:
+        if sum(map(len, clean)) < _CLEAN:
+            clean.append(unaltered)
+    if not gain:
         raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
-    named[0].expect_worth(torch.cat(density).numpy(), torch.cat(likeliest).numpy(), torch.cat(gain).numpy(), least)
+    for place, repair in enumerate(deciding):
+        later = {name for other in deciding[place + 1 :] for name in other.among}
+        own = {*(repair.among or repair.sources)} - later
+        passed = [name for name in repair.sources if name not in own]
+        given = (torch.cat(part).numpy() for part in (density[place], likeliest[place], gain))
+        repair.expect_worth(*given, least, passed)
+    calibrate_repairs(model, repairs, torch.cat(clean)[:_CLEAN], most, attach=attach)
 
 
 def _tensors(pair: Any) -> tuple[Tensor, Tensor]:

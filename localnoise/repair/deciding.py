@@ -161,6 +161,7 @@ class Deciding:
             those = self.among_members
             whole = given[:, [names.index(name) for name in anew]].sum(axis=1, keepdims=True)
             out[:, those] = whole * self.among_gate.weights(density[:, those])
+            out = self.worthwhile(out, density)
         return out
 
     def log_densities(self, h: Array) -> Floats:
@@ -222,14 +223,19 @@ class Deciding:
         return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
 
     def expect_worth(
-        self, density: Floats, likeliest: npt.NDArray[np.int64], gain: Floats, least: float = LEAST
+        self,
+        density: Floats,
+        likeliest: npt.NDArray[np.int64],
+        gain: Floats,
+        least: float = LEAST,
+        passed: Sequence[str] = (),
     ) -> Self:
         """Repair only where that is expected to pay, from examples of what repairs did to decisions.
 
         The gate asks which source is likeliest; this asks what its repair is worth where the laws say what they say
         (`localnoise.repair.worth`). Milder displacements than the learned ones, or other ones, are then left alone
-        unless their repair pays. `localnoise.nn.expect_worth` makes such examples. Forgotten with the next
-        lesson.
+        unless their repair pays. Behind an earlier layer's repair it is asked of what this one decides anew
+        (`decide_among`). `localnoise.nn.expect_worth` makes such examples. Forgotten with the next lesson.
 
         Parameters
         ----------
@@ -241,8 +247,12 @@ class Deciding:
             1 where a repair by the gate turned a wrong decision into the right one, -1 the reverse, else 0.
         least : float
             Expected gain above which a repair is made, a share of decisions in [0, 1).
+        passed : sequence of str
+            Sources that pass unasked: another layer decides about them.
         """
         self._refuse_empty()
+        for name in passed:
+            choose("passed", name, self.sources)
         d, t, g, names = (
             np.asarray(density, np.float64),
             np.asarray(likeliest),
@@ -261,7 +271,8 @@ class Deciding:
             )
         if t.dtype.kind not in "iu" or t.min() < 0 or t.max() >= len(names):
             raise ArgumentError(f"likeliest: expected whole numbers 0 to {len(names) - 1}, the sources' indices")
-        self.worth = fitted_worth(by_source(d, self._members_of()), t, g, least)
+        those = [names.index(name) for name in passed]
+        self.worth = fitted_worth(by_source(d, self._members_of()), t, g, least, those)
         return self
 
     def worthwhile(self, weights: Floats, density: Floats) -> Floats:

@@ -5,9 +5,11 @@
 l_s is the log density of the likeliest cause of source s. A map for each source t says what its repair is expected to
 be worth, in right decisions, given what *all* laws make of h': where a milder or another displacement is taken for t,
 the law of t expects it, but the others' surprises are not those that t has. Where the likeliest source is not worth
-enough, nothing is repaired.
+enough, nothing is repaired. Where layers are repaired in turn, each asks this of the sources that it decides about, by
+its own laws, and lets the others pass.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy.typing as npt
 from localnoise.repair.gate import Floats
 from localnoise.validate import as_share
 
-LEAST = 0.05  # share of decisions
+LEAST = 0.08  # share of decisions
 _PRIOR = 5.0  # examples of worth 0 that a map starts from, in every direction
 
 
@@ -57,7 +59,13 @@ def by_source(density: Floats, sources: list[npt.NDArray[np.int64]]) -> Floats:
     return np.stack([density[:, own].max(axis=1) for own in sources], axis=1)
 
 
-def fitted(density: Floats, likeliest: npt.NDArray[np.int64], gain: Floats, least: float = LEAST) -> Worth:
+def fitted(
+    density: Floats,
+    likeliest: npt.NDArray[np.int64],
+    gain: Floats,
+    least: float = LEAST,
+    passed: Collection[int] = (),
+) -> Worth:
     """Fit the maps by least squares; a source of few examples is worth nothing.
 
     Parameters
@@ -70,11 +78,16 @@ def fitted(density: Floats, likeliest: npt.NDArray[np.int64], gain: Floats, leas
         1 where the repair turned a wrong decision into the right one, -1 the reverse, else 0.
     least : float
         In [0, 1).
+    passed : collection of int
+        Sources that are asked about elsewhere: they are worth 1.
     """
     least = as_share("least", least)
     sources = density.shape[1]
     offset, slope = np.zeros(sources), np.zeros((sources, sources))
     for t in range(sources):
+        if t in passed:
+            offset[t] = 1.0
+            continue
         own = density[likeliest == t]
         if not len(own):
             continue  # never seen: worth nothing

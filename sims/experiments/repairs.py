@@ -116,12 +116,13 @@ class Mender:
         first = len(h) - held_out(len(h))
         if first == len(h):
             return
-        calibrate_repairs(self._model, learned.repairs, h[first:], CHANGED, attach=learned.attached)
         mild = [level for source in sources for level in milder(source, _MILDER)] if plan.worth else []
         if mild:  # else nobody knows which levels are milder
             own = [source_name(source) for source in sources if source.name in MODIFICATIONS]
             pairs = self._pairs([*own, *mild], first)
-            expect_worth(self._model, learned.repairs, pairs, attach=learned.attached)
+            expect_worth(self._model, learned.repairs, pairs, attach=learned.attached, most=CHANGED)
+        else:
+            calibrate_repairs(self._model, learned.repairs, h[first:], CHANGED, attach=learned.attached)
 
     def _pairs(self, levels: list[str], first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield activations of held-out inputs, those from `first` on, altered and unaltered; other inputs for each."""

@@ -64,6 +64,35 @@ uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word d[LN_NEURON
     return total;
 }
 
+#if LN_WORTHS
+/* The member, or -1 where its source's repair is not expected to pay, by the log densities of all sources. */
+static int ln_worthwhile(int member, const int64_t density[LN_SOURCES])
+{
+    const int source = (int)ln_source[member];
+    int64_t worth = ln_worth_bias[source];
+    int k;
+    for (k = 0; k < LN_SOURCES; k++) {
+        worth += (int64_t)ln_worth[(source * LN_SOURCES) + k] * density[k];
+    }
+    return (worth > 0) ? member : -1;
+}
+
+static void ln_unlikely(int64_t density[LN_SOURCES])
+{
+    int k;
+    for (k = 0; k < LN_SOURCES; k++) {
+        density[k] = INT64_MIN;
+    }
+}
+
+static void ln_note(int member, uint64_t squares, int64_t density[LN_SOURCES])
+{
+    const int64_t value = ln_log[member] - (int64_t)squares;
+    int64_t *most = &density[ln_source[member]];
+    *most = (value > *most) ? value : *most;
+}
+#endif
+
 /* The member of the highest score, of one source or (source < 0) of all; -1 if there is none. Where worth is asked, and of all,
  * also the log density of each source's likeliest member, in squares. */
 static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t *squares, int64_t *density)
@@ -82,9 +111,7 @@ static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t
             }
 #if LN_WORTHS
             if (density != 0) {
-                const int64_t value = ln_log[member] - (int64_t)own;
-                int64_t *most = &density[ln_source[member]];
-                *most = (value > *most) ? value : *most;
+                ln_note(member, own, density);
             }
 #endif
         }
@@ -100,7 +127,7 @@ static int ln_typical(int member, uint64_t squares)
 }
 
 #if LN_AMONG
-/* The member of the highest score among those between which an earlier layer's word is decided anew. */
+/* The member of the highest score among those between which an earlier layer's word is decided anew; -1: it does not pay. */
 static int ln_anew(const ln_word *h, ln_word *scratch)
 {
     int winner = 0;
@@ -108,19 +135,31 @@ static int ln_anew(const ln_word *h, ln_word *scratch)
     int64_t best = 0;
     uint64_t squares = 0U;
     int member;
+#if LN_WORTHS
+    int64_t density[LN_SOURCES];
+    ln_unlikely(density);
+#endif
     for (member = 0; member < LN_MEMBERS; member++) {
-        if (ln_among[ln_source[member]] != 0U) {
+        const int asked = (ln_among[ln_source[member]] != 0U);
+        if ((asked != 0) || (LN_WORTHS != 0)) {
             const uint64_t own = ln_squares(member, h, scratch);
             const int64_t score = ln_among_score[member] - (int64_t)((own * LN_AMONG_MULTIPLIER) >> LN_AMONG_SHIFT);
-            if ((first != 0) || (score > best)) {
+            if ((asked != 0) && ((first != 0) || (score > best))) {
                 first = 0;
                 winner = member;
                 best = score;
                 squares = own;
             }
+#if LN_WORTHS
+            ln_note(member, own, density);
+#endif
         }
     }
-    return ln_typical(winner, squares);
+    winner = ln_typical(winner, squares);
+#if LN_WORTHS
+    winner = ln_worthwhile(winner, density);
+#endif
+    return winner;
 }
 #endif
 
@@ -129,19 +168,10 @@ int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
     uint64_t squares = 0U;
 #if LN_WORTHS
     int64_t density[LN_SOURCES];
-    int64_t worth;
     int member;
-    int k;
-    for (k = 0; k < LN_SOURCES; k++) {
-        density[k] = INT64_MIN;
-    }
+    ln_unlikely(density);
     member = ln_likeliest(-1, h, scratch, &squares, density);
-    member = ln_typical(member, squares);
-    worth = ln_worth_bias[ln_source[member]];
-    for (k = 0; k < LN_SOURCES; k++) {
-        worth += (int64_t)ln_worth[((int)ln_source[member] * LN_SOURCES) + k] * density[k];
-    }
-    return (worth > 0) ? member : -1;
+    return ln_worthwhile(ln_typical(member, squares), density);
 #else
     const int member = ln_likeliest(-1, h, scratch, &squares, 0);
     return ln_typical(member, squares);

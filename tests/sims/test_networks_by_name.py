@@ -63,6 +63,7 @@ def asked(tmp_path, defense, **more):
         ("raster-1", False),
         ("grid:parents=2:weight_bits=6", False),
         ("repair-8", True),
+        ("repair:parents=2", True),
         ("signal-4", None),
         ("none", None),
     ],
@@ -82,7 +83,10 @@ def test_a_defense_is_learned_and_exported_by_its_name(tmp_path_factory, defense
     shown = capsys.readouterr().out
     assert "Accuracy on 30 test inputs" in shown
     assert ("adds nothing at test" in shown) == (defense == "signal-4")
-    assert ("dim@0.5" in shown) == (defense in ("repair-8", "signal-4"))
+    assert ("dim@0.5" in shown) == (defense.startswith("repair") or defense == "signal-4")
+    if defense == "repair:parents=2":
+        assert [len(one.sources) for one in made.repairs] == [2] * len(made.repairs)
+        assert len(made.repairs) > 1, "later layers are repaired, too"
 
 
 @pytest.mark.parametrize("defense", ["none", "raster-1", "repair-8"])
@@ -96,10 +100,10 @@ def test_a_network_that_learned_locally_goes_to_a_chip_as_any_other(tmp_path, de
         exported_network(asked(tmp_path, defense, training="local"))
 
 
-def test_repairs_of_several_layers_become_one_layers():
-    assert arm_for_chip("repair") == ("repair:layers=first:worth=no", arm_for_chip("repair")[1])
-    assert "later layers are not repaired" in arm_for_chip("repair")[1]
-    assert arm_for_chip("repair-8")[1] == ""
+def test_repairs_go_to_the_chip_as_they_are():
+    assert arm_for_chip("repair") == "repair"
+    assert arm_for_chip("repair-16") == "repair-16"
+    assert arm_for_chip("repair-8") == "repair:layers=first:radius=1:parents=2:worth=no:share=places"
     for name, match in (("repair:told=yes", "told"), ("repair:asks=2", "asks"), ("identity", "central")):
         with pytest.raises(ArgumentError, match=match):
             arm_for_chip(name)

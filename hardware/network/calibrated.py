@@ -18,7 +18,9 @@ from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.quantiser import front_program
 from localnoise.hardware.quantiser.repaired import SCORE_BITS, activation_scale, quantise_repair
 from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.repair_words import fraction_of
 from localnoise.repair.calibration import FINE, least_margins
+from localnoise.repair.worth import by_source
 from localnoise.streams import Progress
 from localnoise.validate import as_share
 
@@ -96,7 +98,7 @@ def repairs_behind(
     """Return repairs of several layers in integers, each calibrated on what integer layers and repairs before it give.
 
     As `repair_behind` does of one. Held inputs reach a later layer behind the repairs of earlier ones that know their
-    source, as later layers have learned. Worth and margins stay as they are (`calibrated_again`).
+    source, as later layers have learned. Margins stay as they are (`calibrated_again`), worths move with laws.
 
     Parameters
     ----------
@@ -137,8 +139,30 @@ def repairs_behind(
             kept.append(to_values(last.astype(np.int32), scale).reshape(-1, c.channels, *c.shape))
         heard = repair.with_held_out(kept)
         heard.worth = repair.worth
-        made[place] = quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
+        chip = quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
+        made[place] = chip if repair.worth is None else _worth_behind(chip, repair, heard)
     return made
+
+
+def _worth_behind(chip: ChipRepair, repair: Repair, heard: Repair) -> ChipRepair:
+    """Return the chip with worths that are, of each source's own activations, in the mean what they are in float.
+
+    Behind integers all laws expect other densities, and each source's shift in a way of their own: a worth is a
+    difference of theirs, so that it would move by as much.
+    """
+    f, of = chip.field, chip.source_of
+    unit = 2 * 4.0 ** fraction_of(chip.formats) * chip.config.neurons  # squares of a log density per neuron
+    sources = [np.flatnonzero(of == s) for s in range(len(chip.sources))]
+    bias = f.worth_bias.copy()
+    for t, own in enumerate(sources):
+        before = np.concatenate([repair.log_densities(repair.members[j].kept) for j in own])
+        words = chip.activation_words(np.concatenate([heard.members[j].kept for j in own]))
+        behind = by_source(f.log - chip.squares(words), sources).mean(axis=0)
+        moved = by_source(before, sources).mean(axis=0) * unit - behind
+        bias[t] += int(np.floor(f.worth[t].astype(np.float64) @ moved + 0.5))
+    again = ChipRepair(chip.config, chip.formats, replace(f, worth_bias=bias), chip.member_sources)
+    again.provenance = dict(chip.provenance)
+    return again
 
 
 def calibrated_again(

@@ -67,7 +67,7 @@ def expect_worth(
     >>> lnn.calibrate_repairs(net, repairs, x[400:])
     >>> lnn.expect_worth(net, repairs, [(c * x[400:], x[400:]) for c in (0.3, 0.5, 0.7, 0.9, 1.0)])
     >>> repairs["1"].worth.least
-    0.05
+    0.08
     """
     model = whole(model)
     named: Any = [*repairs.values()]

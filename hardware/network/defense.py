@@ -67,8 +67,8 @@ class ChipDefense:
         self.program, self.chip, self.vote, self.seed = program, chip, bool(vote), int(as_seed(seed))
         self.entry, self.draws = Entry(chip, self.seed), as_count("draws", draws, 1)
         self.later = tuple(later)
-        others = [one for one in self.later if not isinstance(one, ChipRepair)]
-        if self.later and (others or not isinstance(chip, ChipRepair)):
+        given: Any = self.later
+        if given and not all(isinstance(one, ChipRepair) for one in (chip, *given)):
             raise ArgumentError(
                 f"later holds {len(self.later)} chips behind {type(chip).__name__}: expected repairs, behind a repair"
             )

@@ -64,7 +64,6 @@ def expect_worth(
     >>> net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
     >>> x = torch.randn(600, 3, generator=torch.Generator().manual_seed(0))
     >>> repairs = lnn.learn_repairs(net, ["1"], x[:400], {"dark": lambda x: 0.3 * x})
-    >>> lnn.calibrate_repairs(net, repairs, x[400:])
     >>> lnn.expect_worth(net, repairs, [(c * x[400:], x[400:]) for c in (0.3, 0.5, 0.7, 0.9, 1.0)])
     >>> repairs["1"].worth.least
     0.08

@@ -113,5 +113,10 @@ class Defense:
 
 
 def _revision(plan: Repairing) -> int:
-    """Return the revision of a repair: in integers 1 rounded to the nearest, 2 did not ask what a repair is worth."""
-    return 1 if not plan.bits else 3 if plan.worth or plan.layers != FIRST else 2
+    """Return the revision of a repair.
+
+    In integers 1 rounded to the nearest, 2 did not ask what a repair is worth; in floating point 1 had margins first.
+    """
+    if plan.bits:
+        return 3 if plan.worth or plan.layers != FIRST else 2
+    return 2 if plan.worth and not plan.told and plan.layers != NONE else 1

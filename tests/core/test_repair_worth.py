@@ -116,6 +116,37 @@ def test_no_later_layer_looks_again_at_what_is_left_alone(repair):
     assert np.array_equal(second(torch.from_numpy(strange))[left], strange[left])
 
 
+def test_a_source_that_another_layer_asks_about_passes(repair):
+    held = activations(T, 1)
+    h = np.concatenate([held, dimmed(held), other(held), noisy(held)])
+    density, likeliest = repair.log_densities(h), repair.posterior(h).argmax(axis=1)
+    repair.expect_worth(density, likeliest, np.full(len(h), -1.0), passed=["dim"])
+    said = repair.posterior(h)
+    assert said[likeliest == 1].any(axis=1).all()
+    assert not said[likeliest != 1].any()
+    with pytest.raises(ArgumentError, match="passed='dimm'"):
+        repair.expect_worth(density, likeliest, np.zeros(len(h)), passed=["dimm"])
+
+
+def test_a_second_look_asks_what_it_is_worth_and_a_layer_does_the_same(learned):
+    """What an earlier layer took for clean or `dim` is decided anew, and left alone where that does not pay."""
+    first, second = copy.copy(learned), taught(copy.copy(learned).decide_among("dim"))
+    held = activations(40, 3)
+    h = np.concatenate([dimmed(held), other(held), noisy(held)])
+    said = first.posterior(h)
+    fixed, posterior = second(h, said)
+    left = ~posterior.any(axis=1)
+    assert left[:40].mean() < 0.1
+    assert left[40:80].mean() > 0.8
+    assert np.array_equal(fixed[left], h[left])
+    before = lnn.RepairLayer(first)
+    after = lnn.RepairLayer(second, before)
+    before(torch.from_numpy(h))
+    assert np.allclose(after(torch.from_numpy(h)), fixed, atol=1e-4)
+    assert np.allclose(after.posterior, posterior, atol=1e-4)
+    assert second(h, "dim")[1].any(axis=1).all(), "a name is sure"
+
+
 def test_worth_is_kept_in_files_and_forgotten_with_a_lesson(repair, tmp_path):
     taught(repair, least=0.1)
     for state in (True, False):
@@ -173,6 +204,31 @@ def test_a_network_shows_what_its_repairs_are_worth():
     assert lost[0] > 0.08
     assert lost[1] < 0.5 * lost[0]
     assert right(1, careful) > right(1, net) + 0.1
+
+
+def test_every_layer_that_decides_learns_what_its_sources_are_worth():
+    """The first one lets pass what the second one looks at again; margins are set behind both."""
+    net = torch.nn.Sequential(
+        torch.nn.Linear(6, 12), torch.nn.Tanh(), torch.nn.Linear(12, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)
+    )
+    x = torch.randn(900, 6, generator=torch.Generator().manual_seed(0))
+    kinds = {"dark": lambda x: 0.3 * x, "turned": lambda x: x.flip(1)}
+    repairs = lnn.learn_repairs(net, ["1", "3"], x[:600], kinds)
+    repairs["3"].decide_among("turned")
+    repairs["1"].margins = repairs["3"].margins = {"dark": 99.0}
+    held = x[600:]
+    changes = (lambda x: x, lambda x: 0.8 * x, *kinds.values())
+    lnn.expect_worth(net, repairs, [(change(held), held) for change in changes], most=0.02)
+    first, second = repairs["1"].worth, repairs["3"].worth
+    assert repairs["1"].sources == ["clean", "dark", "turned"]
+    assert (first.offset[[0, 2]] == 1).all()
+    assert not first.slope[[0, 2]].any()
+    assert first.slope[1].any()
+    assert (second.offset[1], second.slope[1].any()) == (1, False)
+    assert repairs["1"].margins["dark"] < 99
+    with torch.no_grad():
+        changed = lnn.attach_repairs(net, repairs)(held).argmax(1) != net(held).argmax(1)
+    assert changed.double().mean() <= 0.02
 
 
 @pytest.mark.parametrize(

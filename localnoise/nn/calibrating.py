@@ -64,7 +64,7 @@ def calibrate_repairs(
         repair.margin, repair.margins = 0.0, {}
     mended = attach(model, repairs).eval()
     layers = [part for part in mended.modules() if isinstance(part, RepairLayer)]
-    leader = [layer for layer in layers if layer.decides][-1]
+    voices = [layer for layer in layers if layer.decides]
     names, rows = named[0].sources, torch.arange(len(inputs))
 
     def blame(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -77,12 +77,17 @@ def calibrate_repairs(
         for own in rows.split(chunk):
             with torch.no_grad():
                 now = mended(inputs[own]).argmax(1)
-            said = leader.posterior
-            assert said is not None
+            # all that decide: what one layer has repaired already, another may leave alone
+            said = torch.stack([_known(layer) for layer in voices]).sum(dim=0)
             bad = now != alone[own]
             out[own[bad].numpy()] = 1 + said[bad, 1:].argmax(1).cpu().numpy()
-            touched.append(own[(said[:, 0] < 1 - FLOOR).cpu()])
+            touched.append(own[(said[:, 1:].sum(1) > FLOOR).cpu()])
         rows = torch.cat(touched)  # larger margins touch no others
         return out
 
     least_margins(blame, len(names), most)
+
+
+def _known(layer: RepairLayer) -> Tensor:
+    assert layer.posterior is not None
+    return layer.posterior

@@ -157,7 +157,7 @@ def _worth_behind(chip: ChipRepair, repair: Repair, heard: Repair) -> ChipRepair
     for t, own in enumerate(sources):
         before = np.concatenate([repair.log_densities(repair.members[j].kept) for j in own])
         words = chip.activation_words(np.concatenate([heard.members[j].kept for j in own]))
-        behind = by_source(f.log - chip.squares(words), sources).mean(axis=0)
+        behind = by_source((f.log - chip.squares(words)).astype(np.float64), sources).mean(axis=0)
         moved = by_source(before, sources).mean(axis=0) * unit - behind
         bias[t] += int(np.floor(f.worth[t].astype(np.float64) @ moved + 0.5))
     again = ChipRepair(chip.config, chip.formats, replace(f, worth_bias=bias), chip.member_sources)
@@ -165,36 +165,32 @@ def _worth_behind(chip: ChipRepair, repair: Repair, heard: Repair) -> ChipRepair
     return again
 
 
-def calibrated_again(
-    defense: ChipDefense, inputs: Any, margins: Mapping[str, float] | None = None, most: float = 0.005
-) -> ChipDefense:
-    """Return a network with repairs in integers that sets its own margins, as `nn.calibrate_repairs` does.
+def calibrated_again(defense: ChipDefense, inputs: Any, most: float = 0.005) -> ChipDefense:
+    """Return a network with repairs in integers that asks for more margins, where clean inputs need them behind integers.
 
-    At most a share of the integer network's decisions on clean inputs changes. Cost: one pass of all inputs, and some
-    tens of passes of those that are repaired.
+    Margins grow from those that its repairs have until at most a share of the integer network's decisions on clean
+    inputs changes, as in `localnoise.nn.calibrate_repairs`. None becomes less: a source that integers take for clean
+    less often would be repaired where its margin kept it from harm. Cost: one pass of all inputs, and a few passes of
+    those that are repaired.
 
     Parameters
     ----------
     inputs : (T, ...)
         Clean, and not learned from; some hundreds.
-    margins : dict of str to float, optional
-        That its repairs have, by source, and which are taken off first.
     most : float
         Share of inputs that may be decided otherwise than by the integer network without repairs.
     """
-    most, names = as_share("most", most), defense.chip.sources if defense.repairs else []
+    most, names = as_share("most", most), defense.repairs[0].sources if defense.repairs else []
     if not names:
         raise ArgumentError(f"defense holds {type(defense.chip).__name__}: expected one that repairs")
     x = defense.program.input_words(np.asarray(inputs, np.float32))
     if not len(x):
         raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
     alone, rows = defense.program.words(x).argmax(axis=1), np.arange(len(x))
-    own = np.array([(margins or {}).get(name, 0.0) for name in names])
-    free = _asking(defense, -own)
 
     def blame(asked: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         nonlocal rows
-        trial, out, touched = _asking(free, asked), np.full(len(x), FINE), []
+        trial, out, touched = _asking(defense, asked), np.full(len(x), FINE), []
         for part in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
             logits, word = trial.decided(x[part])
             bad = logits.argmax(axis=1) != alone[part]
@@ -203,7 +199,7 @@ def calibrated_again(
         rows = np.concatenate(touched)  # larger margins touch no others
         return out
 
-    return _asking(defense, least_margins(blame, len(names), most) - own)
+    return _asking(defense, least_margins(blame, len(names), most))
 
 
 def _asking(defense: ChipDefense, margins: npt.NDArray[np.float64]) -> ChipDefense:

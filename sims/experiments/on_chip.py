@@ -161,8 +161,8 @@ def on_chip(
         Of a repair, inputs on which it is calibrated behind the integer layers (`repairs_behind`). None: it is
         calibrated behind the float network's.
     clean : Tensor, optional
-        Of a repair, clean inputs on which its margins are set behind the integer layers (`calibrated_again`). None:
-        they stay as they are.
+        Of a repair, clean inputs on which its margins grow behind the integer layers (`calibrated_again`). None: they
+        stay as they are.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def _mended(
     chips = repairs_behind(model, few, repairs, held, formats, **how)
     first = chips.pop(FRONT)
     made = defend(model, few, first, FRONT, later=chips, seed=seed, **how)
-    return made if clean is None else calibrated_again(made, clean, noise.repairs[0].margins)
+    return made if clean is None else calibrated_again(made, clean)
 
 
 def _repairs(part: nn.Module) -> bool:

@@ -166,7 +166,7 @@ def _worth_behind(chip: ChipRepair, repair: Repair, heard: Repair) -> ChipRepair
 
 
 def calibrated_again(defense: ChipDefense, inputs: Any, most: float = 0.005) -> ChipDefense:
-    """Return a network with repairs in integers that asks for more margins, where clean inputs need them behind integers.
+    """Return a network with repairs in integers whose margins are larger, where clean inputs need it.
 
     Margins grow from those that its repairs have until at most a share of the integer network's decisions on clean
     inputs changes, as in `localnoise.nn.calibrate_repairs`. None becomes less: a source that integers take for clean

@@ -6,7 +6,7 @@ class of places, with a scale for each neuron; the exported C of today writes th
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -64,7 +64,9 @@ class Size:
     @classmethod
     def of(cls, repairs: Iterable[Repair]) -> Self:
         """Return the size of learned repairs, the deciding layer's first."""
-        return cls.counted([parts_of(repair) for repair in repairs])
+        several = list(repairs)
+        found = cls.counted([parts_of(repair) for repair in several])
+        return replace(found, bytes=found.bytes + sum(_asking_bytes(repair) for repair in several))
 
     @classmethod
     def counted(cls, layers: Sequence[Sequence[Part]]) -> Self:
@@ -100,6 +102,13 @@ def layer_bytes(parts: Sequence[Part]) -> int:
     held = _law_bytes(law) + 2 * N * m  # and the centre
     ways = sum(_links(back) * m * m * _WEIGHT + classes * m + _ACCUMULATOR * N * m for back in backs)
     return int(wires + len(parts) * (held + 27) + ways)
+
+
+def _asking_bytes(repair: Repair) -> int:
+    """Return the bytes of what asks for worth and looks again: maps of all sources' log densities, and scores."""
+    members, sources = len(repair.members), len(repair.sources)
+    worth = 8 * members + 4 * sources**2 + 8 * sources if repair.worth is not None else 0
+    return worth + (sources + 8 * members if repair.among else 0)
 
 
 def forward_products(model: nn.Module, x: Tensor) -> int:

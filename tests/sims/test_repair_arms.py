@@ -108,6 +108,9 @@ def test_bytes_are_those_of_the_exported_tables(h: Any, share: str) -> None:
     chip, size = quantise(repair, Formats()), Size.of([repair])
     assert (size.bytes, size.numbers) == (chip.flash, repair.parameters)
     assert (size.gate, size.repair) == chip.multiplications
+    density = repair.log_densities(h[:40])
+    repair.expect_worth(density, np.arange(40) % 2, np.ones(40)).decide_among(repair.sources[1])
+    assert Size.of([repair]).bytes == quantise(repair, Formats()).flash > size.bytes
 
 
 def test_shared_laws_are_smaller_and_tell_causes_apart(h: Any) -> None:

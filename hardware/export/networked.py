@@ -30,6 +30,7 @@ _DEFENSE = ("localnoise_defense.h", "localnoise_defense.c", "localnoise_defense_
 _FIELD = "lnfield"  # as the C of a defense calls what draws or repairs
 _MAIN, _DEFENSE_MAIN = "localnoise_main.c", "localnoise_defense_main.c"
 _KINDS = ("convolution", "sum", "maximum", "mean", "apply", "reshape", "mix")  # as the C numbers them
+_LATER = '#if LN_LATER > 0\n#include "localnoise_later.h"\n#endif\n'
 _NUMBERS = 28  # a layer's, as the C names them
 _FINISHED = (ConvolutionWords, SumWords, ApplyWords, MixWords)
 Ints = npt.NDArray[np.integer[Any]]
@@ -48,7 +49,10 @@ def write_defense(defense: ChipDefense, folder: Path, name: str) -> None:
     texts = _sources(*_NETWORK, *_DEFENSE) | {_MAIN: _sources(_DEFENSE_MAIN)[_DEFENSE_MAIN]}
     if defense.entry.repairs:
         texts["localnoise_defense.h"] = texts["localnoise_defense.h"].replace('"lnfield.h"', '"lnfield_repair.h"')
-        texts |= {"localnoise_later.h": later_repairs(defense)} if defense.later else {}
+    if defense.later:
+        texts["localnoise_later.h"] = later_repairs(defense)
+    else:  # a header that is not there is read by nobody
+        texts["localnoise_defense.c"] = texts["localnoise_defense.c"].replace(_LATER, "")
     constants, arrays = _mix(defense)
     tables = network_tables(defense.program)
     joined = replace(tables, constants=tables.constants | constants, arrays=tables.arrays | arrays)

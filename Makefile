@@ -13,7 +13,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chip demo-spiking test test-all bench bench-check lint format types imports docs installed clean
+.PHONY: help demo demo-chip demo-spiking test test-all bench bench-check wheel lint format types imports docs installed clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratio
 
 bench-check: $(VENV)/.bench  ## as bench; fails where a published ratio is missed by 20 %
 	@$(BIN)/python -m benchmarks --check
+
+wheel: $(VENV)/.dev  ## build the wheel into dist/, with kernels compiled ahead for this Python and Numba
+	@rm -rf build/lib && LOCALNOISE_AHEAD=1 $(BIN)/python -m build --wheel --no-isolation
 
 lint: $(VENV)/.dev  ## check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from typing import Any
 Job = Callable[[], Any]
 
 _REST = 0.02  # seconds before each turn: a thread pool spins for a while after its work, and would disturb the next
+_LONG = 3.0  # seconds: a longer call settles caches and clocks by itself, and is not called a second time for that
 _SHORT = 0.2  # seconds: before a shorter call the same is called once untimed, as waking cores takes milliseconds
 
 
@@ -29,9 +30,8 @@ class Timing:
 
 def interleaved(jobs: dict[str, Job], seconds: float = 6.0, least: int = 5) -> dict[str, Timing]:
     """Time all jobs in turn, again and again, for about `seconds` in all, each at least `least` times."""
-    for job in jobs.values():  # caches and clocks settle
-        once(job)
-    short = {name: once(job) < _SHORT for name, job in jobs.items()}
+    settling = {name: once(job) for name, job in jobs.items()}  # caches and clocks settle
+    short = {name: settling[name] < _LONG and once(job) < _SHORT for name, job in jobs.items()}
     times: dict[str, list[float]] = {name: [] for name in jobs}
     began = perf_counter()
     while perf_counter() - began < seconds or len(next(iter(times.values()))) < least:

@@ -22,6 +22,8 @@ class Row:
     bound, aim : float
     check : callable or None
         Run before the timing: raises if the two do not do the same; returns how that was seen.
+    scale : float
+        The peer does one part in `scale` of the work, where all of it would take minutes: its time is multiplied.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Row:
     bound: float
     aim: float
     check: Check | None = None
+    scale: float = 1.0
     seconds: float = 6.0
     least: int = 5
 
@@ -78,8 +81,8 @@ def run(row: Row | Result) -> Result:
     first = once(row.ours)  # before the check, which may call the same kernels
     checked = row.check() if row.check is not None else ""
     times = interleaved({"ours": row.ours, "peer": row.peer}, row.seconds, row.least)
-    ours = times["ours"]
+    ours, peer = times["ours"], row.scale * times["peer"].steady
     return Result(
-        name=row.name, peer_name=row.peer_name, ours=ours.steady, peer=times["peer"].steady, faster=row.faster,
+        name=row.name, peer_name=row.peer_name, ours=ours.steady, peer=peer, faster=row.faster,
         bound=row.bound, aim=row.aim, first=first, repeats=ours.repeats, checked=checked,
     )  # fmt: skip

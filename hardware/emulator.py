@@ -27,7 +27,7 @@ from localnoise.kernels.threads import worker_count
 from localnoise.narrow import WEIGHTS
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
 
-_TILE = 64  # draws swept together
+_TILE, _BUFFER = 128, 1_800_000  # draws swept together, or half of them where their words take more bytes than this
 
 
 class ChipGrid:
@@ -274,7 +274,8 @@ class ChipGrid:
         else:
             from localnoise.hardware.kernels.sweep import draw
         positions, key = as_positions(start, len(out)), int(as_seed(seed))
-        together = min(_TILE, -(-max(len(out), 1) // (16 * worker_count())) * 16)
+        most = _TILE if 4 * _TILE * self.config.neurons <= _BUFFER else _TILE // 2
+        together = min(most, -(-max(len(out), 1) // (16 * worker_count())) * 16)
         apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
         integers, words = self._integers, np.empty((0, *out.shape[1:]), np.int32)
         if signal:

@@ -27,36 +27,48 @@ def draw_into(
 
     signal : with the part that reads h;  white : with noise of its own;  affine : with the offset a.
     """
-    from localnoise.kernels.sweep import draw
-    from localnoise.kernels.wavefront import draw_fronts
-
     places = as_positions(start, len(eta))
     key = as_seed(seed)
     f, now = field, field.wires
     a = f.a if affine or not signal else np.zeros_like(f.a)
     if isinstance(f, NarrowField):
-        f.draw(eta, h, a, key, places, signal, white, tile_of(config, len(eta), config.units))
+        f.draw(eta, h, a, key, places, signal, white, tile_of(config.channels, len(eta), config.units))
         return eta
     if len(eta) < _FEW and config.neurons >= _LARGE:
+        from localnoise.kernels.wavefront import draw_fronts
+
         wires = (*now.fronts, f.parents, f.readers)
         draw_fronts(eta, h, *wires, a, f.G, f.B, f.S, f.gain, key, places, signal, white, worker_count())
         return eta
-    *schedule, held = now.visits(f.channels)
-    tile = tile_of(config, len(eta), config.units if signal else held)
-    weights = (f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
-    tiles = -(-len(eta) // tile)
-    places = np.concatenate([places, np.zeros(tiles * tile - len(eta), np.uint64)])
-    draw(eta, h, *schedule, *weights, key, places, signal, white, tile, held, parts=tiles)
+    sweep(eta, h if signal else None, f, a, key, places, white)
     return eta
 
 
-def tile_of(config: GridConfig, count: int, held: int) -> int:
+def sweep(eta: Array, h: Array | None, f: Field, a: Array, seed: np.uint64, places: Array, white: bool) -> None:
+    """Draw by visits of tiles, as `draw_into`; h : None where the units read nothing."""
+    from localnoise.kernels.sweep import draw, draw_alone
+    from localnoise.kernels.tiles import STEP
+
+    schedule = f.wires.visits(f.channels)
+    *reading, kept = (None, 0) if h is None else f.wires.reading(f.channels)
+    tile = tile_of(f.channels, len(eta), schedule.held + kept * STEP)
+    tiles = -(-len(eta) // tile)
+    places = np.concatenate([places, np.zeros(tiles * tile - len(eta), np.uint64)])
+    if f.channels == 1 and white and h is None:
+        draw_alone(eta, *schedule, f.parents, f.B, f.S, f.gain, seed, places, tile, parts=tiles)
+        return
+    weights = (f.parents, f.readers, a, f.G, f.B, f.S, f.gain)
+    read = None if h is None else tuple(reading)
+    draw(eta, h, *schedule, *weights, seed, places, read, kept, white, tile, parts=tiles)
+
+
+def tile_of(channels: int, count: int, held: int) -> int:
     """Return how many presentations are swept together, as many for every thread, with a buffer of `held` units.
 
     Up to 256, in at most 64 MB; where a unit's products outweigh what a visit costs, 128 or 64 if the buffer is then
     about as small as a core's second-level cache.
     """
-    m = config.channels
+    m = channels
     most = min(max(2**26 // (4 * held * m), 16), 256)
     if m >= _WIDE:
         most = next((tile for tile in (128, 64) if 4 * held * m * tile <= _BUFFER), most)

@@ -15,7 +15,7 @@ def marginal_variance(field: Field) -> Floats:
     Exact (a sweep of each column of the factor, O(n^2 m K)) up to 4,096 neurons; beyond, the mean square of 4,096
     draws of a fixed seed, relative standard error 2.2 %.
     """
-    from localnoise.kernels.sweep import draw
+    from localnoise.drawing import sweep
 
     units, m = field.a.shape
     if units * m <= EXACT_NEURONS:
@@ -28,9 +28,7 @@ def marginal_variance(field: Field) -> Floats:
         if isinstance(field, NarrowField):
             field.draw(eta, eta, field.a, np.uint64(0), positions, False, True, 32)
         else:
-            *schedule, held = field.wires.visits(m)
-            weights = (field.parents, field.readers, field.a, field.G, field.B, field.S, field.gain)
-            draw(eta, eta, *schedule, *weights, np.uint64(0), positions, False, True, 32, held, parts=2)
+            sweep(eta, None, field, field.a, np.uint64(0), positions, white=True)
         total += np.square(eta, dtype=np.float64).sum(axis=0)
     return np.asarray(total.T / _PROBES)
 

@@ -17,7 +17,7 @@ from localnoise.validate import Array, is_iterator
 def shared(config: GridConfig, field: Field, count: int) -> tuple[int, int]:
     """Tile and ring of a kernel that reads `count` displacements."""
     ring = field.ring
-    return tile_of(config, count, config.units if ring == -1 else ring + 1), ring
+    return tile_of(config.channels, count, config.units if ring == -1 else ring + 1), ring
 
 
 def innovations(config: GridConfig, field: Field, d: Array, h: Array | None) -> Array:
@@ -31,7 +31,7 @@ def whitened(config: GridConfig, field: Field, d: Array, h: Array | None, *, aff
 
     e, signal, read = np.empty_like(d), field.signal and h is not None, d if h is None else h
     if isinstance(field, NarrowField):
-        field.whiten(e, d, read, signal, affine, tile_of(config, len(d), config.units))
+        field.whiten(e, d, read, signal, affine, tile_of(config.channels, len(d), config.units))
         return e
     tile, ring = shared(config, field, len(d))
     weights = (field.parents, field.readers, *field.whitening)

@@ -56,9 +56,54 @@ class Visits(NamedTuple):
         return cls(visits, starts, rows, fresh, int(held))
 
 
+class Reading(NamedTuple):
+    """The schedule of what a sweep reads: parts of `STEP` units, from the first group that reads one to the last.
+
+    Attributes
+    ----------
+    parts : (n,) int32
+        Parts in the order in which they enter; those that no unit reads are left out.
+    arrivals : (groups + 1,) int32
+        Before group g is visited, parts[arrivals[g] : arrivals[g + 1]] enter.
+    slots : (N / STEP,) int32
+        Part p lies in the STEP units of the buffer from slots[p] STEP on.
+    places : (N,) int32
+        Unit u's activation lies in the m rows from places[u] m on.
+    kept : int
+        Parts that the buffer holds.
+    """
+
+    parts: Ints
+    arrivals: Ints
+    slots: Ints
+    places: Ints
+    kept: int
+
+    @classmethod
+    def of(cls, schedule: Visits, readers: Ints) -> Self:
+        """Make the schedule of these wires. Cost O(N R)."""
+        from localnoise.kernels.tiles import STEP
+        from localnoise.kernels.visits import allot
+
+        units, groups = len(readers), len(schedule.starts) - 1
+        when = np.empty(units, np.int64)
+        when[schedule.visits] = np.repeat(np.arange(groups), np.diff(schedule.starts))
+        read, there = readers // STEP, readers >= 0  # -1: missing
+        group = np.broadcast_to(when[:, None], read.shape)[there]
+        born, last = np.full(-(-units // STEP), groups), np.full(-(-units // STEP), -1)
+        np.minimum.at(born, read[there], group)
+        np.maximum.at(last, read[there], group)
+        parts = np.flatnonzero(last >= 0).astype(np.int32)
+        arriving, arrivals = _grouped(parts, born, groups)
+        slots = np.zeros(len(born), np.int32)
+        kept = allot(slots, arriving, arrivals, *_grouped(parts, last, groups))
+        own = np.arange(units)
+        return cls(arriving, arrivals, slots, (slots[own // STEP] * STEP + own % STEP).astype(np.int32), int(kept))
+
+
 def _grouped(units: Ints, keys: Ints, groups: int) -> tuple[Ints, Ints]:
     """Sort units by their groups, stably; return them, and where each group begins."""
-    ends = np.cumsum(np.bincount(keys, minlength=groups))
+    ends = np.cumsum(np.bincount(keys[units], minlength=groups))
     return units[np.argsort(keys[units], kind="stable")], np.append(0, ends).astype(np.int32)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
 from localnoise.pairs import Pairs
-from localnoise.visits import Visits
+from localnoise.visits import Reading, Visits
 
 Ints = npt.NDArray[np.int32]
 
@@ -62,6 +62,16 @@ class Wires:
         if channels not in self._visits:
             self._visits[channels] = Visits.of(self.order, self.parents, channels)
         return self._visits[channels]
+
+    def reading(self, channels: int) -> Reading:
+        """What of the activation a sweep's buffer holds, and when."""
+        if channels not in self._reading:
+            self._reading[channels] = Reading.of(self.visits(channels), self.readers)
+        return self._reading[channels]
+
+    @cached_property
+    def _reading(self) -> dict[int, Reading]:
+        return {}
 
     @cached_property
     def _visits(self) -> dict[int, Visits]:

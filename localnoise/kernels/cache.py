@@ -27,6 +27,8 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+from localnoise.kernels import ahead
+
 _OPTIONS = (
     "BOUNDSCHECK",
     "CPU_FEATURES",
@@ -57,10 +59,11 @@ class Sources:
     def __init__(self, *rooms):
         self.files = sorted(file for room in rooms for file in ([room] if room.is_file() else room.rglob("*.py")))
         self._stamps = self._look()
-        digest = hashlib.sha256(repr(_compiler()).encode())
-        for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        self.key = digest.hexdigest()[:20]
+        content = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in self.files)
+        self.key, self.key_ahead = (
+            hashlib.sha256(repr(made_by).encode() + content).hexdigest()[:20]
+            for made_by in (_compiler(), ahead.frontend())
+        )
 
     @property
     def folder(self):
@@ -109,14 +112,22 @@ class KernelCache(_Cache):
         target_context.refresh()
         if not (self._enabled and self._sources.unchanged()):
             return None
+        payload = self._read(self._file(sig, target_context.codegen()))
+        return self._ahead(sig, target_context) if payload is None else self._rebuilt(target_context, payload)
+
+    def _read(self, file):
         try:
-            stated, content = _split(self._file(sig, target_context.codegen()).read_bytes())
-            if hashlib.sha256(content).digest() != stated:
-                return None
-            payload = pickle.loads(content)
+            stated, content = _split(file.read_bytes())
         except OSError:
             return None
-        return self._rebuilt(target_context, payload)
+        return pickle.loads(content) if hashlib.sha256(content).digest() == stated else None
+
+    def _ahead(self, sig, target_context):
+        """Finish a kernel that the wheel carries, and keep it as if it had been compiled here."""
+        found = ahead.load(self._sources.key_ahead, self._name, sig, target_context)
+        if found is not None:
+            self._keep(sig, found)
+        return found
 
     def _rebuilt(self, target_context, payload):
         return CompileResult._rebuild(target_context, *payload)
@@ -124,13 +135,17 @@ class KernelCache(_Cache):
     def save_overload(self, sig, data):
         """Keep the machine code of a signature."""
         lasting = not (data.lifted or data.library.has_dynamic_globals)
-        if not (self._enabled and lasting and self._sources.unchanged()):
-            return
-        content = dumps(data._reduce())
+        if self._enabled and lasting and self._sources.unchanged():
+            ahead.keep(self._sources.key_ahead, self._name, sig, data, self._keep(sig, data))
+
+    def _keep(self, sig, data):
+        reduced = data._reduce()
+        content = dumps(reduced)
         try:
             _write(self._file(sig, data.codegen), hashlib.sha256(content).digest() + content)
         except OSError as error:
             self._tell(error)
+        return reduced
 
     def enable(self):
         """Use the files."""

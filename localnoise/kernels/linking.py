@@ -19,6 +19,7 @@ from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
+from localnoise.kernels.ahead import WholeLibrary
 from localnoise.kernels.cache import KernelCache
 
 _LINKED = {"nopython": True, "boundscheck": None, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -78,6 +79,8 @@ class WholeLowering(NativeLowering):
 
     def run_pass(self, state):
         """Do both."""
+        state.library = WholeLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         super().run_pass(state)
         for variable in state.library._final_module.global_variables:
             environment = lookup_environment(variable.name) if variable.name.startswith(_ENVIRONMENT) else None

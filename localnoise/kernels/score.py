@@ -76,7 +76,7 @@ def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, t
             gather_tile(activation, h, first, count)
         for u in range(N):
             if ring != -1 and u % STEP == 0:
-                gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
+                gather_units(moved, (u & ring) * m, d, first, count, u, min(u + STEP, N))
             whiten_unit(
                 one, u, moved, rows, activation, places, parents, readers, offset, read, past, own, signal, affine
             )
@@ -101,7 +101,7 @@ def squared_norms(out, d, parents, readers, offset, read, past, own, tile, ring,
         total[:] = 0
         for u in range(N):
             if ring != -1 and u % STEP == 0:
-                gather_units(moved, ring, d, first, count, u, min(u + STEP, N))
+                gather_units(moved, (u & ring) * m, d, first, count, u, min(u + STEP, N))
             whiten_unit(one, u, moved, rows, moved, rows, parents, readers, offset, read, past, own, NO, NO)
             unit[:] = 0
             for i in range(m):

@@ -14,7 +14,7 @@ from localnoise.kernels.memory import aligned
 from localnoise.kernels.normals import fill_block, key
 from localnoise.kernels.scatter import fetch_units, line_of, scatter_units, streams
 from localnoise.kernels.squares import fence
-from localnoise.kernels.tiles import gather_tile, rows_of
+from localnoise.kernels.tiles import STEP, gather_units, rows_of
 from localnoise.kernels.visits import GROUP
 
 
@@ -71,8 +71,8 @@ def draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions):
 
 
 @inlined
-def draw_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions):
-    """Draw a unit of one channel, and add its parents: there a call of the two kernels costs as much as the work."""
+def begin_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions):
+    """As `draw_private`, and its parents' share, of a unit of one channel: there calls cost as much as the work."""
     if fresh[u // 4] == v:
         fill_block(own, ZERO, u // 4, words, positions, k0, k1)
         for i in range(min(4, rows.shape[0] - u // 4 * 4)):
@@ -83,65 +83,99 @@ def draw_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, pos
 
 @kernel
 def drawing_sweep(
-    eta, first, count, buffer, own, words, h, places, visits, starts, rows, fresh, parents, readers, a, G, B, S, gain,
-    signal, white, seed, positions
+    eta, h, first, count, buffer, own, words, visits, starts, rows, fresh, parents, readers, a, G, B, S, gain, reading,
+    activation, white, k0, k1, positions
 ):  # fmt: skip
     """eta_u = [a_u + G_u h_R(u)] + B_u eta_P(u) + [S_u xi_u] of one tile, written to eta[first : first + count].
 
-    The buffer holds only units that something still needs: see `localnoise.visits`. A unit's noise of its own is drawn
-    when its turn comes, so neither xi nor a large grid's field ever leaves the cache.
-    own : scratch of 4 ceil(m / 4) rows;  signal, white : include the first bracket, the second.
+    The buffer holds only units that something still needs, and so does that of h: see `localnoise.visits`. A unit's
+    noise of its own is drawn when its turn comes, so neither xi nor a large grid's field ever leaves the cache.
+    own : scratch of 4 ceil(m / 4) rows;  reading : None: without the first bracket;  white : with the second.
     """
     m = S.shape[1]
-    k0, k1 = key(seed)
     past = streams(line_of(buffer, eta), eta)
     for g in range(starts.shape[0] - 1):
         low, high, some = g * GROUP, min((g + 1) * GROUP, rows.shape[0]), starts[g + 1] - starts[g]
+        if reading is not None:
+            gather_parts(activation, h, first, count, reading, g)
         for v in range(starts[g], starts[g + 1]):
             u = visits[v]
             if not past:
                 fetch_units(eta, first, count, low, high, v - starts[g], some)
-            if m == 1 and white and not signal:
-                draw_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions)
-                continue
             if white:
                 draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions)
             else:
                 begin(buffer, own, rows[u] * m, S[u], NO)
-            add_neighbours(buffer, rows, u, h, places, parents, readers, a, G, B, signal)
+            if reading is None:
+                add_products(buffer, rows[u] * m, B[u], buffer, parents[u], rows)
+            else:
+                add_neighbours(buffer, rows, u, activation, reading[3], parents, readers, a, G, B, YES)
         scatter_units(eta, first, count, buffer, rows, gain, low, high, past)
     if past:
         fence()
 
 
+@kernel
+def gather_parts(activation, h, first, count, reading, g):
+    """Transpose the parts of h that enter with group g."""
+    parts, arrivals, slots, _ = reading
+    m, units = h.shape[1], h.shape[2]
+    for i in range(arrivals[g], arrivals[g + 1]):
+        low = parts[i] * STEP
+        gather_units(activation, slots[parts[i]] * STEP * m, h, first, count, low, min(low + STEP, units))
+
+
 @shared_kernel
 def draw(
-    eta, h, visits, starts, rows, fresh, parents, readers, a, G, B, S, gain, seed, positions, signal, white, tile,
-    held, worker, workers
+    eta, h, visits, starts, rows, fresh, held, parents, readers, a, G, B, S, gain, seed, positions, reading, kept,
+    white, tile, worker, workers
 ):  # fmt: skip
     """Write one draw (or mean) per presentation into eta (T, m, N); presentation t is sample positions[t] of `seed`.
 
-    Cost O(T N m (m K + m R)), memory O(workers x held x m x tile). h (T, m, N) is read only with `signal`.
+    Cost O(T N m (m K + m R)), memory O(workers x held x m x tile).
     positions : (T rounded up to whole tiles,) uint64.
     visits, starts, rows, fresh, held : a schedule: see `localnoise.visits`.
+    reading, kept : that of h (T, m, N); or None, with h, and 0, where nothing is read.
     """
-    T, m, N = eta.shape
+    T, m = eta.shape[0], eta.shape[1]
     tiles = (T + tile - 1) // tile
+    k0, k1 = key(seed)
     buffer = aligned(held * m, tile, eta.dtype)
     own = aligned(4 * ((m + 3) // 4), tile, eta.dtype)
     words = aligned(4, tile, np.uint32)
-    activation = aligned(N * m if signal else 0, tile, eta.dtype)
-    places = rows_of(N if signal else ZERO, ALL)
+    activation = aligned(kept * STEP * m, tile, eta.dtype)
     for index in range(worker, tiles, workers):
         first = index * tile
         count = min(tile, T - first)
-        samples = positions[first : first + tile]
-        if signal:
-            gather_tile(activation, h, first, count)
         drawing_sweep(
-            eta, first, count, buffer, own, words, activation, places, visits, starts, rows, fresh, parents, readers,
-            a, G, B, S, gain, signal, white, seed, samples,
+            eta, h, first, count, buffer, own, words, visits, starts, rows, fresh, parents, readers, a, G, B, S, gain,
+            reading, activation, white, k0, k1, positions[first : first + tile],
         )  # fmt: skip
+
+
+@shared_kernel
+def draw_alone(
+    eta, visits, starts, rows, fresh, held, parents, B, S, gain, seed, positions, tile, worker, workers
+):  # fmt: skip
+    """As `draw`, of units with one channel that read nothing."""
+    T, N = eta.shape[0], eta.shape[2]
+    k0, k1 = key(seed)
+    buffer, own = aligned(held, tile, eta.dtype), aligned(4, tile, eta.dtype)
+    words = aligned(4, tile, np.uint32)
+    past = streams(line_of(buffer, eta), eta)
+    for index in range(worker, (T + tile - 1) // tile, workers):
+        first = index * tile
+        count = min(tile, T - first)
+        samples = positions[first : first + tile]
+        for g in range(starts.shape[0] - 1):
+            low, high, some = g * GROUP, min((g + 1) * GROUP, N), starts[g + 1] - starts[g]
+            for v in range(starts[g], starts[g + 1]):
+                if not past:
+                    fetch_units(eta, first, count, low, high, v - starts[g], some)
+                begin_alone(buffer, own, words, v, visits[v], rows, fresh, B, S, parents, k0, k1, samples)
+            scatter_units(eta, first, count, buffer, rows, gain, low, high, past)
+    if past:
+        fence()
 
 
 @shared_kernel

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
+from localnoise.kernels.tiles import STEP
 from localnoise.kernels.visits import GROUP
-from localnoise.visits import Visits
+from localnoise.visits import Reading, Visits
 
 WIRED = {
     "raster": {"order": "raster", "radius": 1},
@@ -89,6 +90,49 @@ def test_many_samples_are_those_drawn_front_by_front(wiring, channels, monkeypat
     monkeypatch.setattr("localnoise.drawing._LARGE", 1)
     few = np.concatenate([grid.sample(10, seed=7, start=start) for start in range(0, 40, 10)])
     np.testing.assert_array_equal(few, together)
+
+
+def check_reading(found: Reading, visits: Visits, readers):
+    """What a unit reads must have entered, and lie where it is looked for."""
+    holder, entered = {}, set()
+    for g in range(len(visits.starts) - 1):
+        for part in found.parts[found.arrivals[g] : found.arrivals[g + 1]]:
+            assert part not in entered
+            entered.add(int(part))
+            holder[int(found.slots[part])] = int(part)
+        for u in visits.visits[visits.starts[g] : visits.starts[g + 1]]:
+            for r in readers[u][readers[u] >= 0]:
+                assert holder[int(found.places[r]) // STEP] == r // STEP
+                assert found.places[r] % STEP == r % STEP
+    assert sorted(entered) == sorted(set((readers[readers >= 0] // STEP).tolist()))
+    assert not entered or found.slots[sorted(entered)].max() < found.kept
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3])
+@pytest.mark.parametrize("wiring", WIRED.values(), ids=WIRED)
+@pytest.mark.parametrize("shape", [(14, 14), (1, 70), (33, 5)])
+def test_nothing_is_read_that_is_not_there(shape, wiring, radius):
+    field = ln.UnitGrid(shape, 2, **wiring, signal="local", signal_radius=radius).field
+    check_reading(field.wires.reading(2), field.wires.visits(2), field.readers)
+
+
+@examples(100)
+@given(data=st.data(), units=st.integers(1, 90))
+def test_whatever_is_read_has_a_schedule(data, units):
+    order = np.array(data.draw(st.permutations(range(units))), np.int32)
+    one = st.lists(st.integers(-1, units - 1), min_size=2, max_size=2)
+    readers = np.array([data.draw(one) for _ in range(units)], np.int32)
+    visits = Visits.of(order, np.full((units, 1), -1, np.int32), 4)
+    check_reading(Reading.of(visits, readers), visits, readers)
+
+
+@pytest.mark.parametrize(
+    ("wiring", "most"), [(WIRED["raster"], 4), (WIRED["multiscale"], 40)], ids=["raster", "multiscale"]
+)
+def test_what_is_read_is_held_in_proportion_to_the_width_alone(wiring, most):
+    for side in (64, 128, 256):
+        wires = ln.UnitGrid((side, side), 4, **wiring, signal="local", signal_radius=1).field.wires
+        assert wires.reading(4).kept * STEP <= most * side
 
 
 def test_edited_wires_have_a_schedule_of_their_own():

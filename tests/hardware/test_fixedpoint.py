@@ -23,18 +23,22 @@ def rounded(acc, bits, rounding, random, width, overflow):
     return out[0]
 
 
-def cases(rounding, overflow, bits, width):
+def cases(rounding, overflow, bits, width, accumulator):
+    """Accumulators to which rounding adds less than what still fits, as the quantiser sees to."""
     rng = np.random.default_rng([ROUNDINGS.index(rounding), OVERFLOWS.index(overflow), bits, width])
-    acc = rng.integers(-(2**44), 2**44, CASES) >> rng.integers(0, 44, CASES)
+    most = 44 if accumulator == np.int64 else 30
+    acc = rng.integers(-(2**most), 2**most, CASES) >> rng.integers(0, most, CASES)
     ties = (acc >> bits << bits) + (1 << bits >> 1)
-    return np.where(rng.random(CASES) < 0.3, ties, acc), rng.integers(0, 2**32, CASES, dtype=np.uint32)
+    sums = np.where(rng.random(CASES) < 0.3, ties, acc).astype(accumulator)
+    return sums, rng.integers(0, 2**32, CASES, dtype=np.uint32)
 
 
 @pytest.mark.parametrize("overflow", OVERFLOWS)
 @pytest.mark.parametrize("rounding", ["half-up", "half-even"])
 @pytest.mark.parametrize(("bits", "width"), [(0, 8), (1, 4), (3, 12), (7, 12), (8, 16), (13, 6), (16, 16), (20, 9)])
-def test_kernel_equals_apytypes(rounding, overflow, bits, width):
-    acc, random = cases(rounding, overflow, bits, width)
+@pytest.mark.parametrize("accumulator", [np.int32, np.int64])
+def test_kernel_equals_apytypes(rounding, overflow, bits, width, accumulator):
+    acc, random = cases(rounding, overflow, bits, width, accumulator)
     fixed = apytypes.APyFixedArray(acc.tolist(), int_bits=46 - bits, frac_bits=bits)
     cast = fixed.cast(int_bits=width, frac_bits=0, quantization=QUANTISATIONS[rounding], overflow=MODES[overflow])
     expected = np.array(cast.to_bits()) % 2**width
@@ -45,8 +49,9 @@ def test_kernel_equals_apytypes(rounding, overflow, bits, width):
 
 @pytest.mark.parametrize("overflow", OVERFLOWS)
 @pytest.mark.parametrize(("bits", "width"), [(0, 8), (1, 4), (7, 12), (13, 6)])
-def test_stochastic_kernel_equals_pythons_integers(overflow, bits, width):
-    acc, random = cases("stochastic", overflow, bits, width)
+@pytest.mark.parametrize("accumulator", [np.int32, np.int64])
+def test_stochastic_kernel_equals_pythons_integers(overflow, bits, width, accumulator):
+    acc, random = cases("stochastic", overflow, bits, width, accumulator)
     found = rounded(acc, bits, "stochastic", random, width, overflow)
     for a, r, word in zip(acc.tolist(), random.tolist(), found.tolist(), strict=True):
         assert word == fit_word(round_shift(a, bits, "stochastic", r), width, overflow)

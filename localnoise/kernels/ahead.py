@@ -6,6 +6,8 @@ if it had just been made. So what a kernel computes does not depend on whether i
 folder named by the content of all sources, of Numba, llvmlite, NumPy and Python, and by the system: whatever differs,
 nothing is found, and kernels are compiled whole. A damaged file is not used.
 """
+# mypy: disable-error-code="call-arg, no-untyped-call"
+# (Numba builds its options and results when it runs.)
 
 import hashlib
 import pickle
@@ -44,7 +46,7 @@ def frontend() -> Any:
     return versions, system, [(name, getattr(config, name, None)) for name in _OPTIONS]
 
 
-class WholeLibrary(JITCodeLibrary):  # type: ignore[misc]
+class WholeLibrary(JITCodeLibrary):
     """What Numba makes of a kernel with all that it calls: optimised from bitcode, be it just written or read."""
 
     unoptimised: bytes | None = None
@@ -90,7 +92,7 @@ def load(key: str, name: str, signature: Any, target_context: Any) -> Any:
     bitcode, function, environment, typed, objectmode, lifted, annotation, reload, environments = pickle.loads(
         zlib.decompress(content[_DIGEST:])
     )
-    for prepare in reload:
+    for prepare in reload or ():
         prepare()
     codegen = target_context.codegen()
     library = WholeLibrary.of_bitcode(codegen, function.qualname, bitcode)

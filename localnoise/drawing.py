@@ -1,6 +1,7 @@
 """How a draw is cut for the machine: samples or units at a time, and how many samples together."""
 
 import numpy as np
+import numpy.typing as npt
 
 from localnoise.config import GridConfig
 from localnoise.field import Field
@@ -8,6 +9,7 @@ from localnoise.kernels.threads import worker_count
 from localnoise.narrow import NarrowField
 from localnoise.validate import Array, Start, as_positions, as_seed
 
+Positions = npt.NDArray[np.uint64]
 _FEW, _LARGE = 16, 65_536  # fewer samples of more neurons are drawn unit by unit on all cores, not sample by sample
 _WIDE, _BUFFER = 8, 1_800_000  # channels; bytes of a buffer up to which 128 samples together were faster than 64
 
@@ -44,7 +46,7 @@ def draw_into(
     return eta
 
 
-def sweep(eta: Array, h: Array | None, f: Field, a: Array, seed: np.uint64, places: Array, white: bool) -> None:
+def sweep(eta: Array, h: Array | None, f: Field, a: Array, seed: np.uint64, places: Positions, white: bool) -> None:
     """Draw by visits of tiles, as `draw_into`; h : None where the units read nothing."""
     from localnoise.kernels.sweep import draw, draw_alone
     from localnoise.kernels.tiles import STEP

@@ -181,7 +181,7 @@ class RepairLayer(nn.Module):
             if known is not None and anew:
                 whole = known[:, self._among_names].sum(1, keepdim=True)
                 w = w.index_copy(1, self._among, whole * self._gated(density[:, self._among], "_among"))
-                w = self._worthwhile(w, density)
+                w = self._worthwhile(w, density, self._among_names)
         if self.constant:
             w = w.detach()
         sums = [w[:, where].sum(1) for where in self._where]
@@ -195,14 +195,20 @@ class RepairLayer(nn.Module):
         rest = torch.where((density >= low) & (density <= high), w, torch.zeros_like(w))[:, 1:]
         return torch.cat([1 - rest.sum(1, keepdim=True), rest], 1)
 
-    def _worthwhile(self, w: Tensor, density: Tensor) -> Tensor:
-        """Return the members' weights, in rows of zeros where a repair is not expected to pay (`Repair.worth`)."""
+    def _worthwhile(self, w: Tensor, density: Tensor, among: Tensor | None = None) -> Tensor:
+        """Return the members' weights, in rows of zeros where a repair is not expected to pay (`Repair.worth`).
+
+        among : sources that are asked about, where an earlier layer has decided about the others.
+        """
         if not len(self._worth):
             return w
         likeliest = torch.stack([w[:, where].sum(1) for where in self._where], 1).argmax(1)
         by_source = torch.stack([density[:, where].max(1).values for where in self._where], 1)
         gain = self._worth[likeliest, 0] + (self._worth[likeliest, 1:] * by_source).sum(1)
-        return w * (gain > 0)[:, None]
+        pays = gain > 0
+        if among is not None:
+            pays = pays | ~torch.isin(likeliest, among)
+        return w * pays[:, None]
 
     def _densities(self, x: Tensor) -> Tensor:
         """Return the log density per neuron of each member's law, (T, J)."""

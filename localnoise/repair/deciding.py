@@ -161,7 +161,8 @@ class Deciding:
             those = self.among_members
             whole = given[:, [names.index(name) for name in anew]].sum(axis=1, keepdims=True)
             out[:, those] = whole * self.among_gate.weights(density[:, those])
-            out = self.worthwhile(out, density)
+            own_say = np.isin(self._by_source(out).argmax(axis=1), [names.index(name) for name in anew])
+            out[own_say] = self.worthwhile(out[own_say], density[own_say])  # of others the earlier layer has asked
         return out
 
     def log_densities(self, h: Array) -> Floats:

@@ -147,6 +147,25 @@ def test_a_second_look_asks_what_it_is_worth_and_a_layer_does_the_same(learned):
     assert second(h, "dim")[1].any(axis=1).all(), "a name is sure"
 
 
+def test_a_second_look_does_not_ask_about_what_the_earlier_layer_decided(learned):
+    """Here nothing pays; `noise` is not looked at again, so that the earlier layer's word stands."""
+    first, second = copy.copy(learned), copy.copy(learned).decide_among("dim")
+    h = np.concatenate([dimmed(activations(40, 3)), noisy(activations(40, 4))])
+    density, likeliest = second.log_densities(h), second.posterior(h).argmax(axis=1)
+    second.expect_worth(density, likeliest, np.full(len(h), -1.0))
+    said = first.posterior(h)
+    taken = said.argmax(axis=1) == second.sources.index("noise")
+    assert taken[40:].mean() > 0.9
+    fixed, posterior = second(h, said)
+    assert np.allclose(posterior[taken], said[taken])
+    assert not posterior[~taken].any()
+    before = lnn.RepairLayer(first)
+    after = lnn.RepairLayer(second, before)
+    before(torch.from_numpy(h))
+    assert np.allclose(after(torch.from_numpy(h)), fixed, atol=1e-4)
+    assert np.allclose(after.posterior, posterior, atol=1e-4)
+
+
 def test_worth_is_kept_in_files_and_forgotten_with_a_lesson(repair, tmp_path):
     taught(repair, least=0.1)
     for state in (True, False):

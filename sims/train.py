@@ -68,7 +68,7 @@ def train(
         ),
     ] = "",
     source: Annotated[
-        str, typer.Option(help="What a noise learns from; without --test it is tested against that.")
+        str, typer.Option("--train", help="What a noise learns from; without --test it is tested against that.")
     ] = "input_noise",
     against: Annotated[str, typer.Option(help="Training that differences are taken from.")] = BACKPROP,
     task: TaskName = DEFAULT,
@@ -98,7 +98,7 @@ def train(
 
         localnoise train --training backprop,backprop@1,local-heads --test adaptive@0.02,rotate@2 --against backprop@1
 
-        localnoise train --training local-heads --noise three-factor --source rotate@2
+        localnoise train --training local-heads --noise three-factor --train rotate@2
 
         localnoise train --task my_task.py --training backprop,local-heads
     """

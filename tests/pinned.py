@@ -23,11 +23,14 @@ PUBLISHED = Path(__file__).parents[1] / "benchmarks" / "published"
 KEPT = 5000  # entries of an array: of longer ones a second hash is kept of these, in single precision
 REPORTS = {  # of which command an experiment's records are; those of speeds are no experiment's
     "adaptive": ["compare"],
+    "adaptive-10": ["compare"],
     "audit": [""],
     "augmentation-whole": ["compare"],
     "chip": ["bits", "wires"],
     "chip-network": ["compare"],
     "chip-network-pgd": ["compare"],
+    "local": ["train"],
+    "local-robust": ["train"],
     "one-net": ["compare"],
     "paper": ["paper"],
     "paper-10": ["paper"],

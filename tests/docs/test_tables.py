@@ -16,7 +16,7 @@ from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.paper import SOURCES
 from localnoise.sims.reports import comparing, deployed, fitting, harm, heat, own, side_by_side, summarised, trading
-from localnoise.sims.reports.commands import Repair
+from localnoise.sims.reports.commands import Repair, Train
 from localnoise.sims.reports.comparison import CLEAN, Level, outcomes
 from localnoise.sims.reports.summary import summarise
 from localnoise.sims.reports.table import as_markdown
@@ -105,6 +105,14 @@ def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     assert {row for row in others if table.less(report.arm, row, "undefended").mean < -0.01} == {"contrast@3"}
 
 
+@pytest.mark.parametrize("name", ["local", "local-robust"])
+def test_networks_that_learned_locally_are_those_of_their_record(name):
+    records = list(RecordFile(published(name)))
+    text = as_markdown(Train.of(records)._frame(records))
+    assert text.count("\n") >= 4
+    assert text in page("results/local")
+
+
 def test_what_integers_cost_under_attack_is_that_of_its_record():
     arms = ["none", "multiscale-8", "int8:multiscale-8", "int4:multiscale-8"]
     table = comparing.Comparison(outcomes(RecordFile(published("chip-network-pgd"))), arms, ["pgd@0.1"], {})
@@ -143,6 +151,17 @@ def test_the_adaptive_evaluation_is_that_of_its_record():
     table = comparing.Comparison(found, arms, threats, {"mean of the 2 others": threats})
     text = comparing.markdown(table, None).partition("\n\n")[0]
     assert text.count("\n") == 12
+    assert text in page("results/adaptive")
+    assert not any(one.unreliable for one in found.values())
+
+
+def test_ten_epochs_under_the_adaptive_attacker_are_those_of_their_record():
+    arms = ["none", "identity", "full", "multiscale-8", "signal-8", "signal-on-8", "signal-amplified-8"]
+    threats = ["adaptive@0.1", "adaptive@0.04"]
+    found = outcomes(RecordFile(published("adaptive-10")))
+    table = comparing.Comparison(found, [*arms, "signal-amplified-on-8"], threats, {"mean of the 2 others": threats})
+    text = comparing.markdown(table, None).partition("\n\n")[0]
+    assert text.count("\n") == 9
     assert text in page("results/adaptive")
     assert not any(one.unreliable for one in found.values())
 

@@ -20,6 +20,7 @@ _NOTE = (
 )
 _CLEAN = "clean"
 _SEP = "@"
+_Found = dict[str, dict[str, dict[int, Record]]]  # by row, by what was tested, by seed
 UNDEFENDED = "undefended"
 
 
@@ -71,25 +72,41 @@ class Train(Report):
         return cls(trainings=list(named), threats=threats_of(records), epochs=epochs)
 
     def _frame(self, records: list[Record]) -> pd.DataFrame:
-        found: dict[str, dict[str, dict[int, Record]]] = {}
+        found: _Found = {}
         for record in records:
             for threat in _tested(record):
                 of_row = found.setdefault(_label(record, self.epochs), {})
                 of_row.setdefault(threat, {})[record.config["seed"]] = record
         shown = [name for name in self.trainings if _CLEAN in found.get(name, {})]
-        from_row = found.get(self.against, {})
-        less = f"less {'backpropagation' if self.against == BACKPROP else self.against}"
-        columns = {"seeds": [str(len(found[name][_CLEAN])) for name in shown]}
-        for threat in [_CLEAN, *self.threats]:
-            pairs = [(found[name].get(threat, {}), from_row.get(threat, {})) for name in shown]
-            columns[threat] = [_accuracy(own, threat) for own, _ in pairs]
-            column = less if threat == _CLEAN else f"{threat}, {less}"
-            columns[column] = [
-                "" if name == self.against else _less(*pair, threat) for name, pair in zip(shown, pairs, strict=True)
-            ]
-        columns["activations kept"] = [self._memory(name) for name in shown]
+        return self._by_threat(found, shown) if self.threats else self._by_training(found, shown)
+
+    def _by_training(self, found: _Found, shown: list[str]) -> pd.DataFrame:
+        """Return a row a training, all on clean images."""
+        from_row, rows = found.get(self.against, {}).get(_CLEAN, {}), []
+        for name in shown:
+            own = found[name][_CLEAN]
+            less = "" if name == self.against else _less(own, from_row, _CLEAN)
+            rows.append([str(len(own)), _accuracy(own, _CLEAN), less, *([self._memory(name)] if self.kept else [])])
+        heads = ["seeds", _CLEAN, self._less_whom, *(["activations kept"] if self.kept else [])]
+        return texts(heads, rows, shown)
+
+    def _by_threat(self, found: _Found, shown: list[str]) -> pd.DataFrame:
+        """Return a row for clean images and each threat, and columns for each training."""
+        from_row, tested = found.get(self.against, {}), [_CLEAN, *self.threats]
+        columns: dict[str, list[str]] = {}
+        for name in shown:
+            own = [found[name].get(threat, {}) for threat in tested]
+            columns[name] = [_accuracy(of, threat) for of, threat in zip(own, tested, strict=True)]
+            if from_row and name != self.against:
+                columns[f"{name}, {self._less_whom}"] = [
+                    _less(of, from_row.get(threat, {}), threat) for of, threat in zip(own, tested, strict=True)
+                ]
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
-        return texts(list(columns), rows, shown)
+        return texts(list(columns), rows, tested)
+
+    @property
+    def _less_whom(self) -> str:
+        return f"less {'backpropagation' if self.against == BACKPROP else self.against}"
 
     def _notes(self, records: list[Record]) -> list[str]:
         """Say what the numbers are, and which evaluations an attack's checks call unreliable."""

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError
+from localnoise.sims.defenses.parameters import parameters
 from localnoise.validate import as_count
 
 PREFIX = "augmentation:"
@@ -54,14 +55,7 @@ class Augmenting:
         ArgumentError
             An unknown name, or a value that cannot be.
         """
-        given: dict[str, float] = {}
-        for part in filter(None, name.removeprefix(PREFIX).split(":")):
-            key, _, text = part.partition("=")
-            choose(f"arm {name!r}: parameter", key, ("width", "patience"))
-            try:
-                given[key] = float(text) if key == "width" else int(text)
-            except ValueError:
-                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected a number") from None
+        given = parameters(name, PREFIX, {"width": float, "patience": int})
         if not math.isfinite(given.get("width", 1.0)):
             raise ArgumentError(f"arm {name!r}: expected a finite width")
-        return cls(**given)  # type: ignore[arg-type]
+        return cls(**given)

@@ -4,12 +4,12 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.sims.defenses.parameters import parameters
 from localnoise.validate import as_count
 
 PREFIX = "repair:"
 ALL, FIRST, NONE = "all", "first", "none"
 CALIBRATED, NO_MARGIN, LIKELIEST = "calibrated", "no-margin", "likeliest"
-_WORDS = {"yes": True, "no": False}
 _BITS = (2, 12)
 
 
@@ -145,18 +145,7 @@ class Repairing:
         ArgumentError
             An unknown name, a value of another kind, or a combination that cannot be.
         """
-        given: dict[str, Any] = {}
-        known = {f.name: f.default for f in fields(cls)}
-        for part in filter(None, name.removeprefix(PREFIX).split(":")):
-            key, _, text = part.partition("=")
-            choose(f"arm {name!r}: parameter", key, list(known))
-            if isinstance(known[key], bool):
-                given[key] = _WORDS[choose(f"arm {name!r}: {key}", text, list(_WORDS))]
-                continue
-            try:
-                given[key] = text if isinstance(known[key], str) else int(text)
-            except ValueError:
-                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected a whole number") from None
+        given = parameters(name, PREFIX, {one.name: type(one.default) for one in fields(cls)})
         return cls(**given)
 
 

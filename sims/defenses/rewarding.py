@@ -8,6 +8,7 @@ import numpy as np
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn.rewards import REWARDS
 from localnoise.rules import ThreeFactor
+from localnoise.sims.defenses.parameters import parameters
 from localnoise.validate import as_count, check_positive
 
 PREFIX = "rewarded:"
@@ -118,15 +119,7 @@ class Rewarding:
         ArgumentError
             An unknown key, a value of another kind, or one that cannot be.
         """
-        given: dict[str, Any] = {}
-        for part in filter(None, name.removeprefix(PREFIX).split(":")):
-            key, _, text = part.partition("=")
-            kind = _KINDS[choose(f"arm {name!r}: parameter", key, _KINDS)]
-            try:
-                given[key] = kind(text)
-            except ValueError:
-                wanted = "a number" if kind is float else "a whole number"
-                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
+        given = parameters(name, PREFIX, _KINDS)
         return cls(**given)
 
     @property

@@ -12,6 +12,7 @@ from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
+from localnoise.sims.defenses.parameters import parameters
 from localnoise.sims.defenses.rewarding import ISOTROPIC, THREE_FACTOR, Rewarding
 from localnoise.validate import as_count, check_positive
 
@@ -169,16 +170,11 @@ class Spelled:
         ArgumentError
             An unknown name, a value of another kind, or a combination that cannot be.
         """
-        given: dict[str, Any] = {}
-        for part in filter(None, name.removeprefix(PREFIX).split(":")):
-            key, _, text = part.partition("=")
-            choose(f"arm {name!r}: parameter", key, [f.name for f in fields(cls)])
-            kind = float if key in ("rate", "trace") else str if key in _WORDS else int
-            try:
-                given[key] = kind(text)
-            except ValueError:
-                wanted = "a number" if kind is float else "a whole number"
-                raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
+        kinds = {
+            one.name: str if one.name in _WORDS else float if one.name in ("rate", "trace") else int
+            for one in fields(cls)
+        }
+        given = parameters(name, PREFIX, kinds)
         return cls(**given)
 
 

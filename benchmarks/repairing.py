@@ -96,12 +96,12 @@ def _learning(shape: tuple[int, int], channels: int, count: int, *, seconds: flo
     h = _activations(count, channels, shape)
     d = (0.3 * np.roll(h, 1, 2) - 0.3 * h + 0.1 * np.random.default_rng(2).normal(size=h.shape)).astype(np.float32)
     ridge = 1e-3
-    blank = ln.UnitGrid(shape, channels, **wiring).field
+    blank, every = ln.UnitGrid(shape, channels, **wiring).field, np.arange(0, shape[0] * shape[1], share)
 
     def learned() -> ln.UnitGrid:
         return ln.UnitGrid(shape, channels, **wiring).learn(d, h, ridge=ridge)
 
-    def torchs(chosen: npt.NDArray[np.int64] = np.arange(0, shape[0] * shape[1], share)) -> Tensor:  # noqa: B008
+    def torchs(chosen: npt.NDArray[np.int64] = every) -> Tensor:
         """Normal equations and a Cholesky solution, a few units at a time: as fast as we could make it."""
         both = torch.from_numpy(np.concatenate([h, d], axis=1).reshape(count, 2, channels, -1))
         x = torch.cat([both.permute(3, 1, 0, 2), torch.zeros(1, 2, count, channels)])  # (N + 1, 2, T, m); -1: zeros

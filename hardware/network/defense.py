@@ -97,7 +97,7 @@ class ChipDefense:
 
     @property
     def chips(self) -> list[ChipGrid | ChipBank | ChipRepair]:
-        """What joins the network, in the order in which it runs."""
+        """Parts that join the network, in the order in which they run."""
         return [self.chip, *self.later]
 
     def restart(self, seed: int) -> None:

@@ -47,7 +47,7 @@ def frontend() -> Any:
 
 
 class WholeLibrary(JITCodeLibrary):
-    """What Numba makes of a kernel with all that it calls: optimised from bitcode, be it just written or read."""
+    """A kernel with all that it calls, as Numba made it: optimised from bitcode, be it just written or read."""
 
     unoptimised: bytes | None = None
 

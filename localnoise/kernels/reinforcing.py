@@ -1,4 +1,4 @@
-"""What three-factor learning sums: each unit's own innovation, its own regressors, and one number for all units."""
+"""Sums of three-factor learning: of each unit's own innovation, its own regressors, and one number for all units."""
 
 import numpy as np
 

@@ -72,7 +72,7 @@ def draw_private(buffer, own, words, v, u, rows, fresh, S, k0, k1, positions):
 
 @inlined
 def begin_alone(buffer, own, words, v, u, rows, fresh, B, S, parents, k0, k1, positions):
-    """As `draw_private`, and its parents' share, of a unit of one channel: there calls cost as much as the work."""
+    """Draw a unit of one channel: `draw_private` and its parents' share at once, as calls cost as much as the work."""
     if fresh[u // 4] == v:
         fill_block(own, ZERO, u // 4, words, positions, k0, k1)
         for i in range(min(4, rows.shape[0] - u // 4 * 4)):
@@ -157,7 +157,7 @@ def draw(
 def draw_alone(
     eta, visits, starts, rows, fresh, held, parents, B, S, gain, seed, positions, tile, worker, workers
 ):  # fmt: skip
-    """As `draw`, of units with one channel that read nothing."""
+    """Draw, as `draw` does, units of one channel that read nothing."""
     T, N = eta.shape[0], eta.shape[2]
     k0, k1 = key(seed)
     buffer, own = aligned(held, tile, eta.dtype), aligned(4, tile, eta.dtype)

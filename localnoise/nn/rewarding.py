@@ -60,7 +60,7 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Rater:
-    """How draws are rated; what each of the fields does to the variance of the estimate is measured in the docs.
+    """Rates draws by the layers after them; what each of the fields does to the variance of the estimate is measured in the docs.
 
     Attributes
     ----------

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from toy import INNER, MAIN, PARTS, Toy
 
+from localnoise.kernels import flags
 from localnoise.kernels.cache import Sources
 from localnoise.kernels.flags import SOURCES
 
@@ -179,3 +181,11 @@ def test_an_update_of_the_package_draws_with_the_new_kernels(tmp_path: Path) -> 
     )
     assert normals.read_text() != content
     assert variance() == 4.0
+
+
+def test_the_numba_that_is_pinned_is_one_whose_insides_are_known() -> None:
+    """Else kernels compiled ahead, linked callees and their tests would drop out together, unseen."""
+    constraints = (ROOT / "constraints.txt").read_text()
+    pinned = re.search(r"^numba==(\S+)$", constraints, re.MULTILINE)
+    assert pinned
+    assert pinned[1].startswith(flags._KNOWN)

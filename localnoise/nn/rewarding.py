@@ -60,7 +60,7 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Rater:
-    """Rates draws by the layers after them; what each of the fields does to the variance of the estimate is measured in the docs.
+    """Rates draws by the layers after them; the docs measure what each field does to the variance of the estimate.
 
     Attributes
     ----------

@@ -43,7 +43,7 @@ from localnoise.sims.runtime.options import (
 )
 from localnoise.validate import as_count
 
-_ALL = "all"
+_ALL, _USUAL = "all", "input_noise"
 
 
 def train(
@@ -69,7 +69,7 @@ def train(
     ] = "",
     source: Annotated[
         str, typer.Option("--train", help="What a noise learns from; without --test it is tested against that.")
-    ] = "input_noise",
+    ] = _USUAL,
     against: Annotated[str, typer.Option(help="Training that differences are taken from.")] = BACKPROP,
     task: TaskName = DEFAULT,
     layer: Layer = None,
@@ -107,6 +107,10 @@ def train(
     if not names:
         raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
     lengths = {name: _epochs(name) for name in names}
+    if source != _USUAL and not words(noise):
+        raise ArgumentError(
+            f"train={source!r} was given without --noise, which learns from it: expected both, or neither"
+        )
     if against != BACKPROP:
         choose("against", against, names)
     as_folder("out", out)
@@ -122,6 +126,9 @@ def train(
     settings = spent.settings(data_dir, chosen)
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
+    for name, own in lengths.items():
+        if own == settings.base_epochs:
+            raise ArgumentError(f"training={name!r}: as many epochs as all rows have: expected {_rule(name)}")
     wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
     noises = [_noise(name) for name in words(noise)]
     tested = words(threats) or ([source] if noises else [])

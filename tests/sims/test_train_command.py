@@ -79,6 +79,10 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -
     for training, said in (("", "training is empty"), ("local", "expected one of 'backprop', 'local-heads'")):
         with pytest.raises(ArgumentError, match=said):
             train(training=training, task="v3", out=tmp_path, data_dir=small_dir)
+    with pytest.raises(ArgumentError, match="training='backprop@1': as many epochs as all rows have"):
+        train(training="backprop@1", task="v3", out=tmp_path, data_dir=small_dir)
+    with pytest.raises(ArgumentError, match="train='fog' was given without --noise"):
+        train(source="fog", task="v3", out=tmp_path, data_dir=small_dir)
     for training, said in (("backprop@x", "expected NAME, or NAME@EPOCHS"), ("backprop@0", "such as backprop@3")):
         with pytest.raises(ArgumentError, match=said):
             train(training=training, task="v3", out=tmp_path, data_dir=small_dir)

@@ -239,8 +239,9 @@ class RepairLayer(nn.Module):
         laws = Laws.of(repair.members, voters(c.shape, repair.asks))
         hold = self._hold
         hold("_parents", laws.seen, torch.int64)
-        hold("_law", laws.law[:, :-1])
-        hold("_centre", -laws.law[:, -1])
+        V = len(laws.seen)
+        hold("_law", laws.law.transpose(0, 3, 1, 2).reshape(V, laws.law.shape[3], -1))
+        hold("_centre", -laws.offset.reshape(V, -1))
         hold("_logs", laws.logs)
         self.decide_as_now()
         readers = repair.blank_back.field.readers

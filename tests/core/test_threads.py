@@ -36,7 +36,7 @@ def others(h):
     wide = ln.UnitGrid(shape=(5, 5), channels=2, parents=3, share="places", rank=1).learn(0.3 * h)
     local = LocalLayer((5, 5), 3, (2, 5, 5), classes=2).learn(h[:50], np.arange(50) % 2)
     chip, fine = quantise(repair), quantise_surprise(surprise, h)
-    found = [*repair(0.3 * h[:9]), *chip(0.3 * h[:9]), surprise(h[:9]).image, fine(h[:9]).image, local.W]
+    found = [*repair(0.3 * h), *chip(0.3 * h[:9]), surprise(h[:9]).image, fine(h[:9]).image, local.W]
     return [*found, wide.sample(40, seed=3), quantise(wide).sample(40, seed=3)]
 
 def everything(_=None):

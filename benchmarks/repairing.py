@@ -21,7 +21,7 @@ def rows() -> Iterator[Row]:
     yield from _gate(11, least=5)
     yield from _gate(100, least=3)
     yield from _learning(_SHAPE, _CHANNELS, 5000, seconds=12)
-    yield from _learning((16, 16), 64, 2500, seconds=30, share=8)
+    yield from _learning((16, 16), 64, 2500, seconds=30, share=8, least=1)
 
 
 def _activations(count: int, channels: int, shape: tuple[int, int]) -> np.ndarray:
@@ -90,7 +90,9 @@ def _gate(count: int, *, least: int) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _learning(shape: tuple[int, int], channels: int, count: int, *, seconds: float, share: int = 1) -> Iterator[Row]:
+def _learning(
+    shape: tuple[int, int], channels: int, count: int, *, seconds: float, share: int = 1, least: int = 2
+) -> Iterator[Row]:
     """Learn a field; torch learns one unit in `share`, as each costs the same: what is missing is filled with zeros."""
     wiring = {"parents": 8, "signal": "local", "signal_radius": 2}
     h = _activations(count, channels, shape)
@@ -134,5 +136,5 @@ def _learning(shape: tuple[int, int], channels: int, count: int, *, seconds: flo
     yield Row(
         name=f"learn, signal-dependent r=2, K=8, {channels} x {shape[0]} x {shape[1]}", ours=learned, peer=torchs,
         peer_name="batched normal equations + Cholesky in torch" + (f", 1 unit in {share}, x {share}" * (share > 1)),
-        bound=2, aim=4, check=check, scale=share, seconds=seconds, least=2,
+        bound=2, aim=4, check=check, scale=share, seconds=seconds, least=least,
     )  # fmt: skip

@@ -9,8 +9,10 @@ import numpy as np
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
+from localnoise.kernels.threads import worker_count
 from localnoise.narrow import NarrowField
 from localnoise.rules.base import (
+    LARGE,
     RULES,
     State,
     check_ridge,
@@ -23,7 +25,7 @@ from localnoise.rules.base import (
 from localnoise.rules.pooled import settle_narrow
 
 _SUM = 1024  # presentations summed in the field's dtype before they join the float64 total
-_CACHED = 2**17  # numbers of moments at a time: 1 MB, which a core's cache holds
+_CACHED, _MOST = 2**17, 2**25  # moments at a time: what a core's cache holds; at most, for all threads, 256 MB
 
 
 @RULES.register("moments")
@@ -130,14 +132,18 @@ class Moments:
         return out
 
     def _equations(self, field: Field, state: State, ridge: float) -> Iterator[tuple[slice, Floats, Floats, Floats]]:
-        """Yield (units, M_zz, M_uz', M_uu) of a few units at a time, as many as a cache holds; they may be changed."""
+        """Yield (units, M_zz, M_uz', M_uu) of a few units at a time; they may be changed."""
         p, m = field.regressors, field.channels
         if ridge == 0 and state["seen"] < p + m:
             raise ArgumentError(
                 f"d has {state['seen']} samples in all: expected at least {p + m} (regressors + channels of a unit) "
                 "without a ridge; give more samples or a ridge > 0"
             )
-        step = max(1, _CACHED // (p + m) ** 2)
+        size = (p + m) ** 2
+        step = max(1, _CACHED // size)
+        if p >= LARGE:
+            threads = worker_count()
+            step = max(step, min(_MOST // size, 3 * threads) // threads * threads)
         for first in range(0, len(field.order), step):
             rows = slice(first, first + step)
             M = self.moments(field, state, rows)

@@ -14,8 +14,8 @@ SUMMED = 16  # units whose squares are summed in the activation's own precision;
 def squares(out, x, seen, law, offset, tile, worker, workers):
     """out[t, j] = sum_v |offset[v, j] + law[v, j] x[seen[v]]|^2.
 
-    x : (T, m, N);  seen : (V, 1 + K), int32;  law : (V, J, m, (1 + K) m), 0 where a unit is missing;  offset : (V, J, m);
-    out : (T, J), float64. Cost O(T V J m^2 (1 + K)).
+    x : (T, m, N);  seen : (V, 1 + K), int32;  law : (V, J, m, (1 + K) m), 0 where a unit is missing;
+    offset : (V, J, m);  out : (T, J), float64. Cost O(T V J m^2 (1 + K)).
     """
     T, m, N = x.shape
     V, J = offset.shape[0], offset.shape[1]

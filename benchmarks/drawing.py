@@ -15,8 +15,8 @@ _BATCH = 2048
 
 def rows() -> Iterator[Row]:
     """Rows of the table."""
-    yield from _dense((14, 14), 16, bound=12, aim=20, order="raster", radius=1)
-    yield from _dense((14, 14), 16, bound=1, aim=12, order="multiscale", parents=8)
+    yield from _dense((14, 14), 16, bound=16, aim=20, order="raster", radius=1)
+    yield from _dense((14, 14), 16, bound=12, aim=16, order="multiscale", parents=8)
     yield from _dense((28, 28), 16, bound=40, aim=80, order="raster", radius=1, least=3)
     yield from _white()
     yield from _signal()
@@ -76,7 +76,7 @@ def _signal() -> Iterator[Row]:
     yield Row(
         name="perturb, signal-dependent", ours=lambda: grid.perturb(h, seed=1, out=memory),
         peer=lambda: grid.sample(_BATCH, seed=1, out=memory), peer_name="sample of the same grid",
-        faster=False, bound=3, aim=2,
+        faster=False, bound=2, aim=1.6,
     )  # fmt: skip
 
 
@@ -90,5 +90,5 @@ def _chip(kind: str, **wiring: object) -> Iterator[Row]:
     yield Row(
         name=f"draw of an emulated chip, {kind}", ours=lambda: chip.sample(_BATCH, seed=1, out=memory),
         peer=lambda: grid.sample(_BATCH, seed=1, out=memory), peer_name="sample of the float grid",
-        faster=False, bound=2, aim=1, check=check,
+        faster=False, bound=1.3, aim=1.1, check=check,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def rows() -> Iterator[Result]:
     with TemporaryDirectory() as folder:
         site = Path(folder)
         install(site)
-        yield from _first(site, "a fresh install, no kernels ahead", ("sample", "perturb"), bound=10, aim=5)
+        yield from _first(site, "a fresh install, no kernels ahead", ("sample", "perturb"), bound=5, aim=1)
         compile_ahead(site)
         yield from _first(site, "a fresh install", tuple(_CALLS), bound=5, aim=1)
 

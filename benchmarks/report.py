@@ -38,7 +38,7 @@ def keep(results: list[Result], out: str, *, check: bool) -> int:
     """Append the ratios to OUT/speed.sqlite; with `check`, return 1 if one is unpublished or 20 % worse."""
     file, known = RecordFile(Path(out) / "speed.sqlite"), _published()
     status = 0
-    unknown = [one.name for one in results if one.name not in known]
+    unknown = [one.name for one in results if (one.name, one.peer_name) not in known]
     if check and unknown:
         print(f"no ratio is published in {PUBLISHED} for: {', '.join(unknown)}; copy a run's speed.sqlite there")
         status = 1
@@ -46,7 +46,7 @@ def keep(results: list[Result], out: str, *, check: bool) -> int:
         values = {"ratio": one.ratio, "ours": one.ours, "peer": one.peer, "unit": one.unit, "repeats": one.repeats,
                   "first": one.first or 0.0, "checked": one.checked}  # fmt: skip
         file.append({"row": one.name, "peer": one.peer_name, "machine": _machine()}, values, one.first or 0.0)
-        before = known.get(one.name)
+        before = known.get((one.name, one.peer_name))
         if not check or before is None:
             continue
         worse = before / one.ratio if one.faster else one.ratio / before
@@ -59,9 +59,10 @@ def keep(results: list[Result], out: str, *, check: bool) -> int:
 def published() -> str:
     """The recorded ratios as Markdown: times as fast as the peer, or its time or memory in multiples of the peer's.
 
-    The latest record of a row counts. A second table holds those against Brian2's simulation alone, by target and size.
+    The latest record of a row and peer counts. A second table holds those against Brian2's simulation alone, by target
+    and size. Exponents have a figure.
     """
-    latest = {record.config["row"]: record for record in RecordFile(PUBLISHED)}.values()
+    latest = {_row(record): record for record in RecordFile(PUBLISHED) if record.results["unit"] != "exponent"}.values()
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in latest:
         parts[record.config["peer"].endswith(_ALONE)].append(record)
@@ -80,8 +81,12 @@ def _markdown(records: list[Record]) -> str:
     return "\n".join(lines)
 
 
-def _published() -> dict[str, float]:
-    return {str(record.config["row"]): float(record.results["ratio"]) for record in RecordFile(PUBLISHED)}
+def _published() -> dict[tuple[str, str], float]:
+    return {_row(record): float(record.results["ratio"]) for record in RecordFile(PUBLISHED)}
+
+
+def _row(record: Record) -> tuple[str, str]:
+    return str(record.config["row"]), str(record.config["peer"])
 
 
 def _size(value: float, unit: str) -> str:

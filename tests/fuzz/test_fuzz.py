@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fuzz.driver import run, told
 
-SEED, MUTANTS = (int(os.environ.get(name, usual)) for name, usual in (("FUZZ_SEED", "0"), ("FUZZ_MUTANTS", "1500")))
+SEED, MUTANTS = (int(os.environ.get(name, usual)) for name, usual in (("FUZZ_SEED", "0"), ("FUZZ_MUTANTS", "1000")))
 
 
 @pytest.mark.parametrize(("count", "workers"), [(200, 1), pytest.param(MUTANTS, 2, marks=pytest.mark.slow)])

@@ -22,7 +22,7 @@ from localnoise.hardware import load_chip, load_chips, quantise
 from localnoise.hardware.export import manifest
 
 pytestmark = pytest.mark.slow
-KILLS = 3  # of each command, of the slow fit two
+KILLS = 2  # of each command
 CALLS = """
 import sys
 from pathlib import Path
@@ -115,12 +115,12 @@ def ours(place: Path) -> list[str]:
 def test_a_kill_leaves_the_old_or_the_new(place: Path, command: str) -> None:
     read, whole = COMMANDS[command][2], seconds(command, place)
     expected, rng = read(place / "out"), random.Random(0)
-    landed, tries, kills = 0, 0, 2 if command == "fit" else KILLS
-    while tries < kills or (not landed and tries < 4 * kills):  # beside other work a run may end before its kill
+    landed, tries = 0, 0
+    while tries < KILLS or (not landed and tries < 4 * KILLS):  # beside other work a run may end before its kill
         tries += 1
         process = begun(command, place)
         go(process)
-        time.sleep(rng.uniform(0.3, 1.0) * whole * min(1, kills / tries))
+        time.sleep(rng.uniform(0.3, 1.0) * whole * min(1, KILLS / tries))
         process.send_signal(signal.SIGKILL)
         landed += process.wait() == -signal.SIGKILL
         assert read(place / "out") == expected

@@ -23,7 +23,7 @@ from localnoise.sims.sweeps.keeping import TrialStore, alone, study_in
 from localnoise.sims.sweeps.search import Search
 from localnoise.sims.sweeps.trials import trials_of
 
-KILLS, TRIALS = 8, 30
+KILLS, TRIALS = 6, 24
 STUDY = """name = "paced"
 holdout = 100
 seeds = 2

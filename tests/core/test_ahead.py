@@ -70,7 +70,9 @@ def test_an_edit_of_a_callee_makes_it_useless(shipped):
     assert shipped.compiled() == (30.0, 1)
 
 
-@pytest.mark.parametrize("damage", ["a bit", "half", "empty"])
+@pytest.mark.parametrize(
+    "damage", ["a bit", *(pytest.param(more, marks=pytest.mark.slow) for more in ("half", "empty"))]
+)
 def test_a_damaged_file_is_not_used(shipped, damage):
     for file in shipped.ahead.rglob("*.bc"):
         content = file.read_bytes()
@@ -79,7 +81,9 @@ def test_a_damaged_file_is_not_used(shipped, damage):
     assert shipped.compiled() == (20.0, 1)
 
 
-@pytest.mark.parametrize("processor", ["x86-64-v3", "x86-64", "skylake-avx512"])
+@pytest.mark.parametrize(
+    "processor", ["x86-64-v3", *(pytest.param(more, marks=pytest.mark.slow) for more in ("x86-64", "skylake-avx512"))]
+)
 def test_each_processor_finishes_it_for_itself(shipped, processor):
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("processors of another kind")

@@ -27,14 +27,21 @@ def test_there_is_something_to_test():
     assert len(COMMANDS) > 20
 
 
-def _minutes(name: str, code: str) -> tuple[Any, ...]:
-    """Return why a script is left to the slow tier: it trains a network of its own."""
-    return (pytest.mark.slow,) if name == "docs/your-network.md" and "def train(model" in code else ()
+FIRST = {name: place for place, (name, _) in reversed([*enumerate(PYTHON)])}  # of each page
+WHOLE = (
+    "README.md",
+    "docs/getting-started.md",
+)  # each script starts a process: of other pages, the first in the fast tier
+
+
+def _tier(place: int) -> tuple[Any, ...]:
+    name = PYTHON[place][0]
+    return () if name in WHOLE or place == FIRST[name] else (pytest.mark.slow,)
 
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [pytest.param(*one, id=f"{one[0]}-{i}", marks=_minutes(*one)) for i, one in enumerate(PYTHON)],
+    [pytest.param(*one, id=f"{one[0]}-{i}", marks=_tier(i)) for i, one in enumerate(PYTHON)],
 )
 def test_python_runs_in_an_empty_folder(name, code, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

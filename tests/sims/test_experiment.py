@@ -68,8 +68,14 @@ def test_a_chip_of_any_width_and_wiring_is_the_same_twice(arm: str) -> None:
 
 
 LARGE = ("full", "multiscale-8", "signal-8", "augmentation")  # central, local, affine, trained
+MINUTES = {arm for arm in DEFENSES if arm.startswith("adversarial") or arm == "augmentation-converged"} - {
+    "adversarial-90"
+}
 CASES = [
-    *(("v1", arm) for arm in sorted(set(DEFENSES) - WIDTHS)),  # of the arms that differ in a number, one for all
+    *(
+        ("v1", arm) for arm in sorted(set(DEFENSES) - WIDTHS - MINUTES)
+    ),  # of the arms that differ in a number, one for all
+    *(pytest.param("v1", arm, marks=pytest.mark.slow) for arm in sorted(MINUTES - WIDTHS)),
     *(pytest.param("v2", arm, marks=pytest.mark.slow) for arm in LARGE),
 ]
 
@@ -105,6 +111,7 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
     assert len({member.field.G.tobytes() for member in noise.members}) == 16
 
 
+@pytest.mark.usefixtures("in_threads")
 @pytest.mark.parametrize("settings", ["v1"], indirect=True)  # what is kept is the same for every network
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     records = RecordFile(tmp_path / "record.sqlite")

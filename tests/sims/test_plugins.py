@@ -73,6 +73,7 @@ def localnoise(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_a_plug_ins_parts_are_trained_on_tested_on_and_compared_in_worker_processes(tmp_path: Path) -> None:
     (tmp_path / "parts_of_mine.py").write_text(PARTS)
     (tmp_path / "small.py").write_text(TASK)

@@ -285,6 +285,7 @@ def test_published_findings_have_a_source_and_a_status():
             assert finding["low"] <= finding["high"]
 
 
+@pytest.mark.slow
 def test_the_example_runs_and_its_correlations_fall_with_distance(tmp_path):
     script = (
         (Path(__file__).parents[2] / "sims/spiking/example.py")

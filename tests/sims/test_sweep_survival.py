@@ -192,6 +192,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_file_whole(tmp_path: Path) -> No
     assert len(ln.read_records(tmp_path / "s.sqlite")) == 1
 
 
+@pytest.mark.slow
 def test_a_torn_or_lost_journal_is_rebuilt_from_the_records(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(STUDY.format(trials=6))
     environment = {"RUNS": str(tmp_path / "runs")}

@@ -127,6 +127,6 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
         "alignment": alignment(counts, after - before),
         "alignment.random": alignment(counts, everywhere),
         "mean": np.float32(mean[some]), "variance": np.float32(variance[some]),
-        "pairs.noise": np.float32(found.noise[few]), "pairs.signal": np.float32(found.signal[few]),
-        "pairs.distance": np.float32(found.distance[few]),
+        "pairs.noise": np.float16(found.noise[few]), "pairs.signal": np.float16(found.signal[few]),  # three digits
+        "pairs.distance": np.float16(found.distance[few]),
     }  # fmt: skip

@@ -73,4 +73,4 @@ class Laws:
         tile, out = tile_of(m, len(x), x.shape[2]), np.empty((len(x), J))
         activity = np.ascontiguousarray(x, self.law.dtype)
         squares(out, activity, self.seen, self.law, self.offset, tile, parts=-(-len(x) // tile))
-        return (-0.5 * out - self.logs) / (V * m)
+        return np.asarray((-0.5 * out - self.logs) / (V * m))

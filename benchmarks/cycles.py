@@ -17,7 +17,7 @@ from localnoise.hardware import Formats, quantise
 from localnoise.hardware.export import export
 from localnoise.hardware.export.cortex import CortexM
 from localnoise.hardware.export.network_machines import NetworkCortexM
-from localnoise.hardware.export.repaired import RepairCortexM
+from localnoise.hardware.export.repair_machines import RepairCortexM
 from localnoise.hardware.fitting import cycles
 from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.network.layers import (

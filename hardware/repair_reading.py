@@ -9,8 +9,9 @@ from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, FileFormatError, short
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.repair_ranges import layout
 from localnoise.hardware.repair_saving import REPAIR_SCHEMA
-from localnoise.hardware.repair_words import ADDED, NUMBERS, RepairWords, layout
+from localnoise.hardware.repair_words import ADDED, NUMBERS, RepairWords
 from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import Budget, member, reading
 

@@ -20,8 +20,9 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.fitting.cost import Operations
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.quantiser.repaired import quantised_law
-from localnoise.hardware.repair_words import CENTRE_BITS, check_formats, fraction_of, lift_of
+from localnoise.hardware.quantiser.repair_rows import quantised_law
+from localnoise.hardware.repair_ranges import check_formats
+from localnoise.hardware.repair_words import CENTRE_BITS, fraction_of, lift_of
 from localnoise.repair.member import Member
 from localnoise.surprise.calibration import Floats, ImageScale, UnitScale
 from localnoise.surprise.detector import Surprised, judged, needed_for

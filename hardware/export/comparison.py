@@ -18,7 +18,8 @@ from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.network_machines import IMAGES
 from localnoise.hardware.export.network_machines import MACHINES as NETWORKS
 from localnoise.hardware.export.network_parts import network_parts
-from localnoise.hardware.export.repaired import MACHINES, repair_parts
+from localnoise.hardware.export.repair_machines import MACHINES
+from localnoise.hardware.export.repair_parts import repair_parts
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.learning import OnChip

@@ -13,7 +13,7 @@ from localnoise.hardware.export.cortex import FLAGS as CORTEX_FLAGS
 from localnoise.hardware.export.cortex import RAM, CortexM, tool
 from localnoise.hardware.export.host import FLAGS, Host, compiled, compiler
 from localnoise.hardware.export.naming import USUAL, in_c, prefix
-from localnoise.hardware.export.networked import places_first, word_bytes
+from localnoise.hardware.export.network_tables import places_first, word_bytes
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.memory import planned
 from localnoise.hardware.network.program import Program

@@ -8,7 +8,7 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export.networked import network_bytes
+from localnoise.hardware.export.network_tables import network_bytes
 from localnoise.hardware.fitting.cycles import Share, shares
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.network.defense import ChipDefense

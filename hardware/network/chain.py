@@ -9,7 +9,8 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.network.layers import Words
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.windows import Shape
-from localnoise.hardware.repair import ChipRepair, Members
+from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.repair_deciding import Members
 
 Word = Members | str | None  # each input's source, or -1; a source that is known of all; None: nobody has decided yet
 

@@ -24,7 +24,8 @@ import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError, UnknownNameError
 from localnoise.hardware import ChipRepair, Formats, OnChip, load_chip, load_chips, quantise, repair_report
 from localnoise.hardware.export import export, verify
-from localnoise.hardware.export.repaired import RepairCortexM, RepairHost, plausible
+from localnoise.hardware.export.repair_machines import RepairCortexM, RepairHost
+from localnoise.hardware.export.repair_parts import plausible
 from localnoise.hardware.fitting.repair import check_repair_fits, fit_repair
 
 FORMATS = {

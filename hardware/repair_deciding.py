@@ -1,0 +1,133 @@
+"""The part of a chip's repair that decides: which member, from its sums of squares; see `hardware.repair`."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.config import GridConfig
+from localnoise.errors import ArgumentError, choose
+from localnoise.hardware.fixedpoint import given_words
+from localnoise.hardware.formats import Formats
+from localnoise.hardware.repair_words import RepairWords, lift_of
+from localnoise.validate import as_array
+
+Words = npt.NDArray[np.int32]
+Members = npt.NDArray[np.int64]
+
+
+class Deciding:
+    """Base of a `ChipRepair`: what it holds, and which member is to repair.
+
+    Attributes
+    ----------
+    config : GridConfig
+    formats : Formats
+    field : RepairWords
+    member_sources : list of str
+        Of each member, what it undoes.
+    """
+
+    config: GridConfig
+    formats: Formats
+    field: RepairWords
+    member_sources: list[str]
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the sources, "clean" first."""
+        return list(dict.fromkeys(self.member_sources))
+
+    @property
+    def source_of(self) -> Members:
+        """Index of each member's source, (J,)."""
+        names = self.sources
+        return np.array([names.index(own) for own in self.member_sources])
+
+    def decide(self, h: Any) -> Members:
+        """Return the member that the gate chooses for each of the activation words h, (T,)."""
+        return self._decided(self._flat(h))
+
+    def likeliest(self, h: Any, source: Any = None) -> Members:
+        """Return the member that repairs each of the activation words h, (T,); `source` as in a call."""
+        return self.decide(h) if source is None else self._told(h, source)
+
+    def verdict(self, member: Members) -> Members:
+        """Return what a later layer is told of members (T,): the index of each one's source, or -1."""
+        return np.where(member < 0, -1, self.source_of[member])
+
+    def squares(self, h: Any) -> Members:
+        """Return Q of each member's law for activation words h, (T, J) int64."""
+        return self._squares(self._flat(h))
+
+    def scores(self, squares: Members) -> Members:
+        """Return the scores q of sums of squares (T, J)."""
+        f = self.field
+        return np.asarray(f.bias - ((squares * np.int64(f.multiplier)) >> np.int64(f.shift)))
+
+    def scores_among(self, squares: Members) -> Members:
+        """Return the scores of a second look; those of members that have none are below all others."""
+        f = self.field
+        found = f.among_bias - ((squares * np.int64(f.among_multiplier)) >> np.int64(f.among_shift))
+        return np.where(f.among[self.source_of] > 0, found, -(2**63))
+
+    def _flat(self, h: Any) -> Words:
+        """Return words (T, N, m) of words h (T, C, H, W), within the activation's bits."""
+        c = self.config
+        x = given_words(h, c, self.formats.activation_bits)
+        return np.ascontiguousarray(x.reshape(-1, c.channels, c.units).transpose(0, 2, 1), np.int32)
+
+    def _squares(self, x: Words) -> Members:
+        from localnoise.hardware.kernels.repair import squares
+
+        f, formats = self.field, self.formats
+        out = np.empty((len(x), f.members), np.int64)
+        top, lift = np.int64(2 ** (formats.word_bits - 1)), np.int64(lift_of(formats))
+        squares(out, x, f.parents, f.centre, f.law, f.law_bits, lift, top, parts=max(len(x), 1))
+        return out
+
+    def _decided(self, x: Words) -> Members:
+        Q = self._squares(x)
+        winner = self._typical(self.scores(Q).argmax(axis=1), Q)
+        return np.where(self.pays(self.source_of[winner], Q), winner, -1)
+
+    def _typical(self, winner: Members, Q: Members) -> Members:
+        """Return members, the first one in the place of those whose own sums of squares lie out of range."""
+        own = Q[np.arange(len(Q)), winner]
+        fits = (own >= self.field.low[winner]) & (own <= self.field.high[winner])
+        return np.asarray(np.where(fits, winner, 0), np.int64)
+
+    def pays(self, source: Members, squares: Members) -> npt.NDArray[np.bool_]:
+        """Return which repairs by the likeliest sources (T,) are expected to pay, given sums of squares (T, J)."""
+        f, of = self.field, self.source_of
+        if not len(f.worth):
+            return np.ones(len(source), bool)
+        D = f.log - squares
+        best = np.stack([D[:, of == s].max(axis=1) for s in range(len(f.worth))], axis=1)
+        return np.asarray(f.worth_bias[source] + (f.worth[source].astype(np.int64) * best).sum(axis=1) > 0)
+
+    def _told(self, words: Words, source: Any) -> Members:
+        f, of, names = self.field, self.source_of, self.sources
+        if isinstance(source, str):
+            choose("source", source, names)
+            told = np.full(len(words), names.index(source))
+        else:
+            told = np.asarray(as_array("source", source, "(T,) whole numbers"))
+            whole, last = told.shape == (len(words),) and np.issubdtype(told.dtype, np.integer), len(names) - 1
+            if not whole or (len(told) and not -1 <= told.min() <= told.max() <= last):
+                raise ArgumentError(
+                    f"source has shape {told.shape}: expected a name, or a whole number of 0 to {last}, or -1, for "
+                    f"each of the {len(words)} activations"
+                )
+        anew = np.zeros(len(told), bool)
+        if len(f.among) and not isinstance(source, str):
+            anew = (told >= 0) & (f.among[told] > 0)
+        if len(of) == len(names) and not anew.any():  # a source is a member: nothing to decide
+            return np.asarray(told, np.int64)
+        Q = self.squares(words)
+        member = np.where(of == told[:, None], self.scores(Q), -(2**63)).argmax(axis=1)
+        if anew.any():
+            again = self._typical(self.scores_among(Q).argmax(axis=1), Q)
+            again = np.where(self.pays(of[again], Q), again, -1)
+            member = np.where(anew, again, member)
+        return np.asarray(np.where(told < 0, -1, member), np.int64)

@@ -12,22 +12,19 @@ from localnoise import UnitGrid
 from localnoise.cautions import warn_of_few
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
+from localnoise.hardware.drawing import draw_into, integers_of, steps_per_draw
 from localnoise.hardware.fixedpoint import given_words, to_words
-from localnoise.hardware.formats import NORMALS, ROUNDINGS, Formats
+from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS, states
-from localnoise.hardware.generators.seeding import leaps
 from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
-from localnoise.hardware.narrow import BIAS_BITS, MAPS, SWEPT, NarrowWords
+from localnoise.hardware.narrow import BIAS_BITS, NarrowWords
 from localnoise.hardware.narrow_ranges import refuse_narrow
 from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
 from localnoise.hardware.saving import save
 from localnoise.hardware.words import IntegerField
-from localnoise.kernels.threads import worker_count
 from localnoise.narrow import WEIGHTS
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
-
-_TILE, _BUFFER = 128, 1_800_000  # draws swept together, or half of them where their words take more bytes than this
 
 
 class ChipGrid:
@@ -116,19 +113,18 @@ class ChipGrid:
         (`generators.seeding`), which `seed` shifts; draw t uses its steps t S to (t + 1) S.
         """
         eta = as_out(out, as_count("count", count), *self._layout)
-        return np.asarray(self._shaped(self._draw(eta, None, seed, start, signal=False)))
+        return self._draw(eta, None, seed, start, signal=False)
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0, out: Any = None) -> Array:
         """One draw for each activation h (T, C, H, W), which becomes activation words first: mean(h) + noise."""
         h3 = as_activity("h", h, *self._layout)
         eta = as_out(out, len(h3), *self._layout)
-        return np.asarray(self._shaped(self._draw(eta, h3, seed, start, signal=self.field.signal)))
+        return self._draw(eta, h3, seed, start, signal=self.field.signal)
 
     def mean(self, h: npt.ArrayLike) -> Array:
         """Return the field without private noise, (T, C, H, W): rounding and overflow included."""
         h3 = as_activity("h", h, *self._layout)
-        drawn = self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, noisy=False)
-        return np.asarray(self._shaped(drawn))
+        return self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, noisy=False)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
         """Adjoint of the linear part of `realised`'s mean: rounding and overflow count as the identity."""
@@ -138,7 +134,7 @@ class ChipGrid:
         """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
         out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
         h3 = None if h is None else self._given_words(h, len(out))
-        return np.asarray(self._shaped(self._draw(out, h3, seed, start, signal=h is not None)))
+        return self._draw(out, h3, seed, start, signal=h is not None)
 
     def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
         """Return the words of the field without private noise, for activation words h (T, C, H, W); int32.
@@ -146,8 +142,7 @@ class ChipGrid:
         With stochastic rounding it still draws random words, those of seed 0.
         """
         words = self._given_words(h)
-        drawn = self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
-        return np.asarray(self._shaped(drawn))
+        return self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
 
     def _given_words(self, h: Any, count: int | None = None) -> npt.NDArray[np.int32]:
         """Return activation words (T, m, N) of words (T, C, H, W), in the range for which no sum overflows."""
@@ -165,24 +160,9 @@ class ChipGrid:
         The prediction is that of a draw, of the words d themselves, without private noise; rounded half up, saturating.
         Units with `share` or `rank` predict from their neighbors alone, not from their own earlier channels.
         """
-        f, top = self.field, self.formats.word_limit
-        words = as_array("d", d).astype(np.int64)
-        if isinstance(f, NarrowWords):
-            read = None if h is None else as_array("h", h).astype(np.int64)
-            return np.asarray(np.clip(words - f.predicted(words, read, self.formats), -top - 1, top), np.int32)
-        out = np.empty(d.shape, np.int32)
-        for u in range(f.units):
-            near, read = (slots[u][slots[u] >= 0] for slots in (f.parents, f.readers))
-            own = np.einsum("ij,tj->ti", f.L[u].astype(np.int64), words[:, :, u])
-            acc = (_rows(f.B[u], f.parents[u] >= 0, words[:, :, near]) + own) << int(f.lift[u, 1])
-            if h is not None:
-                acc += f.bias[u] + (
-                    _rows(f.G[u], f.readers[u] >= 0, as_array("h", h).astype(np.int64)[:, :, read]) << int(f.lift[u, 0])
-                )
-            bits = int(f.fraction[u])
-            guess = np.clip((acc + (1 << bits >> 1)) >> bits, -top - 1, top)
-            out[:, :, u] = np.clip(words[:, :, u] - guess, -top - 1, top)
-        return out
+        top, words = self.formats.word_limit, as_array("d", d).astype(np.int64)
+        read = None if h is None else as_array("h", h).astype(np.int64)
+        return np.asarray(np.clip(words - self.field.predicted(words, read, self.formats), -top - 1, top), np.int32)
 
     # What the integers say
 
@@ -215,16 +195,14 @@ class ChipGrid:
     def parameters(self) -> int:
         """Integers that the chip stores: weights, those that are shared once; biases of signal-dependent units."""
         f = self.field
-        shared = f.shared if isinstance(f, NarrowWords) else 0
-        return int(f.weights.sum()) + shared + (self.config.neurons if f.signal else 0)
+        return int(f.weights.sum() + f.shared) + (self.config.neurons if f.signal else 0)
 
     @property
     def bytes_per_unit(self) -> float:
         """Mean bytes of weights and biases per unit, densely packed; what is shared, once."""
         f = self.field
-        narrow = isinstance(f, NarrowWords)
-        bits = (f.weights.sum() + (f.shared if isinstance(f, NarrowWords) else 0)) * self.formats.weight_bits
-        bits += self.config.neurons * (BIAS_BITS if narrow else self.formats.accumulator_bits) * f.signal
+        wide = BIAS_BITS if isinstance(f, NarrowWords) else self.formats.accumulator_bits
+        bits = (f.weights.sum() + f.shared) * self.formats.weight_bits + self.config.neurons * wide * f.signal
         return float(bits / 8 / self.config.units)
 
     @property
@@ -248,9 +226,7 @@ class ChipGrid:
     @property
     def steps_per_draw(self) -> int:
         """Steps of a unit's generator per draw."""
-        f, generator = self.formats, GENERATORS[self.formats.generator]
-        more = generator.steps(4) if f.rounding == "stochastic" else 0
-        return self.config.channels * (generator.steps(f.normal_bytes) + more)
+        return steps_per_draw(self.config.channels, self.formats)
 
     @property
     def _layout(self) -> tuple[int, tuple[int, int], str]:
@@ -258,59 +234,16 @@ class ChipGrid:
 
     @cached_property
     def _integers(self) -> tuple[Any, ...]:
-        """The arrays in the order and dtype in which the kernels take them."""
-        f, dtype = self.field, np.int64 if self.formats.wide else np.int32
-        if isinstance(f, NarrowWords):
-            a = {name: array.astype(dtype) if name in MAPS else array for name, array in f.arrays.items()}
-            a["outward"] = np.ascontiguousarray(a["inward"].T)
-            return tuple(a[name] for name in SWEPT)
-        G, B, L = (w.astype(dtype) for w in (f.G, f.B, f.L))
-        return (f.order, f.parents, f.readers, f.bias, G, B, L, f.s, f.lift, f.fraction)
+        return integers_of(self.field, self.formats)
 
-    def _draw(self, out: Any, h: Any, seed: int, start: Start, *, signal: bool, noisy: bool = True) -> Any:
-        f, formats = self.field, self.formats
-        if isinstance(f, NarrowWords):
-            from localnoise.hardware.kernels.narrow import draw_narrow as draw
-        else:
-            from localnoise.hardware.kernels.sweep import draw
-        positions, key = as_positions(start, len(out)), int(as_seed(seed))
-        most = _TILE if 4 * _TILE * self.config.neurons <= _BUFFER else _TILE // 2
-        together = min(most, -(-max(len(out), 1) // (16 * worker_count())) * 16)
-        apart = np.any(positions[1:] != positions[:-1] + np.uint64(1))
-        integers, words = self._integers, np.empty((0, *out.shape[1:]), np.int32)
-        if signal:
-            words = h if h.dtype == np.int32 else to_words(h, f.activation_scale, formats.activation_bits)
-        else:  # no unit reads
-            at = next(k for k, array in enumerate(integers) if array is f.bias)
-            integers = (*integers[:2], f.readers[:, :0], *integers[3:at], np.zeros_like(f.bias), *integers[at + 1 :])
-        rules = (ROUNDINGS.index(formats.rounding), np.int64(formats.word_limit + 1), formats.overflow == "saturate")
-        generator = GENERATORS[formats.generator]
-        source = (generator.kind, formats.normal_bytes, NORMALS.index(formats.normal))
-        gain = np.ones(len(f.scale), np.int64) if out.dtype == np.int32 else np.ldexp(1.0, -f.scale).astype(np.float32)
-        seeds = self._seeds(key)
-        for rows in _runs(len(out), apart):  # a draw by itself where positions are not consecutive
-            tiles = -(-len(out[rows]) // together)
-            steps = self.steps_per_draw
-            begin = leaps(generator, seeds, int(positions[rows][0]) * steps, together * steps, tiles)
-            part = words[rows] if signal else words
-            draw(out[rows], part, begin, integers, (*rules, noisy), gain, source, together, parts=tiles)
-        return out
+    def _draw(self, out: Any, h: Any, seed: int, start: Start, *, signal: bool, noisy: bool = True) -> npt.NDArray[Any]:
+        """Draw into `out` (T, m, N), and return it as (T, C, H, W)."""
+        positions, seeds = as_positions(start, len(out)), self._seeds(int(as_seed(seed)))
+        draw_into(out, h, self.field, self.formats, self._integers, seeds, positions, signal=signal, noisy=noisy)
+        return np.asarray(out.reshape(len(out), self.config.channels, *self.config.shape))
 
     def _seeds(self, seed: int) -> npt.NDArray[np.uint32]:
         """Return the units' states at the start of the stream; the last seed's are kept."""
         if self._kept is None or self._kept[0] != seed:
             self._kept = (seed, states(GENERATORS[self.formats.generator], self.field.units, seed))
         return self._kept[1]
-
-    def _shaped(self, flat: Any) -> Any:
-        return flat.reshape(len(flat), self.config.channels, *self.config.shape)
-
-
-def _runs(count: int, apart: Any) -> list[slice]:
-    return [slice(t, t + 1) for t in range(count)] if apart else [slice(0, count)] if count else []
-
-
-def _rows(weights: npt.NDArray[Any], there: npt.NDArray[np.bool_], words: npt.NDArray[np.int64]) -> Any:
-    """Products (T, m) of a unit's weights (m, k m) with the words (T, m, l) of its l existing neighbours."""
-    kept = weights[:, np.repeat(there, weights.shape[0])].astype(np.int64)
-    return np.einsum("ij,tj->ti", kept, words.transpose(0, 2, 1).reshape(len(words), kept.shape[1]))

@@ -101,3 +101,32 @@ class IntegerField:
         m = self.channels
         links = (self.parents >= 0).sum(1) + (self.readers >= 0).sum(1)
         return np.asarray(links * m * m + m * (m - 1) // 2 + m, np.int64)
+
+    @property
+    def shared(self) -> int:
+        """Weights that are held once: none, unlike those of `NarrowWords`."""
+        return 0
+
+    def predicted(
+        self, d: npt.NDArray[np.int64], h: npt.NDArray[np.int64] | None, formats: Formats
+    ) -> npt.NDArray[np.int64]:
+        """Return what the units say of displacement words d (T, m, N), and activation words h; (T, m, N).
+
+        Of neighbors' words and a unit's own earlier channels', without private noise; rounded half up, saturating.
+        """
+        out, top = np.empty(d.shape, np.int64), formats.word_limit
+        for u in range(self.units):
+            own = np.einsum("ij,tj->ti", self.L[u].astype(np.int64), d[:, :, u])
+            acc = (_linked(self.B[u], self.parents[u], d) + own) << int(self.lift[u, NEAR])
+            if h is not None:
+                acc += self.bias[u] + (_linked(self.G[u], self.readers[u], h) << int(self.lift[u, READ]))
+            bits = int(self.fraction[u])
+            out[:, :, u] = np.clip((acc + (1 << bits >> 1)) >> bits, -top - 1, top)
+        return out
+
+
+def _linked(weights: Words, slots: Words, words: npt.NDArray[np.int64]) -> Any:
+    """Products (T, m) of a unit's weights (m, slots m) with the words (T, m, N) of its existing neighbors."""
+    near = words[:, :, slots[slots >= 0]]
+    kept = weights[:, np.repeat(slots >= 0, weights.shape[0])].astype(np.int64)
+    return np.einsum("ij,tj->ti", kept, near.transpose(0, 2, 1).reshape(len(near), kept.shape[1]))

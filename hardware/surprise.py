@@ -20,7 +20,7 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.fitting.cost import Operations
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.quantiser.repair_rows import quantised_law
+from localnoise.hardware.quantiser.repair_rows import finest_scale, quantised_centre, quantised_law
 from localnoise.hardware.repair_ranges import check_formats
 from localnoise.hardware.repair_words import CENTRE_BITS, fraction_of, lift_of
 from localnoise.repair.member import Member
@@ -173,23 +173,19 @@ def quantise_surprise(surprise: Surprise, held: Any, formats: Formats | None = N
             f"held has {len(own)} activations: expected at least {least:,} clean ones that were not learned, by which "
             "scores in integers are calibrated"
         )
-    loudest, top = float(np.abs(own).max()), 2.0 ** (formats.activation_bits - 1)
-    scale = int(np.clip(np.floor(np.log2(top / max(loudest, 1e-30))), -112, 149))
+    scale = finest_scale(float(np.abs(own).max()), formats)
     kept = np.empty((0, *own.shape[1:]), np.float16)
     member = Member(source="clean", law=surprise.law, centre=surprise.centre, back=None, kept=kept)
     law, bits = quantised_law(member, formats, scale, True)
-    edge = 2 ** (CENTRE_BITS - 1) - 1
-    mean = surprise.centre.reshape(c.channels, c.units).T.astype(np.float64)
-    centre = np.clip(np.floor(np.ldexp(mean, scale + lift_of(formats)) + 0.5), -edge, edge)
     chip = ChipSurprise(
         c,
         formats,
         surprise.neighbors,
         surprise.regions,
         parents=np.ascontiguousarray(surprise.law.field.parents, np.int32),
-        centre=centre.astype(np.int16),
-        law=law.astype(np.int16),
-        law_bits=bits.astype(np.int8),
+        centre=quantised_centre(member, formats, scale),
+        law=law,
+        law_bits=bits,
         activation_scale=scale,
     )
     scores, statistics = chip.measured(own)

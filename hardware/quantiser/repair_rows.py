@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.quantiser.feedback import damped, round_row
 from localnoise.hardware.quantiser.target import Floats
+from localnoise.hardware.ranges import LEAST_SCALE, MOST_SCALE
 from localnoise.hardware.repair_words import CENTRE_BITS, COARSEST, FINEST, fraction_of, lift_of
 from localnoise.narrow import NarrowField
 from localnoise.repair.member import Member
@@ -19,28 +21,28 @@ _LOST = 2e-7  # of a sum of squares
 _ENOUGH = 16  # held-out activations whose moments are worth it
 
 
-def quantised_member(member: Member, formats: Formats, scale: int, kinds: Any, feedback: bool) -> tuple[Any, ...]:
-    """Return centre (N, m), law and its bits, way back, its bits and its biases of one member."""
-    lift, (m, N) = lift_of(formats), (member.law.config.channels, member.law.config.units)
-    edge = 2 ** (CENTRE_BITS - 1) - 1
-    mean = member.centre.reshape(m, N).T.astype(np.float64)
-    centre = np.clip(np.floor(np.ldexp(mean, scale + lift) + 0.5), -edge, edge)
-    law, law_bits = quantised_law(member, formats, scale, feedback)
-    return (
-        centre,
-        law,
-        law_bits,
-        *((None,) * 3 if member.back is None else _way(member, formats, scale, kinds, feedback)),
-    )
+def finest_scale(loudest: float, formats: Formats) -> int:
+    """Return the finest scale whose activation words hold magnitudes up to `loudest`."""
+    top = 2.0 ** (formats.activation_bits - 1)
+    return int(np.clip(np.floor(np.log2(top / max(loudest, 1e-30))), LEAST_SCALE, MOST_SCALE))
 
 
-def quantised_law(member: Member, formats: Formats, scale: int, feedback: bool) -> tuple[Any, Any]:
+def quantised_centre(member: Member, formats: Formats, scale: int) -> npt.NDArray[np.int16]:
+    """Return a member's centre in integers, (N, m)."""
+    m, N = member.law.config.channels, member.law.config.units
+    mean, edge = member.centre.reshape(m, N).T.astype(np.float64), 2 ** (CENTRE_BITS - 1) - 1
+    return np.clip(np.floor(np.ldexp(mean, scale + lift_of(formats)) + 0.5), -edge, edge).astype(np.int16)
+
+
+def quantised_law(
+    member: Member, formats: Formats, scale: int, feedback: bool
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int8]]:
     """Return the rows of a member's law in integers, (N, m, (K + 1) m), and their fraction bits (N, m)."""
     f, m = member.law.field, member.law.config.channels
     inverse = np.linalg.inv(f.S.astype(np.float64))
     W = np.concatenate([-inverse @ f.B.astype(np.float64), inverse], axis=2)
     W = np.ldexp(W, fraction_of(formats) - scale - lift_of(formats))
-    law, bits = np.zeros(W.shape, np.int64), np.zeros(W.shape[:2], np.int64)
+    law, bits = np.zeros(W.shape, np.int16), np.zeros(W.shape[:2], np.int8)
     loud = 2 ** (formats.activation_bits - 1 + lift_of(formats)) + 2 ** (CENTRE_BITS - 1)
     for u, H in enumerate(_moments(member, member.law, signal=False)):
         there = np.concatenate([np.repeat(f.parents[u] >= 0, m), np.ones(m, bool)])
@@ -53,54 +55,50 @@ def quantised_law(member: Member, formats: Formats, scale: int, feedback: bool) 
     return law, bits
 
 
-def _way(member: Member, formats: Formats, scale: int, kinds: Any, feedback: bool) -> tuple[Any, Any, Any]:
+def quantised_way(
+    member: Member, formats: Formats, scale: int, kinds: Any, feedback: bool
+) -> tuple[Any, Any, npt.NDArray[np.int64]]:
+    """Return a member's way back in integers: weights (C, m, R m), their fraction bits (C, m), and biases (N, m).
+
+    kinds : (N,), which of the C sets of weights each unit has.
+    """
     assert member.back is not None
     f, m = member.back.field, member.back.config.channels
-    narrow = isinstance(f, NarrowField)
-    N, C, p = len(kinds), int(kinds.max()) + 1, f.readers.shape[1] * m
     G = np.asarray(f.read if isinstance(f, NarrowField) else f.G, np.float64)
-    offset = np.ldexp(f.a.astype(np.float64), scale)
-    way, bits, bias = np.zeros((C, m, p), np.int64), np.zeros((C, m), np.int64), np.zeros((N, m), np.int64)
-    loud = 2 ** (formats.activation_bits - 1)
-    sums: list[Any] = [None] * C
-    means = np.zeros((N, p))
+    offset, loud = np.ldexp(f.a.astype(np.float64), scale), 2 ** (formats.activation_bits - 1)
+    N, C, p = len(kinds), int(kinds.max()) + 1, f.readers.shape[1] * m
+    way, bits, means = np.zeros((C, m, p), np.int16), np.zeros((C, m), np.int8), np.zeros((N, p))
     count = np.bincount(kinds, minlength=C)
-    held = narrow  # of classes the moments are summed first; of units they are used one by one
+    sums: list[Any] = [None] * C
+
+    def round_rows(c: int, own: Any) -> None:
+        """Round the weights of set c, which the units `own` have; its moments are dropped."""
+        seen = np.flatnonzero(np.repeat(f.readers[own[0]] >= 0, m))
+        H, sums[c] = sums[c], None
+        factors = _factors(H[np.ix_(seen, seen)]) if feedback and H is not None else []
+        for i in range(m):
+            what = f"the way back of {member.source!r}, unit {own[0]}"
+            row = Row(G[c, i, seen], loud, np.abs(offset[own]).max(), formats, what)
+            way[c, i, seen], bits[c, i] = row.rounded(H, seen, factors)
+
     for u, M in enumerate(_moments(member, member.back, signal=True)):
+        c = int(kinds[u])
         if M is not None:
             means[u] = np.ldexp(M[0, 1 : p + 1], scale)
             H = np.ldexp(M[1 : p + 1, 1 : p + 1], 2 * scale) - np.outer(means[u], means[u])
             # what rounding to activation words adds, and what sums in single precision lose when means go
             H.flat[:: p + 1] += 1 / 12 + _LOST * np.ldexp(np.trace(M[1 : p + 1, 1 : p + 1]), 2 * scale)
-            sums[kinds[u]] = H / count[kinds[u]] + (0 if sums[kinds[u]] is None else sums[kinds[u]])
-        if not held:
-            _row_of(kinds[u], u, f, G, sums, way, bits, loud, np.abs(offset[u]).max(), formats, member, feedback)
-            sums[kinds[u]] = None
-    if held:
+            sums[c] = H / count[c] + (0 if sums[c] is None else sums[c])
+        if not isinstance(f, NarrowField):  # a unit's moments are used at once, those of a class when all are summed
+            round_rows(c, [u])
+    if isinstance(f, NarrowField):
         for c in range(C):
-            own = np.flatnonzero(kinds == c)
-            most = np.abs(offset[own]).max()
-            _row_of(c, int(own[0]), f, G, sums, way, bits, loud, most, formats, member, feedback)
-    fraction = np.maximum(bits, 0)[kinds]
-    realised = np.ldexp(way.astype(np.float64), -bits[:, :, None])
+            round_rows(c, np.flatnonzero(kinds == c))
+    realised = np.ldexp(way.astype(np.float64), -bits.astype(np.int64)[:, :, None])
     missed = np.einsum("nmp,np->nm", (G - realised)[kinds], means)
     acc = 2.0 ** (formats.accumulator_bits - 1) - 1
-    bias[:] = np.clip(np.floor(np.ldexp(offset + missed, fraction) + 0.5), -acc, acc)
-    return way, bits, bias
-
-
-def _row_of(
-    c: int, u: int, f: Any, G: Floats, sums: list[Any], way: Any, bits: Any, loud: int, offset: float, formats: Formats,
-    member: Member, feedback: bool,
-) -> None:  # fmt: skip
-    """Round the weights of class c, which unit u has; in place."""
-    m = G.shape[1]
-    seen = np.flatnonzero(np.repeat(f.readers[u] >= 0, m))
-    H = sums[c]
-    factors = _factors(H[np.ix_(seen, seen)]) if feedback and H is not None else []
-    for i in range(m):
-        row = Row(G[c, i, seen], loud, offset, formats, f"the way back of {member.source!r}, unit {u}")
-        way[c, i, seen], bits[c, i] = row.rounded(H, seen, factors)
+    fraction = np.maximum(bits, 0)[kinds].astype(np.int64)
+    return way, bits, np.clip(np.floor(np.ldexp(offset + missed, fraction) + 0.5), -acc, acc).astype(np.int64)
 
 
 class Row:

@@ -9,7 +9,7 @@ import numpy as np
 from localnoise import Repair
 from localnoise.errors import ArgumentError
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.quantiser.repair_rows import quantised_member
+from localnoise.hardware.quantiser.repair_rows import finest_scale, quantised_centre, quantised_law, quantised_way
 from localnoise.hardware.quantiser.target import Floats
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_ranges import check_formats
@@ -59,42 +59,32 @@ def quantise_repair(
     """
     formats = Formats() if formats is None else formats
     check_formats(formats)
-    repair._refuse_empty()
-    if repair.asks != 1:
-        raise ArgumentError(f"repair has asks={repair.asks}: expected asks=1, since on a chip all units vote")
-    members = repair.members
-    absent = [member.source for member in members if not len(member.kept)]
-    if absent:
-        raise ArgumentError(
-            f"repair has no held-out activations of {absent[0]!r}, on which it is calibrated: expected one that was "
-            "saved with its state; learn it anew, or load the file that has it"
-        )
-    first, back = members[0].law.field, repair.blank_back
-    same = all(np.array_equal(member.law.field.parents, first.parents) for member in members)
-    if not same or not all(np.array_equal(m.back.field.readers, back.field.readers) for m in members if m.back):
-        raise ArgumentError("repair: its members have unlike wires: expected those of one Repair")
+    _refuse_unfit(repair)
+    members, back = repair.members, repair.blank_back.field
     scale = activation_scale(repair, formats) if scale is None else scale
-    kinds = back.field.kinds if isinstance(back.field, NarrowField) else np.arange(repair.config.units)
-    parts = []
+    kinds = np.asarray(back.kinds if isinstance(back, NarrowField) else np.arange(repair.config.units))
+    centres, laws, ways = [], [], []
     for done, member in enumerate(members, 1):
-        parts.append(quantised_member(member, formats, scale, np.asarray(kinds), feedback))
+        centres.append(quantised_centre(member, formats, scale))
+        laws.append(quantised_law(member, formats, scale, feedback))
+        if member.back is not None:
+            ways.append(quantised_way(member, formats, scale, kinds, feedback))
         if progress is not None:
             progress(done, len(members))
-    ways = [part[3:] for part in parts if part[3] is not None]
-    m, p = repair.config.channels, back.field.readers.shape[1] * repair.config.channels
+    m, p = repair.config.channels, back.readers.shape[1] * repair.config.channels
     C, N = int(kinds.max()) + 1, repair.config.units
-    owned = np.array([part[3] is not None for part in parts])
+    owned = np.array([member.back is not None for member in members])
     words = RepairWords(
-        parents=np.ascontiguousarray(first.parents, np.int32),
-        readers=np.ascontiguousarray(back.field.readers, np.int32),
+        parents=np.ascontiguousarray(members[0].law.field.parents, np.int32),
+        readers=np.ascontiguousarray(back.readers, np.int32),
         kinds=np.ascontiguousarray(kinds, np.int32),
-        centre=np.stack([part[0] for part in parts]).astype(np.int16),
-        law=np.stack([part[1] for part in parts]).astype(np.int16),
-        law_bits=np.stack([part[2] for part in parts]).astype(np.int8),
+        centre=np.stack(centres),
+        law=np.stack([law for law, _ in laws]),
+        law_bits=np.stack([bits for _, bits in laws]),
         backs=np.where(owned, np.cumsum(owned) - 1, -1).astype(np.int32),
-        way=np.array([way[0] for way in ways], np.int16).reshape(-1, C, m, p),
-        way_bits=np.array([way[1] for way in ways], np.int8).reshape(-1, C, m),
-        way_bias=np.array([way[2] for way in ways], np.int64).reshape(-1, N, m),
+        way=np.array([way for way, _, _ in ways], np.int16).reshape(-1, C, m, p),
+        way_bits=np.array([bits for _, bits, _ in ways], np.int8).reshape(-1, C, m),
+        way_bias=np.array([bias for _, _, bias in ways], np.int64).reshape(-1, N, m),
         bias=np.zeros(len(members), np.int64),
         low=np.zeros(len(members), np.int64),
         high=np.full(len(members), _MOST, np.int64),
@@ -109,11 +99,28 @@ def quantise_repair(
     return made
 
 
+def _refuse_unfit(repair: Repair) -> None:
+    """Raise an ArgumentError unless a repair is learned, holds activations of each member, and has one set of wires."""
+    repair._refuse_empty()
+    if repair.asks != 1:
+        raise ArgumentError(f"repair has asks={repair.asks}: expected asks=1, since on a chip all units vote")
+    members = repair.members
+    absent = [member.source for member in members if not len(member.kept)]
+    if absent:
+        raise ArgumentError(
+            f"repair has no held-out activations of {absent[0]!r}, on which it is calibrated: expected one that was "
+            "saved with its state; learn it anew, or load the file that has it"
+        )
+    first, back = members[0].law.field, repair.blank_back.field
+    same = all(np.array_equal(member.law.field.parents, first.parents) for member in members)
+    if not same or not all(np.array_equal(m.back.field.readers, back.readers) for m in members if m.back):
+        raise ArgumentError("repair: its members have unlike wires: expected those of one Repair")
+
+
 def activation_scale(repair: Repair, formats: Formats) -> int:
     """Return the finest scale whose activation words hold all held-out activations of a repair."""
     loudest = max(float(np.abs(member.kept.astype(np.float64)).max()) for member in repair.members)
-    top = 2.0 ** (formats.activation_bits - 1)
-    return int(np.clip(np.floor(np.log2(top / max(loudest, 1e-30))), -112, 149))
+    return finest_scale(loudest, formats)
 
 
 def _scores(repair: Repair, chip: ChipRepair) -> dict[str, Any]:

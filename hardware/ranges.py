@@ -89,8 +89,8 @@ def refuse_unsweepable(f: Any, width: int) -> None:
     refuse_unsound(
         width,
         ("parents", late, "units earlier in the order, then -1"),
-        ("parents", _twice(f.parents), "each unit once"),
-        ("readers", _twice(f.readers), "each unit once"),
+        ("parents", twice(f.parents), "each unit once"),
+        ("readers", twice(f.readers), "each unit once"),
     )
 
 
@@ -114,7 +114,7 @@ def refuse_unsound(width: int, *checks: tuple[str, npt.NDArray[np.bool_], str]) 
             raise ArgumentError(f"{name} of unit {divmod(int(units[0]), width)}: expected {expected}")
 
 
-def _twice(slots: _Array) -> npt.NDArray[np.bool_]:
+def twice(slots: _Array) -> npt.NDArray[np.bool_]:
     """Return whether a slot names the unit that another one names, sorted by unit, (N, slots - 1)."""
     ordered = np.sort(slots, axis=1)
     return np.asarray((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0))

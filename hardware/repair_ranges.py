@@ -8,7 +8,7 @@ import numpy as np
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, short
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.ranges import LEAST_SCALE, MOST_SCALE
+from localnoise.hardware.ranges import LEAST_SCALE, MOST_SCALE, twice
 from localnoise.hardware.repair_words import (
     CENTRE_BITS,
     COARSEST,
@@ -53,6 +53,14 @@ def check_formats(formats: Formats) -> None:
 def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None:
     """Raise an ArgumentError that names the array, unless nothing can overflow and every index is one."""
     check_formats(formats)
+    _refuse_shapes(config, f)
+    _refuse_numbers(formats, f)
+    _refuse_backs(f)
+    _refuse_links(f)
+    _refuse_sums(config, formats, f)
+
+
+def _refuse_shapes(config: GridConfig, f: RepairWords) -> None:
     ways = f.way.shape[:2] if f.way.ndim == 4 else (0, 0)
     sizes = (f.members, f.parents.shape[-1], f.readers.shape[-1], ways[1], ways[0])
     for name, (shape, dtype) in layout(config, sizes, f.extra).items():
@@ -61,8 +69,11 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
             raise ArgumentError(f"{name} is {array.dtype} {array.shape}: expected {np.dtype(dtype)} {shape}")
     if f.members < 2:
         raise ArgumentError(f"{f.members} members: expected the clean one and at least one more")
+
+
+def _refuse_numbers(formats: Formats, f: RepairWords) -> None:
     limit, acc, top = formats.weight_limit, 2 ** (formats.accumulator_bits - 1) - 1, 2 ** (CENTRE_BITS - 1) - 1
-    ranges = {"parents": (-1, f.units - 1), "readers": (-1, f.units - 1), "kinds": (0, sizes[3] - 1)}
+    ranges = {"parents": (-1, f.units - 1), "readers": (-1, f.units - 1), "kinds": (0, f.way.shape[1] - 1)}
     ranges |= {"centre": (-top, top), "law": (-limit, limit), "way": (-limit, limit), "way_bias": (-acc, acc)}
     ranges |= dict.fromkeys(("law_bits", "way_bits"), (COARSEST, min(FINEST, formats.accumulator_bits - 2)))
     ranges |= {"bias": (-(2**62), 2**62), "low": (0, 2**62), "high": (0, 2**62), "log": (-(2**61), 2**61)}
@@ -82,12 +93,37 @@ def refuse_unsound(config: GridConfig, formats: Formats, f: RepairWords) -> None
         number = whole(getattr(f, name))
         if number is None or not least <= number <= most:
             raise ArgumentError(f"{name}={getattr(f, name)!r}: expected a whole number of {least} to {most}")
-    owners = f.backs[f.backs >= 0]
-    if f.backs[0] != -1 or f.backs.min() < -1 or owners.tolist() != list(range(sizes[4])):
+
+
+def _refuse_backs(f: RepairWords) -> None:
+    owners, ways = f.backs[f.backs >= 0], len(f.way)
+    if f.backs[0] != -1 or f.backs.min() < -1 or owners.tolist() != list(range(ways)):
         said = short(str(f.backs.tolist()), 60)
-        raise ArgumentError(f"backs={said}: expected -1 for the first, then -1, or 0 to {sizes[4] - 1} in order")
-    _refuse_links(f)
-    largest = max_squares(config, formats) << MULTIPLIER_BITS
+        raise ArgumentError(f"backs={said}: expected -1 for the first, then -1, or 0 to {ways - 1} in order")
+
+
+def _refuse_links(f: RepairWords) -> None:
+    m = f.channels
+    for name, slots in (("parents", f.parents), ("readers", f.readers)):
+        if twice(slots).any():
+            raise ArgumentError(f"{name} of a unit name one twice: expected each once")
+    absent = np.repeat(f.parents < 0, m, axis=1)
+    over = np.triu(np.ones((m, m), bool), 1)
+    if f.law[:, :, :, : absent.shape[1]][:, np.broadcast_to(absent[:, None], (f.units, m, absent.shape[1]))].any():
+        raise ArgumentError("law: expected no weight where there is no parent")
+    if f.law[:, :, :, absent.shape[1] :][:, :, over].any():
+        raise ArgumentError("law: expected no weight on later channels of the unit's own")
+    blind = np.repeat(f.readers < 0, m, axis=1)
+    first = np.full(f.way.shape[1], -1)
+    first[f.kinds[::-1]] = np.arange(f.units)[::-1]
+    if (first < 0).any() or (blind[first][f.kinds] != blind).any():
+        raise ArgumentError("kinds: expected every set of weights used, by units that read as many activations alike")
+    if f.way.transpose(1, 3, 0, 2)[blind[first]].any():
+        raise ArgumentError("way: expected no weight where nothing is read")
+
+
+def _refuse_sums(config: GridConfig, formats: Formats, f: RepairWords) -> None:
+    largest, acc = max_squares(config, formats) << MULTIPLIER_BITS, 2 ** (formats.accumulator_bits - 1) - 1
     if largest >= 2**62:
         raise ArgumentError(
             f"{config.neurons:,} neurons with word_bits={formats.word_bits}: a score could leave 64 bits; expected "
@@ -114,24 +150,3 @@ def _refuse_worth(config: GridConfig, formats: Formats, f: RepairWords) -> None:
     for row, bias in zip(f.worth, f.worth_bias, strict=True):
         if int(np.abs(row).sum()) * loudest + abs(int(bias)) >= 2**62:
             raise ArgumentError("worth could leave 64 bits: expected smaller weights or biases")
-
-
-def _refuse_links(f: RepairWords) -> None:
-    m = f.channels
-    for name, slots in (("parents", f.parents), ("readers", f.readers)):
-        ordered = np.sort(slots, axis=1)
-        if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
-            raise ArgumentError(f"{name} of a unit name one twice: expected each once")
-    absent = np.repeat(f.parents < 0, m, axis=1)
-    over = np.triu(np.ones((m, m), bool), 1)
-    if f.law[:, :, :, : absent.shape[1]][:, np.broadcast_to(absent[:, None], (f.units, m, absent.shape[1]))].any():
-        raise ArgumentError("law: expected no weight where there is no parent")
-    if f.law[:, :, :, absent.shape[1] :][:, :, over].any():
-        raise ArgumentError("law: expected no weight on later channels of the unit's own")
-    blind = np.repeat(f.readers < 0, m, axis=1)
-    first = np.full(f.way.shape[1], -1)
-    first[f.kinds[::-1]] = np.arange(f.units)[::-1]
-    if (first < 0).any() or (blind[first][f.kinds] != blind).any():
-        raise ArgumentError("kinds: expected every set of weights used, by units that read as many activations alike")
-    if f.way.transpose(1, 3, 0, 2)[blind[first]].any():
-        raise ArgumentError("way: expected no weight where nothing is read")

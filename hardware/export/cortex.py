@@ -52,6 +52,16 @@ def tool(name: str) -> Any:
         ) from None
 
 
+def cross_compiled(folder: Path, build: Path, entry: str) -> Path:
+    """Compile an artefact's sources in `folder` for a Cortex-M4, and return the program, which begins at `entry`."""
+    program, sources = build / "localnoise.elf", sorted(map(str, folder.glob("*.c")))
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-Wl,-e,{entry}", "-I", str(folder), *sources]
+    done = compiled([*command, "-o", str(program)])
+    if done.returncode:
+        raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
+    return program
+
+
 @BACKENDS.register("cortex-m")
 class CortexM:
     """The artefact in `folder`, compiled into `build` and loaded; the same calls as `Host`.
@@ -78,24 +88,7 @@ class CortexM:
         self.m, self.neurons, self._units = chip.config.channels, chip.config.neurons, chip.config.units
         self._weights = int(one.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
-        program = build / "localnoise.elf"
-        sources = sorted(map(str, folder.glob("*.c")))
-        command = [
-            sys.executable,
-            "-m",
-            "ziglang",
-            "cc",
-            *FLAGS,
-            f"-Wl,-e,{self._prefix}_draw",
-            "-I",
-            str(folder),
-            *sources,
-            "-o",
-            str(program),
-        ]
-        done = compiled(command)
-        if done.returncode:
-            raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
+        program = cross_compiled(folder, build, f"{self._prefix}_draw")
         self._state = 4 * self._units + (8 if not self._bank else 24 + 4 * (self._units % 2))  # of ln_noise
         if isinstance(one.field, NarrowWords):
             self._state = 4 * self._units + -(-2 * self._units * one.field.rank * (1 + one.field.signal) // 4) * 4
@@ -236,9 +229,9 @@ class CortexM:
         off = self.call("selftest", self._noise, self._free, count, self._eta)
         return off, bytes(self._uc.mem_read(fault, FAULT_BYTES))
 
-    def _with(self, at: int, words: Words, name: str, *arguments: int) -> None:
+    def _with(self, at: int, words: Words, name: str, *arguments: int) -> int:
         self._uc.mem_write(at, words.tobytes())
-        self.call(name, *arguments)
+        return self.call(name, *arguments)
 
     def _each(self, count: int, act: Any) -> Words:
         out = np.empty((count, self.neurons), np.int16)

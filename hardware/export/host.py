@@ -32,7 +32,6 @@ FLAGS = (
     "-Werror",
     "-ffreestanding",
 )
-_DRIVER = Path(__file__).parent / "drive.c"
 _COMPILING = 600  # seconds
 _NO_CACHE = re.compile("unable to .* cache directory")  # as zig says it
 
@@ -81,6 +80,34 @@ def compiled(command: list[str], **options: Any) -> subprocess.CompletedProcess[
         ) from None
 
 
+def started(folder: Path, build: Path, driver: str, name: str, *defined: str, without: str = "") -> Confined:
+    """Compile an artefact's sources in `folder` with the program `driver`, which calls them, and run it with limits.
+
+    Parameters
+    ----------
+    build : Path
+        Where the program goes.
+    name : str
+        Under which the artefact was exported.
+    defined : str
+        More of the compiler's flags.
+    without : str
+        A source that is left out.
+
+    Raises
+    ------
+    LocalnoiseError
+        It does not compile.
+    """
+    program, calls = build / "localnoise", build / "drive.c"
+    calls.write_text(in_c((Path(__file__).parent / driver).read_text(encoding="ascii"), name), encoding="ascii")
+    sources = [*(str(path) for path in sorted(folder.glob("*.c")) if path.name != without), str(calls)]
+    done = compiled([*compiler(), *FLAGS, *defined, "-I", str(folder), *sources, "-o", str(program)])
+    if done.returncode:
+        raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
+    return Confined(program, build)
+
+
 @BACKENDS.register("host")
 class Host:
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`), from its stream's start."""
@@ -98,16 +125,9 @@ class Host:
         self.neurons, self.m = chip.config.neurons, chip.config.channels
         self._units, self._weights = chip.config.units, int(one.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
-        program, driver = build / "localnoise", build / "drive.c"
-        driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")
         able = {"LEARNS": f"{name}_learn.h", "TESTS": f"{name}_audit.h"}
         does = [f"-DDRIVE_{what}={int((folder / header).is_file())}" for what, header in able.items()]
-        sources = [*sorted(map(str, folder.glob("*.c"))), str(driver)]
-        command = [*compiler(), *FLAGS, *does, "-I", str(folder), *sources, "-o", str(program)]
-        done = compiled(command)
-        if done.returncode:
-            raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
-        self._running = Confined(program, build)
+        self._running = started(folder, build, "drive.c", name, *does)
 
     def close(self) -> None:
         """End the program."""

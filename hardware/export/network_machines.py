@@ -1,18 +1,14 @@
 """A network's artefact on this computer and on an emulated Cortex-M4."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import LocalnoiseError
-from localnoise.hardware.export.confined import Confined
-from localnoise.hardware.export.cortex import FLAGS as CORTEX_FLAGS
-from localnoise.hardware.export.cortex import RAM, CortexM, tool
-from localnoise.hardware.export.host import FLAGS, Host, compiled, compiler
-from localnoise.hardware.export.naming import USUAL, in_c, prefix
+from localnoise.hardware.export.cortex import RAM, CortexM, cross_compiled, tool
+from localnoise.hardware.export.host import Host, started
+from localnoise.hardware.export.naming import USUAL, prefix
 from localnoise.hardware.export.network_tables import places_first, word_bytes
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.memory import planned
@@ -20,36 +16,17 @@ from localnoise.hardware.network.program import Program
 
 Ints = npt.NDArray[np.integer[Any]]
 IMAGES = {"host": 1000, "cortex-m": 24}  # that are compared where nobody says how many
-_DRIVER = Path(__file__).parent / "drive_network.c"
 _NAMED = 5  # parts of an image's instructions
 _STACK, _PAINT = 2**16, 0xA5  # bytes that are painted below the stack's end, and with what
 
 
-class NetworkHost:
+class NetworkHost(Host):
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`)."""
 
-    require = staticmethod(Host.require)
-
     def __init__(self, folder: Path, build: Path, chip: Program | ChipDefense, name: str = USUAL) -> None:
-        program = _program(chip)
-        self._outputs = program.outputs
-        binary, driver = build / "localnoise", build / "drive.c"
-        driver.write_text(in_c(_DRIVER.read_text(encoding="ascii"), name), encoding="ascii")
-        main = folder / f"{name}_main.c"
-        sources = [*(str(path) for path in sorted(folder.glob("*.c")) if path != main), str(driver)]
+        self._outputs = _program(chip).outputs
         defends = f"-DDRIVE_DEFENDS={int(isinstance(chip, ChipDefense))}"
-        done = compiled([*compiler(), *FLAGS, defends, "-I", str(folder), *sources, "-o", str(binary)])
-        if done.returncode:
-            raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
-        self._running = Confined(binary, build)
-
-    def close(self) -> None:
-        """End the program."""
-        self._running.close()
-
-    def cost(self) -> str:
-        """Return nothing to tell: a computer is not what the artefact is for."""
-        return ""
+        self._running = started(folder, build, "drive_network.c", name, defends, without=f"{name}_main.c")
 
     def classify(self, words: Ints) -> tuple[Ints, Ints]:
         """Classes (T,) and logits (T, N) of input words (T, C, H, W)."""
@@ -63,10 +40,6 @@ class NetworkHost:
     def start(self) -> None:
         """Begin the noise's stream."""
         self._running.send(b"i")
-
-    def seed(self, seed: int) -> None:
-        """Begin the noise's stream of another seed."""
-        self._running.send(b"s", seed.to_bytes(8, sys.byteorder))
 
     def defend(self, words: Ints) -> tuple[Ints, Ints]:
         """Classes (T,) and scores (T, N) of input words (T, C, H, W), from where the stream is."""
@@ -94,12 +67,7 @@ class NetworkCortexM(CortexM):
         size = word_bytes(program)
         self._inputs = int(np.prod(program.shape))
         self._state, self.neurons = planned(program)[1] * size, self._inputs
-        binary = build / "localnoise.elf"
-        sources = sorted(map(str, folder.glob("*.c")))
-        command = [sys.executable, "-m", "ziglang", "cc", *CORTEX_FLAGS, "-Wl,-e,main", "-I", str(folder), *sources]
-        done = compiled([*command, "-o", str(binary)])
-        if done.returncode:
-            raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
+        binary = cross_compiled(folder, build, "main")
         self._load(binary)
         self._at[f"{self._prefix}_main"] = self._at["main"]
         self._own = RAM + 2**20

@@ -1,47 +1,27 @@
 """A repair's artefact on this computer and on an emulated Cortex-M4."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import LocalnoiseError
-from localnoise.hardware.export.confined import Confined
-from localnoise.hardware.export.cortex import FLAGS as CORTEX_FLAGS
-from localnoise.hardware.export.cortex import RAM, CortexM
-from localnoise.hardware.export.host import FLAGS, Host, compiled, compiler
+from localnoise.hardware.export.cortex import RAM, CortexM, cross_compiled
+from localnoise.hardware.export.host import Host, started
 from localnoise.hardware.export.layout import Words, channel_major, unit_major
-from localnoise.hardware.export.naming import USUAL, in_c, prefix
+from localnoise.hardware.export.naming import USUAL, prefix
 from localnoise.hardware.repair import ChipRepair
 
-_HERE = Path(__file__).parent
 Ints = npt.NDArray[np.integer[Any]]
 
 
-class RepairHost:
+class RepairHost(Host):
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`)."""
-
-    require = staticmethod(Host.require)
 
     def __init__(self, folder: Path, build: Path, chip: ChipRepair, name: str = USUAL) -> None:
         self.neurons, self.m = chip.config.neurons, chip.config.channels
-        program, driver = build / "localnoise", build / "drive.c"
-        driver.write_text(in_c((_HERE / "drive_repair.c").read_text(encoding="ascii"), name), encoding="ascii")
-        sources = [*sorted(map(str, folder.glob("*.c"))), str(driver)]
-        done = compiled([*compiler(), *FLAGS, "-I", str(folder), *sources, "-o", str(program)])
-        if done.returncode:
-            raise LocalnoiseError(f"{folder} does not compile: {done.stderr.strip()[:2000]}")
-        self._running = Confined(program, build)
-
-    def close(self) -> None:
-        """End the program."""
-        self._running.close()
-
-    def cost(self) -> str:
-        """Return nothing to tell: a computer is not what the artefact is for."""
-        return ""
+        self._running = started(folder, build, "drive_repair.c", name)
 
     def repair(self, h: Ints) -> tuple[Ints, Words]:
         """Members (T,) and repaired words (T, m, N) of activation words h (T, m, N)."""
@@ -82,28 +62,14 @@ class RepairCortexM(CortexM):
     def __init__(self, folder: Path, build: Path, chip: ChipRepair, name: str = USUAL) -> None:
         self._prefix, self._state = prefix(name), 0
         self.m, self.neurons = chip.config.channels, chip.config.neurons
-        program = build / "localnoise.elf"
-        sources = sorted(map(str, folder.glob("*.c")))
-        entry = f"-Wl,-e,{self._prefix}_repair"
-        command = [sys.executable, "-m", "ziglang", "cc", *CORTEX_FLAGS, entry, "-I", str(folder), *sources]
-        done = compiled([*command, "-o", str(program)])
-        if done.returncode:
-            raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
-        self._load(program)
+        self._load(cross_compiled(folder, build, f"{self._prefix}_repair"))
         self._h, self._eta = RAM + 16, RAM + 16 + -(-2 * self.neurons // 16) * 16
         self._some: Words | None = None
         self._last = int(chip.field.backs.argmax())
 
     def repair(self, h: Ints) -> tuple[Ints, Words]:
         """Members (T,) and repaired words (T, m, N) of activation words h (T, m, N)."""
-        read, members = unit_major(h), []
-
-        def act(t: int) -> None:
-            self._with(self._h, read[t], "repair", self._h, self._eta)
-            members.append(_signed(int(self._uc.reg_read(self._registers[0]))))
-
-        out = self._each(len(h), act)
-        return np.array(members), out
+        return self._chosen(h, lambda t: ("repair",))
 
     def undo(self, member: Ints, h: Ints) -> Words:
         """Words (T, m, N) from which these members are undone."""
@@ -113,11 +79,14 @@ class RepairCortexM(CortexM):
 
     def repair_as(self, source: Ints, h: Ints) -> tuple[Ints, Words]:
         """As `repair`, where the sources (T,) are known."""
+        return self._chosen(h, lambda t: ("repair_as", int(source[t])))
+
+    def _chosen(self, h: Ints, call: Callable[[int], tuple[Any, ...]]) -> tuple[Ints, Words]:
+        """Call a function, and what it is told, for each of the words h; it returns the member."""
         read, members = unit_major(h), []
 
         def act(t: int) -> None:
-            self._with(self._h, read[t], "repair_as", int(source[t]), self._h, self._eta)
-            members.append(_signed(int(self._uc.reg_read(self._registers[0]))))
+            members.append(self._with(self._h, read[t], *call(t), self._h, self._eta))
 
         out = self._each(len(h), act)
         return np.array(members), out
@@ -143,10 +112,6 @@ class RepairCortexM(CortexM):
             f"{f.code:,} bytes of code, {f.tables:,} of tables in flash; {2 * f.words:,} of words in RAM; {decides:,} "
             f"instructions to decide, {self.instructions:,} to repair"
         )
-
-
-def _signed(register: int) -> int:
-    return register - 2**32 if register >= 2**31 else register
 
 
 MACHINES: dict[str, Any] = {"host": RepairHost, "cortex-m": RepairCortexM}

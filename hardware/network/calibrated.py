@@ -10,13 +10,10 @@ from torch import nn
 
 from localnoise import Repair
 from localnoise.errors import ArgumentError
-from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.network import chain
 from localnoise.hardware.network.defense import ChipDefense
-from localnoise.hardware.network.program import Program
-from localnoise.hardware.network.quantiser import front_program
-from localnoise.hardware.quantiser.repaired import SCORE_BITS, activation_scale, quantise_repair
+from localnoise.hardware.network.fronts import Fronts, by_member, joined
+from localnoise.hardware.quantiser.repaired import SCORE_BITS, quantise_repair
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_words import fraction_of
 from localnoise.repair.calibration import FINE, least_margins
@@ -24,7 +21,6 @@ from localnoise.repair.worth import by_source
 from localnoise.streams import Progress
 from localnoise.validate import as_share
 
-OUTPUT = 14  # bits of the network's logits that a repair reads
 _AT_ONCE = 64
 
 
@@ -72,14 +68,9 @@ def repair_behind(
     >>> chip = repair_behind(model, images, repair, "1", {"clean": held, "dark": 0.3 * held})  # doctest: +SKIP
     >>> defense = defend(model, images, chip, "1")  # doctest: +SKIP
     """
-    formats = Formats(activation_bits=activation_bits) if formats is None else formats
-    scale = activation_scale(repair, formats)
-    front = front_program(
-        model, calibration, place, scale, weight_bits=weight_bits, activation_bits=activation_bits, bounds=bounds,
-        feedback=feedback,
-    )  # fmt: skip
-    heard = repair.with_held_out([_values(front, repair, x) for x in _by_member(repair, held)])
-    return quantise_repair(heard, formats, scale=scale, feedback=feedback, progress=progress)
+    fronts = Fronts(model, calibration, weight_bits, activation_bits, bounds, feedback)
+    heard, own, scale = fronts.heard(repair, place, by_member(repair, held), formats)
+    return quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
 
 
 def repairs_behind(
@@ -115,29 +106,11 @@ def repairs_behind(
     dict of str to ChipRepair
         The first, and `later`, for `defend`.
     """
-    formats = Formats(activation_bits=activation_bits) if formats is None else formats
-    fine = replace(formats, activation_bits=OUTPUT)
+    fronts = Fronts(model, calibration, weight_bits, activation_bits, bounds, feedback)
     made: dict[str, ChipRepair] = {}
-    how: dict[str, Any] = {
-        "weight_bits": weight_bits, "activation_bits": activation_bits, "bounds": bounds, "feedback": feedback,
-    }  # fmt: skip
     for place, repair in repairs.items():
-        inputs = _by_member(repair, _whole(repair, held))
-        scale = activation_scale(repair, formats)
-        front = front_program(model, calibration, place, scale, before=made, **how)
-        ends = bool(made) and len(front.mixes) == len(made) and front.layouts[-1][1] > formats.activation_bits
-        own = fine if ends else formats
-        if ends:  # logits, which have more bits
-            scale = activation_scale(repair, own)
-            front = front_program(model, calibration, place, scale, before=made, **how)
-        scale = front.layouts[-1][2]
-        kept = []
-        for member, x in zip(repair.members, inputs, strict=True):
-            words = front.input_words(np.asarray(x, np.float32))
-            last, _ = chain.run(front, [*made.values()], words, member.source)
-            c = repair.config
-            kept.append(to_values(last.astype(np.int32), scale).reshape(-1, c.channels, *c.shape))
-        heard = repair.with_held_out(kept)
+        inputs = by_member(repair, joined(repair, held))
+        heard, own, scale = fronts.heard(repair, place, inputs, formats, made)
         heard.worth = repair.worth
         chip = quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
         made[place] = chip if repair.worth is None else _worth_behind(chip, repair, heard)
@@ -216,47 +189,3 @@ def _asking(defense: ChipDefense, margins: npt.NDArray[np.float64]) -> ChipDefen
     again = ChipDefense(defense.program, chips[0], defense.draws, vote=defense.vote, seed=defense.seed, later=chips[1:])
     again.provenance = dict(defense.provenance)
     return again
-
-
-def _whole(repair: Repair, held: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return held inputs, those of all causes of a source together where the repair does not tell them apart."""
-    own = [member.source for member in repair.members]
-    out: dict[str, Any] = {}
-    for source, parts in held.items():
-        several = isinstance(parts, Sequence)
-        if several and own.count(source) == 1 and len(parts) > 1:
-            out[source] = np.concatenate([np.asarray(part, np.float32) for part in parts])
-        else:
-            out[source] = parts
-    return out
-
-
-def _by_member(repair: Repair, held: Mapping[str, Any]) -> list[Any]:
-    """Return the inputs of each member in turn."""
-    own = [member.source for member in repair.members]
-    if sorted(held) != sorted(repair.sources):
-        raise ArgumentError(
-            f"held has inputs of {', '.join(sorted(held)) or 'nothing'}: expected some of each of the repair's "
-            f"sources, {', '.join(repair.sources)}"
-        )
-    out = []
-    for j, source in enumerate(own):
-        parts = held[source]
-        if not (isinstance(parts, Sequence) or own.count(source) > 1):
-            parts = [parts]
-        if len(parts) != own.count(source):
-            raise ArgumentError(
-                f"held[{source!r}] has {len(parts)} parts: expected a list of {own.count(source)}, inputs for each of "
-                "its members"
-            )
-        out.append(parts[own[:j].count(source)])
-    return out
-
-
-def _values(front: Program, repair: Repair, inputs: Any) -> npt.NDArray[np.float32]:
-    """Return the activations that the integer front gives, as the repair takes them."""
-    x = np.asarray(inputs, np.float32)
-    c = repair.config
-    if x.ndim < 2 or x.size % int(np.prod(front.shape)):
-        raise ArgumentError(f"held: inputs of shape {x.shape}, expected (T, {', '.join(map(str, front.shape))})")
-    return front(x).reshape(-1, c.channels, *c.shape)

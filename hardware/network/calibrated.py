@@ -69,8 +69,8 @@ def repair_behind(
     >>> defense = defend(model, images, chip, "1")  # doctest: +SKIP
     """
     fronts = Fronts(model, calibration, weight_bits, activation_bits, bounds, feedback)
-    heard, own, scale = fronts.heard(repair, place, by_member(repair, held), formats)
-    return quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
+    behind = fronts.heard(repair, place, by_member(repair, held), formats)
+    return _quantised(repair, *behind, feedback=feedback, progress=progress)
 
 
 def repairs_behind(
@@ -109,12 +109,18 @@ def repairs_behind(
     fronts = Fronts(model, calibration, weight_bits, activation_bits, bounds, feedback)
     made: dict[str, ChipRepair] = {}
     for place, repair in repairs.items():
-        inputs = by_member(repair, joined(repair, held))
-        heard, own, scale = fronts.heard(repair, place, inputs, formats, made)
-        heard.worth = repair.worth
-        chip = quantise_repair(heard, own, scale=scale, feedback=feedback, progress=progress)
-        made[place] = chip if repair.worth is None else _worth_behind(chip, repair, heard)
+        behind = fronts.heard(repair, place, by_member(repair, joined(repair, held)), formats, made)
+        made[place] = _quantised(repair, *behind, feedback=feedback, progress=progress)
     return made
+
+
+def _quantised(
+    repair: Repair, heard: Repair, formats: Formats, scale: int, *, feedback: bool, progress: Progress | None
+) -> ChipRepair:
+    """Return a repair in integers, from the one that has heard what integer layers give; worths move with its laws."""
+    heard.worth = repair.worth
+    chip = quantise_repair(heard, formats, scale=scale, feedback=feedback, progress=progress)
+    return chip if repair.worth is None else _worth_behind(chip, repair, heard)
 
 
 def _worth_behind(chip: ChipRepair, repair: Repair, heard: Repair) -> ChipRepair:

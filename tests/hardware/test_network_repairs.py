@@ -15,7 +15,7 @@ from localnoise.hardware import quantise as to_chip
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.fitting.cycles import shares
 from localnoise.hardware.fitting.network import fit_network
-from localnoise.hardware.network import ChipDefense, calibrated_again, defend, repairs_behind
+from localnoise.hardware.network import ChipDefense, calibrated_again, defend, repair_behind, repairs_behind
 
 PLACES = ["1", "2", "7", "8"]  # a convolution, what is pooled of it, a dense layer, the logits
 
@@ -107,6 +107,19 @@ def test_integers_decide_and_answer_as_the_float_network_does(learned, made):
         logits, said = made.decided(made.program.input_words(change(few)))
         assert np.mean(said == word) > 0.85  # the toy's worths lie near the bound
         assert np.mean(logits.argmax(1) == expected) > 0.9
+
+
+def test_a_layer_alone_asks_what_it_is_worth_as_among_others(learned, chips):
+    model, repairs, held = learned
+    inputs = {
+        "clean": held[:300],
+        "dark": torch.cat([dark(held[:150]), dark(held[150:300])]),
+        "tilted": tilted(held[:300]),
+    }
+    alone = repair_behind(model, held[:200], repairs["1"], "1", inputs, bounds=(0, 1))
+    assert len(alone.field.worth) == 3
+    for name in ("worth", "worth_bias", "log", "bias"):
+        assert np.array_equal(getattr(alone.field, name), getattr(chips["1"].field, name)), name
 
 
 def test_what_is_left_alone_goes_through_as_without_repairs(learned, made):

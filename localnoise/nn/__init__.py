@@ -31,12 +31,12 @@ from localnoise.nn.penalty import CovariancePenalty as CovariancePenalty
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise
 from localnoise.nn.predictor import Predictor as Predictor
+from localnoise.nn.rating import Rater as Rater
 from localnoise.nn.repairing import RepairLayer as RepairLayer
 from localnoise.nn.repairs import attach_repairs as attach_repairs
 from localnoise.nn.repairs import learn_repairs as learn_repairs
 from localnoise.nn.repairs import repair_like as repair_like
 from localnoise.nn.reparametrised import Reparametrised as Reparametrised
-from localnoise.nn.rewarding import Rater as Rater
 from localnoise.nn.rewarding import Turn as Turn
 from localnoise.nn.rewarding import reward_noise as reward_noise
 from localnoise.nn.task import Task as Task

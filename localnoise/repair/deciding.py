@@ -1,4 +1,4 @@
-"""The part of a repair that decides: log densities, the calibrated gate over them, and its margin for clean."""
+"""The part of a repair that decides: weights of the sources, and what they are asked for, a margin or a worth."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -8,63 +8,19 @@ import numpy.typing as npt
 
 from localnoise.cautions import warn_of_share
 from localnoise.errors import ArgumentError, choose, listed
-from localnoise.grid import UnitGrid
 from localnoise.repair.calibration import FINE, least_margins, with_margins
-from localnoise.repair.gate import FLOOR, Floats, Gate, fitted
-from localnoise.repair.laws import Laws, voters
+from localnoise.repair.gate import FLOOR, Floats, Gate
 from localnoise.repair.lessons import CLEAN
-from localnoise.repair.member import Member
-from localnoise.repair.worth import LEAST, Worth, by_source
+from localnoise.repair.voting import Voting
+from localnoise.repair.worth import LEAST, by_source
 from localnoise.repair.worth import fitted as fitted_worth
-from localnoise.validate import Array, as_activity, as_array, as_share
+from localnoise.validate import Array, as_array, as_share
 
 Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
 
 
-class Deciding:
-    """Base of a `Repair`: what it knows, and how much it trusts each cause.
-
-    Attributes
-    ----------
-    blank_law : UnitGrid
-        A law that has learned nothing.
-    members : list of Member
-        Clean first; a source may have several.
-    margin : float
-        What is added to the clean one's log weight.
-    margins : dict of str to float
-        What is taken from each source's log weight; see `calibrate`.
-    among : tuple of str
-        Sources between which a posterior of an earlier layer is shared out anew; see `decide_among`.
-    width : float
-        How many standard deviations a cause's log density may lie from its mean before it has no say.
-    asks : int
-        Units on every so many rows and columns vote.
-    worth : Worth or None
-        What must be expected of a repair before it is made; see `expect_worth`.
-    """
-
-    blank_law: UnitGrid
-    members: list[Member]
-    margin: float
-    margins: dict[str, float]
-    among: tuple[str, ...]
-    width: float
-    asks: int
-    worth: Worth | None
-    _laws: tuple[list[Member], int, Laws] | None
-    _gate: Gate | None
-    _among_gate: Gate | None
-
-    @property
-    def config(self) -> Any:
-        """Configuration of the laws' grid: shape, channels, boundary, dtype."""
-        return self.blank_law.config
-
-    @property
-    def sources(self) -> list[str]:
-        """Names in the order of the posterior's columns, "clean" first."""
-        return list(dict.fromkeys([CLEAN, *(member.source for member in self.members)]))
+class Deciding(Voting):
+    """The part of a `Repair` that decides how much it trusts each cause."""
 
     def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> Self:
         """Ask each source for a margin before it repairs anything, so that clean activations are left alone.
@@ -165,60 +121,15 @@ class Deciding:
             out[own_say] = self.worthwhile(out[own_say], density[own_say])  # of others the earlier layer has asked
         return out
 
-    def log_densities(self, h: Array) -> Floats:
-        """Return the log density per neuron that is asked of each member's law, (T, members)."""
-        self._refuse_empty()
-        x = self._activity("h", h)
-        return self.laws.log_densities(x.reshape(len(x), self.config.channels, -1))
-
-    @property
-    def laws(self) -> Laws:
-        """The laws of the units that vote, as they are multiplied: as large as they are, and kept."""
-        if self._laws is None or self._laws[0] is not self.members or self._laws[1] != self.asks:
-            own = Laws.of(self.members, voters(self.config.shape, self.asks), self.config.dtype)
-            self._laws = self.members, self.asks, own
-        return self._laws[2]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copy or pickle without what can be made again."""
-        return self.__dict__ | {"_laws": None}
-
     @property
     def gate(self) -> Gate:
         """The calibrated gate, with its margins; fitted anew after a lesson."""
         return self._asking(self.fitted_gate, range(len(self.members)))
 
     @property
-    def fitted_gate(self) -> Gate:
-        """The gate without its margins."""
-        if self._gate is None:
-            self._refuse_empty()
-            self._gate = self._fitted(range(len(self.members)))
-        return self._gate
-
-    @property
-    def among_members(self) -> list[int]:
-        """The members between which this repair decides anew, clean first."""
-        return [j for j, member in enumerate(self.members) if member.source in self.among]
-
-    @property
     def among_gate(self) -> Gate:
         """The calibrated gate over `among_members`, with its margins."""
         return self._asking(self.fitted_among, self.among_members)
-
-    @property
-    def fitted_among(self) -> Gate:
-        """The gate over `among_members` without its margins."""
-        if self._among_gate is None:
-            self._among_gate = self._fitted(self.among_members)
-        return self._among_gate
-
-    def _fitted(self, members: Sequence[int]) -> Gate:
-        """Return a gate between some members, fitted to what was held out of them."""
-        kept = [self.members[j].kept.astype(self.config.dtype) for j in members]
-        density = np.concatenate([self.log_densities(part)[:, list(members)] for part in kept])
-        cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
-        return fitted(density, cause, self.width, len(voters(self.config.shape, self.asks)) * self.config.channels)
 
     def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
         return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
@@ -280,11 +191,6 @@ class Deciding:
         """Return the members' weights, (T, J), in rows of zeros where a repair is not expected to pay."""
         return weights if self.worth is None else self.worth.kept(weights, density, self._members_of())
 
-    def _members_of(self) -> list[npt.NDArray[np.int64]]:
-        """Return the members of each source, clean first."""
-        own = np.array([member.source for member in self.members])
-        return [np.flatnonzero(own == name) for name in self.sources]
-
     def decide_among(self, *sources: str) -> Self:
         """Let this repair, behind one of an earlier layer, decide anew between clean and these sources.
 
@@ -313,18 +219,3 @@ class Deciding:
             if rows.size:
                 out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
         return out
-
-    def _by_source(self, w: Floats) -> Floats:
-        names, own = self.sources, [member.source for member in self.members]
-        out = np.zeros((len(w), len(names)))
-        for j, name in enumerate(own):
-            out[:, names.index(name)] += w[:, j]
-        return out
-
-    def _activity(self, argument: str, value: Any) -> Array:
-        c = self.config
-        return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
-
-    def _refuse_empty(self) -> None:
-        if len(self.sources) < 2 or not self.members:
-            raise ArgumentError("nothing is learned yet: expected repair.learn('blur', displaced, clean) before")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.nn import CovariancePenalty, NoiseLayer, Predictor, Rater, Reparametrised
-from localnoise.nn.rewarding import Draws, Folded, Turn, stepped
+from localnoise.nn.rating import Draws
+from localnoise.nn.rewarding import Folded, Turn, stepped
 from localnoise.nn.rewards import rewarding
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.lesson import Alter, Lesson, teach

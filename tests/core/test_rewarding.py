@@ -8,7 +8,8 @@ from torch import nn
 import localnoise as ln
 from localnoise import nn as lnn
 from localnoise.errors import ArgumentError
-from localnoise.nn.rewarding import Draws, stepped
+from localnoise.nn.rating import Draws
+from localnoise.nn.rewarding import stepped
 from localnoise.nn.rewards import REWARDS
 from localnoise.rules import ThreeFactor
 

@@ -38,6 +38,65 @@ class RepairTensors(nn.Module):
     _among_names: Tensor
     _column: Tensor
 
+    def _take(self, repair: Repair) -> None:
+        """Take a repair's weights as tensors; a gather of neighborhoods and a product each."""
+        self._repair = repair
+        self._names, self._own = repair.sources, [member.source for member in repair.members]
+        self._where = [[j for j, own in enumerate(self._own) if own == name] for name in self._names]
+        c = repair.config
+        N, m = c.units, c.channels
+        laws = Laws.of(repair.members, voters(c.shape, repair.asks))
+        hold = self._hold
+        hold("_parents", laws.seen, torch.int64)
+        V = len(laws.seen)
+        hold("_law", laws.law.transpose(0, 3, 1, 2).reshape(V, laws.law.shape[3], -1))
+        hold("_centre", -laws.offset.reshape(V, -1))
+        hold("_logs", laws.logs)
+        self.decide_as_now()
+        readers = repair.blank_back.field.readers
+        hold("_readers", np.maximum(readers, 0), torch.int64)
+        for name in [name for name in self._buffers if name.startswith(("_way", "_offset"))]:
+            del self._buffers[name]  # of another repair
+        for j, member in enumerate(repair.members):
+            if member.back is None:
+                continue
+            f = member.back.field
+            f = f.widened() if isinstance(f, NarrowField) else f
+            G = f.G.reshape(N, m, -1, m) * (readers >= 0)[:, None, :, None]
+            hold(f"_way{j}", G.reshape(N, m, -1).transpose(0, 2, 1))
+            hold(f"_offset{j}", f.a)
+        order = [j for where in self._where for j in where]
+        hold("_back_to", np.argsort(order), torch.int64)
+        hold("_column", [self._names.index(own) for own in self._own], torch.int64)
+
+    def decide_as_now(self) -> None:
+        """Take the gate of the repair as it is now: calibrated anew, it has other margins, and expects other worths."""
+        repair = self._repair
+        for prefix, gate in {"": repair.gate, "_among": repair.among_gate if repair.among else None}.items():
+            for name in _GATE if gate is not None else ():
+                self._hold(f"{prefix}_{name}", getattr(gate, name))
+        worth = repair.worth  # offset and slope of each source; what it must exceed is taken off
+        self._hold("_worth", [] if worth is None else np.c_[worth.offset - worth.least, worth.slope])
+        self._hold("_among", repair.among_members, torch.int64)
+        self._hold("_among_names", [repair.sources.index(name) for name in repair.among], torch.int64)
+
+    def _hold(self, name: str, value: Any, dtype: torch.dtype | None = None) -> None:
+        """Keep a tensor where the others are, in the layer's precision."""
+        own = torch.get_default_dtype() if self._repair.config.dtype == "float32" else torch.float64
+        device: torch.device | None = self._parents.device if hasattr(self, "_parents") else None
+        self.register_buffer(name, torch.as_tensor(np.asarray(value)).to(device, dtype or own), persistent=False)
+
+    def _densities(self, x: Tensor) -> Tensor:
+        """Return the log density per neuron of each member's law, (T, J)."""
+        m, N = x.shape[2], len(self._law)
+        J, out = len(self._own), []
+        for part in x.split(_CHUNK):
+            seen = part[:, self._parents].reshape(len(part), N, self._law.shape[1])  # (t, N, (1 + K) m)
+            e = torch.bmm(seen.transpose(0, 1), self._law) - self._centre[:, None]  # (N, t, J m)
+            squares = e.square().view(N, len(part), J, m).sum((0, 3))
+            out.append((-0.5 * squares - self._logs) / (N * m))
+        return torch.cat(out)
+
     def _gated(self, density: Tensor, gate: str) -> Tensor:
         """Return what a gate gives its members for log densities; what is atypical goes to the first one, clean."""
         scale, bias, low, high = (getattr(self, f"{gate}_{name}") for name in _GATE)
@@ -60,17 +119,6 @@ class RepairTensors(nn.Module):
             pays = pays | ~torch.isin(likeliest, among)
         return w * pays[:, None]
 
-    def _densities(self, x: Tensor) -> Tensor:
-        """Return the log density per neuron of each member's law, (T, J)."""
-        m, N = x.shape[2], len(self._law)
-        J, out = len(self._own), []
-        for part in x.split(_CHUNK):
-            seen = part[:, self._parents].reshape(len(part), N, self._law.shape[1])  # (t, N, (1 + K) m)
-            e = torch.bmm(seen.transpose(0, 1), self._law) - self._centre[:, None]  # (N, t, J m)
-            squares = e.square().view(N, len(part), J, m).sum((0, 3))
-            out.append((-0.5 * squares - self._logs) / (N * m))
-        return torch.cat(out)
-
     def _change(self, x: Tensor, w: Tensor) -> Tensor:
         """Return the ways back, weighed, (T, N, m)."""
         out = torch.zeros_like(x)
@@ -81,52 +129,6 @@ class RepairTensors(nn.Module):
                 r = torch.bmm(seen.transpose(0, 1), weights).transpose(0, 1) + offset
                 out = out.index_add(0, rows, w[rows, j, None, None] * r)
         return out
-
-    def _build(self) -> None:
-        """Take the repair's weights as tensors; a gather of neighborhoods and a product each."""
-        repair, c = self._repair, self._repair.config
-        N, m = c.units, c.channels
-        laws = Laws.of(repair.members, voters(c.shape, repair.asks))
-        hold = self._hold
-        hold("_parents", laws.seen, torch.int64)
-        V = len(laws.seen)
-        hold("_law", laws.law.transpose(0, 3, 1, 2).reshape(V, laws.law.shape[3], -1))
-        hold("_centre", -laws.offset.reshape(V, -1))
-        hold("_logs", laws.logs)
-        self.decide_as_now()
-        readers = repair.blank_back.field.readers
-        hold("_readers", np.maximum(readers, 0), torch.int64)
-        for name in [name for name in self._buffers if name.startswith(("_way", "_offset"))]:
-            del self._buffers[name]  # of another repair
-        for j, member in enumerate(repair.members):
-            if member.back is None:
-                continue
-            f = member.back.field
-            f = f.widened() if isinstance(f, NarrowField) else f
-            G = f.G.reshape(N, m, -1, m) * (readers >= 0)[:, None, :, None]
-            hold(f"_way{j}", G.reshape(N, m, -1).transpose(0, 2, 1))
-            hold(f"_offset{j}", f.a)
-        self._where = [[j for j, own in enumerate(self._own) if own == name] for name in self._names]
-        order = [j for where in self._where for j in where]
-        hold("_back_to", np.argsort(order), torch.int64)
-        hold("_column", [self._names.index(own) for own in self._own], torch.int64)
-
-    def decide_as_now(self) -> None:
-        """Take the gate of the repair as it is now: calibrated anew, it has other margins, and expects other worths."""
-        repair = self._repair
-        for prefix, gate in {"": repair.gate, "_among": repair.among_gate if repair.among else None}.items():
-            for name in _GATE if gate is not None else ():
-                self._hold(f"{prefix}_{name}", getattr(gate, name))
-        worth = repair.worth  # offset and slope of each source; what it must exceed is taken off
-        self._hold("_worth", [] if worth is None else np.c_[worth.offset - worth.least, worth.slope])
-        self._hold("_among", repair.among_members, torch.int64)
-        self._hold("_among_names", [repair.sources.index(name) for name in repair.among], torch.int64)
-
-    def _hold(self, name: str, value: Any, dtype: torch.dtype | None = None) -> None:
-        """Keep a tensor where the others are, in the layer's precision."""
-        own = torch.get_default_dtype() if self._repair.config.dtype == "float32" else torch.float64
-        device: torch.device | None = self._parents.device if hasattr(self, "_parents") else None
-        self.register_buffer(name, torch.as_tensor(np.asarray(value)).to(device, dtype or own), persistent=False)
 
     def _ways(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield each member that has a way back, its weights and its offset."""

@@ -96,9 +96,7 @@ class RepairLayer(RepairTensors):
         said = getattr(self, "_source", None)
         if said is not None:
             choose("source", said, repair.sources)
-        self._repair = repair
-        self._names, self._own = repair.sources, [member.source for member in repair.members]
-        self._build()
+        self._take(repair)
 
     @property
     def source(self) -> str | None:

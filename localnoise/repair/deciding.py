@@ -22,6 +22,86 @@ Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
 class Deciding(Voting):
     """The part of a `Repair` that decides how much it trusts each cause."""
 
+    def posterior(self, h: Any) -> Floats:
+        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first.
+
+        A row adds up to 1, or to 0 where it is none of these, or not worth a repair: nothing is repaired then.
+        """
+        return self._by_source(self.weights(self._activity("h", h)))
+
+    def weights(self, h: Array, sources: Any = None) -> Floats:
+        """Return the weights of the members, (T, members)."""
+        self._refuse_empty()
+        if sources is None:
+            density = self.log_densities(h)
+            return self.worthwhile(self.gate.weights(density), density)
+        given, names = self._given(sources, len(h)), self.sources
+        anew = self.among if not isinstance(sources, str) else ()
+        if len(self.members) == len(names) and not anew:
+            return given[:, [names.index(name) for name in self._own]]
+        density = self.log_densities(h)
+        q, out = self.gate.scores(density), np.zeros((len(h), len(self.members)))
+        for index, where in enumerate(self._members_of()):
+            e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
+            out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)
+        if anew:
+            those, asked = self.among_members, [names.index(name) for name in anew]
+            whole = given[:, asked].sum(axis=1, keepdims=True)
+            out[:, those] = whole * self.among_gate.weights(density[:, those])
+            own_say = np.isin(self._by_source(out).argmax(axis=1), asked)
+            out[own_say] = self.worthwhile(out[own_say], density[own_say])  # of others the earlier layer has asked
+        return out
+
+    @property
+    def gate(self) -> Gate:
+        """The calibrated gate, with its margins; fitted anew after a lesson."""
+        return self._asking(self.fitted_gate, range(len(self.members)))
+
+    @property
+    def among_gate(self) -> Gate:
+        """The calibrated gate over `among_members`, with its margins."""
+        return self._asking(self.fitted_among, self.among_members)
+
+    def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
+        return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
+
+    def worthwhile(self, weights: Floats, density: Floats) -> Floats:
+        """Return the members' weights, (T, J), in rows of zeros where a repair is not expected to pay."""
+        return weights if self.worth is None else self.worth.kept(weights, density, self._members_of())
+
+    def _given(self, sources: Any, count: int) -> Floats:
+        """Return what is known from elsewhere as weights of the sources, (count, sources); checked."""
+        names = self.sources
+        if isinstance(sources, str):
+            choose("sources", sources, names)
+            return np.tile([float(name == sources) for name in names], (count, 1))
+        stated = as_array("sources", sources, f"(T, {len(names)}) weights")
+        if not np.issubdtype(stated.dtype, np.number):
+            raise ArgumentError(
+                f"sources holds {stated.dtype}: expected one name for all, or weights ({count}, {len(names)}), a "
+                f"column for each of {listed(names)}"
+            )
+        given = np.asarray(stated, np.float64)
+        if given.shape != (count, len(names)) or not np.isfinite(given).all() or (given < 0).any():
+            raise ArgumentError(
+                f"sources has shape {given.shape}: expected weights >= 0 ({count}, {len(names)}), a column for "
+                f"each of {', '.join(names)}"
+            )
+        return given
+
+    def _estimate(self, h: Array, w: Floats) -> Array:
+        """Return h and the ways back, weighed."""
+        out = h.copy()
+        for j, member in enumerate(self.members):
+            if member.back is None:
+                continue
+            rows = np.flatnonzero(w[:, j] > FLOOR)
+            if rows.size:
+                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
+        return out
+
+    # Learned after the members: margins, what repairs are worth; who decides
+
     def calibrate(self, clean: Any, most: float = 0.005, worse: Worse | None = None) -> Self:
         """Ask each source for a margin before it repairs anything, so that clean activations are left alone.
 
@@ -56,8 +136,7 @@ class Deciding(Voting):
                 f"worse says that more than most={most!r} of the activations are changed for the worse even where none "
                 "is repaired: expected a function that compares its two arguments"
             )
-        density, gate, names = self.log_densities(h), self.fitted_gate, self.sources
-        own = [member.source for member in self.members]
+        density, gate, names, own = self.log_densities(h), self.fitted_gate, self.sources, self._own
 
         def blame(margins: Floats) -> npt.NDArray[np.int64]:
             w = with_margins(gate, own, dict(zip(names, margins, strict=True))).weights(density)
@@ -72,67 +151,6 @@ class Deciding(Voting):
         margins = dict(zip(names, found.tolist(), strict=True))
         vars(self).update(margin=0.0, margins=margins, worth=None)  # at once; worth was of other margins
         return self
-
-    def posterior(self, h: Any) -> Floats:
-        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first.
-
-        A row adds up to 1, or to 0 where it is none of these, or not worth a repair: nothing is repaired then.
-        """
-        return self._by_source(self.weights(self._activity("h", h)))
-
-    def weights(self, h: Array, sources: Any = None) -> Floats:
-        """Return the weights of the members, (T, members)."""
-        self._refuse_empty()
-        names, own = self.sources, [member.source for member in self.members]
-        if sources is None:
-            density = self.log_densities(h)
-            return self.worthwhile(self.gate.weights(density), density)
-        if isinstance(sources, str):
-            choose("sources", sources, names)
-            given = np.tile([float(name == sources) for name in names], (len(h), 1))
-        else:
-            stated = as_array("sources", sources, f"(T, {len(names)}) weights")
-            if not np.issubdtype(stated.dtype, np.number):
-                raise ArgumentError(
-                    f"sources holds {stated.dtype}: expected one name for all, or weights ({len(h)}, {len(names)}), a "
-                    f"column for each of {listed(names)}"
-                )
-            given = np.asarray(stated, np.float64)
-            if given.shape != (len(h), len(names)) or not np.isfinite(given).all() or (given < 0).any():
-                raise ArgumentError(
-                    f"sources has shape {given.shape}: expected weights >= 0 ({len(h)}, {len(names)}), a column for "
-                    f"each of {', '.join(names)}"
-                )
-        column = [names.index(name) for name in own]
-        anew = self.among if not isinstance(sources, str) else ()
-        if len(own) == len(names) and not anew:
-            return given[:, column]
-        density = self.log_densities(h)
-        q, out = self.gate.scores(density), np.zeros((len(h), len(own)))
-        for index, name in enumerate(names):
-            where = [j for j, one in enumerate(own) if one == name]
-            e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
-            out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)
-        if anew:
-            those = self.among_members
-            whole = given[:, [names.index(name) for name in anew]].sum(axis=1, keepdims=True)
-            out[:, those] = whole * self.among_gate.weights(density[:, those])
-            own_say = np.isin(self._by_source(out).argmax(axis=1), [names.index(name) for name in anew])
-            out[own_say] = self.worthwhile(out[own_say], density[own_say])  # of others the earlier layer has asked
-        return out
-
-    @property
-    def gate(self) -> Gate:
-        """The calibrated gate, with its margins; fitted anew after a lesson."""
-        return self._asking(self.fitted_gate, range(len(self.members)))
-
-    @property
-    def among_gate(self) -> Gate:
-        """The calibrated gate over `among_members`, with its margins."""
-        return self._asking(self.fitted_among, self.among_members)
-
-    def _asking(self, gate: Gate, members: Sequence[int]) -> Gate:
-        return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
 
     def expect_worth(
         self,
@@ -163,14 +181,10 @@ class Deciding(Voting):
             Sources that pass unasked: another layer decides about them.
         """
         self._refuse_empty()
+        names = self.sources
         for name in passed:
-            choose("passed", name, self.sources)
-        d, t, g, names = (
-            np.asarray(density, np.float64),
-            np.asarray(likeliest),
-            np.asarray(gain, np.float64),
-            self.sources,
-        )
+            choose("passed", name, names)
+        d, t, g = np.asarray(density, np.float64), np.asarray(likeliest), np.asarray(gain, np.float64)
         if d.ndim != 2 or d.shape[1] != len(self.members) or not len(d) or not np.isfinite(d).all():
             raise ArgumentError(
                 f"density has shape {d.shape}: expected finite log densities (T, {len(self.members)}), a column a "
@@ -186,10 +200,6 @@ class Deciding(Voting):
         those = [names.index(name) for name in passed]
         self.worth = fitted_worth(by_source(d, self._members_of()), t, g, least, those)
         return self
-
-    def worthwhile(self, weights: Floats, density: Floats) -> Floats:
-        """Return the members' weights, (T, J), in rows of zeros where a repair is not expected to pay."""
-        return weights if self.worth is None else self.worth.kept(weights, density, self._members_of())
 
     def decide_among(self, *sources: str) -> Self:
         """Let this repair, behind one of an earlier layer, decide anew between clean and these sources.
@@ -208,14 +218,3 @@ class Deciding(Voting):
         among = (CLEAN, *(name for name in sources if name != CLEAN)) if sources else ()
         vars(self).update(among=among, _among_gate=None)  # at once
         return self
-
-    def _estimate(self, h: Array, w: Floats) -> Array:
-        """Return h and the ways back, weighed."""
-        out = h.copy()
-        for j, member in enumerate(self.members):
-            if member.back is None:
-                continue
-            rows = np.flatnonzero(w[:, j] > FLOOR)
-            if rows.size:
-                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
-        return out

@@ -82,7 +82,7 @@ class Learning(Voting):
             "lms", "sign-lms" or a plug-in's; `options` are the rule's.
         """
         self._refuse_empty()
-        where = [at for at, member in enumerate(self.members) if member.source == source]
+        where = [at for at, name in enumerate(self._own) if name == source]
         choose("source", source, self.sources[1:])
         if len(where) > 1:
             raise ArgumentError(f"source={source!r} has {len(where)} causes: expected one; learn them under names")
@@ -100,10 +100,6 @@ class Learning(Voting):
         self._become([*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]])
         return self
 
-    def _become(self, members: list[Member]) -> None:
-        """Take members, and forget what was fitted for others: in one step, so that an interruption mixes nothing."""
-        vars(self).update(members=members, _gate=None, _among_gate=None, worth=None)
-
     def only(self, *sources: str) -> Self:
         """Return a repair of these sources and of clean activations alone; its gate is fitted for them.
 
@@ -111,10 +107,8 @@ class Learning(Voting):
         """
         for name in sources:
             choose("sources", name, self.sources)
-        few = copy(self)
-        few.members = [member for member in self.members if member.source in (CLEAN, *sources)]
-        few.margin, few.margins, few.among, few.worth = 0.0, {}, (), None
-        few._gate, few._among_gate, few.provenance = None, None, dict(self.provenance)
+        few = self._copied([member for member in self.members if member.source in (CLEAN, *sources)])
+        few.margin, few.margins, few.among = 0.0, {}, ()
         return few
 
     def with_held_out(self, held: Sequence[Any]) -> Self:
@@ -138,7 +132,7 @@ class Learning(Voting):
         if len(held) != len(self.members):
             raise ArgumentError(
                 f"held has {len(held)} arrays: expected one for each of the {len(self.members)} members, "
-                f"{', '.join(member.source for member in self.members)}"
+                f"{', '.join(self._own)}"
             )
         kept = [self._activity(f"held[{j}]", one) for j, one in enumerate(held)]
         few = [(j, len(one)) for j, one in enumerate(kept) if len(one) < 2]
@@ -147,7 +141,15 @@ class Learning(Voting):
             raise ArgumentError(
                 f"held[{j}] has {count} activations of {self.members[j].source!r}: expected some hundreds, at least 2"
             )
+        return self._copied([member.with_held_out(one) for member, one in zip(self.members, kept, strict=True)])
+
+    def _copied(self, members: list[Member]) -> Self:
+        """Return a copy with these members, whose lessons this one does not see."""
         own = copy(self)
-        own.members = [member.with_held_out(one) for member, one in zip(self.members, kept, strict=True)]
-        own._gate, own._among_gate, own.worth, own.provenance = None, None, None, dict(self.provenance)
+        own._become(members)
+        own.provenance = dict(self.provenance)
         return own
+
+    def _become(self, members: list[Member]) -> None:
+        """Take members, and forget what was fitted for others: in one step, so that an interruption mixes nothing."""
+        vars(self).update(members=members, _gate=None, _among_gate=None, worth=None)

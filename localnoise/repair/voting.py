@@ -64,7 +64,7 @@ class Voting:
     @property
     def sources(self) -> list[str]:
         """Names in the order of the posterior's columns, "clean" first."""
-        return list(dict.fromkeys([CLEAN, *(member.source for member in self.members)]))
+        return list(dict.fromkeys([CLEAN, *self._own]))
 
     def log_densities(self, h: Array) -> Floats:
         """Return the log density per neuron that is asked of each member's law, (T, members)."""
@@ -95,7 +95,7 @@ class Voting:
     @property
     def among_members(self) -> list[int]:
         """The members between which this repair decides anew, clean first."""
-        return [j for j, member in enumerate(self.members) if member.source in self.among]
+        return [j for j, name in enumerate(self._own) if name in self.among]
 
     @property
     def fitted_among(self) -> Gate:
@@ -111,15 +111,21 @@ class Voting:
         cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
         return fitted(density, cause, self.width, len(voters(self.config.shape, self.asks)) * self.config.channels)
 
+    @property
+    def _own(self) -> list[str]:
+        """The source of each member."""
+        return [member.source for member in self.members]
+
     def _members_of(self) -> list[npt.NDArray[np.int64]]:
         """Return the members of each source, clean first."""
-        own = np.array([member.source for member in self.members])
+        own = np.array(self._own)
         return [np.flatnonzero(own == name) for name in self.sources]
 
     def _by_source(self, w: Floats) -> Floats:
-        names, own = self.sources, [member.source for member in self.members]
+        """Return what the members of each source have together, (T, sources), of members' weights (T, members)."""
+        names = self.sources
         out = np.zeros((len(w), len(names)))
-        for j, name in enumerate(own):
+        for j, name in enumerate(self._own):
             out[:, names.index(name)] += w[:, j]
         return out
 

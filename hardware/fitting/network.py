@@ -75,7 +75,7 @@ class NetworkFit:
             "weights": "fewer weights in the network",
             "noise or repair": "fewer parents, weight bits or members",
             "working memory": "fewer places in its largest layers, or earlier pooling",
-            "noise words": "a smaller layer for the noise",
+            "words of noise or repair": "a smaller layer for the noise",
         }
         if self.noise is not None and self.flash_limit != float("inf"):
             room = int(self.flash_limit) - sum(self.flash.values()) + self.flash["noise or repair"]
@@ -146,7 +146,7 @@ def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> N
         else:
             flash["noise or repair"], state = sum(one.flash for one in chip.repairs), 0
         flash["program"] += FIELD * len(chip.chips)
-        ram["noise words"] = 2 * neurons * (1 + chip.entry.signal) + state + 4 * program.outputs
+        ram["words of noise or repair"] = 2 * neurons * (1 + chip.entry.signal) + state + 4 * program.outputs
         multiplications = program.multiplications_from(0, program.mix) + draws * program.multiplications_from(
             program.mix, None
         )

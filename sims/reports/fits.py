@@ -39,7 +39,7 @@ def repair_costs(found: RepairFit) -> Table:
             ("activation words, bytes of RAM", found.ram, found.ram_limit),
             ("multiplications an image, to decide", found.decides, None),
             ("multiplications an image, to repair", found.repairs, None),
-            ("instructions an image, within 20 %", found.instructions, None),
+            ("instructions an image that is repaired, within 20 %", found.instructions, None),
         )
     ]
     if found.milliseconds is not None:
@@ -57,7 +57,9 @@ def network_costs(found: NetworkFit) -> Table:
     rows.append(["time", f"multiplications an image{draws}", f"{found.multiplications:,}", ""])
     if found.shares is not None:
         count = sum(share.instructions for share in found.shares)
-        rows.append(["", "instructions an image, within 20 %", f"{count:,}", ""])
+        repaired = any(share.what.startswith("repair") for share in found.shares)
+        which = "an image that is repaired" if repaired else "an image"  # others take no way back
+        rows.append(["", f"instructions {which}, within 20 %", f"{count:,}", ""])
         clock = found.profile.clock.number
         if clock and clock != float("inf"):
             rows.append(["", "ms an image at one a clock, the least", f"{count / clock * 1e3:,.1f}", ""])

@@ -116,7 +116,7 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
     found = pairs(counts, places)
     mean, variance = mean_and_variance(counts)
     some = np.random.default_rng(0).permutation(len(mean))[:400]  # as many as a figure shows
-    few = np.random.default_rng(1).permutation(len(found.noise))[:5000]  # a figure's error bars need no more
+    few = np.random.default_rng(1).permutation(len(found.noise))[:2500]  # a figure's error bars need no more
     everywhere = np.random.default_rng(2).normal(size=before.shape) * (before + after > 0)
     return {
         "fano": fano(counts),
@@ -127,6 +127,11 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
         "alignment": alignment(counts, after - before),
         "alignment.random": alignment(counts, everywhere),
         "mean": np.float32(mean[some]), "variance": np.float32(variance[some]),
-        "pairs.noise": np.float16(found.noise[few]), "pairs.signal": np.float16(found.signal[few]),  # three digits
-        "pairs.distance": np.float16(found.distance[few]),
+        "pairs.noise": _short(found.noise[few]), "pairs.signal": _short(found.signal[few]),
+        "pairs.distance": _short(found.distance[few]),
     }  # fmt: skip
+
+
+def _short(values: Array) -> Array:
+    """Two decimals, as a figure shows: a fifth of the bytes."""
+    return np.float16(np.round(values, 2))

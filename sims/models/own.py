@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, first_line
 from localnoise.nn import Arrangement, cut
+from localnoise.sims.models.base import mismatch
 
 
 class OwnNetwork:
@@ -90,15 +91,15 @@ class OwnNetwork:
         return {"front": self.front.state_dict(), "back": self.back.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take weights and buffers that `state` gave."""
-        try:
-            self.front.load_state_dict(state["front"])
-            self.back.load_state_dict(state["back"])
-        except RuntimeError as error:
-            raise ArgumentError(
-                f"weights: another network's than the task's ({first_line(error)}): expected its own; remove the file, "
-                "and the network is trained again"
-            ) from None
+        """Take weights and buffers that `state` gave, of this network cut anywhere."""
+        given = [*state["front"].items(), *state["back"].items()]
+        own = [*self.front.state_dict().items(), *self.back.state_dict().items()]
+        differs = mismatch(given, own)
+        if differs:
+            raise ArgumentError(f"weights: of another network than the task's ({differs}): expected its own")
+        for part, first, other in (("front", self.front, "back"), ("back", self.back, "front")):
+            known = {**state[other], **state[part]}  # a module that runs in both parts has weights in each
+            first.load_state_dict({name: known[name] for name in first.state_dict()})
 
     def _parts(self, seed: int) -> tuple[nn.Module, nn.Module]:
         with torch.random.fork_rng(devices=[]):

@@ -173,6 +173,21 @@ def test_statistics_of_batch_norm_are_kept_with_the_weights(file: Path, tmp_path
     assert not norm.training
 
 
+def test_weights_fit_the_network_wherever_it_is_cut(file: Path) -> None:
+    task = mounted(str(file))
+    early, late = task.network(0, layer="conv"), task.network(1, layer="act")
+    early.restore(late.state())
+    for one in (early, late):
+        one.back.eval()
+    x = task.data("task").pair("test")[0]
+    assert torch.equal(early(x), late(x))
+    state = late.state()
+    with pytest.raises(ArgumentError, match=r"rest.2.bias of shape \(3,\) here is missing there"):
+        early.restore(state | {"back": {k: v for k, v in state["back"].items() if k != "rest.2.bias"}})
+    with pytest.raises(ArgumentError, match=r"odd of shape \(2,\) there is missing here"):
+        early.restore(state | {"back": state["back"] | {"odd": torch.zeros(2)}})
+
+
 def test_trained_weights_are_left_as_they_are_and_later_layers_drawn_anew(tmp_path: Path) -> None:
     torch.manual_seed(5)
     held = net()

@@ -79,10 +79,21 @@ class OwnTask:
         return found
 
     def network(self, seed: int, activation: str = "tanh", layer: int | str | None = None) -> OwnNetwork:
-        """Return the network with the weights of a seed, cut after the task's layer or another one."""
+        """Return the network with the weights of a seed, cut after the task's layer or another one.
+
+        Raises
+        ------
+        ArgumentError
+            The network does not fit the data of the seed: its inputs, or its classes.
+        """
         t = self.task
         where = t.layer if layer is None else str(layer)
-        return OwnNetwork(t.model, where, self._example, seed, kind=t.kind, skipped=t.skipped, trained=t.trained)
+        own = self.data(seed=seed)
+        few = own.train[0][:_FEW]
+        made = OwnNetwork(t.model, where, few, seed, kind=t.kind, skipped=t.skipped, trained=t.trained)
+        for part in ("train", "test"):
+            made.check_classes(part, own.pair(part)[1])
+        return made
 
     @cached_property
     def _example(self) -> Tensor:
@@ -90,7 +101,7 @@ class OwnTask:
 
     @cached_property
     def _splits(self) -> Any:
-        return lru_cache(maxsize=1)(self._split)
+        return lru_cache(maxsize=2)(self._split)  # those of seed 0, with which tasks are tried, and of one more
 
     def _split(self, seed: int) -> Samples:
         parts = {}

@@ -442,6 +442,27 @@ def test_a_perturbation_without_levels_takes_none() -> None:
         (FILE.replace('layer="act"', 'layer="akt"'), "layer='akt': expected one of .*did you mean 'act'"),
         (FILE.replace("return self.rest(", "return self.nothing("), "cannot be followed symbolically"),
         (FILE.replace("super().__init__()", "super().__init__(); 1 / 0"), r"model\(\) raised ZeroDivisionError"),
+        (
+            FILE.replace("% 3", "% 3 + 1").replace("centers[y]", "centers[y - 1]"),
+            "train: labels from 1 to 3, and the network has 3 outputs, for classes 0 .. 2: .*; subtract 1 from them",
+        ),
+        (FILE.replace("Linear(64, 3)", "Linear(64, 2)"), "labels from 0 to 2, .* has 2 outputs.*last layer give 3"),
+        (
+            FILE.replace("Linear(64, 3)", "Linear(60, 3)"),
+            r"of 2 inputs, shape \(2, 2, 16\), it raised RuntimeError \(mat1 and mat2 shapes cannot be multiplied",
+        ),
+        (
+            FILE.replace("Conv1d(2,", "Conv1d(3,"),
+            r"shape \(2, 2, 16\), it raised RuntimeError \(Given groups=1, .*x\[:, None",
+        ),
+        (
+            FILE.replace("nn.Flatten(), nn.Linear(64", "nn.Linear(16"),
+            r"it gave outputs of shape \(2, 4, 3\): expected logits",
+        ),
+        (
+            FILE.replace("self.norm(self.conv(x))))", "self.norm(self.conv(x)))),"),
+            "it gave a tuple: expected one tensor",
+        ),
     ],
 )
 def test_a_file_that_is_no_task_is_refused(tmp_path: Path, content: str | None, message: str) -> None:

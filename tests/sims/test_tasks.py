@@ -436,6 +436,10 @@ def test_a_perturbation_without_levels_takes_none() -> None:
     [
         (None, "no such file; expected a Python file that makes a localnoise.Task"),
         ("x = 1 / 0", "the file raises ZeroDivisionError: division by zero"),
+        (
+            FILE.replace("model=Net", "model=Net()"),
+            r"task='.*': model=Net: expected a function that returns a network.*each seed has one of its own$",
+        ),
         ("import localnoise", "holds 0 tasks: expected one, as in"),
         (FILE + "\nother = ln.Task(model=Net, layer='act', train=data(9, 0), test=data(9, 0))", "holds 2 tasks"),
         (FILE.replace("task = ln.Task(", "task = ln.Task(name='v2', "), "its name 'v2' is a built-in's"),

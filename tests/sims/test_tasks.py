@@ -440,6 +440,11 @@ def test_a_perturbation_without_levels_takes_none() -> None:
             FILE.replace("model=Net", "model=Net()"),
             r"task='.*': model=Net: expected a function that returns a network.*each seed has one of its own$",
         ),
+        (
+            FILE.replace("return x * level", "return x[..., 1:15] * level"),
+            r"perturbations\['dark'\] gave shape \(2, 2, 14\) of a batch \(2, 2, 16\): expected the same shape",
+        ),
+        (FILE.replace("return x + level *", "return x + level * self *"), r"perturbations\['hiss'\] raised NameError"),
         ("import localnoise", "holds 0 tasks: expected one, as in"),
         (FILE + "\nother = ln.Task(model=Net, layer='act', train=data(9, 0), test=data(9, 0))", "holds 2 tasks"),
         (FILE.replace("task = ln.Task(", "task = ln.Task(name='v2', "), "its name 'v2' is a built-in's"),

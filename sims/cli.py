@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from localnoise import __version__, plugins
-from localnoise.errors import LocalnoiseError
+from localnoise.errors import LocalnoiseError, listed
 from localnoise.sims.runtime.console import console, errors, show_warnings_plainly
 from localnoise.sims.runtime.renamed import Command
 from localnoise.sims.runtime.stopping import Interrupting
@@ -104,15 +104,55 @@ def build(arguments: list[str]) -> typer.Typer:
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
     for panel, commands in PANELS.items():
         for name, (place, summary) in commands.items():
-            module, function = place.split(":")
-            command: Any = _listed(summary)
-            if name == named:
-                command = getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
+            command: Any = _listed(summary) if name != named else _imported(place)
             if isinstance(command, typer.Typer):  # a group of commands
                 app.add_typer(command, name=name, rich_help_panel=panel)
             else:
-                app.command(name, cls=Command, rich_help_panel=panel)(command)
+                app.command(name, cls=_Command, rich_help_panel=panel)(command)
     return app
+
+
+class _Command(Command):
+    """A command that says of an unknown option which other commands have it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            option = getattr(error, "option_name", "")  # of an unknown option, whosever copy of click
+            others = owners(option) if option else []
+            if others:
+                said = listed((f"`localnoise {name}`" for name in others), 80)
+                error.message = f"No such option: {option}. {option} is an option of {said}"  # type: ignore[attr-defined]
+                error.possibilities = []  # type: ignore[attr-defined]
+            raise
+
+
+def owners(option: str) -> list[str]:
+    """Return the commands that have exactly this option. All are imported: only a command that failed asks."""
+    found = list[str]()
+    for name, (place, _) in COMMANDS.items():
+        app = typer.Typer()
+        try:
+            command = _imported(place)
+        except ImportError:  # of a package that not everyone has
+            continue
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+            app.callback()(_options)  # so that it is a group of one command
+        group: Any = typer.main.get_command(app)
+        made = group.commands[name]
+        parts = {f"{name} {part}": one for part, one in getattr(made, "commands", {}).items()} or {name: made}
+        found += [called for called, one in parts.items() if any(option in each.opts for each in one.params)]
+    return found
+
+
+def _imported(place: str) -> Any:
+    module, function = place.split(":")
+    return getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
 
 
 def main() -> None:

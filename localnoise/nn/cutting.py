@@ -10,6 +10,7 @@ from localnoise.errors import ArgumentError, choose, first_line, short
 from localnoise.nn.naming import names
 from localnoise.nn.tapping import evaluating
 
+_GRAY = 3  # axes of a batch of images without an axis of channels
 _NAMED = 12  # layers that an error lists
 
 
@@ -169,10 +170,25 @@ def _after(model: nn.Module, graph: fx.Graph, at: fx.Node) -> fx.GraphModule:
     return fx.GraphModule(model, made, "Back")
 
 
+def _run(model: nn.Module, x: Tensor) -> Any:
+    """Return what the model makes of a few inputs."""
+    try:
+        out = model(x)
+    except Exception as error:  # whatever a forward raises
+        axis = "; an image has an axis of channels, as in x[:, None]" if x.ndim == _GRAY else ""
+        raise ArgumentError(
+            f"model: of {len(x)} inputs, shape {tuple(x.shape)}, it raised {type(error).__name__} "
+            f"({first_line(error)}): expected a network that takes inputs (T, ...) of this shape{axis}"
+        ) from error
+    if not isinstance(out, Tensor):
+        raise ArgumentError(f"model: it gave a {type(out).__name__}: expected one tensor of logits (T, classes)")
+    return out
+
+
 def _compare(model: nn.Module, front: nn.Module, back: nn.Module, layer: str, x: Tensor) -> None:
     """Raise an ArgumentError unless the parts do what the model does."""
     with evaluating(model), torch.no_grad():  # the parts share the model's modules
-        whole: Any = model(x)
+        whole: Any = _run(model, x)
         h: Any = front(x)
         if not isinstance(h, Tensor):
             raise ArgumentError(

@@ -82,9 +82,10 @@ class Task:
 
     def __post_init__(self) -> None:
         if isinstance(self.model, nn.Module) or not callable(self.model):
+            given = type(self.model).__name__ if isinstance(self.model, nn.Module) else short(repr(self.model))
             raise ArgumentError(
-                f"model={short(repr(self.model))}: expected a function that returns a network, such as "
-                "`lambda: Net()`, so that each seed has one of its own"
+                f"model={given}: expected a function that returns a network, such as `lambda: Net()`, or `make_net` in "
+                "the place of `make_net()`, so that each seed has one of its own"
             )
         layer: Any = self.layer
         if not isinstance(layer, str) or not layer:

@@ -36,7 +36,7 @@ def as_name(argument: str, value: str, *others: str) -> str:
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ArgumentError(
         f"{argument}={short(repr(value))}: expected {', '.join([*others, ''])}a modification such as rotate "
-        f"(`localnoise data` shows them), or an attack: {', '.join(ATTACKS)}{hint}"
+        f"(`localnoise list perturbations` shows them), or an attack: {', '.join(ATTACKS)}{hint}"
     )
 
 

@@ -23,6 +23,7 @@ from localnoise.sims.models import CutNetwork, folded, training
 from localnoise.sims.runtime.spool import Spool
 from localnoise.sims.tasks import Workload
 
+_KEPT = "the FILE.pt of a trained network, as an experiment keeps it in its folder"
 _TRAIN, _TEST = 1, 2  # streams of a seed: a test image never meets the draw that a training image met
 
 
@@ -35,16 +36,46 @@ def weights_in(path: Path) -> dict[str, Any]:
         The file is damaged: Torch itself reads a changed byte without a word.
     """
     try:
-        with ZipFile(path) as archive:
-            wrong = archive.testzip()
-        if wrong is not None:
-            raise ValueError(f"checksum of {wrong}")
-        kept = torch.load(path, weights_only=True)
-        return {"front": dict(kept["front"]), "back": dict(kept["back"])}
+        return _read(path)
     except Exception as error:  # whatever a damaged archive makes Python and Torch say
         raise FileFormatError(
             f"{path}: damaged ({first_line(error)}); remove it, and the network is trained again"
         ) from error
+
+
+def given_weights(path: Path, network: CutNetwork) -> None:
+    """Put the weights of a file that the user named into a network.
+
+    Raises
+    ------
+    FileFormatError
+        It is missing, holds no network's weights, or another network's. Nothing tells the user to remove it: it is his.
+    """
+    if not path.is_file():
+        raise FileFormatError(f"--weights {path}: no such file; expected {_KEPT}")
+    try:
+        kept = _read(path)
+    except KeyError:
+        raise FileFormatError(
+            f"--weights {path}: holds no 'front' and 'back'; expected {_KEPT}; weights of your own come in by a task "
+            "with trained=True, whose model() loads them"
+        ) from None
+    except Exception as error:  # whatever a damaged archive makes Python and Torch say
+        raise FileFormatError(f"--weights {path}: cannot be read ({first_line(error)}); expected {_KEPT}") from error
+    try:
+        network.restore(kept)
+    except ArgumentError as error:
+        said = str(error).removeprefix("weights: ")
+        raise FileFormatError(f"--weights {path}: {said}; name the file of this task's network") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with ZipFile(path) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise ValueError(f"checksum of {wrong}")
+    kept = torch.load(path, weights_only=True)
+    return {"front": dict(kept["front"]), "back": dict(kept["back"])}
 
 
 def network_path(settings: Settings, folder: Path, seed: int) -> Path:
@@ -133,7 +164,11 @@ class Testbed:
         """The trained network, in evaluation mode, its front frozen."""
         self.train_base()
         network = self._fresh()
-        network.restore(weights_in(self.base_path))
+        kept = weights_in(self.base_path)
+        try:
+            network.restore(kept)
+        except ArgumentError as error:
+            raise FileFormatError(f"{self.base_path}: {error}; remove it, and the network is trained again") from None
         network.front.requires_grad_(False).eval()
         network.back.requires_grad_(False).eval()
         return network

@@ -1,5 +1,6 @@
 """The interface of a network that is cut where the noise enters."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -55,6 +56,24 @@ class CutNetwork(Protocol):
         ArgumentError
             They are another network's.
         """
+
+
+def mismatch(there: Iterable[tuple[str, Any]], here: Iterable[tuple[str, Any]]) -> str:
+    """Return in words the first of a network's weights `here` that are not so `there`; "": all are."""
+    given, own = ({name: _shape(weight) for name, weight in side} for side in (there, here))
+    for name, shape in own.items():
+        if name not in given:
+            return f"{name} of shape {shape} here is missing there"
+        if given[name] != shape:
+            return f"{name} has shape {given[name]} there, {shape} here"
+    return next(
+        (f"{name} of shape {shape} there is missing here" for name, shape in given.items() if name not in own), ""
+    )
+
+
+def _shape(weight: Any) -> tuple[int, ...] | None:
+    """Return the shape of a tensor; a module's extra state has none."""
+    return tuple(weight.shape) if isinstance(weight, Tensor) else None
 
 
 def folded(network: CutNetwork, h: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.sims.models.base import mismatch
 from localnoise.sims.models.orthogonal import OrthogonalPatches
 from localnoise.sims.models.registry import ACTIVATIONS, ARCHITECTURES, CLASSES, SIDE, Architecture
 from localnoise.validate import as_seed, whole
@@ -68,7 +69,11 @@ class Network:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the weights that `state` gave, of this network cut anywhere."""
-        self.load([*state["front"].values(), *state["back"].values()])
+        given = [*state["front"].values(), *state["back"].values()]
+        differs = mismatch(_numbered(given), _numbered(self.weights()))
+        if differs:
+            raise ArgumentError(f"weights: of another network than {self.name!r} ({differs}): expected its own")
+        self.load(given)
 
     def weights(self) -> list[Tensor]:
         """Weights, biases and statistics of all layers in order; wherever the network is cut, the list is the same."""
@@ -90,6 +95,10 @@ class Network:
             )
         for mine, new in zip(own, given, strict=True):
             mine.copy_(new)
+
+
+def _numbered(weights: list[Tensor]) -> list[tuple[str, Tensor]]:
+    return [(f"tensor {number}", weight) for number, weight in enumerate(weights, 1)]
 
 
 def build(name: str = "v2", activation: str = "tanh", layer: int = 2, seed: int = 0, width: float = 1.0) -> Network:

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, first_line
 from localnoise.nn import Arrangement, cut
+from localnoise.nn.tapping import evaluating
+from localnoise.sims.models.base import mismatch
+
+_LOGITS = 2  # axes of a network's output
 
 
 class OwnNetwork:
@@ -31,7 +35,8 @@ class OwnNetwork:
     Raises
     ------
     ArgumentError
-        `make` raises or returns no network, or the network cannot be cut there.
+        `make` raises or returns no network, the network cannot take the inputs, gives no logits (T, classes), or cannot
+        be cut there.
     """
 
     def __init__(
@@ -47,8 +52,15 @@ class OwnNetwork:
     ) -> None:
         self._make, self.layer, self._x, self._trained = make, layer, x, trained
         self.front, self.back = self._parts(seed)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(self.back):
             h = self.front.eval()(x)
+            out = tuple(self.back(h).shape)
+        if len(out) != _LOGITS or out[0] != len(x) or not out[1]:
+            raise ArgumentError(
+                f"model: of {len(x)} inputs, shape {tuple(x.shape)}, it gave outputs of shape {out}: expected logits "
+                f"(T, classes), here ({len(x)}, classes)"
+            )
+        self.outputs = out[1]
         self._arrangement = Arrangement.of(h, kind, skipped=skipped)
 
     @property
@@ -90,15 +102,25 @@ class OwnNetwork:
         return {"front": self.front.state_dict(), "back": self.back.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take weights and buffers that `state` gave."""
-        try:
-            self.front.load_state_dict(state["front"])
-            self.back.load_state_dict(state["back"])
-        except RuntimeError as error:
+        """Take weights and buffers that `state` gave, of this network cut anywhere."""
+        given = [*state["front"].items(), *state["back"].items()]
+        own = [*self.front.state_dict().items(), *self.back.state_dict().items()]
+        differs = mismatch(given, own)
+        if differs:
+            raise ArgumentError(f"weights: of another network than the task's ({differs}): expected its own")
+        for part, first, other in (("front", self.front, "back"), ("back", self.back, "front")):
+            known = {**state[other], **state[part]}  # a module that runs in both parts has weights in each
+            first.load_state_dict({name: known[name] for name in first.state_dict()})
+
+    def check_classes(self, part: str, labels: Tensor) -> None:
+        """Raise an ArgumentError unless there is an output for each class of a task's labels (N,)."""
+        low, high = (int(edge) for edge in labels.aminmax())
+        if high >= self.outputs:
+            fix = f"subtract {low} from them" if high - low < self.outputs else f"let its last layer give {high + 1}"
             raise ArgumentError(
-                f"weights: another network's than the task's ({first_line(error)}): expected its own; remove the file, "
-                "and the network is trained again"
-            ) from None
+                f"{part}: labels from {low} to {high}, and the network has {self.outputs} outputs, for classes 0 .. "
+                f"{self.outputs - 1}: expected labels from 0, an output for each class; {fix}"
+            )
 
     def _parts(self, seed: int) -> tuple[nn.Module, nn.Module]:
         with torch.random.fork_rng(devices=[]):

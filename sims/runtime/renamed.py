@@ -4,7 +4,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from localnoise.errors import LocalnoiseError
 from localnoise.sims.runtime.console import errors
+from localnoise.sims.runtime.spoken import speak
 
 RENAMED = {
     "--arms": "--defenses",
@@ -22,7 +24,15 @@ RENAMED = {
 
 
 class Command(TyperCommand):
-    """A command that also takes the earlier names of its options."""
+    """A command that also takes the earlier names of its options, and whose errors name the options that were given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LocalnoiseError as error:
+            speak(error, ctx)
+            raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments after renaming them."""

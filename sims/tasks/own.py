@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,10 +80,30 @@ class OwnTask:
         return found
 
     def network(self, seed: int, activation: str = "tanh", layer: int | str | None = None) -> OwnNetwork:
-        """Return the network with the weights of a seed, cut after the task's layer or another one."""
+        """Return the network with the weights of a seed, cut after the task's layer or another one.
+
+        Raises
+        ------
+        ArgumentError
+            The network does not fit the data of the seed, inputs or classes; or a perturbation of the task gives
+            inputs of another shape, or none.
+        """
         t = self.task
         where = t.layer if layer is None else str(layer)
-        return OwnNetwork(t.model, where, self._example, seed, kind=t.kind, skipped=t.skipped, trained=t.trained)
+        own = self.data(seed=seed)
+        few = own.train[0][:_FEW]
+        _ = self._tried
+        made = OwnNetwork(t.model, where, few, seed, kind=t.kind, skipped=t.skipped, trained=t.trained)
+        for part in ("train", "test"):
+            made.check_classes(part, own.pair(part)[1])
+        return made
+
+    @cached_property
+    def _tried(self) -> bool:
+        """True, after each perturbation was tried on a few inputs: what it does wrong is said before the training."""
+        for name, made in self.task.perturbations.items():
+            _modification(name, made, self.bounds, self._example)
+        return True
 
     @cached_property
     def _example(self) -> Tensor:
@@ -90,7 +111,7 @@ class OwnTask:
 
     @cached_property
     def _splits(self) -> Any:
-        return lru_cache(maxsize=1)(self._split)
+        return lru_cache(maxsize=2)(self._split)  # those of seed 0, with which tasks are tried, and of one more
 
     def _split(self, seed: int) -> Samples:
         parts = {}
@@ -106,8 +127,10 @@ class OwnTask:
         return Samples.of(parts["train"], parts["test"], f"task {self.name}", self.salt, self.bounds)
 
 
-def _modification(name: str, function: Any, bounds: tuple[float, float] | None) -> Modification:
-    """Return a user's function as a perturbation that is applied by name."""
+def _modification(
+    name: str, function: Any, bounds: tuple[float, float] | None, few: Tensor | None = None
+) -> Modification:
+    """Return a user's function as a perturbation that is applied by name; it is tried on a few inputs, if there are."""
     takes = inspect.signature(function).parameters if _has_signature(function) else {}
     level = takes["level"].default if "level" in takes else 1.0
     if level is inspect.Parameter.empty or not isinstance(level, (int, float)):
@@ -115,6 +138,15 @@ def _modification(name: str, function: Any, bounds: tuple[float, float] | None) 
     random, strong = "generator" in takes, "level" in takes
 
     def applied(inputs: Tensor, strength: float, words: Words) -> Tensor:
+        moved = altered(inputs, strength, words)
+        if len(inputs) and torch.equal(moved, inputs):
+            raise ArgumentError(
+                f"perturbations[{name!r}] returned its inputs as they were: expected perturbed ones; of level "
+                f"{strength:g} they would be clean"
+            )
+        return moved
+
+    def altered(inputs: Tensor, strength: float, words: Words) -> Tensor:
         more = {"level": strength} if strong else {}
         if random:  # each input by its own draw, whatever batch it comes in
             each = [
@@ -126,13 +158,10 @@ def _modification(name: str, function: Any, bounds: tuple[float, float] | None) 
             with generator_kept(), torch.random.fork_rng(devices=[]):
                 _seed_globals(int(words[0, 0]) if len(words) else 0)
                 moved = _called(name, function, inputs, more)
-        if len(inputs) and torch.equal(moved, inputs):
-            raise ArgumentError(
-                f"perturbations[{name!r}] returned its inputs as they were: expected perturbed ones; of level "
-                f"{strength:g} they would be clean"
-            )
         return moved
 
+    if few is not None:  # that they stay as they are may be chance: it is refused of many
+        altered(few, float(level), np.zeros((len(few), 1), np.uint64))
     lowest, highest = (-float("inf"), float("inf")) if strong else (1.0, 1.0)
     return Modification(
         name=name, function=applied, words=1, level=float(level), lowest=lowest, highest=highest, shape=None,
@@ -164,7 +193,5 @@ def _called(name: str, function: Any, inputs: Tensor, more: dict[str, Any]) -> T
 
 def _seed_globals(word: int) -> None:
     """Seed the global generators, from which a function that takes none may draw."""
-    import numpy as np
-
     torch.manual_seed(word >> 1)
     np.random.seed(word % 2**32)  # noqa: NPY002

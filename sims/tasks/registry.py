@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from localnoise.errors import ArgumentError, first_line
+from localnoise.errors import ArgumentError, LocalnoiseError, first_line
 from localnoise.nn import Task
 from localnoise.registry import Registry
 from localnoise.sims.perturbations import MODIFICATIONS
@@ -95,6 +95,9 @@ def _load(path: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except LocalnoiseError as error:  # a sentence of ours already, with its fix
+        del sys.modules[name]
+        raise ArgumentError(f"task={str(path)!r}: {error}") from error
     except Exception as error:  # whatever a user's file raises
         del sys.modules[name]
         raise ArgumentError(

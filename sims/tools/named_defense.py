@@ -22,7 +22,7 @@ from localnoise.sims.experiments.on_chip import arm_for_chip
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.repair_lessons import calibrating
 from localnoise.sims.experiments.runner import Runner
-from localnoise.sims.experiments.testbed import network_path, weights_in
+from localnoise.sims.experiments.testbed import given_weights, network_path
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime.console import progress, staged
 from localnoise.sims.runtime.options import words
@@ -112,7 +112,7 @@ def made_by_name(
         folder = held.enter_context(temporary_folder()) if keep is None or weights is not None else keep
         path = network_path(settings, folder, seed)
         if weights is not None:
-            weights_in(weights)  # damaged ones are refused
+            given_weights(weights, chosen.task.network(seed, chosen.activation, chosen.layer))  # others are refused
             write_bytes(path, weights.read_bytes())
         stage = staged(held.enter_context(progress()))
         own = chosen.task.data(settings.data, seed=seed)

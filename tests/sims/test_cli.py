@@ -15,9 +15,10 @@ from helping import run_command as run
 
 from localnoise import UnitGrid, load
 from localnoise.hardware import quantise
-from localnoise.sims.cli import COMMANDS, PANELS
+from localnoise.sims.cli import COMMANDS, PANELS, owners
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.runtime.renamed import RENAMED, renamed
+from localnoise.sims.runtime.spoken import with_options
 from localnoise.sims.tools.names import KINDS
 
 PNG = b"\x89PNG"
@@ -145,6 +146,15 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
         (("fit", "--variance", "-1"), 1, "variance=-1.0: expected"),
         (("fit", "--parents", "0"), 1, "parents=0: expected"),
         (("fit", "--network", "v9"), 1, "task='v9': expected one of 'v1', 'v2', 'v3'"),
+        (
+            ("compare", "--test", "dmi@0.3"),
+            1,
+            "--test='dmi': expected clean, adaptive, a modification such as rotate (`local",
+        ),
+        (("compare", "--test", "dmi@0.3"), 1, "noise list perturbations` shows them)"),
+        (("compare", "--defenses", "multiscal-4"), 1, "--defenses='multiscal-4': expected one of"),
+        (("export", "v2", "--chip", "stm32f40", "-o", "x"), 1, "--chip='stm32f40': expected one of"),
+        (("fit", "--train", "rotat"), 1, "--train='rotat': expected"),
         (("fit", "--layer", "6"), 1, "layer=6: expected one of 1, 2, 3, 4, 5"),
         (("data", "--data-dir", "nowhere"), 1, "nowhere"),
         (("retention", "--defenses", "none,ful"), 1, "did you mean 'full'"),
@@ -161,6 +171,29 @@ def test_bad_input_is_one_sentence_and_a_code(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "owner"),
+    [
+        (("compare", "--radius", "1"), "fit"),
+        (("repair", "--defenses", "x"), "compare"),
+        (("verify", "x", "--chip", "x"), "chip fit"),
+    ],
+)
+def test_an_option_of_another_command_is_said_to_be_its(arguments: tuple[str, ...], owner: str) -> None:
+    done = run(*arguments)
+    said = " ".join(done.stderr.replace("\u2502", " ").split())
+    assert done.returncode == 2
+    assert f"{arguments[-2]} is an option of " in said
+    assert owner in owners(arguments[-2])
+    assert arguments[0] not in owners(arguments[-2])
+    assert "Possible options" not in said
+
+
+def test_an_argument_keeps_its_name_where_its_option_was_not_given() -> None:
+    assert with_options("layer='akt': expected", [("task", ["--task"])]) == "layer='akt': expected"
+    assert with_options("train: inputs hold NaN", [("train", ["--train"])]) == "train: inputs hold NaN"
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from helping import run_command
 
 import localnoise as ln
 from localnoise import hardware
+from localnoise.errors import ArgumentError
 from localnoise.hardware import load_chips
 from localnoise.hardware import quantise as to_chip
 from localnoise.hardware.network import ChipDefense, Program
@@ -79,6 +80,32 @@ def test_with_noise_and_weights_of_a_file(folder, tmp_path):
     assert isinstance(found, ChipDefense)
     assert (found.draws, found.vote, found.seed, found.program.weight_bits) == (4, True, 3, 4)
     assert "4 draws" in done.stdout
+
+
+def test_weights_that_cannot_be_taken_are_named_and_never_to_be_removed(folder, tmp_path):
+    """The user named the file: what is wrong with it is said, and it stays his."""
+    network = tasks.find(str(folder / "task_false.py")).network(0)
+    own = network.state()
+    other = own | {"back": {"4.weight": torch.zeros(5, 16), "4.bias": torch.zeros(5)}}
+    torch.save(other, tmp_path / "other.pt")
+    torch.save({**own["front"], **own["back"]}, tmp_path / "plain.pt")
+    (tmp_path / "damaged.pt").write_bytes((tmp_path / "other.pt").read_bytes()[:500])
+    said = {
+        "nofile": "no such file; expected the FILE.pt of a trained network",
+        "other": "of another network than the task's (4.weight has shape (5, 16) there, (3, 16) here)",
+        "plain": "holds no 'front' and 'back'",
+        "damaged": "cannot be read (File is not a zip file)",
+    }
+    for name, match in said.items():
+        file = tmp_path / f"{name}.pt"
+        done = run_command("export", folder / "task_false.py", "--weights", file, "-o", tmp_path / "c", columns=900)
+        assert done.returncode == 1
+        assert f"--weights {file}: {match}" in done.stderr
+        assert "remove" not in done.stderr
+    with pytest.raises(
+        ArgumentError, match=r"than 'v2' \(tensor 1 has shape \(32, 1, 3, 3\) there, \(6, 1, 5, 5\) here"
+    ):
+        tasks.find("v2").network(0).restore(tasks.find("v1").network(0).state())
 
 
 @pytest.mark.parametrize(

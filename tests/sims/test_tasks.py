@@ -173,6 +173,21 @@ def test_statistics_of_batch_norm_are_kept_with_the_weights(file: Path, tmp_path
     assert not norm.training
 
 
+def test_weights_fit_the_network_wherever_it_is_cut(file: Path) -> None:
+    task = mounted(str(file))
+    early, late = task.network(0, layer="conv"), task.network(1, layer="act")
+    early.restore(late.state())
+    for one in (early, late):
+        one.back.eval()
+    x = task.data("task").pair("test")[0]
+    assert torch.equal(early(x), late(x))
+    state = late.state()
+    with pytest.raises(ArgumentError, match=r"rest.2.bias of shape \(3,\) here is missing there"):
+        early.restore(state | {"back": {k: v for k, v in state["back"].items() if k != "rest.2.bias"}})
+    with pytest.raises(ArgumentError, match=r"odd of shape \(2,\) there is missing here"):
+        early.restore(state | {"back": state["back"] | {"odd": torch.zeros(2)}})
+
+
 def test_trained_weights_are_left_as_they_are_and_later_layers_drawn_anew(tmp_path: Path) -> None:
     torch.manual_seed(5)
     held = net()
@@ -421,12 +436,42 @@ def test_a_perturbation_without_levels_takes_none() -> None:
     [
         (None, "no such file; expected a Python file that makes a localnoise.Task"),
         ("x = 1 / 0", "the file raises ZeroDivisionError: division by zero"),
+        (
+            FILE.replace("model=Net", "model=Net()"),
+            r"task='.*': model=Net: expected a function that returns a network.*each seed has one of its own$",
+        ),
+        (
+            FILE.replace("return x * level", "return x[..., 1:15] * level"),
+            r"perturbations\['dark'\] gave shape \(2, 2, 14\) of a batch \(2, 2, 16\): expected the same shape",
+        ),
+        (FILE.replace("return x + level *", "return x + level * self *"), r"perturbations\['hiss'\] raised NameError"),
         ("import localnoise", "holds 0 tasks: expected one, as in"),
         (FILE + "\nother = ln.Task(model=Net, layer='act', train=data(9, 0), test=data(9, 0))", "holds 2 tasks"),
         (FILE.replace("task = ln.Task(", "task = ln.Task(name='v2', "), "its name 'v2' is a built-in's"),
         (FILE.replace('layer="act"', 'layer="akt"'), "layer='akt': expected one of .*did you mean 'act'"),
         (FILE.replace("return self.rest(", "return self.nothing("), "cannot be followed symbolically"),
         (FILE.replace("super().__init__()", "super().__init__(); 1 / 0"), r"model\(\) raised ZeroDivisionError"),
+        (
+            FILE.replace("% 3", "% 3 + 1").replace("centers[y]", "centers[y - 1]"),
+            "train: labels from 1 to 3, and the network has 3 outputs, for classes 0 .. 2: .*; subtract 1 from them",
+        ),
+        (FILE.replace("Linear(64, 3)", "Linear(64, 2)"), "labels from 0 to 2, .* has 2 outputs.*last layer give 3"),
+        (
+            FILE.replace("Linear(64, 3)", "Linear(60, 3)"),
+            r"of 2 inputs, shape \(2, 2, 16\), it raised RuntimeError \(mat1 and mat2 shapes cannot be multiplied",
+        ),
+        (
+            FILE.replace("Conv1d(2,", "Conv1d(3,"),
+            r"shape \(2, 2, 16\), it raised RuntimeError \(Given groups=1, .*x\[:, None",
+        ),
+        (
+            FILE.replace("nn.Flatten(), nn.Linear(64", "nn.Linear(16"),
+            r"it gave outputs of shape \(2, 4, 3\): expected logits",
+        ),
+        (
+            FILE.replace("self.norm(self.conv(x))))", "self.norm(self.conv(x)))),"),
+            "it gave a tuple: expected one tensor",
+        ),
     ],
 )
 def test_a_file_that_is_no_task_is_refused(tmp_path: Path, content: str | None, message: str) -> None:

@@ -44,8 +44,9 @@ class Repair(Report):
     beside : list of str
         Arms that are shown beside it.
     learned, others : list of str
-        Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at other levels are "milder", two
-        in turn are "mixed", all else was "never learned".
+        Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at milder levels are "milder", at
+        others, or where nobody knows which are milder, "other levels"; two in turn are "mixed", all else was "never
+        learned".
     heads : dict of str to str
         Columns of arms whose names do not say what they are for.
     """
@@ -96,7 +97,7 @@ class Repair(Report):
         return names
 
     def kind(self, row: str) -> str:
-        """Return what a row is to the repair: "clean", "learned", "milder", "mixed" or "never learned"."""
+        """Return what a row is to the repair: "clean", "learned", or one of `harm.KINDS`."""
         return harm.kind(row, self.learned)
 
     def _table(self, records: list[Record]) -> comparing.Comparison:

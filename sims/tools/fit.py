@@ -103,6 +103,7 @@ def fit(
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))
     chosen = _source(mine.usual(source, _SOURCE).partition(",")[0], level)
+    mine.check_inputs([chosen.name])
     images = mine.task.data(OWN_DATA if mine.own_data else data, data_dir, seed)
     made = (mine.task.name, activation, mine.layer, training)
     bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, *made)

@@ -317,6 +317,18 @@ def test_levels_are_milder_only_where_their_order_is_known() -> None:
     }  # fmt: skip
 
 
+def test_the_terminal_shows_every_row_that_was_named_and_means_of_the_rest(designed: Any) -> None:
+    cells, report = designed(
+        sources="brighten,rotate@1", threats="rotate@0.1", severities="2,3", mixtures=True, dense=False,
+        layers="first", seeds=1,
+    )  # fmt: skip
+    table, _ = report.show(invented(cells, Settings(data="embedded", fingerprint="0")))
+    assert [str(cell) for cell in table.columns[0].cells] == [
+        "clean", "brighten@0.5", "rotate@1", "brighten@0.5+rotate@1", "rotate@0.1", "mean of 2 learned",
+        "mean of 5 milder",
+    ]  # fmt: skip
+
+
 def test_levels_of_no_known_order_are_called_other_levels_and_count(designed: Any, tmp_path: Path) -> None:
     designed(sources="brighten,rotate@1", threats="rotate@2", dense=False, layers="first", seeds=1)
     text = (tmp_path / "table.md").read_text()

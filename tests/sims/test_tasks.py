@@ -124,6 +124,27 @@ def test_every_command_runs_on_a_task_and_its_records_make_the_report_again(
     assert "| hiss@1 |" in (out / "repair" / "table.md").read_text()  # never learned
 
 
+def test_how_loud_the_noise_is_on_a_layer_of_ones_own_is_said(
+    file: Path, tmp_path: Path, in_threads: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    compare.compare(arms="none,diagonal,signal-4", threats="dark", task=str(file), out=out, **SPENT)
+    assert (said := (out / "table.md").read_text()).count("times the layer's own; `localnoise tradeoff --task") == 1
+    found = {row.config["arm"]: row.results.get("noise.of_layer") for row in RecordFile(out / NAME)}
+    task, weights = mounted(str(file)), torch.load(next(out.glob("*.pt")), weights_only=True)
+    network = task.network(0)
+    network.restore(weights)
+    with torch.no_grad():
+        h = network.front.eval()(task.data("task").pair("train")[0])
+    ratio = 0.5 / float(h.var(dim=0, correction=0).mean())
+    assert found == {"none": None, "diagonal": pytest.approx(ratio, rel=1e-4), "signal-4": None}
+    assert f"per neuron is {ratio:.2g} times" in said
+    capsys.readouterr()
+    fit.fit(output=tmp_path / "grid.h5", source="dark", task=str(file), parents=2, epochs=1, cache=out)
+    said = " ".join(capsys.readouterr().out.split())  # of a network that was trained for less long
+    assert said.count("times the layer's own; `localnoise tradeoff --task ...` shows other variances.") == 1
+
+
 def test_a_changed_task_is_another_one(file: Path, tmp_path: Path, in_threads: None) -> None:
     how = {"arms": "none", "threats": "dark", "task": str(file), "out": tmp_path / "out", **SPENT}
     compare.compare(**how)

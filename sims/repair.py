@@ -124,6 +124,7 @@ def repair(
     named = repair_design.beside(beside, plan, chosen, learned)
     names = [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
     others = _others(threats, chosen, learned, spent)
+    asked = [one.label for one in others if one.label not in names]
     others += [threat(text, spent.images, 1) for text in _milder(severities, learned)]
     others += [threat(text, spent.images, 1) for text in (repair_design.mixtures(learned) if mixtures else [])]
     others = list(dict.fromkeys(one for one in others if one.label not in names))
@@ -142,6 +143,7 @@ def repair(
         beside=arms[1:],
         learned=names,
         others=[one.label for one in others],
+        named=asked,
         heads={arm: said for arm, said in named.items() if said},
     )
     run.conduct(cells, chosen, report, grids="repairs")

@@ -153,6 +153,7 @@ def _ten(text: str) -> str:
 def _check(happening: list[tuple[str, float]], chosen: Chosen) -> None:
     """Refuse now what workers would refuse after hours."""
     check_eps(happening, chosen.task.bounds)
+    chosen.check_inputs(name for name, _ in happening)
     for name, level in happening:
         if name not in perturbations.MODIFICATIONS:
             raise ArgumentError(

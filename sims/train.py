@@ -19,7 +19,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import keep_grids, publish
+from localnoise.sims.experiments.conduct import keep_grids, publish, strengths
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
@@ -140,6 +140,7 @@ def train(
         for arm in (UNDEFENDED, *noises)
         for one in wanted
     ]
+    chosen.check_inputs(name for name, _ in strengths(cells))
     plans = {
         name: replace(settings, training=_rule(name), base_epochs=lengths[name] or settings.base_epochs)
         for name in names

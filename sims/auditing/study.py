@@ -153,6 +153,7 @@ class Plan:
         moved = Source.default(*name_and_level(source))
         if moved.name not in perturbations.MODIFICATIONS:
             raise ArgumentError(f"train={source!r}: expected a perturbation of inputs, such as brightness@5")
+        chosen.check_inputs([moved.name, *(name for name, _ in levels if STRUCTURE in parts)])
         return cls(
             chosen=chosen, spent=spent, effort=effort, parts=tuple(parts), defenses=tuple(defenses), source=moved,
             threats=levels, alpha=alpha, variance=variance, digits=digits, data_dir=data_dir,

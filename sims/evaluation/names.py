@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from localnoise.errors import ArgumentError, short
 from localnoise.sims.attacks import ATTACKS, PAPER_ATTACKS
@@ -86,6 +86,13 @@ def in_full(name: str) -> str:
         one if "@" in one or one not in MODIFICATIONS else f"{one}@{MODIFICATIONS[one].level:g}" for one in earlier
     ]
     return "+".join([*known, last])
+
+
+def check_shapes(names: Iterable[str], shape: Sequence[int]) -> None:
+    """Raise an ArgumentError if a modification does not take inputs (N, ...) of a task's shape."""
+    for name in names:
+        if name in MODIFICATIONS:
+            MODIFICATIONS[name].check_shape("inputs of the task", shape)
 
 
 def variances_of(text: str) -> list[float]:

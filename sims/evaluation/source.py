@@ -75,3 +75,13 @@ def milder(source: Source, severities: Iterable[float]) -> list[str]:
         return []
     levels = [one if own.whole else source.level * one / _FIFTHS for one in severities]
     return [f"{source.name}@{level:g}" for level in levels if own.lowest <= level < source.level]
+
+
+def is_milder(level: float, name: str, than: float) -> bool:
+    """Return whether one level is milder than another; of names whose order of levels is not known: no.
+
+    Towards 0 is milder, of attacks and of what ships; a task's own perturbation may well be harsher there.
+    """
+    own = MODIFICATIONS.get(name)
+    known = name in ATTACKS if own is None else math.isfinite(own.lowest)
+    return known and than != 0 and 0 <= level / than < 1

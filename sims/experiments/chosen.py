@@ -1,5 +1,6 @@
 """The task of a command: which network on which data, and after which layer its noise enters."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.sims import tasks
+from localnoise.sims.evaluation.names import check_shapes
 from localnoise.sims.models.registry import SIDE
 from localnoise.sims.models.training import BACKPROP, check_training
 from localnoise.sims.tasks import OWN_DATA, Workload, usual
@@ -60,12 +62,16 @@ class Chosen:
                     f"training={training!r}: the networks of task {found.name!r} come with trained weights: expected a "
                     "task whose networks are trained here; make it with trained=False"
                 )
-            check_training(training, network, _few(found))
+            check_training(training, network, few_of(found))
         return cls(task=found, activation=activation, layer=network.layer, training=training)
 
     def few(self) -> Tensor:
         """Return a few inputs, with which a network is tried on paper."""
-        return _few(self.task)
+        return few_of(self.task)
+
+    def check_inputs(self, names: Iterable[str]) -> None:
+        """Refuse now what workers would refuse after training: modifications that are made for other inputs."""
+        check_shapes(names, self.few().shape)
 
     @property
     def own_data(self) -> bool:
@@ -98,6 +104,6 @@ class Chosen:
         return usual(self.task, text) if text == default else text
 
 
-def _few(task: Workload) -> Tensor:
+def few_of(task: Workload) -> Tensor:
     """Return a few inputs of a task; no image is read for Fashion-MNIST's."""
     return torch.zeros(2, 1, SIDE, SIDE) if task.two_sets else task.data(OWN_DATA).pair("train")[0][:2]

@@ -9,7 +9,7 @@ from typing import Any
 
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import conduct
+from localnoise.sims.experiments.conduct import conduct, strengths
 from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.experiment import Report
@@ -64,6 +64,7 @@ class Run:
 
     def conduct(self, cells: list[Cell], chosen: Chosen, report: Report, **options: Any) -> None:
         """Carry the experiment out, each cell once; `options` are further ones of `conduct`."""
+        chosen.check_inputs(name for name, _ in strengths(cells))
         settings, cells = self.plan().settings(self.data_dir, chosen), list(dict.fromkeys(cells))
         how: dict[str, Any] = {"jobs": self.jobs, "scheduler": self.scheduler, "mix": self.mix} | options
         conduct(cells, settings, self.out, report, data_dir=self.data_dir, **how)

@@ -56,7 +56,7 @@ def conduct(
     if not cells:
         raise ArgumentError("nothing to run: no arm can learn from these sources or meet these threats; name others")
     as_folder("out", out)
-    check_eps(_strengths(cells), tasks.find(settings.network).bounds)
+    check_eps(strengths(cells), tasks.find(settings.network).bounds)
     configs = [cell.config(settings) for cell in cells]
     began, records = perf_counter(), RecordFile(out / NAME)
     if not mix:
@@ -71,7 +71,7 @@ def conduct(
     publish(report, records.of(configs), out)
 
 
-def _strengths(cells: Iterable[Cell]) -> Iterator[tuple[str, float]]:
+def strengths(cells: Iterable[Cell]) -> Iterator[tuple[str, float]]:
     """Name and level of all that cells learn from and are tested on."""
     for cell in cells:
         yield from ((source.name, source.level) for source in cell.sources)

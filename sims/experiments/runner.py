@@ -14,7 +14,7 @@ from localnoise import Bank
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.data.samples import Data
 from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
-from localnoise.sims.defenses.facts import facts
+from localnoise.sims.defenses.facts import facts, loudness
 from localnoise.sims.defenses.mended import Mended
 from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.defenses.sizes import Size
@@ -122,7 +122,11 @@ class Runner:
         own: dict[str, Any] = {"epochs": epochs, "seed": cell.seed, "draws": s.draws, "by": s.training}
         predictor = training.retrain(bench.network, layer, bench.h_train, bench.train[1], tick=tick, **own)
         size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
-        return predictor, size | facts(noise)
+        size |= facts(noise)
+        if not bench.task.two_sets and arm.when != "never":  # nobody has chosen the variance for this layer yet
+            given = [one.variance if cell.variance is None else cell.variance for one in cell.sources] or [1.0]
+            size |= loudness(noise, float(np.mean(given)), bench.h_train)
+        return predictor, size
 
     def _repaired(
         self, cell: Cell, bench: Testbed, plan: Repairing, tick: training.Tick

@@ -107,15 +107,11 @@ def _check_images(images: Tensor, modification: Modification) -> None:
     """Refuse what is no float32 of the shape that a modification takes, within its bounds."""
     if not isinstance(images, Tensor):
         raise ArgumentError(f"images: a {type(images).__name__}, expected a torch tensor; see to_tensor")
-    bounds, shape = modification.bounds, modification.shape
+    bounds = modification.bounds
     within = "finite values" if bounds is None else f"finite values in [{bounds[0]:g}, {bounds[1]:g}]"
     if images.dtype != torch.float32:
         raise ArgumentError(f"images: of {images.dtype}, expected torch.float32, {within}; divide bytes by 255")
-    if shape is not None and (images.ndim != len(shape) + 1 or images.shape[1:] != shape):
-        raise ArgumentError(
-            f"images: of shape {tuple(images.shape)}, expected (N, {', '.join(map(str, shape))}), which "
-            f"{modification.name!r} is made for; a task of other inputs brings its own perturbations"
-        )
+    modification.check_shape("images", images.shape)
     if images.numel():
         low, high = (value.item() for value in torch.aminmax(images.detach()))
         least, most = bounds or (-math.inf, math.inf)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 
@@ -17,6 +17,7 @@ MODIFICATION = MODIFICATIONS.register("brighten")(
         name="brighten",
         function=brighten,
         words=0,
+        shape=IMAGE,
         level=0.5,
         lowest=-1.0,
         highest=1.0,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from localnoise.errors import MissingDependencyError
 from localnoise.sims.perturbations.draws import Words, generator_kept
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 Bytes = npt.NDArray[np.uint8]
@@ -84,6 +84,7 @@ def _listed(name: str, description: str) -> Modification:
         name=name,
         function=function,
         words=1,
+        shape=IMAGE,
         level=5.0,
         lowest=1.0,
         highest=5.0,

@@ -6,7 +6,7 @@ from kornia.geometry.transform import remap
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 ALPHA = 35.0  # amplitude at level 1
@@ -44,6 +44,7 @@ MODIFICATION = MODIFICATIONS.register("elastic")(
         name="elastic",
         function=elastic,
         words=2 * _SIDE**2,
+        shape=IMAGE,
         level=2.0,
         lowest=0.0,
         highest=2.0,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, normal
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 
@@ -18,6 +18,7 @@ MODIFICATION = MODIFICATIONS.register("input_noise")(
         name="input_noise",
         function=input_noise,
         words=28 * 28 // 2,
+        shape=IMAGE,
         level=0.25,
         lowest=0.0,
         highest=1.0,

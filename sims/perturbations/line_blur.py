@@ -8,7 +8,7 @@ from kornia.geometry.transform import rotate as rotate_by
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 
@@ -41,6 +41,7 @@ MODIFICATION = MODIFICATIONS.register("line_blur")(
         name="line_blur",
         function=line_blur,
         words=1,
+        shape=IMAGE,
         numbers=1,
         level=13.0,
         lowest=0.0,

@@ -13,6 +13,9 @@ from torch import Tensor
 from localnoise.errors import ArgumentError
 from localnoise.sims.perturbations.draws import Words
 
+IMAGE = (1, 28, 28)
+"""Shape of the images that the modifications that ship are made for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Modification:
@@ -23,8 +26,8 @@ class Modification:
     name : str
         Its name in the table and on the command line.
     function : callable
-        (images (N, 1, 28, 28) float32 in [0, 1], level, words (N, `words`)) -> images of the same shape. Image i may
-        depend on row i of the words only; values outside [0, 1] are clipped afterwards.
+        (inputs (N, ...) float32 within `bounds`, level, words (N, `words`)) -> inputs of the same shape. Input i may
+        depend on row i of the words only; values outside `bounds` are clipped afterwards.
     words : int
         Random 64-bit words that it takes for one image.
     level : float
@@ -38,7 +41,8 @@ class Modification:
     whole : bool
         Levels are whole numbers.
     shape : tuple of int or None
-        Of the inputs that it takes; None: any.
+        Of the inputs that it takes, such as (1, 28, 28); None: any. An experiment refuses a task of other inputs before
+        anything is trained.
     bounds : pair of float or None
         Inputs lie within them, and results are clipped to them; None: neither.
     numbers : int
@@ -59,7 +63,7 @@ class Modification:
     whole: bool = False
     numbers: int = 0
     stream: str = ""
-    shape: tuple[int, ...] | None = (1, 28, 28)
+    shape: tuple[int, ...] | None = None
     bounds: tuple[float, float] | None = (0.0, 1.0)
 
     def checked(self, level: SupportsFloat | None) -> float:
@@ -83,6 +87,14 @@ class Modification:
                 f"(unit: {self.unit}; default {self.level:g})"
             )
         return value
+
+    def check_shape(self, argument: str, shape: Sequence[int]) -> None:
+        """Raise an ArgumentError unless it takes inputs (N, ...) of this shape."""
+        if self.shape is not None and tuple(shape[1:]) != self.shape:
+            raise ArgumentError(
+                f"{argument}: of shape {tuple(shape)}, expected (N, {', '.join(map(str, self.shape))}), which "
+                f"{self.name!r} is made for; a task of other inputs brings its own perturbations"
+            )
 
 
 def parts_of(text: str) -> list[str]:

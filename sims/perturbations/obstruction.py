@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 SHARE = 0.40  # of the image's side at level 1
@@ -31,6 +31,7 @@ MODIFICATION = MODIFICATIONS.register("obstruction")(
         name="obstruction",
         function=obstruction,
         words=2,
+        shape=IMAGE,
         numbers=2,
         level=2.0,
         lowest=0.0,

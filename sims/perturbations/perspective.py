@@ -6,7 +6,7 @@ from kornia.geometry.transform import get_perspective_transform, warp_perspectiv
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 DISTORTION = 0.25  # of half the image's side at level 1
@@ -43,6 +43,7 @@ MODIFICATION = MODIFICATIONS.register("perspective")(
         name="perspective",
         function=perspective,
         words=8,
+        shape=IMAGE,
         level=2.0,
         lowest=0.0,
         highest=2.0,

@@ -27,6 +27,7 @@ MODIFICATIONS = Registry(
     check=_fault,
     spelled=_mixture,
 )
+"""Modifications by name. `MODIFICATIONS.register(name)(modification)` enters one; "a@2+b@3" is a mixture of two."""
 PAPER = (
     "brightness",
     "contrast",

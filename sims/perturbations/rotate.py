@@ -5,7 +5,7 @@ from kornia.geometry.transform import rotate as rotate_by
 from torch import Tensor
 
 from localnoise.sims.perturbations.draws import Words, uniform
-from localnoise.sims.perturbations.modification import Modification
+from localnoise.sims.perturbations.modification import IMAGE, Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
 
 DEGREES = 60.0  # largest angle at level 1
@@ -22,6 +22,7 @@ MODIFICATION = MODIFICATIONS.register("rotate")(
         name="rotate",
         function=rotate,
         words=1,
+        shape=IMAGE,
         numbers=1,
         level=1.6,
         lowest=0.0,

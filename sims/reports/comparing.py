@@ -7,6 +7,7 @@ import pandas as pd
 from rich.table import Table
 
 from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.defenses.facts import loud
 from localnoise.sims.reports import retained
 from localnoise.sims.reports.comparison import Outcome, Place, attacks_run, seed_means
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
@@ -99,6 +100,9 @@ def footnote(table: Comparison) -> str:
     lines = [f"± is the 95 % interval ({method}); n = {', '.join(f'{n:,}' for n in images)} images a seed."]
     if "clean" in table.rows:
         lines.append(CLEAN)
+    ratios = [own["noise.of_layer"] for entry in found for own in entry.extra.values() if "noise.of_layer" in own]
+    if ratios:
+        lines.append(loud(ratios))
     wanted = table.outcomes.items()
     lines += attacks_run(
         {place: own for place, own in wanted if place.defense in table.arms and place.test.label in table.threats}

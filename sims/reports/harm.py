@@ -1,4 +1,4 @@
-"""Whether a repair does harm: rows that it never learned, milder levels, mixtures; and what it is set beside."""
+"""Whether a repair does harm: rows never learned, milder or other levels, mixtures; and what it is set beside."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import is_milder
 from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.comparison import Level, Outcome
@@ -16,7 +18,8 @@ from localnoise.sims.reports.table import sentence, share, texts, words
 from localnoise.sims.results.statistics import Estimate
 
 LEARNED, NEVER, MIXED, MILDER = "learned", "never learned", "mixed", "milder"
-KINDS = (NEVER, MIXED, MILDER)
+OTHER = "other levels"  # of what was learned: harsher ones, or nobody knows which end is harsher
+KINDS = (NEVER, MIXED, MILDER, OTHER)
 BOUND = 0.01  # of accuracy: what a repair may lose on any row
 
 
@@ -26,7 +29,12 @@ def kind(row: str, learned: Sequence[str]) -> str:
         return row if row == "clean" else LEARNED
     if len(parts_of(row)) > 1:
         return MIXED
-    return MILDER if row.partition("@")[0] in {name.partition("@")[0] for name in learned} else NEVER
+    name, level = name_and_level(row)
+    own = [other for text in learned for one, other in [name_and_level(text)] if one == name]
+    if not own:
+        return NEVER
+    known = level is not None and any(other is not None and is_milder(level, name, other) for other in own)
+    return MILDER if known else OTHER
 
 
 def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned: Sequence[str]) -> list[str]:
@@ -35,13 +43,14 @@ def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned
     if not found:
         return []
     lines = []
-    for what in (NEVER, MIXED, MILDER):
+    for what in KINDS:
         own = {row: less for row, less in found.items() if kind(row, learned) == what}
         if own:
             row = min(own, key=lambda name: own[name].mean)
-            lines.append(f"Worst of the {len(own)} {what}: {row}, {_signed(own[row])} less undefended.")
+            called = what.removesuffix("s") if len(own) == 1 else what
+            lines.append(f"Worst of the {len(own)} {called}: {row}, {_signed(own[row])} less undefended.")
     fallen = [f"{row} ({_signed(less)})" for row, less in found.items() if less.mean < -BOUND]
-    kinds = [what for what in ("clean", NEVER, MIXED, MILDER) if any(kind(row, learned) == what for row in found)]
+    kinds = [what for what in ("clean", *KINDS) if any(kind(row, learned) == what for row in found)]
     lines.append(
         f"Do no harm ({', '.join(kinds)}): {len(fallen)} of {len(found)} rows fall by more than "
         f".01{': ' if fallen else ''}{', '.join(fallen)}."

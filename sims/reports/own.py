@@ -23,9 +23,10 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Level],
     kept: dict[str, list[float]] = {name: [] for name in local}
     for source in sources:
         own = {name: heat.outcome(found, name, source, tested) for name in names}
+        parts = kept_of(found, local, source, tested)
         shares = []
         for name in local:
-            part = retained.kept(own[name], own["none"], own["full"])
+            part = parts[name]
             if part is not None and part.share is not None:
                 kept[name].append(part.share.mean)
             shares.append(retained.cell(part))
@@ -35,3 +36,11 @@ def markdown(found: dict[Place, Outcome], arms: list[str], sources: list[Level],
         lines.append([""] * len(names) + ends)
         labels.append("mean")
     return as_markdown(texts(head, lines, labels))
+
+
+def kept_of(
+    found: dict[Place, Outcome], arms: list[str], source: Level, tested: Level = OWN
+) -> dict[str, retained.RetainedGain | None]:
+    """Return what each arm keeps of the central gain where it learned from a source."""
+    none, full = (heat.outcome(found, name, source, tested) for name in ("none", "full"))
+    return {name: retained.kept(heat.outcome(found, name, source, tested), none, full) for name in arms}

@@ -1,15 +1,18 @@
 """How much of the central method's gain an arm keeps, place by place, with the mean and the least of a row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from localnoise.sims.reports.comparison import Outcome
 from localnoise.sims.reports.table import as_markdown, texts
-from localnoise.sims.results.statistics import RETENTION, Estimate, retention
+from localnoise.sims.results.statistics import RATIO, RETENTION, Estimate, retention
 
-BRACKETS = "In brackets the central gain itself, where its 95 % interval reaches 0: no share is taken of it."
+BRACKETS = (
+    "In brackets the central gain itself, where it is not surely above 0 (the 95 % interval reaches 0, or lies below "
+    "it): no share is taken of it."
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class RetainedGain:
     gain : Estimate
         Of the full central covariance over no noise, paired.
     share : Estimate or None
-        The arm's gain over the central one. None where the interval of the central gain reaches 0: there is nothing
-        sure to keep.
+        The arm's gain over the central one. None where the interval of the central gain reaches 0 or lies below it:
+        there is nothing sure to keep.
     """
 
     gain: Estimate
@@ -46,7 +49,14 @@ def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, i
     """A table of shares, `find(row, column)` each; in brackets the central gain where it is not surely above 0."""
     found = [[find(i, j) for j in range(len(columns))] for i in range(len(rows))]
     cells = [[*map(cell, own), *_ends(own)] for own in found]
-    return f"{as_markdown(texts((*columns, 'mean', 'least'), cells, rows))}\n\n{BRACKETS} {RETENTION}"
+    table = as_markdown(texts((*columns, "mean", "least"), cells, rows))
+    return f"{table}\n\n{note(one for own in found for one in own)}"
+
+
+def note(shown: Iterable[RetainedGain | None]) -> str:
+    """What the cells of a table are; of an interval only where one of them has any."""
+    spread = any(one.share.seeds > 1 for one in shown if one is not None and one.share is not None)
+    return f"{BRACKETS} {RETENTION if spread else RATIO}"
 
 
 def cell(one: RetainedGain | None) -> str:

@@ -7,7 +7,7 @@ from rich.table import Table
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.summary import MIXED, Entry, Summary
 from localnoise.sims.reports.table import as_markdown, as_terminal, share, texts, words
-from localnoise.sims.results.statistics import CLEAN, RETENTION, Estimate
+from localnoise.sims.results.statistics import CLEAN, RATIO, RETENTION, Estimate
 
 _BROKEN = {"obstruction": "obstruc-\ntion", "brighten": "bright-\nen"}
 
@@ -62,7 +62,8 @@ def all_of(summary: Summary) -> str:
     }
     note = "± is half of the 95 % interval: Student's t over seeds, of one seed Wilson's over images."
     tables = [f"{title}:\n\n{table}" for title, table in parts.items()]
-    return "\n\n".join([*tables, f"{note} {RETENTION}"])
+    several = any(entry.retention.seeds > 1 for entry in summary.entries.values() if entry.retention is not None)
+    return "\n\n".join([*tables, f"{note} {RETENTION if several else RATIO}"])
 
 
 def markdown(summary: Summary, value: Callable[[Entry], Estimate | None], digits: int = 3) -> str:

@@ -16,12 +16,15 @@ CLEAN = (
     "Clean: the same nets on the unmodified test images; of an arm that has a net for each column, the mean over its "
     "nets, seed by seed."
 )
-RETENTION = (
+RATIO = (
     "Retention R, the share of the central gain: R = (arm - none) / (full - none), each the mean over the S seeds that "
-    "the three share: a ratio of means, not a mean of ratios. ± is t s / sqrt(S) (delta method), t Student's 97.5 % "
-    "point with S - 1 degrees of freedom, s the SD over seeds of [(arm - none) - R (full - none)] / mean (full - none)."
+    "the three share: a ratio of means, not a mean of ratios."
 )
-"""How tables' numbers are estimated: what stands below them."""
+RETENTION = (
+    f"{RATIO} ± is t s / sqrt(S) (delta method), t Student's 97.5 % point with S - 1 degrees of freedom, s the SD over "
+    "seeds of [(arm - none) - R (full - none)] / mean (full - none)."
+)
+"""How tables' numbers are estimated: what stands below them. Of one seed a retention has no interval: `RATIO` alone."""
 
 
 @dataclass(frozen=True)

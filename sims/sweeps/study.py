@@ -13,9 +13,9 @@ from localnoise.sims import tasks
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import named as arm_named
 from localnoise.sims.defenses.spelled import Spelled
-from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.names import check_shapes, name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
-from localnoise.sims.experiments.chosen import DEFAULT
+from localnoise.sims.experiments.chosen import DEFAULT, few_of
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space, Value, combinations
@@ -231,6 +231,7 @@ def _check_source(study: Study, text: Any) -> None:
         raise ArgumentError("source='drift' is no threat that a net can be judged against: take another")
     if source.name in ATTACKS and study.attacked > study.holdout:
         raise ArgumentError(f"attacked={study.attacked}: expected at most holdout={study.holdout}")
+    check_shapes([source.name], few_of(tasks.find(study.network)).shape)
 
 
 def _check_layer(study: Study, layer: Any) -> None:

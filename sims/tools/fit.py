@@ -11,6 +11,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder, as_output, format_of, hdf5
 from localnoise.rules import RULES
 from localnoise.sims.attacks import PGD
+from localnoise.sims.defenses.facts import loud, loudness
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
@@ -103,6 +104,7 @@ def fit(
     choose("rule", rule, RULES)
     choose("scope", scope, ("global", "local"))
     chosen = _source(mine.usual(source, _SOURCE).partition(",")[0], level)
+    mine.check_inputs([chosen.name])
     images = mine.task.data(OWN_DATA if mine.own_data else data, data_dir, seed)
     made = (mine.task.name, activation, mine.layer, training)
     bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, *made)
@@ -120,6 +122,8 @@ def fit(
     console.print(
         f"{output}: {grid!r}, {grid.parameters:,} parameters, {grid.bytes_per_unit:,.0f} bytes/unit, {size:.1f} MiB"
     )
+    if mine.own_data and (ratio := loudness(grid, chosen.variance if variance is None else variance, h)):
+        console.print(loud(ratio.values()))
     console.print(f"Look at it with: {command('inspect', output)}")
 
 

@@ -107,6 +107,7 @@ def made_by_name(
     given = sources or usual_sources(chosen, arm)
     learned = tuple(Source.default(*name_and_level(text)).of(plan.displaced) for text in words(given))
     learned = learned if DEFENSES[arm].learns else ()
+    chosen.check_inputs(source.name for source in learned)
     cell = Cell(seed=seed, sources=learned, arm=arm)
     with ExitStack() as held:
         folder = held.enter_context(temporary_folder()) if keep is None or weights is not None else keep

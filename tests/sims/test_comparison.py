@@ -175,7 +175,19 @@ def test_retention_is_of_a_sure_gain_only() -> None:
     assert "| own | 0.75 ± 0.00 | 0.75 | 0.75 |" in text
     assert "clean" not in text
     table = comparing.Comparison(found, ["none", "full", "multiscale-8"], ["rotate@2"])
-    assert "| multiscale K=8 | 0.75 ± 0.00 | 0.75 | 0.75 |" in comparing.markdown(table, None)
+    text = comparing.markdown(table, None)
+    assert "| multiscale K=8 | 0.75 ± 0.00 | 0.75 | 0.75 |" in text
+    assert "± is t s / sqrt(S)" in text
+
+
+def test_what_brackets_and_retentions_intervals_are_is_said_where_they_are_shown() -> None:
+    none, full = [1] * 60 + [0] * 40, [1] * 20 + [0] * 80
+    for first, second, shown in ((none, full, "(-0.400 ± "), (full, none, "| 1.00 |")):  # it harms; it gains, one seed
+        found = outcomes([record("none", 0, first), record("full", 0, second), record("multiscale-8", 0, second)])
+        text = comparing.markdown(comparing.Comparison(found, ["none", "full", "multiscale-8"], ["rotate@2"]), None)
+        assert shown in text
+        assert "where it is not surely above 0 (the 95 % interval reaches 0, or lies below it)" in text
+        assert "sqrt(S)" not in text
 
 
 def squeezed(text: str) -> str:

@@ -27,10 +27,12 @@ from localnoise.sims.experiments.command import Run
 from localnoise.sims.experiments.rehearsal import invented
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.variants import _altered
+from localnoise.sims.reports import harm
 from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.figures import looks
 from localnoise.sims.results.experiment import draft
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.tasks.own import _modification
 from localnoise.sims.tools.remade import remade
 
 
@@ -294,6 +296,47 @@ def designed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         return cells, report
 
     return run
+
+
+def test_levels_are_milder_only_where_their_order_is_known() -> None:
+    function = _modification("dim", lambda x, level=0.3: x * level, (0, 1))
+    perturbations.MODIFICATIONS.mount({"dim": function})
+    try:
+        learned = ["dim@0.3", "rotate@1", "brighten@-0.5", "fog@3", "pgd@0.05"]
+        found = {row: harm.kind(row, learned) for row in (
+            "clean", "dim@0.3", "dim@0.1", "dim@0.9", "rotate@0.4", "rotate@2", "brighten@-0.2", "brighten@0.2",
+            "fog@1", "fog@5", "pgd@0.01", "pgd@0.1", "snow@3", "rotate@0.4+fog@1",
+        )}  # fmt: skip
+    finally:
+        perturbations.MODIFICATIONS.mount({})
+    assert found == {
+        "clean": "clean", "dim@0.3": "learned", "dim@0.1": "other levels", "dim@0.9": "other levels",
+        "rotate@0.4": "milder", "rotate@2": "other levels", "brighten@-0.2": "milder", "brighten@0.2": "other levels",
+        "fog@1": "milder", "fog@5": "other levels", "pgd@0.01": "milder", "pgd@0.1": "other levels",
+        "snow@3": "never learned", "rotate@0.4+fog@1": "mixed",
+    }  # fmt: skip
+
+
+def test_the_terminal_shows_every_row_that_was_named_and_means_of_the_rest(designed: Any) -> None:
+    cells, report = designed(
+        sources="brighten,rotate@1", threats="rotate@0.1", severities="2,3", mixtures=True, dense=False,
+        layers="first", seeds=1,
+    )  # fmt: skip
+    table, _ = report.show(invented(cells, Settings(data="embedded", fingerprint="0")))
+    assert [str(cell) for cell in table.columns[0].cells] == [
+        "clean", "brighten@0.5", "rotate@1", "brighten@0.5+rotate@1", "rotate@0.1", "mean of 2 learned",
+        "mean of 5 milder",
+    ]  # fmt: skip
+
+
+def test_levels_of_no_known_order_are_called_other_levels_and_count(designed: Any, tmp_path: Path) -> None:
+    designed(sources="brighten,rotate@1", threats="rotate@2", dense=False, layers="first", seeds=1)
+    text = (tmp_path / "table.md").read_text()
+    assert "Worst of the 1 other level: rotate@2" in text
+    assert "Do no harm (clean, other levels):" in text
+    assert "of 2 rows fall" in text
+    assert "milder" not in text
+    assert not (tmp_path / "milder.png").exists()
 
 
 def rows_of(path: Path) -> list[str]:

@@ -26,7 +26,7 @@ from localnoise.sims.experiments.conduct import NAME
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.experiments.worker import held_out
-from localnoise.sims.perturbations import MODIFICATIONS, apply
+from localnoise.sims.perturbations import MODIFICATIONS, Modification, apply
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.tasks import mounted
 from localnoise.sims.tasks.own import OwnTask
@@ -122,6 +122,27 @@ def test_every_command_runs_on_a_task_and_its_records_make_the_report_again(
     tested = {t["name"] for record in RecordFile(out / "transfer" / NAME) for t in record.config["threats"]}
     assert tested == {"clean", "dark", "hiss"}
     assert "| hiss@1 |" in (out / "repair" / "table.md").read_text()  # never learned
+
+
+def test_how_loud_the_noise_is_on_a_layer_of_ones_own_is_said(
+    file: Path, tmp_path: Path, in_threads: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    compare.compare(arms="none,diagonal,signal-4", threats="dark", task=str(file), out=out, **SPENT)
+    assert (said := (out / "table.md").read_text()).count("times the layer's own; `localnoise tradeoff --task") == 1
+    found = {row.config["arm"]: row.results.get("noise.of_layer") for row in RecordFile(out / NAME)}
+    task, weights = mounted(str(file)), torch.load(next(out.glob("*.pt")), weights_only=True)
+    network = task.network(0)
+    network.restore(weights)
+    with torch.no_grad():
+        h = network.front.eval()(task.data("task").pair("train")[0])
+    ratio = 0.5 / float(h.var(dim=0, correction=0).mean())
+    assert found == {"none": None, "diagonal": pytest.approx(ratio, rel=1e-4), "signal-4": None}
+    assert f"per neuron is {ratio:.2g} times" in said
+    capsys.readouterr()
+    fit.fit(output=tmp_path / "grid.h5", source="dark", task=str(file), parents=2, epochs=1, cache=out)
+    said = " ".join(capsys.readouterr().out.split())  # of a network that was trained for less long
+    assert said.count("times the layer's own; `localnoise tradeoff --task ...` shows other variances.") == 1
 
 
 def test_a_changed_task_is_another_one(file: Path, tmp_path: Path, in_threads: None) -> None:
@@ -222,6 +243,32 @@ def test_a_tasks_perturbation_hides_another_of_its_name_while_it_is_mounted() ->
     MODIFICATIONS.mount({})
     with pytest.raises(ArgumentError, match=r"expected \(N, 1, 28, 28\), which 'rotate' is made for"):
         apply("rotate", x, None, 0)
+
+
+def test_what_is_made_for_other_inputs_is_refused_before_anything_is_trained(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    message = r"inputs of the task: of shape \(2, 2, 16\), expected \(N, 1, 28, 28\), which 'rotate' is made for"
+    with pytest.raises(ArgumentError, match=message):
+        compare.compare(arms="none,full", threats="dark,rotate", task=str(file), out=out, **SPENT)
+    with pytest.raises(ArgumentError, match=message):
+        fit.fit(output=tmp_path / "grid.h5", source="rotate", task=str(file), cache=out)
+    assert not list(tmp_path.rglob("*.pt"))
+    assert not (out / NAME).exists()
+
+
+def test_a_plug_ins_perturbation_takes_any_shape_unless_it_says_which() -> None:
+    def halved(inputs: Tensor, level: float, words: object) -> Tensor:
+        return inputs * (1 - level / 2)
+
+    said: dict[str, Any] = {"function": halved, "words": 0, "level": 1.0, "lowest": 0.0, "highest": 1.0}
+    said |= {"unit": "half", "description": "Half."}
+    any_shape = Modification(name="halved", **said)
+    MODIFICATIONS.mount({"halved": any_shape, "halved-28": Modification(name="halved-28", shape=(1, 28, 28), **said)})
+    x = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(apply("halved", x, None, 0), x / 2)
+    assert torch.equal(apply("halved", some()[0], None, 0), some()[0] / 2)
+    with pytest.raises(ArgumentError, match="which 'halved-28' is made for"):
+        apply("halved-28", x, None, 0)
 
 
 def test_two_tasks_on_two_threads_do_not_meet() -> None:

@@ -44,8 +44,11 @@ class Repair(Report):
     beside : list of str
         Arms that are shown beside it.
     learned, others : list of str
-        Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at other levels are "milder", two
-        in turn are "mixed", all else was "never learned".
+        Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at milder levels are "milder", at
+        others, or where nobody knows which are milder, "other levels"; two in turn are "mixed", all else was "never
+        learned".
+    named : list of str
+        Of the others those that the user named, which the terminal shows, too.
     heads : dict of str to str
         Columns of arms whose names do not say what they are for.
     """
@@ -55,13 +58,14 @@ class Repair(Report):
     beside: list[ArmName] = Field(default_factory=list)
     learned: list[str]
     others: list[str] = Field(default_factory=list)
+    named: list[str] = Field(default_factory=list)
     heads: dict[str, str] = Field(default_factory=dict)
 
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""
         table = self._table(records)
         frame = self._frame(table)
-        shown = [self.kind(row) not in (harm.MILDER, harm.MIXED) for row in table.rows]  # their means are enough
+        shown = [self._shown(table, row) for row in table.rows]
         rows = [row for row, one in zip(table.rows, shown, strict=True) if one]
         parts = ["mean" if row in table.groups else self.kind(row) for row in rows]
         return [as_terminal(frame[shown], f"Repair, {self.title}", groups=parts), self._footnote(table)]
@@ -95,8 +99,14 @@ class Repair(Report):
             names += figures.kinds("milder.png")
         return names
 
+    def _shown(self, table: comparing.Comparison, row: str) -> bool:
+        """Return whether the terminal shows a row: a mean is enough of milder ones and mixtures that nobody named."""
+        if row in self.named or self.kind(row) not in (harm.MILDER, harm.MIXED):
+            return True
+        return not any(row in rows for rows in table.groups.values())
+
     def kind(self, row: str) -> str:
-        """Return what a row is to the repair: "clean", "learned", "milder", "mixed" or "never learned"."""
+        """Return what a row is to the repair: "clean", "learned", or one of `harm.KINDS`."""
         return harm.kind(row, self.learned)
 
     def _table(self, records: list[Record]) -> comparing.Comparison:

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from rich.table import Table
 
 from localnoise.files import write_text
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import figures, heat, own, retained
 from localnoise.sims.reports.commands.base import (
     ArmName,
@@ -17,7 +18,6 @@ from localnoise.sims.reports.commands.base import (
 )
 from localnoise.sims.reports.comparison import CLEAN, OWN, Level, Outcome, Place, attacks_run, outcomes
 from localnoise.sims.results.records import Record
-from localnoise.sims.results.statistics import RETENTION
 
 
 class Transfer(Report):
@@ -51,7 +51,9 @@ class Transfer(Report):
         matched = []
         if OWN in tested:
             table = own.markdown(found, self.arms, learned)
-            matched = [f"Each source against itself:\n\n{table}\n\n{retained.BRACKETS} {RETENTION}"]
+            local = [arm for arm in self.arms if not DEFENSES[arm].central]
+            note = retained.note(one for source in learned for one in own.kept_of(found, local, source).values())
+            matched = [f"Each source against itself:\n\n{table}\n\n{note}"]
         write_text(
             out / "table.md", "\n\n".join([*matched, *map(heat.markdown, maps), *kept, *attacks_run(found)]) + "\n"
         )

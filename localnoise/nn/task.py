@@ -81,8 +81,9 @@ class Task:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, nn.Module) or not callable(self.model):
-            given = type(self.model).__name__ if isinstance(self.model, nn.Module) else short(repr(self.model))
+        model: Any = self.model
+        if isinstance(model, nn.Module) or not callable(model):
+            given = type(model).__name__ if isinstance(model, nn.Module) else short(repr(model))
             raise ArgumentError(
                 f"model={given}: expected a function that returns a network, such as `lambda: Net()`, or `make_net` in "
                 "the place of `make_net()`, so that each seed has one of its own"

@@ -124,8 +124,8 @@ class Runner:
         size = {"parameters": noise.parameters, "bytes_per_unit": float(noise.bytes_per_unit)}
         size |= facts(noise)
         if not bench.task.two_sets and arm.when != "never":  # nobody has chosen the variance for this layer yet
-            given = [one.variance if cell.variance is None else cell.variance for one in cell.sources] or [1.0]
-            size |= loudness(noise, float(np.mean(given)), bench.h_train)
+            levels = [one.variance if cell.variance is None else cell.variance for one in cell.sources] or [1.0]
+            size |= loudness(noise, float(np.mean(levels)), bench.h_train)
         return predictor, size
 
     def _repaired(

@@ -132,6 +132,6 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
     }  # fmt: skip
 
 
-def _short(values: Array) -> Array:
+def _short(values: Array) -> npt.NDArray[np.float16]:
     """Two decimals, as a figure shows: a fifth of the bytes."""
-    return np.float16(np.round(values, 2))
+    return np.round(values, 2).astype(np.float16)

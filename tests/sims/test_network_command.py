@@ -135,7 +135,7 @@ def test_what_cannot_be_exported_is_one_sentence(folder, tmp_path, options, matc
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        (("--format", "verilog"), "kind='verilog' holds no network: expected c99"),
+        (("--format", "verilog"), "--format='verilog' holds no network: expected c99"),
         (("--format", "c"), "expected one of 'c99'"),
         (("--chip", "loihi1"), "flash and RAM of a program are not published"),
         (("--chip", "no-such"), "no-such"),

@@ -59,7 +59,7 @@ def _variance(axes: Any, own: dict[str, Any]) -> None:
 
 def _correlation(axes: Any, own: dict[str, Any], against: str, edges: Any, label: str) -> None:
     for name, found in own.items():
-        x, y = (np.concatenate([np.float64(r[f"pairs.{key}"][:2500]) for r in found]) for key in (against, "noise"))
+        x, y = (np.concatenate([np.float64(r[f"pairs.{key}"][:1800]) for r in found]) for key in (against, "noise"))
         mean, error, _ = binned(x, y, edges)
         axes.errorbar((edges[1:] + edges[:-1]) / 2, mean, 1.96 * error, c=COLOURS[name], marker="o", ms=3, lw=1)
     stated = published("noise correlation")
@@ -70,7 +70,7 @@ def _correlation(axes: Any, own: dict[str, Any], against: str, edges: Any, label
 def _histogram(axes: Any, own: dict[str, Any]) -> None:
     edges = np.linspace(-1.025, 1.025, 42)  # between the two decimals that records hold
     for name, found in own.items():
-        r = np.concatenate([np.float64(one["pairs.noise"][:2500]) for one in found])
+        r = np.concatenate([np.float64(one["pairs.noise"][:1800]) for one in found])
         axes.stairs(np.histogram(r, edges, density=True)[0], edges, color=COLOURS[name])
     axes.set(xlabel="Noise correlation $r_{sc}$ of a pair", ylabel="Density", yscale="log")
 

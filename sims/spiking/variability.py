@@ -116,7 +116,7 @@ def measures(counts: npt.ArrayLike, places: npt.ArrayLike, before: Array, after:
     found = pairs(counts, places)
     mean, variance = mean_and_variance(counts)
     some = np.random.default_rng(0).permutation(len(mean))[:400]  # as many as a figure shows
-    few = np.random.default_rng(1).permutation(len(found.noise))[:2500]  # a figure's error bars need no more
+    few = np.random.default_rng(1).permutation(len(found.noise))[:1800]  # a figure's error bars need no more
     everywhere = np.random.default_rng(2).normal(size=before.shape) * (before + after > 0)
     return {
         "fano": fano(counts),

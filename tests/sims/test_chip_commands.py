@@ -112,7 +112,7 @@ def test_a_wide_layer_is_quantised_and_exported(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (tmp_path / "build" / "localnoise_narrow.c").is_file()
     error = run("export", tmp_path / "chip.h5", "-o", tmp_path / "rtl", "--format", "verilog").exception
-    assert "kind='verilog' holds no grid with share='places', rank=2" in str(error)
+    assert "--format='verilog' holds no grid with share='places', rank=2" in str(error)
 
 
 def test_a_repair_is_quantised_held_against_a_chip_exported_and_verified(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_repair_is_quantised_held_against_a_chip_exported_and_verified(tmp_pat
     for arguments, message in (
         (("quantise", tmp_path / "repair.h5", "--activations", "h.npy"), "--activations was given with a repair"),
         (("quantise", tmp_path / "repair.h5", "--rounding", "stochastic"), "a repair on a chip has 'half-up' alone"),
-        (("export", chip, "--format", "verilog", "-o", tmp_path / "rtl"), "kind='verilog' holds no repair"),
+        (("export", chip, "--format", "verilog", "-o", tmp_path / "rtl"), "--format='verilog' holds no repair"),
         (("export", chip, "--learner", "lms", "-o", tmp_path / "lms"), "learner was given with a repair"),
         (("export", chip, "--chip", "loihi1", "-o", tmp_path / "no"), "flash and RAM of a program are not published"),
         (("chip", "fit", chip, "--place"), "--place was given with a repair"),

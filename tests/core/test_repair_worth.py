@@ -227,6 +227,7 @@ def test_a_network_shows_what_its_repairs_are_worth():
 
 def test_every_layer_that_decides_learns_what_its_sources_are_worth():
     """The first one lets pass what the second one looks at again; margins are set behind both."""
+    torch.manual_seed(0)
     net = torch.nn.Sequential(
         torch.nn.Linear(6, 12), torch.nn.Tanh(), torch.nn.Linear(12, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)
     )

@@ -44,7 +44,7 @@ class RepairHost(Host):
         return channel_major(np.stack(answers), self.m)
 
     def repair_as(self, source: Ints, h: Ints) -> tuple[Ints, Words]:
-        """As `repair`, where the sources (T,) are known."""
+        """Return what `repair` does where the sources (T,) are known."""
         return self._told(b"k", source, h)
 
     def squares(self, member: Ints, h: Ints) -> Ints:
@@ -78,7 +78,7 @@ class RepairCortexM(CortexM):
         return self._each(len(h), lambda t: self._with(self._h, read[t], "undo", int(member[t]), self._h, self._eta))
 
     def repair_as(self, source: Ints, h: Ints) -> tuple[Ints, Words]:
-        """As `repair`, where the sources (T,) are known."""
+        """Return what `repair` does where the sources (T,) are known."""
         return self._chosen(h, lambda t: ("repair_as", int(source[t])))
 
     def _chosen(self, h: Ints, call: Callable[[int], tuple[Any, ...]]) -> tuple[Ints, Words]:

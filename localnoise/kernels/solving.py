@@ -12,7 +12,7 @@ from localnoise.kernels.flags import ZERO, kernel, shared_kernel
 from localnoise.kernels.memory import aligned
 
 PANEL = 32  # columns eliminated together
-_STEP = 256  # earlier columns that a panel takes at a time: with them it fits into the first-level cache
+_STEP = 256  # earlier columns that a panel takes at a time: 64 kB, which stay in the second-level cache
 
 
 @shared_kernel

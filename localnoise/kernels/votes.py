@@ -1,4 +1,4 @@
-"""What units say of an activation under several laws: squared norms of whitened innovations, one gathering for all."""
+"""Votes of units under several laws: squared norms of whitened innovations of an activation, gathered once for all."""
 
 import numpy as np
 

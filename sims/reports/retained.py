@@ -54,7 +54,7 @@ def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, i
 
 
 def note(shown: Iterable[RetainedGain | None]) -> str:
-    """What the cells of a table are; of an interval only where one of them has any."""
+    """Return what the cells of a table are; of an interval only where one of them has any."""
     spread = any(one.share.seeds > 1 for one in shown if one is not None and one.share is not None)
     return f"{BRACKETS} {RETENTION if spread else RATIO}"
 

@@ -28,10 +28,8 @@ def test_there_is_something_to_test():
 
 
 FIRST = {name: place for place, (name, _) in reversed([*enumerate(PYTHON)])}  # of each page
-WHOLE = (
-    "README.md",
-    "docs/getting-started.md",
-)  # each script starts a process: of other pages, the first in the fast tier
+# Each script starts a process: of other pages the fast tier runs the first alone.
+WHOLE = ("README.md", "docs/getting-started.md")
 
 
 def _tier(place: int) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from localnoise.errors import ArgumentError
 from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims import data
 from localnoise.sims.attacks import PGD
-from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.experiments import testbed
 from localnoise.sims.models import ACTIVATIONS, NETWORKS, build, training
 
 CUTS = [(name, layer) for name, hidden in NETWORKS.items() for layer in range(1, hidden + 1)]
@@ -100,15 +100,15 @@ def test_training_does_not_depend_on_the_cut(small_dir: Path, tmp_path: Path) ->
     """A network trained and kept at one cut serves every other: same weights bit for bit, same file."""
     small = data.load("full", small_dir)
 
-    def bench(layer: int, folder: Path) -> Testbed:
-        return Testbed(small, 1, 1, PGD(), 1, folder, name="v3", activation="relu", layer=layer)
+    def bench(layer: int, folder: Path) -> testbed.Testbed:
+        return testbed.Testbed(small, 1, 1, PGD(), 1, folder, name="v3", activation="relu", layer=layer)
 
     benches = [bench(1, tmp_path), bench(3, tmp_path), bench(3, tmp_path / "anew")]
     weights = [each.network.weights() for each in benches]
     assert equal(weights[0], weights[1])
     assert equal(weights[0], weights[2])
     assert len(list(tmp_path.glob("*.pt"))) == 1
-    assert Testbed(small, 1, 1, PGD(), 1, tmp_path).base_path.name.startswith("v2-")
+    assert testbed.Testbed(small, 1, 1, PGD(), 1, tmp_path).base_path.name.startswith("v2-")
     assert benches[0].base_path.name.startswith("v3-relu-")
 
 

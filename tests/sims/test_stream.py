@@ -14,7 +14,7 @@ from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments import presets
-from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.experiments import testbed
 from localnoise.sims.models import build
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.streaming import measures
@@ -219,7 +219,7 @@ def test_matching_brings_mean_and_variance_back_image_by_image() -> None:
 @pytest.fixture(scope="module")
 def shop(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     torch.set_num_threads(1)
-    bench = Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path_factory.mktemp("networks"), "v1")
+    bench = testbed.Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path_factory.mktemp("networks"), "v1")
     bench.train_base()
     sources = tuple(Source.default(name, level).of(300) for name, level in (("brighten", 0.5), ("contrast", 5.0)))
     return Workshop(bench, sources, MIXED, 0.3, 2, lambda what, done, of: None)

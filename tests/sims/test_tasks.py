@@ -24,7 +24,7 @@ from localnoise.sims.data.samples import Samples
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.conduct import NAME
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.experiments import testbed
 from localnoise.sims.experiments.worker import held_out
 from localnoise.sims.perturbations import MODIFICATIONS, Modification, apply
 from localnoise.sims.results.records import RecordFile
@@ -184,10 +184,10 @@ def test_a_cut_network_is_the_whole_one_also_for_other_batches_and_in_training(f
 
 def test_statistics_of_batch_norm_are_kept_with_the_weights(file: Path, tmp_path: Path) -> None:
     task = mounted(str(file))
-    first = Testbed(task.data("task"), 0, 2, None, 10, tmp_path, "mine", layer="act")  # type: ignore[arg-type]
+    first = testbed.Testbed(task.data("task"), 0, 2, None, 10, tmp_path, "mine", layer="act")  # type: ignore[arg-type]
     x = first.test[0]
     logits = first.network(x)
-    again = Testbed(task.data("task"), 0, 2, None, 10, tmp_path, "mine", layer="act")  # type: ignore[arg-type]
+    again = testbed.Testbed(task.data("task"), 0, 2, None, 10, tmp_path, "mine", layer="act")  # type: ignore[arg-type]
     assert torch.equal(again.network(x), logits)
     norm = next(m for m in again.network.front.modules() if isinstance(m, nn.BatchNorm1d))
     assert norm.num_batches_tracked == 4

@@ -1,6 +1,8 @@
 """The Python on the README and the pages runs as it stands, commands exist, links lead somewhere, the site builds."""
 
+import ast
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -27,14 +29,33 @@ def test_there_is_something_to_test():
     assert len(COMMANDS) > 20
 
 
-FIRST = {name: place for place, (name, _) in reversed([*enumerate(PYTHON)])}  # of each page
-# Each script starts a process: of other pages the fast tier runs the first alone.
+# Each script starts a process, which compiles what it calls: the fast tier runs a newcomer's first ones, and looks at the
+# names in all others.
 WHOLE = ("README.md", "docs/getting-started.md")
 
 
 def _tier(place: int) -> tuple[Any, ...]:
-    name = PYTHON[place][0]
-    return () if name in WHOLE or place == FIRST[name] else (pytest.mark.slow,)
+    return () if PYTHON[place][0] in WHOLE else (pytest.mark.slow,)
+
+
+def names_of(code: str) -> dict[str, str]:
+    """Find the local name of whatever a script imports from localnoise, and its full name."""
+    found = {}
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {one.asname or one.name.split(".")[0]: one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+    return {name: whole for name, whole in found.items() if whole.split(".")[0] == "localnoise"}
+
+
+@pytest.mark.parametrize(("name", "code"), [pytest.param(*one, id=f"{one[0]}-{i}") for i, one in enumerate(PYTHON)])
+def test_python_names_what_exists(name, code):
+    own = names_of(code)
+    known = {name: pkgutil.resolve_name(whole) for name, whole in own.items()}
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
+            assert hasattr(known[node.value.id], node.attr), f"{own[node.value.id]}.{node.attr}"
 
 
 @pytest.mark.parametrize(

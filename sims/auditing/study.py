@@ -1,9 +1,8 @@
-"""An audit carried out: what the records lack is measured, seed by seed and part by part, and kept."""
+"""What an audit of a network measures: its plan, and each of its parts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from localnoise.certificate.vote import refuse_few_draws
@@ -18,11 +17,8 @@ from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.presets import Preset
-from localnoise.sims.experiments.rehearsal import attempt
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.results.experiment import Report
-from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.runtime.console import console
 from localnoise.sims.runtime.stage import Stage
 
 STRUCTURE, CERTIFICATE, SURPRISE = PARTS = ("structure", "certificate", "surprise")
@@ -84,8 +80,10 @@ class Plan:
 
     Attributes
     ----------
-    chosen, spent, effort
-        The task, how networks are trained, how much is measured.
+    settings : dict
+        Of the records' configurations: the task, and what its networks are trained on.
+    spent, effort
+        How networks are trained, how much is measured.
     parts : tuple of str
         Of `PARTS`.
     defenses : tuple of str
@@ -97,12 +95,11 @@ class Plan:
     alpha : float
     variance : float or None
         Of the certificate's noise; None: chosen to cover displacements.
-    digits : Path or None
-    settings : dict
-        Of the records' configurations.
+    digits, data_dir : Path or None
+        Folders, on a worker's machine too.
     """
 
-    chosen: Chosen
+    settings: dict[str, Any]
     spent: Preset
     effort: Effort
     parts: tuple[str, ...]
@@ -113,7 +110,6 @@ class Plan:
     variance: float | None
     digits: Path | None
     data_dir: Path | None
-    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -155,10 +151,15 @@ class Plan:
             raise ArgumentError(f"train={source!r}: expected a perturbation of inputs, such as brightness@5")
         chosen.check_inputs([moved.name, *(name for name, _ in levels if STRUCTURE in parts)])
         return cls(
-            chosen=chosen, spent=spent, effort=effort, parts=tuple(parts), defenses=tuple(defenses), source=moved,
-            threats=levels, alpha=alpha, variance=variance, digits=digits, data_dir=data_dir,
             settings=chosen.settings(spent.data, data_dir) | {"base_epochs": chosen.epochs(spent.base_epochs)},
+            spent=spent, effort=effort, parts=tuple(parts), defenses=tuple(defenses), source=moved,
+            threats=levels, alpha=alpha, variance=variance, digits=digits, data_dir=data_dir,
         )  # fmt: skip
+
+    @property
+    def trained(self) -> Settings:
+        """What its networks depend on."""
+        return Settings(**self.settings)
 
     def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the seed and the configuration of each part."""
@@ -178,33 +179,8 @@ class Plan:
                 yield seed, common | {"part": SURPRISE} | own | threats
 
 
-def carry_out(plan: Plan, records: RecordFile, folder: Path, report: Report, stage: Stage) -> int:
-    """Measure what `records` lacks; returns how many parts were. Networks are kept in `folder`.
-
-    The report is tried on the first result of each part, before all others of its kind.
-    """
-    done, fresh, bench = records.done(), 0, None
-    tried: set[str] = set()
-    for seed, config in plan.configs():
-        if key(config) in done:
-            continue
-        if bench is None or bench.seed != seed:
-            bench = _bench(plan, folder, seed)
-            stage("train the network", 0, 0)
-            bench.train_base()
-        began = perf_counter()
-        results = _measure(plan, config, bench, stage)
-        records.append(config, results, perf_counter() - began, once=True)
-        fresh += 1
-        if config["part"] not in tried:
-            tried.add(config["part"])
-            attempt(report, records.of([config]))
-        said = config.get("defense") or config.get("displacements") or ""
-        console.print(f"seed {seed}, {config['part']}{', ' * bool(said)}{said}: {perf_counter() - began:.0f} s")
-    return fresh
-
-
-def _measure(plan: Plan, config: dict[str, Any], bench: Testbed, stage: Stage) -> dict[str, Any]:
+def measure(plan: Plan, config: dict[str, Any], bench: Testbed, stage: Stage) -> dict[str, Any]:
+    """Measure one part of one seed; returns the values of its record."""
     e = plan.effort
     shared: dict[str, Any] = {"images": e.images, "learned": e.learned, "stage": stage}
     if config["part"] == STRUCTURE:
@@ -221,14 +197,6 @@ def severities(source: Source) -> list[float]:
     """Return the levels at which displacements are tested: milder ones where they are known, and the source's own."""
     found = [name_and_level(text)[1] for text in milder(source, [1, 2, 3, 4])]
     return sorted({*(float(level) for level in found if level is not None), source.level})
-
-
-def _bench(plan: Plan, folder: Path, seed: int) -> Testbed:
-    c, s = plan.chosen, plan.spent
-    data = c.task.data(plan.settings["data"], plan.data_dir, seed if c.own_data else 0)
-    epochs = plan.settings["base_epochs"]
-    kept = (folder, c.task.name, c.activation, c.layer)
-    return Testbed(data, seed, epochs, s.pgd, s.attacked_train, *kept, by=c.training)
 
 
 def _level(name: str, level: float | None) -> float:

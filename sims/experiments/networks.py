@@ -1,4 +1,4 @@
-"""A seed's network is trained before what needs it is sent, once, and kept in the experiment's folder."""
+"""Work on workers: a seed's network is trained before what needs it, once, and kept in the experiment's folder."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -6,26 +6,38 @@ from typing import TypeVar
 
 from localnoise.files import write_bytes
 from localnoise.sims.experiments.testbed import weights_in
+from localnoise.sims.runtime.bars import Bars
+from localnoise.sims.runtime.cluster import connected
+from localnoise.sims.runtime.console import progress
 from localnoise.sims.runtime.engine import Engine, Finished, Task
+from localnoise.sims.runtime.stopping import asked_to_stop
 
 Groups = list[Sequence[Task]]
 S = TypeVar("S")  # a seed, or a seed and which network
 
 
 def run_after_training(
-    engine: Engine,
     seeds: Iterable[S],
     path: Callable[[S], Path],
     training: Callable[[S], Task],
     groups: Callable[[S, bytes], Groups],
-    took: Callable[[Finished], None],
+    took: Callable[[Finished], tuple[str, float]],
+    *,
+    what: str,
+    of: int,
+    left: int,
+    jobs: int,
+    scheduler: str = "",
+    threads: int = 1,
 ) -> None:
-    """Run the groups of all seeds, each after its network is trained.
+    """Run the groups of all seeds, each after its network is trained, with a bar for each worker and for the whole.
 
     path : where a seed's network is kept; one that is there is used.
     training : the task that trains it, which returns its file.
     groups : called with a seed and its network's file.
-    took : called with each task of the groups that has ended without an error.
+    took : called with each task of the groups that has ended without an error; returns what it is called, and seconds.
+    what, of, left : name of the whole, how many tasks it has, and how many of them are still to run.
+    jobs, scheduler, threads : as `connected` takes them.
 
     Raises
     ------
@@ -42,15 +54,21 @@ def run_after_training(
             task = training(seed)
             trained[task.name] = seed
             first.append([task])
+    done = of - left
 
     def ended(finished: Finished) -> Groups:
+        nonlocal done
         if finished.error is not None:
             raise finished.error
         if finished.task.name not in trained:
-            took(finished)
+            said, seconds = took(finished)
+            done += 1
+            bars.finished(done, said, seconds)
             return []
         seed = trained[finished.task.name]
         write_bytes(path(seed), finished.value)
         return groups(seed, finished.value)
 
-    engine.groups(first, ended)
+    with asked_to_stop() as asked, connected(scheduler, jobs, threads) as client, progress() as shown:
+        bars = Bars(shown, what, of, done)
+        Engine(client, asked, bars).groups(first, ended)

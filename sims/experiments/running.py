@@ -12,12 +12,9 @@ from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import network_path
 from localnoise.sims.experiments.worker import Answer, Job, run, train
 from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.runtime.bars import Bars
-from localnoise.sims.runtime.cluster import connected
-from localnoise.sims.runtime.console import errors, progress
-from localnoise.sims.runtime.engine import Engine, Finished, Task
+from localnoise.sims.runtime.console import errors
+from localnoise.sims.runtime.engine import Finished, Task
 from localnoise.sims.runtime.stage import Stage
-from localnoise.sims.runtime.stopping import asked_to_stop
 
 Keep = Callable[[Cell, tuple[bytes, ...]], None]
 _TOLD = 10  # damaged records that are named
@@ -69,16 +66,25 @@ def run_cells(
             for group in _groups(todo, seed)
         ]
 
-    def took(finished: Finished) -> None:
+    def took(finished: Finished) -> tuple[str, float]:
         cell, answer = finished.task.name, finished.value
         keep(cell, answer.grids)  # before the record, which says that the cell is done
         records.append(configs[cell], answer.values, answer.seconds, once=True)
         todo.pop(cell, None)
-        bars.finished(len(everything) - len(todo), _describe(cell), answer.seconds)
+        return _describe(cell), answer.seconds
 
-    with asked_to_stop() as asked, connected(scheduler, jobs, 1) as client, progress() as shown:
-        bars = Bars(shown, "all cells", len(everything), len(everything) - fresh)
-        run_after_training(Engine(client, asked, bars), seeds, path, training, tasks, took)
+    run_after_training(
+        seeds,
+        path,
+        training,
+        tasks,
+        took,
+        what="all cells",
+        of=len(everything),
+        left=fresh,
+        jobs=jobs,
+        scheduler=scheduler,
+    )
     return fresh
 
 

@@ -10,11 +10,7 @@ from localnoise.sims.experiments.networks import Groups, run_after_training
 from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import Record, RecordFile, key
-from localnoise.sims.runtime.bars import Bars
-from localnoise.sims.runtime.cluster import connected
-from localnoise.sims.runtime.console import progress
-from localnoise.sims.runtime.engine import Engine, Finished, Task
-from localnoise.sims.runtime.stopping import asked_to_stop
+from localnoise.sims.runtime.engine import Finished, Task
 from localnoise.sims.spiking.jobs import PartJob, run, train
 from localnoise.sims.spiking.study import SpikingStudy
 
@@ -71,7 +67,7 @@ def run_parts(
             if own == seed and group
         ]
 
-    def took(finished: Finished) -> None:
+    def took(finished: Finished) -> tuple[str, float]:
         config, (values, seconds) = finished.task.given.config, finished.value
         records.append(config, values, seconds, once=True)
         todo.pop(key(config))
@@ -80,12 +76,11 @@ def run_parts(
         if first:
             attempt(report, found)
         said = ", ".join(str(config[name]) for name in _SAID if name in config)
-        bars.finished(len(configs) - len(todo), f"seed {config['seed']}, {said}", seconds)
+        return f"seed {config['seed']}, {said}", seconds
 
     seeds = sorted({config["seed"] for config in todo.values()})
-    threads = 1 if jobs > 1 else cpu_count() or 1
-    with asked_to_stop() as asked, connected(scheduler, jobs, threads) as client, progress() as shown:
-        bars = Bars(shown, "all parts", len(configs), len(configs) - fresh)
-        engine = Engine(client, asked, bars)
-        run_after_training(engine, seeds, lambda seed: of[seed].network_path, training, tasks, took)
+    run_after_training(
+        seeds, lambda seed: of[seed].network_path, training, tasks, took, what="all parts", of=len(configs), left=fresh,
+        jobs=jobs, scheduler=scheduler, threads=1 if jobs > 1 else cpu_count() or 1,
+    )  # fmt: skip
     return fresh

@@ -9,11 +9,7 @@ from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.experiments.testbed import network_path
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import Record, RecordFile, key
-from localnoise.sims.runtime.bars import Bars
-from localnoise.sims.runtime.cluster import connected
-from localnoise.sims.runtime.console import progress
-from localnoise.sims.runtime.engine import Engine, Finished, Task
-from localnoise.sims.runtime.stopping import asked_to_stop
+from localnoise.sims.runtime.engine import Finished, Task
 from localnoise.sims.streaming.arms import StreamArm
 from localnoise.sims.streaming.jobs import StreamJob, run, train
 from localnoise.sims.streaming.study import StreamSettings
@@ -59,7 +55,7 @@ def run_streams(
         ]
         return [[replace(task, given=replace(task.given, network=network)) for task in own]]
 
-    def took(finished: Finished) -> None:
+    def took(finished: Finished) -> tuple[str, float]:
         own, arm, seed = todo.pop(str(finished.task.name))
         values, seconds = finished.value
         config = own.config(seed, arm)
@@ -67,9 +63,18 @@ def run_streams(
         if not found:
             found.append(Record(config, values, {}, seconds))
             attempt(report, found)
-        bars.finished(len(configs) - len(todo), f"seed {seed}, {own.settings.network}, {arm.name}", seconds)
+        return f"seed {seed}, {own.settings.network}, {arm.name}", seconds
 
-    with asked_to_stop() as asked, connected(scheduler, jobs, 1) as client, progress() as shown:
-        bars = Bars(shown, "all methods", len(configs), len(configs) - fresh)
-        run_after_training(Engine(client, asked, bars), places, path, training, tasks, took)
+    run_after_training(
+        places,
+        path,
+        training,
+        tasks,
+        took,
+        what="all methods",
+        of=len(configs),
+        left=fresh,
+        jobs=jobs,
+        scheduler=scheduler,
+    )
     return fresh

@@ -15,7 +15,19 @@ from localnoise.hardware import load_chip
 from localnoise.hardware.audit import DeviceAudit, Verdict
 from localnoise.sims.reports.audits import audit_figure
 from localnoise.sims.runtime.console import console, progress, show
-from localnoise.sims.runtime.options import DataDir, Epochs, Force, Layer, Mix, Out, PresetName, Seeds, Training
+from localnoise.sims.runtime.options import (
+    DataDir,
+    Epochs,
+    Force,
+    Jobs,
+    Layer,
+    Mix,
+    Out,
+    PresetName,
+    Scheduler,
+    Seeds,
+    Training,
+)
 from localnoise.sims.runtime.options import words as comma_separated
 from localnoise.sims.tools import inputs
 from localnoise.validate import as_count, as_seed
@@ -76,6 +88,8 @@ def audit(
     training: Training = "backprop",
     out: Out = Path("results/audit"),
     data_dir: DataDir = None,
+    jobs: Jobs = 2,
+    scheduler: Scheduler = "",
     mix: Mix = False,
 ) -> None:
     """Judge a device from its words; or, with --task, a network: what its noise certifies, and what surprises it.
@@ -105,8 +119,14 @@ def audit(
             "with --grid, which audit a device"
         )
     if task:
-        shared = {"seeds": seeds, "epochs": epochs, "data_dir": data_dir, "alpha": alpha, "digits": digits}
-        shared |= {"variance": variance}
+        shared: dict[str, Any] = {
+            "seeds": seeds,
+            "epochs": epochs,
+            "data_dir": data_dir,
+            "alpha": alpha,
+            "digits": digits,
+        }
+        shared |= {"variance": variance, "jobs": as_count("jobs", jobs, 1), "scheduler": scheduler}
         sizes = {"images": images, "learned": learned, "draws": draws, "epochs": epochs}
         names = {"training": training, "parts": parts, "defense": defense, "train": train}
         _network(task, layer, spend, out, mix, shared, sizes, names)
@@ -131,7 +151,8 @@ def _network(
 ) -> None:
     """Audit a network: measure what the records lack, then write the report of all of them."""
     from localnoise.sims.auditing.reported import Audit
-    from localnoise.sims.auditing.study import EFFORTS, PARTS, Plan, carry_out
+    from localnoise.sims.auditing.running import run_audit
+    from localnoise.sims.auditing.study import EFFORTS, PARTS, Plan
     from localnoise.sims.experiments.chosen import Chosen
     from localnoise.sims.experiments.conduct import publish
     from localnoise.sims.experiments.presets import preset
@@ -155,15 +176,7 @@ def _network(
         records.refuse_to_mix(plan.settings["fingerprint"])
     configs = [config for _, config in plan.configs()]
     experiment.keep(report, configs, out)
-    with progress() as bars:
-        bar = bars.add_task("audit", total=None)
-        fresh = carry_out(
-            plan,
-            records,
-            out,
-            report,
-            lambda what, done, of: bars.update(bar, description=what, completed=done, total=of or None),
-        )
+    fresh = run_audit(plan, records, out, report, jobs=shared["jobs"], scheduler=shared["scheduler"])
     console.print(f"{fresh} of {len(configs)} parts measured, all in {records.path}")
     publish(report, records.of(configs), out)
 

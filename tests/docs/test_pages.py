@@ -29,8 +29,8 @@ def test_there_is_something_to_test():
     assert len(COMMANDS) > 20
 
 
-# Each script starts a process, which compiles what it calls: the fast tier runs a newcomer's first ones, and looks at the
-# names in all others.
+# Each script starts a process, which compiles what it calls: the fast tier runs a newcomer's first ones, and looks at
+# the names in all others.
 WHOLE = ("README.md", "docs/getting-started.md")
 
 

@@ -47,8 +47,7 @@ def in_threads(threads_as_workers: Any, monkeypatch: pytest.MonkeyPatch) -> None
     def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         yield threads_as_workers
 
-    for floor in ("experiments", "spiking", "streaming"):
-        monkeypatch.setattr(f"localnoise.sims.{floor}.running.connected", connected)
+    monkeypatch.setattr("localnoise.sims.experiments.networks.connected", connected)
 
 
 @pytest.fixture

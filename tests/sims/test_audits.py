@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from localnoise import UnitGrid, central
 from localnoise.errors import ArgumentError, DataError
 from localnoise.sims import perturbations
-from localnoise.sims.auditing import study
 from localnoise.sims.auditing.certificates import BALLS, PLAIN, REPAIRED, certificate_part
 from localnoise.sims.auditing.defects import SIDE, behind, blocks, with_defects
 from localnoise.sims.auditing.detectors import Named
 from localnoise.sims.auditing.document import document
+from localnoise.sims.auditing.jobs import bench_of
 from localnoise.sims.auditing.knowing import Differentiable
 from localnoise.sims.auditing.ranking import auroc, half_width
 from localnoise.sims.auditing.reported import Audit
+from localnoise.sims.auditing.running import run_audit
 from localnoise.sims.auditing.schema import CLAIM, Document
 from localnoise.sims.auditing.smoothing import grid_noise, norms
 from localnoise.sims.auditing.structures import best_densities, by_distance, participation, structure_part
@@ -341,22 +342,24 @@ class Broken(Audit):
         raise KeyError("no colour")
 
 
-def test_a_fault_of_the_report_shows_at_the_first_part(
-    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("in_threads")
+def test_an_audit_runs_on_workers_and_goes_on_after_a_fault_of_its_report(small_dir: Path, tmp_path: Path) -> None:
     effort = Effort(images=60, learned=1200, draws=400, epochs=2, named=0, attacks=10, floors=(0.1,))
+    spent = replace(preset("quick", seeds=1), data="full", base_epochs=1)
     whole = Plan.of(
-        Chosen.of("v2"), preset("quick", seeds=1), effort, parts=["structure"], defenses=["multiscale-4", "full"],
-        source="brightness@5", alpha=0.01, digits=None, data_dir=None,
+        Chosen.of("v1"), spent, effort, parts=["structure"], defenses=["multiscale-4", "full"],
+        source="brightness@5", alpha=0.01, digits=None, data_dir=small_dir,
     )  # fmt: skip
     plan, file = replace(whole, threats=THREATS), RecordFile(tmp_path / NAME)
-    small = copy.copy(bench)
-    small.train_base = lambda: None
-    monkeypatch.setattr(study, "_bench", lambda *_: small)
     with pytest.raises(KeyError, match="no colour"):
-        study.carry_out(plan, file, tmp_path, Broken(), quiet)
+        run_audit(plan, file, tmp_path, Broken(), jobs=1)
     assert len(file.done()) == 1, "what was measured is kept"
-    assert study.carry_out(plan, file, tmp_path, Audit(), quiet) == 1
+    assert bench_of(plan, 0, tmp_path).base_path.exists(), "so is the network"
+    assert run_audit(plan, file, tmp_path, Audit(), jobs=1) == 1
+    assert run_audit(plan, file, tmp_path, Audit(), jobs=1) == 0
+    other = replace(plan, settings=plan.settings | {"fingerprint": "0" * 64})
+    with pytest.raises(ArgumentError, match="on a worker's machine its images"):
+        run_audit(other, RecordFile(tmp_path / "other.sqlite"), tmp_path, Audit(), jobs=1)
 
 
 def test_names_are_checked_before_anything_is_measured() -> None:
@@ -387,7 +390,7 @@ def test_a_network_is_audited_as_it_was_trained(tmp_path: Path) -> None:
     chosen = Chosen.of("v3", training="local-heads")
     plan = Plan.of(chosen, preset("quick"), effort, **own, digits=None, data_dir=None)
     assert all(config["training"] == "local-heads" for _, config in plan.configs())
-    bench = study._bench(plan, tmp_path, 0)
+    bench = bench_of(plan, 0, tmp_path)
     assert bench.by == "local-heads"
     assert "-by-local-heads-" in bench.base_path.name
 

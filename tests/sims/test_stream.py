@@ -13,8 +13,7 @@ from localnoise.sims import stream as command
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments import presets
-from localnoise.sims.experiments import testbed
+from localnoise.sims.experiments import presets, testbed
 from localnoise.sims.models import build
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.streaming import measures

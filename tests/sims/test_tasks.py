@@ -21,10 +21,10 @@ from localnoise.sims import retention as retaining
 from localnoise.sims import tasks as found_tasks
 from localnoise.sims.data import watch
 from localnoise.sims.data.samples import Samples
+from localnoise.sims.experiments import testbed
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.conduct import NAME
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments import testbed
 from localnoise.sims.experiments.worker import held_out
 from localnoise.sims.perturbations import MODIFICATIONS, Modification, apply
 from localnoise.sims.results.records import RecordFile

@@ -12,6 +12,9 @@ from localnoise.central import AffineNoise, CentralNoise
 from localnoise.errors import FileFormatError, listed, short
 from localnoise.grid import UnitGrid
 from localnoise.hdf5 import Budget, member
+from localnoise.local.reading import read as read_units
+from localnoise.local.writing import FORMAT as UNITS
+from localnoise.local.writing import SCHEMA as UNITS_SCHEMA
 from localnoise.noise_files import AFFINE, BANK, CENTRAL, SCHEMA
 from localnoise.repair import Repair
 from localnoise.repair.reading import read as read_repair
@@ -32,7 +35,7 @@ _MOST_MEMBERS = 10_000
 
 
 def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) -> Any:
-    """Read what `save` wrote: a `UnitGrid`, `Bank`, `CentralNoise`, `AffineNoise`, `Repair` or `Surprise`.
+    """Read what `save` wrote: a `UnitGrid`, `Bank`, `CentralNoise`, `AffineNoise`, `Repair`, `Surprise`, `LocalLayer`.
 
     Sampling, scoring and learning go on as if it had never been away. `localnoise.hardware.load_chip` reads chip grids.
 
@@ -59,7 +62,8 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
         That plug-in cannot be imported.
     """
     source = Path(path)
-    with opened(source, "a grid, a bank, a central noise, a repair or a surprise written by its save") as file:
+    what = "a grid, a bank, a central noise, a repair, a surprise or a layer of units"
+    with opened(source, f"{what} written by its save") as file:
         return _read(source, file, Budget(source, max_bytes), state, tuple(_READERS))
 
 
@@ -166,4 +170,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
     AFFINE: ((SCHEMA,), _read_affine),
     REPAIR: ((*OLD_REPAIR_SCHEMAS, REPAIR_SCHEMA), _read_repair),
     SURPRISE: ((SURPRISE_SCHEMA,), _read_surprise),
+    UNITS: ((UNITS_SCHEMA,), lambda source, file, budget, state: read_units(source, file, budget)),
 }

@@ -1,6 +1,7 @@
 """A layer of units that learn features, each from its own window: a convolution that shares no weights."""
 
 from copy import copy
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +46,10 @@ class LocalLayer:
         Weights, the constant's first, then place by place of the window all channels of the input.
     state : dict
         What the rule keeps.
+    config : dict
+        The arguments but `rule` and `seed`, as a file keeps them.
+    provenance : dict
+        Of what JSON can hold, kept in its file: whatever is worth knowing.
 
     Raises
     ------
@@ -82,6 +87,11 @@ class LocalLayer:
         near = _offsets(self.shape, self.inputs[1:], as_count("radius", radius))
         self._refuse_large(1 + self.inputs[0] * len(near), count, np.dtype(dtype).itemsize, len(near))
         readers = _windows(self.shape, self.inputs[1:], near)
+        self.config = {
+            "shape": list(self.shape), "channels": self.channels, "inputs": list(self.inputs), "radius": int(radius),
+            "activation": activation, "classes": count, "dtype": np.dtype(dtype).name,
+        }  # fmt: skip
+        self.provenance: dict[str, Any] = {}
         self.units = Units(
             readers=readers,
             channels=self.channels,
@@ -125,6 +135,28 @@ class LocalLayer:
                 )
         vars(self).update(W=W, state=state)  # at once: an interruption leaves what was there
         return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights, rule and what it keeps to an HDF5 file, beside it and then renamed; `ln.load` reads it.
+
+        A layer that is read goes on learning as if it had never been away.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ArgumentError
+            Its rule is not registered, so that no file could name it.
+        """
+        from localnoise.local.writing import save
+
+        return save(self, path)
 
     def votes(self, x: Any) -> Floats:
         """Return what each unit by itself makes of inputs, log probabilities (T, classes, H, W).

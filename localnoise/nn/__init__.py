@@ -27,6 +27,7 @@ from localnoise.nn.layer import NoiseLayer as NoiseLayer
 from localnoise.nn.likeness import arrangement_of as arrangement_of
 from localnoise.nn.likeness import grid_like as grid_like
 from localnoise.nn.local.learner import LocalLearner as LocalLearner
+from localnoise.nn.local.units import LocalUnits as LocalUnits
 from localnoise.nn.penalty import CovariancePenalty as CovariancePenalty
 from localnoise.nn.predictor import Noise as Noise
 from localnoise.nn.predictor import NoNoise as NoNoise

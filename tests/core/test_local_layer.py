@@ -1,11 +1,15 @@
 """Units that learn features: against plain NumPy, and locality of every weight by perturbation, to the last bit."""
 
+import json
+
+import h5py
 import naive
 import numba
 import numpy as np
 import pytest
 
-from localnoise.errors import ArgumentError, TooLargeError, UnknownNameError
+import localnoise as ln
+from localnoise.errors import ArgumentError, FileFormatError, TooLargeError, UnknownNameError
 from localnoise.local import UNIT_RULES, LocalLayer
 from localnoise.local.rules.channels import UnitChannels
 from localnoise.local.rules.heads import UnitHeads
@@ -200,3 +204,44 @@ def test_what_would_leave_no_numbers_is_refused_and_nothing_is_learned():
         made.learn(np.full(x.shape, 1e300), y)
     assert np.array_equal(made.W, before)
     assert made.state["seen"] == seen
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_layer_comes_back_from_its_file_and_goes_on_learning(rule, tmp_path):
+    x, y = lesson(12)
+    made = layer(rule, activation="tanh").learn(x[:6], y[:6])
+    made.provenance["data"] = "normal"
+    found = ln.load(made.save(tmp_path / "units.h5"))
+    assert found.provenance["data"] == "normal"
+    assert (found.config, found.rule) == (made.config, made.rule)
+    for one in (made, found):
+        one.learn(x[6:], y[6:])
+    assert made.W.tobytes() == found.W.tobytes()
+    assert made.state.keys() == found.state.keys()
+    assert all(np.array_equal(made.state[name], found.state[name]) for name in made.state)
+
+
+def test_a_file_that_was_edited_is_refused(tmp_path):
+    path = layer().save(tmp_path / "units.h5")
+    whole = path.read_bytes()
+    for edit, match in (
+        (lambda file: file.attrs.update(config=np.bytes_(json.dumps(layer().config | {"channels": 5}))), "W has shape"),
+        (lambda file: file["rule"].attrs.update(name=np.bytes_("hopfield")), "unit rule 'hopfield' is unknown"),
+        (lambda file: file["rule"].attrs.update(seen=-1), "has seen -1"),
+        (lambda file: file["W"].write_direct(np.full(file["W"].shape, np.nan, np.float32)), "W .*NaN"),
+        (lambda file: file["rule"].create_dataset("more", data=1.0), "keeps .*more"),
+    ):
+        path.write_bytes(whole)
+        with h5py.File(path, "r+") as file:
+            edit(file)
+        with pytest.raises(FileFormatError, match=match):
+            ln.load(path)
+
+
+def test_a_rule_that_nobody_registered_goes_into_no_file(tmp_path):
+    class Own(UnitHeads):
+        name = "own"
+
+    with pytest.raises(ArgumentError, match=r"rule 'own' is not one of localnoise's or a plug-in's .* register its"):
+        layer(Own()).save(tmp_path / "units.h5")
+    assert not (tmp_path / "units.h5").exists()

@@ -1,15 +1,18 @@
 """Repairs, surprises and a user's arrays, as files that localnoise reads; `subjects` has the others."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import naive
 import naive_repair_chip
 import numpy as np
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware import load_chips, quantise
+from localnoise.local import LocalLayer
 from localnoise.sims.tools import inputs
 
 SHAPE, CHANNELS = (2, 3), 2
@@ -87,6 +90,29 @@ def check_chip_repair(chip: Any, path: Path) -> None:
     assert of_chip_repair(load_chips(chip.save(path.with_name("again.h5")))) == of_chip_repair(chip)
 
 
+def of_units(layer: Any) -> Any:
+    """Configuration, weights, rule and what it keeps."""
+    kept = {name: value.tobytes() if isinstance(value, np.ndarray) else value for name, value in layer.state.items()}
+    return layer.config, layer.W.tobytes(), layer.rule.name, vars(layer.rule), kept
+
+
+def check_units(layer: Any, path: Path) -> None:
+    """Units answer as plain NumPy says, go on learning, and come back from a file of their own."""
+    x = np.random.default_rng(0).normal(size=(3, *layer.inputs)).astype(layer.W.dtype)
+    flat, bend = x.reshape(3, layer.inputs[0], -1), ("tanh", "relu")[layer.units.bend]
+    with np.errstate(all="ignore"):
+        h = layer.forward(x).reshape(3, layer.channels, -1)
+        for u in range(h.shape[2]):
+            z = naive.window(flat[1].astype(float), layer.units.readers[u])
+            expected = naive.answer(layer.W[u].astype(float), z, bend)[0]
+            bound = 1e-4 * (np.abs(layer.W[u].astype(float)).T @ np.abs(z)) + 1e-5
+            sound = np.isfinite(expected) & (bound < 1e30)
+            assert (np.abs(h[1, :, u] - expected) <= bound)[sound].all()
+        with suppress(ArgumentError):  # of weights so large that a step makes them infinite
+            layer.learn(x, np.zeros(3, np.int64))
+    assert of_units(ln.load(layer.save(path.with_name("again.h5")))) == of_units(layer)
+
+
 def npy_of(path: Path) -> Any:
     """Return a .npy file's displacements as `localnoise learn` reads them, all of them."""
     with inputs.opened(path, "d") as stored:
@@ -112,4 +138,7 @@ def made() -> dict[str, Any]:
         "surprise": ln.UnitGrid(SHAPE, CHANNELS, parents=2).surprise(wide),
         "chip-repair": quantise(repair),
         "npy": h[:40],
+        "units": LocalLayer(SHAPE, 3, (CHANNELS, 4, 6), classes=3).learn(
+            np.random.default_rng(2).normal(size=(9, CHANNELS, 4, 6)).astype(np.float32), np.arange(9) % 3
+        ),
     }

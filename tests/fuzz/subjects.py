@@ -367,6 +367,7 @@ def _subjects() -> dict[str, Subject]:
     for name, read, identity, check in (
         ("repair", ln.load, lambda found: later.of_repair(found, of_grid), later.check_repair),
         ("surprise", ln.load, lambda found: later.of_surprise(found, of_grid), later.check_surprise),
+        ("units", ln.load, later.of_units, later.check_units),
         ("chip-repair", load_chips, later.of_chip_repair, later.check_chip_repair),
     ):
         found[name] = Subject(

@@ -19,5 +19,6 @@ def test_a_changed_file_is_read_as_it_was_or_refused_or_sound(tmp_path: Path, co
     assert not faults, told(faults)
     every = {name for name, _ in outcomes}
     refused = {name for name, outcome in outcomes if outcome.startswith("own error")}
-    partly = {"records", "records-old"} if count < 1000 else set()  # of damaged records the others are read
+    # Of damaged records the others are read; most bytes of a .npy are numbers, which may be any.
+    partly = {"records", "records-old", "npy"} if count < 1000 else set()
     assert every - refused <= partly

@@ -9,3 +9,4 @@ from localnoise.nn.local.similarity import Similarity as Similarity
 from localnoise.nn.local.softhebb import SoftHebb as SoftHebb
 from localnoise.nn.local.stages import Stage as Stage
 from localnoise.nn.local.stages import stages_of as stages_of
+from localnoise.nn.local.units import LocalUnits as LocalUnits

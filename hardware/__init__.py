@@ -4,6 +4,9 @@ Start with `quantise`, which turns a learned `UnitGrid` into a `ChipGrid`, or a 
 integers, emulated to the bit.
 """
 
+from importlib import import_module
+from typing import Any
+
 from localnoise.hardware.bank import ChipBank as ChipBank
 from localnoise.hardware.emulator import ChipGrid as ChipGrid
 from localnoise.hardware.formats import Formats as Formats
@@ -16,3 +19,37 @@ from localnoise.hardware.quantiser.repair_report import repair_report as repair_
 from localnoise.hardware.repair import ChipRepair as ChipRepair
 from localnoise.hardware.storage import load_chip as load_chip
 from localnoise.hardware.storage import load_chips as load_chips
+
+_LAZY = ("audit", "chips", "configuration", "export", "fitting", "network")  # packages of their own
+__all__ = [
+    "ChipBank",
+    "ChipGrid",
+    "ChipRepair",
+    "Formats",
+    "OnChip",
+    "RepairReport",
+    "Report",
+    "audit",
+    "chips",
+    "configuration",
+    "export",
+    "fitting",
+    "load_chip",
+    "load_chips",
+    "network",
+    "quantise",
+    "repair_report",
+    "report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a package when it is first asked for: `ln.hardware.export`."""
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, also of parts that are not imported yet."""
+    return sorted(__all__)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from localnoise import central as central
+from localnoise import errors as errors
 from localnoise import orders as orders
 from localnoise import plugins as plugins
 from localnoise import rules as rules
@@ -41,8 +42,11 @@ __all__ = [
     "ThreeFactor",
     "UnitGrid",
     "central",
+    "certificate",
+    "errors",
     "hardware",
     "load",
+    "local",
     "nn",
     "orders",
     "plugins",
@@ -51,11 +55,11 @@ __all__ = [
     "sims",
     "spiking",
 ]
-_LAZY = ("hardware", "nn", "sims", "spiking")  # with dependencies of their own
+_LAZY = ("certificate", "hardware", "local", "nn", "sims", "spiking")  # some with dependencies of their own
 
 
 def __getattr__(name: str) -> Any:
-    """Import a part with dependencies of its own when it is first asked for: `ln.nn`, `ln.hardware`."""
+    """Import a part when it is first asked for: `ln.nn`, which needs torch, or `ln.hardware`."""
     if name in _LAZY:
         return import_module(f"localnoise.{name}")
     if name == "Task":

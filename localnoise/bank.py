@@ -39,13 +39,52 @@ class Noise(Protocol):
         """Mean bytes of parameters per grid position."""
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
-        """Draw zero-mean noise, (count, C, H, W)."""
+        """Draw zero-mean noise.
+
+        Parameters
+        ----------
+        count : int
+            Samples.
+        seed : int
+            Of the stream.
+        start : int or (count,) whole numbers
+            Position of the first sample in the stream, or of each.
+
+        Returns
+        -------
+        ndarray, (count, C, H, W)
+            In activation units.
+        """
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
-        """Draw one displacement for each activation h (T, C, H, W)."""
+        """Draw one displacement for each activation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        seed, start
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            Displacements, in activation units.
+        """
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """Return the mean displacement of h."""
+        """Return the mean displacement of each activation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            In activation units.
+        """
 
 
 class Bank:
@@ -96,26 +135,81 @@ class Bank:
         return float(sum(member.bytes_per_unit for member in self.members))
 
     def turns(self, count: int, seed: int = 0, start: Start = 0) -> npt.NDArray[np.int64]:
-        """Index of the member whose turn it is, -1 for a clean presentation; (count,).
+        """Return whose turn each presentation is.
 
         Uniform by the SplitMix64 finaliser of (seed, position) (Steele, Lea, Flood, OOPSLA 2014).
+
+        Parameters
+        ----------
+        count : int
+            Presentations.
+        seed : int
+            Of the stream, the one that the draws have.
+        start : int or (count,) whole numbers
+            Position of the first presentation in the stream, or of each.
+
+        Returns
+        -------
+        ndarray of int64, (count,)
+            Index of the member, -1 for a clean presentation.
         """
         uniform = (hashes(count, seed, start) >> np.uint64(11)) * 2.0**-53
         turn = np.searchsorted(np.cumsum(self.shares), (uniform - self.clean) / (1 - self.clean), side="right")
         return np.where(uniform < self.clean, -1, np.minimum(turn, len(self.members) - 1))
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
-        """Zero-mean noise of each presentation's member, (count, C, H, W)."""
+        """Draw the zero-mean noise of each presentation's member; 0 where the presentation is clean.
+
+        Parameters
+        ----------
+        count : int
+            Presentations.
+        seed : int
+            Of the turns and of the members' streams.
+        start : int or (count,) whole numbers
+            Position of the first presentation in the stream, or of each.
+
+        Returns
+        -------
+        ndarray, (count, C, H, W)
+            In activation units, in the precision of the finest member.
+        """
         count = as_count("count", count)
         return self._each(count, seed, start, lambda member, rows, where: member.sample(len(rows), seed, where))
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
-        """One draw for each activation h from the member whose turn it is, (T, C, H, W)."""
+        """Draw one displacement for each activation, from the member whose turn it is; 0 for a clean presentation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        seed, start
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            Displacements, mean included, in activation units.
+        """
         array = self._activity("h", h)
         return self._each(len(array), seed, start, lambda member, rows, where: member.perturb(array[rows], seed, where))
 
     def pull_back(self, gradient: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
-        """Adjoint of the mean's linear part of each presentation's member, for the same (seed, start) as `perturb`."""
+        """Return the adjoint of the mean's linear part of each presentation's member, applied to a gradient. Exact.
+
+        Parameters
+        ----------
+        gradient : (T, C, H, W)
+            By the displacement.
+        seed, start
+            Those of the `perturb` whose gradient it is.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            By the activation, through the mean alone.
+        """
         g = self._activity("gradient", gradient)
         return self._each(len(g), seed, start, lambda member, rows, where: member.pull_back(g[rows]))
 
@@ -132,7 +226,17 @@ class Bank:
     def save(self, path: str | Path, *, state: bool = True) -> Path:
         """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it.
 
-        Without `state` its grids cannot go on learning.
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Whether the running statistics are kept; without them its grids cannot go on learning.
+
+        Returns
+        -------
+        Path
+            The file.
         """
         return save(self, path, state=state)
 
@@ -146,7 +250,18 @@ class Bank:
         return flat.reshape(-1, channels, *shape)
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """Mean over members and clean presentations, by their shares."""
+        """Return the mean displacement over members and clean presentations, by their shares.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            In activation units.
+        """
         total = sum(share * member.mean(h) for share, member in zip(self.shares, self.members, strict=True))
         return np.asarray(total * (1 - self.clean), self._dtype)
 

@@ -109,7 +109,13 @@ class GridConfig:
         object.__setattr__(self, "signal_radius", as_count("signal_radius", self.signal_radius))
 
     def plain(self) -> dict[str, Any]:
-        """Return what a file holds: options that earlier versions do not know are left out where they are not used."""
+        """Return what a file holds: options that earlier versions do not know are left out where they are not used.
+
+        Returns
+        -------
+        dict
+            By option: JSON can hold it.
+        """
         said = asdict(self)
         if not self.narrow:
             del said["share"], said["rank"]
@@ -120,6 +126,21 @@ class GridConfig:
         """Return the configuration that a file holds; its order may be one that is not installed here.
 
         Whoever calls this takes the wires from the file: nobody can make them anew.
+
+        Parameters
+        ----------
+        said : dict
+            As `plain` returned it.
+
+        Returns
+        -------
+        GridConfig
+            Validated.
+
+        Raises
+        ------
+        ArgumentError
+            A value that no configuration can have.
         """
         order = said.get("order")
         if isinstance(order, str) and order.isprintable() and order != OWN and order not in ORDERS:

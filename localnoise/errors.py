@@ -4,6 +4,27 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 
+__all__ = [
+    "ArgumentError",
+    "DataError",
+    "FewDisplacementsWarning",
+    "FewInputsWarning",
+    "FileFormatError",
+    "KilledError",
+    "LocalnoiseError",
+    "LocalnoiseWarning",
+    "LockedError",
+    "MissingDependencyError",
+    "MixedRecordsError",
+    "NotJsonError",
+    "PluginError",
+    "PluginWarning",
+    "RidgeWarning",
+    "TooLargeError",
+    "UnknownNameError",
+    "WriteError",
+]
+
 
 class LocalnoiseError(Exception):
     """Base of everything that localnoise raises on purpose."""
@@ -36,7 +57,15 @@ class LockedError(LocalnoiseError, OSError):
 
 
 class WriteError(LocalnoiseError, OSError):
-    """A file cannot be written where it was asked for: no plain file is there, or the disk has no room."""
+    """A file cannot be written where it was asked for: no plain file is there, or the disk has no room.
+
+    Parameters
+    ----------
+    message : str
+        One sentence.
+    number : int or None
+        The system's `errno`, kept as that; None: it said none.
+    """
 
     def __init__(self, message: str, number: int | None = None) -> None:
         super().__init__(message)

@@ -42,11 +42,17 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
     Parameters
     ----------
     path : str or Path
+        The file.
     max_bytes : int
         Most that all arrays may take.
     state : bool
         False: read the weights of grids alone, not the statistics of the rule that learned them. The grid draws and
         scores, and learning begins afresh from the weights. The rule need not be installed.
+
+    Returns
+    -------
+    UnitGrid, Bank, CentralNoise, AffineNoise, Repair or Surprise
+        What the file says that it holds.
 
     Raises
     ------

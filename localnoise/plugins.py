@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from localnoise.errors import ArgumentError, MissingDependencyError, PluginError, PluginWarning, first_line, is_text
 
+__all__ = ["load", "loaded"]
 VARIABLE = "LOCALNOISE_PLUGINS"
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _NAME = re.compile(r"[\w][\w.+!-]{0,99}", re.ASCII)  # of a distribution, of its version
@@ -28,6 +29,11 @@ def load(*modules: str) -> None:
 
     A process that is already running, such as a worker of a cluster, calls `load(*names)` with the names that
     `loaded()` returned; a module that is imported already is not imported again.
+
+    Parameters
+    ----------
+    *modules : str
+        Names, as in an import: "my_package.my_module".
 
     Raises
     ------
@@ -47,7 +53,13 @@ def load(*modules: str) -> None:
 
 
 def loaded() -> tuple[str, ...]:
-    """Return the names of the modules that `load` or LOCALNOISE_PLUGINS named and that could be imported."""
+    """Return the names of the modules that `load` or LOCALNOISE_PLUGINS named and that could be imported.
+
+    Returns
+    -------
+    tuple of str
+        In the order in which they were named.
+    """
     load_named()
     return tuple(name for name in _named() if name in sys.modules)
 

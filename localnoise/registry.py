@@ -67,9 +67,19 @@ class Registry(Mapping[str, Any]):
         self._context: ContextVar[Mapping[str, Any]] = ContextVar(f"mounted {kind}s")
 
     def register(self, name: str, module: str = "") -> Callable[[Part], Part]:
-        """Return a decorator that enters a class, function or object under `name` and returns it as it is.
+        """Return a decorator that enters a class, function or object under a name and returns it as it is.
 
-        module : of an object that is no class or function, its module; default: the one that calls.
+        Parameters
+        ----------
+        name : str
+            Letters, digits, "-", "_", "+" and ".", a letter first.
+        module : str
+            Of an object that is no class or function, its module; "": the one that calls.
+
+        Returns
+        -------
+        callable
+            part -> part.
 
         Raises
         ------
@@ -104,6 +114,11 @@ class Registry(Mapping[str, Any]):
         """Let these parts come before all others, in the place of those that were mounted before.
 
         In the present context alone (`contextvars`): another thread finds none of them, but its own.
+
+        Parameters
+        ----------
+        parts : dict of str to part
+            By name; {} ends it. They are not checked.
         """
         self._context.set(dict(parts))
 
@@ -113,7 +128,19 @@ class Registry(Mapping[str, Any]):
         return self._context.get(_NONE)
 
     def find(self, name: object, argument: str = "") -> Any:
-        """Return the part called `name`, as an argument gave it.
+        """Return the part of a name, as an argument gave it.
+
+        Parameters
+        ----------
+        name : object
+            What was given; anything but a name is refused.
+        argument : str
+            What the error calls it; "": the kind of part.
+
+        Returns
+        -------
+        part
+            Imported now if it was not before.
 
         Raises
         ------
@@ -127,17 +154,55 @@ class Registry(Mapping[str, Any]):
         raise UnknownNameError(unknown(argument or self.kind, name, self))
 
     def origin(self, name: str) -> plugins.Origin:
-        """Return the module and the distribution that a part came from."""
+        """Return the module and the distribution that a part came from.
+
+        Parameters
+        ----------
+        name : str
+            Of a part.
+
+        Returns
+        -------
+        Origin
+            The distribution's name and version are "" where none installed it.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such part.
+        """
         _ = self[name]
         return plugins.Origin.of(self._places[name].partition(":")[0], self._distributions.get(name, ""))
 
     def is_ours(self, name: str) -> bool:
-        """Return whether the part called `name` is one of localnoise itself."""
+        """Return whether a part is one of localnoise itself.
+
+        Parameters
+        ----------
+        name : str
+            Of the part.
+
+        Returns
+        -------
+        bool
+            False for one that is mounted.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such part.
+        """
         _ = self[name]
         return name not in self._mounted and self._places.get(name, "").startswith("localnoise.")
 
     def available(self) -> dict[str, Any]:
-        """Return all parts by name; one that cannot be imported is left out, with a PluginWarning that says why."""
+        """Return all parts by name; one that cannot be imported is left out, with a PluginWarning that says why.
+
+        Returns
+        -------
+        dict of str to part
+            In the order of lists.
+        """
         out = {}
         for name in self:
             try:
@@ -147,7 +212,18 @@ class Registry(Mapping[str, Any]):
         return out
 
     def name_of(self, part: Any) -> str | None:
-        """Return the name of a registered part, of those that are imported, or None."""
+        """Return the name of a registered part, of those that are imported, or None.
+
+        Parameters
+        ----------
+        part : object
+            As it was registered.
+
+        Returns
+        -------
+        str or None
+            Its name.
+        """
         return next((name for name, held in self._parts.items() if held is part), None)
 
     def __getitem__(self, name: str) -> Any:

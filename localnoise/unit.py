@@ -13,9 +13,17 @@ from localnoise.validate import check_positive
 
 @final
 class ProcessingUnit:
-    """The unit at a position of the grid. Writing into `weights`, `cholesky` or `activity_weights` changes the grid.
+    """The unit at a position of the grid: `grid[y, x]`, m channels, K parents, R units read.
 
-    Not with `share` or a `rank`: they are then expanded from what is stored, and cannot be written.
+    Writing into `weights`, `cholesky` or `activity_weights` changes the grid. Not with `share` or a `rank`: they are
+    then expanded from what is stored, and cannot be written.
+
+    Parameters
+    ----------
+    grid : UnitGrid
+        Of which it is a view.
+    index : int
+        u = y W + x.
     """
 
     def __init__(self, grid: GridParts, index: int) -> None:

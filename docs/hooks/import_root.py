@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,31 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = {"localnoise": "localnoise", "hardware": "localnoise/hardware", "sims": "localnoise/sims"}
 NAMESAKE = re.compile(r"\.(\w+)( import \1 as \1)$", re.MULTILINE)
 
-_folder = Path(tempfile.mkdtemp(prefix="localnoise-docs-"))
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="localnoise-docs-"))
 
 
 @event_priority(100)  # before mkdocstrings reads its configuration
 def on_config(config: Any) -> Any:
     """Copy the Python files and point mkdocstrings at the copy."""
-    for folder, shipped in SHIPPED.items():
-        shutil.copytree(ROOT / folder, _folder / shipped, ignore=_all_but_python, dirs_exist_ok=True)
-    for package in _folder.rglob("__init__.py"):
-        _part_namesakes(package)
-    config.plugins["mkdocstrings"].config.handlers["python"]["paths"] = [str(_folder)]
+    lay_out(_folder())
+    config.plugins["mkdocstrings"].config.handlers["python"]["paths"] = [str(_folder())]
     return config
 
 
 def on_shutdown() -> None:
     """Remove the copy."""
-    shutil.rmtree(_folder, ignore_errors=True)
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def lay_out(copy: Path) -> None:
+    """Copy the package's Python files into a folder, as an installed package has them."""
+    for folder, shipped in SHIPPED.items():
+        shutil.copytree(ROOT / folder, copy / shipped, ignore=_all_but_python, dirs_exist_ok=True)
+    for package in copy.rglob("__init__.py"):
+        _part_namesakes(package)
 
 
 def _all_but_python(folder: str, names: list[str]) -> list[str]:

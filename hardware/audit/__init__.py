@@ -3,3 +3,14 @@
 from localnoise.hardware.audit.device import DeviceAudit as DeviceAudit
 from localnoise.hardware.audit.verdict import Finding as Finding
 from localnoise.hardware.audit.verdict import Verdict as Verdict
+
+__all__ = [
+    "DeviceAudit",
+    "Finding",
+    "Verdict",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

@@ -13,3 +13,24 @@ from localnoise.hardware.configuration.files import write_json as write_json
 from localnoise.hardware.configuration.model import Configuration as Configuration
 from localnoise.hardware.configuration.model import Unit as Unit
 from localnoise.hardware.configuration.model import configure as configure
+
+__all__ = [
+    "BankConfiguration",
+    "Configuration",
+    "Unit",
+    "configure",
+    "configure_bank",
+    "read_bank_hdf5",
+    "read_bank_json",
+    "read_hdf5",
+    "read_json",
+    "write_bank_hdf5",
+    "write_bank_json",
+    "write_hdf5",
+    "write_json",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

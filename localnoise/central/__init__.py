@@ -16,3 +16,22 @@ from localnoise.central.controls import shuffled as shuffled
 from localnoise.central.controls import spectrum_matched as spectrum_matched
 from localnoise.central.noise import CentralNoise as CentralNoise
 from localnoise.central.regression import affine as affine
+
+__all__ = [
+    "AffineNoise",
+    "CentralNoise",
+    "affine",
+    "dense",
+    "diagonal",
+    "full",
+    "identity",
+    "mix",
+    "none",
+    "shuffled",
+    "spectrum_matched",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

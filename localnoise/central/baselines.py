@@ -30,7 +30,23 @@ def full(
 ) -> CentralNoise:
     """Full covariance E[d d'] + ridge I by a dense Cholesky factor. O(T n^2 + n^3) time, 24 n^2 bytes of memory.
 
-    variance : variance per neuron on average after scaling; None keeps the natural scale.
+    Parameters
+    ----------
+    d : (T, C, H, W)
+        Displacements, in activation units; n = C H W neurons.
+    ridge : float
+        Added to every variance, in squared activation units; >= 0.
+    variance : float or None
+        Variance per neuron on average after scaling, trace(Sigma) / n; None keeps the natural scale.
+    centred : bool
+        Whether the mean displacement is subtracted first.
+    max_bytes : int
+        That the matrices may take.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "full".
 
     Raises
     ------
@@ -69,10 +85,16 @@ def mix(
     Parameters
     ----------
     d : (T, C, H, W)
+        Displacements, in activation units; n = C H W neurons.
     alpha, beta : float
         Weights >= 0 of the full and of the isotropic term, not both zero.
     ridge, variance, max_bytes
         As in `full`.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "mix".
 
     Raises
     ------
@@ -96,7 +118,25 @@ def mix(
 
 @renamed(trace="variance")
 def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, variance: float | None = 2.0) -> CentralNoise:
-    """Each neuron's own variance, no correlation."""
+    """Each neuron's own variance, E[d_i^2] + ridge, and no correlation. O(T n) time.
+
+    Parameters
+    ----------
+    d : (T, C, H, W)
+        Displacements, in activation units.
+    ridge, variance
+        As in `full`.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "diagonal".
+
+    Raises
+    ------
+    ArgumentError
+        A wrong shape, ridge or variance; or some neuron never moves, and the ridge is 0.
+    """
     flat, channels, shape = flattened(d)
     check_positive("ridge", ridge, zero=True)
     each = power(flat)
@@ -113,7 +153,25 @@ def diagonal(d: npt.ArrayLike, ridge: float = 1e-4, variance: float | None = 2.0
 
 @renamed(trace="variance")
 def identity(d: npt.ArrayLike, variance: float | None = 2.0) -> CentralNoise:
-    """Isotropic noise: every neuron alike, independent. variance=None: the displacements' mean variance."""
+    """Isotropic noise: every neuron alike, independent.
+
+    Parameters
+    ----------
+    d : (T, C, H, W)
+        Displacements: their layout, and their mean variance where `variance` is None.
+    variance : float or None
+        Of every neuron; None: the displacements' mean E[d_i^2].
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "identity".
+
+    Raises
+    ------
+    ArgumentError
+        A wrong shape or variance; or None, where nothing in d moves.
+    """
     flat, channels, shape = flattened(d)
     variance = float(power(flat).mean()) if variance is None else as_moderate(variance)
     if not variance > 0:
@@ -124,13 +182,40 @@ def identity(d: npt.ArrayLike, variance: float | None = 2.0) -> CentralNoise:
 
 
 def none(d: npt.ArrayLike) -> CentralNoise:
-    """No noise, for the layout of d."""
+    """No noise, for the layout of d.
+
+    Parameters
+    ----------
+    d : (T, C, H, W)
+        Displacements, of which only the layout counts.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "none": its draws are 0.
+    """
     flat, channels, shape = flattened(d)
     return CentralNoise("none", None, channels, shape, len(flat))
 
 
 def dense(grid: Any) -> CentralNoise:
-    """The dense counterpart of a grid: the same covariance, one Cholesky factor. An oracle for small grids."""
+    """The dense counterpart of a grid: the same covariance, one Cholesky factor. For small grids: O(n^3) time.
+
+    Parameters
+    ----------
+    grid : UnitGrid
+        Its noise less the mean.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "full".
+
+    Raises
+    ------
+    TooLargeError
+        It would take more than 4 GiB; the message says how much.
+    """
     from localnoise.gain import factor
 
     refuse_if_larger("dense(grid)", 3 * 8 * grid.config.neurons**2, MAX_BYTES, "the grid itself")

@@ -47,43 +47,144 @@ class AffineNoise:
         return self.parameters * 4 / (self.shape[0] * self.shape[1])
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
-        """Draw the zero-mean part, (count, C, H, W); sample t depends on (seed, start + t) alone."""
+        """Draw the zero-mean part L xi; sample t depends on (seed, start + t) alone. O(n^2) a sample.
+
+        Parameters
+        ----------
+        count : int
+            Samples.
+        seed : int
+            Of the stream.
+        start : int or (count,) whole numbers
+            Position of the first sample in the stream, or of each.
+
+        Returns
+        -------
+        ndarray of float32, (count, C, H, W)
+            In activation units.
+        """
         return self.residual.sample(count, seed, start)
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
-        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`.
+        """Draw one displacement for each activation: mean(h) + noise; the noise is that of `sample`.
 
         Batches of another size give the same draws to within float32 rounding: the mean is a product of matrices.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        seed, start
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            Displacements, in activation units.
         """
         mean = self.mean(h)
         return mean + self.sample(len(mean), seed, start)
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """a + G h, (T, C, H, W)."""
+        """Return the mean displacement a + G h. O(T n^2).
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            In activation units.
+        """
         return self._shaped(self._flat("h", h) @ self.G.T + self.a)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
-        """Adjoint of the mean's linear part: G' gradient, (T, C, H, W). Exact."""
+        """Return the adjoint of the mean's linear part, G' gradient. Exact.
+
+        Parameters
+        ----------
+        gradient : (T, C, H, W)
+            By the displacement.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            By the activation, through the mean alone.
+        """
         return self._shaped(self._flat("gradient", gradient, finite=False) @ self.G)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
-        """Sigma, the covariance given h, (n, n) float64; refused beyond `max_bytes`."""
+        """Return Sigma = L L', the covariance given h.
+
+        Parameters
+        ----------
+        max_bytes : int
+            That it may take.
+
+        Returns
+        -------
+        ndarray of float64, (n, n)
+            In squared activation units, n in C order of (C, H, W).
+
+        Raises
+        ------
+        TooLargeError
+            It would take more than `max_bytes`; the message says how much.
+        """
         return self.residual.covariance(max_bytes)
 
     def mahalanobis(self, delta: npt.ArrayLike, *, through_mean: bool = False) -> npt.NDArray[np.float64]:
-        """Squared norm delta' Sigma^-1 delta, (T,).
+        """Return the squared norm delta' Sigma^-1 delta of each displacement.
 
-        through_mean : take delta as a shift of the *activation*: the noisy network then sees delta + G delta.
+        Parameters
+        ----------
+        delta : (T, C, H, W)
+            Displacements, in activation units.
+        through_mean : bool
+            Whether delta is a shift of the *activation*: the noisy network then sees delta + G delta.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In variances of the noise.
         """
         shift = self._flat("delta", delta)
         return self.residual.mahalanobis(self._shaped(shift + shift @ self.G.T if through_mean else shift))
 
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Log density at eta given h, (T,), natural logarithm."""
+        """Return the log density of displacements, each given its activation.
+
+        Parameters
+        ----------
+        eta : (T, C, H, W)
+            Displacements, in activation units.
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In nats.
+        """
         return self.residual.log_density(self._shaped(self._flat("eta", eta)) - self.mean(h))
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it. `state` changes nothing."""
+        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Changes nothing: it has no running statistics.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save(self, path, state=state)
 
     def _flat(self, argument: str, value: npt.ArrayLike, *, finite: bool = True) -> Array:

@@ -24,10 +24,16 @@ def shuffled(
     Parameters
     ----------
     d : (T, C, H, W)
+        Displacements, in activation units; n = C H W neurons.
     seed : int
         Of the permutation.
     ridge, variance, max_bytes
         As in `full`.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "shuffled".
 
     Raises
     ------
@@ -52,7 +58,26 @@ def spectrum_matched(
     Sigma averages (trace(Sigma_full) / n) I over the seeds. O(T n^2 + n^3) time, 48 n^2 bytes.
 
     Q comes from the QR factors of a matrix of independent normals. The signs that make it exactly Haar (Mezzadri 2007,
-    arXiv math-ph/0609050, section 5) cancel in Sigma and are left out. Parameters and errors as `shuffled`.
+    arXiv math-ph/0609050, section 5) cancel in Sigma and are left out.
+
+    Parameters
+    ----------
+    d : (T, C, H, W)
+        Displacements, in activation units; n = C H W neurons.
+    seed : int
+        Of Q.
+    ridge, variance, max_bytes
+        As in `full`.
+
+    Returns
+    -------
+    CentralNoise
+        Of kind "spectrum-matched".
+
+    Raises
+    ------
+    ArgumentError, TooLargeError
+        As `full`; or no seed.
     """
     flat, channels, shape = flattened(d)
     n = flat.shape[1]

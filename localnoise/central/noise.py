@@ -16,13 +16,20 @@ _BAND = 392  # rows of a triangular factor multiplied at a time: what lies right
 
 
 class CentralNoise:
-    """Zero-mean Gaussian noise with a dense, diagonal, isotropic or zero factor. float32 draws.
+    """Zero-mean Gaussian noise with a dense, diagonal, isotropic or zero factor. float32 draws; n = C H W neurons.
 
-    Attributes
+    Parameters
     ----------
     kind : str
         What it was made by: "full", "diagonal", "identity", "none", "mix", "shuffled", "spectrum-matched".
-    factor : (n, n) lower triangular, (n,) standard deviations, or None for no noise.
+    factor : (n, n) lower triangular, (n,) standard deviations, or None for no noise
+        In activation units; kept as float32.
+    channels : int
+        C.
+    shape : tuple of int
+        (H, W).
+    seen : int
+        Displacements that it was made from.
 
     Raises
     ------
@@ -63,10 +70,24 @@ class CentralNoise:
         return self.parameters * 4 / (self.shape[0] * self.shape[1])
 
     def sample(self, count: int, seed: int = 0, start: Start = 0) -> Array:
-        """Draw `count` samples, (count, C, H, W); sample t depends on (seed, start + t) alone.
+        """Draw zero-mean noise; sample t depends on (seed, start + t) alone.
 
         Cost O(n^2) a sample for full, O(n) else. Draws are mixed in blocks aligned to their position: however a stream
         is cut, the numbers are the same, and a dense factor is read once per block. The last block is kept.
+
+        Parameters
+        ----------
+        count : int
+            Samples.
+        seed : int
+            Of the stream.
+        start : int or (count,) whole numbers
+            Position of the first sample in the stream, or of each.
+
+        Returns
+        -------
+        ndarray of float32, (count, C, H, W)
+            In activation units.
         """
         count, key = as_count("count", count), as_seed(seed)
         out = room((count, self.neurons), np.float32)
@@ -91,21 +112,72 @@ class CentralNoise:
         return self._kept[1]
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0) -> Array:
-        """One draw for each activation (T, C, H, W); the activation does not change its law."""
+        """Draw one displacement for each activation, which does not change its law.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        seed, start
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            Displacements, in activation units.
+        """
         return self.sample(len(as_activity("h", h, self.channels, self.shape, np.float32)), seed, start)
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """Zero for every activation."""
+        """Return the mean displacement: zero for every activation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            Zeros.
+        """
         flat = as_activity("h", h, self.channels, self.shape, np.float32)
         return np.zeros((len(flat), self.channels, *self.shape), np.float32)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
-        """Gradient of the mean: zero."""
+        """Return the gradient by the activation through the mean: zero.
+
+        Parameters
+        ----------
+        gradient : (T, C, H, W)
+            By the displacement.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            Zeros.
+        """
         flat = as_activity("gradient", gradient, self.channels, self.shape, np.float32, finite=False)
         return np.zeros((len(flat), self.channels, *self.shape), np.float32)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
-        """Sigma, (n, n) float64, n in C order of (C, H, W)."""
+        """Return Sigma. O(n^3) time where the factor is dense.
+
+        Parameters
+        ----------
+        max_bytes : int
+            That it may take.
+
+        Returns
+        -------
+        ndarray of float64, (n, n)
+            In squared activation units, n in C order of (C, H, W).
+
+        Raises
+        ------
+        TooLargeError
+            It would take more than `max_bytes`; the message says how much.
+        """
         refuse_if_larger("covariance()", 2 * 8 * self.neurons**2, max_bytes, "sample()")
         if self.factor is None:
             return np.zeros((self.neurons, self.neurons))
@@ -113,17 +185,62 @@ class CentralNoise:
         return np.asarray(L @ L.T) if L.ndim == 2 else np.diag(L**2)
 
     def mahalanobis(self, delta: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Squared norm delta' Sigma^-1 delta, (T,)."""
+        """Return the squared norm delta' Sigma^-1 delta of each displacement.
+
+        Parameters
+        ----------
+        delta : (T, C, H, W)
+            Displacements, in activation units.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In variances of the noise.
+
+        Raises
+        ------
+        ArgumentError
+            The noise is none, which has no density.
+        """
         return np.asarray(np.square(self._whiten(delta, "delta")).sum(axis=1))
 
     def log_density(self, eta: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Log density at eta, (T,), natural logarithm."""
+        """Return the log density of displacements.
+
+        Parameters
+        ----------
+        eta : (T, C, H, W)
+            Displacements, in activation units.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In nats.
+
+        Raises
+        ------
+        ArgumentError
+            The noise is none, which has no density.
+        """
         e, factor = self._whiten(eta, "eta"), np.asarray(self.factor, np.float64)
         diagonal = factor if factor.ndim == 1 else np.diagonal(factor)
         return log_density(e, float(np.log(diagonal).sum()))
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it. `state` changes nothing."""
+        """Write the noise to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Changes nothing: it has no running statistics.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save(self, path, state=state)
 
     def _whiten(self, value: npt.ArrayLike, argument: str) -> npt.NDArray[np.float64]:

@@ -58,6 +58,11 @@ def affine(
         per neuron on average, as `UnitGrid.normalise` does.
     max_bytes : int
 
+    Returns
+    -------
+    AffineNoise
+        The map a + G h, and the residual's covariance.
+
     Raises
     ------
     ArgumentError

@@ -9,3 +9,20 @@ from localnoise.certificate.floor import with_floor as with_floor
 from localnoise.certificate.vote import ABSTAINS as ABSTAINS
 from localnoise.certificate.vote import Certificates as Certificates
 from localnoise.certificate.vote import Vote as Vote
+
+__all__ = [
+    "ABSTAINS",
+    "Certificates",
+    "Vote",
+    "draws_needed",
+    "largest_radius",
+    "log_volume",
+    "lower_bound",
+    "radius_of",
+    "with_floor",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

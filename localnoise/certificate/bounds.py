@@ -33,7 +33,24 @@ def check_alpha(alpha: float) -> float:
 def lower_bound(successes: int, draws: int, alpha: float) -> float:
     """Return the Clopper-Pearson lower bound of a share, right with a chance of at least 1 - alpha. Cost O(draws).
 
-    successes of draws : counts.
+    Parameters
+    ----------
+    successes : int
+        Of the draws, at most as many.
+    draws : int
+        >= 1.
+    alpha : float
+        Chance that the bound is wrong, in (0, 0.5).
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ArgumentError
+        Counts or a chance out of these ranges.
     """
     n, k = as_count("draws", draws, 1), as_count("successes", successes)
     check_alpha(alpha)
@@ -55,19 +72,66 @@ def lower_bound(successes: int, draws: int, alpha: float) -> float:
 
 
 def radius_of(share: float) -> float:
-    """Return Phi^-1(share), the radius in the Sigma^-1 norm; 0 where the share is no majority."""
+    """Return Phi^-1(share), the radius that a share of votes certifies.
+
+    Parameters
+    ----------
+    share : float
+        Lower bound of the winner's share, in [0, 1].
+
+    Returns
+    -------
+    float
+        In the Sigma^-1 norm, standard deviations of the noise; 0 where the share is no majority.
+
+    Raises
+    ------
+    ArgumentError
+        A share out of range.
+    """
     if not _is_number(share) or not 0 <= share <= 1:
         raise ArgumentError(f"share={share!r}: expected a number in [0, 1]")
     return _NORMAL.inv_cdf(min(share, 1 - 1e-16)) if share > 0.5 else 0.0
 
 
 def largest_radius(draws: int, alpha: float = 0.001) -> float:
-    """Return the radius of draws that all agree: no certificate from so many draws can be larger."""
+    """Return the radius of draws that all agree: no certificate from so many draws can be larger.
+
+    Parameters
+    ----------
+    draws : int
+        >= 1.
+    alpha : float
+        Chance that a certificate is wrong, in (0, 0.5).
+
+    Returns
+    -------
+    float
+        In the Sigma^-1 norm, standard deviations of the noise.
+    """
     return radius_of(lower_bound(draws, draws, alpha))
 
 
 def draws_needed(radius: float, alpha: float = 0.001) -> int:
-    """Return how many draws, all in agreement, certify a radius."""
+    """Return how many draws, all in agreement, certify a radius: ln(alpha) / ln(Phi(radius)), rounded up.
+
+    Parameters
+    ----------
+    radius : float
+        In (0, 8], standard deviations of the noise.
+    alpha : float
+        Chance that a certificate is wrong, in (0, 0.5).
+
+    Returns
+    -------
+    int
+        Draws.
+
+    Raises
+    ------
+    ArgumentError
+        A radius or a chance out of range.
+    """
     if not _is_number(radius) or not 0 < radius <= _FARTHEST:
         raise ArgumentError(
             f"radius={radius!r}: expected a number in (0, {_FARTHEST:g}], in standard deviations of the noise: no "

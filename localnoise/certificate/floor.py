@@ -43,6 +43,16 @@ def with_floor(d: Any, *, scale: float, floor: float, parents: int = 8, **option
         Variance per neuron of the white part, before `scale`.
     parents, options
         Of the grid, as `UnitGrid` takes them.
+
+    Returns
+    -------
+    UnitGrid
+        Learned, its gain `scale` in every unit.
+
+    Raises
+    ------
+    ArgumentError
+        Displacements of another shape; scale or floor not > 0.
     """
     check_positive("scale", scale)
     check_positive("floor", floor)
@@ -66,6 +76,18 @@ def log_volume(noise: Any, radius: float) -> float:
 
     Its exponential is the radius of a ball as large (ANCER, Eiras et al. 2022, arXiv 2107.04570): for isotropic noise
     of deviation s it is s radius.
+
+    Parameters
+    ----------
+    noise : UnitGrid or CentralNoise
+        Of full rank.
+    radius : float
+        In the Sigma^-1 norm; >= 0.
+
+    Returns
+    -------
+    float
+        Natural logarithm, of activation units; -inf at radius 0.
     """
     check_positive("radius", radius, zero=True)
     if radius == 0:

@@ -126,7 +126,17 @@ class Vote:
         self._frozen = _fingerprint(noise)
 
     def certify(self, h: Any) -> Certificates:
-        """Return the certificates of activations (T, C, H, W). Cost: `selection` + `draws` passes of `classify` each.
+        """Return the certificates of activations. Cost: `selection` + `draws` passes of `classify` each.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        Certificates
+            One for each activation.
 
         Raises
         ------
@@ -148,7 +158,23 @@ class Vote:
         )  # fmt: skip
 
     def norms(self, delta: Any) -> Floats:
-        """Return the Sigma^-1 norms of displacements (T, C, H, W), (T,): inside where it is below the radius."""
+        """Return the Sigma^-1 norms of displacements: a displacement is covered where its norm is below the radius.
+
+        Parameters
+        ----------
+        delta : (T, C, H, W)
+            Displacements, in activation units.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In standard deviations of the noise.
+
+        Raises
+        ------
+        ArgumentError
+            The noise has changed since the vote was made.
+        """
         self._refuse_changed()
         squares = self.noise.mahalanobis(delta, **({"through_mean": True} if self.through_mean else {}))
         return np.asarray(np.sqrt(squares), np.float64)
@@ -156,10 +182,32 @@ class Vote:
     def contradicted(
         self, found: Certificates, h: Any, delta: Any, *, seed: int | None = None
     ) -> npt.NDArray[np.bool_]:
-        """Return where displaced activations, inside their ellipsoids, have another vote for certain, (T,).
+        """Return where displaced activations, inside their ellipsoids, have another vote for certain.
 
         Fresh draws bound the share of each displaced vote's winner; only another majority, at `alpha`, contradicts. A
         right certificate is contradicted with a chance of 2 alpha at most.
+        Cost: as `certify`.
+
+        Parameters
+        ----------
+        found : Certificates
+            Of h.
+        h : (T, C, H, W)
+            Activations.
+        delta : (T, C, H, W)
+            Their displacements, in activation units.
+        seed : int or None
+            Of the fresh draws; None: the vote's, plus 1.
+
+        Returns
+        -------
+        ndarray of bool, (T,)
+            False where delta is outside, or either vote abstains.
+
+        Raises
+        ------
+        ArgumentError
+            h, delta and found are not of one length; the noise has changed.
         """
         x, d = self._given("h", h), self._given("delta", delta)
         if not len(x) == len(d) == len(found.winner):

@@ -29,12 +29,28 @@ class Drawing(Holding):
     def sample(
         self, count: int, seed: int = 0, start: Start = 0, out: Any = None, progress: Progress | None = None
     ) -> Any:
-        """Draw `count` samples of the zero-mean noise, (count, C, H, W), covariance `covariance()`.
+        """Draw samples of the zero-mean noise, of covariance `covariance()`. Cost O(n m (K + R)) a sample.
 
-        Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw. An
-        array `start` (count,) names each sample's position in the stream. `out`, if given, is written and returned: an
-        array, since new memory can cost as much as the draw, or an HDF5 data set, filled chunk by chunk while
-        `progress` is told (samples drawn, count).
+        Sample t depends on (seed, start + t) alone: the same for any thread count, chunk, or length of the draw.
+
+        Parameters
+        ----------
+        count : int
+            Samples.
+        seed : int
+            Of the stream.
+        start : int or (count,) whole numbers
+            Position of the first sample in the stream, or of each.
+        out : (count, C, H, W), optional
+            Written and returned: an array, since new memory can cost as much as the draw, or an HDF5 data set, filled
+            chunk by chunk. None: new memory.
+        progress : callable
+            Told (samples drawn, count), with a data set as `out`.
+
+        Returns
+        -------
+        ndarray of the grid's dtype, (count, C, H, W)
+            In activation units; or `out`.
         """
         count = as_count("count", count)
         if is_stored(out):
@@ -47,9 +63,28 @@ class Drawing(Holding):
     def perturb(
         self, h: Any, seed: int = 0, start: Start = 0, out: Any = None, progress: Progress | None = None
     ) -> Any:
-        """One draw for each activation h (T, C, H, W): mean(h) + noise; the noise is that of `sample`.
+        """Draw one displacement for each activation: mean(h) + noise; the noise is that of `sample`.
 
-        With an HDF5 data set as `out`, h may be one, too, or an iterator of arrays; `start` is then a whole number.
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations. With an HDF5 data set as `out` it may be one, too, or an iterator of arrays.
+        seed, start
+            As in `sample`; with an HDF5 data set as `out`, `start` is a whole number.
+        out : (T, C, H, W), optional
+            As in `sample`; it shares no memory with h.
+        progress : callable
+            Told (activations displaced, T or None where it is not known), with a data set as `out`.
+
+        Returns
+        -------
+        ndarray of the grid's dtype, (T, C, H, W)
+            Displacements, in activation units; or `out`.
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape or dtype, NaN, or memory that h and `out` share.
         """
         if is_stored(out):
             as_presentations("out", out, *self._layout[:2])
@@ -68,12 +103,34 @@ class Drawing(Holding):
             start += len(part)
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """Mean of `perturb(h)`: diag(gain) (I - B)^-1 (a + G h), (T, C, H, W); zero without signal dependence."""
+        """Return the mean of `perturb(h)`: diag(gain) (I - B)^-1 (a + G h); zero without signal dependence.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of the grid's dtype, (T, C, H, W)
+            In activation units.
+        """
         h3 = as_activity("h", h, *self._layout)
         return self._now()._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, white=False)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
-        """Adjoint of the mean's linear part: G' (I - B)^-T diag(gain) gradient, (T, C, H, W). Exact."""
+        """Return the adjoint of the mean's linear part: G' (I - B)^-T diag(gain) gradient. Exact, by one reverse sweep.
+
+        Parameters
+        ----------
+        gradient : (T, C, H, W)
+            By the displacement.
+
+        Returns
+        -------
+        ndarray of the grid's dtype, (T, C, H, W)
+            By the activation, through the mean alone; 0 without signal dependence.
+        """
         from localnoise.kernels.sweep import pull_back
 
         g = as_activity("gradient", gradient, *self._layout, finite=False)

@@ -59,6 +59,13 @@ class Learning(Merging, Reinforcing):
             units of their standard deviation. The gain stays as it is; call again with new draws.
         progress : callable
             Told (presentations learned, all of them or None where it is not known).
+        **options
+            Of the rule that `rule` names, such as `ridge=1e-3`; none with a rule that is built.
+
+        Returns
+        -------
+        UnitGrid
+            The grid itself.
 
         Notes
         -----
@@ -127,9 +134,27 @@ class Learning(Merging, Reinforcing):
 
     @renamed(trace="variance")
     def normalise(self, variance: float = 0.5, scope: str = "global") -> Self:
-        """Scale the noise to variance `variance` per neuron: over the grid ("global") or in every unit ("local").
+        """Scale the noise to a variance per neuron, by the units' gains. O(n^2 m K) time up to 4,096 neurons.
 
         With signal dependence the whole field is scaled, mean and noise, by what the conditional covariance needs.
+
+        Parameters
+        ----------
+        variance : float
+            In squared activation units; > 0.
+        scope : str
+            "global": on average over the grid, trace(Sigma) = variance n, one factor for all units, from a central sum;
+            "local": in every unit, trace(Sigma_uu) = variance m, each from its own variance.
+
+        Returns
+        -------
+        UnitGrid
+            The grid itself.
+
+        Raises
+        ------
+        ArgumentError
+            A variance that is not > 0, or another scope; a gain that would leave the range of the grid's dtype.
         """
         self.field = gain.normalised(self.field, as_variance(variance), choose("scope", scope, ("global", "local")))
         return self

@@ -40,6 +40,11 @@ class Merging(Holding):
             That learned by rule "moments", with their statistics (`save(path)`, not `state=False`). This grid may have
             learned nothing, and takes their rule then; else its own ridge holds.
 
+        Returns
+        -------
+        UnitGrid
+            The grid itself.
+
         Raises
         ------
         ArgumentError

@@ -20,17 +20,40 @@ class Scoring(Holding):
     """The part of a `UnitGrid` that scores displacements and states its covariance."""
 
     def innovations(self, d: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Array:
-        """Return what each unit's neighbourhood does not explain, whitened: S_u^-1 (d_u/g_u - W_u z_u), (T, C, H, W).
+        """Return what each unit's neighborhood does not explain, whitened: S_u^-1 (d_u / gain_u - W_u z_u).
 
-        Standard normal where the field is true; its square is the unit's surprise. Cost O(T n m (K + R)).
+        z_u = [1; h_R(u); d_P(u) / gain_P(u)] is what the unit reads, W_u = [a_u G_u B_u]. Standard normal where the
+        field is true; its square is the unit's surprise. Cost O(T n m (K + R)).
+
+        Parameters
+        ----------
+        d : (T, C, H, W)
+            Displacements, in activation units.
+        h : (T, C, H, W), with signal="local"
+            The activations that were displaced.
+
+        Returns
+        -------
+        ndarray of the grid's dtype, (T, C, H, W)
+            In standard deviations.
         """
         return self._now()._innovations("d", d, h)
 
     def mahalanobis(self, delta: npt.ArrayLike, *, through_mean: bool = False) -> npt.NDArray[np.float64]:
-        """Squared norm delta' Sigma^-1 delta of each displacement, (T,), a sum of unit terms.
+        """Return the squared norm delta' Sigma^-1 delta of each displacement, a sum of unit terms. Cost O(T n m K).
 
-        through_mean : take delta as a shift of the *activation*: the noisy network then sees delta plus the shift of
-        the noise's mean, diag(gain) (I - B)^-1 G delta. The two are equal without signal dependence.
+        Parameters
+        ----------
+        delta : (T, C, H, W)
+            Displacements, in activation units.
+        through_mean : bool
+            Whether delta is a shift of the *activation*: the noisy network then sees delta plus the shift of the
+            noise's mean, diag(gain) (I - B)^-1 G delta. The two are equal without signal dependence.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In variances of the noise.
         """
         from localnoise.kernels.score import squared_norms
 
@@ -49,7 +72,20 @@ class Scoring(Holding):
         return out
 
     def log_density(self, eta: npt.ArrayLike, h: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
-        """Log density of the field at eta, given h with signal dependence; (T,), natural logarithm."""
+        """Return the log density of displacements under the field. Cost O(T n m (K + R)).
+
+        Parameters
+        ----------
+        eta : (T, C, H, W)
+            Displacements, in activation units.
+        h : (T, C, H, W), with signal="local"
+            The activations that were displaced.
+
+        Returns
+        -------
+        ndarray of float64, (T,)
+            In nats.
+        """
         now = self._now()
         return log_density(now._innovations("eta", eta, h), scoring.log_scale(now.field))
 
@@ -64,6 +100,11 @@ class Scoring(Holding):
         d : (T, C, H, W), or an iterator
             As in `learn`, streamed: also pairs (d, h), whose h is left out without signal dependence.
         h : (T, C, H, W), with signal="local"
+
+        Returns
+        -------
+        float
+            In nats.
         """
         now = self._now()
         signal, size = now.field.signal, chunk_size(*now._layout)
@@ -96,6 +137,11 @@ class Scoring(Holding):
         progress : callable
             Told (activations learned, None).
 
+        Returns
+        -------
+        Surprise
+            Called with activations, it says how surprising they are.
+
         Raises
         ------
         ArgumentError
@@ -108,7 +154,17 @@ class Scoring(Holding):
         return learned(blank, clean, neighbors, ridge, held, progress)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
-        """Sigma, (n, n) float64, n in C order of (C, H, W). Small grids only: O(n^2) memory, O(n^3) time.
+        """Return Sigma = L L', L = diag(gain) (I - B)^-1 S. Small grids only: O(n^2) memory, O(n^3) time.
+
+        Parameters
+        ----------
+        max_bytes : int
+            That it may take.
+
+        Returns
+        -------
+        ndarray of float64, (n, n)
+            In squared activation units, n in C order of (C, H, W).
 
         Raises
         ------
@@ -120,7 +176,13 @@ class Scoring(Holding):
         return np.asarray(L @ L.T)
 
     def variance(self) -> npt.NDArray[np.float64]:
-        """Variance of each neuron's noise, (C, H, W); exact up to 4,096 neurons, then from 4,096 draws."""
+        """Return the variance of each neuron's noise; exact up to 4,096 neurons, then from 4,096 draws.
+
+        Returns
+        -------
+        ndarray of float64, (C, H, W)
+            In squared activation units.
+        """
         variance = gain.marginal_variance(self.field.at_once()).T
         return np.asarray(variance.reshape(self.config.channels, *self.config.shape), np.float64)
 

@@ -28,8 +28,11 @@ from localnoise.wiring import Wires
 class UnitGrid(Learning, Drawing, Scoring):
     """A grid of units that learn and draw structured noise from what they and their parents do.
 
-    eta_u = gain_u (a_u + G_u h_R(u) + B_u eta_P(u) + S_u xi_u), xi_u ~ N(0, I). A draw costs O(n m (K + R)) time,
-    storage is O(n m (K + R)).
+        x_u = a_u + G_u h_R(u) + B_u x_P(u) + S_u xi_u,    xi_u ~ N(0, I_m),    eta_u = gain_u x_u
+
+    P(u) are the K parents of unit u, R(u) the R units whose activation it reads, m its neurons; B_u (m, m K) weighs the
+    parents, G_u (m, m R) the activations, a_u (m,) is an offset and S_u (m, m) a lower triangular factor. N units have
+    n = N m neurons. A draw costs O(n m (K + R)) time, storage is O(n m (K + R)).
 
     Parameters
     ----------
@@ -100,13 +103,34 @@ class UnitGrid(Learning, Drawing, Scoring):
 
     @classmethod
     def of_field(cls, config: GridConfig, field: Field, implied: Wires | None = None) -> Self:
-        """Return a grid that holds this field; `implied` are the wires that the configuration implies, if it does."""
+        """Return a grid that holds this field.
+
+        Parameters
+        ----------
+        config : GridConfig
+            Its layout.
+        field : Field
+            Weights and wires; not copied.
+        implied : Wires or None
+            The wires that the configuration implies; None: it implies none.
+
+        Returns
+        -------
+        UnitGrid
+            It has learned nothing.
+        """
         grid = cls.__new__(cls)
         grid._hold(config, field, implied)
         return grid
 
     def blank(self) -> "UnitGrid":
-        """Return a grid of the same configuration and wires that has learned nothing."""
+        """Return a grid of the same configuration and wires that has learned nothing.
+
+        Returns
+        -------
+        UnitGrid
+            Its weights are those of a new grid.
+        """
         f = self.field
         field = empty_field(self.config, f.order, f.parents, f.readers)
         made = UnitGrid.of_field(self.config, field, self.implied)
@@ -118,6 +142,11 @@ class UnitGrid(Learning, Drawing, Scoring):
         """Return a grid of the same law in which every unit has all of its weights: for chips, Brian2 and edits.
 
         It learns on its own; its statistics are fresh. A grid without `share` and `rank` gives a copy.
+
+        Returns
+        -------
+        UnitGrid
+            Its configuration has neither `share` nor `rank`.
         """
         field = self.field.widened() if isinstance(self.field, NarrowField) else self.field.copy()
         grid = UnitGrid.of_field(replace(self.config, share="none", rank=None), field, self.implied)
@@ -173,5 +202,18 @@ class UnitGrid(Learning, Drawing, Scoring):
     # Files
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write the grid to HDF5, aside and renamed. Without `state` the file is small, but cannot go on learning."""
+        """Write the grid to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Whether the running statistics are kept. Without them the file is small, but the grid cannot go on learning.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save(self._now(), path, state=state)

@@ -111,12 +111,40 @@ class LocalLayer:
         return self.W.size
 
     def forward(self, x: Any) -> Floats:
-        """Return the units' answers (T, m, H, W) to inputs (T, C, H', W')."""
+        """Return the units' answers. Cost O(T H W m p).
+
+        Parameters
+        ----------
+        x : (T, C, H', W')
+            Inputs.
+
+        Returns
+        -------
+        ndarray of the layer's dtype, (T, m, H, W)
+            After the activation function.
+
+        Raises
+        ------
+        ArgumentError
+            A wrong shape or dtype, or NaN.
+        """
         given = self._presented(x)
         return self._answers(given).reshape(len(given), self.channels, *self.shape)
 
     def learn(self, x: Any, labels: Any = None) -> Self:
-        """Learn from inputs (T, C, H', W') and labels (T,), one after the other; call again to go on.
+        """Learn from inputs, one after the other; call again to go on. A call that raises changes nothing.
+
+        Parameters
+        ----------
+        x : (T, C, H', W')
+            Inputs.
+        labels : (T,) whole numbers, optional
+            Classes 0 ... classes - 1; needed by rules that read them.
+
+        Returns
+        -------
+        LocalLayer
+            The layer itself.
 
         Raises
         ------
@@ -159,7 +187,17 @@ class LocalLayer:
         return save(self, path)
 
     def votes(self, x: Any) -> Floats:
-        """Return what each unit by itself makes of inputs, log probabilities (T, classes, H, W).
+        """Return what each unit by itself makes of inputs.
+
+        Parameters
+        ----------
+        x : (T, C, H', W')
+            Inputs.
+
+        Returns
+        -------
+        ndarray, (T, classes, H, W)
+            Log probabilities, natural.
 
         Raises
         ------
@@ -170,7 +208,23 @@ class LocalLayer:
         return self.rule.votes(self.units, self.state, h).reshape(len(h), -1, *self.shape)
 
     def predict(self, x: Any) -> npt.NDArray[np.int64]:
-        """Return the class that the units vote for together, (T,): the largest sum of their log probabilities."""
+        """Return the class that the units vote for together: the largest sum of their log probabilities.
+
+        Parameters
+        ----------
+        x : (T, C, H', W')
+            Inputs.
+
+        Returns
+        -------
+        ndarray of int64, (T,)
+            Classes.
+
+        Raises
+        ------
+        ArgumentError
+            The rule reads no labels.
+        """
         classes: npt.NDArray[np.int64] = self.votes(x).sum(axis=(2, 3)).argmax(axis=1)
         return classes
 

@@ -10,6 +10,8 @@ try:
 except ImportError as error:
     raise MissingDependencyError("localnoise.nn needs torch: pip install 'localnoise[sims]'") from error
 
+from localnoise.nn import local as local
+from localnoise.nn import rewards as rewards
 from localnoise.nn.arrangement import Arrangement as Arrangement
 from localnoise.nn.attaching import Followed as Followed
 from localnoise.nn.attaching import attach as attach
@@ -43,9 +45,51 @@ from localnoise.nn.rewarding import reward_noise as reward_noise
 from localnoise.nn.task import Task as Task
 from localnoise.nn.weighing import expect_worth as expect_worth
 
+__all__ = [
+    "Arrangement",
+    "Choice",
+    "CovariancePenalty",
+    "Displacements",
+    "Followed",
+    "Frozen",
+    "LocalLearner",
+    "NoNoise",
+    "Noise",
+    "NoiseLayer",
+    "Predictor",
+    "Rater",
+    "RepairLayer",
+    "Reparametrised",
+    "Task",
+    "Trial",
+    "Turn",
+    "arrangement_of",
+    "attach",
+    "attach_repairs",
+    "calibrate_repairs",
+    "choose_variance",
+    "cut",
+    "detach",
+    "displacements",
+    "evaluate",
+    "expect_worth",
+    "freeze_before",
+    "grid_like",
+    "learn_repairs",
+    "local",
+    "repair_like",
+    "reward_noise",
+    "rewards",
+]
+
 
 def __getattr__(name: str) -> Any:
     """Import `evaluate` when it is first asked for: it runs the attacks of `localnoise.sims`."""
     if name == "evaluate":
         return import_module("localnoise.sims.evaluation.table").evaluate
     raise AttributeError(f"module 'localnoise.nn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, `evaluate` too."""
+    return sorted(__all__)

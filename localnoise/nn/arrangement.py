@@ -40,9 +40,23 @@ class Arrangement:
 
     @classmethod
     def of(cls, h: Tensor, kind: str | None = None, *, skipped: int = 0) -> Self:
-        """Arrange the output `h` of a layer; without a kind (T, C, H, W), (T, C, L) and (T, N) are channels first.
+        """Arrange the output of a layer.
 
         Tokens lie on a square of units where their number is a square, else on a row.
+
+        Parameters
+        ----------
+        h : Tensor, (T, ...)
+            A few outputs, of which only the shape counts.
+        kind : str or None
+            As in `Arrangement`; None: (T, C, H, W), (T, C, L) and (T, N) are channels first.
+        skipped : int
+            Leading tokens that lie on no unit.
+
+        Returns
+        -------
+        Arrangement
+            Its layout is that of `h`.
 
         Raises
         ------
@@ -72,7 +86,17 @@ class Arrangement:
 
     @classmethod
     def remembered(cls, noise: Any) -> Self | None:
-        """Return what a noise remembers of the layer that it was made for, in its `provenance`; a Bank's first member.
+        """Return what a noise remembers of the layer that it was made for, in its `provenance`.
+
+        Parameters
+        ----------
+        noise : UnitGrid, Bank or other noise
+            Of a bank, the first member that remembers something.
+
+        Returns
+        -------
+        Arrangement or None
+            None where it remembers nothing.
 
         Raises
         ------
@@ -95,11 +119,28 @@ class Arrangement:
         return None
 
     def as_plain(self) -> dict[str, Any]:
-        """Return what JSON can hold, as a noise's `provenance` remembers it."""
+        """Return what JSON can hold, as a noise's `provenance` remembers it.
+
+        Returns
+        -------
+        dict
+            `kind`, `layout` and `skipped`.
+        """
         return {"kind": self.kind, "layout": list(self.layout), "skipped": self.skipped}
 
     def fits(self, h: Tensor) -> bool:
-        """Return whether `h` has the shape of such an output."""
+        """Return whether a tensor has the shape of such an output.
+
+        Parameters
+        ----------
+        h : Tensor, (T, ...)
+            Activations.
+
+        Returns
+        -------
+        bool
+            Whatever T is.
+        """
         channels, height, width = self.layout
         places = [(height, width), *([(width,)] if height == 1 else [])]
         if self.kind == "dense":
@@ -110,7 +151,17 @@ class Arrangement:
         return any(shape == ((channels, *p) if self.kind == "channels-first" else (*p, channels)) for p in places)
 
     def folded(self, h: Tensor) -> Tensor:
-        """Return `h` as (T, C, H, W), a view where memory allows it.
+        """Return an output as it lies on the grid, a view where memory allows it.
+
+        Parameters
+        ----------
+        h : Tensor, (T, ...)
+            The output of the layer.
+
+        Returns
+        -------
+        Tensor, (T, C, H, W)
+            Without skipped tokens.
 
         Raises
         ------
@@ -125,7 +176,20 @@ class Arrangement:
         return h[:, self.skipped :].reshape(count, height, width, channels).permute(0, 3, 1, 2)
 
     def added(self, h: Tensor, moved: Tensor) -> Tensor:
-        """Return h plus what was drawn for it, (T, C, H, W), in the shape of h; skipped tokens stay as they are."""
+        """Return an output plus what was drawn for it; skipped tokens stay as they are.
+
+        Parameters
+        ----------
+        h : Tensor, (T, ...)
+            The output of the layer.
+        moved : Tensor, (T, C, H, W)
+            What is added.
+
+        Returns
+        -------
+        Tensor
+            In the shape of h.
+        """
         if self.kind in ("dense", "channels-first"):
             return h + moved.reshape(h.shape)
         places = moved.permute(0, 2, 3, 1)

@@ -37,7 +37,23 @@ class Followed(nn.Module):
         self.train(module.training)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return the layer's output, with the noise."""
+        """Return the layer's output, with the noise.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Of the layer.
+
+        Returns
+        -------
+        Tensor
+            What `noise` makes of its output.
+
+        Raises
+        ------
+        ArgumentError
+            The layer gives something else than one tensor.
+        """
         h = self.module(*args, **kwargs)
         if not isinstance(h, Tensor):
             raise ArgumentError(
@@ -74,6 +90,11 @@ def attach(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
     module : Module
         Takes the layer's output, one tensor, and returns another of its shape: `NoiseLayer(grid)`.
 
+    Returns
+    -------
+    Module
+        The copy.
+
     Raises
     ------
     ArgumentError
@@ -108,6 +129,18 @@ def attach(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
 
 def detach(model: nn.Module, name: str) -> nn.Module:
     """Return a deep copy of a network in which the layer of this name is no longer followed by a module.
+
+    Parameters
+    ----------
+    model : Module
+        Is left as it is.
+    name : str
+        Of the layer, as `attach` was given it.
+
+    Returns
+    -------
+    Module
+        The copy.
 
     Raises
     ------

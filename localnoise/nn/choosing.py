@@ -131,6 +131,11 @@ def choose_variance(
     seed : int
         Of all random numbers in a trial.
 
+    Returns
+    -------
+    Choice
+        The variance, the noise at it, and all trials.
+
     Raises
     ------
     ArgumentError

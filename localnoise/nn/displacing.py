@@ -23,6 +23,11 @@ class Displacements:
     ----------
     yields_pairs : bool
         True: `UnitGrid.learn` takes d from each pair, and h where its grid reads it.
+
+    Parameters
+    ----------
+    model, name, batches, corrupt, arrangement
+        As `displacements` takes and checks them.
     """
 
     yields_pairs = True

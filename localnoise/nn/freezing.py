@@ -16,7 +16,15 @@ from localnoise.nn.tapping import quiet
 
 
 class Frozen:
-    """What `freeze_before` froze; `undo` gives it back, as does the end of a `with` block."""
+    """What `freeze_before` froze; `undo` gives it back, as does the end of a `with` block.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        That no longer require gradients; those that required none stay out.
+    modules : list of Module
+        That stay in evaluation mode.
+    """
 
     def __init__(self, parameters: list[nn.Parameter], modules: list[nn.Module]) -> None:
         self._parameters = [parameter for parameter in parameters if parameter.requires_grad]

@@ -100,7 +100,13 @@ class NoiseLayer(nn.Module):
         self._position.fill_(position)
 
     def reseed(self, seed: int | None) -> None:
-        """Restart the stream: the next presentation is number 0 of `seed`; None: seeds come from torch's generator."""
+        """Restart the stream: the next presentation is number 0.
+
+        Parameters
+        ----------
+        seed : int or None
+            Of the layer's own stream; None: seeds come from torch's generator.
+        """
         self.seed = None if seed is None else int(as_seed(seed))
         self._stream.fill_(as_word(self.seed or 0))
         self._position.zero_()
@@ -111,7 +117,23 @@ class NoiseLayer(nn.Module):
         return self.when == "both" or self.when == ("train" if self.training else "eval")
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return h + eta, drawn at the layer's position in its stream; any floating dtype, any device."""
+        """Return h + eta, drawn at the layer's position in its stream. Cost: that of the noise's `perturb`.
+
+        Parameters
+        ----------
+        h : Tensor, (T, C, H, W), (T, C, L), (T, n) or as arranged
+            Activations, of any floating dtype, on any device.
+
+        Returns
+        -------
+        Tensor
+            Like h; h itself where the noise is off.
+
+        Raises
+        ------
+        ArgumentError
+            Another shape than the noise was learned for, or no floating dtype.
+        """
         if not self.active:
             return h
         lies = self._lies(h)
@@ -139,15 +161,38 @@ class NoiseLayer(nn.Module):
         return found
 
     def extra_repr(self) -> str:
-        """Return what `print(model)` shows."""
+        """Return what `print(model)` shows.
+
+        Returns
+        -------
+        str
+            The noise, when it is on, and the seed.
+        """
         return f"{self.noise!r}, when={self.when!r}, seed={self.seed}"
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what the `state_dict` holds: the noise, the seed, the position."""
+        """Return what the `state_dict` holds.
+
+        Returns
+        -------
+        dict
+            The noise as bytes, the seed, the position.
+        """
         return {"noise": packed(self.noise), "seed": self.seed, "position": self.position}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take a noise, a seed and a position from a `state_dict`."""
+        """Take a noise, a seed and a position from a `state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+            As `get_extra_state` returned it.
+
+        Raises
+        ------
+        ArgumentError
+            The noise is of another layout.
+        """
         noise = unpacked(state["noise"])
         if layout(noise) != self._layout:
             raise ArgumentError(

@@ -37,6 +37,11 @@ def arrangement_of(
     kind, skipped
         As in `Arrangement.of`, where the guess would be wrong.
 
+    Returns
+    -------
+    Arrangement
+        Of the layer's output.
+
     Raises
     ------
     ArgumentError
@@ -75,8 +80,15 @@ def grid_like(
     ----------
     model, name, batch, kind, skipped
         As in `arrangement_of`.
-    parents, options
-        As in `UnitGrid`: `signal="local"`, `order=`, `radius=`.
+    parents : int or None
+        Most parents per unit, as in `UnitGrid`.
+    **options
+        Of `UnitGrid`: `signal="local"`, `order=`, `radius=`.
+
+    Returns
+    -------
+    UnitGrid
+        On which the output lies.
 
     Raises
     ------

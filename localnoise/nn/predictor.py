@@ -25,7 +25,14 @@ class Noise(Protocol):
     @property
     def active(self) -> bool: ...  # noqa: D102
 
-    def reseed(self, seed: int) -> None: ...  # noqa: D102
+    def reseed(self, seed: int) -> None:
+        """Restart the stream of draws.
+
+        Parameters
+        ----------
+        seed : int
+            Of the stream.
+        """
 
     def __call__(self, h: Tensor) -> Tensor: ...  # noqa: D102
 
@@ -36,10 +43,27 @@ class NoNoise(nn.Module):
     seed, active = 0, False
 
     def reseed(self, seed: int) -> None:
-        """There is no stream."""
+        """Do nothing: there is no stream.
+
+        Parameters
+        ----------
+        seed : int
+            Not read.
+        """
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return h."""
+        """Return h.
+
+        Parameters
+        ----------
+        h : Tensor
+            Activations.
+
+        Returns
+        -------
+        Tensor
+            h itself.
+        """
         return h
 
 
@@ -69,11 +93,33 @@ class Predictor(nn.Module):
         self.front, self.noise, self.back, self.draws = front, layer, back, as_count("draws", draws, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (T, classes), averaged over the draws."""
+        """Return the mean of the logits over the draws.
+
+        Parameters
+        ----------
+        x : Tensor, (T, ...)
+            Inputs of `front`.
+
+        Returns
+        -------
+        Tensor, (T, classes)
+            Logits.
+        """
         return self.decide(self.front(x))
 
     def decide(self, h: Tensor) -> Tensor:
-        """Logits from the activation h before the noise."""
+        """Return the mean of the logits over the draws, from the activation before the noise.
+
+        Parameters
+        ----------
+        h : Tensor, (T, ...)
+            What `front` gives.
+
+        Returns
+        -------
+        Tensor, (T, classes)
+            Logits.
+        """
         draws = self.draws if self.noise.active else 1
         noisy = self.noise(h.repeat_interleave(draws, 0) if draws > 1 else h)
         logits: Tensor = self.back(noisy)

@@ -61,9 +61,36 @@ class Rater:
     def rated(
         self, grid: UnitGrid, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, *, seed: int, batch: int = 500
     ) -> tuple[Draws, float]:
-        """Return draws for activations h (T, C, H, W), and the mean reward; as many as fit into groups of `common`.
+        """Return draws for activations, and what they were good for.
 
-        moved : (T, C, H, W), the corrupted or attacked activations;  y : (T,).
+        Parameters
+        ----------
+        grid : UnitGrid
+            That draws.
+        later : Module
+            The layers after it, from activations to logits.
+        h : Tensor, (T, C, H, W)
+            Clean activations; the last ones are left out where T is no multiple of `common`.
+        moved : Tensor, (T, C, H, W)
+            Corrupted or attacked ones of the same inputs.
+        y : Tensor of int64, (T,)
+            Classes.
+        seed : int
+            Of the draws.
+        batch : int
+            Inputs that are rated at a time.
+
+        Returns
+        -------
+        draws : Draws
+            With the rewards that the grid learns from, one a draw.
+        mean : float
+            The mean reward, before any baseline.
+
+        Raises
+        ------
+        ArgumentError
+            `common` above 1 with a signal-dependent grid, or a reward that gives no number for each input.
         """
         rate, signal, groups = rewarding(self.reward), grid.field.signal, len(h) // self.common
         if signal and self.common > 1:

@@ -118,7 +118,23 @@ class RepairLayer(RepairTensors):
         return self.when == "both" or self.when == ("train" if self.training else "eval")
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return the repaired activation, like h."""
+        """Return the repaired activation; `posterior` and `density` say what the layer took for it.
+
+        Parameters
+        ----------
+        h : Tensor, (T, C, H, W), (T, C, L), (T, n) or as arranged
+            Activations, of any floating dtype.
+
+        Returns
+        -------
+        Tensor
+            Like h; h itself where the layer is off.
+
+        Raises
+        ------
+        ArgumentError
+            Another shape than the repair was learned for, no floating dtype, or the layer that it follows has not run.
+        """
         if not self.active:
             self.posterior = self.density = None
             return h
@@ -183,15 +199,38 @@ class RepairLayer(RepairTensors):
         return found
 
     def extra_repr(self) -> str:
-        """Return what `print(model)` shows."""
+        """Return what `print(model)` shows.
+
+        Returns
+        -------
+        str
+            The repair, when it is on, and the source.
+        """
         return f"{self._repair!r}, when={self.when!r}, source={self._source!r}"
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what the `state_dict` holds: the repair."""
+        """Return what the `state_dict` holds.
+
+        Returns
+        -------
+        dict
+            The repair as bytes.
+        """
         return {"repair": packed(self._repair)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take a repair from a `state_dict`."""
+        """Take a repair from a `state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+            As `get_extra_state` returned it.
+
+        Raises
+        ------
+        ArgumentError
+            The repair is of another layout.
+        """
         found = unpacked(state["repair"])
         own, other = self._repair.config, found.config
         if (own.channels, own.shape) != (other.channels, other.shape):

@@ -39,6 +39,11 @@ def repair_like(
     **options
         Of `Repair`: radius, parents, ridge, width, share, ...
 
+    Returns
+    -------
+    Repair
+        It has learned nothing.
+
     Raises
     ------
     ArgumentError
@@ -68,6 +73,11 @@ def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: A
         By the name of the layer, in the order in which they run, with the same sources.
     **options
         Of `RepairLayer`: source, when.
+
+    Returns
+    -------
+    Module
+        The copy.
 
     Raises
     ------
@@ -111,6 +121,7 @@ def learn_repairs(
     Parameters
     ----------
     model : Module
+        Is left as it is.
     layers : str or sequence of str
         Names of layers, in the order in which they run.
     loader : DataLoader, Dataset, Tensor, (x, y), or iterable of batches
@@ -119,6 +130,8 @@ def learn_repairs(
         What may happen to inputs: a function of a batch.
     progress : callable
         Told (layer, source) before each lesson.
+    device : device or None
+        The network's own, None or stated.
     **options
         Of `Repair`.
 

@@ -64,7 +64,20 @@ class Reparametrised(nn.Module):
         return self.below.tril(-1) + torch.diag_embed(self.scale.exp())
 
     def drawn(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return draws (count, C, H, W) at the stated variance; None: from torch's own generator."""
+        """Return draws at the stated variance.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        generator : torch.Generator or None
+            None: torch's own.
+
+        Returns
+        -------
+        Tensor, (count, C, H, W)
+            With gradients of the weights.
+        """
         shape, m = self._grid.config.shape, self._grid.config.channels
         drive = torch.bmm(torch.randn(len(self.B), count, m, generator=generator), self.factor.transpose(1, 2))
         eta = drive.new_zeros(len(self.B) + 1, count, m)  # the last row is the parent that is missing
@@ -78,11 +91,28 @@ class Reparametrised(nn.Module):
         return loud.permute(1, 2, 0).reshape(count, m, *shape)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return h + eta, (T, C, H, W) or as long as it has as many numbers."""
+        """Return h + eta, a draw for each.
+
+        Parameters
+        ----------
+        h : Tensor, (T, C, H, W), or as many numbers in another shape
+            Activations.
+
+        Returns
+        -------
+        Tensor
+            In the shape of h.
+        """
         return h + self.drawn(len(h)).reshape(h.shape)
 
     def stored(self) -> UnitGrid:
-        """Return a grid of these weights, its noise of the stated variance."""
+        """Return a grid of these weights, its noise of the stated variance.
+
+        Returns
+        -------
+        UnitGrid
+            A new one; its weights carry no gradients.
+        """
         made = self._grid.blank()
         field = made.field.copy()
         with torch.no_grad():

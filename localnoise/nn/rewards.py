@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from localnoise.errors import choose
 
+__all__ = ["REWARDS", "Reward", "agreement", "change", "lesson", "loss"]
 _SMALL = 1e-30  # below it a gradient counts as none
 
 
@@ -19,23 +20,75 @@ class Reward(Protocol):
     """Rate draws."""
 
     def __call__(self, later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:
-        """Return how good each draw eta (T, ...) was, (T,); more is better. h, moved : (T, ...);  y : (T,), classes."""
+        """Return how good each draw was; more is better.
+
+        Parameters
+        ----------
+        later : Module
+            The layers after the noise, from activations to logits.
+        h : Tensor, (T, ...)
+            Clean activations.
+        moved : Tensor, (T, ...)
+            Corrupted or attacked ones of the same inputs.
+        eta : Tensor, (T, ...)
+            Draws.
+        y : Tensor of int64, (T,)
+            Classes.
+
+        Returns
+        -------
+        Tensor, (T,)
+            One number for each input.
+        """
 
 
 def loss(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:
-    """Return -L(moved + eta)."""
+    """Return -L(moved + eta).
+
+    Parameters
+    ----------
+    later, h, moved, eta, y
+        As in `Reward`; h is not read.
+
+    Returns
+    -------
+    Tensor, (T,)
+        In nats.
+    """
     return -cross_entropy(later(moved + eta), y, reduction="none")
 
 
 def change(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:
-    """Return L(moved) - L(moved + eta): node perturbation, each input its own baseline."""
+    """Return L(moved) - L(moved + eta): node perturbation, each input its own baseline.
+
+    Parameters
+    ----------
+    later, h, moved, eta, y
+        As in `Reward`; h is not read.
+
+    Returns
+    -------
+    Tensor, (T,)
+        In nats.
+    """
     with torch.no_grad():
         still = cross_entropy(later(moved), y, reduction="none")
     return still + loss(later, h, moved, eta, y)
 
 
 def agreement(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:
-    """Return sum_k p_k ln q_k, p the answer at h, q that at moved + eta: reads no label."""
+    """Return sum_k p_k ln q_k, p the answer at h, q that at moved + eta: reads no label.
+
+    Parameters
+    ----------
+    later, h, moved, eta, y
+        As in `Reward`; y is not read.
+
+    Returns
+    -------
+    Tensor, (T,)
+        In nats.
+    """
     with torch.no_grad():
         answer = later(h).softmax(1)
     agreed: Tensor = (answer * later(moved + eta).log_softmax(1)).sum(1)
@@ -48,6 +101,16 @@ def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -
     To first order it is how much a step of training on this draw, of fixed length, lowers the loss that matters, the
     mean over the inputs at draws eta' of other inputs. Without the length of the gradient, which a draw could raise
     without end. Cost: a gradient for each input; its own gradient crosses both passes.
+
+    Parameters
+    ----------
+    later, h, moved, eta, y
+        As in `Reward`.
+
+    Returns
+    -------
+    Tensor, (T,)
+        In [-1, 1].
     """
     weights = {name: weight.detach() for name, weight in later.named_parameters()}
 

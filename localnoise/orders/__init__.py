@@ -17,3 +17,22 @@ from localnoise.orders.nearest import with_hubs as with_hubs
 from localnoise.orders.raster_order import raster as raster
 
 register = ORDERS.register
+
+__all__ = [
+    "MOST_HUBS",
+    "ORDERS",
+    "Order",
+    "by_correlation",
+    "multiscale",
+    "neighbours",
+    "parents",
+    "raster",
+    "register",
+    "slots",
+    "with_hubs",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

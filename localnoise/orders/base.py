@@ -18,9 +18,19 @@ class Order(Protocol):
     """
 
     def __call__(self, shape: tuple[int, int], boundary: str) -> npt.ArrayLike:
-        """Return all units in the order of the sweep, (N,) whole numbers, each of 0 ... N - 1 once.
+        """Return all units in the order of the sweep. It must depend on these two alone.
 
-        shape : (H, W);  boundary : "clipped" or "periodic". It must depend on them alone.
+        Parameters
+        ----------
+        shape : tuple of int
+            (H, W): rows and columns of units.
+        boundary : str
+            "clipped" or "periodic".
+
+        Returns
+        -------
+        (N,) whole numbers
+            Each of 0 ... N - 1 once, N = H W.
         """
 
 

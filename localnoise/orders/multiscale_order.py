@@ -10,10 +10,22 @@ from localnoise.orders.base import ORDERS, Ints
 
 @ORDERS.register("multiscale")
 def multiscale(shape: tuple[int, int], boundary: str = "clipped") -> Ints:
-    """Return the units from the coarsest sublattice to the finest, (N,) int32.
+    """Return the units from the coarsest sublattice to the finest. O(N log N).
 
     A level is a stride s, then its cell centres, then its edge midpoints. Every prefix that ends with a level is a
     regular sublattice, which maximises the smallest distance between placed units: the maximin order in closed form.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W): rows and columns of units.
+    boundary : str
+        Changes nothing: the order is the same for both.
+
+    Returns
+    -------
+    ndarray of int32, (N,)
+        Units u = y W + x.
     """
     height, width = shape
     y, x = np.divmod(np.arange(height * width), width)

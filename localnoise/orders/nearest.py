@@ -14,9 +14,21 @@ _DIRECT = 2048  # units placed first whose parents are found by looking at all p
 
 
 def neighbours(height: int, width: int, radius: int, periodic: bool) -> Ints:
-    """All units within the Chebyshev radius of each unit, itself first, then by distance, each once.
+    """Return all units within the Chebyshev radius of each unit, itself first, then by distance, each once. O(N R).
 
-    (N, R) int32, -1 where clipped; R counts the offsets that some unit has.
+    Parameters
+    ----------
+    height, width : int
+        H and W, of the grid.
+    radius : int
+        >= 0, in units' pitch.
+    periodic : bool
+        Whether the edges are joined; else they clip.
+
+    Returns
+    -------
+    ndarray of int32, (N, R)
+        Units, -1 where clipped; R counts the offsets that some unit has.
     """
     columns: dict[tuple[int, int], Ints] = {}
     at = np.divmod(np.arange(height * width), width)
@@ -29,9 +41,27 @@ def neighbours(height: int, width: int, radius: int, periodic: bool) -> Ints:
 
 
 def parents(order: Ints, height: int, width: int, *, count: int | None, radius: int | None, periodic: bool) -> Ints:
-    """The nearest units earlier in the order: at most `count`, within Chebyshev `radius`.
+    """Return the nearest units earlier in the order. O(N K).
 
-    (N, K) int32, -1 where missing. Distance is Euclidean; ties go to the shorter wire (Manhattan), then to row order.
+    Distance is Euclidean; ties go to the shorter wire (Manhattan), then to row order.
+
+    Parameters
+    ----------
+    order : (N,) int32
+        Units in the order of the sweep.
+    height, width : int
+        H and W, of the grid.
+    count : int or None
+        Most parents a unit; None: all within the radius.
+    radius : int or None
+        Chebyshev radius, in units' pitch; None: no limit.
+    periodic : bool
+        Whether the edges are joined; else they clip.
+
+    Returns
+    -------
+    ndarray of int32, (N, K)
+        Units, nearest first, -1 where missing.
     """
     units = height * width
     place = np.empty(units, dtype=np.int64)
@@ -68,17 +98,50 @@ def parents(order: Ints, height: int, width: int, *, count: int | None, radius: 
 
 
 def slots(height: int, width: int, count: int | None, radius: int | None) -> int:
-    """Most parents that a unit of the grid can have, at least 1."""
+    """Return the most parents that a unit of the grid can have, at least 1.
+
+    Parameters
+    ----------
+    height, width : int
+        H and W, of the grid.
+    count : int or None
+        Most that are asked for; None: no limit.
+    radius : int or None
+        Chebyshev radius, in units' pitch; None: no limit.
+
+    Returns
+    -------
+    int
+        Columns of an array of parents.
+    """
     limit = max(height, width) if radius is None else radius
     around = min(2 * limit + 1, 2 * height - 1) * min(2 * limit + 1, 2 * width - 1) - 1
     return max(1, min(around, height * width, around if count is None else count))
 
 
 def with_hubs(near: Ints, order: Ints, height: int, width: int, *, far: int, periodic: bool) -> Ints:
-    """Append to each unit's parents the `far` nearest hubs earlier in the order that are not its parents yet.
+    """Append to each unit's parents the nearest hubs earlier in the order that are not its parents yet. O(N (K + 25)).
 
     Hubs are the units of the sublattice of stride 4: through them a unit sees correlations beyond its nearest units,
-    on wires of at most a dozen units, whatever the grid. near : (N, K); returns (N, K + far). Cost O(N (K + 25)).
+    on wires of at most a dozen units, whatever the grid.
+
+    Parameters
+    ----------
+    near : (N, K) int32
+        Parents, -1 where there is none.
+    order : (N,) int32
+        Units in the order of the sweep.
+    height, width : int
+        H and W, of the grid.
+    far : int
+        Hubs a unit, at most 25.
+    periodic : bool
+        Whether the edges are joined; else they clip.
+
+    Returns
+    -------
+    ndarray of int32, (N, K + far)
+        Parents and hubs, -1 where there are fewer.
     """
     units = np.arange(height * width)
     place = np.empty(units.size, dtype=np.int64)

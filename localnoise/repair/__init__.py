@@ -4,3 +4,8 @@ from localnoise.repair.repairer import Repair as Repair
 from localnoise.repair.stream import RepairStream as RepairStream
 
 __all__ = ["Repair", "RepairStream"]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

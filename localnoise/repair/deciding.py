@@ -23,14 +23,42 @@ class Deciding(Voting):
     """The part of a `Repair` that decides how much it trusts each cause."""
 
     def posterior(self, h: Any) -> Floats:
-        """Return the weights of the sources that the gate gives, (T, 1 + sources), clean first.
+        """Return the weights of the sources that the gate gives.
 
         A row adds up to 1, or to 0 where it is none of these, or not worth a repair: nothing is repaired then.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of float64, (T, 1 + sources)
+            Clean first.
         """
         return self._by_source(self.weights(self._activity("h", h)))
 
     def weights(self, h: Array, sources: Any = None) -> Floats:
-        """Return the weights of the members, (T, members)."""
+        """Return the weights of the members, (T, members).
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations, as an array of the repair's dtype.
+        sources : str, or (T, 1 + sources), optional
+            As a call takes them; None: the gate decides.
+
+        Returns
+        -------
+        ndarray of float64, (T, members)
+            In the order of `members`.
+
+        Raises
+        ------
+        ArgumentError
+            Nothing is learned yet; an unknown source; weights of another shape, negative or not finite.
+        """
         self._refuse_empty()
         if sources is None:
             density = self.log_densities(h)
@@ -66,7 +94,20 @@ class Deciding(Voting):
         return with_margins(gate, [self.members[j].source for j in members], self.margins, self.margin)
 
     def worthwhile(self, weights: Floats, density: Floats) -> Floats:
-        """Return the members' weights, (T, J), in rows of zeros where a repair is not expected to pay."""
+        """Return the members' weights, in rows of zeros where a repair is not expected to pay.
+
+        Parameters
+        ----------
+        weights : (T, members)
+            Of the gate.
+        density : (T, members)
+            `log_densities` of the same activations.
+
+        Returns
+        -------
+        ndarray of float64, (T, members)
+            `weights` itself where nothing is known of worth.
+        """
         return weights if self.worth is None else self.worth.kept(weights, density, self._members_of())
 
     def _given(self, sources: Any, count: int) -> Floats:
@@ -119,6 +160,16 @@ class Deciding(Voting):
             (fixed, clean) -> (T,) bool: which were changed for the worse. None: whose mean square change is more than
             a tenth of the clean activations' variance. Whoever has the network asks it for its decisions
             (`localnoise.nn.calibrate_repairs`).
+
+        Returns
+        -------
+        Repair
+            Itself.
+
+        Raises
+        ------
+        ArgumentError
+            No activations, a share outside [0, 1), or a `worse` that calls activations worse that are not changed.
         """
         most = as_share("most", most)
         h = self._activity("clean", clean)
@@ -179,6 +230,16 @@ class Deciding(Voting):
             Expected gain above which a repair is made, a share of decisions in [0, 1).
         passed : sequence of str
             Sources that pass unasked: another layer decides about them.
+
+        Returns
+        -------
+        Repair
+            Itself.
+
+        Raises
+        ------
+        ArgumentError
+            Arrays of another shape or length, not finite, or indices of no source.
         """
         self._refuse_empty()
         names = self.sources
@@ -212,6 +273,11 @@ class Deciding(Voting):
         ----------
         *sources : str
             None: take the earlier layer's word again.
+
+        Returns
+        -------
+        Repair
+            Itself.
         """
         for name in sources:
             choose("sources", name, self.sources)

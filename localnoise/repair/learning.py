@@ -51,6 +51,11 @@ class Learning(Voting):
         progress : callable
             Told (activations learned, all of them or None).
 
+        Returns
+        -------
+        Repair
+            Itself.
+
         Raises
         ------
         ArgumentError
@@ -80,6 +85,18 @@ class Learning(Voting):
             A device makes such pairs itself, by what `displaced` does to inputs whose clean activations it has kept.
         rule : str
             "lms", "sign-lms" or a plug-in's; `options` are the rule's.
+        **options
+            Of the rule, such as `rate=0.05`.
+
+        Returns
+        -------
+        Repair
+            Itself.
+
+        Raises
+        ------
+        ArgumentError
+            A source that is not learned, that has several causes, or that is undone in a later layer; unequal lengths.
         """
         self._refuse_empty()
         where = [at for at, name in enumerate(self._own) if name == source]
@@ -104,6 +121,16 @@ class Learning(Voting):
         """Return a repair of these sources and of clean activations alone; its gate is fitted for them.
 
         Nothing is copied; lessons of the one are not seen by the other.
+
+        Parameters
+        ----------
+        *sources : str
+            That it keeps, beside clean.
+
+        Returns
+        -------
+        Repair
+            A copy, without margins.
         """
         for name in sources:
             choose("sources", name, self.sources)
@@ -122,6 +149,11 @@ class Learning(Voting):
         ----------
         held : sequence of (T, C, H, W)
             For each of `members`, activations that it has not learned from, as it will meet them; some hundreds.
+
+        Returns
+        -------
+        Repair
+            The copy.
 
         Raises
         ------

@@ -140,9 +140,34 @@ class Repair(Learning, Deciding):
     # Files
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write to HDF5, aside and renamed; `localnoise.load` reads it. Without `state` it cannot go on learning."""
+        """Write the repair to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Whether the running statistics are kept; without them it cannot go on learning.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save(self, path, state=state)
 
     def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
-        """Take what a file holds; `decided`: margin, margins, among, worth."""
+        """Take what a file holds.
+
+        Parameters
+        ----------
+        members : list of Member
+            Clean first.
+        gate : Gate
+            Without its margins.
+        among_gate : Gate or None
+            Likewise, over `among_members`.
+        **decided
+            `margin`, `margins`, `among` and `worth`.
+        """
         vars(self).update(decided, members=members, _gate=gate, _among_gate=among_gate)

@@ -67,7 +67,23 @@ class Voting:
         return list(dict.fromkeys([CLEAN, *self._own]))
 
     def log_densities(self, h: Array) -> Floats:
-        """Return the log density per neuron that is asked of each member's law, (T, members)."""
+        """Return the log density per neuron that is asked of each member's law.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of float64, (T, members)
+            In nats, over the neurons of the units that vote.
+
+        Raises
+        ------
+        ArgumentError
+            Nothing is learned yet; a wrong shape or dtype, or NaN.
+        """
         self._refuse_empty()
         x = self._activity("h", h)
         return self.laws.log_densities(x.reshape(len(x), self.config.channels, -1))

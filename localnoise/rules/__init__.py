@@ -16,8 +16,38 @@ from localnoise.rules.three_factor import ThreeFactor as ThreeFactor
 register = RULES.register
 
 
+__all__ = [
+    "LMS",
+    "RULES",
+    "Moments",
+    "Rule",
+    "SignLMS",
+    "ThreeFactor",
+    "make_rule",
+    "register",
+]
+
+
 def make_rule(rule: str | Rule, **options: object) -> Rule:
-    """Return the rule of that name with the options given; a rule that is built already passes through."""
+    """Return the rule of a name with the options given; a rule that is built already passes through.
+
+    Parameters
+    ----------
+    rule : str or Rule
+        A registered name, such as "lms", or an object that follows `Rule`.
+    **options
+        The rule's fields, such as `rate=0.05`; none for a rule that is built.
+
+    Returns
+    -------
+    Rule
+        Built.
+
+    Raises
+    ------
+    ArgumentError
+        No such rule or option (the near one is suggested), a value that it refuses, or an object that is no rule.
+    """
     if not isinstance(rule, str):
         if options:
             raise ArgumentError(f"{next(iter(options))}: options belong to a rule's name; this rule is already built")
@@ -36,3 +66,8 @@ def make_rule(rule: str | Rule, **options: object) -> Rule:
         choose(f"option of rule {rule!r}", option, allowed)
     built: Rule = cls(**options)
     return built
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

@@ -41,24 +41,49 @@ class Rule(Protocol):
     name: ClassVar[str]
 
     def start(self, field: Field) -> State:
-        """Return the state before the first presentation: a dict of NumPy arrays, and `seen`, an int, 0.
+        """Return the state before the first presentation.
 
         Names, shapes and dtypes follow from the rule's options and the field's wires alone, since a file that holds
-        the state is checked against what `start` returns. The field's weights may be read: learning goes on from them.
+        the state is checked against what `start` returns.
+
+        Parameters
+        ----------
+        field : Field
+            Its weights may be read: learning goes on from them.
+
+        Returns
+        -------
+        dict
+            NumPy arrays, and `seen`, an int, 0.
         """
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
-        """Learn from displacements d of activations h, in the order given; update `state`, its `seen` too, in place.
+        """Learn from displacements, in the order given; update `state`, its `seen` too, in place.
 
-        d is (T, m, N), h is (T, m, N) with signal dependence and (T, m, 0) without, both in the field's dtype; T may
-        be 0. `field` is not changed.
+        Parameters
+        ----------
+        field : Field
+            Not changed.
+        state : dict
+            As `start` returned it and `observe` left it.
+        d : (T, m, N)
+            Displacements, in the field's dtype; T may be 0.
+        h : (T, m, N) with signal dependence, else (T, m, 0)
+            The activations that were displaced, in the field's dtype.
         """
 
     def settle(self, field: Field, state: State) -> None:
-        """Write the weights that the state implies into `field`, as `field.assign(W, S)` does; leave `state` as it is.
+        """Write the weights that the state implies into the field, as `field.assign(W, S)` does.
 
         W is (N, m, p) in the layout of `field.weights`: [a G B] with signal dependence, B without; S is (N, m, m),
         lower triangular with a positive diagonal (`residual_factor`).
+
+        Parameters
+        ----------
+        field : Field
+            Changed.
+        state : dict
+            Left as it is.
 
         Raises
         ------
@@ -67,7 +92,22 @@ class Rule(Protocol):
         """
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
-        """Return what the state holds of one unit, and `seen`."""
+        """Return what the state holds of one unit, and `seen`.
+
+        Parameters
+        ----------
+        field : Field
+            Not changed.
+        state : dict
+            Not changed.
+        unit : int
+            u = y W + x.
+
+        Returns
+        -------
+        dict
+            Views or copies.
+        """
 
     # merged(state, other) -> State, where a rule has it: the statistics of two parts of the displacements together,
     # whatever their order; `UnitGrid.merge` and learning of dask arrays ask for it.

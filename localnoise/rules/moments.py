@@ -55,13 +55,30 @@ class Moments:
         own_numbers(self)
 
     def start(self, field: Field) -> State:
-        """Zero moments: those of pairs of neighbours, and the sums that the constant 1 needs."""
+        """Zero moments: those of pairs of neighbours, and the sums that the constant 1 needs.
+
+        Parameters
+        ----------
+        field : Field
+            As `Rule.start` takes it.
+
+        Returns
+        -------
+        dict
+            `pairs` (pairs, m, m) and `sums` (items, m), float64, and `seen`.
+        """
         m, pairs = field.channels, field.pairs
         items = len(pairs.first) - 1
         return {"seen": 0, "pairs": np.zeros((len(pairs.other), m, m)), "sums": np.zeros((items, m))}
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
-        """Add the presentations' outer products, in sums of 1,024 in the field's dtype."""
+        """Add the presentations' outer products, in sums of 1,024 in the field's dtype.
+
+        Parameters
+        ----------
+        field, state, d, h
+            As `Rule.observe` takes them.
+        """
         from localnoise.kernels.moments import add_pairs, channels_innermost
 
         (units, m), pairs = field.a.shape, field.pairs
@@ -77,11 +94,35 @@ class Moments:
         state["seen"] += len(d)
 
     def merged(self, state: State, other: State) -> State:
-        """Return the statistics of two parts together: their sums, a new dict."""
+        """Return the statistics of two parts together: their sums, a new dict.
+
+        Parameters
+        ----------
+        state, other : dict
+            Of the same field and rule; left as they are.
+
+        Returns
+        -------
+        dict
+            As `start` returns it.
+        """
         return {name: value + other[name] for name, value in state.items()}
 
     def moments(self, field: Field, state: State, rows: slice) -> Floats:
-        """Sums of `[z_u; d_u]` [z_u; d_u]' of some units, (units, p + m, p + m) float64."""
+        """Return the sums of [z_u; d_u] [z_u; d_u]' over the presentations, for some units.
+
+        Parameters
+        ----------
+        field, state
+            As `observe` left them.
+        rows : slice
+            Of units u = y W + x.
+
+        Returns
+        -------
+        ndarray of float64, (units, p + m, p + m)
+            p regressors, m channels of the unit itself.
+        """
         if not field.signal:
             return field.pairs.assembled(state["pairs"], rows)
         out = field.pairs.assembled(state["pairs"], rows, 1)
@@ -91,11 +132,34 @@ class Moments:
         return out
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
-        """The unit's own sums, `moments`, as `moments` gives them."""
+        """Return the unit's own sums.
+
+        Parameters
+        ----------
+        field, state, unit
+            As `Rule.statistics` takes them.
+
+        Returns
+        -------
+        dict
+            `moments`, (p + m, p + m), as `moments` gives them, and `seen`.
+        """
         return {"seen": state["seen"], "moments": self.moments(field, state, slice(unit, unit + 1))[0]}
 
     def settle(self, field: Field, state: State) -> None:
-        """Solve each unit's normal equations, or those of its places. A missing neighbour gets weight zero."""
+        """Solve each unit's normal equations, or those of its places. A missing neighbour gets weight zero.
+
+        Parameters
+        ----------
+        field, state
+            As `Rule.settle` takes them.
+
+        Raises
+        ------
+        ArgumentError
+            Moments that are singular, or overflow; too few presentations without a ridge; the ridge is "auto", and
+            nothing has chosen it.
+        """
         p, m, ridge = field.regressors, field.channels, chosen_ridge(self.ridge)
         if isinstance(field, NarrowField):
             settle_narrow(field, partial(self.moments, field, state), state["seen"], ridge)
@@ -112,9 +176,21 @@ class Moments:
         field.assign(W, residual_factor(residual, own, ridge, field.S.dtype))
 
     def means(self, field: Field, state: State, ridges: Sequence[float]) -> list[Floats | None]:
-        """Return the weights W (N, m, p) of each ridge, None for one without a solution: what a mean needs, no noise.
+        """Return the weights of each ridge: what a mean needs, without noise.
 
         They are those of `settle`, to the bit. A unit's moments are read once for all ridges; no residual is factored.
+
+        Parameters
+        ----------
+        field, state
+            As `observe` left them; not changed.
+        ridges : sequence of float
+            In squared activation units, >= 0.
+
+        Returns
+        -------
+        list of ndarray of float64, (N, m, p), or None
+            One for each ridge, None for one without a solution.
         """
         p, m = field.regressors, field.channels
         out: list[Floats | None] = [np.empty((len(field.order), m, p)) for _ in ridges]

@@ -43,11 +43,28 @@ class SignLMS:
         own_numbers(self)
 
     def start(self, field: Field) -> State:
-        """Begin from the field's own weights."""
+        """Begin from the field's own weights.
+
+        Parameters
+        ----------
+        field : Field
+            As `Rule.start` takes it.
+
+        Returns
+        -------
+        dict
+            As that of `LMS`.
+        """
         return averaging_state(field)
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> None:
-        """One step a presentation, in the order given."""
+        """Take one step a presentation, in the order given.
+
+        Parameters
+        ----------
+        field, state, d, h
+            As `Rule.observe` takes them.
+        """
         from localnoise.kernels.learning import sign_lms
 
         arrays = (state["W"], state["W_mean"], state["residual"], state["power"])
@@ -57,9 +74,31 @@ class SignLMS:
         state["seen"] += len(d)
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
-        """The unit's rows."""
+        """Return the unit's rows.
+
+        Parameters
+        ----------
+        field, state, unit
+            As `Rule.statistics` takes them.
+
+        Returns
+        -------
+        dict
+            Views, and `seen`.
+        """
         return unit_rows(state, unit)
 
     def settle(self, field: Field, state: State) -> None:
-        """Take over the averaged weights."""
+        """Take over the averaged weights.
+
+        Parameters
+        ----------
+        field, state
+            As `Rule.settle` takes them.
+
+        Raises
+        ------
+        ArgumentError
+            The residual is singular, or overflows; the ridge is "auto", and nothing has chosen it.
+        """
         settle_average(field, state, self.ridge)

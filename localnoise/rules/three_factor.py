@@ -64,20 +64,56 @@ class ThreeFactor:
         own_numbers(self)
 
     def start(self, field: Field) -> State:
-        """Begin from the field's own weights, of which the draws are."""
+        """Begin from the field's own weights, of which the draws are.
+
+        Parameters
+        ----------
+        field : Field
+            As `Rule.start` takes it.
+
+        Returns
+        -------
+        dict
+            Weights W and S, sums `total` (N, m, p), `square` (N, m, m) and `power` (N,), and `seen`.
+        """
         W, S = field.weights, field.S.copy()
         sums = {"total": np.zeros(W.shape), "square": np.zeros(S.shape), "power": np.zeros(len(W))}
         return {"seen": 0, "W": W, "S": S} | sums
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> Never:
-        """Refuse displacements: nobody has said what they are good for."""
+        """Refuse displacements: nobody has said what they are good for.
+
+        Parameters
+        ----------
+        field, state, d, h
+            As `Rule.observe` takes them.
+
+        Raises
+        ------
+        ArgumentError
+            Always: learn from rewards.
+        """
         raise ArgumentError(
             "rule 'three-factor' learns from rewards of the grid's own draws, and none were given: expected "
             "learn(eta, rule='three-factor', rewards=...), eta as sample() or perturb(h) gave it"
         )
 
     def reward(self, field: Field, state: State, eta: Floats, h: Floats, told: Floats) -> None:
-        """Add to the sums, in float64."""
+        """Add draws and their rewards to the sums, in float64.
+
+        Parameters
+        ----------
+        field : Field
+            Of which the draws are; not changed.
+        state : dict
+            Updated in place.
+        eta : (T, m, N)
+            Draws, gain included.
+        h : (T, m, N) with signal dependence, else (T, m, 0)
+            Activations that they were drawn for.
+        told : (T,)
+            What is broadcast: the reward less that of the others, in their standard deviations.
+        """
         from localnoise.kernels.reinforcing import three_factor
 
         sums = (state["total"], state["square"], state["power"], state["W"], state["S"])
@@ -86,7 +122,13 @@ class ThreeFactor:
         state["seen"] += len(eta)
 
     def settle(self, field: Field, state: State) -> None:
-        """Take the step; the gain stays."""
+        """Take the step; the gain stays.
+
+        Parameters
+        ----------
+        field, state
+            As `Rule.settle` takes them.
+        """
         gain, (W, S) = field.gain, (state["W"].astype(np.float64), state["S"].astype(np.float64))
         if self.rate:
             W += self.rate * state["total"] / state["power"][:, None, None]
@@ -99,11 +141,33 @@ class ThreeFactor:
         field.gain[:] = gain
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
-        """The unit's rows."""
+        """Return the unit's rows.
+
+        Parameters
+        ----------
+        field, state, unit
+            As `Rule.statistics` takes them.
+
+        Returns
+        -------
+        dict
+            Views, and `seen`.
+        """
         return {name: value if name == "seen" else value[unit] for name, value in state.items()}
 
     def merged(self, state: State, other: State) -> State:
-        """Return the sums over two parts of the draws together, a new dict; both began from the same weights."""
+        """Return the sums over two parts of the draws together, a new dict; both began from the same weights.
+
+        Parameters
+        ----------
+        state, other : dict
+            Of the same field and rule; left as they are.
+
+        Returns
+        -------
+        dict
+            As `start` returns it.
+        """
         same = ("W", "S")
         return {name: value if name in same else value + other[name] for name, value in state.items()}
 

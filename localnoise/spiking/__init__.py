@@ -20,3 +20,19 @@ from localnoise.spiking.network import FieldNetwork as FieldNetwork
 from localnoise.spiking.network import network as network
 from localnoise.spiking.stdp import STDP as STDP
 from localnoise.spiking.stdp_learning import learn_stdp as learn_stdp
+
+__all__ = [
+    "LIF",
+    "STDP",
+    "FieldNetwork",
+    "SpikingLayer",
+    "SynapticLMS",
+    "learn_lms",
+    "learn_stdp",
+    "network",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

@@ -62,6 +62,11 @@ class Surprise:
     units, image
         The calibration.
 
+    Parameters
+    ----------
+    provenance : dict
+        How many activations it learned from, and how many calibrated it.
+
     Examples
     --------
     >>> import numpy as np, localnoise as ln
@@ -98,7 +103,20 @@ class Surprise:
         return judged(self.units, self.image, *self.measured(h))
 
     def measured(self, h: Any) -> tuple[Floats, Floats]:
-        """Return the scores of units (T, H, W) and the statistics of wholes (T, p), before any calibration."""
+        """Return the scores of units and the statistics of wholes, before any calibration. Cost O(T n m K).
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        scores : ndarray of float64, (T, H, W)
+            Of units: mean of e^2 over channels and neighbors.
+        statistics : ndarray of float64, (T, p)
+            Of whole activations, p of them.
+        """
         c = self.config
         flat = as_activity("h", h, c.channels, c.shape, c.dtype)
         x = flat.reshape(len(flat), c.channels, *c.shape)
@@ -111,7 +129,18 @@ class Surprise:
         return int(self.law.parameters) + self.centre.size + 2 * self.config.units + p + p * (p + 1) // 2
 
     def save(self, path: str | Path) -> Path:
-        """Write to HDF5, aside and renamed; `localnoise.load` reads it."""
+        """Write the detector to HDF5, aside and renamed; `localnoise.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save(self, path)
 
     def __repr__(self) -> str:

@@ -14,3 +14,22 @@ from localnoise.sims.attacks.paper import PAPER_ATTACKS as PAPER_ATTACKS
 from localnoise.sims.attacks.paper import PaperAttack as PaperAttack
 from localnoise.sims.attacks.transfer import Transfer as Transfer
 # isort: on
+
+__all__ = [
+    "APGD",
+    "ATTACKS",
+    "EPS",
+    "FGSM",
+    "PAPER_ATTACKS",
+    "PGD",
+    "Attack",
+    "PaperAttack",
+    "RandomNoise",
+    "Square",
+    "Transfer",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

@@ -8,3 +8,19 @@ from localnoise.sims.data.sheet import Description as Description
 from localnoise.sims.data.sheet import contact_sheet as contact_sheet
 from localnoise.sims.data.sheet import describe as describe
 from localnoise.sims.data.sources import load as load
+
+__all__ = [
+    "CLASS_NAMES",
+    "ClassRow",
+    "Dataset",
+    "Description",
+    "contact_sheet",
+    "describe",
+    "load",
+    "split",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

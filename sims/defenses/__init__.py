@@ -29,3 +29,29 @@ from localnoise.sims.defenses.rewarding import Rewarding as Rewarding
 from localnoise.sims.defenses.selection import Candidate as Candidate
 from localnoise.sims.defenses.selection import select as select
 from localnoise.sims.defenses.wca import wca as wca
+
+__all__ = [
+    "DEFENSES",
+    "Augmenting",
+    "Candidate",
+    "Defense",
+    "LearnedNoise",
+    "Lesson",
+    "Repairing",
+    "Rewarding",
+    "added_parameters",
+    "adversarial",
+    "gaussian",
+    "modified",
+    "named",
+    "ordered",
+    "register",
+    "rewarded",
+    "select",
+    "wca",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

@@ -30,3 +30,23 @@ from localnoise.sims.perturbations.displacements import temporal as temporal
 from localnoise.sims.perturbations.drift import drift as drift
 from localnoise.sims.perturbations.modification import Modification as Modification
 from localnoise.sims.perturbations.sheet import figure as figure
+
+__all__ = [
+    "HELD_OUT",
+    "MODIFICATIONS",
+    "PAPER",
+    "Modification",
+    "apply",
+    "between",
+    "causes",
+    "drift",
+    "figure",
+    "jitter",
+    "paired",
+    "temporal",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

@@ -8,3 +8,16 @@ from localnoise.sims.tasks.registry import find as find
 from localnoise.sims.tasks.registry import load as load
 from localnoise.sims.tasks.registry import loaded as loaded
 from localnoise.sims.tasks.registry import mounted as mounted
+
+__all__ = [
+    "TASKS",
+    "Workload",
+    "find",
+    "load",
+    "loaded",
+]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without what the package imports for itself."""
+    return sorted(__all__)

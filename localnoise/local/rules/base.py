@@ -54,7 +54,19 @@ class UnitRule(Protocol):
     labels: ClassVar[bool]
 
     def start(self, units: Units, regressors: int) -> State:
-        """Return the state before the first presentation: arrays whose rows are units', and `seen`, 0.
+        """Return the state before the first presentation.
+
+        Parameters
+        ----------
+        units : Units
+            What they read, and how they answer.
+        regressors : int
+            p, of each unit, the constant included.
+
+        Returns
+        -------
+        dict
+            Arrays whose rows are units', and `seen`, 0.
 
         Raises
         ------
@@ -63,10 +75,38 @@ class UnitRule(Protocol):
         """
 
     def observe(self, units: Units, W: Floats, state: State, x: Floats, labels: npt.NDArray[np.int64]) -> None:
-        """Learn from inputs x (T, C, P) in the order given: change W (N, p, m) and the state in place."""
+        """Learn from inputs in the order given.
+
+        Parameters
+        ----------
+        units : Units
+            Not changed.
+        W : (N, p, m)
+            Weights, changed in place.
+        state : dict
+            Changed in place.
+        x : (T, C, P)
+            Inputs, P places of C channels.
+        labels : (T,) int64
+            Classes; zeros where the rule reads none.
+        """
 
     def votes(self, units: Units, state: State, h: Floats) -> Floats:
-        """Return log q (T, K, N), what each unit makes of its own answer h (T, m, N).
+        """Return what each unit makes of its own answer.
+
+        Parameters
+        ----------
+        units : Units
+            Not changed.
+        state : dict
+            Not changed.
+        h : (T, m, N)
+            Answers.
+
+        Returns
+        -------
+        ndarray, (T, classes, N)
+            log q, natural.
 
         Raises
         ------

@@ -29,7 +29,19 @@ class LocalRule(Protocol):
     labels: ClassVar[bool]
 
     def head(self, stage: Stage, classes: int) -> nn.Module:
-        """Return what a stage learns with, and drops afterwards, such as a classifier of its own; Identity for none.
+        """Return what a stage learns with, and drops afterwards, such as a classifier of its own.
+
+        Parameters
+        ----------
+        stage : Stage
+            A hidden one.
+        classes : int
+            Of the labels.
+
+        Returns
+        -------
+        Module
+            Identity for none.
 
         Raises
         ------
@@ -40,7 +52,18 @@ class LocalRule(Protocol):
     def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
         """Add gradients to the weights of the stage and of its head, or change them here.
 
-        x : the stage's input, without gradients;  out : its output, with those of this stage;  labels : (T,) int64.
+        Parameters
+        ----------
+        stage : Stage
+            Whose weights learn.
+        head : Module
+            As `head` returned it.
+        x : Tensor, (T, ...)
+            The stage's input, without gradients.
+        out : Tensor, (T, ...)
+            Its output, with the gradients of this stage.
+        labels : Tensor of int64, (T,)
+            Classes.
         """
 
 

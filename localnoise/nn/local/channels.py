@@ -37,7 +37,23 @@ class Channels:
         check_positive("sharpness", self.sharpness)
 
     def head(self, stage: Stage, classes: int) -> nn.Module:
-        """Return none: the channels are the classes."""
+        """Return what gives each class the mean square of its channels; it has no weights.
+
+        Parameters
+        ----------
+        stage, classes
+            As `LocalRule.head` takes them.
+
+        Returns
+        -------
+        Module
+            From a stage's output to (T, classes).
+
+        Raises
+        ------
+        ArgumentError
+            The stage has fewer channels than there are classes.
+        """
         if stage.channels < classes:
             raise ArgumentError(
                 f"rule='channels': layer {stage.name!r} has {stage.channels} channels for {classes} classes: expected "
@@ -46,7 +62,13 @@ class Channels:
         return _Competition(stage, classes, self.sharpness)
 
     def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
-        """Backpropagate the competition to the layer's own input."""
+        """Backpropagate the competition to the layer's own input.
+
+        Parameters
+        ----------
+        stage, head, x, out, labels
+            As `LocalRule.teach` takes them.
+        """
         nn.functional.cross_entropy(head(out), labels).backward()
 
 

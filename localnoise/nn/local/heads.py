@@ -38,11 +38,28 @@ class LocalHeads:
         object.__setattr__(self, "inputs", as_count("inputs", self.inputs, 1))
 
     def head(self, stage: Stage, classes: int) -> nn.Module:
-        """Return the layer's readout."""
+        """Return the layer's readout.
+
+        Parameters
+        ----------
+        stage, classes
+            As `LocalRule.head` takes them.
+
+        Returns
+        -------
+        Module
+            From a stage's output to (T, classes).
+        """
         return pooled_readout(stage, classes, self.inputs)
 
     def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
-        """Backpropagate the head's loss to the layer's own input."""
+        """Backpropagate the head's loss to the layer's own input.
+
+        Parameters
+        ----------
+        stage, head, x, out, labels
+            As `LocalRule.teach` takes them.
+        """
         nn.functional.cross_entropy(head(out), labels).backward()
 
 

@@ -63,7 +63,7 @@ class LocalLearner:
         self.optimiser = torch.optim.Adam(weights, rate, fused=True)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Learn from one batch; return its logits before the step, without gradients.
+        """Learn from one batch.
 
         Parameters
         ----------
@@ -71,6 +71,11 @@ class LocalLearner:
             Finite, of the weights' dtype: one NaN would become all weights.
         labels : Tensor, (T,)
             Whole numbers, a class each; read by the last stage whatever the rule.
+
+        Returns
+        -------
+        Tensor, (T, classes)
+            Its logits before the step, without gradients.
 
         Raises
         ------
@@ -104,7 +109,19 @@ class LocalLearner:
             )
 
     def answers(self, x: Tensor, layer: str) -> Tensor:
-        """Return the logits (T, classes) of one hidden layer's own head.
+        """Return the logits of one hidden layer's own head.
+
+        Parameters
+        ----------
+        x : Tensor, (T, ...)
+            Inputs.
+        layer : str
+            Its name, one of `heads`.
+
+        Returns
+        -------
+        Tensor, (T, classes)
+            Without gradients.
 
         Raises
         ------

@@ -17,8 +17,19 @@ def activations_kept(model: nn.Module, x: Tensor) -> tuple[int, int]:
     Parameters
     ----------
     model : Module
+        Is left as it is.
     x : Tensor, (T, ...)
         A few inputs.
+
+    Returns
+    -------
+    by_backpropagation, by_local_rules : int
+        Numbers for one input.
+
+    Raises
+    ------
+    ArgumentError
+        The network cannot learn by local rules (`stages_of`).
     """
     stages = stages_of(model, x)
     sizes: list[int] = []

@@ -44,11 +44,28 @@ class Similarity:
         object.__setattr__(self, "inputs", as_count("inputs", self.inputs, 1))
 
     def head(self, stage: Stage, classes: int) -> nn.Module:
-        """Return the layer's readout."""
+        """Return the layer's readout.
+
+        Parameters
+        ----------
+        stage, classes
+            As `LocalRule.head` takes them.
+
+        Returns
+        -------
+        Module
+            From a stage's output to (T, classes).
+        """
         return pooled_readout(stage, classes, self.inputs)
 
     def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
-        """Backpropagate the loss to the layer's own input."""
+        """Backpropagate the loss to the layer's own input.
+
+        Parameters
+        ----------
+        stage, head, x, out, labels
+            As `LocalRule.teach` takes them.
+        """
         logits = head(out)
         wanted = correlations(nn.functional.one_hot(labels, logits.shape[1]).to(out.dtype))
         h = stage.by_channel(out)

@@ -42,11 +42,28 @@ class SoftHebb:
         check_positive("sharpness", self.sharpness)
 
     def head(self, stage: Stage, classes: int) -> nn.Module:
-        """Return none: nothing is read out."""
+        """Return none: nothing is read out.
+
+        Parameters
+        ----------
+        stage, classes
+            As `LocalRule.head` takes them.
+
+        Returns
+        -------
+        Module
+            Identity.
+        """
         return nn.Identity()
 
     def teach(self, stage: Stage, head: nn.Module, x: Tensor, out: Tensor, labels: Tensor) -> None:
-        """Change the layer's matrix."""
+        """Change the layer's matrix; a frozen one stays as it is.
+
+        Parameters
+        ----------
+        stage, head, x, out, labels
+            As `LocalRule.teach` takes them; `out` and `labels` are not read.
+        """
         weight: Any = stage.weighted.weight
         if not weight.requires_grad:
             return

@@ -44,12 +44,29 @@ class Stage:
         return self.shape[-1 if self.channels_last else 0]
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Yield its weights."""
+        """Yield its weights.
+
+        Returns
+        -------
+        iterator of Parameter
+            Those of its modules.
+        """
         for module in self.modules:
             yield from module.parameters(recurse=False)
 
     def by_channel(self, out: Tensor) -> Tensor:
-        """Return its output as (T, channels, places)."""
+        """Return its output as (T, channels, places).
+
+        Parameters
+        ----------
+        out : Tensor, (T, ...)
+            Its output.
+
+        Returns
+        -------
+        Tensor, (T, channels, places)
+            One place, of a dense layer.
+        """
         moved = out.movedim(-1, 1) if self.channels_last else out
         return moved.flatten(2) if moved.ndim > 2 else moved[:, :, None]
 
@@ -67,8 +84,14 @@ def stages_of(model: nn.Module, x: Tensor) -> list[Stage]:
     Parameters
     ----------
     model : Module
+        Is left as it is.
     x : Tensor, (T, ...)
         A few inputs.
+
+    Returns
+    -------
+    list of Stage
+        In the order in which they run.
 
     Raises
     ------

@@ -69,7 +69,20 @@ class ChipBank(Bank):
 
     @classmethod
     def of(cls, bank: Bank, members: Sequence[ChipGrid]) -> "ChipBank":
-        """Return the chip's form of a bank: its turns, but for those that 2^-32 decides."""
+        """Return the chip's form of a bank: its turns, but for those that 2^-32 decides.
+
+        Parameters
+        ----------
+        bank : Bank
+            In floating point.
+        members : sequence of ChipGrid
+            Its members, quantised alike.
+
+        Returns
+        -------
+        ChipBank
+            With thresholds rounded to 2^-32.
+        """
         edges = bank.clean + (1 - bank.clean) * np.concatenate([[0.0], np.cumsum(bank.shares)[:-1]])
         made = cls(members, [int(edge) for edge in np.floor(edges * WHOLE + 0.5)])
         made.provenance = dict(bank.provenance)
@@ -88,12 +101,44 @@ class ChipBank(Bank):
         return formats
 
     def turns(self, count: int, seed: int = 0, start: Start = 0) -> npt.NDArray[np.int64]:
-        """Index of the member whose turn it is, -1 for a clean presentation; (count,). Integers alone."""
+        """Return whose turn each presentation is, from integers alone.
+
+        Parameters
+        ----------
+        count : int
+            Presentations.
+        seed : int
+            Of the stream, the one that the draws have.
+        start : int or (count,) whole numbers
+            Position of the first presentation in the stream, or of each.
+
+        Returns
+        -------
+        ndarray of int64, (count,)
+            Index of the member, -1 for a clean presentation.
+        """
         high = hashes(count, seed, start) >> np.uint64(32)
         return np.asarray(np.searchsorted(self.thresholds, high, side="right") - 1, np.int64)
 
     def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
-        """Words of each presentation's member, (count, C, H, W) int32, zero where it is clean; h as for `ChipGrid`."""
+        """Return the words of each presentation's member, zero where it is clean.
+
+        Parameters
+        ----------
+        count : int
+            Presentations.
+        seed : int
+            Of the turns and of the members' generators.
+        start : int or (count,) whole numbers
+            Position of the first presentation in the stream, or of each.
+        h : (count, C, H, W), optional
+            Activation words, int32, of signal-dependent members; None: at mean zero.
+
+        Returns
+        -------
+        ndarray of int32, (count, C, H, W)
+            Values are words 2^-scale.
+        """
         count = as_count("count", count)
         out = np.zeros((count, self.config.channels, *self.config.shape), np.int32)
         turn, positions = self.turns(count, seed, start), as_positions(start, count)
@@ -105,7 +150,20 @@ class ChipBank(Bank):
         return out
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write the bank to HDF5, aside and renamed; `load_chips` reads it."""
+        """Write the bank to HDF5, aside and renamed; `load_chips` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Whether what members have learned from is kept.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save_bank(self, path, state=state)
 
     def __repr__(self) -> str:

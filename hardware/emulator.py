@@ -62,15 +62,26 @@ class ChipGrid:
     # Learning
 
     def learn(self, d: Any, h: Any = None, rule: str = "lms", **options: Any) -> Self:
-        """Learn on the chip, in integers, from displacements d (T, C, H, W), and activations h with signal dependence.
+        """Learn on the chip, in integers, from displacements; call again to go on, with the same rule and options.
 
-        Call again to go on, with the same rule and options. All or nothing, as `UnitGrid.learn`. Displacements become
-        words at the units' scales: quantise with d=..., so that they fit.
+        All or nothing, as `UnitGrid.learn`. Displacements become words at the units' scales: quantise with d=..., so
+        that they fit.
 
         Parameters
         ----------
+        d : (T, C, H, W)
+            Displacements, in activation units.
+        h : (T, C, H, W), with signal dependence
+            The activations that were displaced.
         rule : str
-            "lms" or "sign-lms"; `options` are those of `hardware.learning.OnChip`.
+            "lms" or "sign-lms".
+        **options
+            Of `OnChip`, such as `rate`.
+
+        Returns
+        -------
+        ChipGrid
+            Itself.
 
         Raises
         ------
@@ -107,39 +118,120 @@ class ChipGrid:
     # Drawing
 
     def sample(self, count: int, seed: int = 0, start: Start = 0, out: Any = None) -> Array:
-        """Draw `count` samples of the noise, (count, C, H, W) float32; of a signal-dependent field at mean zero.
+        """Draw samples of the noise; of a signal-dependent field at mean zero.
 
         Sample t depends on (seed, start + t) alone. Each unit's generator begins at its place of one common sequence
-        (`generators.seeding`), which `seed` shifts; draw t uses its steps t S to (t + 1) S.
+        (`generators.seeding`), which `seed` shifts; draw t uses its steps t S to (t + 1) S, S being `steps_per_draw`.
+
+        Parameters
+        ----------
+        count : int
+            Samples.
+        seed : int
+            Of the stream.
+        start : int or (count,) whole numbers
+            Position of the first sample in the stream, or of each.
+        out : (count, C, H, W) float32, optional
+            An array that is written and returned; None: new memory.
+
+        Returns
+        -------
+        ndarray of float32, (count, C, H, W)
+            In activation units, exactly the words' values; or `out`.
         """
         eta = as_out(out, as_count("count", count), *self._layout)
         return self._draw(eta, None, seed, start, signal=False)
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, start: Start = 0, out: Any = None) -> Array:
-        """One draw for each activation h (T, C, H, W), which becomes activation words first: mean(h) + noise."""
+        """Draw one displacement for each activation, which becomes activation words first: mean(h) + noise.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        seed, start, out
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            Displacements, in activation units; or `out`.
+        """
         h3 = as_activity("h", h, *self._layout)
         eta = as_out(out, len(h3), *self._layout)
         return self._draw(eta, h3, seed, start, signal=self.field.signal)
 
     def mean(self, h: npt.ArrayLike) -> Array:
-        """Return the field without private noise, (T, C, H, W): rounding and overflow included."""
+        """Return the field without private noise: rounding and overflow included.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of float32, (T, C, H, W)
+            In activation units, exactly the words' values.
+        """
         h3 = as_activity("h", h, *self._layout)
         return self._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, noisy=False)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
-        """Adjoint of the linear part of `realised`'s mean: rounding and overflow count as the identity."""
+        """Return the adjoint of the linear part of `realised`'s mean: rounding and overflow count as the identity.
+
+        Parameters
+        ----------
+        gradient : (T, C, H, W)
+            By the displacement.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            By the activation, through the mean alone.
+        """
         return self.realised.pull_back(gradient)
 
     def words(self, count: int, seed: int = 0, start: Start = 0, h: Any = None) -> npt.NDArray[np.int32]:
-        """Draw as `sample` or, with activation words h (count, C, H, W), as `perturb`: the words themselves, int32."""
+        """Draw as `sample` or, with activation words, as `perturb`: the words themselves.
+
+        Parameters
+        ----------
+        count : int
+            Draws.
+        seed, start
+            As in `sample`.
+        h : (count, C, H, W) whole numbers, optional
+            Activation words (`activation_words`); None: at mean zero.
+
+        Returns
+        -------
+        ndarray of int32, (count, C, H, W)
+            Values are words 2^-scale, each unit's own scale.
+
+        Raises
+        ------
+        ArgumentError
+            Words of another shape, or beyond the activation's bits.
+        """
         out = np.empty((as_count("count", count), self.config.channels, self.config.units), np.int32)
         h3 = None if h is None else self._given_words(h, len(out))
         return self._draw(out, h3, seed, start, signal=h is not None)
 
     def mean_words(self, h: Any) -> npt.NDArray[np.int32]:
-        """Return the words of the field without private noise, for activation words h (T, C, H, W); int32.
+        """Return the words of the field without private noise.
 
         With stochastic rounding it still draws random words, those of seed 0.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Activation words.
+
+        Returns
+        -------
+        ndarray of int32, (T, C, H, W)
+            Values are words 2^-scale.
         """
         words = self._given_words(h)
         return self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
@@ -151,14 +243,37 @@ class ChipGrid:
         )
 
     def activation_words(self, h: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Return the words of activations h (T, C, H, W), int32, as the chip's converter makes them."""
+        """Return the words of activations, as the chip's converter makes them: rounded half up, saturating.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of int32, (T, C, H, W)
+            Of `formats.activation_bits`.
+        """
         return to_words(h, self.field.activation_scale, self.formats.activation_bits)
 
     def innovation_words(self, d: npt.NDArray[Any], h: npt.NDArray[Any] | None = None) -> npt.NDArray[np.int32]:
-        """Return saturate(d - prediction) of displacement words d (T, m, N), and activation words h; (T, m, N) int32.
+        """Return saturate(d - prediction) of displacement words.
 
         The prediction is that of a draw, of the words d themselves, without private noise; rounded half up, saturating.
         Units with `share` or `rank` predict from their neighbors alone, not from their own earlier channels.
+
+        Parameters
+        ----------
+        d : (T, m, N) whole numbers
+            Displacement words.
+        h : (T, m, N) whole numbers, with signal dependence
+            Activation words.
+
+        Returns
+        -------
+        ndarray of int32, (T, m, N)
+            Of `formats.word_bits`.
         """
         top, words = self.formats.word_limit, as_array("d", d).astype(np.int64)
         read = None if h is None else as_array("h", h).astype(np.int64)
@@ -186,7 +301,23 @@ class ChipGrid:
         return UnitGrid.of_field(self.config, field)
 
     def covariance(self, max_bytes: int = 4 * 2**30) -> npt.NDArray[np.float64]:
-        """Sigma of `realised`, (n, n): without rounding noise and overflow."""
+        """Return Sigma of `realised`: without rounding noise and overflow. O(n^3) time.
+
+        Parameters
+        ----------
+        max_bytes : int
+            That it may take.
+
+        Returns
+        -------
+        ndarray of float64, (n, n)
+            In squared activation units, n in C order of (C, H, W).
+
+        Raises
+        ------
+        TooLargeError
+            It would take more than `max_bytes`; the message says how much.
+        """
         return self.realised.covariance(max_bytes)
 
     # Size
@@ -211,7 +342,20 @@ class ChipGrid:
         return self.realised.wire_length
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write the chip grid to HDF5, aside and renamed. Without `state` it is small, but learning begins anew."""
+        """Write the chip grid to HDF5, aside and renamed; `load_chip` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Whether the learner's state is kept. Without it the file is small, but learning begins anew.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save(self, path, state=state)
 
     def __repr__(self) -> str:

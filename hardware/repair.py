@@ -106,16 +106,43 @@ class ChipRepair(Deciding):
         return to_values(fixed, self.field.activation_scale), member
 
     def activation_words(self, h: Any) -> Words:
-        """Return the words of activations h, (T, C, H, W) int32, as the chip's converter makes them."""
+        """Return the words of activations, as the chip's converter makes them: rounded half up, saturating.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        ndarray of int32, (T, C, H, W)
+            Of `formats.activation_bits`.
+        """
         c = self.config
         x = as_activity("h", h, c.channels, c.shape, "float32").reshape(-1, c.channels, *c.shape)
         return to_words(x, self.field.activation_scale, self.formats.activation_bits)
 
     def words(self, h: Any, member: Any = None) -> tuple[Words, Members]:
-        """Return repaired words, (T, C, H, W) int32, of activation words h, and the member of each, (T,).
+        """Return repaired words, and who repaired each.
 
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Activation words.
         member : (T,) whole numbers, optional
             Which member repairs each, -1: none; None: the gate decides.
+
+        Returns
+        -------
+        repaired : ndarray of int32, (T, C, H, W)
+            Activation words.
+        member : ndarray of int64, (T,)
+            0 is clean, -1 none.
+
+        Raises
+        ------
+        ArgumentError
+            No words of the activation's shape and bits, or members that are not there.
         """
         from localnoise.hardware.kernels.repair import undo
 
@@ -176,7 +203,20 @@ class ChipRepair(Deciding):
         return self.field.gate_products, self.field.way_products
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write to HDF5, aside and renamed; `load_chips` reads it. There is no state: the argument changes nothing."""
+        """Write the repair to HDF5, aside and renamed; `load_chips` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Changes nothing: there is no state.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save_repair(self, path)
 
     def __repr__(self) -> str:

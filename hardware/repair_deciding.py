@@ -45,28 +45,96 @@ class Deciding:
         return np.array([names.index(own) for own in self.member_sources])
 
     def decide(self, h: Any) -> Members:
-        """Return the member that the gate chooses for each of the activation words h, (T,)."""
+        """Return the member that the gate chooses for each activation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Activation words.
+
+        Returns
+        -------
+        ndarray of int64, (T,)
+            0 is clean, -1 a repair that is not expected to pay.
+        """
         return self._decided(self._flat(h))
 
     def likeliest(self, h: Any, source: Any = None) -> Members:
-        """Return the member that repairs each of the activation words h, (T,); `source` as in a call."""
+        """Return the member that repairs each activation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Activation words.
+        source : str, or (T,) whole numbers, optional
+            As in a call; None: the gate decides.
+
+        Returns
+        -------
+        ndarray of int64, (T,)
+            0 is clean, -1 none.
+        """
         return self.decide(h) if source is None else self._told(h, source)
 
     def verdict(self, member: Members) -> Members:
-        """Return what a later layer is told of members (T,): the index of each one's source, or -1."""
+        """Return what a later layer is told of members.
+
+        Parameters
+        ----------
+        member : (T,) int64
+            As `decide` returned it.
+
+        Returns
+        -------
+        ndarray of int64, (T,)
+            The index of each one's source, or -1.
+        """
         return np.where(member < 0, -1, self.source_of[member])
 
     def squares(self, h: Any) -> Members:
-        """Return Q of each member's law for activation words h, (T, J) int64."""
+        """Return Q of each member's law, the sum of its innovations' squares.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Activation words.
+
+        Returns
+        -------
+        ndarray of int64, (T, J)
+            Of J members.
+        """
         return self._squares(self._flat(h))
 
     def scores(self, squares: Members) -> Members:
-        """Return the scores q of sums of squares (T, J)."""
+        """Return the scores q = bias - floor(Q multiplier 2^-shift).
+
+        Parameters
+        ----------
+        squares : (T, J) int64
+            As `squares` returned them.
+
+        Returns
+        -------
+        ndarray of int64, (T, J)
+            The largest decides.
+        """
         f = self.field
         return np.asarray(f.bias - ((squares * np.int64(f.multiplier)) >> np.int64(f.shift)))
 
     def scores_among(self, squares: Members) -> Members:
-        """Return the scores of a second look; those of members that have none are below all others."""
+        """Return the scores of a second look; those of members that have none are below all others.
+
+        Parameters
+        ----------
+        squares : (T, J) int64
+            As `squares` returned them.
+
+        Returns
+        -------
+        ndarray of int64, (T, J)
+            The largest decides.
+        """
         f = self.field
         found = f.among_bias - ((squares * np.int64(f.among_multiplier)) >> np.int64(f.among_shift))
         return np.where(f.among[self.source_of] > 0, found, -(2**63))
@@ -98,7 +166,20 @@ class Deciding:
         return np.asarray(np.where(fits, winner, 0), np.int64)
 
     def pays(self, source: Members, squares: Members) -> npt.NDArray[np.bool_]:
-        """Return which repairs by the likeliest sources (T,) are expected to pay, given sums of squares (T, J)."""
+        """Return which repairs by the likeliest sources are expected to pay.
+
+        Parameters
+        ----------
+        source : (T,) int64
+            Indices of sources.
+        squares : (T, J) int64
+            As `squares` returned them.
+
+        Returns
+        -------
+        ndarray of bool, (T,)
+            All True where nothing is known of worth.
+        """
         f, of = self.field, self.source_of
         if not len(f.worth):
             return np.ones(len(source), bool)

@@ -43,6 +43,16 @@ _MOST_MEMBERS = 10_000
 def load_chip(path: str | Path) -> ChipGrid:
     """Read a chip grid that `ChipGrid.save` wrote: the same words, to the bit.
 
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    ChipGrid
+        With its learner's state, if the file holds it.
+
     Raises
     ------
     FileFormatError
@@ -53,7 +63,23 @@ def load_chip(path: str | Path) -> ChipGrid:
 
 
 def load_chips(path: str | Path) -> Chip:
-    """Read a chip grid, a bank of them, a repair, a network, or one with its defense; otherwise as `load_chip`."""
+    """Read a chip grid, a bank of them, a repair, a network, or one with its defense: the same words, to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    ChipGrid, ChipBank, ChipRepair, Program or ChipDefense
+        What the file says that it holds.
+
+    Raises
+    ------
+    FileFormatError
+        As `load_chip`.
+    """
     chip: Chip = _opened(Path(path), (FORMAT, BANK, REPAIR, NETWORK, DEFENSE))
     return chip
 

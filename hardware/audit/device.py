@@ -67,6 +67,11 @@ class DeviceAudit:
             Activations of a signal-dependent grid, words or values, for which the draws were made; None: draws at mean
             zero.
 
+        Returns
+        -------
+        DeviceAudit
+            Itself.
+
         Raises
         ------
         ArgumentError
@@ -102,6 +107,11 @@ class DeviceAudit:
         start : int
             Number of the first draw.
 
+        Returns
+        -------
+        Verdict
+            What was found, and what would have been.
+
         Raises
         ------
         ArgumentError
@@ -127,7 +137,13 @@ class DeviceAudit:
         )
 
     def p_values(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Return each neuron's least p-value by family, (C, H, W): for maps; links' are of m L tests."""
+        """Return each neuron's least p-value by family of tests: for maps. Those of links are of m L tests, L of them.
+
+        Returns
+        -------
+        dict of str to ndarray of float64, (C, H, W)
+            "mean", "prediction", "spread", "past" and "link".
+        """
         z, shape = judging.z_of(self.sums), (self.chip.config.channels, *self.chip.config.shape)
         out = {name: judging.normal(z[name]) for name in ("mean", "prediction")}
         out["spread"] = judging.spread(self.sums)

@@ -34,7 +34,13 @@ class Finding:
     other: tuple[int, int] | None = None
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """Return it as JSON holds it.
+
+        Returns
+        -------
+        dict
+            By attribute.
+        """
         places = {name: None if at is None else list(at) for name, at in (("unit", self.unit), ("other", self.other))}
         return {**vars(self), **places}
 
@@ -87,7 +93,13 @@ class Verdict:
         return f"{first} ({self.draws:,} draws, p = {max(self.findings[0].p, 1e-300):.1g}){rest}"
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """Return it as JSON holds it.
+
+        Returns
+        -------
+        dict
+            By attribute, with `sound` and `sentence`.
+        """
         return {
             "sound": self.sound,
             "sentence": self.sentence,

@@ -63,7 +63,18 @@ class Profile:
     facts: Mapping[str, Figure]
 
     def limit(self, name: str) -> float | None:
-        """Return the limit's number: infinity where there is none, None where it is unknown or not of this kind."""
+        """Return the number of a limit.
+
+        Parameters
+        ----------
+        name : str
+            One of `limits`.
+
+        Returns
+        -------
+        float or None
+            Infinity where there is none, None where it is unknown or not of this kind.
+        """
         figure = self.limits.get(name)
         return None if figure is None else figure.number
 
@@ -74,7 +85,13 @@ class Profile:
 
 
 def profile_names() -> list[str]:
-    """Return the names of the profiles that ship with localnoise or with an installed plug-in, sorted."""
+    """Return the names of the profiles that ship with localnoise or with an installed plug-in, sorted.
+
+    Returns
+    -------
+    list of str
+        For `load_profile`.
+    """
     return sorted(_profiles())
 
 
@@ -100,7 +117,17 @@ def _profiles() -> dict[str, Path]:
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
-    """Return a profile that is shipped or installed by name, or your own by its path (a Path, or ending in .toml).
+    """Return the profile of a chip.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        The name of one that is shipped or installed, or your own by its path (a Path, or ending in .toml).
+
+    Returns
+    -------
+    Profile
+        Checked against the schema.
 
     Raises
     ------

@@ -85,7 +85,27 @@ class BankConfiguration:
 
 
 def configure_bank(bank: ChipBank, *, seed: int = 0, target: str = "ideal") -> BankConfiguration:
-    """Return the configuration of a bank for a chip; raises as `configure`, and where members have unlike wires."""
+    """Return the configuration of a bank for a chip.
+
+    Parameters
+    ----------
+    bank : ChipBank
+        All of its members.
+    seed : int
+        Stream of the generators, and of the turns.
+    target : str
+        Name of a profile, or the path of its file: gives cores and limits.
+
+    Returns
+    -------
+    BankConfiguration
+        Each member's, and the limits of all together.
+
+    Raises
+    ------
+    ArgumentError, FileFormatError
+        As `configure`; or members of unlike wires.
+    """
     return BankConfiguration(
         members=tuple(configure(one, seed=seed, target=target) for one in bank.members),
         thresholds=tuple(int(edge) for edge in bank.thresholds),
@@ -118,7 +138,20 @@ def bank_document(found: BankConfiguration) -> dict[str, Any]:
 
 
 def write_bank_json(found: BankConfiguration, path: str | Path) -> Path:
-    """Write a bank's configuration; equal ones give equal bytes."""
+    """Write a bank's configuration; equal ones give equal bytes.
+
+    Parameters
+    ----------
+    found : BankConfiguration
+        Of any bank.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     with written_aside(path) as aside, aside.open("w", encoding="utf-8") as out:
         json.dump(bank_document(found), out, separators=(", ", ": "))
         out.write("\n")
@@ -126,7 +159,23 @@ def write_bank_json(found: BankConfiguration, path: str | Path) -> Path:
 
 
 def read_bank_json(path: str | Path) -> BankConfiguration:
-    """Read what `write_bank_json` wrote: the same bank, to the bit; raises as `read_json`."""
+    """Read what `write_bank_json` wrote: the same bank, to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    BankConfiguration
+        Checked against the schema and its checksum.
+
+    Raises
+    ------
+    FileFormatError, MissingDependencyError
+        As `read_json`.
+    """
     source = Path(path)
     if not source.is_file():
         raise FileFormatError(f"{source}: no such file; expected {_WRITER}")
@@ -188,7 +237,20 @@ def assembled(
 
 
 def write_bank_hdf5(found: BankConfiguration, path: str | Path) -> Path:
-    """Write a bank's configuration; cost O(weights)."""
+    """Write a bank's configuration; cost O(weights).
+
+    Parameters
+    ----------
+    found : BankConfiguration
+        Of any bank.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     with hdf5(path, libver=CHECKSUMMED) as file:
         heads = [members_hdf5.write_group(file.create_group(str(k)), one) for k, one in enumerate(found.members)]
         head = json.dumps(head_of(found, heads))
@@ -197,7 +259,23 @@ def write_bank_hdf5(found: BankConfiguration, path: str | Path) -> Path:
 
 
 def read_bank_hdf5(path: str | Path) -> BankConfiguration:
-    """Read what `write_bank_hdf5` wrote: the same bank, to the bit; raises as `read_hdf5`."""
+    """Read what `write_bank_hdf5` wrote: the same bank, to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    BankConfiguration
+        Checked against its checksum.
+
+    Raises
+    ------
+    FileFormatError
+        As `read_hdf5`.
+    """
     source = Path(path)
     try:
         with reading(source, _WRITER) as file:

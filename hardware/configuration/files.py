@@ -10,13 +10,36 @@ from localnoise.hdf5 import reading
 
 
 def write_json(configuration: Configuration, path: str | Path) -> Path:
-    """Write a configuration; equal configurations give equal bytes. Cost O(weights)."""
+    """Write a configuration; equal configurations give equal bytes. Cost O(weights).
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Of any chip grid.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     write = narrow.write_json if configuration.chip.config.narrow else document.write_json
     return write(configuration, path)
 
 
 def read_json(path: str | Path) -> Configuration:
     """Read what `write_json` wrote: the same chip grid, to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Configuration
+        Checked against the schema and its checksum.
 
     Raises
     ------
@@ -38,13 +61,36 @@ def read_json(path: str | Path) -> Configuration:
 
 
 def write_hdf5(configuration: Configuration, path: str | Path) -> Path:
-    """Write a configuration; cost O(weights)."""
+    """Write a configuration; cost O(weights).
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Of any chip grid.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     write = narrow.write_hdf5 if configuration.chip.config.narrow else hdf5.write_hdf5
     return write(configuration, path)
 
 
 def read_hdf5(path: str | Path) -> Configuration:
     """Read what `write_hdf5` wrote: the same chip grid, to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Configuration
+        Checked against its checksum.
 
     Raises
     ------

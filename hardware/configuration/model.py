@@ -166,12 +166,20 @@ def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: 
 
     Parameters
     ----------
+    chip : ChipGrid
+        The grid in integers.
     seed : int
         Stream of the generators.
     target : str
         Name of a profile, or the path of its file: gives cores and limits.
-    learner : OnChip
-        The units learn by this rule, going on from where the chip grid is if it learned by the same one.
+    learner : OnChip or None
+        The units learn by this rule, going on from where the chip grid is if it learned by the same one. None: as the
+        chip grid is.
+
+    Returns
+    -------
+    Configuration
+        Unit by unit.
 
     Raises
     ------

@@ -28,27 +28,36 @@ def export(
     force: bool = False,
     **options: Any,
 ) -> Path:
-    """Write `chip` into `folder`, and the chip grid itself beside it, which `verify` runs the artefact against.
+    """Write a chip grid, bank, repair or network as an artefact, and itself beside it, which `verify` compares it with.
 
     A bank goes to every format: its draws, and whose turn each is. A grid with `share` or `rank` goes
     to C99, JSON and HDF5; a repair, and a network with or without its defense, to C99.
 
     Parameters
     ----------
+    chip : ChipGrid, ChipBank, ChipRepair, Program or ChipDefense
+        What is exported.
+    folder : str or Path
+        Where to: made if it is not there, else empty, but see `force`.
     kind : str
         "c99": tables, a freestanding runtime, and its header. "verilog": tables, engines, and their top module.
         "json", "hdf5", "nir": the configuration, unit by unit (`hardware.configuration`). Or the name of a plug-in's
         format (`hardware.export.exporters`).
     seed : int
         Of the generators: the stream that the artefact draws.
-    learner : OnChip
+    learner : OnChip or None
         Adds learning on the chip by this rule, going on from where the chip grid is if it learned by the same one.
     force : bool
         Replace an artefact that is there: the files that its manifest names, if none was edited. Others stay.
-    options
+    **options
         Of some kinds alone: `name` of C99 and Verilog (`hardware.export.naming`); `selftest`, the draws that a unit's
         self-test takes, and its `level`, of C99 (`hardware.audit.selftest`); `engines` and `loaded` of Verilog
         (`hardware.export.verilog.write`); `target`, a chip profile, of configurations.
+
+    Returns
+    -------
+    Path
+        The folder.
 
     Raises
     ------
@@ -137,6 +146,11 @@ def check_network_export(
     folder: str | Path, kind: str = "c99", *, learner: OnChip | None = None, force: bool = False, **options: Any
 ) -> None:
     """Raise what `export` of any network would, given these arguments: before there is one, which takes long to make.
+
+    Parameters
+    ----------
+    folder, kind, learner, force, **options
+        As `export` takes them.
 
     Raises
     ------

@@ -38,10 +38,27 @@ class Verifier(Protocol):
         """End what runs."""
 
     def cost(self) -> str:
-        """Return a sentence about the program's size and a draw's price, or ""."""
+        """Return a sentence about the program's size and a draw's price.
+
+        Returns
+        -------
+        str
+            "" where it does not know.
+        """
 
     def draw(self, count: int) -> Ints:
-        """Return the next `count` draws, words (count, m, N)."""
+        """Return the next draws.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+
+        Returns
+        -------
+        ndarray of integers, (count, m, N)
+            Words.
+        """
 
 
 BACKENDS = Registry(

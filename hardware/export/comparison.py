@@ -69,12 +69,16 @@ def verify(
 
     Parameters
     ----------
+    folder : str or Path
+        That `export` wrote.
     words : int
         Words of draws, perturbed draws, means and innovations to compare, at least. Of draws from another seed, for a
         slow reader and after a reset, at most 8 are compared; of learning, what at most 256 presentations teach.
     backends : sequence of str
         "host": this computer; "cortex-m": a Cortex-M4, emulated by Unicorn; "verilator": clock by clock; "file": the
         emulator, of the configuration read back. By default all that run this kind of artefact.
+    progress : callable
+        Told (functions compared, all of them); of a network (inputs compared, all of them) on each back end.
     images : int, optional
         Of a network, inputs whose logits are compared on each back end; by default 1,000 on the host, and 24 on the
         emulated Cortex-M4. `words` is not asked.

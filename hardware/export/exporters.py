@@ -39,10 +39,16 @@ class Exporter(Protocol):
 
         Parameters
         ----------
+        chip : ChipGrid
+            Or what else the format says that it takes: a `ChipBank`, a `ChipRepair`, a network.
+        folder : Path
+            It exists and is empty.
         seed : int
             The stream that the artefact draws after every start.
         learner : OnChip or None
             Whether and how it learns on the chip.
+        **options
+            Those that `options` names.
 
         Raises
         ------

@@ -118,6 +118,11 @@ def fit(
     units_per_core : int, optional
         Units that a core is to hold, instead of what the profile implies; needed for a placement where it is silent.
 
+    Returns
+    -------
+    Fit
+        Limit by limit, with energy and time.
+
     Raises
     ------
     ArgumentError, FileFormatError
@@ -162,6 +167,16 @@ def check_fits(
     chip: Chip | BankOnChip, profile: Profile | str | Path, *, learner: str = "none", units_per_core: int | None = None
 ) -> Fit:
     """As `fit`, for what must fit.
+
+    Parameters
+    ----------
+    chip, profile, learner, units_per_core
+        As `fit` takes them.
+
+    Returns
+    -------
+    Fit
+        That fits.
 
     Raises
     ------

@@ -131,7 +131,20 @@ def shrunk(noise: ChipGrid | ChipBank | ChipRepair, used: int, room: int) -> str
 
 
 def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> NetworkFit:
-    """Hold a network against a profile, its name or its file."""
+    """Hold a network against a microcontroller's profile.
+
+    Parameters
+    ----------
+    chip : Program or ChipDefense
+        Without its noise or repair, or with it.
+    profile : Profile, str or Path
+        Or its name, or the path of its file.
+
+    Returns
+    -------
+    NetworkFit
+        Memory by part, and multiplications.
+    """
     chosen = load_profile(profile) if isinstance(profile, (str, Path)) else profile
     ideal = float("inf") if chosen.kind == "ideal" else None
     program = chip.program if isinstance(chip, ChipDefense) else chip

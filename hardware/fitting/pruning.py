@@ -70,6 +70,11 @@ def prune(
     placement : Placement
         Where the units are.
 
+    Returns
+    -------
+    PrunedGrid
+        A `UnitGrid` with fewer parents, which cannot be saved.
+
     Raises
     ------
     ArgumentError

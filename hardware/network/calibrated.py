@@ -58,6 +58,11 @@ def repair_behind(
     progress : callable
         Told (members quantised, all of them).
 
+    Returns
+    -------
+    ChipRepair
+        For `defend`.
+
     Raises
     ------
     ArgumentError
@@ -154,10 +159,22 @@ def calibrated_again(defense: ChipDefense, inputs: Any, most: float = 0.005) -> 
 
     Parameters
     ----------
+    defense : ChipDefense
+        With repairs; left as it is.
     inputs : (T, ...)
         Clean, and not learned from; some hundreds.
     most : float
         Share of inputs that may be decided otherwise than by the integer network without repairs.
+
+    Returns
+    -------
+    ChipDefense
+        The same program, with repairs of larger margins.
+
+    Raises
+    ------
+    ArgumentError
+        No repairs, no inputs, or a share outside [0, 1).
     """
     most, names = as_share("most", most), defense.repairs[0].sources if defense.repairs else []
     if not names:

@@ -29,17 +29,52 @@ class ChipNetwork(nn.Module):
         self.shape = program.shape if shape is None else tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (T, classes) float32 of inputs (T, ...)."""
+        """Return the logits of float inputs, each exactly its word 2^-scale.
+
+        Parameters
+        ----------
+        x : Tensor, (T, ...)
+            Inputs, of the shape of one that `shape` says.
+
+        Returns
+        -------
+        Tensor of float32, (T, classes)
+            On the device of x, without gradients.
+
+        Raises
+        ------
+        ArgumentError
+            Another shape, NaN or infinity.
+        """
         x = torch.as_tensor(x)
         if tuple(x.shape[1:]) != self.shape:
             raise ArgumentError(f"x has shape {tuple(x.shape)}: expected (T, {', '.join(map(str, self.shape))})")
         return torch.from_numpy(self.program(x.detach().cpu().float().numpy())).to(x.device)
 
     def words(self, x: Any, progress: Progress | None = None) -> Words:
-        """Return the words (T, classes) int16 of float inputs (T, ...); forward's value is word 2^-scale."""
+        """Return the words of the logits.
+
+        Parameters
+        ----------
+        x : Tensor or array, (T, ...)
+            Float inputs.
+        progress : callable
+            Told (inputs done, all of them).
+
+        Returns
+        -------
+        ndarray of int16, (T, classes)
+            `forward` gives their values.
+        """
         given = x.detach().cpu().float().numpy() if isinstance(x, Tensor) else x
         return self.program.words(self.program.input_words(given), progress)
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of its representation."""
+        """What stands between the parentheses of its representation.
+
+        Returns
+        -------
+        str
+            The program's representation.
+        """
         return repr(self.program)

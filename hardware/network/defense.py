@@ -101,7 +101,13 @@ class ChipDefense:
         return [self.chip, *self.later]
 
     def restart(self, seed: int) -> None:
-        """Draw from the stream of another seed from now on."""
+        """Draw from the stream of another seed from now on.
+
+        Parameters
+        ----------
+        seed : int
+            Of the noise's stream.
+        """
         new = int(as_seed(seed))
         vars(self).update(seed=new, entry=Entry(self.chip, new))  # at once
 
@@ -111,7 +117,22 @@ class ChipDefense:
         return (scores if self.vote else np.ldexp(scores, -self.program.layouts[-1][2])).astype(np.float32)
 
     def scores(self, h: Any, start: int = 0, progress: Progress | None = None) -> npt.NDArray[np.int32]:
-        """Return the scores (T, N) of input words h (T, C, H, W), the first of them at input `start` of the stream."""
+        """Return the scores of inputs: sums of their draws' logits, or votes.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Input words (`program.input_words`).
+        start : int
+            Place of the first input in the stream: input t takes the draws t K to t K + K - 1.
+        progress : callable
+            Told (inputs done, all of them).
+
+        Returns
+        -------
+        ndarray of int32, (T, N)
+            Of N classes.
+        """
         x = self.program.checked(h)
         out = np.zeros((len(x), self.program.outputs), np.int32)
         together = max(_AT_ONCE // self.draws, 1)
@@ -144,12 +165,38 @@ class ChipDefense:
         return last.reshape(len(x), self.draws, -1).astype(np.int32)
 
     def decided(self, x: Words) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Return logits (T, N) of input words, and what repairs took each to be: a source's index, -1 if left alone."""
+        """Return what a network with repairs makes of inputs.
+
+        Parameters
+        ----------
+        x : (T, C, H, W) int16
+            Input words.
+
+        Returns
+        -------
+        logits : ndarray of int32, (T, N)
+            Words.
+        sources : ndarray of int64, (T,)
+            What the repairs took each to be: a source's index, -1 if it was left alone.
+        """
         last, word = chain.run(self.program, self.repairs, x)
         return last.reshape(len(x), -1).astype(np.int32), np.asarray(word, np.int64)
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write to HDF5, aside and renamed; `load_chips` reads it. Without `state` a grid's learning is left out."""
+        """Write the network to HDF5, aside and renamed; `load_chips` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Whether what a grid has learned from is kept.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save_defense(self, path, state=state)
 
     def __repr__(self) -> str:
@@ -183,13 +230,33 @@ def defend(
     ----------
     model : Module
         Trained, without the noise layer.
+    calibration : (T, C, H, W), (T, C, L) or (T, N)
+        As `quantise` takes it.
     chip : ChipGrid, ChipBank or ChipRepair
         On the layer that ends the module `place`.
+    place : str
+        Of the module, as in `model.named_modules()`.
     draws : int, optional
         Default: 10 of noise, 1 of a repair.
+    vote : bool
+        Count votes instead of adding logits.
+    seed : int
+        Of the noise's stream.
+    weight_bits, activation_bits, bounds, scales, feedback, progress
+        As `quantise` takes them; a repair's activation bits are its own.
     later : dict of str to ChipRepair, optional
         Repairs of later layers by their modules, in the order in which they run; the last may be the network's last
         module. `repairs_behind` makes them.
+
+    Returns
+    -------
+    ChipDefense
+        The network, and what joins it.
+
+    Raises
+    ------
+    ArgumentError
+        As `quantise`; other activation bits than the repair's, or a chip for another layer.
     """
     from localnoise.hardware.network.quantiser import as_program  # torch comes with it
 

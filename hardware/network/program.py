@@ -69,7 +69,23 @@ class Program:
         return np.asarray(to_values(self.words(self.input_words(x)), self.layouts[-1][2]))
 
     def input_words(self, x: Any) -> Words:
-        """Return the words of inputs (T, C, H, W), as the chip's converter makes them: half up, saturating."""
+        """Return the words of inputs, as the chip's converter makes them: half up, saturating.
+
+        Parameters
+        ----------
+        x : (T, C, H, W), or as many numbers an input
+            Inputs.
+
+        Returns
+        -------
+        ndarray of int16, (T, C, H, W)
+            Of `bits`.
+
+        Raises
+        ------
+        ArgumentError
+            Another shape, NaN or infinity.
+        """
         values = as_array("x", x)
         if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(self.shape):
             raise ArgumentError(f"x has shape {values.shape}: expected (T, {', '.join(map(str, self.shape))})")
@@ -81,7 +97,20 @@ class Program:
         return to_words(values, self.scale, self.bits).reshape(-1, *self.shape).astype(np.int16)
 
     def words(self, h: Any, progress: Progress | None = None) -> Words:
-        """Return the words (T, N) that input words h (T, C, H, W) become."""
+        """Return the words that input words become; without noise.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers
+            Input words.
+        progress : callable
+            Told (inputs done, all of them).
+
+        Returns
+        -------
+        ndarray of int16, (T, N)
+            Of N outputs.
+        """
         x = self.checked(h)
         out = np.empty((len(x), int(np.prod(self.layouts[-1][0]))), np.int16)
         for first in range(0, len(x), _AT_ONCE):
@@ -92,11 +121,35 @@ class Program:
         return out
 
     def values(self, x: Words) -> Iterator[Words]:
-        """Yield the words of each layer's output in turn, (T, C, H, W), for input words x; without noise."""
+        """Yield the words of each layer's output in turn; without noise.
+
+        Parameters
+        ----------
+        x : (T, C, H, W) int16
+            Input words.
+
+        Returns
+        -------
+        iterator of ndarray of int16, (T, C, H, W)
+            One for each layer.
+        """
         return self.through({0: x}, 0, len(self.layers))
 
     def through(self, seen: dict[int, Words], first: int, last: int) -> Iterator[Words]:
-        """Yield what the layers first .. last - 1 give of the values `seen`, which grow, and are dropped when read."""
+        """Yield what some layers give.
+
+        Parameters
+        ----------
+        seen : dict of int to ndarray of int16
+            Values by their index, 0 the input: grows by what is given; what no later layer reads is dropped.
+        first, last : int
+            The layers first .. last - 1.
+
+        Returns
+        -------
+        iterator of ndarray of int16, (T, C, H, W)
+            One for each layer.
+        """
         ends = {value: k for k, layer in enumerate(self.layers) for value in layer.inputs}
         for k in range(first, last):
             layer = self.layers[k]
@@ -118,6 +171,16 @@ class Program:
 
     def place_of(self, place: str) -> int:
         """Return the index of the value that the module `place` gives: its last layer's output.
+
+        Parameters
+        ----------
+        place : str
+            Name of the module.
+
+        Returns
+        -------
+        int
+            Of the value: 0 is the input.
 
         Raises
         ------
@@ -145,7 +208,18 @@ class Program:
         return self.multiplications_from(0, None)
 
     def multiplications_from(self, first: int | None, last: int | None) -> int:
-        """Multiplications of the layers first .. last - 1; None: from the first, to the last."""
+        """Return the multiplications an input of some layers.
+
+        Parameters
+        ----------
+        first, last : int or None
+            The layers first .. last - 1; None: from the first, to the last.
+
+        Returns
+        -------
+        int
+            Places outside of the input included.
+        """
         convolutions = [one for one in self.layers[first:last] if isinstance(one, ConvolutionWords)]
         return sum(one.weights.size * one.shape[1] * one.shape[2] for one in convolutions)
 
@@ -161,7 +235,20 @@ class Program:
         return sum(len(one.finish.table) for one in self.layers if isinstance(one, kinds))
 
     def save(self, path: str | Path, *, state: bool = True) -> Path:
-        """Write to HDF5, aside and renamed; `load_chips` reads it. There is no state: the argument changes nothing."""
+        """Write the program to HDF5, aside and renamed; `load_chips` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+        state : bool
+            Changes nothing: there is no state.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         return save_program(self, path)
 
     def __repr__(self) -> str:
@@ -172,7 +259,23 @@ class Program:
         )
 
     def checked(self, h: Any) -> Words:
-        """Return input words (T, C, H, W) int16, if they are."""
+        """Return input words, if they are.
+
+        Parameters
+        ----------
+        h : (T, C, H, W) whole numbers, or as many an input
+            Words within `bits`.
+
+        Returns
+        -------
+        ndarray of int16, (T, C, H, W)
+            The same words.
+
+        Raises
+        ------
+        ArgumentError
+            No whole numbers, another shape, or beyond `bits`.
+        """
         x, top = np.asarray(as_array("h", h)), 2 ** (self.bits - 1)
         whole = x.ndim > 1 and math.prod(x.shape[1:]) == math.prod(self.shape)
         if not np.issubdtype(x.dtype, np.integer) or not whole:

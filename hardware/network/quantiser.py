@@ -60,6 +60,11 @@ def quantise(
     progress : callable
         Told (layers quantised, all layers).
 
+    Returns
+    -------
+    ChipNetwork
+        Called with float inputs; its `program` is what a chip runs.
+
     Raises
     ------
     ArgumentError

@@ -55,7 +55,7 @@ def quantise(
     feedback: bool = True,
     progress: Progress | None = None,
 ) -> ChipGrid | ChipBank | ChipRepair:
-    """Return `grid` in integers, to be emulated, fitted onto a chip and exported.
+    """Return a grid, a bank or a repair in integers, to be emulated, fitted onto a chip and exported.
 
     With feedback, unit by unit in sweep order: the best weights for the parents *as they were realised* are
     w = Sigma_uP C_PP^-1 (Sigma: the grid's covariance, C: the realised one, rounding noise included); they are rounded
@@ -74,14 +74,21 @@ def quantise(
     ----------
     grid : UnitGrid, Bank of them, or Repair
         Learned and normalised; a repair learned and calibrated.
-    formats : Formats
-        Default: 8-bit weights, 12-bit words.
+    formats : Formats or None
+        None: 8-bit weights, 12-bit words.
     h : (T, C, H, W)
         Activations to calibrate on; needed by grids with signal dependence, and only there. A thousand or more.
     d : (T, C, H, W)
         Displacements that the chip is to learn from: words are then scaled to hold them, too.
+    feedback : bool
+        Compensate each weight's rounding in the weights that are rounded after it; False: to the nearest.
     progress : callable
         Told (units quantised, all units).
+
+    Returns
+    -------
+    ChipGrid, ChipBank or ChipRepair
+        Of what was given.
 
     Raises
     ------

@@ -74,7 +74,13 @@ class RepairReport:
         return float(np.mean([part.hard for part in self.parts]))
 
     def summary(self) -> list[tuple[str, str]]:
-        """Rows (what, value)."""
+        """Return the report as rows for a table.
+
+        Returns
+        -------
+        list of (str, str)
+            What, and its value.
+        """
         count = sum(part.activations for part in self.parts)
         return [
             (f"equal decisions, of {count:,} activations", f"{self.equal:.2%}"),
@@ -88,13 +94,27 @@ class RepairReport:
 
 
 def repair_report(repair: Repair, chip: ChipRepair, h: Mapping[str, Any] | None = None) -> RepairReport:
-    """Compare `chip` with the repair that it came from.
+    """Compare a repair in integers with the one that it came from.
 
     Parameters
     ----------
+    repair : Repair
+        In floating point.
+    chip : ChipRepair
+        Quantised from it.
     h : dict of (T, C, H, W)
         Activations by the name of their source, "clean" among them; others than were learned may be there, too. None:
         those that the repair holds out, on which the chip was calibrated.
+
+    Returns
+    -------
+    RepairReport
+        By source, and in the mean.
+
+    Raises
+    ------
+    ArgumentError
+        Another layout, or a source without activations.
     """
     c = chip.config
     if (repair.config.channels, repair.config.shape) != (c.channels, c.shape):

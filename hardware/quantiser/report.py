@@ -60,7 +60,18 @@ class Report:
     mean_error: float | None
 
     def worst(self, width: int) -> list[tuple[str, str, str]]:
-        """Rows (what, value, unit (y, x)) of the worst unit by each measure, for a grid `width` units wide."""
+        """Return the worst unit by each measure, as rows for a table.
+
+        Parameters
+        ----------
+        width : int
+            W, of the grid.
+
+        Returns
+        -------
+        list of (str, str, str)
+            What, its value, and the unit (y, x).
+        """
         named = {"weight error": self.weight_error, "divergence, nats": self.divergence}
         named |= {"covariance error": self.covariance_error, "saturated words": self.saturated}
         return [
@@ -69,7 +80,13 @@ class Report:
         ]
 
     def summary(self) -> list[tuple[str, str]]:
-        """Rows (what, value) over the grid."""
+        """Return the measures over the grid, as rows for a table.
+
+        Returns
+        -------
+        list of (str, str)
+            What, and its value.
+        """
         every = self.units == len(self.divergence)
         rows = [
             (
@@ -87,17 +104,26 @@ class Report:
 def report(
     grid: UnitGrid, chip: ChipGrid, h: Any = None, draws: int = 2048, seed: int = 0, units: int | None = None
 ) -> Report:
-    """Compare `chip` with the grid that it came from. Time O(n m^2 K) a unit; memory O(n), and blocks of 64 MiB.
+    """Compare a chip grid with the grid that it came from. Time O(n m^2 K) a unit; memory O(n), and blocks of 64 MiB.
 
     Parameters
     ----------
+    grid : UnitGrid
+        In floating point.
+    chip : ChipGrid
+        Quantised from it.
     h : (T, C, H, W), with signal dependence
         Activations on which the two means are compared, other than those calibrated on.
     draws, seed : int
         Emulated draws in which saturated words are counted.
-    units : int
-        Units, sampled with `seed`, whose rows of the covariance and whose divergence are compared. Default: all of up
+    units : int or None
+        Units, sampled with `seed`, whose rows of the covariance and whose divergence are compared. None: all of up
         to 8,192 neurons; of more, as many as have 2,048 neurons.
+
+    Returns
+    -------
+    Report
+        Unit by unit, and of the whole.
     """
     grid = grid.widened() if grid.config.narrow else grid
     N, m = grid.config.units, grid.config.channels

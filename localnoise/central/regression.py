@@ -57,6 +57,7 @@ def affine(
         None keeps the natural scale; else mean and noise are scaled together, so that the noise has variance `variance`
         per neuron on average, as `UnitGrid.normalise` does.
     max_bytes : int
+        That the matrices may take.
 
     Returns
     -------

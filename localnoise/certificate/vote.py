@@ -26,6 +26,7 @@ from localnoise.grid import UnitGrid
 from localnoise.validate import Array, as_activity, as_array, as_count, as_seed
 
 ABSTAINS = -1
+"""The winner of a vote without a certain majority."""
 Classes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Classify = Callable[[Array], Any]
@@ -50,7 +51,9 @@ class Certificates:
     votes : (T,)
         Draws for the winner, of `draws`.
     draws, selection : int
+        Draws that bound the share; draws that chose the class.
     alpha : float
+        Chance that a certificate is wrong.
     """
 
     winner: Classes
@@ -84,6 +87,7 @@ class Vote:
     selection : int
         Draws that choose the class.
     seed : int
+        Of the noise's stream.
     batch : int
         Draws at a time.
     through_mean : bool

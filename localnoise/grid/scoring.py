@@ -100,6 +100,7 @@ class Scoring(Holding):
         d : (T, C, H, W), or an iterator
             As in `learn`, streamed: also pairs (d, h), whose h is left out without signal dependence.
         h : (T, C, H, W), with signal="local"
+            The activations that were displaced.
 
         Returns
         -------

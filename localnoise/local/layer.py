@@ -26,12 +26,15 @@ class LocalLayer:
     Parameters
     ----------
     shape : (H, W)
+        Rows and columns of units.
     channels : int
         m.
     inputs : (C, H', W')
         Of the input; H' and W' whole multiples of H and W, by which units stand apart.
     radius : int
+        Chebyshev radius of a unit's window, in places of the input.
     activation : "tanh" or "relu"
+        Of the units' answers.
     rule : str or UnitRule
         "local-heads", "channels", "softhebb", or a rule that is built.
     classes : int
@@ -39,6 +42,7 @@ class LocalLayer:
     seed : int
         Of the initial weights, normal with variance 1 / p.
     dtype : "float32" or "float64"
+        Of weights and answers.
 
     Attributes
     ----------

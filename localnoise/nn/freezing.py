@@ -64,6 +64,7 @@ def freeze_before(model: nn.Module, name: str, batch: Any = None) -> Frozen:
     Parameters
     ----------
     model : Module
+        Is changed in place.
     name : str
         Of the layer, as in `model.named_modules()`.
     batch : Tensor or (Tensor, ...), optional

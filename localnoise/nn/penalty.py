@@ -48,9 +48,19 @@ class CovariancePenalty:
         self.noise, self.draws = noise, as_count("draws", draws, 1)
 
     def __call__(self, later: Callable[[Tensor], Tensor], h: Tensor) -> Tensor:
-        """Return the mean over inputs, a scalar with gradients in the weights of `later`.
+        """Return the mean over inputs, with gradients in the weights of the later layers.
 
-        later : layers after the noise, without it;  h : (T, ...), activations before the noise.
+        Parameters
+        ----------
+        later : callable
+            The layers after the noise, without it: activations to logits (T, classes).
+        h : Tensor, (T, ...)
+            Activations before the noise.
+
+        Returns
+        -------
+        Tensor
+            A scalar, in squared logits.
 
         Raises
         ------

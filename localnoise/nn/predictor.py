@@ -34,7 +34,19 @@ class Noise(Protocol):
             Of the stream.
         """
 
-    def __call__(self, h: Tensor) -> Tensor: ...  # noqa: D102
+    def __call__(self, h: Tensor) -> Tensor:
+        """Return the activation with its noise.
+
+        Parameters
+        ----------
+        h : Tensor, (T, ...)
+            Activations.
+
+        Returns
+        -------
+        Tensor
+            In the shape of h.
+        """
 
 
 class NoNoise(nn.Module):

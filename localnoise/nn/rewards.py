@@ -131,6 +131,7 @@ def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -
 
 
 REWARDS: dict[str, Reward] = {one.__name__: one for one in (loss, change, agreement, lesson)}
+"""Rewards by name."""
 
 
 def rewarding(reward: str | Callable[..., Tensor]) -> Reward:

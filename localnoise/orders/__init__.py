@@ -17,6 +17,7 @@ from localnoise.orders.nearest import with_hubs as with_hubs
 from localnoise.orders.raster_order import raster as raster
 
 register = ORDERS.register
+"""Decorator that enters an order: `@register("my-order")`."""
 
 __all__ = [
     "MOST_HUBS",

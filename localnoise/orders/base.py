@@ -46,3 +46,4 @@ ORDERS = Registry(
     first=("raster", "multiscale"),
     check=_fault,
 )
+"""Orders by name: functions that follow `Order`."""

@@ -9,7 +9,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 _HUBS = 4  # stride of the hubs' sublattice, through the central unit
-MOST_HUBS = 25  # hubs around a unit that it may choose from
+MOST_HUBS = 25
+"""Hubs around a unit that it may choose from: the most that `far` may be."""
 _DIRECT = 2048  # units placed first whose parents are found by looking at all placed units
 
 

@@ -117,14 +117,22 @@ class Repair(Learning, Deciding):
     # Use
 
     def __call__(self, h: Any, sources: Any = None) -> tuple[Array, Floats]:
-        """Return the repaired activations (T, C, H, W), and the posterior (T, 1 + sources), clean first.
+        """Return the repaired activations, and what they were taken for.
 
         Parameters
         ----------
         h : (T, C, H, W)
+            Activations.
         sources : str, or (T, 1 + sources), optional
             What is known from elsewhere: the name of the source, or weights, such as the posterior of an earlier
             layer's repair. None: the gate decides.
+
+        Returns
+        -------
+        repaired : ndarray of the repair's dtype, (T, C, H, W)
+            In activation units.
+        posterior : ndarray of float64, (T, 1 + sources)
+            Weights of the sources, clean first; a row of zeros where nothing is repaired.
         """
         x = self._activity("h", h)
         w = self.weights(x, sources)

@@ -20,6 +20,7 @@ class RepairStream:
     Parameters
     ----------
     repair : Repair
+        Learned.
     stay : float
         Probability that what happens goes on happening, from one activation to the next, in [0, 1).
 
@@ -45,7 +46,20 @@ class RepairStream:
         self.state: Floats | None = None
 
     def __call__(self, h: Any) -> tuple[Array, Floats]:
-        """Return the repaired activations (T, C, H, W) and the filtered posterior (T, 1 + sources), in order."""
+        """Return the repaired activations and what they were taken for, in order.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            The next activations of the stream.
+
+        Returns
+        -------
+        repaired : ndarray of the repair's dtype, (T, C, H, W)
+            In activation units.
+        posterior : ndarray of float64, (T, 1 + sources)
+            Filtered, clean first; a row of zeros where nothing is repaired.
+        """
         x = self.repair._activity("h", h)
         density = self.repair.log_densities(x)
         gate = self.repair.gate

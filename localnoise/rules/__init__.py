@@ -14,6 +14,7 @@ from localnoise.rules.sign_lms import SignLMS as SignLMS
 from localnoise.rules.three_factor import ThreeFactor as ThreeFactor
 
 register = RULES.register
+"""Decorator that enters a rule's class: `@register("my-rule")`."""
 
 
 __all__ = [

@@ -131,6 +131,7 @@ RULES = Registry(
     first=("moments", "lms", "sign-lms", "three-factor"),
     check=_fault,
 )
+"""Learning rules by name: classes that follow `Rule`."""
 
 
 def begun(rule: Rule, field: Field) -> State:

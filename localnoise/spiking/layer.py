@@ -46,6 +46,7 @@ class SpikingLayer:
     grid : UnitGrid or None
         Whose field is added; None: no shared variability.
     lif : LIF
+        The neurons; None: `LIF()`.
     neurons : str
         "lif"; or "poisson": spikes at random at the rate of a noiseless LIF neuron with this current.
     window, settle, dt : time
@@ -90,7 +91,31 @@ class SpikingLayer:
             self.field = network(grid, copies=self.copies, target=target, max_bytes=max_bytes)
 
     def counts(self, h: npt.ArrayLike, trials: int = 1, seed: int = 0, progress: Progress | None = None) -> Counts:
-        """Spikes in the window, (T, trials, C, H, W) int32, of `trials` trials of each activation h (T, C, H, W)."""
+        """Return the spikes in the window, of several trials of each activation.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        trials : int
+            Of each activation.
+        seed : int
+            Of the field and of the neurons' own noise.
+        progress : callable
+            Told (trials done, all of them) while it runs; not on "cpp_standalone".
+
+        Returns
+        -------
+        ndarray of int32, (T, trials, C, H, W)
+            Spikes.
+
+        Raises
+        ------
+        ArgumentError
+            No trials, a wrong shape, or NaN.
+        TooLargeError
+            The network would take more than `max_bytes`.
+        """
         trials = as_count("trials", trials, 1)
         (m, *shape), n = self.layout, int(np.prod(self.layout))
         flat = as_activity("h", h, m, (shape[0], shape[1]), np.float64)

@@ -28,12 +28,15 @@ class LIF:
     capacitance, leak : capacitance, conductance
         C and g; the membrane's time constant is C / g, 20 ms by default.
     rest, threshold, reset : voltage
+        E; where it spikes; where v goes then.
     refractory : time
+        After a spike, in which v rests.
     bias : current
         Of an activation of 0; the rheobase is g (threshold - rest), 200 pA by default.
     scale : current
         Of an activation of 1.
     noise : voltage
+        Standard deviation of the membrane's own.
     """
 
     capacitance: Quantity = field(default_factory=lambda: _DEFAULTS["capacitance"])
@@ -63,13 +66,39 @@ class LIF:
         return self.capacitance / self.leak
 
     def current(self, activation: npt.ArrayLike) -> Quantity:
-        """Current of an activation (or of activation and field): bias + scale activation."""
+        """Return the current of an activation, or of activation and field: bias + scale activation.
+
+        Parameters
+        ----------
+        activation : array
+            In activation units, of any shape.
+
+        Returns
+        -------
+        Quantity
+            Current, of the same shape.
+        """
         return self.bias + self.scale * np.asarray(activation)
 
     def rate(self, current: Quantity) -> Quantity:
         """Firing rate of a neuron without noise of its own, in closed form (Lapicque 1907; Tuckwell 1988, chapter 3).
 
         1 / (refractory + tau log((g (E - reset) + I) / (g (E - threshold) + I))) above the rheobase, 0 below.
+
+        Parameters
+        ----------
+        current : Quantity
+            Current, of any shape.
+
+        Returns
+        -------
+        Quantity
+            Rate, of the same shape.
+
+        Raises
+        ------
+        ArgumentError
+            A plain number, or a quantity that is no current.
         """
         value: Any = np.atleast_1d(np.asarray(as_current(current)))
         leak, above = float(self.leak), np.zeros(value.shape)

@@ -40,6 +40,7 @@ def learn_lms(
     h : (T, C, H, W), with signal="local"
         The activations that were displaced.
     rule : LMS
+        Its options; default: `LMS()`.
     dt : time
         Duration of a presentation; no result depends on it.
     target : str
@@ -48,6 +49,11 @@ def learn_lms(
         Told (presentations learned, all of them), about once a second; on "cpp_standalone" at the end alone.
     max_bytes : int
         Memory that the network may take; estimated before anything is built.
+
+    Returns
+    -------
+    UnitGrid
+        A new grid.
 
     Raises
     ------

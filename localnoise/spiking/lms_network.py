@@ -59,9 +59,11 @@ class SynapticLMS:
     Attributes
     ----------
     network : brian2.Network
+        All of its objects.
     duration : time
         Of all presentations.
     presentations : int
+        How many there are.
     """
 
     def __init__(
@@ -104,11 +106,24 @@ class SynapticLMS:
         self.network = brian2.Network(objects, list(self._links.values()), within)
 
     def run(self, progress: Progress | None = None) -> None:
-        """All presentations, once. On "cpp_standalone" they run with the target's `finish`, and nothing is told."""
+        """Show all presentations, once. On "cpp_standalone" they run with the target's `finish`, and nothing is told.
+
+        Parameters
+        ----------
+        progress : callable
+            Told (presentations learned, all of them) while they run.
+        """
         self.network.run(self.duration, **reporting(progress, self.presentations))
 
     def state(self) -> State:
-        """Return what is learned, float64: "W" and "W_mean" (N, m, p), "residual" (N, m, m), "power" (N, m), "seen"."""
+        """Return what is learned, as the rule keeps it.
+
+        Returns
+        -------
+        dict
+            "W" and "W_mean" (N, m, p), "residual" (N, m, m), "power" (N, m), float64, and "seen"; without residual=True
+            neither residual nor power.
+        """
         (N, m), units = self.grid.field.a.shape, self._units
         state = {"seen": self._seen + self.presentations, "W": self._weights("w", "a"),
                  "W_mean": self._weights("mean", "a_mean")}  # fmt: skip

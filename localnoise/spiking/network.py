@@ -59,6 +59,11 @@ def network(
     max_bytes : int
         Memory that the network may take; estimated before anything is built.
 
+    Returns
+    -------
+    FieldNetwork
+        It draws trials, and gives its Brian2 objects.
+
     Raises
     ------
     ArgumentError
@@ -83,9 +88,20 @@ class FieldNetwork:
     Attributes
     ----------
     tau, dt, trial : time
+        Time constant, time step, duration of a trial.
     scale : current
+        Of a field of 1.
     copies : int
+        Of the grid, side by side.
     target : str
+        Of Brian2.
+
+    Parameters
+    ----------
+    grid, tau, dt, trial, scale, copies, target
+        As `network` takes them.
+    limit : int
+        Its `max_bytes`.
     """
 
     def __init__(
@@ -118,31 +134,82 @@ class FieldNetwork:
     def build(self, *, h: Any = None, private: Any = None) -> Parts:
         """Make the Brian2 objects of the field, in Brian2's present target: put `parts.objects` into a Network.
 
-        h : (trials, C, H, W), the activation of each trial; with several copies (trials, copies, C, H, W). None: the
-        zero-mean noise, as `UnitGrid.sample`.
-        private : the same shape, the private noise xi of each trial instead of a draw.
+        Parameters
+        ----------
+        h : (trials, C, H, W), optional
+            The activation of each trial; with several copies (trials, copies, C, H, W). None: the zero-mean noise, as
+            `UnitGrid.sample`.
+        private : of the same shape, optional
+            The private noise xi of each trial instead of a draw.
+
+        Returns
+        -------
+        Parts
+            Neurons, synapses and clocks.
         """
         shown = None if h is None else self._timed(h)
         held = None if private is None else self._timed(private)
         return build(self.grid.field, self.copies, self.tau, self.dt, self.trial, self.scale, shown, held)
 
     def sample(self, count: int, seed: int = 0, progress: Progress | None = None) -> Floats:
-        """Draw `count` trials of the zero-mean field, in activation units, (count, C, H, W) float64.
+        """Draw trials of the zero-mean field, of covariance `grid.covariance()`.
 
-        Covariance `grid.covariance()`. The seed fixes them for a target; other targets draw others.
+        Parameters
+        ----------
+        count : int
+            Trials.
+        seed : int
+            It fixes them for a target; other targets draw others.
+        progress : callable
+            Told (trials done, all of them) while it runs; not on "cpp_standalone".
+
+        Returns
+        -------
+        ndarray of float64, (count, C, H, W)
+            In activation units.
         """
         count = as_count("count", count)
         return self._run(count, None, None, seed, progress)
 
     def perturb(self, h: npt.ArrayLike, seed: int = 0, progress: Progress | None = None) -> Floats:
-        """Draw one trial for each activation h (T, C, H, W): mean(h) + noise, as `UnitGrid.perturb`."""
+        """Draw one trial for each activation: mean(h) + noise, as `UnitGrid.perturb`.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+        seed, progress
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray of float64, (T, C, H, W)
+            Displacements, in activation units.
+        """
         h = self._array("h", h)
         return self._run(len(h), h if self.grid.field.signal else None, None, seed, progress)
 
     def settle(self, private: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Floats:
-        """Return the field that given private noise xi (T, C, H, W) leads to; deterministic.
+        """Return the field that given private noise leads to; deterministic.
 
         It is that of `UnitGrid`'s sweep: private = grid.innovations(eta) gives eta back.
+
+        Parameters
+        ----------
+        private : (T, C, H, W)
+            xi, in standard deviations.
+        h : (T, C, H, W), optional
+            Activations, with signal dependence; None: without their part.
+
+        Returns
+        -------
+        ndarray of float64, (T, C, H, W)
+            In activation units.
+
+        Raises
+        ------
+        ArgumentError
+            A wrong shape, NaN, or unequal lengths.
         """
         held = self._array("private", private)
         shown = None if h is None or not self.grid.field.signal else self._array("h", h)

@@ -152,6 +152,11 @@ class STDP:
         dt : Quantity or None
             The simulation's step, for its N; None: dt -> 0.
 
+        Returns
+        -------
+        ndarray of float64, (N, m, K m)
+            Weights.
+
         Raises
         ------
         ArgumentError

@@ -86,6 +86,11 @@ def learn_stdp(
     max_bytes : int
         Refuse a network that would take more memory.
 
+    Returns
+    -------
+    Learned
+        The grid, and what each copy has learned.
+
     Raises
     ------
     ArgumentError

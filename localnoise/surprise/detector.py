@@ -58,7 +58,9 @@ class Surprise:
     law : UnitGrid
         Of clean activations less `centre`.
     centre : (C, H, W)
+        Mean of clean activations.
     neighbors, regions : int
+        Chebyshev distance over which units are averaged; rows and columns of regions that are told apart.
     units, image
         The calibration.
 
@@ -99,7 +101,18 @@ class Surprise:
         return config
 
     def __call__(self, h: Any) -> Surprised:
-        """Return how surprising activations h (T, C, H, W) are. Cost O(T n m K)."""
+        """Return how surprising activations are. Cost O(T n m K).
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Activations.
+
+        Returns
+        -------
+        Surprised
+            Of each unit, and of each whole activation.
+        """
         return judged(self.units, self.image, *self.measured(h))
 
     def measured(self, h: Any) -> tuple[Floats, Floats]:

@@ -131,3 +131,4 @@ UNIT_RULES = Registry(
     first=("local-heads", "channels", "softhebb"),
     check=_fault,
 )
+"""Rules by which units learn features, by name: classes that follow `UnitRule`."""

@@ -85,3 +85,4 @@ LOCAL_RULES = Registry(
     first=("local-heads", "similarity", "channels", "softhebb"),
     check=_fault,
 )
+"""Rules by which layers learn, by name: classes that follow `LocalRule`."""

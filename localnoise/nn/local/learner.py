@@ -36,6 +36,7 @@ class LocalLearner:
     Attributes
     ----------
     stages : tuple of Stage
+        In the order in which they run.
     heads : dict of str to Module
         By the stages' names; of all but the last. What `softhebb` has holds no weights.
 

@@ -41,7 +41,30 @@ class Attack(Protocol):
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Return adversarial images; `tick(n)` after every n images."""
+        """Return adversarial inputs: no value moved by more than eps, none out of `bounds`.
+
+        Parameters
+        ----------
+        predictor : callable
+            Inputs to logits (T, classes), with fresh draws of the noise in each call.
+        images : Tensor, (T, ...)
+            Inputs, floating point, within `bounds`.
+        labels : Tensor of int64, (T,)
+            Classes.
+        bounds : pair of float or None
+            Lowest and highest value of the data; None: there is none.
+        seed : int
+            Of the attack's own draws.
+        batch : int
+            Inputs at a time, at most.
+        tick : callable or None
+            Called with n after every n inputs.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
+        """
 
 
 def check_options(attack: Any, *counts: str) -> None:

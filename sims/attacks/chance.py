@@ -44,7 +44,18 @@ class RandomNoise:
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the same shape."""
+        """Return adversarial images.
+
+        Parameters
+        ----------
+        predictor, images, labels, bounds, seed, batch, tick
+            As `Attack` takes them.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
+        """
         check_inputs(images, labels, self.eps, bounds)
         out = []
         generator = torch.Generator().manual_seed(seed)

@@ -38,7 +38,18 @@ class FGSM:
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the same shape; nothing is drawn but the defense's own noise."""
+        """Return adversarial images; nothing is drawn but the defense's own noise.
+
+        Parameters
+        ----------
+        predictor, images, labels, bounds, seed, batch, tick
+            As `Attack` takes them.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
+        """
         one = PGD(eps=self.eps, steps=1, step=self.eps, draws=self.draws, random_start=False)
         return one(predictor, images, labels, bounds=bounds, seed=seed, batch=batch, tick=tick)
 

@@ -21,6 +21,7 @@ PAPER_ATTACKS = {
     "autopgd": "AutoProjectedGradientDescent",
     "square": "SquareAttack",
 }
+"""Attacks by the paper's names, as the Adversarial Robustness Toolbox calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,16 @@ class PaperAttack:
         """Adversarial images of the same shape.
 
         `batch` sets the speed; ART treats images one by one, but for Square, whose batch shares its random squares.
+
+        Parameters
+        ----------
+        predictor, images, labels, bounds, seed, batch, tick
+            As `Attack` takes them.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
         """
         check_inputs(images, labels, self.eps, bounds)
         if self.eps == 0:  # ART refuses it

@@ -75,7 +75,18 @@ class PGD:
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the same shape. `predictor` maps images to logits, with fresh draws each call."""
+        """Return adversarial images.
+
+        Parameters
+        ----------
+        predictor, images, labels, bounds, seed, batch, tick
+            As `Attack` takes them.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
+        """
         check_inputs(images, labels, self.eps, bounds)
         out = []
         generator = torch.Generator().manual_seed(seed)

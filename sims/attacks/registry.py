@@ -8,17 +8,29 @@ from localnoise.sims.attacks.base import Attack
 if TYPE_CHECKING:
     from localnoise.sims.attacks.pgd import PGD
 
-EPS = 0.1  # default strength: the largest change of a pixel
+EPS = 0.1
+"""Default strength of an attack: the largest change of a value, in the units of the data."""
 
 
 class MakeAttack(Protocol):
     """Makes an attack of a strength."""
 
     def __call__(self, settings: "PGD", eps: float) -> Attack:
-        """Return the attack whose largest change of a value is `eps`.
+        """Return the attack of a strength.
 
-        settings : the experiment's PGD; its `draws` is how many draws a gradient is averaged over.
+        Parameters
+        ----------
+        settings : PGD
+            The experiment's; its `draws` is how many draws a gradient is averaged over.
+        eps : float
+            Largest change of a value, in the units of the data.
+
+        Returns
+        -------
+        Attack
+            Of that eps.
         """
 
 
 ATTACKS = Registry("attack", MakeAttack, group="localnoise.attacks", home="localnoise.sims.attacks")
+"""Attacks by name. `ATTACKS.register(name)` enters a `MakeAttack`: a function of settings and strength."""

@@ -74,6 +74,16 @@ class Square:
         """Adversarial images of the same shape: each image's current point when its queries end, or it is broken.
 
         Inputs that are not (T, C, H, W) are taken as one row of values each; a square is a stretch of it.
+
+        Parameters
+        ----------
+        predictor, images, labels, bounds, seed, batch, tick
+            As `Attack` takes them.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
         """
         check_inputs(images, labels, self.eps, bounds)
         out = []

@@ -40,5 +40,16 @@ class Transfer:
         batch: int = 250,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Adversarial images of the twin; `predictor` is not asked."""
+        """Return adversarial images of the twin.
+
+        Parameters
+        ----------
+        predictor, images, labels, bounds, seed, batch, tick
+            As `Attack` takes them; `predictor` is not asked.
+
+        Returns
+        -------
+        Tensor, (T, ...)
+            In the shape of `images`.
+        """
         return self.attack(self.twin, images, labels, bounds=bounds, seed=seed, batch=batch, tick=tick)

@@ -24,6 +24,7 @@ CLASS_NAMES = (
     "Bag",
     "Ankle boot",
 )
+"""Of Fashion-MNIST, by label."""
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -73,7 +74,20 @@ class Dataset:
         return len(self.train_labels)
 
     def pair(self, part: str) -> "tuple[Tensor, Tensor]":
-        """Return images (N, 1, 28, 28) in [0, 1] and labels (N,) int64 of "train" or "test"."""
+        """Return images and labels as tensors.
+
+        Parameters
+        ----------
+        part : str
+            "train" or "test".
+
+        Returns
+        -------
+        images : Tensor of float32, (N, 1, 28, 28)
+            In [0, 1].
+        labels : Tensor of int64, (N,)
+            Classes.
+        """
         import torch
 
         from localnoise.sims.data.tensors import to_tensor
@@ -82,7 +96,23 @@ class Dataset:
         return to_tensor(images), torch.from_numpy(labels.astype(np.int64))
 
     def held_out(self, count: int) -> "Dataset":
-        """Return the training images, of which `count` stand in the place of the test images; see `split`."""
+        """Return the training images, of which some stand in the place of the test images; see `split`.
+
+        Parameters
+        ----------
+        count : int
+            Images that stand there.
+
+        Returns
+        -------
+        Dataset
+            Without the test images.
+
+        Raises
+        ------
+        ArgumentError
+            As `split`.
+        """
         from localnoise.sims.data.draw import split
 
         return split(self, count)

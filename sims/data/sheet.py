@@ -35,7 +35,17 @@ class ClassRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A data set in a table: its rows, where it came from, and its fingerprint (SHA-256, hex)."""
+    """A data set in a table.
+
+    Parameters
+    ----------
+    rows : tuple of ClassRow
+        One a class, and one over all.
+    source : str
+        Where it came from.
+    fingerprint : str
+        SHA-256, hex.
+    """
 
     rows: tuple[ClassRow, ...]
     source: str
@@ -43,7 +53,18 @@ class Description:
 
 
 def describe(dataset: Dataset) -> Description:
-    """Count the images and average the pixels, class by class and over all of them."""
+    """Count the images and average the pixels, class by class and over all of them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        To be counted.
+
+    Returns
+    -------
+    Description
+        The table.
+    """
     train = np.bincount(dataset.train_labels, minlength=len(CLASS_NAMES)).tolist()
     test = np.bincount(dataset.test_labels, minlength=len(CLASS_NAMES)).tolist()
     means = dataset.train_images.mean(axis=(1, 2)) / 255
@@ -63,7 +84,16 @@ def describe(dataset: Dataset) -> Description:
 
 
 def contact_sheet(dataset: Dataset, path: str | os.PathLike[str], columns: int = 12) -> None:
-    """Draw the first `columns` training images of each class, one named row a class, into a PNG, PDF or SVG file.
+    """Draw the first training images of each class, one named row a class.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose images.
+    path : path
+        A PNG, PDF or SVG file.
+    columns : int
+        Images of each class.
 
     Raises
     ------

@@ -27,6 +27,7 @@ def adversarial(
     Parameters
     ----------
     lesson : Lesson
+        What it trains on, and for how long.
     ratio : float
         In (0, 1].
     attack : callable

@@ -50,6 +50,16 @@ class Augmenting:
     def parse(cls, name: str) -> Self:
         """Read "augmentation:width=VALUE:patience=VALUE".
 
+        Parameters
+        ----------
+        name : str
+            As `name` spells it.
+
+        Returns
+        -------
+        Augmenting
+            The plan.
+
         Raises
         ------
         ArgumentError

@@ -77,7 +77,20 @@ class Defense:
 
     @classmethod
     def of_augmentation(cls, plan: Augmenting, name: str = "") -> Self:
-        """Return the arm that trains all layers on modified images, to convergence."""
+        """Return the arm that trains all layers on modified images, to convergence.
+
+        Parameters
+        ----------
+        plan : Augmenting
+            Width and patience.
+        name : str
+            In records; "": what the plan spells out.
+
+        Returns
+        -------
+        Defense
+            Of the name and the plan's label.
+        """
         return cls(
             name=name or plan.name,
             label=plan.label,
@@ -90,7 +103,20 @@ class Defense:
 
     @classmethod
     def of_rewards(cls, plan: Rewarding, name: str = "", label: str = "") -> Self:
-        """Return the arm whose noise learns as the plan says; by default it is named by what the plan spells out."""
+        """Return the arm whose noise learns as the plan says.
+
+        Parameters
+        ----------
+        plan : Rewarding
+            How it learns.
+        name, label : str
+            In records and in tables; "": what the plan spells out.
+
+        Returns
+        -------
+        Defense
+            Central where the plan is.
+        """
         return cls(
             name=name or plan.name,
             label=label or plan.label,
@@ -100,7 +126,20 @@ class Defense:
 
     @classmethod
     def of_repair(cls, plan: Repairing, name: str = "", label: str = "") -> Self:
-        """Return the arm that repairs as the plan says; by default it is named by what the plan spells out."""
+        """Return the arm that repairs as the plan says.
+
+        Parameters
+        ----------
+        plan : Repairing
+            How it repairs.
+        name, label : str
+            In records and in tables; "": what the plan spells out.
+
+        Returns
+        -------
+        Defense
+            Central where the plan is dense or retrains.
+        """
         return cls(
             name=name or plan.name,
             label=label or plan.label,

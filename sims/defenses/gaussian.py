@@ -17,6 +17,7 @@ def gaussian(lesson: Lesson, *, sigma: float = 0.1, whole: bool = False) -> Pred
     Parameters
     ----------
     lesson : Lesson
+        What it trains on, and for how long.
     sigma : float
         Standard deviation, > 0, in the units of the inputs; pixels run from 0 to 1.
     whole : bool

@@ -31,7 +31,13 @@ class LearnedNoise(nn.Module):
         self.weight = nn.Parameter(torch.rand(units, units, generator=self._generator).tril())
 
     def reseed(self, seed: int) -> None:
-        """Restart the stream of draws."""
+        """Restart the stream of draws.
+
+        Parameters
+        ----------
+        seed : int
+            Of the stream.
+        """
         self.seed = int(as_seed(seed))
         self._generator = torch.Generator().manual_seed(self.seed)
 
@@ -51,7 +57,23 @@ class LearnedNoise(nn.Module):
         return len(self.weight) * (len(self.weight) + 1) // 2
 
     def forward(self, h: Tensor) -> Tensor:
-        """Noisy activations (T, D)."""
+        """Return noisy activations.
+
+        Parameters
+        ----------
+        h : Tensor, (T, D)
+            Activations.
+
+        Returns
+        -------
+        Tensor, (T, D)
+            h itself where the noise is off.
+
+        Raises
+        ------
+        ArgumentError
+            Another shape.
+        """
         if not self.active:
             return h
         if h.ndim != 2 or h.shape[1] != len(self.weight):
@@ -60,5 +82,11 @@ class LearnedNoise(nn.Module):
         return h + xi @ self.factor.T
 
     def extra_repr(self) -> str:
-        """Return what `print(model)` shows."""
+        """Return what `print(model)` shows.
+
+        Returns
+        -------
+        str
+            Units, when it is on, and the seed.
+        """
         return f"units={len(self.weight)}, when={self.when!r}, seed={self.seed}"

@@ -61,6 +61,8 @@ class Lesson:
         The eps of the source that is an attack; None: no source is one.
     facts : dict of str to float
         For what a defense has to say of its training: it enters the record.
+    by : str
+        "backprop", or the local rule by which later layers learn.
 
     Raises
     ------
@@ -95,7 +97,23 @@ class Lesson:
             raise ArgumentError("front has trainable weights: expected frozen layers; use front.requires_grad_(False)")
 
     def networks(self, whole: bool) -> tuple[nn.Module, nn.Module]:
-        """Layers up to the noise and fresh layers after it; the former are fresh too if `whole`."""
+        """Return layers up to the noise and fresh layers after it.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether the former are fresh too.
+
+        Returns
+        -------
+        (Module, Module)
+            Up to the noise, frozen unless `whole`; and after it.
+
+        Raises
+        ------
+        ArgumentError
+            `whole` without `fresh_front`.
+        """
         if not whole:
             return self.front.eval(), self.back(self.seed)
         if self.fresh_front is None:
@@ -103,7 +121,18 @@ class Lesson:
         return self.fresh_front(self.seed), self.back(self.seed)
 
     def only(self, rows: npt.NDArray[np.int64]) -> "Lesson":
-        """Return the same lesson with these images alone."""
+        """Return the same lesson with some images alone.
+
+        Parameters
+        ----------
+        rows : (t,) int64
+            Their indices.
+
+        Returns
+        -------
+        Lesson
+            With `modified` of these images.
+        """
         index, source = torch.from_numpy(rows), self.modified
         few = None if source is None else lambda draw: source(draw)[index]
         return replace(self, images=self.images[index], labels=self.labels[index], modified=few)
@@ -188,7 +217,18 @@ def noiseless(front: nn.Module, back: nn.Module) -> Predictor:
 
 
 def added_parameters(predictor: Predictor) -> int:
-    """Count the numbers that the defense adds to the network: those of its noise; none for a noiseless one."""
+    """Count the numbers that the defense adds to the network: those of its noise; none for a noiseless one.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Defended.
+
+    Returns
+    -------
+    int
+        Numbers.
+    """
     noise = predictor.noise
     if isinstance(noise, NoiseLayer):
         return int(noise.noise.parameters)

@@ -25,7 +25,18 @@ REGISTRY = Registry("defense", Defense, group="localnoise.defenses", home="local
 
 
 def register(*defenses: Defense) -> None:
-    """Enter defenses under their names, which must be free."""
+    """Enter defenses under their names.
+
+    Parameters
+    ----------
+    *defenses : Defense
+        Their names must be free.
+
+    Raises
+    ------
+    ArgumentError
+        A name is taken, or no plain name.
+    """
     module = sys._getframe(1).f_globals.get("__name__", "")
     for defense in defenses:
         REGISTRY.register(defense.name, module)(defense)
@@ -69,16 +80,38 @@ def _spelled(name: str) -> Defense:
 
 
 DEFENSES = _Defenses()
+"""Defenses by name, and whatever a name spells out: `DEFENSES["grid:parents=4"]`."""
 
 
 def ordered(names: Iterable[str]) -> list[str]:
-    """Return each name once: those of the table in its order, then those that spell a grid out, in their own."""
+    """Return each name once: those of the table in its order, then those that spell a grid out, in their own.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of defenses.
+
+    Returns
+    -------
+    list of str
+        Each once.
+    """
     given = dict.fromkeys(names)
     return [*(name for name in DEFENSES if name in given), *(name for name in given if name not in DEFENSES)]
 
 
 def named(name: str) -> Defense:
     """Return the defense of this name, or the one that it spells out.
+
+    Parameters
+    ----------
+    name : str
+        Such as "identity", or what spells one out: "grid:parents=4".
+
+    Returns
+    -------
+    Defense
+        Registered, or made of its name.
 
     Raises
     ------

@@ -140,6 +140,16 @@ class Repairing:
     def parse(cls, name: str) -> Self:
         """Read "repair:NAME=VALUE:...".
 
+        Parameters
+        ----------
+        name : str
+            As `name` spells it.
+
+        Returns
+        -------
+        Repairing
+            The plan.
+
         Raises
         ------
         ArgumentError

@@ -27,6 +27,18 @@ _PER_TURN = 10_000  # presentations from which the later layers go on learning
 def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
     """Return the network whose noise has learned as the plan says, the later layers trained afresh under it.
 
+    Parameters
+    ----------
+    lesson : Lesson
+        With `displaced`.
+    plan : Rewarding
+        How the noise learns.
+
+    Returns
+    -------
+    Predictor
+        In evaluation mode, its noise on.
+
     Raises
     ------
     ArgumentError

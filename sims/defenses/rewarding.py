@@ -114,6 +114,16 @@ class Rewarding:
     def parse(cls, name: str) -> Self:
         """Read "rewarded:KEY=VALUE:...".
 
+        Parameters
+        ----------
+        name : str
+            As `name` spells it.
+
+        Returns
+        -------
+        Rewarding
+            The plan.
+
         Raises
         ------
         ArgumentError

@@ -17,7 +17,15 @@ from localnoise.validate import as_count
 
 @dataclass(frozen=True)
 class Candidate:
-    """One value and what it gives on the held-out images: accuracy on clean and on attacked ones."""
+    """One value and what it gives on the held-out images.
+
+    Parameters
+    ----------
+    value : float
+        Of the hyperparameter.
+    clean, robust : float
+        Accuracy on clean and on attacked images.
+    """
 
     value: float
     clean: float
@@ -46,12 +54,20 @@ def select(
     values : sequence of float
         At least one; the first of equals wins.
     lesson : Lesson
+        Whose images are parted.
     attack : callable
         (predictor, images, labels, bounds=(0, 1), seed=...) -> attacked images.
     held : int
         1 .. T - 1.
     loss : float
         Accuracy that robustness may cost.
+
+    Returns
+    -------
+    value : float
+        The most robust one.
+    trials : list of Candidate
+        All that were tried, in the order of `values`.
 
     Raises
     ------

@@ -48,6 +48,7 @@ class AdaptiveReport:
     rungs : list of Rung
         The ladder of draws per gradient, on the first images.
     checks : list of SanityCheck
+        Laws that must hold, on the first images.
     ablation : dict of str to float
         "noise_off.clean" and "noise_off.robust": accuracies of the same network with its noise off at test; empty
         where the noise cannot be switched off.
@@ -64,7 +65,13 @@ class AdaptiveReport:
         return " ".join(f"{check.name}: {check.reason}" for check in self.checks if not check.passed)
 
     def evidence(self) -> dict[str, Any]:
-        """Plain values for a record: the ladder of draws, who broke what, the checks, the ablation."""
+        """Return plain values for a record: the ladder of draws, who broke what, the checks, the ablation.
+
+        Returns
+        -------
+        dict of str to value
+            By key.
+        """
         broken = self.verdict.broken_by
         return {
             "unreliable": self.unreliable,
@@ -120,9 +127,23 @@ class Adaptive:
             raise ArgumentError(f"ladder={self.ladder!r}: expected rising whole numbers >= 1, as {LADDER}")
 
     def attacks(self, draws: int, twin: Predict, classes: int = 10, gated: bool = False) -> dict[str, Attack]:
-        """Every attack by name, white-box first, with `draws` per gradient; two classes have the margin for the DLR.
+        """Return every attack by name, white-box first.
 
-        gated : whether the predictor has a gate that one attack goes around.
+        Parameters
+        ----------
+        draws : int
+            Of the noise, per gradient.
+        twin : callable
+            The undefended network, for the transfer attack.
+        classes : int
+            Of the logits; two have the margin for the DLR.
+        gated : bool
+            Whether the predictor has a gate that one attack goes around.
+
+        Returns
+        -------
+        dict of str to Attack
+            In the order of running.
         """
         eps, steps, restarts, second = self.eps, self.steps, self.restarts, "dlr" if classes > 2 else "margin"
         around = GateBypassed(attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=draws))
@@ -163,6 +184,20 @@ class Adaptive:
             The lowest and highest value of the data, (0, 1) of pixels; None where any number is an input.
         stage : callable
             Called with what is being done, how many images are done, and of how many.
+        seed : int
+            Of all attacks and votes.
+        batch : int
+            Images at a time, at most.
+
+        Returns
+        -------
+        AdaptiveReport
+            The verdict, the ladder, the checks and the ablation.
+
+        Raises
+        ------
+        ArgumentError
+            A predictor or twin in training mode; images, labels or bounds that do not belong together.
         """
         few = slice(self.checked)
         check_deployed(predictor=predictor, twin=twin)

@@ -21,7 +21,17 @@ ESCAPES = 0.002  # share of images; AutoAttack's own threshold for a warning abo
 
 @dataclass(frozen=True)
 class SanityCheck:
-    """A law, whether it holds, and one sentence with the numbers."""
+    """A law, whether it holds, and one sentence with the numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the law.
+    passed : bool
+        Whether it holds.
+    reason : str
+        The sentence.
+    """
 
     name: str
     passed: bool

@@ -65,10 +65,27 @@ def escalate(
     ----------
     attack : callable
         Number of draws to an attack.
+    predictor : callable
+        The deployed predictor, images to logits.
     images, labels : Tensor
         (T, ...) within `bounds` and (T,).
     ladder : tuple of int
         Draws per gradient, rising.
+    bounds : pair of float or None
+        Lowest and highest value of the data; None: there is none.
+    votes : int
+        Evaluations of each example, an odd number.
+    seed : int
+        Of all attacks and votes.
+    batch : int
+        Images at a time, at most.
+    stage : callable or None
+        Called with what is being done, how many images are done, and of how many.
+
+    Returns
+    -------
+    list of Rung
+        Those that were run.
     """
     rungs: list[Rung] = []
     for draws in ladder:

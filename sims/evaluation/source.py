@@ -50,13 +50,42 @@ class Source:
 
     @classmethod
     def default(cls, name: str, level: float | None = None) -> "Source":
-        """The variance, and by default the level, that the results' tables use."""
+        """Return a source of the variance, and by default the level, that the results' tables use.
+
+        Parameters
+        ----------
+        name : str
+            A modification, an attack, or "drift".
+        level : float or None
+            None: the usual one.
+
+        Returns
+        -------
+        Source
+            Of all images.
+
+        Raises
+        ------
+        ArgumentError
+            An unknown name (the near one is suggested), or a level out of range.
+        """
         name = in_full(as_name("source", name, DRIFT))
         usual = 1.0 if name == DRIFT else EPS if name in ATTACKS else MODIFICATIONS[name].level
         return cls(name=name, level=usual if level is None else level, variance=usual_variance(name))
 
     def of(self, images: int | None) -> "Source":
-        """The same source learned from fewer images; an attack is left as it is."""
+        """Return the same source learned from fewer images.
+
+        Parameters
+        ----------
+        images : int or None
+            The first ones; None: all.
+
+        Returns
+        -------
+        Source
+            An attack is left as it is.
+        """
         return replace(self, images=images) if self.name in MODIFICATIONS else self
 
 

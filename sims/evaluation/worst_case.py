@@ -74,9 +74,19 @@ class Verdict:
     robust: Tensor
 
     def survives(self, name: str) -> Tensor:
-        """Images (T,) of which at most half of the votes are wrong, clean and under `name`; one not attacked survives.
+        """Return which images have at most half of their votes wrong, clean and attacked; one not attacked survives.
 
         For comparing attacks with one another. Over many attacks these votes are no verdict: see `WorstCase`.
+
+        Parameters
+        ----------
+        name : str
+            Of the attack.
+
+        Returns
+        -------
+        Tensor of bool, (T,)
+            True where the image stays right.
         """
         return self.right & (2 * self.wrong[name] <= self.votes)
 
@@ -174,10 +184,38 @@ class WorstCase:
         batch: int = 250,
         stage: Stage | None = None,
     ) -> Verdict:
-        """Attack and judge images (T, ...) within `bounds`, labels (T,).
+        """Attack and judge images.
 
         Each attack starts from a seed of its own, made of `seed` and its name: an attack's result on a set of images
         depends on no other attack but through the cascade.
+
+        Parameters
+        ----------
+        predictor : callable
+            The deployed predictor, images to logits, in evaluation mode.
+        images : Tensor, (T, ...)
+            Within `bounds`.
+        labels : Tensor of int64, (T,)
+            Classes.
+        bounds : pair of float or None
+            Lowest and highest value of the data; None: there is none.
+        seed : int
+            Of all attacks and votes.
+        batch : int
+            Images at a time, at most.
+        stage : callable or None
+            Called with what is being done, how many images are done, and of how many.
+
+        Returns
+        -------
+        Verdict
+            Image by image.
+
+        Raises
+        ------
+        ArgumentError
+            A predictor in training mode; images, labels or bounds that do not belong together; an attack that left its
+            ball.
         """
         check_deployed(predictor=predictor)
         check_inputs(images, labels, max(attack.eps for attack in self.attacks.values()), bounds)

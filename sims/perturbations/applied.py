@@ -74,11 +74,22 @@ def apply(
 
 
 def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.int64]:
-    """Which of up to `parts` causes moved each of the first `count` images: its draw, coarsely, as `apply` makes it.
+    """Return which of up to `parts` causes moved each of the first images: its draw, coarsely, as `apply` makes it.
 
     One number (the angle of `rotate`, the direction of `line_blur`) is cut into `parts` equal pieces, each of two (the
     place of `obstruction`) into sqrt(parts); all else has one cause. This is what a sensor knows of its own motion; it
     says nothing of the image or its label.
+
+    Parameters
+    ----------
+    name : str
+        One of `MODIFICATIONS`.
+    seed : int
+        That `apply` is given.
+    count : int
+        Images, from the first on.
+    parts : int
+        Causes, at most; a square number where there are two numbers to cut.
 
     Returns
     -------

@@ -20,7 +20,17 @@ _CHUNK = 500  # images whose frames are made at a time
 def between(front: nn.Module, images: Tensor, moved: Tensor) -> Moved:
     """d = h(moved) - h(images): whatever moved them.
 
-    front : layers up to the noise, (T, 1, 28, 28) -> (T, C, H, W). Returns (d, h), h the activation of `images`.
+    Parameters
+    ----------
+    front : Module
+        Layers up to the noise, (T, 1, 28, 28) -> (T, C, H, W).
+    images, moved : Tensor of float32, (T, 1, 28, 28)
+        Clean, and moved.
+
+    Returns
+    -------
+    d, h : Tensor, (T, C, H, W)
+        h is the activation of `images`.
     """
     h = activations(front, images)
     d = activations(front, moved)
@@ -59,8 +69,24 @@ def jitter(front: nn.Module, images: Tensor, level: float, seed: int, start: int
     """d = h(x + e) - h(x), e ~ N(0, level^2 I), pixels clipped to [0, 1]: the sensor's own noise.
 
     Needs neither attacker nor label nor model of what may happen to images: two noisy readings of one scene would do.
-    The paper finds Gaussian input noise as good a source as its attacks. Parameters, results and errors as `paired`;
-    level: standard deviation of a pixel, black to white, 0 .. 1.
+    The paper finds Gaussian input noise as good a source as its attacks.
+
+    Parameters
+    ----------
+    front, images, seed, start
+        As `paired` takes them.
+    level : float
+        Standard deviation of a pixel, black to white, 0 .. 1.
+
+    Returns
+    -------
+    d, h : Tensor, (T, C, H, W)
+        h is the activation of the clean image.
+
+    Raises
+    ------
+    ArgumentError
+        As `apply`.
     """
     return paired(front, images, "input_noise", level, seed, start)
 

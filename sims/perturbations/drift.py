@@ -45,6 +45,7 @@ def drift(images: Tensor, level: float, seed: int, start: int = 0, frames: int =
     level : float
         > 0.
     seed : int
+        Of the walks.
     start : int
         The index of the first image in its data set: a data set gives the same frames in any batches.
     frames : int
@@ -53,6 +54,7 @@ def drift(images: Tensor, level: float, seed: int, start: int = 0, frames: int =
     Returns
     -------
     Tensor of float32, (N, frames, 1, H, W)
+        In [0, 1].
 
     Raises
     ------

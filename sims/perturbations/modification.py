@@ -67,7 +67,17 @@ class Modification:
     bounds: tuple[float, float] | None = (0.0, 1.0)
 
     def checked(self, level: SupportsFloat | None) -> float:
-        """Return `level`, or the default level where it is None.
+        """Return a level, or the default level where it is None.
+
+        Parameters
+        ----------
+        level : float or None
+            In the modification's unit.
+
+        Returns
+        -------
+        float
+            Within the range.
 
         Raises
         ------
@@ -89,7 +99,15 @@ class Modification:
         return value
 
     def check_shape(self, argument: str, shape: Sequence[int]) -> None:
-        """Raise an ArgumentError unless it takes inputs (N, ...) of this shape."""
+        """Raise an ArgumentError unless it takes inputs of this shape.
+
+        Parameters
+        ----------
+        argument : str
+            What the error calls them.
+        shape : sequence of int
+            (N, ...), of the inputs.
+        """
         if self.shape is not None and tuple(shape[1:]) != self.shape:
             raise ArgumentError(
                 f"{argument}: of shape {tuple(shape)}, expected (N, {', '.join(map(str, self.shape))}), which "

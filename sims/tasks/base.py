@@ -51,10 +51,40 @@ class Workload(Protocol):
     def two_sets(self) -> bool: ...  # noqa: D102
 
     def data(self, which: str, data_dir: str | Path | None = None, seed: int = 0) -> Data:
-        """Return the data of a seed: which = "embedded" (a part that ships) or "full", where there are two."""
+        """Return the data of a seed.
+
+        Parameters
+        ----------
+        which : str
+            "embedded" (a part that ships) or "full", where there are two.
+        data_dir : str, Path or None
+            Where the full set's files lie; None: the usual place.
+        seed : int
+            Of the split, where the task has one.
+
+        Returns
+        -------
+        Data
+            For training and for testing.
+        """
 
     def network(self, seed: int, activation: str = "tanh", layer: int | str | None = None) -> CutNetwork:
-        """Return the network with the fresh weights of a seed, cut after `layer`; None: where the task says."""
+        """Return the network with the fresh weights of a seed, cut where the noise enters.
+
+        Parameters
+        ----------
+        seed : int
+            Of the weights.
+        activation : str
+            Name of the nonlinearity, where the task has a choice.
+        layer : int, str or None
+            After which it is cut; None: where the task says.
+
+        Returns
+        -------
+        CutNetwork
+            Front and back.
+        """
 
 
 def usual(task: Workload, text: str) -> str:

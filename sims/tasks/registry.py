@@ -24,12 +24,18 @@ class Registered(Protocol):
 
 
 TASKS = Registry("task", Registered, group="localnoise.tasks", home="localnoise.sims.tasks")
+"""Tasks by name. `TASKS.register(name)(task)` enters a `localnoise.Task`, or a `Workload`."""
 _files: dict[str, str] = {}  # name -> file of the tasks that were loaded here
 _held: dict[str, Any] = {}
 
 
 def load(*paths: str) -> None:
     """Load tasks of files, here; a worker calls it with what `loaded` returned.
+
+    Parameters
+    ----------
+    *paths : str
+        Python files that make a `localnoise.Task` each.
 
     Raises
     ------
@@ -42,12 +48,28 @@ def load(*paths: str) -> None:
 
 
 def loaded() -> tuple[str, ...]:
-    """Return the files of the tasks that were loaded, absolute."""
+    """Return the files of the tasks that were loaded, absolute.
+
+    Returns
+    -------
+    tuple of str
+        Paths.
+    """
     return tuple(_files.values())
 
 
 def find(text: str) -> Workload:
     """Return a task by its name, or from a file: my_task.py.
+
+    Parameters
+    ----------
+    text : str
+        A name, or the path of a file that ends in .py.
+
+    Returns
+    -------
+    Workload
+        The task.
 
     Raises
     ------

@@ -88,7 +88,7 @@ class ChipRepair(Deciding):
     # Use
 
     def __call__(self, h: Any, source: Any = None) -> tuple[Array, Members]:
-        """Return the repaired activations (T, C, H, W), float32, and which member repaired each, (T,).
+        """Return the repaired activations, and which member repaired each.
 
         Member 0 is clean, and -1 an activation whose repair is not expected to pay: both are left as they are.
 
@@ -100,6 +100,13 @@ class ChipRepair(Deciding):
             What has happened: its name, where that is known for sure; or an earlier layer's word (`verdict`) of each
             activation, an index in `sources`, or -1: it is left alone. Of several members of it the likeliest repairs,
             whatever its range. None: the gate decides.
+
+        Returns
+        -------
+        repaired : ndarray of float32, (T, C, H, W)
+            In activation units, exactly the words' values.
+        member : ndarray of int64, (T,)
+            An index in `member_sources`, or -1.
         """
         words = self.activation_words(h)
         fixed, member = self.words(words, self.likeliest(words, source))

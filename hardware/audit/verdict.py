@@ -15,6 +15,7 @@ class Finding:
     unit : (int, int) or None
         Row and column; None of the whole device.
     channel : int or None
+        Of the unit; None of all its channels.
     said : str
         The sentence.
     size : float or None

@@ -53,6 +53,7 @@ class BankConfiguration:
     limits : tuple of dict
         As a `Configuration` has them, of all members together.
     provenance : dict
+        Where the bank came from.
     """
 
     members: tuple[Configuration, ...]

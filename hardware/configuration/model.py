@@ -50,6 +50,7 @@ class Unit:
     G, B, L, s : integers
         (m, r m), (m, k m), (m, m), (m,).
     bias : (m,) integers
+        Added to a channel's sum.
     lift : (3,) integers
         Left shifts of what comes from readers, from parents and own channels, and from the noise.
     fraction, scale : int
@@ -88,6 +89,7 @@ class Configuration:
     chip : ChipGrid
         With the rule and the state of its learner, where it learns.
     seed : int
+        Of that stream.
     target : str
         Name of a chip profile.
     core : (N,) int or None

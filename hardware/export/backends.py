@@ -68,6 +68,7 @@ BACKENDS = Registry(
     home="localnoise.hardware.export",
     first=("host", "cortex-m", "verilator", "file"),
 )
+"""Verifying back ends by name. `BACKENDS.register(name)` enters a `Verifier`."""
 
 
 def backends_of(kind: str) -> tuple[str, ...]:

@@ -86,6 +86,7 @@ def verify(
     Returns
     -------
     checks : list of Check
+        One for each function and back end.
     costs : dict of str
         What a back end says of the program's size and a draw's instructions, where it does.
 

@@ -64,3 +64,4 @@ EXPORTERS = Registry(
     home="localnoise.hardware.export",
     first=("c99", "verilog", "json", "hdf5", "nir"),
 )
+"""Export formats by name. `EXPORTERS.register(name)` enters an `Exporter`."""

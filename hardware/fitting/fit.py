@@ -25,6 +25,7 @@ class Fit:
     Attributes
     ----------
     profile : Profile
+        Of the chip.
     rows : tuple of Row
         Every limit of the profile; `table` has them as texts.
     excesses : tuple of Excess
@@ -40,6 +41,7 @@ class Fit:
     learning_energy : Energy or None
         Of one learning step, where the units learn.
     latency : Latency
+        Of a draw.
     """
 
     profile: Profile

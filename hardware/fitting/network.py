@@ -28,6 +28,7 @@ class NetworkFit:
     Attributes
     ----------
     profile : Profile
+        Of the chip.
     flash, ram : dict of str to int
         Bytes by part.
     flash_limit, ram_limit : float or None
@@ -35,6 +36,7 @@ class NetworkFit:
     multiplications : int
         An image, of the network's layers with all draws; those of the noise or the repair come on top.
     draws : int
+        An input.
     shares : list of Share or None
         Where the instructions of an image go on a Cortex-M4; None where they were not counted.
     noise : ChipGrid, ChipBank, ChipRepair or None

@@ -19,6 +19,7 @@ class ChipNetwork(nn.Module):
     Parameters
     ----------
     program : Program
+        What it runs.
     shape : tuple of int
         Of one input, as torch has it: (C, H, W), (C, L) or (N,).
     """

@@ -112,7 +112,20 @@ class ChipDefense:
         vars(self).update(seed=new, entry=Entry(self.chip, new))  # at once
 
     def __call__(self, x: Any, start: int = 0) -> npt.NDArray[np.float32]:
-        """Return the mean logits of inputs x (T, ...), or each class's share of the votes, (T, N)."""
+        """Return the mean logits of inputs, or each class's share of the votes.
+
+        Parameters
+        ----------
+        x : (T, ...)
+            Float inputs.
+        start : int
+            Place of the first input in the stream: input t takes the draws t K to t K + K - 1.
+
+        Returns
+        -------
+        ndarray of float32, (T, N)
+            Of N classes.
+        """
         scores = self.scores(self.program.input_words(x), start) / self.draws
         return (scores if self.vote else np.ldexp(scores, -self.program.layouts[-1][2])).astype(np.float32)
 

@@ -65,7 +65,18 @@ class Program:
     # Use
 
     def __call__(self, x: Any) -> npt.NDArray[np.float32]:
-        """Return the outputs (T, N) of inputs x (T, C, H, W): float32, exactly the words 2^-scale."""
+        """Return the outputs of inputs: exactly the words 2^-scale; without noise.
+
+        Parameters
+        ----------
+        x : (T, C, H, W), or as many numbers an input
+            Float inputs.
+
+        Returns
+        -------
+        ndarray of float32, (T, N)
+            Of N outputs.
+        """
         return np.asarray(to_values(self.words(self.input_words(x)), self.layouts[-1][2]))
 
     def input_words(self, x: Any) -> Words:

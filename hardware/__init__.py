@@ -5,7 +5,7 @@ integers, emulated to the bit.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localnoise.hardware.bank import ChipBank as ChipBank
 from localnoise.hardware.emulator import ChipGrid as ChipGrid
@@ -20,7 +20,15 @@ from localnoise.hardware.repair import ChipRepair as ChipRepair
 from localnoise.hardware.storage import load_chip as load_chip
 from localnoise.hardware.storage import load_chips as load_chips
 
-_LAZY = ("audit", "chips", "configuration", "export", "fitting", "network")  # packages of their own
+if TYPE_CHECKING:  # for editors and type checkers; loaded by `__getattr__` when they are touched
+    from localnoise.hardware import audit as audit
+    from localnoise.hardware import chips as chips
+    from localnoise.hardware import configuration as configuration
+    from localnoise.hardware import export as export
+    from localnoise.hardware import fitting as fitting
+    from localnoise.hardware import network as network
+
+_LAZY = ("audit", "chips", "configuration", "export", "fitting", "network")
 __all__ = [
     "ChipBank",
     "ChipGrid",
@@ -43,11 +51,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a package when it is first asked for: `ln.hardware.export`."""
-    if name in _LAZY:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """Import a package when it is first asked for: `ln.hardware.export`."""
+        if name in _LAZY:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -7,11 +7,18 @@ errors of the integer layers before them.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localnoise.hardware.network.defense import ChipDefense as ChipDefense
 from localnoise.hardware.network.defense import defend as defend
 from localnoise.hardware.network.program import Program as Program
+
+if TYPE_CHECKING:  # for editors and type checkers; loaded by `__getattr__` when they are touched
+    from localnoise.hardware.network.calibrated import calibrated_again as calibrated_again
+    from localnoise.hardware.network.calibrated import repair_behind as repair_behind
+    from localnoise.hardware.network.calibrated import repairs_behind as repairs_behind
+    from localnoise.hardware.network.chip import ChipNetwork as ChipNetwork
+    from localnoise.hardware.network.quantiser import quantise as quantise
 
 _LAZY = {"ChipNetwork": "chip", "quantise": "quantiser"}  # torch comes with them
 _LAZY |= dict.fromkeys(("calibrated_again", "repair_behind", "repairs_behind"), "calibrated")
@@ -27,11 +34,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
-    if name in _LAZY:
-        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """Import what needs torch when it is first asked for."""
+        if name in _LAZY:
+            return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """Torch modules: noise drawn afresh at each presentation, with exact gradients. Needs the extra `sims` (torch)."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localnoise.errors import MissingDependencyError
 
@@ -45,6 +45,9 @@ from localnoise.nn.rewarding import reward_noise as reward_noise
 from localnoise.nn.task import Task as Task
 from localnoise.nn.weighing import expect_worth as expect_worth
 
+if TYPE_CHECKING:  # for editors and type checkers; loaded by `__getattr__` when it is touched
+    from localnoise.sims.evaluation.table import evaluate as evaluate
+
 __all__ = [
     "Arrangement",
     "Choice",
@@ -83,11 +86,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `evaluate` when it is first asked for: it runs the attacks of `localnoise.sims`."""
-    if name == "evaluate":
-        return import_module("localnoise.sims.evaluation.table").evaluate
-    raise AttributeError(f"module 'localnoise.nn' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """Import `evaluate` when it is first asked for: it runs the attacks of `localnoise.sims`."""
+        if name == "evaluate":
+            return import_module("localnoise.sims.evaluation.table").evaluate
+        raise AttributeError(f"module 'localnoise.nn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -176,7 +176,7 @@ class NoiseLayer(nn.Module):
         Returns
         -------
         dict
-            The noise as bytes, the seed, the position.
+            `noise`, packed into tensors; `seed`; `position`.
         """
         return {"noise": packed(self.noise), "seed": self.seed, "position": self.position}
 

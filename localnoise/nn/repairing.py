@@ -214,7 +214,7 @@ class RepairLayer(RepairTensors):
         Returns
         -------
         dict
-            The repair as bytes.
+            `repair`, packed into tensors.
         """
         return {"repair": packed(self._repair)}
 

@@ -109,7 +109,7 @@ class Moments:
         return {name: value + other[name] for name, value in state.items()}
 
     def moments(self, field: Field, state: State, rows: slice) -> Floats:
-        """Return the sums of [z_u; d_u] [z_u; d_u]' over the presentations, for some units.
+        """Return the sums of x x' over the presentations, for some units; x = `[z_u; d_u]`.
 
         Parameters
         ----------

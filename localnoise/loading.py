@@ -51,7 +51,7 @@ def load(path: str | Path, max_bytes: int = MAX_BYTES, *, state: bool = True) ->
 
     Returns
     -------
-    UnitGrid, Bank, CentralNoise, AffineNoise, Repair or Surprise
+    UnitGrid, Bank, CentralNoise, AffineNoise, Repair, Surprise or LocalLayer
         What the file says that it holds.
 
     Raises

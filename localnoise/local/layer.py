@@ -176,10 +176,12 @@ class LocalLayer:
         Parameters
         ----------
         path : str or Path
+            The file; one that is there is replaced.
 
         Returns
         -------
         Path
+            The file.
 
         Raises
         ------

@@ -56,6 +56,7 @@ __all__ = [
     "Followed",
     "Frozen",
     "LocalLearner",
+    "LocalUnits",
     "NoNoise",
     "Noise",
     "NoiseLayer",

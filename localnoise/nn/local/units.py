@@ -48,7 +48,23 @@ class LocalUnits(nn.Module):
         self.register_buffer("readers", torch.from_numpy(places.astype(np.int64)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the answers (T, m, H, W) to inputs (T, C, H', W')."""
+        """Return the units' answers.
+
+        Parameters
+        ----------
+        x : Tensor, (T, C, H', W')
+            Inputs.
+
+        Returns
+        -------
+        Tensor, (T, m, H, W)
+            With gradients with respect to x.
+
+        Raises
+        ------
+        ArgumentError
+            Another shape.
+        """
         if tuple(x.shape[1:]) != self.inputs:
             raise ArgumentError(f"x has shape {tuple(x.shape)}: expected (T, {', '.join(map(str, self.inputs))})")
         flat = nn.functional.pad(x.flatten(2), (0, 1))  # a zero, for places beyond the edge
@@ -62,6 +78,11 @@ class LocalUnits(nn.Module):
 
         For what knows no units, such as the export of a whole network to a chip, which then keeps the zeros between
         them, too: m H W C H' W' weights.
+
+        Returns
+        -------
+        Sequential
+            Frozen, as the units are.
         """
         (C, height, width), (N, m) = self.inputs, (len(self.readers), self.W.shape[3])
         whole = torch.zeros(m, N, C, height * width + 1, dtype=self.W.dtype)
@@ -75,5 +96,11 @@ class LocalUnits(nn.Module):
         return nn.Sequential(nn.Flatten(), linear, _BENT[self.bend](), nn.Unflatten(1, (m, *self.shape)))
 
     def extra_repr(self) -> str:
-        """Return inputs, units and nonlinearity."""
+        """Return inputs, units and nonlinearity.
+
+        Returns
+        -------
+        str
+            For `print(model)`.
+        """
         return f"{self.inputs} -> ({self.W.shape[3]}, {self.shape[0]}, {self.shape[1]}), {ACTIVATIONS[self.bend]}"

@@ -1,8 +1,8 @@
 """The local noise field as arrays, one row a unit: what kernels read, rules write and files hold.
 
-    eta_u = gain_u * ( a_u + G_u h_R(u) + B_u eta_P(u) + S_u xi_u ),   xi_u ~ N(0, I_m)
+    x_u = a_u + G_u h_R(u) + B_u x_P(u) + S_u xi_u,   xi_u ~ N(0, I_m),   eta_u = gain_u x_u
 
-(eta_P(u) is the parents' field before their gain.) Its conditional covariance is diag(gain) (I - B)^-1 S S' (I - B)^-T
+Parents enter before their gain. Its conditional covariance is diag(gain) (I - B)^-1 S S' (I - B)^-T
 diag(gain): positive definite whatever the weights, as long as the diagonals of S and the gains are positive.
 """
 

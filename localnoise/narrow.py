@@ -1,6 +1,6 @@
 """A field of wide layers: weights that places share, or that carry a few directions of the channels, as arrays.
 
-    eta_u = gain_u * (a_u + V' W_c Z z_u + scale_u L_l xi_u),   z_u = [h_R(u); eta_P(u)]
+    x_u = a_u + V' W_c Z z_u + scale_u L_l xi_u,   z_u = [h_R(u); x_P(u)],   eta_u = gain_u x_u
 
 W_c are the weights of the unit's class c = kinds[u]: of all units with the same neighbors (share="places"), or its own.
 With a rank r, Z projects each neighbor's channels on r directions (V = `inward` for the parents, `reading` for the

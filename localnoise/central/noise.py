@@ -47,7 +47,7 @@ class CentralNoise:
             if not (np.isfinite(factor).all() and (scales > 0).all()):
                 raise ArgumentError(
                     f"the {kind} covariance leaves the range of float32: expected noise of moderate size; use "
-                    "another trace"
+                    "another variance"
                 )
         self.kind, self.factor, self.channels, self.shape, self.seen = kind, factor, channels, shape, seen
         self.provenance: dict[str, Any] = {}

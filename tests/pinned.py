@@ -40,6 +40,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "sweep-bits-and-wires": [],
     "sweep-rules": [],
     "tradeoff": ["tradeoff"],
+    "tradeoff-10": ["tradeoff"],
     "transfer": ["transfer"],
     "transfer-adaptive": ["transfer"],
     "transfer-attacks": ["transfer"],

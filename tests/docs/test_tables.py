@@ -202,6 +202,14 @@ def test_the_price_of_robustness_is_that_of_its_record():
     assert "| 90 % adversarial |  | .733 ±.009 | .579 ±.004 |" in text
 
 
+def test_the_price_of_robustness_after_ten_epochs_is_that_of_its_record():
+    found = outcomes(RecordFile(published("tradeoff-10")))
+    text = trading.markdown(trading.lines(found, ["none", "identity", "full", "multiscale-8"], "pgd@0.1"), "pgd@0.1")
+    table = text.partition("\n\n")[0]
+    assert table.count("\n") == 17
+    assert table in page("results/adaptive")
+
+
 def test_speeds_are_those_of_their_record():
     command = [sys.executable, "-m", "benchmarks", "--published"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -17,6 +17,7 @@ from localnoise.hardware.quantiser import report as report
 from localnoise.hardware.quantiser.repair_report import RepairReport as RepairReport
 from localnoise.hardware.quantiser.repair_report import repair_report as repair_report
 from localnoise.hardware.repair import ChipRepair as ChipRepair
+from localnoise.hardware.rewarding import OnChipReward as OnChipReward
 from localnoise.hardware.storage import load_chip as load_chip
 from localnoise.hardware.storage import load_chips as load_chips
 
@@ -35,6 +36,7 @@ __all__ = [
     "ChipRepair",
     "Formats",
     "OnChip",
+    "OnChipReward",
     "RepairReport",
     "Report",
     "audit",

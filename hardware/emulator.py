@@ -21,6 +21,7 @@ from localnoise.hardware.narrow import BIAS_BITS, NarrowWords
 from localnoise.hardware.narrow_ranges import refuse_narrow
 from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
+from localnoise.hardware.rewarding import THREE_FACTOR, OnChipReward, begin, observe_rewards, reward_words, rewarded
 from localnoise.hardware.saving import save
 from localnoise.hardware.words import IntegerField
 from localnoise.narrow import WEIGHTS
@@ -57,11 +58,12 @@ class ChipGrid:
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
         self.rule: OnChip | None = None
         self.state: State | None = None
+        self._masters: tuple[OnChipReward, IntegerField, State] | None = None  # of the field that they stand behind
         self.provenance: dict[str, Any] = {}
 
     # Learning
 
-    def learn(self, d: Any, h: Any = None, rule: str = "lms", **options: Any) -> Self:
+    def learn(self, d: Any, h: Any = None, rule: str = "lms", *, rewards: Any = None, **options: Any) -> Self:
         """Learn on the chip, in integers, from displacements; call again to go on, with the same rule and options.
 
         All or nothing, as `UnitGrid.learn`. Displacements become words at the units' scales: quantise with d=..., so
@@ -74,9 +76,12 @@ class ChipGrid:
         h : (T, C, H, W), with signal dependence
             The activations that were displaced.
         rule : str
-            "lms" or "sign-lms".
+            "lms" or "sign-lms"; "three-factor", which learns from draws of this chip, given as d, and their rewards.
+            What its masters hold beyond the weights is kept while the chip lives, not in its file.
+        rewards : (T,), with "three-factor"
+            What each draw was worth.
         **options
-            Of `OnChip`, such as `rate`.
+            Of `OnChip`, or of `OnChipReward`, such as `rate`.
 
         Returns
         -------
@@ -89,13 +94,19 @@ class ChipGrid:
             Wrong shape, h missing or superfluous, weights that learning may reach could overflow an accumulator, or a
             grid with `share` or `rank`, whose weights no unit learns by itself.
         """
-        chosen = OnChip(rule=rule, **options)
+        told = rule == THREE_FACTOR
+        if rewards is not None and not told:
+            raise ArgumentError(
+                f"rewards were given with rule={rule!r}, which reads none: expected rule='three-factor', or no rewards"
+            )
+        chosen: Any = OnChipReward(**options) if told else OnChip(rule=rule, **options)
         if isinstance(self.field, NarrowWords):
             raise ArgumentError(
                 f"rule={rule!r}: it writes weights for every unit alone, and this grid shares or reduces them (share=, "
                 "rank=): expected a grid without; learn before quantising, or quantise grid.widened()"
             )
-        refuse_overflow(self.field, self.formats, self.config.shape[1])
+        if not told:
+            refuse_overflow(self.field, self.formats, self.config.shape[1])
         d3 = as_activity("d", d, *self._layout)
         if self.field.signal == (h is None):
             raise ArgumentError(
@@ -105,6 +116,8 @@ class ChipGrid:
         h3 = d3[:, :, :0] if h is None else as_activity("h", h, *self._layout)
         f, formats = self.field, self.formats
         activation = to_words(h3, f.activation_scale, formats.activation_bits)
+        if told:
+            return self._learn_rewards(chosen, to_words(d3, f.scale, formats.word_bits), activation, rewards)
         going_on = self.rule == chosen and self.state is not None
         state = {k: copy(v) for k, v in self.state.items()} if going_on and self.state else start(f, formats, chosen)
         observe(f, formats, chosen, state, to_words(d3, f.scale, formats.word_bits), activation)
@@ -113,6 +126,21 @@ class ChipGrid:
         self.__dict__ = kept | learned  # one step of the interpreter: what is derived from the old field goes with it
         if not going_on:
             warn_of_few(f, state["seen"], stacklevel=3)
+        return self
+
+    def _learn_rewards(self, chosen: OnChipReward, d: Any, h: Any, rewards: Any) -> Self:
+        words = reward_words(rewards, len(d))
+        before = self._masters
+        if before is not None and before[0] == chosen and before[1] is self.field:
+            state = {name: value.copy() for name, value in before[2].items()}
+        else:
+            state = begin(self.field, self.formats, chosen)
+        observe_rewards(self.field, self.formats, chosen, state, d, h, words)
+        field = rewarded(self.field, self.formats, chosen, state)
+        refuse_out_of_range(self.config, self.formats, field)
+        kept = {name: value for name, value in vars(self).items() if name not in ("realised", "_integers")}
+        learned = {"field": field, "rule": None, "state": None, "_masters": (chosen, field, state)}
+        self.__dict__ = kept | learned
         return self
 
     # Drawing

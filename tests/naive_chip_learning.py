@@ -84,3 +84,33 @@ def learn_unit(field, formats, rule, state, u, d, h):
                     e.append(rest)
             power[i] += half_up((rest * rest << 8) - power[i], k)
     return V, bias, mean, mean_bias, power, generator
+
+
+def reward_unit(field, formats, rule, state, u, d, h, told):
+    """Reward unit u for the words d, h (T, m, N) that it drew; returns its masters and its generator's state."""
+    m, limit, top = field.channels, formats.weight_limit, formats.word_limit
+    V, generator, F = [[int(x) for x in row] for row in state["V"][u]], int(state["states"][u]), int(field.fraction[u])
+    lifts = [int(field.lift[u, 0])] * (field.readers.shape[1] * m) + [int(field.lift[u, 1])] * (
+        field.parents.shape[1] * m
+    )
+    weights = [[int(x) for x in (*field.G[u, i], *field.B[u, i])] for i in range(m)]
+    for t in range(len(d)):
+        z = [int(h[t, c, r]) if r >= 0 else 0 for r in field.readers[u] for c in range(m)]
+        z += [int(d[t, c, p]) if p >= 0 else 0 for p in field.parents[u] for c in range(m)]
+        shift = (((top + 1) ** 2 >> 4) + sum(w * w for w in z)).bit_length() + rule.rate + 4
+        for i in range(m):
+            random = None
+            if rule.stochastic:
+                generator, drawn = bytes_of(formats.generator, generator, 4)
+                random = int.from_bytes(bytes(drawn), "little")
+            total = int(field.bias[u, i]) + sum(
+                (w * x) << lift for w, x, lift in zip(weights[i], z, lifts, strict=True)
+            )
+            total += sum((int(field.L[u, i, j]) * int(d[t, j, u])) << int(field.lift[u, 1]) for j in range(i))
+            guess = max(-top - 1, min(top, half_up(total, F)))
+            e = max(-top - 1, min(top, int(d[t, i, u]) - guess))
+            for j, lift in enumerate(lifts):
+                down, step = shift - (F - lift + rule.extra), int(told[t]) * e * z[j]
+                add = 0 if down <= 0 else 2 ** (down - 1) if random is None else random % 2**down
+                V[i][j] = clip(V[i][j] + ((step + add) >> down if down > 0 else step << -down), limit << rule.extra)
+    return V, generator

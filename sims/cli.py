@@ -28,7 +28,7 @@ PANELS = {
         ),
         "list": (
             "tools.names:names",
-            "List rules, orders, trainings, perturbations, attacks, defenses, networks or chips.",
+            "List what commands take by name: rules, orders, perturbations, attacks, defenses, tasks, chips, ...",
         ),
         "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
     },
@@ -71,7 +71,10 @@ PANELS = {
         ),
         "quantise": ("tools.quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
         "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
-        "export": ("tools.export:export", "Export a chip grid as C99, with what is needed to check it."),
+        "export": (
+            "tools.export:export",
+            "Export a chip grid as C99, Verilog, JSON, HDF5 or NIR; a network as C99.",
+        ),
         "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
         "classify": (
             "tools.classify:classify",
@@ -230,7 +233,10 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     plugin: Annotated[
         list[str] | None,
-        typer.Option(help="Module of rules, orders, perturbations, attacks, defenses of your own; may be repeated."),
+        typer.Option(
+            help="Module of your own: rules, orders, trainings, perturbations, attacks, defenses, tasks, export "
+            "formats, back ends; may be repeated."
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")

@@ -1,4 +1,4 @@
-"""Export a chip grid: a folder with all that is needed to build it, to run it, and to check it."""
+"""Export a chip grid or a network: a folder with all that is needed to build it, to run it, and to check it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -102,7 +102,9 @@ def export(
         bool, typer.Option("--force", help="Replace an artefact that is there; other files in the folder stay.")
     ] = False,
 ) -> None:
-    """Export a chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
+    """Export a chip grid or a whole network, with all that is needed to check it.
+
+    A chip grid: C99 for microcontrollers, which draws, learns and scores; Verilog for FPGAs, which draws.
 
     For a toolchain of your own: its configuration, unit by unit, as JSON, HDF5 or NIR. A bank goes to every format, a
     grid with share or rank to C99, JSON and HDF5, a repair to C99.

@@ -17,6 +17,8 @@ import yaml
 from helping import help_of
 from pages import DOCS, PAGES, README, ROOT, TEXTS, fenced, linked, page
 
+from localnoise.sims.results.records import NAME
+
 BLOCKS = [(name, language, text) for name, whole in TEXTS.items() for language, text in fenced(whole)]
 PYTHON = [(name, text) for name, language, text in BLOCKS if language == "python"]
 COMMANDS = sorted(
@@ -110,6 +112,13 @@ def test_commands_take_their_options(command, arguments):
     listed = help_of(command, *group)
     for option in re.findall(r"(?<!\S)(--[a-z-]+)", arguments):
         assert option in listed
+
+
+def test_records_that_commands_read_end_as_records_are_written():
+    """A folder of an experiment, or a file of records."""
+    read = [arguments.split()[0] for command, arguments in COMMANDS if command == "report"]
+    assert read
+    assert {os.path.splitext(place)[1] for place in read} <= {"", os.path.splitext(NAME)[1]}
 
 
 def test_first_two_commands_are_make_demo_and_make_test():

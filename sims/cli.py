@@ -14,6 +14,7 @@ from rich.text import Text
 
 from localnoise import __version__, plugins
 from localnoise.errors import LocalnoiseError, listed
+from localnoise.sims.runtime.choices import OptionError
 from localnoise.sims.runtime.console import console, errors, show_warnings_plainly
 from localnoise.sims.runtime.renamed import Command
 from localnoise.sims.runtime.stopping import Interrupting
@@ -174,7 +175,7 @@ def main() -> None:
             raise
         errors.print(Text("error: ", "bold red"), end="")
         errors.print(str(error) or type(error).__name__, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, OptionError) else 1)
     except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
         if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
             raise

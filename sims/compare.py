@@ -12,9 +12,10 @@ from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import matched, trained_on
+from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
-from localnoise.sims.runtime.options import Defenses, words
+from localnoise.sims.runtime.options import Defenses, one_of, words
 from localnoise.sims.tools.names import names as list_names
 
 PROTOCOLS = ("any", "paper", "adaptive")
@@ -41,10 +42,10 @@ def compare(
     ] = "matched",
     protocol: Annotated[
         str,
-        typer.Option(help="Attacks to allow in --test: paper (art-... alone), adaptive (adaptive alone), any."),
+        one_of(PROTOCOLS, help="Attacks to allow in --test: paper (art-... alone), adaptive (adaptive alone), any."),
     ] = "any",
     against: Annotated[str, typer.Option(help="Defense that differences are taken from.")] = _AGAINST,
-    activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
+    activation: Annotated[str, one_of(ACTIVATIONS, help="Of v1, v2, v3: the nonlinearity.")] = "tanh",
 ) -> None:
     """Compare defenses on perturbations; finished cells are kept, and the same command goes on after an interruption.
 

@@ -21,11 +21,12 @@ from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, Sch
 from localnoise.sims.spiking.reported import Spiking
 from localnoise.validate import as_count, as_variance
 
+TARGETS = ("numpy", "cython", "cpp_standalone")  # Brian2's, which a help should not import
 PARTS = ("field", "learning", "variability", "defence")
 
 
 def spiking(
-    parts: Annotated[str, typer.Option(help="Comma-separated: field, learning, variability, defence.")] = "all",
+    parts: Annotated[str, one_of((*PARTS, "all"), several=True, help="Names separated by commas.")] = "all",
     sources: Annotated[
         str, typer.Option("--train", help="NAME@LEVEL,...: fields are learned from them, and tested on them.")
     ] = "motion_blur@5,obstruction@2",
@@ -38,7 +39,7 @@ def spiking(
     ] = None,
     jobs: Jobs = 2,
     scheduler: Scheduler = "",
-    target: Annotated[str, typer.Option(help="Brian2's: numpy, cython or cpp_standalone.")] = "cython",
+    target: Annotated[str, one_of(TARGETS, help="Where Brian2 runs.")] = "cython",
     out: Out = Path("results/spiking"),
     data_dir: DataDir = None,
     mix: Mix = False,
@@ -60,7 +61,7 @@ def spiking(
         localnoise spiking --training local-heads --out results/spiking-local
     """
     try:
-        from localnoise.spiking.target import TARGETS
+        import localnoise.spiking  # noqa: F401
     except MissingDependencyError as error:
         raise MissingDependencyError(
             "localnoise spiking needs brian2: pip install 'localnoise[sims,robustness,spiking]'"

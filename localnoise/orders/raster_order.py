@@ -9,7 +9,7 @@ from localnoise.orders.base import ORDERS, Ints
 
 @ORDERS.register("raster")
 def raster(shape: tuple[int, int], boundary: str = "clipped") -> Ints:
-    """Return the units row by row, (N,) int32.
+    """Return the units row by row: parents are next neighbors at radius 1.
 
     Parameters
     ----------

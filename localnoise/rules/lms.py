@@ -32,6 +32,7 @@ class LMS:
     """
 
     name: ClassVar[str] = "lms"
+    summary: ClassVar[str] = "Normalised least mean squares: a small step a presentation, no moments kept."
     rate: float = 0.1
     floor: float = 1e-3
     memory: float = 3.0

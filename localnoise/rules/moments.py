@@ -48,6 +48,7 @@ class Moments:
     """
 
     name: ClassVar[str] = "moments"
+    summary: ClassVar[str] = "Each unit solves its regression from running second moments: one pass, the optimum."
     ridge: float | str = 1e-4
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ class SignLMS:
     """
 
     name: ClassVar[str] = "sign-lms"
+    summary: ClassVar[str] = "Steps by signs alone, without a multiplication: what a small chip can do."
     rate: float = 2.0**-8
     halving: int = 1024
     limit: float = 2.0

@@ -51,6 +51,7 @@ class ThreeFactor:
     """
 
     name: ClassVar[str] = "three-factor"
+    summary: ClassVar[str] = "Steps along what a unit did, weighted by a reward that is told afterwards."
     rate: float = 0.1
     spread: float = 0.0
     floor: float = 1e-3

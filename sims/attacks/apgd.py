@@ -142,9 +142,11 @@ def _wide(values: Tensor, like: Tensor) -> Tensor:
 
 @ATTACKS.register("apgd-ce")
 def _apgd_ce(settings: PGD, eps: float) -> APGD:
+    """Auto-PGD on the cross-entropy: its step halves where it stalls (Croce and Hein 2020, algorithm 1)."""
     return APGD(eps=eps, draws=settings.draws)
 
 
 @ATTACKS.register("apgd-dlr")
 def _apgd_dlr(settings: PGD, eps: float) -> APGD:
+    """Auto-PGD on the difference of logits ratio, which no scale of the logits hides (Croce and Hein 2020)."""
     return APGD(eps=eps, loss="dlr", draws=settings.draws)

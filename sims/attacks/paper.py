@@ -23,6 +23,13 @@ PAPER_ATTACKS = {
 }
 """Attacks by the paper's names, as the Adversarial Robustness Toolbox calls them."""
 
+_SAID = {
+    "fgm": "single step along the gradient's sign",
+    "pgd": "projected gradient ascent",
+    "autopgd": "Auto-PGD",
+    "square": "random squares, 100 of them",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperAttack:
@@ -128,6 +135,7 @@ def _maker(name: str) -> Callable[[PGD, float], PaperAttack]:
     def make(settings: PGD, eps: float) -> PaperAttack:
         return PaperAttack(name=name, eps=eps)
 
+    make.__doc__ = f"The paper's {_SAID[name]}, by the Adversarial Robustness Toolbox with its default options."
     return make
 
 

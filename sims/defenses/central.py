@@ -14,34 +14,75 @@ def _mix(alpha: float) -> Build:
 
 CENTRAL = (
     Defense(
-        name="none", label="no noise", build=lambda d, h, t: central.none(d), central=True, when="never", learns=False
+        name="none",
+        label="no noise",
+        summary="No noise; the later layers are retrained as all others are.",
+        build=lambda d, h, t: central.none(d),
+        central=True,
+        when="never",
+        learns=False,
     ),
     Defense(
         name="identity",
         label="identity",
+        summary="Independent noise, of one variance for all neurons.",
         build=lambda d, h, t: central.identity(d, variance=t),
         central=True,
         learns=False,
     ),
-    Defense(name="diagonal", label="diagonal", build=lambda d, h, t: central.diagonal(d, variance=t), central=True),
     Defense(
-        name="full", label="full covariance, central", build=lambda d, h, t: central.full(d, variance=t), central=True
+        name="diagonal",
+        label="diagonal",
+        summary="Independent noise, each neuron with a variance of its own.",
+        build=lambda d, h, t: central.diagonal(d, variance=t),
+        central=True,
     ),
-    Defense(name="mix-75", label="3/4 full + 1/4 identity", build=_mix(0.75), central=True),
-    Defense(name="mix-50", label="1/2 full + 1/2 identity", build=_mix(0.5), central=True),
-    Defense(name="mix-25", label="1/4 full + 3/4 identity", build=_mix(0.25), central=True),
     Defense(
-        name="shuffled", label="full, shuffled", build=lambda d, h, t: central.shuffled(d, variance=t), central=True
+        name="full",
+        label="full covariance, central",
+        summary="The displacements' full covariance, as in the paper: central.",
+        build=lambda d, h, t: central.full(d, variance=t),
+        central=True,
+    ),
+    Defense(
+        name="mix-75",
+        label="3/4 full + 1/4 identity",
+        summary="K % of the full covariance, the rest identity.",
+        build=_mix(0.75),
+        central=True,
+    ),
+    Defense(
+        name="mix-50",
+        label="1/2 full + 1/2 identity",
+        summary="K % of the full covariance, the rest identity.",
+        build=_mix(0.5),
+        central=True,
+    ),
+    Defense(
+        name="mix-25",
+        label="1/4 full + 3/4 identity",
+        summary="K % of the full covariance, the rest identity.",
+        build=_mix(0.25),
+        central=True,
+    ),
+    Defense(
+        name="shuffled",
+        label="full, shuffled",
+        summary="The full covariance between neurons that are permuted: a control.",
+        build=lambda d, h, t: central.shuffled(d, variance=t),
+        central=True,
     ),
     Defense(
         name="spectrum",
         label="full's spectrum, random axes",
+        summary="The full covariance's spectrum along random axes: a control.",
         build=lambda d, h, t: central.spectrum_matched(d, variance=t),
         central=True,
     ),
     Defense(
         name="full-train",
         label="full, noise at training only",
+        summary="full, on in training alone.",
         build=lambda d, h, t: central.full(d, variance=t),
         central=True,
         when="train",
@@ -49,6 +90,7 @@ CENTRAL = (
     Defense(
         name="full-test",
         label="full, noise at test only",
+        summary="full, on at test alone.",
         build=lambda d, h, t: central.full(d, variance=t),
         central=True,
         when="eval",
@@ -56,6 +98,7 @@ CENTRAL = (
     Defense(
         name="affine",
         label="signal-dependent, dense",
+        summary="Noise that follows the activation by a dense linear map: central.",
         build=lambda d, h, t: central.affine(d, h, signal_ridge=1e-2),
         central=True,
         when="train",

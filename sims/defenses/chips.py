@@ -48,13 +48,17 @@ def _bits(weight_bits: int, word_bits: int) -> Defense:
     accumulator = 48 if max(weight_bits, word_bits) > 12 else 32
     build = _chip(weight_bits=weight_bits, word_bits=word_bits, accumulator_bits=accumulator)
     label = f"K=8 on chip, {weight_bits}-bit weights, {word_bits}-bit words"
-    return Defense(name=f"chip-w{weight_bits}-d{word_bits}", label=label, build=build, central=False)
+    summary = f"multiscale-8 in integers, {weight_bits}-bit weights, {word_bits}-bit words."
+    return Defense(name=f"chip-w{weight_bits}-d{word_bits}", label=label, summary=summary, build=build, central=False)
 
 
 def _wires(order: str, fan_in: int) -> Defense:
     """Return a chip grid whose units were pruned from eight parents to their best `fan_in`."""
     label = f"{order} on chip, {fan_in} parents"
-    return Defense(name=f"wires-{order}-{fan_in}", label=label, build=_chip(order, fan_in), central=False)
+    summary = f"A chip's grid in {order} order, pruned from eight to the best {fan_in} parents."
+    return Defense(
+        name=f"wires-{order}-{fan_in}", label=label, summary=summary, build=_chip(order, fan_in), central=False
+    )
 
 
 BITS = tuple(_bits(bits, 12) for bits in WEIGHT_BITS) + tuple(_bits(8, bits) for bits in WORD_BITS)
@@ -63,24 +67,45 @@ OTHERS = (
     Defense(
         name="chip-signal-8",
         label="signal-dependent K=8 on chip, 8-bit weights, 12-bit words",
+        summary="signal-8 in integers, 8-bit weights, 12-bit words.",
         build=_chip(signal="local"),
         central=False,
         clean=0.2,
         when="train",
     ),
-    Defense(name="chip-lms-8", label="K=8, lms learned on chip", build=_taught("lms", 1), central=False),
+    Defense(
+        name="chip-lms-8",
+        label="K=8, lms learned on chip",
+        summary="multiscale-8 that learns on the chip, in integers, by lms.",
+        build=_taught("lms", 1),
+        central=False,
+    ),
     Defense(
         name="chip-sign-lms-8",
         label="K=8, sign-lms learned on chip",
+        summary="multiscale-8 that learns on the chip, in integers, by signs.",
         build=_taught("sign-lms", 6),
         central=False,
         revision=2,  # 1 began with steps of 2^-1, too large for displacements of images: its field amplified
     ),
-    Defense(name="chip-lfsr32", label="K=8 on chip, 32-bit LFSRs", build=_chip(generator="lfsr32"), central=False),
-    Defense(name="chip-lfsr16", label="K=8 on chip, 16-bit LFSRs", build=_chip(generator="lfsr16"), central=False),
+    Defense(
+        name="chip-lfsr32",
+        label="K=8 on chip, 32-bit LFSRs",
+        summary="multiscale-8 in integers, random words of 32-bit shift registers.",
+        build=_chip(generator="lfsr32"),
+        central=False,
+    ),
+    Defense(
+        name="chip-lfsr16",
+        label="K=8 on chip, 16-bit LFSRs",
+        summary="multiscale-8 in integers, random words of 16-bit shift registers.",
+        build=_chip(generator="lfsr16"),
+        central=False,
+    ),
     Defense(
         name="chip-popcount",
         label="K=8 on chip, popcount of 16 bytes",
+        summary="multiscale-8 in integers, Gaussian words that count the bits of 16 bytes.",
         build=_chip(normal="popcount", normal_bytes=16),
         central=False,
     ),

@@ -27,6 +27,9 @@ class Defense:
     ----------
     name, label : str
         Its name in records and on the command line; its name in tables.
+    summary : str
+        One plain sentence for `localnoise list defenses`. Those whose names differ by a number and who say the same
+        share a row, the number called K. Default: the label.
     build : callable or None
         (displacements d, activations h, variance) -> noise; the layers after it are retrained.
     train : callable or None
@@ -74,6 +77,7 @@ class Defense:
     most: int | None = None
     deployed: int = 0
     twin: str = ""
+    summary: str = ""
 
     @classmethod
     def of_augmentation(cls, plan: Augmenting, name: str = "") -> Self:
@@ -94,6 +98,7 @@ class Defense:
         return cls(
             name=name or plan.name,
             label=plan.label,
+            summary="augmentation of all layers until held-out images say that it is enough.",
             train=lambda lesson: converged(lesson, plan),
             central=True,
             whole=True,

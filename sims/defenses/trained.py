@@ -18,13 +18,15 @@ def _adversarial(ratio: float, whole: bool) -> Defense:
     share = f"{ratio:.0%} adversarial".replace("%", " %")
     label = f"{share}, all layers" if whole else share
     name = f"adversarial-{100 * ratio:.0f}" + ("-whole" if whole else "")
-    return Defense(name=name, label=label, train=train, central=True, learns=False, whole=whole)
+    summary = f"Adversarial training of {'all' if whole else 'later'} layers, K % of images attacked by PGD."
+    return Defense(name=name, label=label, summary=summary, train=train, central=True, learns=False, whole=whole)
 
 
 TRAINED = (
     Defense(
         name="augmentation",
         label="augmentation, central",
+        summary="No noise: later layers retrained on modified images and their labels.",
         train=modified,
         central=True,
         revision=3,  # 1 began its optimiser anew with each epoch's modifications; 2 drew them from another stream
@@ -32,6 +34,7 @@ TRAINED = (
     Defense(
         name="augmentation-whole",
         label="augmentation, all layers",
+        summary="augmentation of all layers.",
         train=lambda lesson: modified(lesson, whole=True),
         central=True,
         whole=True,
@@ -41,6 +44,7 @@ TRAINED = (
     Defense(
         name="input-noise",
         label="Gaussian input augmentation",
+        summary="Gaussian noise on training images; later layers retrained.",
         train=lambda lesson: gaussian(lesson, sigma=0.25),
         central=True,
         learns=False,
@@ -48,6 +52,7 @@ TRAINED = (
     Defense(
         name="input-noise-whole",
         label="Gaussian input augmentation, all layers",
+        summary="input-noise, all layers trained.",
         train=lambda lesson: gaussian(lesson, sigma=0.25, whole=True),
         central=True,
         learns=False,
@@ -58,10 +63,18 @@ TRAINED = (
     _adversarial(0.9, whole=False),
     _adversarial(0.5, whole=True),
     _adversarial(0.9, whole=True),
-    Defense(name="wca", label="WCA-Net", train=wca, central=True, learns=False),
+    Defense(
+        name="wca",
+        label="WCA-Net",
+        summary="WCA-Net, learned noise whose covariance aligns with the readout's weights.",
+        train=wca,
+        central=True,
+        learns=False,
+    ),
     Defense(
         name="wca-whole",
         label="WCA-Net, all layers",
+        summary="wca, all layers trained.",
         train=lambda lesson: wca(lesson, whole=True),
         central=True,
         learns=False,

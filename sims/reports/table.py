@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.table import Table
 
 from localnoise.sims.results.statistics import Estimate
+from localnoise.sims.runtime.tables import terminal_table
 
 _ATTACKS = {
     "pgd": "PGD", "art-pgd": "ART PGD", "art-autopgd": "ART AutoPGD", "art-fgm": "ART FGM", "art-square": "ART Square"
@@ -31,33 +31,8 @@ def as_terminal(
     widest: int | None = None,
     padding: int = 1,
 ) -> Table:
-    """Return a table for a terminal.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Texts; heads may have several lines.
-    title : str
-    left : collection of int
-        Columns, labels counted, that stand to the left; the others are numbers and stand to the right.
-    groups : sequence
-        A value a row: a blank line parts rows of different values.
-    widest : int, optional
-        Characters from which on a column is wrapped; by default none is. Labels never are.
-    padding : int
-        Blanks beside a column.
-    """
-    out = Table(
-        title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, padding)
-    )
-    for place, head in enumerate(_heads(table)):
-        side, wrapped = "left" if place in left else "right", widest is not None and place > 0
-        out.add_column(head, justify=side, no_wrap=not wrapped, max_width=widest if wrapped else None)  # type: ignore[arg-type]
-    for number, row in enumerate(_rows(table)):
-        if number and groups and groups[number] != groups[number - 1]:
-            out.add_section()
-        out.add_row(*row)
-    return out
+    """Return a table for a terminal, as `terminal_table`; columns are counted with the labels."""
+    return terminal_table(_heads(table), _rows(table), title, left=left, groups=groups, widest=widest, padding=padding)
 
 
 def as_markdown(table: pd.DataFrame, left: Collection[int] = (0,)) -> str:

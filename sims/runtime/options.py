@@ -1,22 +1,19 @@
 """Options that commands share: those that learn grids, and those that run experiments. One name means one thing."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-
-def one_of(names: Iterable[str], *flags: str, help: str) -> Any:  # Typer's own word
-    """Return an option that takes one of these names: listed in its help, completed by the shell."""
-    listed = list(names)
-    return typer.Option(*flags, metavar="|".join(listed), autocompletion=lambda: listed, help=help)
-
+from localnoise.orders import ORDERS
+from localnoise.rules import RULES
+from localnoise.sims.runtime.choices import one_of as one_of
+from localnoise.sims.runtime.choices import words as words
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file of another kind; never an input.")]
-Rule = Annotated[str, typer.Option(help="How units learn: a name of `localnoise list rules`.")]
-Order = Annotated[str, typer.Option(help="Order of the units: a name of `localnoise list orders`.")]
+Rule = Annotated[str, one_of(RULES, help="How units learn.")]
+Order = Annotated[str, one_of(ORDERS, help="Order of the units.")]
 Parents = Annotated[int | None, typer.Option(help="Most parents per unit.")]
 Radius = Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")]
 Signal = Annotated[str, one_of(("none", "local"), help="local: the noise depends on the activations of neighbours.")]
@@ -63,11 +60,6 @@ Training = Annotated[
 ]
 Train = Annotated[str, typer.Option("--train", help="NAME@LEVEL,...: what the noise is learned from.")]
 Variances = Annotated[str, typer.Option("--variances", help="Noise variances per neuron, separated by commas.")]
-
-
-def words(text: str) -> list[str]:
-    """Names from "none, full": each once."""
-    return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
 def counted(number: int, what: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from localnoise.errors import LocalnoiseError
+from localnoise.sims.runtime.choices import show_choices
 from localnoise.sims.runtime.console import errors
 from localnoise.sims.runtime.spoken import speak
 
@@ -25,6 +26,10 @@ RENAMED = {
 
 class Command(TyperCommand):
     """A command that also takes the earlier names of its options, and whose errors name the options that were given."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        show_choices(self.params)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

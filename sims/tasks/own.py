@@ -32,17 +32,20 @@ class OwnTask:
     name : str
     salt : str
         What a result depends on besides data: the task's source.
+    said : str
+        The first line of the file that makes it, if it has a docstring.
     """
 
     task: Task
     name: str
     salt: str = ""
+    said: str = ""
     two_sets: bool = False
 
     @property
     def description(self) -> str:
         """One sentence for lists."""
-        return f"A task of one's own, its noise after {self.task.layer!r}."
+        return self.said or f"A task of one's own, its noise after {self.task.layer!r}."
 
     @property
     def bounds(self) -> tuple[float, float] | None:

@@ -98,7 +98,7 @@ def _wrapped(name: str, part: Any) -> Any:
         return part
     if name not in _held:
         salt = "" if TASKS.is_ours(name) else _source(sys.modules.get(part.model.__module__))
-        _held[name] = OwnTask(part, name, salt)
+        _held[name] = OwnTask(part, name, salt, _said(sys.modules.get(TASKS.origin(name).module)))
     return _held[name]
 
 
@@ -139,8 +139,13 @@ def _load(path: Path) -> None:
         raise ArgumentError(
             f"task={str(path)!r}: its name {called!r} is a built-in's: expected another; give Task a name"
         )
-    _held[called] = OwnTask(task, called, _source(module))
+    _held[called] = OwnTask(task, called, _source(module), _said(module))
     _files[called] = str(path)
+
+
+def _said(module: ModuleType | None) -> str:
+    """Return the first line of a module's docstring."""
+    return (getattr(module, "__doc__", None) or "").strip().partition("\n")[0]
 
 
 def _source(module: ModuleType | None) -> str:

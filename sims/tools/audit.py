@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
 
 from localnoise.errors import ArgumentError
 from localnoise.files import as_folder, as_output, write_text
@@ -29,6 +27,7 @@ from localnoise.sims.runtime.options import (
     Training,
 )
 from localnoise.sims.runtime.options import words as comma_separated
+from localnoise.sims.runtime.tables import terminal_table
 from localnoise.sims.tools import inputs
 from localnoise.validate import as_count, as_seed
 
@@ -224,12 +223,12 @@ def _device(
 
 def _say(verdict: Verdict, judge: DeviceAudit) -> None:
     if verdict.findings:
-        table = Table(box=box.SIMPLE_HEAD, title=f"{len(verdict.findings)} findings in {verdict.draws:,} draws")
-        for head in ("unit", "kind", "what is off", "p"):
-            table.add_column(head, justify="right" if head == "p" else "left")
-        for one in verdict.findings[:_SHOWN]:
-            table.add_row("" if one.unit is None else str(one.unit), one.kind, one.said, f"{max(one.p, 1e-300):.1g}")
-        show(table)
+        rows = [
+            ["" if one.unit is None else str(one.unit), one.kind, one.said, f"{max(one.p, 1e-300):.1g}"]
+            for one in verdict.findings[:_SHOWN]
+        ]
+        title = f"{len(verdict.findings)} findings in {verdict.draws:,} draws"
+        show(terminal_table(["unit", "kind", "what is off", "p"], rows, title, left=(0, 1, 2)))
         if len(verdict.findings) > _SHOWN:
             console.print(f"{len(verdict.findings) - _SHOWN} more; --output writes all of them")
     console.print(f"{'Sound' if verdict.sound else 'Off'}: {verdict.sentence}.")

@@ -4,21 +4,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, load_chips
-from localnoise.hardware.chips.profile import load_profile, profile_names
+from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.chips.profile_schema import Figure
 from localnoise.hardware.export.verilog.placed import place_chip
 from localnoise.hardware.export.verilog.plan import clocks
 from localnoise.hardware.fitting.fit import fit as hold_against
+from localnoise.hardware.fitting.memory import LEARNERS
 from localnoise.hardware.fitting.network import fit_network
 from localnoise.hardware.fitting.repair import fit_repair
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import network_costs, placed_table, repair_costs, show_fit
-from localnoise.sims.runtime.console import console, show
+from localnoise.sims.runtime.console import console, errors, show
+from localnoise.sims.runtime.options import one_of
+from localnoise.sims.runtime.renamed import Command
+from localnoise.sims.runtime.tables import terminal_table
+from localnoise.sims.tools.names import names
 from localnoise.sims.tools.randomness import random
 
 chip = typer.Typer(
@@ -28,7 +31,7 @@ chip = typer.Typer(
 
 Examples
 
-    localnoise chip list
+    localnoise list chips
 
     localnoise chip show ice40up5k
 
@@ -39,26 +42,19 @@ Examples
 )
 
 
-@chip.command("list")
+@chip.command("list", cls=Command, hidden=True)
 def list_chips() -> None:
-    """List the chips that have a profile.
+    """List the chips that have a profile: now `localnoise list chips`.
 
     Examples
     --------
-        localnoise chip list
+        localnoise list chips
     """
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("name", "chip", "kind"):
-        table.add_column(column)
-    table.add_column("limits published", justify="right")
-    for name in profile_names():
-        profile = load_profile(name)
-        known = [figure for figure in profile.limits.values() if figure.status != "unknown"]
-        table.add_row(name, profile.title, profile.kind, f"{len(known)} of {len(profile.limits)}")
-    show(table)
+    errors.print("warning: `chip list` is now `list chips`; the old name goes with the next version")
+    names("chips")
 
 
-@chip.command("show")
+@chip.command("show", cls=Command)
 def show_chip(name: Annotated[str, typer.Argument(help="Name, or the path of your own TOML file.")]) -> None:
     """Show a chip's limits and energies, each with its source and standing.
 
@@ -69,25 +65,23 @@ def show_chip(name: Annotated[str, typer.Argument(help="Name, or the path of you
         localnoise chip show my-board.toml
     """
     profile = load_profile(name)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{profile.title}: {profile.kind}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    for column in ("unit", "status", "source"):
-        table.add_column(column)
     named = {"clock": profile.clock, **profile.limits}
     named |= {f"energy, {key}": figure for key, figure in profile.energy.items()} | dict(profile.facts)
-    for key, figure in named.items():
-        table.add_row(key.replace("_", " "), _value(figure), figure.unit or "", figure.status, figure.source or "")
-    show(table)
+    rows = [
+        [key.replace("_", " "), _value(figure), figure.unit or "", figure.status, figure.source or ""]
+        for key, figure in named.items()
+    ]
+    heads = ["figure", "value", "unit", "status", "source"]
+    show(terminal_table(heads, rows, f"{profile.title}: {profile.kind}", left=(0, 2, 3, 4)))
     if profile.note != "-":
         console.print(profile.note)
 
 
-@chip.command("fit")
+@chip.command("fit", cls=Command)
 def fit_chip(
     file: Annotated[Path, typer.Argument(help="Chip grid, bank or repair of `quantise`; or a network's chip.h5.")],
     name: Annotated[str, typer.Option("--chip", help="Name, or the path of your own TOML file.")] = "ideal",
-    learner: Annotated[str, typer.Option(help="Whether units learn on the chip: none, lms or sign-lms.")] = "none",
+    learner: Annotated[str, one_of(LEARNERS, help="Whether units learn on the chip, and how.")] = "none",
     units_per_core: Annotated[int | None, typer.Option(help="Units a core is to hold. Default: what it can.")] = None,
     draws: Annotated[int, typer.Option(help="Draws averaged per inference.")] = 10,
     placed: Annotated[bool, typer.Option("--place", help="Synthesise, place and route it (ice40up5k).")] = False,
@@ -135,7 +129,7 @@ def fit_chip(
         raise typer.Exit(1)
 
 
-chip.command("random")(random)
+chip.command("random", cls=Command)(random)
 
 
 def _value(figure: Figure) -> str:

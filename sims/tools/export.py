@@ -16,10 +16,11 @@ from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
 from localnoise.hardware.fitting.network import check_network_fits, program_profile
 from localnoise.hardware.fitting.repair import check_repair_fits
+from localnoise.hardware.learning import RULES
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console
-from localnoise.sims.runtime.options import Epochs, PresetName, Training
+from localnoise.sims.runtime.options import Epochs, PresetName, Training, one_of
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL, "selftest": 0}
 _TASKS = {
@@ -38,12 +39,12 @@ def export(
         ),
     ],
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: new, or empty.")] = Path("build"),
-    kind: Annotated[str, typer.Option("--format", help="c99, verilog, json, hdf5 or nir.")] = "c99",
+    kind: Annotated[str, one_of(EXPORTERS, "--format", help="What to write.")] = "c99",
     chip: Annotated[
-        str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
+        str, typer.Option(help="Chip that it must fit: a name of `list chips`, or your TOML file.")
     ] = "ideal",
     seed: Annotated[int, typer.Option(help="Stream that the artefact draws after every start.")] = 0,
-    learner: Annotated[str, typer.Option(help="Add learning on the chip: lms or sign-lms.")] = "",
+    learner: Annotated[str, one_of(RULES, help="Add learning on the chip, by this rule.")] = "",
     rate: Annotated[int, typer.Option(help="The learner's first step, 2^-rate.")] = 1,
     selftest: Annotated[
         int,
@@ -96,7 +97,7 @@ def export(
     vote: Annotated[bool, typer.Option("--vote", help="A task's network: draws vote, logits are not added.")] = False,
     weight_bits: Annotated[int, typer.Option(help="A task's network: 2 to 8.")] = 8,
     activation_bits: Annotated[int, typer.Option(help="A task's network: of words between layers, 4 to 12.")] = 8,
-    data: Annotated[str, typer.Option(help="A task's network: embedded or full, where the task has both.")] = "full",
+    data: Annotated[str, one_of(("embedded", "full"), help="A task's network: of which inputs.")] = "full",
     test_images: Annotated[int, typer.Option(help="A task's network: test inputs to measure it on; 0: none.")] = 1000,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an artefact that is there; other files in the folder stay.")

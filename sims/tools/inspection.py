@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from matplotlib.ticker import NullFormatter
-from rich import box
 from rich.table import Table
 
 from localnoise import UnitGrid
@@ -18,6 +17,7 @@ from localnoise.loading import load_grid as load
 from localnoise.sims.reports.figures import DOUBLE, drawn, lettered
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.options import Force
+from localnoise.sims.runtime.tables import terminal_table
 
 _DRAWS = 4096
 Doubles = npt.NDArray[np.float64]
@@ -136,10 +136,7 @@ def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:
         "dimension": f"{seen.dimension:.1f} of {config.neurons:,} (participation ratio)",
     }
     rows |= {name: str(value) for name, value in grid.provenance.items()}
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+    return terminal_table(["", ""], rows.items(), title, left=(0, 1))
 
 
 def _learned(grid: UnitGrid) -> str:

@@ -1,44 +1,62 @@
 """Names that commands take: rules, orders, trainings, perturbations, attacks, defenses, tasks, chips."""
 
 import inspect
-from collections.abc import Callable
-from typing import Annotated
+import re
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
 
-from localnoise.errors import choose
+from localnoise.sims.runtime.choices import one_of
 from localnoise.sims.runtime.console import console, show
+from localnoise.sims.runtime.tables import terminal_table
 
 Rows = list[tuple[str, str]]
+_EARLIER = {"networks": "tasks"}
+_NUMBER = re.compile(r"(?<![A-Za-z0-9])\d+")  # the number of a name such as multiscale-8
 
 
-def _first_line(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+def _said(thing: object) -> str:
+    """Return what a part says of itself in a list: its `summary`, else its docstring's first line."""
+    return getattr(thing, "summary", "") or (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def _of(registry: Mapping[str, Any]) -> Rows:
+    return [(name, _said(registry[name])) for name in registry]
+
+
+def _plainly(said: str) -> str:
+    """Return what an order's docstring says it returns as a list says it."""
+    said = said.removeprefix("Return the units ")
+    return said[:1].upper() + said[1:]
 
 
 def _rules(every: bool) -> Rows:
+    """How units learn: --rule."""
     from localnoise.rules import RULES
 
-    return [(name, _first_line(rule)) for name, rule in RULES.available().items()]
+    return _of(RULES.available())
 
 
 def _orders(every: bool) -> Rows:
+    """In which order units stand, and so which are parents: --order."""
     from localnoise.orders import ORDERS
 
-    return [(name, _first_line(order)) for name, order in ORDERS.available().items()]
+    return [(name, _plainly(said)) for name, said in _of(ORDERS.available())]
 
 
 def _trainings(every: bool) -> Rows:
+    """How networks learn, by backpropagation or by local rules: --training."""
     from localnoise.nn.local import LOCAL_RULES
     from localnoise.nn.local.base import BACKPROP
 
     said = "All layers lower the last one's loss; its gradient crosses them backward."
-    return [(BACKPROP, said), *((name, _first_line(rule)) for name, rule in LOCAL_RULES.available().items())]
+    return [(BACKPROP, said), *_of(LOCAL_RULES.available())]
 
 
 def _perturbations(every: bool) -> Rows:
+    """What moves inputs: NAME@LEVEL of --train and --test."""
     from localnoise.sims.perturbations import HELD_OUT, MODIFICATIONS, PAPER
 
     usual = MODIFICATIONS if every else [name for name in MODIFICATIONS if name in PAPER or name not in HELD_OUT]
@@ -46,29 +64,39 @@ def _perturbations(every: bool) -> Rows:
 
 
 def _attacks(every: bool) -> Rows:
+    """Who moves inputs on purpose: NAME@EPS of --train and --test."""
     from localnoise.sims.attacks import EPS, PGD
     from localnoise.sims.attacks.registry import ATTACKS
 
-    return [(name, _first_line(ATTACKS[name](PGD(), EPS))) for name in ATTACKS]
+    return [(name, _said(ATTACKS[name]) or _said(ATTACKS[name](PGD(), EPS))) for name in ATTACKS]
 
 
 def _defenses(every: bool) -> Rows:
+    """What experiments compare, noise, trainings and repairs: --defenses."""
     from localnoise.sims.defenses import DEFENSES
 
     names = [name for name in DEFENSES if every or not name.startswith(("chip-", "wires-", "mix-"))]
-    return [(name, DEFENSES[name].label) for name in names]
+    return [(name, DEFENSES[name].summary or DEFENSES[name].label) for name in names]
 
 
 def _tasks(every: bool) -> Rows:
+    """Networks with their data: --task."""
     from localnoise.sims.tasks import TASKS, find
 
     return [(name, find(name).description) for name in TASKS]
 
 
 def _chips(every: bool) -> Rows:
+    """What a grid or a network is to fit: --chip."""
     from localnoise.hardware.chips.profile import load_profile, profile_names
 
-    return [(name, load_profile(name).title) for name in profile_names()]
+    rows = []
+    for name in profile_names():
+        profile = load_profile(name)
+        known = sum(figure.status != "unknown" for figure in profile.limits.values())
+        limits = f": {profile.kind}, {known} of {len(profile.limits)} limits published" * (profile.kind != name)
+        rows.append((name, f"{profile.title}{limits}."))
+    return rows
 
 
 KINDS: dict[str, Callable[[bool], Rows]] = {
@@ -83,25 +111,46 @@ KINDS: dict[str, Callable[[bool], Rows]] = {
 }
 
 
+def families(rows: Rows) -> Rows:
+    """Return rows in which neighbors that differ by one number, and say the same, are one.
+
+    Examples
+    --------
+    >>> families([("none", "No noise."), ("signal-4", "K parents."), ("signal-8", "K parents.")])
+    [('none', 'No noise.'), ('signal-K', 'K parents. K = 4, 8.')]
+    """
+    out = []
+    for (family, said), group in groupby(rows, lambda row: (_NUMBER.sub("K", row[0], count=1), row[1])):
+        names = [name for name, _ in group]
+        numbers = [found[0] for name in names if (found := _NUMBER.search(name))]
+        out.append((names[0], said) if len(names) == 1 else (family, f"{said} K = {', '.join(numbers)}."))
+    return out
+
+
 def names(
-    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to list.")],
-    every: Annotated[bool, typer.Option("--all", help="Also chip grids, mixtures, held-out corruptions.")] = False,
+    kind: Annotated[
+        str, one_of(KINDS, made=typer.Argument, earlier=_EARLIER, help="What to list; nothing: what there is to list.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Each name for itself; also chip grids, mixtures, held-out corruptions.")
+    ] = False,
 ) -> None:
     """List names that commands take, each with what it stands for.
 
     Examples
     --------
+        localnoise list
+
         localnoise list defenses
 
         localnoise list perturbations --all
     """
-    rows = KINDS[choose("kind", kind, KINDS)](every)
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("name", "what it is"):
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*row)
-    show(table)
-    hidden = len(KINDS[kind](True)) - len(rows)
+    if not kind:
+        show(terminal_table(["list", "what it is"], [(name, _said(one)) for name, one in KINDS.items()], left=(0, 1)))
+        return
+    of = KINDS[kind]
+    rows, everything = of(every), of(True)
+    show(terminal_table(["name", "what it is"], rows if every else families(rows), left=(0, 1)))
+    hidden = len(everything) - len(rows)
     if hidden:
         console.print(f"{hidden} more with --all")

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich import box
 from rich.table import Table
 
 from localnoise import Bank, Repair, UnitGrid, load
@@ -16,12 +15,15 @@ from localnoise.files.places import destination
 from localnoise.hardware import ChipGrid, Formats, report
 from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware.formats import NORMALS, OVERFLOWS, ROUNDINGS
+from localnoise.hardware.generators import GENERATORS
 from localnoise.hardware.quantiser import Report
 from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime.console import command, console, follow, progress, show
-from localnoise.sims.runtime.options import Force
+from localnoise.sims.runtime.options import Force, one_of
+from localnoise.sims.runtime.tables import terminal_table
 from localnoise.sims.tools import inputs as places
 from localnoise.sims.tools.quantised_repair import quantise_repair
 
@@ -32,16 +34,16 @@ def quantise(
     grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid, of a bank, or of a repair.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("chip.h5"),
     chip: Annotated[
-        str, typer.Option(help="Chip that it must fit: a name of `chip list`, or your TOML file.")
+        str, typer.Option(help="Chip that it must fit: a name of `list chips`, or your TOML file.")
     ] = "ideal",
     weight_bits: Annotated[int | None, typer.Option(help="Default: 8, or as many as the chip has.")] = None,
     word_bits: Annotated[int | None, typer.Option(help="Default: 12, or as many as the chip has.")] = None,
     activation_bits: Annotated[int, typer.Option(help="Of the activation that signal-dependent units read.")] = 8,
     accumulator_bits: Annotated[int, typer.Option(help="16 to 64.")] = 32,
-    rounding: Annotated[str, typer.Option(help="half-up, half-even or stochastic.")] = "half-up",
-    overflow: Annotated[str, typer.Option(help="saturate or wrap.")] = "saturate",
-    generator: Annotated[str, typer.Option(help="xorshift32, lfsr32, lfsr24 or lfsr16.")] = "xorshift32",
-    normal: Annotated[str, typer.Option(help="Gaussian word: sum of bytes, or popcount.")] = "sum",
+    rounding: Annotated[str, one_of(ROUNDINGS, help="How products are rounded.")] = "half-up",
+    overflow: Annotated[str, one_of(OVERFLOWS, help="What a word does that is too large.")] = "saturate",
+    generator: Annotated[str, one_of(GENERATORS, help="Of random words.")] = "xorshift32",
+    normal: Annotated[str, one_of(NORMALS, help="Gaussian word: the sum of bytes, or of their bits.")] = "sum",
     normal_bytes: Annotated[int, typer.Option(help="Random bytes per Gaussian word.")] = 8,
     activations: Annotated[
         str, typer.Option(help="FILE:NAME or FILE.npy of activations to calibrate on; needed with signal dependence.")
@@ -151,15 +153,9 @@ def _read(place: str, argument: str, layout: places.Layout) -> Any:
 
 
 def _table(found: Report, made: ChipGrid, title: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title)
-    table.add_column("measure")
-    table.add_column("value", justify="right")
-    table.add_column("worst unit (y, x)", justify="right")
-    for what, value in found.summary():
-        table.add_row(what, value, "")
-    for what, value, unit in found.worst(made.config.shape[1]):
-        table.add_row(f"worst {what}", value, unit)
-    return table
+    rows = [[what, value, ""] for what, value in found.summary()]
+    rows += [[f"worst {what}", value, unit] for what, value, unit in found.worst(made.config.shape[1])]
+    return terminal_table(["measure", "value", "worst unit (y, x)"], rows, title)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich import box
 from rich.table import Table
 
 from localnoise import Repair
@@ -11,6 +10,7 @@ from localnoise.hardware import quantise as to_integers
 from localnoise.hardware.fitting.repair import check_repair_fits
 from localnoise.sims.reports.fits import repair_costs
 from localnoise.sims.runtime.console import command, console, follow, progress, show
+from localnoise.sims.runtime.tables import terminal_table
 
 
 def quantise_repair(repair: Repair, formats: Formats, name: str, output: Path, chip: str, *, feedback: bool) -> None:
@@ -28,11 +28,7 @@ def quantise_repair(repair: Repair, formats: Formats, name: str, output: Path, c
 
 
 def _table(found: RepairReport) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="against the repair it came from, on its held-out activations")
-    table.add_column("source")
-    for name in ("equal decisions", "error", "hard alone"):
-        table.add_column(name, justify="right")
-    for part in found.parts:
-        table.add_row(part.source, f"{part.equal:.2%}", f"{part.error:.3%}", f"{part.hard:.3%}")
-    table.add_row("mean", f"{found.equal:.2%}", f"{found.error:.3%}", f"{found.hard:.3%}")
-    return table
+    shares = {part.source: part for part in found.parts} | {"mean": found}
+    rows = [[name, f"{one.equal:.2%}", f"{one.error:.3%}", f"{one.hard:.3%}"] for name, one in shares.items()]
+    title = "against the repair it came from, on its held-out activations"
+    return terminal_table(["source", "equal decisions", "error", "hard alone"], rows, title)

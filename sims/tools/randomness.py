@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.table import Table
 
 from localnoise.errors import choose
@@ -15,7 +14,8 @@ from localnoise.hardware.generators.figure import seeding_figure
 from localnoise.hardware.generators.moments import excess_kurtosis, variance
 from localnoise.hardware.generators.quality import Quality, ideal_tails, measure
 from localnoise.sims.runtime.console import console, progress, show
-from localnoise.sims.runtime.options import Force
+from localnoise.sims.runtime.options import Force, one_of
+from localnoise.sims.runtime.tables import terminal_table
 from localnoise.validate import as_count
 
 _ROWS = ("mean", "variance", "skewness", "excess kurtosis", "beyond 2 sigma", "beyond 3 sigma", "beyond 4 sigma")
@@ -23,10 +23,10 @@ _ENDS = ("largest", "serial", "max |r|", "max |r| lagged")
 
 
 def random(
-    generator: Annotated[str, typer.Option(help="Comma-separated: xorshift32, lfsr32, lfsr24, lfsr16.")] = (
+    generator: Annotated[str, one_of(GENERATORS, several=True, help="Names separated by commas.")] = (
         "xorshift32,lfsr32,lfsr24,lfsr16"
     ),
-    normal: Annotated[str, typer.Option(help="sum of bytes, or popcount.")] = "sum",
+    normal: Annotated[str, one_of(NORMALS, help="Gaussian word: the sum of bytes, or of their bits.")] = "sum",
     normal_bytes: Annotated[int, typer.Option(help="Random bytes per word.")] = 8,
     units: Annotated[int, typer.Option(help="Units that share a sequence.")] = 196,
     channels: Annotated[int, typer.Option(help="Channels per unit, for the draws without overlap.")] = 16,
@@ -69,20 +69,16 @@ def random(
 def _table(found: dict[str, tuple[Quality, Quality, int]], k: int, normal: str) -> Table:
     any_one = next(iter(found.values()))[0]
     title = f"{normal} of {k} bytes, {any_one.units} units, {any_one.draws:,} draws"
-    table = Table(box=box.SIMPLE_HEAD, title=title)
-    table.add_column("")
-    for name in found:
-        table.add_column(name, justify="right")
-    table.add_column("ideal", justify="right")
     ideal = dict(zip(_ROWS, (0.0, 1.0, 0.0, float(excess_kurtosis(k, normal)), *ideal_tails()), strict=True))
     ideal |= {"serial": 0.0, "max |r|": any_one.cross_ideal}
-    for row in (*_ROWS, *_ENDS):
-        table.add_row(row, *(f"{jump.row()[row]:.2g}" for jump, _, _ in found.values()), _shown(ideal.get(row)))
-    table.add_row("max |r|, seeded naively", *(f"{naive.cross:.2g}" for _, naive, _ in found.values()), "")
-    lagged = (f"{naive.cross_lagged:.2g}" for _, naive, _ in found.values())
-    table.add_row("max |r| lagged, seeded naively", *lagged, "")
-    table.add_row("draws without overlap", *(f"{free:,}" for _, _, free in found.values()), "")
-    return table
+    several = list(found.values())
+    rows = [
+        *([row, *(f"{one.row()[row]:.2g}" for one, _, _ in several), _shown(ideal.get(row))] for row in _ROWS + _ENDS),
+        ["max |r|, seeded naively", *(f"{naive.cross:.2g}" for _, naive, _ in several), ""],
+        ["max |r| lagged, seeded naively", *(f"{naive.cross_lagged:.2g}" for _, naive, _ in several), ""],
+        ["draws without overlap", *(f"{free:,}" for _, _, free in several), ""],
+    ]
+    return terminal_table(["", *found, "ideal"], rows, title)
 
 
 def _shown(value: float | None) -> str:

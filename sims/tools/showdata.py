@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from localnoise.errors import MissingDependencyError
 from localnoise.files import as_folder
@@ -14,6 +12,7 @@ from localnoise.sims.data import contact_sheet, describe, load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.perturbations import corruptions
 from localnoise.sims.runtime.console import console, show
+from localnoise.sims.runtime.tables import terminal_table
 
 _SEED = 5  # of draws that show what the modifications do: no angle near zero, no square on the background alone
 
@@ -36,21 +35,12 @@ def data(
     as_folder("out", out)
     dataset = load("full" if full or data_dir else "embedded", data_dir)
     description = describe(dataset)
-    table = Table(
-        title=f"Fashion-MNIST: {description.source}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for column, justify in (
-        ("label", "right"),
-        ("class", "left"),
-        ("training", "right"),
-        ("test", "right"),
-        ("mean pixel", "right"),
-    ):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for row in description.rows:
-        label = "" if row.label is None else str(row.label)
-        table.add_row(label, row.name, f"{row.train:,}", f"{row.test:,}", f"{row.mean_pixel:.3f}")
-    show(table)
+    rows = [
+        ["" if row.label is None else row.label, row.name, f"{row.train:,}", f"{row.test:,}", f"{row.mean_pixel:.3f}"]
+        for row in description.rows
+    ]
+    heads = ["label", "class", "training", "test", "mean pixel"]
+    show(terminal_table(heads, rows, f"Fashion-MNIST: {description.source}", left=(1,)))
     console.print(f"SHA-256 {description.fingerprint}")
     out.mkdir(parents=True, exist_ok=True)
     contact_sheet(dataset, out / "classes.png")

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from localnoise.hardware.export import verify as run
 from localnoise.sims.runtime.console import console, follow, progress, show
+from localnoise.sims.runtime.tables import terminal_table
 
 
 def verify(
@@ -53,14 +52,9 @@ def verify(
     with progress() as bars:
         bar = bars.add_task("run and compare", total=None)
         checks, costs = run(folder, words, able, follow(bars, bar), images=images)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{folder} against the emulator")
-    table.add_column("back end")
-    table.add_column("function")
-    table.add_column("words compared", justify="right")
-    table.add_column("verdict")
-    for check in checks:
-        table.add_row(check.backend, check.name, f"{check.words:,}", check.mismatch or "equal to the bit")
-    show(table)
+    heads = ["back end", "function", "words compared", "verdict"]
+    rows = [[check.backend, check.name, f"{check.words:,}", check.mismatch or "equal to the bit"] for check in checks]
+    show(terminal_table(heads, rows, f"{folder} against the emulator", left=(0, 1, 3)))
     for backend, cost in costs.items():
         console.print(f"{backend}: {cost}")
     if any(check.mismatch for check in checks):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from localnoise.sims.cli import COMMANDS, PANELS, owners
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.runtime.renamed import RENAMED, renamed
 from localnoise.sims.runtime.spoken import with_options
-from localnoise.sims.tools.names import KINDS
+from localnoise.sims.tools.names import KINDS, families
 
 PNG = b"\x89PNG"
 
@@ -38,17 +39,52 @@ def test_help_groups_commands_in_panels() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_are_listed_each_with_what_it_stands_for(kind: str) -> None:
+def test_names_are_listed_each_with_one_plain_sentence(kind: str) -> None:
     done = invoked("list", kind, "--all")
-    rows = [line.split(maxsplit=1) for line in done.output.splitlines()[3:] if line.strip()]
+    rows = [line.split(maxsplit=1) for line in done.output.splitlines()[2:] if line.strip()]
     assert [name for name, _ in rows] == [name for name, _ in KINDS[kind](True)]
-    assert len(rows) > 1 and all(len(text) > 1 for _, text in rows)  # noqa: PT018
+    assert len(rows) > 1
+    said = [text.strip() for _, text in rows]
+    assert len(set(said)) >= len(said) - 10, "but for families, each has a sentence of its own"
+    for name, text in zip((name for name, _ in rows), said, strict=True):
+        assert len(text) > 10, name
+        assert text != name
+        assert not re.search(r"\([A-Z], ?\)|int32|_u\b|\^-", text), text  # neither signatures nor equations
+
+
+def test_what_there_is_to_list_is_listed() -> None:
+    rows = invoked("list").output.splitlines()[2:]
+    assert [line.split()[0] for line in rows] == list(KINDS)
 
 
 def test_lists_are_short_unless_asked() -> None:
     few = [name for name, _ in KINDS["defenses"](False)]
     assert not any(name.startswith(("chip-", "wires-")) for name in few)
-    assert f"{len(KINDS['defenses'](True)) - len(few)} more with --all" in invoked("list", "defenses").output
+    short = invoked("list", "defenses").output
+    assert f"{len(KINDS['defenses'](True)) - len(few)} more with --all" in short
+    assert re.search(r"^multiscale-K .*K = 2, 4, 8\.", short, flags=re.MULTILINE)
+    assert "multiscale-4 " not in short
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("a-1", "Said."), ("a-2", "Said.")], [("a-K", "Said. K = 1, 2.")]),
+        ([("a-1", "Said."), ("a-2", "Other.")], [("a-1", "Said."), ("a-2", "Other.")]),
+        ([("a-1", "Said."), ("b-1", "Said.")], [("a-1", "Said."), ("b-1", "Said.")]),
+        ([("w8-x", "Said."), ("w9-x", "Said.")], [("w8-x", "Said."), ("w9-x", "Said.")]),
+        ([("none", "Nothing.")], [("none", "Nothing.")]),
+    ],
+)
+def test_names_that_differ_by_a_number_and_say_the_same_share_a_row(rows: Any, expected: Any) -> None:
+    assert families(rows) == expected
+
+
+def test_networks_are_listed_as_tasks_with_a_warning() -> None:
+    done = run("list", "networks")
+    assert done.returncode == 0
+    assert done.stderr == "warning: networks is now tasks; the old name goes with the next version\n"
+    assert done.stdout == run("list", "tasks").stdout
 
 
 @pytest.mark.parametrize(
@@ -142,7 +178,7 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
     [
         (("inspect", "missing.h5"), 1, "no such file"),
         (("fit", "--train", "rotat"), 1, "did you mean 'rotate'"),
-        (("fit", "--rule", "moment"), 1, "did you mean 'moments'"),
+        (("fit", "--rule", "moment"), 2, "did you mean 'moments'"),
         (("fit", "--variance", "-1"), 1, "variance=-1.0: expected"),
         (("fit", "--parents", "0"), 1, "parents=0: expected"),
         (("fit", "--network", "v9"), 1, "task='v9': expected one of 'v1', 'v2', 'v3'"),
@@ -267,7 +303,10 @@ def test_quantise_then_fit_a_chip(small_dir: Path, tmp_path: Path, network: str,
 
 
 def test_chips_are_listed_and_shown() -> None:
-    listed = run("chip", "list").stdout
+    listed = run("list", "chips").stdout
+    earlier = run("chip", "list")
+    assert earlier.stdout == listed
+    assert "`list chips`" in earlier.stderr
     assert all(name in listed for name in ("loihi1", "ice40up5k", "stm32f407", "ideal"))
     shown = run("chip", "show", "loihi2").stdout
     assert "not published" in shown
@@ -283,11 +322,11 @@ def test_generators_are_measured(tmp_path: Path) -> None:
     assert "draws without overlap" in done.stdout
     assert (tmp_path / "seeding.png").read_bytes()[:4] == PNG
     done = run("chip", "random", "--generator", "lfsr33")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "did you mean 'lfsr" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["list", "show", "fit", "random"])
+@pytest.mark.parametrize("command", ["show", "fit", "random"])
 def test_help_of_each_chip_command_has_examples(command: str) -> None:
     told = help_of("chip", command)
     assert "Examples" in told

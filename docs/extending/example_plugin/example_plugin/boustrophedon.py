@@ -7,7 +7,7 @@ from localnoise.orders import register
 
 @register("boustrophedon")
 def boustrophedon(shape: tuple[int, int], boundary: str) -> np.ndarray:
-    """Return the units of the grid in the order of the sweep, (N,)."""
+    """Return the units row by row, every other row backwards."""
     height, width = shape
     order = np.arange(height * width).reshape(height, width)
     order[1::2] = order[1::2, ::-1]

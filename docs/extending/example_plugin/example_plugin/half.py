@@ -11,5 +11,11 @@ def build(d: Any, h: Any, variance: float) -> UnitGrid:
     return UnitGrid(shape=d.shape[2:], channels=d.shape[1], parents=8).learn(d).normalise(variance / 2)
 
 
-DEFENSE = Defense(name="half-8", label="K=8 at half the variance", build=build, central=False)
+DEFENSE = Defense(
+    name="half-8",
+    label="K=8 at half the variance",
+    summary="multiscale-8 at half of the variance.",
+    build=build,
+    central=False,
+)
 register(DEFENSE)

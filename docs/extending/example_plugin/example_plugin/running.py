@@ -27,6 +27,7 @@ class Running:
     """
 
     name: ClassVar[str] = "running"
+    summary: ClassVar[str] = "Second moments that forget, for displacements whose law drifts."
     halflife: float = 1000.0
     ridge: float = 1e-4
 

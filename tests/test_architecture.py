@@ -73,6 +73,14 @@ def test_contracts_bite(installed, where, line):
     assert "planted" in done.stdout
 
 
+def test_the_floors_that_are_described_are_those_of_the_contract():
+    (contract,) = (c for c in CONFIG["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    _, _, table = (ROOT / "docs" / "design.md").read_text().partition("| floor | holds |\n|---|---|\n")
+    rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()]
+    described = [set(re.findall(r"`(\w+)(?:\.py|/)`", row)) for row in rows]
+    assert described == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
 CIRCLES = """
 import grimp
 graph = grimp.build_graph("localnoise", cache_dir=None)

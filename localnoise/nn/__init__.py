@@ -46,7 +46,7 @@ from localnoise.nn.task import Task as Task
 from localnoise.nn.weighing import expect_worth as expect_worth
 
 if TYPE_CHECKING:  # for editors and type checkers; loaded by `__getattr__` when it is touched
-    from localnoise.sims.evaluation.table import evaluate as evaluate
+    from localnoise.sims.evaluation.evaluate import evaluate as evaluate
 
 __all__ = [
     "Arrangement",
@@ -92,7 +92,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is ther
     def __getattr__(name: str) -> Any:
         """Import `evaluate` when it is first asked for: it runs the attacks of `localnoise.sims`."""
         if name == "evaluate":
-            return import_module("localnoise.sims.evaluation.table").evaluate
+            return import_module("localnoise.sims.evaluation.evaluate").evaluate
         raise AttributeError(f"module 'localnoise.nn' has no attribute {name!r}")
 
 

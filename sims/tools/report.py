@@ -43,7 +43,7 @@ def report(
     """Make tables, figures and pages of records, also of those that are still being written.
 
     A sweep becomes one self-contained page. Records of compare, transfer, repair, stream, tradeoff, retention, paper,
-    bits, wires and spiking become the tables and figures that these commands end with.
+    train, audit, bits, wires and spiking become the tables and figures that these commands end with.
 
     Examples
     --------

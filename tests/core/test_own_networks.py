@@ -455,7 +455,7 @@ def test_a_table_repeats_and_streams_stand_where_they_stood(residual, seed):
 
 
 def test_the_deployed_answer_is_the_mean_of_the_logits(residual):
-    from localnoise.sims.evaluation.table import Deployed
+    from localnoise.sims.evaluation.evaluate import Deployed
 
     noisy, x = noisy_of(residual, seed=2).eval(), residual.x[:7]
     with torch.no_grad():
@@ -499,7 +499,7 @@ def test_bad_input_of_a_table_is_one_sentence(residual, change, sentence):
 
 
 def test_layers_before_the_noise_run_once_for_all_draws_where_nothing_passes_it_by(residual):
-    from localnoise.sims.evaluation.table import Deployed, _in_two
+    from localnoise.sims.evaluation.evaluate import Deployed, _in_two
 
     noisy, x, calls = noisy_of(residual, seed=2).eval(), residual.x[:7], []
     keys = list(noisy.state_dict())

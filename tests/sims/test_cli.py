@@ -21,6 +21,7 @@ from localnoise.sims.results.records import RecordFile
 from localnoise.sims.runtime.renamed import RENAMED, renamed
 from localnoise.sims.runtime.spoken import with_options
 from localnoise.sims.tools.names import KINDS, families
+from localnoise.sims.tools.remade import REPORTS
 
 PNG = b"\x89PNG"
 
@@ -117,6 +118,12 @@ def test_help_of_each_command_has_examples(command: str) -> None:
     told = help_of(command)
     assert "Examples" in told
     assert f"localnoise {command}" in told
+
+
+def test_report_names_every_command_whose_records_it_reads() -> None:
+    told = help_of("report")
+    assert len(REPORTS) > 10
+    assert [name for name in REPORTS if name.partition("-")[0] not in re.findall(r"\w+", told)] == []
 
 
 def test_fit_learns_a_grid_by_any_rule(small_dir: Path, tmp_path: Path) -> None:

@@ -127,5 +127,5 @@ $(VENV)/.docs: $(VENV)/.sims
 
 $(VENV)/.dev: $(VENV)/.robustness
 	@echo "==> Installing what tests and checks need: about a minute the first time"
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,hardware,spiking,watch,docs,dev]"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[dev]"
 	@touch $@

@@ -64,7 +64,7 @@ def markdown(table: list[PaperRow]) -> str:
 
 def _texts(table: list[PaperRow]) -> pd.DataFrame:
     arms = list(dict.fromkeys(row.arm for row in table))
-    heads = ["source", "strength", "trace", *(DEFENSES[arm].label for arm in arms)]
+    heads = ["source", "strength", "variance", *(DEFENSES[arm].label for arm in arms)]
     rows = [
         [words(source), f"{level:g}", f"{trace:g}", *(_cell(own.get(arm)) for arm in arms)]
         for (source, level, trace), own in _grouped(table).items()
@@ -81,7 +81,9 @@ def verdict(table: list[PaperRow]) -> str:
                 r for r in table if r.trace == trace and r.agrees is not None and r.source.startswith("art-") == attack
             ]
             if judged:
-                lines.append(f"trace {trace:g}, {kind}: {sum(r.agrees is True for r in judged)} of {len(judged)} agree")
+                lines.append(
+                    f"variance {trace:g}, {kind}: {sum(r.agrees is True for r in judged)} of {len(judged)} agree"
+                )
     lines.append("In brackets what the paper states; * differs by more than .03 and by more than both 95 % intervals.")
     images = sorted({row.measured.images for row in table})
     seeds = max((row.measured.seeds for row in table), default=0)

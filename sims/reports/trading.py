@@ -43,7 +43,7 @@ def markdown(table: dict[str, list[Point]], threat: str) -> str:
         for points in table.values() for p in points
     ]  # fmt: skip
     labels = [DEFENSES[arm].label for arm, points in table.items() for _ in points]
-    text = as_markdown(texts(("trace", "clean", threat, "bytes/unit"), rows, labels))
+    text = as_markdown(texts(("variance", "clean", threat, "bytes/unit"), rows, labels))
     images = sorted({e.images for points in table.values() for p in points for e in (p.clean, p.robust)})
     seeds = max((p.robust.seeds for points in table.values() for p in points), default=0)
     said = f"± is the 95 % interval; {seeds} seed{'s' * (seeds != 1)}, n = {', '.join(map(str, images))} images."

@@ -298,11 +298,11 @@ def test_paper_and_transfer_write_their_tables(
     common = {"data_dir": small_dir, "jobs": 1, "spend": "quick", "mix": False}
     paper.paper(sources="art-fgm,elastic", arms="none,identity", traces="0.5", out=tmp_path / "p", **common)
     text = (tmp_path / "p" / "table.md").read_text()
-    assert "trace 2, attacks: " in text
-    assert "trace 0.5, modifications: " in text
+    assert "variance 2, attacks: " in text
+    assert "variance 0.5, modifications: " in text
     (line,) = [line for line in text.splitlines() if "elastic" in line]
     starred = line.count("*")
-    assert f"trace 0.5, modifications: {2 - starred} of 2 agree" in text
+    assert f"variance 0.5, modifications: {2 - starred} of 2 agree" in text
     assert Image.open(tmp_path / "p" / "paper.png").width > 300
     tradeoff.tradeoff(
         source="obstruction@2", tested="", arms="none,raster-1", traces="0.5,2", out=tmp_path / "o", **common
@@ -319,8 +319,8 @@ def test_paper_and_transfer_write_their_tables(
     assert "Retention of the central gain, raster r=1" in text
 
 
-def test_every_arm_is_listed_with_its_label(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_every_arm_is_listed_with_what_it_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     common = {"threats": "rotate", "sources": "matched", "spend": "quick", "out": tmp_path, "data_dir": None, "jobs": 1}
     compare.compare(arms="list", **DEFAULTS, **common)
     told = capsys.readouterr().out
-    assert all(f" {name} " in told and defense.label in told for name, defense in DEFENSES.items())
+    assert all(f"\n{name} " in told and (defense.summary or defense.label) in told for name, defense in DEFENSES.items())

@@ -10,9 +10,11 @@ from matplotlib.ticker import StrMethodFormatter
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports.comparison import CLEAN, Level, Outcome, Place
 from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, looks
+from localnoise.sims.reports.labelling import label_points
 from localnoise.sims.reports.table import accuracy, as_markdown, texts
 from localnoise.sims.results.statistics import Estimate
 
+_FLOOR = -0.03  # of accuracies: a level of 0 lies on the axis otherwise
 _APART = 0.02  # of accuracy: points nearer to one another share a label
 
 
@@ -56,7 +58,7 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
         look, tested = looks(list(table)), Level.named(threat).words
         clean, robust, both = panels = page.subplots(1, 3)
         robust.sharey(clean)
-        labelled: list[tuple[float, float]] = []
+        labels: list[tuple[float, float, str]] = []
         for number, (arm, points) in enumerate(table.items()):
             style = {"color": look[arm].colour, "marker": look[arm].marker, "label": DEFENSES[arm].label}
             for axes, name in ((clean, "clean"), (robust, "robust")):
@@ -65,16 +67,16 @@ def figure(table: dict[str, list[Point]], threat: str, path: Path) -> None:
             both.plot(x, y, mec="#333333", mew=0.4, **style)
             for p in points:
                 where = (p.clean.mean, p.robust.mean)
-                if p.trace is not None and all(math.dist(where, other) > _APART for other in labelled):
-                    labelled.append(where)
-                    both.annotate(f"{p.trace:g}", where, xytext=(3, 3), textcoords="offset points", fontsize=6)
+                if p.trace is not None and all(math.dist(where, other) > _APART for *other, _ in labels):
+                    labels.append((*where, f"{p.trace:g}"))
         for axes in (clean, robust):
-            axes.set(xlabel="Noise variance per neuron", ylim=(0, 1))
+            axes.set(xlabel="Noise variance per neuron", ylim=(_FLOOR, 1))
         clean.set_ylabel("Accuracy (share of images right)")
-        both.set(xlabel="Clean accuracy", ylabel="Robust accuracy", ylim=(min(0, both.get_ylim()[0]), None))
+        both.set(xlabel="Clean accuracy", ylabel="Robust accuracy", ylim=(min(_FLOOR, both.get_ylim()[0]), None))
         lettered(panels, ["Clean", tested, "Both; numbers: variance"])
         both.margins(0.1)
         legend(page, columns=4)
+        label_points(both, labels)
 
 
 def _over_variance(axes: Any, points: list[Point], estimates: list[Estimate], number: int, **style: Any) -> None:

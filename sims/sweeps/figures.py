@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from localnoise.sims.reports.figures import DOUBLE, SINGLE, drawn, legend, lettered
+from localnoise.sims.reports.labelling import label_points
 from localnoise.sims.reports.table import sentence
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial
 
@@ -47,7 +48,6 @@ def fronts(content: Content, path: Path) -> Path:
             spread = [t.half_widths.get(first.name, 0.0) for t in best]
             label = f"Pareto front ({len(best)}), by number of trial"
             axes.errorbar(x, y, spread, fmt="-o", ms=4, elinewidth=0.7, color=_FRONT, label=label)
-            _numbered(axes, best, other, first)
             for dashes, one in zip(("--", ":", "-."), content.references, strict=False):
                 if first.name in one.values:
                     mean, half = one.values[first.name], one.half_widths.get(first.name, 0.0)
@@ -61,23 +61,22 @@ def fronts(content: Content, path: Path) -> Path:
         if len(others) > 1:
             lettered(panels[: len(others)])
         legend(page, columns=2 if wide > 1 else 1)
+        for axes, other in zip(panels, others, strict=False):
+            label_points(axes, _numbers([t for t in content.trials if t.number in content.front], other, first))
     return path
 
 
-def _numbered(axes: Any, front: list[PageTrial], other: Goal, first: Goal) -> None:
-    """Write the numbers of the front's trials beside them, off the front; those that lie close share a place."""
-    places: list[tuple[float, float, list[str]]] = []
-    for trial in front:
+def _numbers(front: list[PageTrial], other: Goal, first: Goal) -> list[tuple[float, float, str]]:
+    """Return where the numbers of the front's trials stand; those that lie close share a place, the lowest first."""
+    places: list[tuple[float, float, list[int]]] = []
+    for trial in sorted(front, key=lambda trial: trial.values[other.name]):
         x, y = trial.values[other.name], trial.values[first.name]
-        near = [names for u, v, names in places if abs(x - u) < 0.06 * abs(x) and math.isclose(y, v, rel_tol=0.02)]
+        near = [numbers for u, v, numbers in places if abs(x - u) < 0.06 * abs(x) and math.isclose(y, v, rel_tol=0.02)]
         if near:
-            near[0].append(str(trial.number))
+            near[0].append(trial.number)
         else:
-            places.append((x, y, [str(trial.number)]))
-    left, up = other.best == "low", first.best == "high"
-    style = {"xytext": (-3 if left else 3, 3 if up else -9), "ha": "right" if left else "left", "fontsize": 6}
-    for x, y, names in places:
-        axes.annotate(", ".join(names), (x, y), textcoords="offset points", color="#333333", **style)
+            places.append((x, y, [trial.number]))
+    return [(x, y, ", ".join(map(str, sorted(numbers)))) for x, y, numbers in places]
 
 
 def importances(content: Content, path: Path) -> Path:

@@ -323,4 +323,4 @@ def test_every_arm_is_listed_with_what_it_is(capsys: pytest.CaptureFixture[str],
     common = {"threats": "rotate", "sources": "matched", "spend": "quick", "out": tmp_path, "data_dir": None, "jobs": 1}
     compare.compare(arms="list", **DEFAULTS, **common)
     told = capsys.readouterr().out
-    assert all(f"\n{name} " in told and (defense.summary or defense.label) in told for name, defense in DEFENSES.items())
+    assert all(f"\n{name} " in told and (one.summary or one.label) in told for name, one in DEFENSES.items())

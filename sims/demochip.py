@@ -15,8 +15,8 @@ def steps(out: Path) -> list[str]:
     """Return the commands that the demonstration runs, in order."""
     firmware = out / "firmware"
     return [
-        f"export v2 --defense multiscale-4 --train rotate --preset quick --data embedded --draws 4 --keep {out} "
-        f"--chip stm32f407 --test-images 200 -o {firmware} --force",
+        f"export v2 --defense multiscale-4 --train rotate --preset quick --data embedded --draws 4 --cache {out} "
+        f"--chip stm32f407 --test-images 200 --out {firmware} --force",
         f"verify {firmware} --images 12",
         f"classify {firmware} v2 --data embedded --images 5 --show 2",
     ]

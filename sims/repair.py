@@ -51,7 +51,9 @@ def repair(
             "the task's and modules after it, joined by +."
         ),
     ] = ALL,
-    radius: Annotated[int, typer.Option(help="Chebyshev radius of the activations that a unit reads.")] = 2,
+    radius: Annotated[
+        int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a unit reads.")
+    ] = 2,
     causes: Annotated[
         int, typer.Option(help="Parts that a source is cut into where it has an angle, a direction or a place: 4, 16.")
     ] = 1,
@@ -109,7 +111,7 @@ def repair(
 
         localnoise repair --task watch --train axis_lost,sensor_noise --test gain_drift
 
-        localnoise repair --task my_task.py --layer layer2 --layers layer3+fc --radius 1
+        localnoise repair --task my_task.py --layer layer2 --layers layer3+fc --signal-radius 1
     """
     chosen, spent = run.chosen(), run.plan()
     plan = Repairing(layers=layers, radius=radius, causes=causes, share=share, bits=bits)

@@ -74,7 +74,9 @@ def stream(
     displaced: Annotated[
         int | None, typer.Option(help="Training images that repairs learn from; default: the preset's, at most 10,000.")
     ] = None,
-    radius: Annotated[int, typer.Option(help="Chebyshev radius of the activations that a repair's unit reads.")] = 2,
+    radius: Annotated[
+        int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a repair's unit reads.")
+    ] = 2,
     task: TaskName = DEFAULT,
     layer: Layer = None,
     training: Training = BACKPROP,

@@ -23,7 +23,9 @@ def sweep(
     scheduler: Annotated[
         str, typer.Option(help="Address of a Dask scheduler, tcp://host:8786; default: this machine's cores.")
     ] = "",
-    workers: Annotated[int | None, typer.Option(help="Processes on this machine; default: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--jobs", help="Processes on this machine; default: one a core.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Threads of a worker.")] = 1,
     storage: Annotated[
         str, typer.Option(help="Optuna's storage: a path, or a database's URL. Default: a journal beside the records.")
@@ -40,7 +42,7 @@ def sweep(
     --------
         localnoise sweep quick
 
-        localnoise sweep study.toml --workers 8 --resume
+        localnoise sweep study.toml --jobs 8 --resume
 
         localnoise sweep rules --scheduler tcp://host:8786 --storage postgresql://user@host/name
     """

@@ -21,6 +21,12 @@ RENAMED = {
     "--fan-in": "--parents",
     "--output": "--out",  # of a folder
     "--out": "--output",  # of a file
+    "-o": "--out",  # which stands for --output elsewhere
+    "--workers": "--jobs",
+    "--full": "--data=full",
+    "--keep": "--cache",  # of trained networks; `fit --keep` writes displacements
+    "--defense": "--defenses",  # where several are meant
+    "--radius": "--signal-radius",  # of what a unit reads; --radius is that of its parents
 }
 
 
@@ -52,7 +58,7 @@ def renamed(arguments: list[str], own: set[str]) -> list[str]:
     for place, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")
         new = RENAMED.get(flag, flag)
-        if place < end and flag not in own and new in own:
+        if place < end and flag not in own and new.partition("=")[0] in own:
             errors.print(f"warning: {flag} is now {new}; the old name goes with the next version")
             argument = f"{new}{equals}{value}"
         out.append(argument)

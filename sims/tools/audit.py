@@ -64,7 +64,8 @@ def audit(
     ] = "",
     layer: Layer = None,
     defense: Annotated[
-        str, typer.Option("--defense", help="Of a network: whose noise's structure is told, such as multiscale-8,full.")
+        str,
+        typer.Option("--defenses", help="Of a network: whose noise's structure is told, such as multiscale-8,full."),
     ] = "multiscale-8,full",
     train: Annotated[
         str, typer.Option("--train", help="NAME@LEVEL: what noises are learned from, and certificates must cover.")
@@ -108,7 +109,7 @@ def audit(
 
         localnoise audit words.npy --grid signal-chip.h5 --activations log.h5:h -o verdict.json
 
-        localnoise audit --task v2 --defense multiscale-8,full --train brightness@5 --out results/audit
+        localnoise audit --task v2 --defenses multiscale-8,full --train brightness@5 --out results/audit
 
         localnoise audit --task watch --train sensor_noise --parts surprise,certificate
     """

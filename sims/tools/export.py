@@ -24,7 +24,7 @@ from localnoise.sims.runtime.options import Epochs, PresetName, Training, one_of
 
 _USUAL = {"engines": 1, "loaded": False, "name": USUAL, "selftest": 0}
 _TASKS = {
-    "weights": None, "layer": "", "defense": "none", "train": "", "preset": "standard", "epochs": None, "keep": None,
+    "weights": None, "layer": "", "defense": "none", "train": "", "preset": "standard", "epochs": None, "cache": None,
     "training": "backprop", "draws": None, "vote": False, "weight-bits": 8, "activation-bits": 8, "data": "full",
     "test-images": 1000,
 }  # fmt: skip
@@ -38,7 +38,7 @@ def export(
             "my_task.py: its whole network."
         ),
     ],
-    output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: new, or empty.")] = Path("build"),
+    output: Annotated[Path, typer.Option("--out", help="Folder to write: new, or empty.")] = Path("build"),
     kind: Annotated[str, one_of(EXPORTERS, "--format", help="What to write.")] = "c99",
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `list chips`, or your TOML file.")
@@ -89,7 +89,7 @@ def export(
     spend: PresetName = "standard",
     epochs: Epochs = None,
     training: Training = "backprop",
-    keep: Annotated[
+    cache: Annotated[
         Path | None,
         typer.Option(help="A task's network: folder where it is kept when it was trained here, and found again."),
     ] = None,
@@ -118,37 +118,37 @@ def export(
 
     Examples
     --------
-        localnoise export chip.h5 --chip stm32f407 -o build
+        localnoise export chip.h5 --chip stm32f407 --out build
 
-        localnoise export chip.h5 --learner sign-lms --seed 7 -o build --force
+        localnoise export chip.h5 --learner sign-lms --seed 7 --out build --force
 
-        localnoise export chip.h5 --selftest 4096 -o build
+        localnoise export chip.h5 --selftest 4096 --out build
 
-        localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights -o rtl
+        localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights --out rtl
 
-        localnoise export chip.h5 --name layer2_noise -o firmware/layer2_noise
+        localnoise export chip.h5 --name layer2_noise --out firmware/layer2_noise
 
-        localnoise export v2 --weights base.pt --defense chip.h5 --chip stm32f407 -o firmware
+        localnoise export v2 --weights base.pt --defense chip.h5 --chip stm32f407 --out firmware
 
-        localnoise export my_task.py --chip stm32f407 -o firmware
+        localnoise export my_task.py --chip stm32f407 --out firmware
 
-        localnoise export conv3 --training local-heads -o firmware
+        localnoise export conv3 --training local-heads --out firmware
 
-        localnoise export watch --defense multiscale-8 --chip stm32f407 -o firmware
+        localnoise export watch --defense multiscale-8 --chip stm32f407 --out firmware
 
-        localnoise export chip.h5 --chip loihi1 --format json --learner lms -o units
+        localnoise export chip.h5 --chip loihi1 --format json --learner lms --out units
     """
     read = {"file": file, "chip": Path(chip) if chip.endswith(".toml") else None, "weights": weights}
     refuse_inputs("output", output, read | {"defense": Path(defense) if Path(defense).is_file() else None})
     replaceable(output, force)  # before a network is trained
-    if keep is not None:
-        as_folder("keep", keep)
+    if cache is not None:
+        as_folder("cache", cache)
     rule = OnChip(rule=learner, rate=rate) if learner else None
     asked = {"engines": engines, "loaded": load_weights, "name": name, "selftest": selftest}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     own = {
         "weights": weights, "layer": layer, "defense": defense, "train": sources, "preset": spend, "epochs": epochs,
-        "keep": keep, "training": training, "draws": draws, "vote": vote, "weight-bits": weight_bits,
+        "cache": cache, "training": training, "draws": draws, "vote": vote, "weight-bits": weight_bits,
         "activation-bits": activation_bits, "data": data, "test-images": test_images,
     }  # fmt: skip
     grid: Any
@@ -161,7 +161,7 @@ def export(
             Asked(
                 task=str(file), weights=weights, layer=layer, defense=defense, draws=draws, vote=vote,
                 weight_bits=weight_bits, activation_bits=activation_bits, data=data, images=test_images, seed=seed,
-                chip=chip, sources=sources, preset=spend, epochs=epochs, keep=keep, training=training,
+                chip=chip, sources=sources, preset=spend, epochs=epochs, keep=cache, training=training,
             )
         )  # fmt: skip
     else:

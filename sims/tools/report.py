@@ -29,7 +29,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="A sweep's HTML file, default report.html. Else a folder, default the record's own.",
+            help="Of a sweep: HTML file to write. Default: report.html.",
         ),
     ] = None,
     figures: Annotated[
@@ -38,6 +38,9 @@ def report(
     command: Annotated[
         str, typer.Option("--as", help="Command that wrote an experiment's records, where they do not say so.")
     ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Of an experiment: folder for tables and figures. Default: the record's own.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Make tables, figures and pages of records, also of those that are still being written.
@@ -53,9 +56,9 @@ def report(
 
         localnoise report results/compare
 
-        localnoise report results/retention -o figures
+        localnoise report results/retention --out figures
 
-        localnoise report transfer.sqlite --as transfer -o figures
+        localnoise report transfer.sqlite --as transfer --out figures
     """
     from localnoise.sims.experiments.conduct import publish
     from localnoise.sims.results.records import NAME
@@ -66,12 +69,20 @@ def report(
     if is_sweep(path):
         if command:
             raise ArgumentError(f"--as {command}: expected none with a sweep, whose record says what it is; drop it")
+        if out is not None:
+            raise ArgumentError(
+                f"--out {out}: expected with an experiment; a sweep's page is a file, --output report.html"
+            )
         _page(path, output or Path("report.html"), figures, force=force)
         return
     if figures is not None:
-        raise ArgumentError(f"--figures {figures}: expected with a sweep; of an experiment they go to --output")
+        raise ArgumentError(f"--figures {figures}: expected with a sweep; of an experiment they go to --out")
+    if output is not None and out is not None:
+        raise ArgumentError(f"--output {output}: expected with a sweep; of an experiment all goes to --out")
+    if output is not None:
+        errors.print("warning: of an experiment --output is now --out; the old name goes with the next version")
     with _slowly("making tables and figures"):
-        publish(*remade(path, command), output or path.parent)
+        publish(*remade(path, command), out or output or path.parent)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from localnoise.sims import perturbations
 from localnoise.sims.data import contact_sheet, describe, load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.perturbations import corruptions
+from localnoise.sims.runtime.choices import one_of
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.tables import terminal_table
 
@@ -18,10 +19,13 @@ _SEED = 5  # of draws that show what the modifications do: no angle near zero, n
 
 
 def data(
-    full: Annotated[
-        bool, typer.Option("--full", help="The full set (60,000 + 10,000), downloaded if need be.")
-    ] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files; implies --full.")] = None,
+    images: Annotated[
+        str,
+        one_of(
+            ("embedded", "full"), "--data", help="A subset that ships, or all 60,000 + 10,000, downloaded if need be."
+        ),
+    ] = "embedded",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the four IDX files; implies full.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("results/data"),
 ) -> None:
     """Describe the data set and draw contact sheets of its classes and of the modifications.
@@ -33,7 +37,7 @@ def data(
         localnoise data --data-dir fashion-mnist --out figures
     """
     as_folder("out", out)
-    dataset = load("full" if full or data_dir else "embedded", data_dir)
+    dataset = load("full" if data_dir else images, data_dir)
     description = describe(dataset)
     rows = [
         ["" if row.label is None else row.label, row.name, f"{row.train:,}", f"{row.test:,}", f"{row.mean_pixel:.3f}"]

@@ -96,6 +96,15 @@ def test_networks_are_listed_as_tasks_with_a_warning() -> None:
         (["--out", "a"], {"--output"}, ["--output", "a"]),
         (["--fan-in", "2"], {"--fan-in"}, ["--fan-in", "2"]),
         (["--", "--arms"], {"--defenses"}, ["--", "--arms"]),
+        (["chip.h5", "-o", "build"], {"--out"}, ["chip.h5", "--out", "build"]),
+        (["grid.h5", "-o", "a.h5"], {"--output", "-o"}, ["grid.h5", "-o", "a.h5"]),
+        (["--full", "--out", "a"], {"--data", "--out"}, ["--data=full", "--out", "a"]),
+        (["--workers", "2"], {"--jobs"}, ["--jobs", "2"]),
+        (["--keep", "nets"], {"--cache", "--out"}, ["--cache", "nets"]),
+        (["--keep", "run.h5"], {"--cache", "--keep"}, ["--keep", "run.h5"]),
+        (["--radius", "1"], {"--signal-radius"}, ["--signal-radius", "1"]),
+        (["--radius", "1"], {"--signal-radius", "--radius"}, ["--radius", "1"]),
+        (["--defense=a"], {"--defenses"}, ["--defenses=a"]),
     ],
 )
 def test_earlier_names_of_options_mean_the_new_ones(
@@ -107,10 +116,21 @@ def test_earlier_names_of_options_mean_the_new_ones(
 
 
 def test_no_option_has_an_earlier_name() -> None:
-    """One vocabulary: what was renamed is nowhere the name of something else, but for --out and --output."""
+    """One vocabulary: what was renamed is nowhere the name of something else, but for what means one other thing."""
+    other = {
+        "--out": "older",
+        "--output": "file",
+        "--keep": "HDF5 file",
+        "--defense": "none; a",
+        "--radius": "parents",
+    }
     for command in COMMANDS:
-        found = set(re.findall(r"(--[a-z-]+)", help_of(command)))
-        assert not found & (RENAMED.keys() - {"--out", "--output"}), command
+        told = " ".join(re.sub("[│\n]", " ", re.sub(r"^│ +-(?=-)", "¦-", help_of(command), flags=re.MULTILINE)).split())
+        options = dict(re.findall(r"¦(--[a-z-]+)([^¦╰]*)", told))
+        assert options, command
+        assert not options.keys() & (RENAMED.keys() - other.keys()), command
+        for option in options.keys() & other.keys():
+            assert other[option] in options[option], (command, option)
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))

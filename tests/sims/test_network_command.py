@@ -165,7 +165,7 @@ def test_what_cannot_be_written_is_refused_before_a_network_is_trained(folder, t
     [
         ("--weight-bits", "4"), ("--defense", "repair"), ("--vote",), ("--draws", "3"), ("--train", "fog"),
         ("--preset", "quick"), ("--epochs", "1"), ("--layer", "2"), ("--test-images", "9"), ("--data", "embedded"),
-        ("--keep", "k"), ("--weights", "w.pt"), ("--activation-bits", "4"), ("--training", "local-heads"),
+        ("--cache", "k"), ("--weights", "w.pt"), ("--activation-bits", "4"), ("--training", "local-heads"),
     ],
 )  # fmt: skip
 def test_options_of_a_network_are_refused_with_a_grid(folder, tmp_path, option):

@@ -149,8 +149,8 @@ def test_a_networks_export_keeps_its_defense_and_asks_before_it_trains(
         export(P("v2"), P("build"), weights=P("build/base.pt"), force=True)
     with pytest.raises(ArgumentError, match="build: not empty"):
         export(P("v2"), P("build"))
-    with pytest.raises(WriteError, match=r"keep='c\.h5': what is there is no folder"):
-        export(P("v2"), P("new"), keep=P("c.h5"))
+    with pytest.raises(WriteError, match=r"cache='c\.h5': what is there is no folder"):
+        export(P("v2"), P("new"), cache=P("c.h5"))
     assert contents(place / "build") == before
 
 

@@ -119,8 +119,22 @@ def test_a_report_is_made_again_from_its_records(name: str, design: Any, tmp_pat
     assert [key(record.config) for record in own] == [key(record.config) for record in records]
     names = made.write(records, tmp_path)
     before = {one: (tmp_path / one).read_bytes() for one in names}
-    report.report(tmp_path, tmp_path / "again", None, "")
+    report.report(tmp_path, out=tmp_path / "again")
     assert {one: (tmp_path / "again" / one).read_bytes() for one in names} == before
+
+
+def test_a_folder_under_the_options_earlier_name_is_taken_with_a_warning(
+    design: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells, settings, made = design("retention")
+    records, file = invented(cells, settings), RecordFile(tmp_path / "record.sqlite")
+    file.append_all([(r.config, r.results, 0.0) for r in records])
+    experiment.keep(made, (record.config for record in records), tmp_path)
+    with pytest.raises(ArgumentError, match="all goes to --out"):
+        report.report(tmp_path, tmp_path / "again", out=tmp_path / "other")
+    report.report(tmp_path, tmp_path / "again")
+    assert (tmp_path / "again").is_dir()
+    assert "--output is now --out" in capsys.readouterr().err
 
 
 def test_records_alone_are_reported_under_the_command_that_is_named(design: Any, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import localnoise as ln
 from benchmarks import fields
 from benchmarks.clock import Job, once
 from benchmarks.row import Result
-from localnoise.files import write_figure
 
 matplotlib.use("Agg")
 
@@ -77,24 +76,21 @@ def rows() -> Iterator[Result]:
 
 def figure(path: Path) -> None:
     """Time against each size, both logarithmic, with the fitted line."""
-    from matplotlib import pyplot as plt
     from matplotlib.ticker import NullFormatter
 
-    page, panels = plt.subplots(1, len(AXES), figsize=(7.2, 1.9), layout="constrained", sharey=True)
-    for letter, axis, panel in zip("abcde", AXES, panels, strict=True):
-        sizes, seconds = times(axis)
-        slope, half = exponent(sizes, seconds)
-        fitted = np.exp(np.log(seconds).mean() + slope * (np.log(sizes) - np.log(sizes).mean()))
-        panel.loglog(sizes, 1e3 * seconds, "o", ms=4, color="#0072B2")
-        panel.loglog(sizes, 1e3 * fitted, color="#0072B2", lw=1)
-        panel.set_title(f"{slope:.2f} ±{half:.2f}", fontsize=8)
-        panel.set_xlabel(axis, fontsize=8)
-        panel.set_xticks(sizes[[0, len(sizes) // 2, -1]], [f"{size:,.0f}" for size in sizes[[0, len(sizes) // 2, -1]]])
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.text(-0.1, 1.05, letter, transform=panel.transAxes, fontweight="bold", fontsize=9)
-        panel.tick_params(labelsize=7)
-        panel.grid(alpha=0.3, which="major")
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("time of a draw / ms", fontsize=8)
-    write_figure(page, path, dpi=200)
-    plt.close(page)
+    from localnoise.sims.reports.figures import DOUBLE, drawn, lettered
+
+    measured = {axis: times(axis) for axis in AXES}
+    with drawn(path, (DOUBLE, 1.9)) as page:
+        panels = page.subplots(1, len(AXES), sharey=True)
+        slopes = {axis: exponent(*one) for axis, one in measured.items()}
+        for panel, (axis, (sizes, seconds)) in zip(panels, measured.items(), strict=True):
+            fitted = np.exp(np.log(seconds).mean() + slopes[axis][0] * (np.log(sizes) - np.log(sizes).mean()))
+            panel.loglog(sizes, 1e3 * seconds, "o", color="#0072B2")
+            panel.loglog(sizes, 1e3 * fitted, color="#0072B2")
+            panel.set_xlabel(axis)
+            shown = sizes[[0, len(sizes) // 2, -1]]
+            panel.set_xticks(shown, [f"{size:,.0f}" for size in shown], fontsize=6)
+            panel.xaxis.set_minor_formatter(NullFormatter())
+        lettered(panels, [f"{slope:.2f} ±{half:.2f}" for slope, half in slopes.values()])
+        panels[0].set_ylabel("Time of a draw / ms")

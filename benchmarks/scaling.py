@@ -11,7 +11,6 @@ from typing import Any
 import matplotlib
 
 from benchmarks.row import Result
-from localnoise.files import write_figure
 
 matplotlib.use("Agg")
 
@@ -51,31 +50,26 @@ def rows() -> Iterator[Result]:
 
 def figure(path: Path) -> None:
     """Time a sample and peak memory by number of units, both axes logarithmic."""
-    from matplotlib import pyplot as plt
+    from localnoise.sims.reports.figures import DOUBLE, drawn, legend, lettered
 
     memory = 1024 * int(Path("/proc/meminfo").read_text().split()[1])
-    page, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    for kind, sides in SIDES.items():
-        found = [point(kind, side) for side in sides]
-        units, (colour, mark) = [side**2 for side in sides], _LOOK[kind]
-        times = [one["seconds"]["draw"] / one["count"] * 1e6 for one in found]
-        left.loglog(units, times, color=colour, marker=mark, label=LABELS[kind])
-        bytes_ = [(max(one["peak"].values()) - one["batch"]) / 2**20 for one in found]
-        right.loglog(units, bytes_, color=colour, marker=mark, label=LABELS[kind])
-    edge = (memory / 4) ** 0.5
-    wide = [SIDES["dense"][-1] ** 2, edge]
-    right.loglog(
-        wide, [4 * n**2 / 2**20 for n in wide], color=_LOOK["dense"][0], ls="--", label="its factor alone, 4 n²"
-    )
-    right.axhline(memory / 2**20, color="#555555", lw=0.8)
-    right.annotate(f"memory of this machine; dense ends at {edge:,.0f} units", (200, memory / 2**20), va="bottom",
-                   fontsize=8, xytext=(0, 2), textcoords="offset points")  # fmt: skip
-    left.set(xlabel="units (one channel)", ylabel="time of one sample / µs")
-    right.set(xlabel="units (one channel)", ylabel="peak memory less the batch / MiB")
-    for axes in (left, right):
-        axes.grid(alpha=0.3, which="major")
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = right.get_legend_handles_labels()
-    page.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    write_figure(page, path, dpi=160)
-    plt.close(page)
+    found = {kind: [point(kind, side) for side in sides] for kind, sides in SIDES.items()}
+    with drawn(path, (DOUBLE, 3.2)) as page:
+        left, right = page.subplots(1, 2)
+        for kind, several in found.items():
+            units, (colour, mark) = [side**2 for side in SIDES[kind]], _LOOK[kind]
+            times = [one["seconds"]["draw"] / one["count"] * 1e6 for one in several]
+            left.loglog(units, times, color=colour, marker=mark, label=LABELS[kind])
+            bytes_ = [(max(one["peak"].values()) - one["batch"]) / 2**20 for one in several]
+            right.loglog(units, bytes_, color=colour, marker=mark, label=LABELS[kind])
+        edge = (memory / 4) ** 0.5
+        wide = [SIDES["dense"][-1] ** 2, edge]
+        factor = [4 * n**2 / 2**20 for n in wide]
+        right.loglog(wide, factor, color=_LOOK["dense"][0], ls="--", label="its factor alone, 4 n²")
+        right.axhline(memory / 2**20, color="#555555", lw=0.8)
+        right.annotate(f"memory of this machine; dense ends at {edge:,.0f} units", (200, memory / 2**20), va="bottom",
+                       fontsize=6, xytext=(0, 2), textcoords="offset points")  # fmt: skip
+        left.set(xlabel="Units (one channel)", ylabel="Time of one sample / µs")
+        right.set(xlabel="Units (one channel)", ylabel="Peak memory less the batch / MiB")
+        lettered((left, right))
+        legend(page, columns=4)

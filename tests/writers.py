@@ -16,7 +16,7 @@ from localnoise.hardware.configuration.bank import configure_bank, write_bank_js
 from localnoise.hardware.configuration.graph import write_nir
 from localnoise.hardware.export import export
 from localnoise.hardware.generators import GENERATORS
-from localnoise.hardware.generators.figure import seeding_figure
+from localnoise.hardware.generators.figure import draw_seeding
 from localnoise.hardware.network import defend
 from localnoise.sims.auditing.reported import Audit
 from localnoise.sims.data import contact_sheet, load
@@ -66,6 +66,10 @@ def writers(place: Path) -> dict[str, Writer]:
         with hdf5(path) as file:
             file.create_dataset("d", data=h, compression="gzip", compression_opts=1, shuffle=True)
 
+    def seeding(path: Path) -> None:
+        with drawn(path, (3.4, 2), alone=True) as page:
+            draw_seeding(page, GENERATORS["lfsr16"], "lfsr16", units=9, draws=99)
+
     def figure(path: Path) -> None:
         with drawn(path, (2.0, 1.5)) as page:
             page.subplots().plot([0, 1])
@@ -107,7 +111,7 @@ def writers(place: Path) -> dict[str, Writer]:
         "kept.h5": kept,
         "figure.png": figure,
         "figure.pdf": figure,
-        "seeding.png": lambda path: seeding_figure(path, GENERATORS["lfsr16"], "lfsr16", units=9, draws=99),
+        "seeding.png": seeding,
         "sheet.png": lambda path: contact_sheet(data, path, 2),
         "table.md": lambda path: write_text(path, "| table |\n" * 900),
         "network": network,

@@ -67,4 +67,4 @@ def _cost(box: Box, taken: Sequence[Box], drawn: npt.NDArray[np.float64], frame:
     x, y = drawn.T
     points = int(((x > left - 1) & (x < right + 1) & (y > bottom - 1) & (y < top + 1)).sum())
     outside = left < frame[0] or right > frame[2] or bottom < frame[1] or top > frame[3]
-    return 100 * labels + 20 * outside + points
+    return float(100 * labels + 20 * outside + points)

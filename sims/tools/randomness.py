@@ -10,9 +10,10 @@ from localnoise.errors import choose
 from localnoise.files import as_output
 from localnoise.hardware.formats import NORMALS
 from localnoise.hardware.generators import GENERATORS, draw, draws_without_overlap, naive_states, states
-from localnoise.hardware.generators.figure import seeding_figure
+from localnoise.hardware.generators.figure import draw_seeding
 from localnoise.hardware.generators.moments import excess_kurtosis, variance
 from localnoise.hardware.generators.quality import Quality, ideal_tails, measure
+from localnoise.sims.reports.figures import DOUBLE, drawn, kinds
 from localnoise.sims.runtime.console import console, progress, show
 from localnoise.sims.runtime.options import Force, one_of
 from localnoise.sims.runtime.tables import terminal_table
@@ -32,7 +33,9 @@ def random(
     channels: Annotated[int, typer.Option(help="Channels per unit, for the draws without overlap.")] = 16,
     draws: Annotated[int, typer.Option(help="Words of each unit.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
-    figure: Annotated[Path | None, typer.Option(help="Figure of the first generator's correlations.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="PNG of the first generator's correlations; PDF and SVG beside.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Measure generators: moments, tails, correlation in time and between units, seeded by jumps and naively.
@@ -45,7 +48,8 @@ def random(
     """
     names = [choose("generator", name.strip(), GENERATORS) for name in generator.split(",")]
     if figure is not None:
-        as_output("figure", figure, "a figure", inputs={}, force=force)
+        for kind in kinds(figure.name):
+            as_output("figure", figure.with_name(kind), "a figure", inputs={}, force=force)
     as_count("units", units, 2)
     as_count("draws", draws, 9)
     how = {"k": normal_bytes, "method": choose("normal", normal, NORMALS)}
@@ -62,7 +66,8 @@ def random(
             found[name] = (pair[0], pair[1], draws_without_overlap(source, units, steps))
     show(_table(found, normal_bytes, normal))
     if figure is not None:
-        seeding_figure(figure, GENERATORS[names[0]], names[0], units=units, draws=draws, seed=seed)
+        with drawn(figure, (DOUBLE, 3.6)) as page:
+            draw_seeding(page, GENERATORS[names[0]], names[0], units=units, draws=draws, seed=seed)
         console.print(f"{figure}: correlation between units, seeded naively and by jumps")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware.generators import GENERATORS, draw, naive_states, states
-from localnoise.hardware.generators.figure import seeding_figure
+from localnoise.hardware.generators.figure import draw_seeding
 from localnoise.hardware.generators.linear import apply, power
 from localnoise.hardware.generators.moments import variance
 from localnoise.hardware.generators.quality import (
@@ -17,6 +17,7 @@ from localnoise.hardware.generators.quality import (
     measure,
 )
 from localnoise.hardware.generators.strides import stride
+from localnoise.sims.reports.figures import DOUBLE, drawn
 
 UNITS, DRAWS = 60, 4000
 PAIRS = UNITS * (UNITS - 1) // 2
@@ -120,12 +121,13 @@ def test_row_is_flat(white):
 
 
 def test_figure(tmp_path):
-    naive, ahead = seeding_figure(tmp_path / "seeding.png", GENERATORS["lfsr16"], "lfsr16", units=40, draws=1000)
+    with drawn(tmp_path / "seeding.png", (DOUBLE, 3.6)) as page:
+        naive, ahead = draw_seeding(page, GENERATORS["lfsr16"], "lfsr16", units=40, draws=1000)
     assert naive > 2 * ahead
     pixels = matplotlib.image.imread(tmp_path / "seeding.png")
-    assert pixels.shape[1] > 1500
+    assert pixels.shape[1] > 1200
     assert pixels.std() > 0.1
-    assert list(tmp_path.iterdir()) == [tmp_path / "seeding.png"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".pdf", ".svg"}
 
 
 def test_words_are_checked(white):

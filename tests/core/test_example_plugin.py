@@ -1,6 +1,7 @@
 """The plug-in that the documentation shows, installed as a user would, used in a process of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -138,3 +139,22 @@ def test_the_folder_holds_what_its_readme_lists():
     listed = {line.split("`")[1] for line in text.splitlines() if line.startswith("| a ") or line.startswith("| an ")}
     parts = {str(path.relative_to(SOURCE)) for path in SOURCE.glob("example_plugin/**/*.*")}
     assert listed == {part for part in parts if not part.endswith(("__init__.py", ".pyc"))}
+
+
+PAGE = (SOURCE.parents[1] / "extending.md").read_text()
+
+
+def test_the_page_shows_every_file_of_it():
+    shown = set(re.findall(r'--8<-- "([^"]+)"', PAGE))
+    files = {path.relative_to(SOURCE / "example_plugin").as_posix() for path in SOURCE.glob("example_plugin/**/*.*")}
+    parts = {file for file in files if not file.endswith(("__init__.py", ".pyc"))}
+    assert shown == parts | {"pyproject.toml"}
+
+
+def test_the_files_to_copy_are_there_and_register_what_they_are_copied_for():
+    table = PAGE[PAGE.index("| to add | copy | found as |") :].partition("\n\n")[0]
+    files = [file for row in table.splitlines()[2:] for file in re.findall(r"`([\w/]+\.py)`", row.split("|")[2])]
+    assert len(files) >= 10
+    for file in files:
+        code = (SOURCE.parents[2] / file).read_text()
+        assert file in ("sims/cli.py", "sims/tools/sample.py") or re.search(r"\bregister\(", code), file

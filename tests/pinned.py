@@ -91,7 +91,7 @@ def tables(name: str) -> str:
     with tempfile.TemporaryDirectory() as folder, patch("matplotlib.figure.Figure.savefig", _undrawn):
         for command in REPORTS[name]:
             out = Path(folder) / (command or "own")
-            report(published(name), out, None, command)
+            report(published(name), command=command, out=out)
             texts += [path.read_text() for path in sorted(out.rglob("*.md"))]
     return "\n\n".join(texts)
 

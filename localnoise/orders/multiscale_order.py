@@ -12,8 +12,9 @@ from localnoise.orders.base import ORDERS, Ints
 def multiscale(shape: tuple[int, int], boundary: str = "clipped") -> Ints:
     """Return the units from the coarsest sublattice to the finest: parents are the nearest that came before.
 
-    Cost O(N log N). A level is a stride s, then its cell centres, then its edge midpoints. Every prefix that ends with a level is a
-    regular sublattice, which maximises the smallest distance between placed units: the maximin order in closed form.
+    Cost O(N log N). A level is a stride s, then its cell centres, then its edge midpoints. Every prefix that ends with
+    a level is a regular sublattice, which maximises the smallest distance between placed units: the maximin order in
+    closed form.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def test_the_chip_is_saved_before_it_is_compared(tmp_path: Path, monkeypatch: py
 def test_an_export_with_a_self_test_says_what_it_takes(tmp_path: Path) -> None:
     d = np.random.default_rng(0).normal(size=(200, 2, 3, 3))
     quantised(UnitGrid((3, 3), 2, parents=2).learn(d)).save(tmp_path / "chip.h5")
-    done = run("export", tmp_path / "chip.h5", "--selftest", 512, "-o", tmp_path / "a")
+    done = run("export", tmp_path / "chip.h5", "--selftest", 512, "--out", tmp_path / "a")
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
     test = SelfTest(load_chip(tmp_path / "chip.h5"), 512)
@@ -55,7 +55,7 @@ def test_an_export_with_a_self_test_says_what_it_takes(tmp_path: Path) -> None:
     assert f"{test.table_bytes:,} bytes of tables in flash" in said
     assert (tmp_path / "a" / "localnoise_audit.c").exists()
     assert manifest.read(tmp_path / "a")["selftest"] == {"draws": 512, "level": 0.01}
-    done = run("export", tmp_path / "chip.h5", "--selftest", 512, "--format", "json", "-o", tmp_path / "b")
+    done = run("export", tmp_path / "chip.h5", "--selftest", 512, "--format", "json", "--out", tmp_path / "b")
     assert "selftest=512: not of format json; expected with c99" in str(done.exception)
 
 
@@ -88,7 +88,7 @@ def test_all_members_of_a_bank_are_held_against_the_chip(tmp_path: Path) -> None
     assert "shared" in done.output
     for command in (
         ("quantise", tmp_path / "bank.h5", "-o", tmp_path / "chip.h5", "--chip", small),
-        ("export", tmp_path / "free.h5", "-o", tmp_path / "build", "--chip", small),
+        ("export", tmp_path / "free.h5", "--out", tmp_path / "build", "--chip", small),
     ):
         error = run(*command).exception
         assert isinstance(error, ArgumentError)
@@ -108,10 +108,10 @@ def test_a_wide_layer_is_quantised_and_exported(tmp_path: Path) -> None:
     done = run("chip", "fit", tmp_path / "chip.h5", "--chip", "stm32f407")
     assert done.exit_code == 0, done.output
     assert "shared" in done.output
-    done = run("export", tmp_path / "chip.h5", "-o", tmp_path / "build", "--chip", "stm32f407")
+    done = run("export", tmp_path / "chip.h5", "--out", tmp_path / "build", "--chip", "stm32f407")
     assert done.exit_code == 0, done.output
     assert (tmp_path / "build" / "localnoise_narrow.c").is_file()
-    error = run("export", tmp_path / "chip.h5", "-o", tmp_path / "rtl", "--format", "verilog").exception
+    error = run("export", tmp_path / "chip.h5", "--out", tmp_path / "rtl", "--format", "verilog").exception
     assert "--format='verilog' holds no grid with share='places', rank=2" in str(error)
 
 
@@ -130,16 +130,19 @@ def test_a_repair_is_quantised_held_against_a_chip_exported_and_verified(tmp_pat
     fit = run("chip", "fit", chip, "--chip", "ice40up5k")
     assert fit.exit_code == 1
     assert "are not published" in re.sub(r"\s+", " ", fit.output)
-    assert run("export", chip, "--chip", "stm32f407", "-o", build).exit_code == 0
+    assert run("export", chip, "--chip", "stm32f407", "--out", build).exit_code == 0
     verified = run("verify", build, "--on", "host", "--words", 200)
     assert verified.exit_code == 0, verified.output
     assert verified.output.count("equal to the bit") == 8
     for arguments, message in (
         (("quantise", tmp_path / "repair.h5", "--activations", "h.npy"), "--activations was given with a repair"),
         (("quantise", tmp_path / "repair.h5", "--rounding", "stochastic"), "a repair on a chip has 'half-up' alone"),
-        (("export", chip, "--format", "verilog", "-o", tmp_path / "rtl"), "--format='verilog' holds no repair"),
-        (("export", chip, "--learner", "lms", "-o", tmp_path / "lms"), "learner was given with a repair"),
-        (("export", chip, "--chip", "loihi1", "-o", tmp_path / "no"), "flash and RAM of a program are not published"),
+        (("export", chip, "--format", "verilog", "--out", tmp_path / "rtl"), "--format='verilog' holds no repair"),
+        (("export", chip, "--learner", "lms", "--out", tmp_path / "lms"), "learner was given with a repair"),
+        (
+            ("export", chip, "--chip", "loihi1", "--out", tmp_path / "no"),
+            "flash and RAM of a program are not published",
+        ),
         (("chip", "fit", chip, "--place"), "--place was given with a repair"),
     ):
         failed = run(*arguments)

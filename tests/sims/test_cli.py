@@ -216,7 +216,7 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
         ),
         (("compare", "--test", "dmi@0.3"), 1, "noise list perturbations` shows them)"),
         (("compare", "--defenses", "multiscal-4"), 1, "--defenses='multiscal-4': expected one of"),
-        (("export", "v2", "--chip", "stm32f40", "-o", "x"), 1, "--chip='stm32f40': expected one of"),
+        (("export", "v2", "--chip", "stm32f40", "--out", "x"), 1, "--chip='stm32f40': expected one of"),
         (("fit", "--train", "rotat"), 1, "--train='rotat': expected"),
         (("fit", "--layer", "6"), 1, "layer=6: expected one of 1, 2, 3, 4, 5"),
         (("data", "--data-dir", "nowhere"), 1, "nowhere"),
@@ -393,10 +393,10 @@ def test_quantise_export_verify(tmp_path: Path) -> None:
     done = run("export", "chip.h5", cwd=tmp_path)
     assert done.returncode == 1
     assert "use --force" in done.stderr
-    done = run("export", "chip.h5", "--name", "2nd", "-o", "named", cwd=tmp_path)
+    done = run("export", "chip.h5", "--name", "2nd", "--out", "named", cwd=tmp_path)
     assert done.returncode == 1
     assert "name='2nd': is no identifier; expected a C identifier" in done.stderr
-    done = run("export", "chip.h5", "--name", "second", "-o", "named", cwd=tmp_path)
+    done = run("export", "chip.h5", "--name", "second", "--out", "named", cwd=tmp_path)
     assert "second_tables.h" in done.stdout
     assert run("verify", "named", "--words", 200, "--on", "host", cwd=tmp_path).returncode == 0
     (tmp_path / "build" / "localnoise.c").write_text("int x;")
@@ -408,7 +408,7 @@ def test_quantise_export_verify(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_verilog_is_exported_placed_and_verified(tmp_path: Path) -> None:
     quantise(UnitGrid(shape=(3, 3), channels=2, parents=2), feedback=False).save(tmp_path / "chip.h5")
-    options = ("export", "chip.h5", "--chip", "ice40up5k", "--format", "verilog", "-o", "rtl", "--engines", 2)
+    options = ("export", "chip.h5", "--chip", "ice40up5k", "--format", "verilog", "--out", "rtl", "--engines", 2)
     done = run(*options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     done = run("verify", "rtl", "--words", 200, cwd=tmp_path)
@@ -420,13 +420,13 @@ def test_verilog_is_exported_placed_and_verified(tmp_path: Path) -> None:
     done = run("chip", "fit", "chip.h5", "--chip", "stm32f407", "--place", cwd=tmp_path)
     assert done.returncode == 1
     assert "chip='stm32f407': expected one of 'ice40up5k'" in done.stderr
-    done = run("export", "chip.h5", "--engines", 2, "-o", "c", cwd=tmp_path)
+    done = run("export", "chip.h5", "--engines", 2, "--out", "c", cwd=tmp_path)
     assert "engines=2: not of format c99; expected with verilog" in done.stderr
 
 
 def test_weights_that_block_ram_cannot_hold_must_be_loaded(tmp_path: Path) -> None:
     quantise(UnitGrid(shape=(10, 10), channels=8, parents=4), feedback=False).save(tmp_path / "chip.h5")
-    done = run("export", "chip.h5", "--chip", "ice40up5k", "--format", "verilog", "-o", "rtl", cwd=tmp_path)
+    done = run("export", "chip.h5", "--chip", "ice40up5k", "--format", "verilog", "--out", "rtl", cwd=tmp_path)
     assert done.returncode == 1
     assert "expected --load-weights" in done.stderr
     assert not (tmp_path / "rtl").exists()

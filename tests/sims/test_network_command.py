@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_tasks_network_is_exported_measured_and_verified(folder, tmp_path):
-    done = run_command("export", folder / "task_true.py", "--chip", "stm32f407", "-o", tmp_path / "c", columns=200)
+    done = run_command("export", folder / "task_true.py", "--chip", "stm32f407", "--out", tmp_path / "c", columns=200)
     assert done.returncode == 0, done.stderr
     assert "Accuracy on 60 test inputs" in done.stdout
     assert "working memory" in done.stdout
@@ -98,7 +98,7 @@ def test_weights_that_cannot_be_taken_are_named_and_never_to_be_removed(folder, 
     }
     for name, match in said.items():
         file = tmp_path / f"{name}.pt"
-        done = run_command("export", folder / "task_false.py", "--weights", file, "-o", tmp_path / "c", columns=900)
+        done = run_command("export", folder / "task_false.py", "--weights", file, "--out", tmp_path / "c", columns=900)
         assert done.returncode == 1
         assert f"--weights {file}: {match}" in done.stderr
         assert "remove" not in done.stderr
@@ -125,7 +125,7 @@ def test_what_cannot_be_exported_is_one_sentence(folder, tmp_path, options, matc
     profile = Path(hardware.__file__).parent / "chips" / "profiles" / "stm32f407.toml"
     (tmp_path / "tiny.toml").write_text(profile.read_text().replace("196_608", "1_024"))
     (tmp_path / "noise.h5").write_bytes((folder / "noise.h5").read_bytes())
-    done = run_command("export", folder / options[0], *options[1:], "-o", tmp_path / "c", cwd=tmp_path, columns=400)
+    done = run_command("export", folder / options[0], *options[1:], "--out", tmp_path / "c", cwd=tmp_path, columns=400)
     assert done.returncode != 0
     assert match in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
@@ -153,7 +153,7 @@ def test_what_cannot_be_written_is_refused_before_a_network_is_trained(folder, t
     (tmp_path / "task.py").write_text(
         (folder / "task_false.py").read_text().replace("def net():\n", "def net():\n    print('trained')\n")
     )
-    done = run_command("export", "task.py", "-o", "c", *options, cwd=tmp_path, columns=400)
+    done = run_command("export", "task.py", "--out", "c", *options, cwd=tmp_path, columns=400)
     assert done.returncode != 0
     assert match in done.stderr + done.stdout
     assert "trained" not in done.stdout
@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_refused_before_a_network_is_trained(folder, t
     ],
 )  # fmt: skip
 def test_options_of_a_network_are_refused_with_a_grid(folder, tmp_path, option):
-    done = run_command("export", folder / "noise.h5", *option, "-o", "c", cwd=tmp_path, columns=400)
+    done = run_command("export", folder / "noise.h5", *option, "--out", "c", cwd=tmp_path, columns=400)
     assert done.returncode != 0
     assert f"{option[0]}=" in done.stderr
     assert "leave it out" in done.stderr

@@ -1,7 +1,9 @@
 """A term for the loss of later layers: decisions shall not lie along the directions in which the noise is large."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,8 @@ class CovariancePenalty:
     later layers backward: it is central.
 
     Each estimate takes two draws eta, eta' an input and one forward-mode derivative: mean of |J (eta - eta')|^2 / 2,
-    which is unbiased for every noise, also for one with a mean or a bank. Cost: two draws and about two passes.
+    which is unbiased for every noise, also for one with a mean or a bank. Cost: two draws and about two passes. Norms in
+    training mode take the batch's statistics, of which J is then a part; their running ones stay as they are.
 
     Parameters
     ----------
@@ -53,7 +56,8 @@ class CovariancePenalty:
         Parameters
         ----------
         later : callable
-            The layers after the noise, without it: activations to logits (T, classes).
+            The layers after the noise, without it: activations to logits (T, classes). A module, if it has norms that keep
+            statistics.
         h : Tensor, (T, ...)
             Activations before the noise.
 
@@ -82,6 +86,21 @@ class CovariancePenalty:
                 raise ArgumentError(
                     "noise is off in its present mode: expected draws; use noise.train() or when='both'"
                 )
-            along: Tensor = torch.func.jvp(centred, (h,), (moved,))[1]
+            with _unrecorded(later):
+                along: Tensor = torch.func.jvp(centred, (h,), (moved,))[1]
             total = total + along.square().sum(1).mean()
         return total / self.draws
+
+
+@contextmanager
+def _unrecorded(later: Any) -> Iterator[None]:
+    """Let norms in training mode leave their running statistics alone: the ordinary pass updates them, once."""
+    modules = later.modules() if isinstance(later, nn.Module) else ()
+    norms: list[Any] = [one for one in modules if one.training and getattr(one, "track_running_stats", False)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,5 +1,7 @@
 """The covariance penalty: the trace that it estimates, its gradient, and what it makes of later layers."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -65,6 +67,24 @@ def test_decisions_leave_the_directions_of_the_noise() -> None:
         along = (later.weight[1] - later.weight[0]).abs().detach()
         shares.append(float(along[0] / along[1]))
     assert shares[1] < 0.2 < 0.7 < shares[0]
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_norms_in_training_mode_record_the_ordinary_pass_alone(images: bool) -> None:
+    """Running statistics are updated once a step, and the term has a gradient in the norm's own weights."""
+    torch.manual_seed(0)
+    h, y = torch.randn((32, 3, 4, 4) if images else (32, 3)), torch.randint(2, (32,))
+    norm = nn.BatchNorm2d(3) if images else nn.BatchNorm1d(3)
+    later = nn.Sequential(norm, nn.ReLU(), nn.Flatten(), nn.Linear(h[0].numel(), 2)).train()
+    expected = copy.deepcopy(later)
+    expected(h)
+    term = lnn.CovariancePenalty(nn.Dropout(0.5), draws=2)(later, h)
+    (nn.functional.cross_entropy(later(h), y) + term).backward()
+    for name, value in expected.named_buffers():
+        assert torch.equal(value, dict(later.named_buffers())[name]), name
+    assert norm.track_running_stats
+    (own,) = torch.autograd.grad(lnn.CovariancePenalty(nn.Dropout(0.5))(later, h), norm.weight)
+    assert own.abs().sum() > 0
 
 
 def test_bad_arguments() -> None:

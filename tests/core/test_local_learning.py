@@ -78,6 +78,84 @@ class Recurrent(nn.Module):
         return self.out(self.cells(x)[0][:, -1])
 
 
+class Functional(nn.Module):
+    """The layers of `network`, with functions between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        same = network()
+        self.one, self.norm, self.two, self.three, self.four = same[0], same[1], same[4], same[7], same[9]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.max_pool2d(nn.functional.relu(self.norm(self.one(x))), 2)
+        x = torch.tanh(self.two(x))
+        return self.four(self.three(x.view(len(x), -1)).tanh())
+
+
+class Jumping(nn.Module):
+    """Functions of a residual network: what goes around a layer leaves after a nonlinearity, or before it."""
+
+    def __init__(self, early: bool = False) -> None:
+        super().__init__()
+        self.early, self.one, self.two, self.out = early, nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        before = self.one(x)
+        h = before.relu()
+        return self.out((self.two(h) + (before if self.early else h)).relu())
+
+
+class Whimsical(nn.Module):
+    """Runs one function more in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.out = nn.Linear(6, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.one(x)
+        return self.out(torch.relu(2 * h if self.training else h))
+
+
+def test_a_stage_holds_the_functions_that_follow_its_layer() -> None:
+    x = batch()[0]
+    own, same = (stages_of(model, x) for model in (Functional(), network()))
+    assert [stage.shape for stage in own] == [stage.shape for stage in same]
+    assert activations_kept(Functional(), x)[1] == activations_kept(network(), x)[1]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_network_of_functions_learns_what_one_of_modules_learns(rule: str) -> None:
+    """To the last bit: heads read values after the nonlinearity and the pooling, wherever these are written."""
+    models = Functional(), network()
+    for model in models:
+        learner = lnn.LocalLearner(model, batch()[0], rule)
+        for turn in range(3):
+            learner.step(*batch(turn))
+    for own, same in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.equal(own, same)
+    assert torch.equal(*(model.eval()(batch()[0]) for model in models))
+
+
+def test_values_may_go_around_a_layer_in_functions_too() -> None:
+    x, y = torch.randn(8, 6), torch.randint(CLASSES, (8,))
+    learner = lnn.LocalLearner(Jumping(), x)
+    assert [stage.last for stage in learner.stages] == [1, 3, 4]
+    learner.step(x, y)
+    with pytest.raises(ArgumentError, match="gradient of layer 'two' reaches layer 'one'"):
+        lnn.LocalLearner(Jumping(early=True), x)
+
+
+def test_a_forward_that_runs_otherwise_in_training_is_refused() -> None:
+    x, y = torch.randn(8, 6), torch.randint(CLASSES, (8,))
+    model = Whimsical()
+    learner = lnn.LocalLearner(model, x)
+    before = [weight.clone() for weight in model.parameters()]
+    with pytest.raises(ArgumentError, match="layer 'out' is step 3 of this forward, and was step 2"):
+        learner.step(x, y)
+    assert all(torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))
+
+
 def test_stages_are_layers_with_what_follows_them() -> None:
     found = stages_of(network(), batch()[0])
     assert [stage.name for stage in found] == ["0", "4", "7", "9"]

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, listed
 from localnoise.nn.local.base import LOCAL_RULES, LocalRule
-from localnoise.nn.local.stages import Stage, innermost, stages_of
+from localnoise.nn.local.running import stepping
+from localnoise.nn.local.stages import Stage, Still, stages_of
 from localnoise.validate import as_seed, check_positive
 
 
@@ -53,7 +54,6 @@ class LocalLearner:
         self.rule: LocalRule = LOCAL_RULES.find(rule, "rule")() if isinstance(rule, str) else rule
         check_positive("rate", rate)
         self.stages = tuple(stages_of(model, x))
-        self._names = innermost(model)
         classes = self._many = self._classes(x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(as_seed(seed)))
@@ -92,7 +92,7 @@ class LocalLearner:
 
         with self._cut(taught):
             logits: Tensor = self.model(x)
-            nn.functional.cross_entropy(logits, labels).backward()
+        nn.functional.cross_entropy(logits, labels).backward()
         self.optimiser.step()
         return logits.detach()
 
@@ -149,35 +149,33 @@ class LocalLearner:
     @contextmanager
     def _cut(self, met: Any) -> Iterator[None]:
         """Let constants pass between stages; `met(stage, input, output)` at the end of each hidden one."""
-        firsts, lasts = ({getattr(s, end): s for s in self.stages} for end in ("first", "last"))
-        final, at, given = self.stages[-1], 0, dict[str, Tensor]()
+        firsts, lasts = {stage.weighted: stage for stage in self.stages}, {stage.last: stage for stage in self.stages}
+        final, given = self.stages[-1], dict[str, Tensor]()
 
-        def before(module: nn.Module, args: Any) -> Any:
-            stage = firsts.get(at)
+        def before(number: int, module: nn.Module, args: Any) -> Any:
+            stage = firsts.get(module)
             if stage is None:
                 return None
+            if number != stage.first:
+                raise ArgumentError(
+                    f"model: layer {stage.name!r} is step {number} of this forward, and was step {stage.first} when the"
+                    " network was tried: expected the same modules and functions in the same order, in training too"
+                )
             given[stage.name] = args[0].detach()
             return None if stage is self.stages[0] else (given[stage.name], *args[1:])
 
-        def after(module: nn.Module, args: Any, out: Any) -> Any:
-            nonlocal at
-            stage, at = lasts.get(at), at + 1
+        def after(number: int, step: Any, out: Any) -> Any:
+            stage = lasts.get(number)
             if stage is None or stage is final:
                 return None
             met(stage, given.pop(stage.name), out)
             return out.detach()
 
-        handles = [module.register_forward_pre_hook(before) for module in self._names]
-        handles += [module.register_forward_hook(after) for module in self._names]
-        try:
+        with stepping(self.model, after, before):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _classes(self, x: Tensor) -> int:
         """Return how many logits there are, once no gradient is seen to leave its stage."""
-        before = {module: module.training for module in self.model.modules()}
         weights = {id(weight): stage.name for stage in self.stages for weight in stage.parameters()}
         frozen = [weight for stage in self.stages for weight in stage.parameters() if not weight.requires_grad]
 
@@ -195,8 +193,7 @@ class LocalLearner:
         for weight in frozen:
             weight.requires_grad_(True)
         try:
-            self.model.eval()
-            with torch.enable_grad(), self._cut(local):
+            with Still(self.model), torch.enable_grad(), self._cut(local):
                 logits = self.model(x)
                 if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
                     raise ArgumentError("model: its output is no (T, classes): expected the logits of a classifier")
@@ -204,6 +201,4 @@ class LocalLearner:
         finally:
             for weight in frozen:
                 weight.requires_grad_(False)
-            for module, training in before.items():
-                module.training = training
         return int(logits.shape[1])

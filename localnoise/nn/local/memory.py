@@ -5,14 +5,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from localnoise.nn.local.stages import innermost, stages_of
+from localnoise.nn.local.running import stepping
+from localnoise.nn.local.stages import Still, stages_of
 
 
 def activations_kept(model: nn.Module, x: Tensor) -> tuple[int, int]:
     """Return how many numbers one input's step keeps by backpropagation, and by local rules.
 
-    Backpropagation keeps the outputs of all innermost modules until the loss is known; a local rule those of one stage,
-    and its input. Counted are outputs of modules, whatever each keeps inside, so that both are counted alike.
+    Backpropagation keeps the outputs of all steps until the loss is known; a local rule those of one stage, and its
+    input. Counted are outputs of modules and of functions between them, whatever each keeps inside, so that both are
+    counted alike.
 
     Parameters
     ----------
@@ -34,19 +36,11 @@ def activations_kept(model: nn.Module, x: Tensor) -> tuple[int, int]:
     stages = stages_of(model, x)
     sizes: list[int] = []
 
-    def count(module: nn.Module, args: Any, out: Any) -> None:
+    def count(number: int, step: Any, out: Any) -> None:
         sizes.append(out[0].numel() if isinstance(out, Tensor) else 0)
 
-    handles = [module.register_forward_hook(count) for module in innermost(model)]
-    before = {module: module.training for module in model.modules()}
-    try:
-        with torch.no_grad():
-            model.eval()(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training in before.items():
-            module.training = training
+    with Still(model), torch.no_grad(), stepping(model, count):
+        model(x)
     inputs = x[0].numel()
     largest = 0
     for number, stage in enumerate(stages):

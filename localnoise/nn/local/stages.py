@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
+from localnoise.nn.local.running import innermost as innermost
+from localnoise.nn.local.running import is_output, stepping
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
     """A layer with a matrix of weights, and what follows it up to the next one: norms, nonlinearities, pooling.
+
+    What follows may be modules or functions, `nn.ReLU()` or `F.relu` in the network's forward.
 
     Attributes
     ----------
@@ -23,7 +27,8 @@ class Stage:
     modules : tuple of Module
         All modules that have weights of the stage.
     first, last : int
-        Which of the runs of innermost modules, counted from 0, begin and end it; its output is the last one's.
+        Which of the network's steps (`localnoise.nn.local.running`), counted from 0, begin and end it; its output is
+        the last one's.
     shape : tuple of int
         Of the output for one input.
     channels_last : bool
@@ -71,11 +76,6 @@ class Stage:
         return moved.flatten(2) if moved.ndim > 2 else moved[:, :, None]
 
 
-def innermost(model: nn.Module) -> dict[nn.Module, str]:
-    """Return modules without modules in them, and their names."""
-    return {module: name for name, module in model.named_modules() if not any(True for _ in module.children())}
-
-
 def stages_of(model: nn.Module, x: Tensor) -> list[Stage]:
     """Return the stages of a network in the order in which they run; the last one gives the logits.
 
@@ -100,15 +100,13 @@ def stages_of(model: nn.Module, x: Tensor) -> list[Stage]:
         are in no Linear and no convolution, or a gradient would reach another stage.
     """
     names = innermost(model)
-    runs: list[tuple[nn.Module, Any]] = []
-    with _Still(model):
-        handles = [m.register_forward_hook(lambda own, _, out: runs.append((own, out))) for m in names]
-        try:
-            with torch.no_grad():
-                model(x)
-        finally:
-            for handle in handles:
-                handle.remove()
+    runs: list[tuple[Any, Any]] = []
+
+    def ran(number: int, step: Any, out: Any) -> None:
+        runs.append((step, out))
+
+    with Still(model), torch.no_grad(), stepping(model, ran):
+        model(x)
     _refuse(model, names, [module for module, _ in runs])
     starts = [at for at, (module, _) in enumerate(runs) if _is_weighted(module)]
     if not starts:
@@ -116,16 +114,16 @@ def stages_of(model: nn.Module, x: Tensor) -> list[Stage]:
     found = []
     for number, start in enumerate(starts):
         end = starts[number + 1] if number + 1 < len(starts) else len(runs)
-        last = max(at for at in range(start, end) if at == start or _is_output(*runs[at], len(x)))
+        last = max(at for at in range(start, end) if at == start or is_output(*runs[at], len(x)))
         begin = 0 if number == 0 else start
-        owners = tuple(module for module, _ in runs[begin:end] if any(True for _ in module.parameters(recurse=False)))
+        owners = tuple(module for module, _ in runs[begin:end] if _has_weights(module))
         module = runs[start][0]
         shape = tuple(runs[last][1].shape[1:])
         found.append(Stage(names[module], module, owners, start, last, shape, isinstance(module, nn.Linear)))
     return found
 
 
-class _Still:
+class Still:
     """A network in evaluation mode for a while: its running statistics stay as they are."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -140,21 +138,18 @@ class _Still:
             module.training = training
 
 
-_SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def _is_weighted(module: nn.Module) -> bool:
+def _is_weighted(module: Any) -> bool:
     return isinstance(module, (nn.Linear, *_CONVOLUTIONS))
 
 
-def _is_output(module: nn.Module, out: Any, count: int) -> bool:
-    """Return whether what a module gave can be a stage's output: an activation for each input."""
-    fits = isinstance(out, Tensor) and out.is_floating_point() and out.ndim > 1 and len(out) == count
-    return fits and not isinstance(module, _SHAPE_ONLY)
+def _has_weights(step: Any) -> bool:
+    return isinstance(step, nn.Module) and any(True for _ in step.parameters(recurse=False))
 
 
-def _refuse(model: nn.Module, names: dict[nn.Module, str], runs: list[nn.Module]) -> None:
+def _refuse(model: nn.Module, names: dict[nn.Module, str], runs: list[Any]) -> None:
     """Raise an ArgumentError where layers cannot learn by themselves."""
     owner: dict[int, str] = {}
     for name, module in model.named_modules():

@@ -87,9 +87,18 @@ def retention(
     )
     spent = Settings(**mine.settings(data, data_dir))
     chosen = replace(spent, base_epochs=mine.epochs(spent.base_epochs), epochs=mine.epochs(spent.epochs))
-    many = counted(seeds, "seed") + ("" if training == BACKPROP else f", trained by {training}")
-    report = Retention(title=many, on=mine.task.name) if mine.own_data else Retention(title=f"{data} set, {many}")
-    conduct(cells, chosen, out, report, data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix)
+    conduct(
+        cells, chosen, out, report_of(mine, data, seeds), data_dir=data_dir, jobs=jobs, scheduler=scheduler, mix=mix
+    )
+
+
+def report_of(chosen: Chosen, data: str, seeds: int) -> Retention:
+    """Return the report, whose title says which network it is of, where that is not the paper's, and how it learns."""
+    many = counted(seeds, "seed") + ("" if chosen.training == BACKPROP else f", trained by {chosen.training}")
+    if chosen.own_data:
+        return Retention(title=many, on=chosen.task.name)
+    network = "" if chosen.task.name == DEFAULT else f"{chosen.task.name}, "
+    return Retention(title=f"{network}{data} set, {many}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.nn.local.memory import activations_kept
 from localnoise.rules import RULES
-from localnoise.sims.defenses import named
+from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -70,7 +70,9 @@ def train(
     source: Annotated[
         str, typer.Option("--train", help="What a noise learns from; without --test it is tested against that.")
     ] = _USUAL,
-    against: Annotated[str, typer.Option(help="Training that differences are taken from.")] = BACKPROP,
+    against: Annotated[
+        str, typer.Option(help="Training that differences are taken from, each row's from the row of the same noise.")
+    ] = BACKPROP,
     task: TaskName = DEFAULT,
     layer: Layer = None,
     activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
@@ -131,6 +133,8 @@ def train(
             raise ArgumentError(f"training={name!r}: as many epochs as all rows have: expected {_rule(name)}")
     wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
     noises = [_noise(name) for name in words(noise)]
+    for name in names:
+        check_crossing(_rule(name), noises)
     tested = words(threats) or ([source] if noises else [])
     wanted += [threat(text, spent.images, spent.attacked_test) for text in tested]
     learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()

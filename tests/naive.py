@@ -408,7 +408,7 @@ def softhebb_learned(W, x, readers, rate, sharpness):
 # Three factors
 
 
-def reinforced(field, eta, rewards, h, rate, spread, floor):
+def reinforced(field, eta, rewards, h, rate, spread, floor, decorrelate=False):
     """W (N, m, p) and S (N, m, m) after one step from rewards; eta and h (T, m, N)."""
     r = np.asarray(rewards, float)
     told = np.array([(own - np.delete(r, t).mean()) / r.std() for t, own in enumerate(r)])
@@ -416,7 +416,7 @@ def reinforced(field, eta, rewards, h, rate, spread, floor):
     out, S = W.copy(), field.S.astype(float)
     m = eta.shape[1]
     for u in range(len(W)):
-        total, square, power = np.zeros(W.shape[1:]), np.zeros((m, m)), 0.0
+        total, square, power, seen = np.zeros(W.shape[1:]), np.zeros((m, m)), 0.0, []
         for t in range(len(eta)):
             z = [np.ones(1)] if field.signal else []
             for other in field.readers[u] if field.signal else ():
@@ -429,7 +429,12 @@ def reinforced(field, eta, rewards, h, rate, spread, floor):
             total += told[t] * np.outer(e, z)
             square += told[t] * (np.outer(xi, xi) - np.eye(m))
             power += floor + z @ z
-        out[u] += rate * total / power
+            seen.append(z)
+        if decorrelate:
+            moment = np.mean([np.outer(z, z) for z in seen], axis=0) + floor * np.eye(len(z))
+            out[u] += rate * total / len(eta) @ np.linalg.inv(moment)
+        else:
+            out[u] += rate * total / power
         step = spread * square / len(eta)
         S[u] = S[u] @ (np.tril(step, -1) + np.diag(np.exp(np.diag(step) / 2)))
     return out, S

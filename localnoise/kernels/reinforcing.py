@@ -25,10 +25,13 @@ def regressors(z, eta, h, gain, t, u, parents, readers, signal):
 
 
 @shared_kernel
-def three_factor(total, square, power, W, S, eta, h, gain, parents, readers, signal, told, floor, worker, workers):
+def three_factor(
+    total, square, power, moment, W, S, eta, h, gain, parents, readers, signal, told, floor, worker, workers
+):
     """Add sum_t told_t e_t z_t' to total_u, told_t (xi_t xi_t' - I) to square_u, floor + |z_t|^2 to power_u.
 
-    e_t = eta_u / g_u - W_u z_t, xi_t = S_u^-1 e_t. Cost O(T N m (p + m)).
+    And z_t z_t' to the lower triangle of moment_u, where there is one: (N, p, p), else (N, 0, 0).
+    e_t = eta_u / g_u - W_u z_t, xi_t = S_u^-1 e_t. Cost O(T N m (p + m)), with moments O(T N p^2) more.
     eta : (T, m, N), what this very field has drawn;  told : (T,), broadcast.
     """
     N, m, p = W.shape
@@ -45,6 +48,9 @@ def three_factor(total, square, power, W, S, eta, h, gain, parents, readers, sig
             power[u] += floor
             for j in range(p):
                 power[u] += z[j] * z[j]
+            for j in range(moment.shape[1]):
+                for i in range(j + 1):
+                    moment[u, j, i] += z[j] * z[i]
             for i in range(m):
                 share = told[t] * e[i]
                 for j in range(p):

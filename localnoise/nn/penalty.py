@@ -25,8 +25,8 @@ class CovariancePenalty:
     later layers backward: it is central.
 
     Each estimate takes two draws eta, eta' an input and one forward-mode derivative: mean of |J (eta - eta')|^2 / 2,
-    which is unbiased for every noise, also for one with a mean or a bank. Cost: two draws and about two passes. Norms in
-    training mode take the batch's statistics, of which J is then a part; their running ones stay as they are.
+    which is unbiased for every noise, also for one with a mean or a bank. Cost: two draws and about two passes. Norms
+    in training mode take the batch's statistics, of which J is then a part; their running ones stay as they are.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def stepped(grid: UnitGrid, draws: Draws, rule: ThreeFactor) -> float:
     middle = len(eta) // 2
     for state, rows in zip(halves, (slice(middle), slice(middle, None)), strict=True):
         rule.reward(field, state, eta[rows], h[rows], told[rows])
-    one, two = (state["total" if rule.rate else "square"].ravel() for state in halves)
+    one, two = ((rule.step(field, state) if rule.rate else state["square"]).ravel() for state in halves)
     rule.settle(field, rule.merged(*halves))
     grid.field, grid.rule, grid.state = field, rule, None
     return float(one @ two / np.sqrt((one @ one) * (two @ two)))
@@ -71,6 +71,7 @@ def reward_noise(
     pairs: bool = True,
     common: int = 1,
     baseline: str = "class",
+    decorrelate: bool = False,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Turn]:
@@ -99,7 +100,10 @@ def reward_noise(
     turns : int
         Steps.
     rate, spread : float
-        Of rule "three-factor", for its weights and for its factors.
+        Of rule "three-factor", for its weights and for its factors. 1, ten times the rule's own default, is for several
+        turns of layers whose units read a few neighbors; wide units, of a hundred regressors, take more.
+    decorrelate : bool
+        Of rule "three-factor".
     variance : float or None
         Of the noise per neuron, kept by `normalise` after each step; None: as it is before.
     pairs, common, baseline
@@ -132,7 +136,8 @@ def reward_noise(
     """
     if corrupt is not None and attack is not None:
         raise ArgumentError("corrupt and attack were given: expected one of them, or neither for clean inputs")
-    turns, seed, rule = as_count("turns", turns, 1), int(as_seed(seed)), ThreeFactor(rate=rate, spread=spread)
+    turns, seed = as_count("turns", turns, 1), int(as_seed(seed))
+    rule = ThreeFactor(rate=rate, spread=spread, decorrelate=decorrelate)
     rater = Rater(reward=reward, pairs=pairs, common=common, baseline=baseline)
     model = whole(model)
     model = detach(model, name) if isinstance(find(model, name), Followed) else deepcopy(model)

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
 from localnoise.field import Field, Floats
-from localnoise.rules.base import RULES, Rule, State, check_positive, own_numbers
+from localnoise.rules.base import RULES, Rule, State, check_positive, own_numbers, solved
 from localnoise.validate import Array, as_array
+
+_TOGETHER = 2**22  # numbers of the moments that are solved at once
 
 
 class Rewarded(Rule, Protocol):
@@ -30,24 +32,33 @@ class ThreeFactor:
     """W_u += rate sum_t r_t e_ut z_ut' / sum_t (floor + |z_ut|^2);  S_u follows xi_ut xi_ut' by `spread`.
 
     eta_u / g_u = W_u z_u + e_u is what unit u has drawn, xi_u = S_u^-1 e_u, r_t the reward of the draw less the mean
-    of the others', in units of their standard deviation. e z' is the score of W_u, d log p(eta_u | z_u) / d W_u, less
-    the factor (S_u S_u')^-1, which makes it the natural gradient: on average the step climbs the expected reward
-    (REINFORCE, Williams 1992, Machine Learning 8, section 5). With a spread likewise
+    of the others', in units of their standard deviation. (S_u S_u')^-1 e z' is the score d log p(eta_u | z_u) / d W_u:
+    on average the step climbs the expected reward (REINFORCE, Williams 1992, Machine Learning 8, section 5). Where
+    regressors go together it is no natural gradient: the Fisher matrix of W_u is (S_u S_u')^-1 (x) E[z z'], and of
+    E[z z'] the step is divided by the trace alone. With `decorrelate` it is one,
+
+        W_u += rate E[r e z'] (E[z z'] + floor I)^-1,
+
+    both means the unit's own, over the draws: node perturbation with decorrelated regressors. With a spread likewise
 
         S_u <- S_u (L + exp(D)),  L + D = spread Phi(sum_t r_t (xi_ut xi_ut' - I) / T),
 
     Phi the lower triangle with half of the diagonal D: positive whatever the rewards. A unit reads its own draw, its
     parents', the activations of its neighbors, and one number a presentation. The gain stays as it is. Cost
-    O(T m (p + m)) a unit.
+    O(T m (p + m)) a unit, with `decorrelate` O(T p^2 + p^3) more.
 
     Parameters
     ----------
     rate : float
-        >= 0; the step of W, in units of the weights that one standard deviation of reward explains.
+        >= 0; the step of W. With `decorrelate` in units of the weights that one standard deviation of reward explains,
+        E[r e z'] E[z z']^-1. Without it a unit of p regressors of equal variance takes a p-th of that: .1 is a small
+        step whatever the unit, p a whole one.
     spread : float
         >= 0; the step of S. 0: S stays as it is.
     floor : float
-        Added to |z|^2, > 0.
+        Added to |z|^2, or with `decorrelate` to the mean square of each regressor; > 0.
+    decorrelate : bool
+        Whether a unit solves with the second moment of its regressors.
     """
 
     name: ClassVar[str] = "three-factor"
@@ -55,11 +66,14 @@ class ThreeFactor:
     rate: float = 0.1
     spread: float = 0.0
     floor: float = 1e-3
+    decorrelate: bool = False
 
     def __post_init__(self) -> None:
         check_positive("rate", self.rate, zero=True)
         check_positive("spread", self.spread, zero=True)
         check_positive("floor", self.floor)
+        if not isinstance(self.decorrelate, bool):
+            raise ArgumentError(f"decorrelate={self.decorrelate!r}: expected True or False")
         if self.rate == self.spread == 0:
             raise ArgumentError("rate=0 and spread=0: expected one of them above 0; nothing would be learned")
         own_numbers(self)
@@ -78,7 +92,9 @@ class ThreeFactor:
             Weights W and S, sums `total` (N, m, p), `square` (N, m, m) and `power` (N,), and `seen`.
         """
         W, S = field.weights, field.S.copy()
+        p = W.shape[2] if self.decorrelate else 0
         sums = {"total": np.zeros(W.shape), "square": np.zeros(S.shape), "power": np.zeros(len(W))}
+        sums["moment"] = np.zeros((len(W), p, p))
         return {"seen": 0, "W": W, "S": S} | sums
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> Never:
@@ -117,7 +133,7 @@ class ThreeFactor:
         """
         from localnoise.kernels.reinforcing import three_factor
 
-        sums = (state["total"], state["square"], state["power"], state["W"], state["S"])
+        sums = (state["total"], state["square"], state["power"], state["moment"], state["W"], state["S"])
         wires = (field.gain, field.parents, field.readers, field.signal)
         three_factor(*sums, eta, h, *wires, told.astype(np.float64), float(self.floor))
         state["seen"] += len(eta)
@@ -132,7 +148,7 @@ class ThreeFactor:
         """
         gain, (W, S) = field.gain, (state["W"].astype(np.float64), state["S"].astype(np.float64))
         if self.rate:
-            W += self.rate * state["total"] / state["power"][:, None, None]
+            W += self.rate * self.step(field, state)
         if self.spread:
             M = self.spread * np.tril(state["square"]) / state["seen"]
             diagonal = np.exp(np.einsum("nii->ni", M) / 2)
@@ -140,6 +156,20 @@ class ThreeFactor:
             S = S @ M
         field.assign(W, S)
         field.gain[:] = gain
+
+    def step(self, field: Field, state: State) -> Floats:
+        """Return the step of W (N, m, p) that the sums ask for, at rate 1."""
+        if not self.decorrelate:
+            step: Floats = state["total"] / state["power"][:, None, None]
+            return step
+        step, rows = np.empty_like(state["total"]), max(1, _TOGETHER // max(1, state["moment"][0].size))
+        for first in range(0, len(step), rows):
+            own = slice(first, first + rows)
+            below = state["moment"][own] / state["seen"]
+            A = below + np.tril(below, -1).transpose(0, 2, 1) + self.floor * np.eye(below.shape[1])
+            b = state["total"][own].transpose(0, 2, 1) / state["seen"]
+            step[own] = solved(A, b, self.floor, field.S.dtype).transpose(0, 2, 1)
+        return step
 
     def statistics(self, field: Field, state: State, unit: int) -> State:
         """Return the unit's rows.

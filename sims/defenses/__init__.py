@@ -18,6 +18,7 @@ from localnoise.sims.defenses import repairs as _repairs  # noqa: F401
 
 from localnoise.sims.defenses.adversarial import adversarial as adversarial
 from localnoise.sims.defenses.augmenting import Augmenting as Augmenting
+from localnoise.sims.defenses.crossing import check_crossing as check_crossing
 from localnoise.sims.defenses.gaussian import gaussian as gaussian
 from localnoise.sims.defenses.learned import LearnedNoise as LearnedNoise
 from localnoise.sims.defenses.lesson import Lesson as Lesson

@@ -20,6 +20,9 @@ def adversarial(
 ) -> Predictor:
     """Adversarial training, without noise. Cost: steps + 1 passes for an attacked image, one for another.
 
+    Where layers learn by a local rule, the attacks still differentiate the whole network: no weight learns from these
+    gradients, but the arm is central.
+
     min_theta E[max_{|delta|_inf <= eps} L(theta, x + delta, y)] (Madry et al. 2018, arXiv 1706.06083, eq. 2.1), for
     the share `ratio` of each batch, rounded up, that is replaced by attacks on the present weights; the other images
     stay clean. The batches are shuffled, so any image may be attacked in any epoch.

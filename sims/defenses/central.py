@@ -19,6 +19,7 @@ CENTRAL = (
         summary="No noise; the later layers are retrained as all others are.",
         build=lambda d, h, t: central.none(d),
         central=True,
+        central_locally=False,
         when="never",
         learns=False,
     ),
@@ -28,6 +29,7 @@ CENTRAL = (
         summary="Independent noise, of one variance for all neurons.",
         build=lambda d, h, t: central.identity(d, variance=t),
         central=True,
+        central_locally=False,
         learns=False,
     ),
     Defense(
@@ -36,6 +38,7 @@ CENTRAL = (
         summary="Independent noise, each neuron with a variance of its own.",
         build=lambda d, h, t: central.diagonal(d, variance=t),
         central=True,
+        central_locally=False,
     ),
     Defense(
         name="full",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.nn import Predictor
+from localnoise.nn.local.base import BACKPROP
 from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.converged import MOST, converged
 from localnoise.sims.defenses.lesson import Lesson
@@ -38,6 +39,11 @@ class Defense:
         How activations are repaired; the network is left as it is. Of `build`, `train` and `repair` one is given.
     central : bool
         Whether anything in it needs more than a unit and its neighbours.
+    central_locally : bool or None
+        The same where the layers learn by a local rule; None: as `central`.
+    crosses : bool
+        Whether its noise or its layers learn from gradients that cross the layers after the noise: with a local rule
+        there are none.
     when : str
         When the noise is on: "both", "train" (tested without), "eval" (trained without) or "never".
     clean : float
@@ -67,6 +73,8 @@ class Defense:
     train: Callable[[Lesson], Predictor] | None = None
     repair: Repairing | None = None
     central: bool
+    central_locally: bool | None = None
+    crosses: bool = False
     when: str = "both"
     clean: float = 0.0
     causes: int = 1
@@ -78,6 +86,11 @@ class Defense:
     deployed: int = 0
     twin: str = ""
     summary: str = ""
+
+    def is_central(self, training: str) -> bool:
+        """Return whether anything in it is central where the network's layers learn so, "backprop" or a local rule."""
+        own = self.central if self.central_locally is None else self.central_locally
+        return self.central if training == BACKPROP else own
 
     @classmethod
     def of_augmentation(cls, plan: Augmenting, name: str = "") -> Self:
@@ -101,6 +114,7 @@ class Defense:
             summary="augmentation of all layers until held-out images say that it is enough.",
             train=lambda lesson: converged(lesson, plan),
             central=True,
+            central_locally=False,
             whole=True,
             longer=1.0,
             most=MOST,
@@ -127,6 +141,8 @@ class Defense:
             label=label or plan.label,
             train=lambda lesson: rewarded(lesson, plan),
             central=plan.central,
+            central_locally=plan.central_locally,
+            crosses=plan.crosses,
         )
 
     @classmethod
@@ -150,6 +166,7 @@ class Defense:
             label=label or plan.label,
             repair=plan,
             central=plan.dense or plan.retrained or plan.layers == NONE,
+            central_locally=plan.dense,
             causes=plan.causes,
             learns=plan.layers != NONE,
             revision=_revision(plan),

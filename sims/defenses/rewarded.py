@@ -1,7 +1,11 @@
-"""Noise that learned what it is good for, by three factors or by backpropagation; layers that meet it adversarially."""
+"""Noise that learned what it is good for, by three factors or by backpropagation; layers that meet it adversarially.
+
+Draws are rated on training images that neither the noise nor the layers after it learn from. The layers before the
+noise have seen them: the network that the front is of was trained on all training images.
+"""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,9 @@ from torch import Tensor, nn
 
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError
-from localnoise.nn import CovariancePenalty, NoiseLayer, Predictor, Rater, Reparametrised
+from localnoise.nn import CovariancePenalty, LocalLearner, NoiseLayer, Predictor, Rater, Reparametrised
 from localnoise.nn.rating import Draws
-from localnoise.nn.rewarding import Folded, Turn, stepped
+from localnoise.nn.rewarding import Folded, stepped
 from localnoise.nn.rewards import rewarding
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.lesson import Alter, Lesson, teach
@@ -26,6 +30,9 @@ _PER_TURN = 10_000  # presentations from which the later layers go on learning
 
 def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
     """Return the network whose noise has learned as the plan says, the later layers trained afresh under it.
+
+    Attacks on training images, where the plan or the source asks for them, differentiate the whole network, whatever
+    its training: they are the attacker's, and no weight learns from their gradients.
 
     Parameters
     ----------
@@ -42,17 +49,16 @@ def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
     Raises
     ------
     ArgumentError
-        A local training of the layers, where the plan needs a gradient that crosses them; no displacements to start
+        A local training of the layers, where the plan learns from gradients that cross them; no displacements to start
         from.
     """
-    crosses = plan.central or plan.reward == CROSSING
-    if lesson.by != training.BACKPROP and crosses:
-        what = "its training" if plan.by == NOTHING or plan.adversarial or plan.penalty else "its noise"
+    if lesson.by != training.BACKPROP and plan.crosses:
+        what = "its training" if plan.penalty else "its noise"
         raise ArgumentError(
             f"training={lesson.by!r}: {what} needs gradients that cross the later layers: expected "
             f"training={training.BACKPROP!r}; or leave the defense out"
         )
-    grid = _begun(lesson, plan)
+    grid = begun(lesson, plan)
     if plan.reward is None and plan.by != NOTHING:
         plan = replace(plan, reward=CROSSING if lesson.by == training.BACKPROP else "change")
     if plan.by != NOTHING:
@@ -63,7 +69,7 @@ def rewarded(lesson: Lesson, plan: Rewarding) -> Predictor:
     return Predictor(lesson.front, layer, back, lesson.draws).eval()
 
 
-def _begun(lesson: Lesson, plan: Rewarding) -> UnitGrid:
+def begun(lesson: Lesson, plan: Rewarding) -> UnitGrid:
     """Return the noise before it has learned from rewards."""
     if lesson.displaced is None:
         raise ArgumentError("this noise learns from a source's displacements, and the lesson has none: name a source")
@@ -81,28 +87,52 @@ def _variance(lesson: Lesson, plan: Rewarding) -> float:
 
 
 def _learned(lesson: Lesson, plan: Rewarding, grid: UnitGrid) -> UnitGrid:
-    """Return the noise after its turns: held-out images rate its draws, the other ones teach the later layers."""
+    """Return the noise after its turns: held-out images rate its draws, the other ones teach the later layers.
+
+    Held out of the layers after the noise and of the noise, not of those before it: see this module.
+    """
     held = min(HELD, max(1, len(lesson.images) // SHARE))
     x, y = lesson.images[-held:], lesson.labels[-held:]
     h, rest = training.activations(lesson.front, x), training.activations(lesson.front, lesson.images[:-held])
     later, layer = lesson.back(lesson.seed), NoiseLayer(grid, seed=lesson.seed, arrangement=lesson.arrangement)
     judge = later if lesson.arrangement is None else Folded(later, lesson.arrangement, h)
     learner: _Local | _Central = (_Local if plan.by == THREE_FACTOR else _Central)(plan, grid, _variance(lesson, plan))
-    rng, said = np.random.default_rng((lesson.seed, 2)), []
+    rng, said = np.random.default_rng((lesson.seed, 2)), list[_Turn]()
+    heads: LocalLearner | None = None  # of layers that learn by a local rule: kept, as their weights are
     for turn in range(plan.turns):
         count, own = len(rest) if turn == 0 else min(_PER_TURN, len(rest)), int(rng.integers(2**31))
         rows = torch.from_numpy(rng.permutation(len(rest))[:count])
         labels = lesson.labels[:-held][rows]
         later.requires_grad_(True)
-        training.fit(later, rest[rows], labels, epochs=1, seed=own, ahead=layer.train(), by=lesson.by)
+        how: dict[str, Any] = {"ahead": layer.train(), "by": lesson.by, "learner": heads}
+        heads = training.fit(later, rest[rows], labels, epochs=1, seed=own, **how)
         later.requires_grad_(False)
-        moved = _moved(lesson, Predictor(lesson.front, layer.eval(), later, 1), turn, held)
+        moved = moved_by(lesson, Predictor(lesson.front, layer.eval(), later, 1), turn, held)
         said.append(learner.step(judge, _folded(lesson, h), _folded(lesson, moved), y, own))
         layer.noise = learner.grid
     lesson.facts["reward.first"], lesson.facts["reward.last"] = said[0].reward, said[-1].reward
-    if plan.by == THREE_FACTOR:
-        lesson.facts["reward.agreement"] = float(np.mean([turn.agreement for turn in said]))
+    agreed = [turn.agreement for turn in said if turn.agreement is not None]
+    if agreed:
+        lesson.facts["reward.agreement"] = float(np.mean(agreed))
     return learner.grid
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Mean reward of a turn, and the cosine of the steps that its halves ask for; None where nobody halved it."""
+
+    reward: float
+    agreement: float | None = None
+
+
+def several(
+    rater: Rater, grid: UnitGrid, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, *, draws: int, seed: int
+) -> tuple[Draws, float]:
+    """Return several rated draws of each input, side by side, and the mean reward: halves are of different inputs."""
+    rated = [rater.rated(grid, later, h, moved, y, seed=seed + k) for k in range(draws)]
+    of_input: list[Any] = [np.stack([getattr(one, name) for one, _ in rated], axis=1) for name in ("eta", "rewards")]
+    eta, rewards = (part.reshape(-1, *part.shape[2:]) for part in of_input)
+    return Draws(eta=eta, h=None, rewards=rewards), float(np.mean([mean for _, mean in rated]))
 
 
 class _Local:
@@ -112,18 +142,12 @@ class _Local:
         self.grid, self._plan, self._variance = grid, plan, variance
         self._rater, self._rule = Rater(reward=plan.reward or CROSSING), plan.rule
 
-    def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
+    def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> _Turn:
         """Rate several draws of each input, and learn from all of them."""
-        several = range(self._plan.draws)
-        rated = [self._rater.rated(self.grid, later, h, moved, y, seed=seed + k) for k in several]
-        of_input: list[Any] = [  # side by side: the halves that `stepped` compares are of different inputs
-            np.stack([getattr(one, name) for one, _ in rated], axis=1) for name in ("eta", "rewards")
-        ]
-        eta, rewards = (part.reshape(-1, *part.shape[2:]) for part in of_input)
-        joined = Draws(eta=eta, h=None, rewards=rewards)
+        joined, reward = several(self._rater, self.grid, later, h, moved, y, draws=self._plan.draws, seed=seed)
         agreement = stepped(self.grid, joined, self._rule)
         self.grid.normalise(self._variance)
-        return Turn(reward=float(np.mean([mean for _, mean in rated])), agreement=agreement)
+        return _Turn(reward, agreement)
 
 
 class _Central:
@@ -133,7 +157,7 @@ class _Central:
         self.grid, self._plan, self._free = grid, plan, Reparametrised(grid, variance)
         self._optimiser = torch.optim.Adam(self._free.parameters(), plan.step)
 
-    def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> Turn:
+    def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> _Turn:
         """Climb the mean reward, batch by batch."""
         rate, found = rewarding(self._plan.reward or CROSSING), []
         generator = torch.Generator().manual_seed(seed)
@@ -146,10 +170,10 @@ class _Central:
                 self._optimiser.step()
                 found.append(float(reward.detach()))
         self.grid = self._free.stored()
-        return Turn(reward=float(np.mean(found)), agreement=1.0)
+        return _Turn(float(np.mean(found)))
 
 
-def _moved(lesson: Lesson, present: Predictor, turn: int, held: int) -> Tensor:
+def moved_by(lesson: Lesson, present: Predictor, turn: int, held: int) -> Tensor:
     """Return activations of the held-out images, attacked through the present network, or modified."""
     x, y = lesson.images[-held:], lesson.labels[-held:]
     if lesson.attacked is not None:

@@ -21,7 +21,8 @@ _KINDS: dict[str, Any] = {
 }  # fmt: skip
 _LEARNING = ("reward", "turns", "rate", "spread", "draws")  # of a noise that learns from rewards
 _RATES, _SPREAD = {THREE_FACTOR: 20.0, REPARAMETRISED: 0.003, NOTHING: 1.0}, 0.3
-"""Of v2, chosen on held-out training images of one seed: see docs/results/rewarded-noise.md."""
+"""Those of the pilot on v2, one seed (docs/results/rewarded-noise.md). 20 is not in the units of a small layer: rule
+three-factor divides its step by |z|^2, to which each of a unit's 128 regressors there adds its share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ class Rewarding:
     turns : int
         Steps of the noise; before each the held-out images are attacked anew, or modified.
     rate : float or None
-        Of rule "three-factor", None: 20; of "reparametrised" Adam's, None: .003.
+        Of rule "three-factor", None: 20, about a sixth of the regressors that a unit of v2 has (its docstring says why
+        that many); of "reparametrised" Adam's, None: .003.
     spread : float or None
         Of rule "three-factor" alone; None: .3.
     draws : int
@@ -101,11 +103,15 @@ class Rewarding:
 
     @property
     def label(self) -> str:
-        """Short words for tables."""
+        """Short words for tables: the same plan has the same label, whatever it was called."""
         words = [f"K={self.parents}" if self.start == LEARNED else f"isotropic K={self.parents}"]
+        words += [f"{key} {value}" for key, value in self.wiring]
         if self.by != NOTHING:
             words.append(self.by if self.reward is None else f"{self.by} by {self.reward}")
-        words += [f"penalty {self.penalty:g}"] if self.penalty else []
+        for key in ("turns", "draws", "rate", "spread"):
+            if getattr(self, key) != getattr(type(self), key):
+                words.append(f"{key} {getattr(self, key):g}")
+        words += [f"covariance penalty {self.penalty:g}"] if self.penalty else []
         words += [f"{self.adversarial:.0%} adversarial".replace("%", " %")] if self.adversarial else []
         words += [f"variance {self.variance:g}"] if self.variance is not None else []
         return ", ".join(words)
@@ -143,9 +149,22 @@ class Rewarding:
         return ThreeFactor(rate=self.step, spread=_SPREAD if self.spread is None else self.spread)
 
     @property
+    def crosses(self) -> bool:
+        """Whether the noise or the layers after it learn from gradients that cross these, whatever their training."""
+        return self.by == REPARAMETRISED or self.penalty > 0 or self.reward == CROSSING
+
+    @property
     def central(self) -> bool:
-        """Whether anything in it needs more than a unit, its neighbors and broadcast numbers."""
-        return self.by == REPARAMETRISED or self.adversarial > 0 or self.penalty > 0
+        """Whether anything in it needs more than a unit, its neighbors and broadcast numbers.
+
+        "lesson", the reward that is taken where none is named, is a number that later layers find by backpropagation.
+        """
+        return self.central_locally or (self.by == THREE_FACTOR and self.reward is None)
+
+    @property
+    def central_locally(self) -> bool:
+        """The same where the layers learn by a local rule, and the reward that is taken is "change"."""
+        return self.crosses or self.adversarial > 0
 
 
 def _text(value: Any) -> str:

@@ -104,6 +104,8 @@ class Spelled:
     @property
     def label(self) -> str:
         """Short words for tables."""
+        if self.rule == THREE_FACTOR:
+            return self._rewarding.label
         words = [self.order, self.rule]
         for name, sign in (
             ("parents", "K"),
@@ -126,19 +128,19 @@ class Spelled:
         return " ".join(words)
 
     @property
+    def _rewarding(self) -> Rewarding:
+        """The plan of a grid that learns from rewards."""
+        own = {name: value for name, value in self._wiring.items() if value != getattr(type(self), name)}
+        parents = own.pop("parents", Rewarding.parents)
+        wiring = tuple(own.items())
+        return Rewarding(start=ISOTROPIC, variance=self.trace, parents=parents, wiring=wiring, **self._options)
+
+    @property
     def arm(self) -> Defense:
         """The arm."""
         signal = self.signal == "local"
         if self.rule == THREE_FACTOR:
-            wiring = {"parents": Rewarding.parents} | self._wiring
-            own = Rewarding(
-                start=ISOTROPIC,
-                variance=self.trace,
-                parents=wiring.pop("parents"),
-                wiring=tuple(wiring.items()),
-                **self._options,
-            )
-            return Defense.of_rewards(own, self.name, self.label)
+            return Defense.of_rewards(self._rewarding, self.name)
         return Defense(
             name=self.name,
             label=self.label,

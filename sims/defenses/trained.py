@@ -29,6 +29,7 @@ TRAINED = (
         summary="No noise: later layers retrained on modified images and their labels.",
         train=modified,
         central=True,
+        central_locally=False,
         revision=3,  # 1 began its optimiser anew with each epoch's modifications; 2 drew them from another stream
     ),
     Defense(
@@ -37,6 +38,7 @@ TRAINED = (
         summary="augmentation of all layers.",
         train=lambda lesson: modified(lesson, whole=True),
         central=True,
+        central_locally=False,
         whole=True,
         longer=2.5,
     ),
@@ -47,6 +49,7 @@ TRAINED = (
         summary="Gaussian noise on training images; later layers retrained.",
         train=lambda lesson: gaussian(lesson, sigma=0.25),
         central=True,
+        central_locally=False,
         learns=False,
     ),
     Defense(
@@ -55,6 +58,7 @@ TRAINED = (
         summary="input-noise, all layers trained.",
         train=lambda lesson: gaussian(lesson, sigma=0.25, whole=True),
         central=True,
+        central_locally=False,
         learns=False,
         whole=True,
         longer=2.5,
@@ -69,6 +73,7 @@ TRAINED = (
         summary="WCA-Net, learned noise whose covariance aligns with the readout's weights.",
         train=wca,
         central=True,
+        crosses=True,
         learns=False,
     ),
     Defense(
@@ -77,6 +82,7 @@ TRAINED = (
         summary="wca, all layers trained.",
         train=lambda lesson: wca(lesson, whole=True),
         central=True,
+        crosses=True,
         learns=False,
         whole=True,
     ),

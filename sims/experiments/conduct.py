@@ -10,7 +10,7 @@ from typing import Any
 from localnoise.errors import ArgumentError
 from localnoise.files import as_folder, write_bytes
 from localnoise.sims import tasks
-from localnoise.sims.defenses import named
+from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.evaluation.names import check_eps
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.rehearsal import rehearse
@@ -47,7 +47,8 @@ def conduct(
     Raises
     ------
     ArgumentError
-        There is no cell: no arm can learn from what is given.
+        There is no cell: no arm can learn from what is given; an arm that learns from gradients across layers which
+        learn by a local rule.
     WriteError
         `out` is no folder.
     MixedRecordsError
@@ -56,6 +57,7 @@ def conduct(
     if not cells:
         raise ArgumentError("nothing to run: no arm can learn from these sources or meet these threats; name others")
     as_folder("out", out)
+    check_crossing(settings.training, dict.fromkeys(cell.arm for cell in cells))
     check_eps(strengths(cells), tasks.find(settings.network).bounds)
     configs = [cell.config(settings) for cell in cells]
     began, records = perf_counter(), RecordFile(out / NAME)

@@ -33,7 +33,8 @@ def fit(
     penalty: Callable[[Tensor], Tensor] | None = None,
     after: Callable[[int], float] | None = None,
     by: str = BACKPROP,
-) -> None:
+    learner: LocalLearner | None = None,
+) -> LocalLearner | None:
     """Minimise the cross-entropy of `model` in place; `tick(n)` after every n presentations.
 
     inputs : one for each label, in every epoch the same, or a function of the epoch that gives them.
@@ -42,6 +43,9 @@ def fit(
     penalty : a term added to the loss of every batch, from what the model gets.
     after : called after each epoch with how many are done; returns the rate of the next one, or 0 to stop.
     by : "backprop", or a local rule, by which each layer minimises what is its own.
+    learner : what an earlier call returned for this model, with its heads; None: a new one, of heads drawn by the seed.
+
+    Returns what has learned by a local rule, None by backpropagation.
 
     Raises
     ------
@@ -53,9 +57,8 @@ def fit(
             f"training={by!r}: this defense adds a term to the loss that reaches all layers after the noise: expected "
             f"training={BACKPROP!r}; or leave the defense out"
         )
-    learner: LocalLearner | None = None
     model.train()
-    optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True)
+    optimiser = torch.optim.Adam(model.parameters(), RATE, fused=True) if learner is None else learner.optimiser
     rng = np.random.default_rng(seed)
     for epoch in range(epochs):
         x = inputs(epoch) if callable(inputs) else inputs
@@ -84,6 +87,7 @@ def fit(
                 group["lr"] = rate
             model.train()
     model.eval()
+    return learner
 
 
 def train_base(

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from localnoise.errors import ArgumentError, choose, short
 from localnoise.sims import tasks
 from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses import named as arm_named
 from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.evaluation.names import check_shapes, name_and_level
@@ -128,6 +129,7 @@ class Study(BaseModel):
     def _one_source(self) -> "Study":
         if bool(self.sources) == ("source" in self.space):
             raise ValueError("expected sources, or source in the space: one of the two")
+        check_crossing(self.training, self.baselines)
         if self.sampler == "grid":
             for name, part in self.space.items():
                 if part.discrete is None:

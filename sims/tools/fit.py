@@ -9,7 +9,8 @@ import typer
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder, as_output, format_of, hdf5
-from localnoise.rules import RULES
+from localnoise.rules import RULES, make_rule
+from localnoise.rules.three_factor import is_rewarded
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.facts import loud, loudness
 from localnoise.sims.evaluation.names import name_and_level
@@ -102,6 +103,11 @@ def fit(
     as_folder("cache", cache)
     channels, *shape = mine.task.network(0, activation, mine.layer).layout
     choose("rule", rule, RULES)
+    if is_rewarded(make_rule(rule)):
+        raise ArgumentError(
+            f"rule={rule!r} learns from rewards, and a perturbation gives displacements: expected a rule that "
+            f"learns from these, such as moments; or use localnoise train --noise {rule}"
+        )
     choose("scope", scope, ("global", "local"))
     chosen = _source(mine.usual(source, _SOURCE).partition(",")[0], level)
     mine.check_inputs([chosen.name])

@@ -13,7 +13,7 @@ from localnoise.files import temporary_folder, write_bytes
 from localnoise.nn import Predictor
 from localnoise.sims import perturbations
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.defenses import DEFENSES, check_crossing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.experiments.cell import Cell
@@ -100,6 +100,7 @@ def made_by_name(
         An unknown name, an arm without a form in integers, or a source that cannot be.
     """
     arm = arm_for_chip(defense)
+    check_crossing(training, [arm])
     chosen = Chosen.of(task, layer=layer or None, training=training)
     plan = replace(preset(spend, seeds=1, epochs=epochs), data=data)
     settings = plan.settings(None, chosen)

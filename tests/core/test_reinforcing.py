@@ -51,10 +51,34 @@ def test_weights_are_what_plain_numpy_says(grid):
     assert np.array_equal(learned(grid, eta, rewards, h, rate=0, spread=0.2).weights, grid.field.weights)
 
 
-def test_it_is_a_rule_like_the_others(grid, tmp_path):
+def test_decorrelated_weights_are_what_plain_numpy_says(grid):
+    eta, rewards, h = case(grid)
+    W, S = naive.reinforced(grid.field, flat(eta), rewards, flat(h), 0.3, 0.2, 0.1, decorrelate=True)
+    found = learned(grid, eta, rewards, h, rate=0.3, spread=0.2, floor=0.1, decorrelate=True)
+    np.testing.assert_allclose(found.weights, W, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.S, S, rtol=1e-4, atol=1e-5)
+
+
+def test_a_decorrelated_step_does_not_depend_on_how_regressors_are_mixed():
+    """A natural gradient: regressors z or A z, the step changes what a unit draws by the same."""
+    rng = np.random.default_rng(0)
+    grid = ln.UnitGrid((1, 2), 3, order="raster", dtype="float64")
+    z, e, rewards = rng.normal(size=(500, 3)) @ np.diag([3, 1, 0.2]), rng.normal(size=(500, 3)), rng.normal(size=500)
+    A = np.linalg.qr(rng.normal(size=(3, 3)))[0] * [0.5, 1, 2]
+    told = []
+    for mixed in (z, z @ A.T):
+        eta = np.stack([mixed, e], axis=2)[:, :, None]
+        told.append(learned(grid, eta, rewards, rate=1, floor=1e-12, decorrelate=True).B[1] @ mixed.T)
+    assert np.abs(told[0]).max() > 0.01
+    np.testing.assert_allclose(*told, atol=1e-6)
+
+
+@pytest.mark.parametrize("decorrelate", [False, True])
+def test_it_is_a_rule_like_the_others(grid, tmp_path, decorrelate):
     """Found by its name, in files, in chunks; two halves of the draws are merged to the whole."""
     eta, rewards, h = case(grid)
-    whole = copied(grid).learn(eta, h, rule=make_rule("three-factor", rate=0.3, spread=0.1), rewards=rewards)
+    made = make_rule("three-factor", rate=0.3, spread=0.1, decorrelate=decorrelate)
+    whole = copied(grid).learn(eta, h, rule=made, rewards=rewards)
     assert whole.rule.name == "three-factor"
     assert np.array_equal(ln.load(whole.save(tmp_path / "grid.h5")).field.B, whole.field.B)
     rule, told, field = whole.rule, broadcast(rewards, COUNT), grid.field.copy()
@@ -67,13 +91,14 @@ def test_it_is_a_rule_like_the_others(grid, tmp_path):
     np.testing.assert_allclose(field.S, whole.field.S, rtol=1e-5, atol=1e-6)
 
 
-def test_a_unit_learns_from_its_neighbourhood_and_the_reward_alone(grid):
+@pytest.mark.parametrize("decorrelate", [False, True])
+def test_a_unit_learns_from_its_neighbourhood_and_the_reward_alone(grid, decorrelate):
     """Change one unit's draw or activation: exactly the units that read it learn something else."""
     eta, rewards, h = case(grid)
     other_eta, _, other_h = case(grid, seed=1)
 
     def rows(eta, h):
-        found = learned(grid, eta, rewards, h, spread=0.1)
+        found = learned(grid, eta, rewards, h, spread=0.1, decorrelate=decorrelate)
         return np.concatenate([found.weights, found.S], axis=2)
 
     before = rows(eta, h)
@@ -136,6 +161,8 @@ def test_bad_arguments(grid):
         learned(grid, eta, rewards, h, rate=-1)
     with pytest.raises(ArgumentError, match="rate=0 and spread=0"):
         learned(grid, eta, rewards, h, rate=0)
+    with pytest.raises(ArgumentError, match="decorrelate='yes': expected True or False"):
+        learned(grid, eta, rewards, h, decorrelate="yes")
     with pytest.raises(ArgumentError, match=r"h is missing|h was given"):
         learned(grid, eta, rewards, eta if h is None else None)
     with pytest.raises(ArgumentError, match="no rewards were given: expected an array of draws"):

@@ -1,16 +1,18 @@
 """Arms whose noise learned from rewards, and their central counterparts: what they are, and what they refuse."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from localnoise.errors import ArgumentError
+from localnoise.nn import LocalLearner
 from localnoise.sims import models
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
-from localnoise.sims.defenses import DEFENSES, Lesson, Rewarding, named, rewarded
+from localnoise.sims.defenses import DEFENSES, Lesson, Rewarding, check_crossing, named, rewarded
 from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.models import training
 
@@ -68,7 +70,7 @@ def test_each_is_a_noisy_network_at_the_sources_variance(lesson: Lesson, plan: s
     )
 
 
-@pytest.mark.parametrize("plan", ["reparametrised", "penalty", "adversarial"])
+@pytest.mark.parametrize("plan", ["reparametrised", "penalty"])
 def test_what_needs_backpropagation_says_so_with_a_local_training(lesson: Lesson, plan: str) -> None:
     with pytest.raises(ArgumentError, match=r"training='local-heads': its .* cross the later layers"):
         rewarded(replace(lesson, by="local-heads"), PLANS[plan])
@@ -83,17 +85,82 @@ def test_three_factors_need_none(lesson: Lesson) -> None:
         rewarded(given, Rewarding(reward="lesson", **SHORT))
 
 
+def test_an_attacker_may_cross_layers_that_learn_locally(lesson: Lesson) -> None:
+    """An adversarial arm under a local training: its attacks differentiate the network, its weights learn locally."""
+    predictor = rewarded(replace(lesson, by="local-heads", attacked=0.1, facts={}), PLANS["adversarial"])
+    assert not predictor.training
+
+
+def test_the_heads_of_layers_that_learn_locally_are_kept_from_turn_to_turn(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Counted(LocalLearner):
+        def __init__(self, *args: Any, **how: Any) -> None:
+            made.append(how["seed"])
+            super().__init__(*args, **how)
+
+    monkeypatch.setattr(training, "LocalLearner", Counted)
+    rewarded(replace(lesson, by="local-heads", facts={}), Rewarding(turns=3, draws=1))
+    assert len(made) == 2  # while the noise learns, and of the layers that are trained afresh
+
+
+def test_no_agreement_is_made_up_where_nothing_was_halved(lesson: Lesson) -> None:
+    for plan, has in ((PLANS["three-factor"], True), (PLANS["reparametrised"], False)):
+        given = replace(lesson, facts={})
+        rewarded(given, plan)
+        assert ("reward.agreement" in given.facts) == has
+
+
+def test_what_is_central_under_which_training() -> None:
+    """The default reward is a number that later layers find by backpropagation, or locally the change of loss."""
+    for name, central, locally, crosses in (
+        ("three-factor-8", True, False, False),
+        ("rewarded:reward=change", False, False, False),
+        ("rewarded:reward=lesson", True, True, True),
+        ("reparametrised-8", True, True, True),
+        ("penalty-8", True, True, True),
+        ("wca", True, True, True),
+        ("int8:wca", True, True, True),
+        ("adversarial-90", True, True, False),
+        ("adversarial-90-noise-8", True, True, False),
+        ("undefended", True, False, False),
+        ("augmentation", True, False, False),
+        ("full", True, True, False),
+        ("multiscale-8", False, False, False),
+    ):
+        arm = named(name)
+        assert (arm.is_central("backprop"), arm.is_central("local-heads"), arm.crosses) == (central, locally, crosses)
+        assert arm.central == central
+        check_crossing("backprop", [name])
+        if crosses:
+            with pytest.raises(ArgumentError, match=f"defense='{name}' learns from gradients that cross the layers"):
+                check_crossing("local-heads", ["none", name])
+        else:
+            check_crossing("local-heads", ["none", name])
+
+
+def test_the_same_plan_has_one_label() -> None:
+    names = ("three-factor-isotropic-8", "grid:rule=three-factor:parents=8", "rewarded:start=isotropic")
+    assert {named(name).label for name in names} == {"isotropic K=8, three-factor"}
+    own = {named(name).label for name in ("three-factor-8", *names, "rewarded:turns=2", "rewarded:rate=1")}
+    assert own == {
+        "K=8, three-factor", "isotropic K=8, three-factor", "K=8, three-factor, turns 2", "K=8, three-factor, rate 1",
+    }  # fmt: skip
+    assert named("grid:rule=three-factor:order=raster:radius=1").label == (
+        "isotropic K=8, order raster, radius 1, three-factor"
+    )
+
+
 def test_a_rule_like_the_others_as_an_arm() -> None:
     arm = named("grid:rule=three-factor:parents=4:rate=2")
     assert arm.train is not None
-    assert not arm.central
     assert arm.name == "grid:rule=three-factor:rate=2:parents=4"
-    assert not DEFENSES["three-factor-8"].central
     assert DEFENSES["reparametrised-8"].central
     spelled = "rewarded:by=reparametrised:reward=change:turns=2:variance=1.5"
     assert Rewarding.parse(spelled).name == spelled
     assert named(spelled).central
-    assert named("rewarded:start=isotropic").label == "isotropic K=8, three-factor"
     for wrong, said in (("rewarded:turn=2", "did you mean 'turns'"), ("rewarded:turns=x", "expected a whole number")):
         with pytest.raises(ArgumentError, match=said):
             named(wrong)

@@ -3,11 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from localnoise.errors import ArgumentError
 from localnoise.records import read_records
+from localnoise.sims.compare import compare
 from localnoise.sims.experiments import presets
+from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.reports.commands.trained import Train, row_of
+from localnoise.sims.reports.locality import central_arms
+from localnoise.sims.results.records import Record
+from localnoise.sims.retention import report_of, retention
+from localnoise.sims.tools.fit import fit
 from localnoise.sims.tools.remade import remade
 from localnoise.sims.train import train
 
@@ -90,9 +98,52 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -
         train(task="v3", out=tmp_path, data_dir=small_dir, against="backprop@2")
     with pytest.raises(ArgumentError, match="threat='fogg'"):
         train(task="v3", out=tmp_path, data_dir=small_dir, threats="fogg")
+    for arm in ("wca", "penalty-8", "rewarded:reward=lesson", "int8:wca"):
+        with pytest.raises(ArgumentError, match=f"defense='{arm}' learns from gradients that cross the layers"):
+            train(noise=arm, task="v3", out=tmp_path, data_dir=small_dir)
+        for other in (compare, retention):
+            with pytest.raises(ArgumentError, match="training='local-heads' has none"):
+                other(training="local-heads", arms=f"none,{arm}", task="v3", out=tmp_path)
     with pytest.raises(ArgumentError, match="6 channels for 10 classes"):
         train(training="local-heads,channels", task="v2", out=tmp_path, data_dir=small_dir)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_title_names_the_network_and_its_training() -> None:
+    for task, by, title in (
+        ("v2", "backprop", "full set, 3 seeds"),
+        ("conv3", "similarity", "conv3, full set, 3 seeds, trained by similarity"),
+    ):
+        assert report_of(Chosen.of(task, training=by), "full", 3).title == title
+
+
+def test_a_grid_is_not_fitted_by_a_rule_that_displacements_do_not_teach(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="rule='three-factor' learns from rewards"):
+        fit(tmp_path / "grid.h5", rule="three-factor", cache=tmp_path / "networks")
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_row_is_set_beside_the_one_of_the_same_noise() -> None:
+    """A network with noise less the other training's with the same noise, not less an undefended one."""
+    right = {
+        ("backprop", "undefended"): 9, ("backprop", "test-8"): 5,
+        ("local-heads", "undefended"): 8, ("local-heads", "test-8"): 6,
+    }  # fmt: skip
+    records = []
+    for (by, arm), count in right.items():
+        config = {"seed": 0, "arm": arm, "base_epochs": 1, "sources": [], "threats": [{"name": "clean", "level": 0.0}]}
+        hit = (np.arange(10) < count).astype(np.uint8)
+        own = {"accuracy.clean": count / 10, "correct.clean": hit}
+        records.append(Record(config | ({} if by == "backprop" else {"training": by}), own, {}, 0.0))
+    rows = [row_of(*name) for name in right]
+    frame = Train(trainings=rows)._frame(records)
+    less = dict(zip(rows, frame.iloc[:, -1], strict=True))
+    assert less["backprop"] == less["backprop, test-8"] == ""
+    assert less["local-heads"].startswith("-0.100")
+    assert less["local-heads, test-8"].startswith("+0.100")
+    assert not central_arms(records)
+    records[-1].config["arm"] = "adversarial-90"
+    assert central_arms(records)[0].startswith("! Central, though the layers learn by local-heads: 90 % adversarial")
 
 
 def test_networks_learn_noise_by_local_rules_too(

@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 _SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity)
-_REARRANGES = frozenset(
-    "flatten view view_as reshape reshape_as unflatten ravel squeeze unsqueeze permute transpose swapaxes movedim "
-    "moveaxis expand expand_as contiguous clone detach float double to type requires_grad_ __get__ __getitem__".split()
-)
-_JOINS = frozenset(
-    "add add_ __add__ __radd__ __iadd__ cat concat concatenate stack".split()
-)  # a value that went around
+_REARRANGES = {
+    *("flatten", "view", "view_as", "reshape", "reshape_as", "unflatten", "ravel", "squeeze", "unsqueeze"),
+    *("permute", "transpose", "swapaxes", "movedim", "moveaxis", "expand", "expand_as", "contiguous", "clone"),
+    *("detach", "float", "double", "to", "type", "requires_grad_", "__get__", "__getitem__"),
+}
+_JOINS = {"add", "add_", "__add__", "__radd__", "__iadd__", "cat", "concat", "concatenate", "stack"}  # of residuals
 
 Before = Callable[[int, nn.Module, Any], Any]
 After = Callable[[int, Any, Any], Any]

@@ -10,6 +10,7 @@ from localnoise.files import write_text
 from localnoise.sims.reports import comparing, figures
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.results.records import Record
 
 
@@ -35,12 +36,13 @@ class Compare(Report):
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""
         table = self._table(records)
-        return [comparing.terminal(table, f"Accuracy, {self.title}"), comparing.footnote(table)]
+        return [comparing.terminal(table, f"Accuracy, {self.title}"), comparing.footnote(table), *central_arms(records)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write table and figure."""
         table = self._table(records)
-        write_text(out / "table.md", comparing.markdown(table, self.against))
+        lines = [comparing.markdown(table, self.against), *(f"{line}\n" for line in central_arms(records))]
+        write_text(out / "table.md", "\n".join(lines))
         figures.threats(table, out / "accuracy.png", self.headline)
         return ["table.md", *figures.kinds("accuracy.png")]
 

@@ -10,16 +10,17 @@ from rich.table import Table
 from localnoise.files import write_text
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.commands.base import Report, threats_of
+from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import difference, over_seeds
 
 _NOTE = (
     "± half of the 95 % interval: over seeds Student's t, with one seed over images. Differences are paired, seed by "
-    "seed: of the same architecture, initial weights and batches."
+    "seed: of the same architecture, initial weights and batches, and of networks with noise, the same noise."
 )
 _CLEAN = "clean"
-_SEP = "@"
+_SEP, _AND = "@", ", "
 _Found = dict[str, dict[str, dict[int, Record]]]  # by row, by what was tested, by seed
 UNDEFENDED = "undefended"
 
@@ -35,7 +36,7 @@ class Train(Report):
     threats : list of str
         NAME@LEVEL, beside clean images.
     against : str
-        The row that differences are taken from.
+        The training that differences are taken from, each row's from the row of the same noise.
     epochs : int
         Of rows that name none; 0: of all.
     kept : dict of str to int
@@ -82,27 +83,33 @@ class Train(Report):
 
     def _by_training(self, found: _Found, shown: list[str]) -> pd.DataFrame:
         """Return a row a training, all on clean images."""
-        from_row, rows = found.get(self.against, {}).get(_CLEAN, {}), []
+        rows = []
         for name in shown:
-            own = found[name][_CLEAN]
-            less = "" if name == self.against else _less(own, from_row, _CLEAN)
+            own, other = found[name][_CLEAN], self._other(name)
+            less = "" if name == other else _less(own, found.get(other, {}).get(_CLEAN, {}), _CLEAN)
             rows.append([str(len(own)), _accuracy(own, _CLEAN), less, *([self._memory(name)] if self.kept else [])])
         heads = ["seeds", _CLEAN, self._less_whom, *(["activations kept"] if self.kept else [])]
         return texts(heads, rows, shown)
 
     def _by_threat(self, found: _Found, shown: list[str]) -> pd.DataFrame:
         """Return a row for clean images and each threat, and columns for each training."""
-        from_row, tested = found.get(self.against, {}), [_CLEAN, *self.threats]
+        tested = [_CLEAN, *self.threats]
         columns: dict[str, list[str]] = {}
         for name in shown:
             own = [found[name].get(threat, {}) for threat in tested]
             columns[name] = [_accuracy(of, threat) for of, threat in zip(own, tested, strict=True)]
-            if from_row and name != self.against:
+            from_row = found.get(self._other(name), {})
+            if from_row and name != self._other(name):
                 columns[f"{name}, {self._less_whom}"] = [
                     _less(of, from_row.get(threat, {}), threat) for of, threat in zip(own, tested, strict=True)
                 ]
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
         return texts(list(columns), rows, tested)
+
+    def _other(self, name: str) -> str:
+        """Return the row that a row's differences are taken from: the other training's, of the same noise."""
+        _, sep, arm = name.partition(_AND)
+        return self.against + sep + arm
 
     @property
     def _less_whom(self) -> str:
@@ -116,7 +123,7 @@ class Train(Report):
             if (reason := record.results.get("adaptive.unreliable"))
             for threat in _tested(record)
         ]
-        return [_NOTE, *(f"! {line}" for line in failed)]
+        return [_NOTE, *central_arms(records), *(f"! {line}" for line in failed)]
 
     def _memory(self, name: str) -> str:
         count = self.kept.get(name.partition(_SEP)[0])
@@ -131,7 +138,7 @@ def _label(record: Record, epochs: int) -> str:
 
 def row_of(training: str, arm: str) -> str:
     """Return the row of networks that learned so, and of an arm's noise in them."""
-    return training if arm == UNDEFENDED else f"{training}, {arm}"
+    return training if arm == UNDEFENDED else f"{training}{_AND}{arm}"
 
 
 def _tested(record: Record) -> list[str]:

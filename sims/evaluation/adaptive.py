@@ -1,5 +1,6 @@
 """The `adaptive` protocol: an attacker who knows the noise, every attack, the ladder of draws, and the checks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ from localnoise.sims.runtime.stage import Stage
 from localnoise.validate import whole
 
 BLACK_BOX = ("transfer", "random", "square")
+_FROM = "transfer-"  # another network than the twin, by its name
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,16 @@ class AdaptiveReport:
     ablation : dict of str to float
         "noise_off.clean" and "noise_off.robust": accuracies of the same network with its noise off at test; empty
         where the noise cannot be switched off.
+    gradients : dict of str to float
+        "gradient.one" and "gradient.all": how much an image's gradient varies from draw to draw, as the cosine of two,
+        of one draw each, and of as many as the attacks average; empty where no image is right.
     """
 
     verdict: Verdict
     rungs: list[Rung]
     checks: list[SanityCheck]
     ablation: dict[str, float] = field(default_factory=dict)
+    gradients: dict[str, float] = field(default_factory=dict)
 
     @property
     def unreliable(self) -> str:
@@ -81,6 +87,7 @@ class AdaptiveReport:
             **{f"broken_by.{name}": broken.count(name) for name in self.verdict.wrong},
             **{f"check.{check.name}": check.passed for check in self.checks},
             **self.ablation,
+            **self.gradients,
         }
 
 
@@ -126,7 +133,14 @@ class Adaptive:
         if not rising or rising[0] < 1 or rising != sorted(set(rising)):
             raise ArgumentError(f"ladder={self.ladder!r}: expected rising whole numbers >= 1, as {LADDER}")
 
-    def attacks(self, draws: int, twin: Predict, classes: int = 10, gated: bool = False) -> dict[str, Attack]:
+    def attacks(
+        self,
+        draws: int,
+        twin: Predict,
+        classes: int = 10,
+        gated: bool = False,
+        others: Mapping[str, Predict] | None = None,
+    ) -> dict[str, Attack]:
         """Return every attack by name, white-box first.
 
         Parameters
@@ -139,12 +153,15 @@ class Adaptive:
             Of the logits; two have the margin for the DLR.
         gated : bool
             Whether the predictor has a gate that one attack goes around.
+        others : dict of str to callable
+            Further networks, by name, for attacks "transfer-NAME".
 
         Returns
         -------
         dict of str to Attack
             In the order of running.
         """
+        own = APGD(eps=self.eps, steps=self.steps, restarts=self.restarts, draws=1)
         eps, steps, restarts, second = self.eps, self.steps, self.restarts, "dlr" if classes > 2 else "margin"
         around = GateBypassed(attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=draws))
         return {
@@ -153,7 +170,8 @@ class Adaptive:
             "pgd": PGD(eps=eps, steps=steps, restarts=restarts, draws=draws, keep="best"),
             "fgsm": FGSM(eps=eps, draws=draws),
             **({"gate-bypassed": around} if gated else {}),
-            "transfer": Transfer(twin=twin, attack=APGD(eps=eps, steps=steps, restarts=restarts, draws=1)),
+            "transfer": Transfer(twin=twin, attack=own),
+            **{f"{_FROM}{name}": Transfer(twin=other, attack=own) for name, other in (others or {}).items()},
             "random": RandomNoise(eps=eps, tries=self.tries),
             "square": Square(eps=eps, queries=self.queries),
         }
@@ -165,6 +183,7 @@ class Adaptive:
         labels: Tensor,
         *,
         twin: Predict,
+        others: Mapping[str, Predict] | None = None,
         bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
@@ -180,6 +199,8 @@ class Adaptive:
             (T, ...) within `bounds` and (T,) int64.
         twin : callable
             The undefended network, whose adversarial examples are tried too.
+        others : dict of str to callable
+            Further networks, by name, whose adversarial examples are tried: attack "transfer-NAME".
         bounds : pair of float, or None
             The lowest and highest value of the data, (0, 1) of pixels; None where any number is an input.
         stage : callable
@@ -200,7 +221,7 @@ class Adaptive:
             A predictor or twin in training mode; images, labels or bounds that do not belong together.
         """
         few = slice(self.checked)
-        check_deployed(predictor=predictor, twin=twin)
+        check_deployed(predictor=predictor, twin=twin, **(others or {}))
         check_inputs(images, labels, self.eps, bounds)
         with torch.no_grad():
             classes = predictor(images[:1]).shape[1]
@@ -210,7 +231,7 @@ class Adaptive:
             predictor, images[few], labels[few], ladder=self.ladder, votes=self.votes, **known,
         )  # fmt: skip
         draws = plateau(rungs)
-        attacks = self.attacks(draws, twin, classes, GateBypassed.fits(predictor))
+        attacks = self.attacks(draws, twin, classes, GateBypassed.fits(predictor), others)
         every = WorstCase(attacks=attacks, cascade=False, votes=self.votes)
         verdict = first = every(predictor, images[few], labels[few], **known)
         if len(images) > self.checked:
@@ -220,6 +241,11 @@ class Adaptive:
             both = [torch.cat([getattr(first, name), getattr(rest, name)]) for name in ("clean", "worst", "robust")]
             verdict = Verdict(both[0], wrong, self.votes, *both[1:])
         found = self._check(predictor, images[few], labels[few], first, rungs, draws, classes, known)
+        right, varies = first.right, {}
+        if right.any():
+            reseed(predictor, stream(seed, "draws"))
+            for name, count in (("gradient.one", 1), ("gradient.all", draws)):
+                varies[name] = gradients.draw_to_draw(predictor, images[few][right], labels[few][right], count)
         ablation = {}
         with noise_off(predictor) as silent:
             if silent:
@@ -227,7 +253,7 @@ class Adaptive:
                 off = plain(predictor, images[few], labels[few], **known)
                 clean = off.right.double().mean().item()
                 ablation = {"noise_off.clean": clean, "noise_off.robust": off.robust_accuracy}
-        return AdaptiveReport(verdict, rungs, found, ablation)
+        return AdaptiveReport(verdict, rungs, found, ablation, varies)
 
     def _check(
         self,
@@ -252,7 +278,8 @@ class Adaptive:
         twice = left("twice the steps", APGD(eps=self.eps, steps=2 * self.steps, draws=draws))
         still = fixed(predictor, stream(known["seed"], "fixed"))
         alone = left("fixed noise", APGD(eps=self.eps, steps=self.steps, draws=1), still)
-        white = [name for name in first.wrong if name not in BLACK_BOX]
+        black = [name for name in first.wrong if name in BLACK_BOX or name.startswith(_FROM)]
+        white = [name for name in first.wrong if name not in black]
         reseed(predictor, stream(known["seed"], "gradients"))
         return [
             gradients.gradient_exists(predictor, images[right], labels[right], draws),
@@ -265,5 +292,5 @@ class Adaptive:
             checks.fixed_noise_never_helps(own, alone),
             checks.unbounded_reaches_chance(by_eps[widest], classes, widest),
             checks.falls_with_eps(by_eps),
-            checks.black_box_never_beats_white_box(first, list(BLACK_BOX), white),
+            checks.black_box_never_beats_white_box(first, black, white),
         ]

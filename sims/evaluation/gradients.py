@@ -21,6 +21,22 @@ def gradient_of_margin(predictor: Predict, images: Tensor, labels: Tensor) -> Te
     return torch.zeros_like(images) if found is None else found
 
 
+def draw_to_draw(predictor: Predict, images: Tensor, labels: Tensor, draws: int = 1) -> float:
+    """Return the mean cosine of an image's two gradients, each of its own `draws` draws; NaN where there is no image.
+
+    1 without noise. Of a cosine c the variance of the gradient from draw to draw is (1 - c) / c of its squared mean:
+    where it is large, an attacker who takes few draws climbs noise, and the network looks more robust than it is
+    (arXiv 2204.10839). Images whose gradient is zero everywhere, or not finite, are left out.
+    """
+    with drawing(predictor, draws):
+        pairs = list(batches(images, labels, len(labels) or 1, draws))
+        one, two = (
+            torch.cat([gradient_of_margin(predictor, x, y) for x, y in pairs]).flatten(1).double() for _ in range(2)
+        )
+    cosines = (one * two).sum(1) / (one.norm(dim=1) * two.norm(dim=1))
+    return cosines[cosines.isfinite()].mean().item()
+
+
 def gradient_exists(predictor: Predict, images: Tensor, labels: Tensor, draws: int = 20) -> SanityCheck:
     """At most 1 % of the images have a gradient that is zero everywhere, or not finite somewhere."""
     with drawing(predictor, draws):

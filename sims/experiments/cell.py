@@ -11,6 +11,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.evaluation.worst_case import REVISION
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.results.plain import AS_TRACE, LATER, plain
 
@@ -45,11 +46,19 @@ class Cell:
         revision = DEFENSES[self.arm].revision
         said = {**plain(self), **plain(settings), **({"revision": revision} if revision > 1 else {})}
         judged = any(threat.name == WORST for threat in self.threats)  # which earlier records do not say
-        return said | ({"verdict": REVISION} if judged else {})
+        if judged:
+            said["verdict"] = REVISION
+            if settings.training != BACKPROP:  # whose twin's examples earlier evaluations did not try
+                said["twin"] = BACKPROP
+        return said
 
     def provenance(self) -> dict[str, Any]:
         """Return what a grid's file says of where it was learned."""
         return {"seed": self.seed, "arm": self.arm, "sources": plain(self.sources)}
+
+    def transfers(self, settings: Settings) -> bool:
+        """Return whether it is attacked by what the backprop twin of its network falls to."""
+        return settings.training != BACKPROP and any(threat.name == WORST for threat in self.threats)
 
     @property
     def trained(self) -> "Cell":

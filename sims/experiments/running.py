@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from localnoise.sims.experiments.networks import Groups, run_after_training
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import network_path
 from localnoise.sims.experiments.worker import Answer, Job, run, train
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.runtime.console import errors
 from localnoise.sims.runtime.engine import Finished, Task
@@ -33,8 +35,9 @@ def run_cells(
 ) -> int:
     """Run the cells that `records` lacks; returns how many were run.
 
-    A seed's network is trained first, and kept in `folder`; then each worker takes the cells of one seed and source,
-    which share the expensive steps. Only this process writes. Cells of workers that are killed run again.
+    A seed's network is trained first, and kept in `folder`, and before it its backprop twin, where attacks on that are
+    tried on it; then each worker takes the cells of one seed and source, which share the expensive steps. Only this
+    process writes. Cells of workers that are killed run again.
 
     keep : called with each trained cell and the files of the grids that it learned.
     jobs, scheduler : as `connected` takes them; each worker has one thread.
@@ -53,16 +56,20 @@ def run_cells(
     seeds = sorted({cell.seed for cell in todo})
     where = None if data_dir is None else str(data_dir)
 
-    def path(seed: int) -> Path:
-        return network_path(settings, folder, seed)
+    twins = sorted({cell.seed for cell in todo if cell.transfers(settings)})
+    of_twins = replace(settings, training=BACKPROP)
 
-    def training(seed: int) -> Task:
+    def path(seed: int, of: Settings = settings) -> Path:
+        return network_path(of, folder, seed)
+
+    def training(seed: int, of: Settings = settings) -> Task:
         cell = next(cell for cell in todo if cell.seed == seed)
-        return Task(work=_train, given=Job(cell=cell, settings=settings, data_dir=where), name=seed, priority=1)
+        return Task(work=_train, given=Job(cell=cell, settings=of, data_dir=where), name=seed, priority=1)
 
     def tasks(seed: int, network: bytes) -> Groups:
+        twin = path(seed, of_twins).read_bytes() if seed in twins else b""
         return [
-            _tasks(group, Job(cell=group[0], settings=settings, data_dir=where, network=network))
+            _tasks(group, Job(cell=group[0], settings=settings, data_dir=where, network=network, twin=twin))
             for group in _groups(todo, seed)
         ]
 
@@ -73,18 +80,14 @@ def run_cells(
         todo.pop(cell, None)
         return _describe(cell), answer.seconds
 
-    run_after_training(
-        seeds,
-        path,
-        training,
-        tasks,
-        took,
-        what="all cells",
-        of=len(everything),
-        left=fresh,
-        jobs=jobs,
-        scheduler=scheduler,
-    )
+    how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
+    missing = [seed for seed in twins if not path(seed, of_twins).exists()]
+    if missing:
+        own: dict[str, Any] = {"path": partial(path, of=of_twins), "training": partial(training, of=of_twins)}
+        own |= {"groups": lambda seed, network: [], "took": took, "what": "backprop twins"}
+        run_after_training(missing, of=len(missing), left=len(missing), **own, **how)
+    left: dict[str, Any] = {"what": "all cells", "of": len(everything), "left": fresh}
+    run_after_training(seeds, path, training, tasks, took, **left, **how)
     return fresh
 
 

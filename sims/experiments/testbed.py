@@ -1,6 +1,6 @@
 """The workbench that the arms of a seed share: its trained network, its activations, each source's displacements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -172,6 +172,11 @@ class Testbed:
         network.front.requires_grad_(False).eval()
         network.back.requires_grad_(False).eval()
         return network
+
+    @cached_property
+    def twin(self) -> "Testbed":
+        """The workbench of the same seed whose network learns by backpropagation, from the same initial weights."""
+        return replace(self, by=training.BACKPROP)
 
     @cached_property
     def _spool(self) -> Spool:

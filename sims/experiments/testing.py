@@ -83,6 +83,7 @@ class Examiner:
             images,
             labels,
             twin=self.bench.network,
+            others={} if self.bench.by == training.BACKPROP else {training.BACKPROP: self.bench.twin.network},
             bounds=self.bench.task.bounds,
             seed=self.bench.seed,
             stage=self.stage,

@@ -40,6 +40,8 @@ class Job:
         Folder of the full data set, on the worker's machine.
     network : bytes
         The trained network's file.
+    twin : bytes
+        The file of its twin that learned by backpropagation, where attacks on that are handed over.
     threads : int
         Of torch and Numba.
     grids : bool
@@ -59,6 +61,7 @@ class Job:
     holdout: int = 0
     data_dir: str | None = None
     network: bytes = b""
+    twin: bytes = b""
     threads: int = 1
     grids: bool = False
     held: int = 1
@@ -132,6 +135,10 @@ def runner(job: Job, stage: Stage) -> Runner:
         _runners[place] = Runner(job.settings, data, network_folder(), _tell)
         if job.network:
             write_bytes(_runners[place].unused_bench(job.cell.seed).base_path, job.network)
+    if job.twin:
+        path = _runners[place].unused_bench(job.cell.seed).twin.base_path
+        if not path.exists():
+            write_bytes(path, job.twin)
     _runners.move_to_end(place)
     return _runners[place]
 

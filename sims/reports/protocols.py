@@ -18,7 +18,7 @@ def ran(threat: dict[str, Any], config: dict[str, Any]) -> str:
     if name == "adaptive":
         verdict = config.get("verdict", 1)
         said = {"votes": 5} if verdict == 1 else {}  # where the record says nothing, it was the default of its time
-        return _worst_case(plain(Adaptive()) | said | config.get("adaptive", {}), verdict)
+        return _worst_case(plain(Adaptive()) | said | config.get("adaptive", {}), verdict, config.get("twin", ""))
     if name == "pgd":
         step = "eps / 4" if attack.get("step") is None else f"{attack['step']:g}"
         return f"PGD alone, {attack.get('steps', '?')} steps of {step}, {draws}"
@@ -34,10 +34,11 @@ def ran(threat: dict[str, Any], config: dict[str, Any]) -> str:
     return alone.get(name, "")
 
 
-def _worst_case(options: dict[str, Any], verdict: int) -> str:
+def _worst_case(options: dict[str, Any], verdict: int, twin: str) -> str:
+    whose = "the undefended network" + (f" and its {twin} twin" if twin else "")
     attacks = (
         f"APGD-CE, APGD-DLR and PGD ({options['steps']} steps), FGSM, up to {max(options['ladder'])} draws a gradient; "
-        f"transfer from the undefended network, random points ({options['tries']}), Square ({options['queries']:,} "
+        f"transfer from {whose}, random points ({options['tries']}), Square ({options['queries']:,} "
         "queries)"
     )
     judged = (

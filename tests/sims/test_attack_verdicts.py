@@ -217,6 +217,53 @@ def test_two_classes_and_a_predictor_without_noise_are_evaluated(images_of_two: 
     assert small(noisy, images, labels, twin=net, bounds=PIXELS).ablation == {}
 
 
+def test_another_networks_examples_are_tried_under_its_name(trained: Trained) -> None:
+    """What a network without gradients falls to, if its twin has none either: an attack on another one."""
+    net, images, labels = first(trained, 20)
+
+    class Deaf(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return net(x.detach())
+
+    small = Adaptive(eps=0.1, steps=8, ladder=(1,), queries=2, tries=2, votes=1, checked=20)
+    how = {"twin": Deaf().eval(), "bounds": PIXELS, "seed": 3}
+    alone, report = (small(Deaf().eval(), images, labels, others=others, **how) for others in (None, {"open": net}))
+    assert "transfer-open" not in alone.verdict.wrong
+    assert report.evidence()["broken_by.transfer-open"] > 5
+    assert report.verdict.robust_accuracy < alone.verdict.robust_accuracy - 0.2
+    assert "transfer-open" in next(c.reason for c in report.checks if c.name == "black_box_never_beats_white_box")
+    with pytest.raises(ArgumentError, match="open is in training mode"):
+        small(net, images, labels, others={"open": nn.Dropout().train()}, **how)
+
+
+def test_the_variance_of_gradients_from_draw_to_draw_is_reported(defended: Predictor, trained: Trained) -> None:
+    """A cosine of 1 without noise; with noise it is less, and more draws bring it back."""
+    net, images, labels = first(trained, 40)
+    assert gradients.draw_to_draw(net, images, labels) == pytest.approx(1)
+    one, many = (gradients.draw_to_draw(defended, images, labels, draws) for draws in (1, 50))
+    assert 0 < one < many < 1
+    assert np.isnan(gradients.draw_to_draw(net, images[:0], labels[:0]))
+    found = Adaptive(eps=0.1, steps=2, ladder=(1,), queries=2, tries=2, votes=1, checked=20)(
+        defended, images, labels, twin=net, bounds=PIXELS
+    ).evidence()
+    assert 0 < found["gradient.one"] < 1
+
+
+def test_noise_of_a_linear_gradient_has_the_cosine_of_its_variance() -> None:
+    """g = m + s xi in D dimensions: a cosine of |m|^2 / (|m|^2 + D s^2), in the limit of large D."""
+    weight = torch.randn(400, generator=torch.Generator().manual_seed(0))
+
+    class Noisy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            own = (x * (weight + 0.7 * torch.randn(x.shape))).sum(1)
+            return torch.stack([own, -own], dim=1)
+
+    torch.manual_seed(1)
+    found = gradients.draw_to_draw(Noisy(), torch.rand(200, 400), torch.zeros(200, dtype=torch.int64))
+    mean = weight.square().sum().item()
+    assert found == pytest.approx(mean / (mean + 400 * 0.49), abs=0.02)
+
+
 @pytest.fixture
 def images_of_two(trained: Trained) -> Trained:
     _, images, labels = trained

@@ -9,10 +9,12 @@ import pytest
 from localnoise.errors import ArgumentError
 from localnoise.records import read_records
 from localnoise.sims.compare import compare
+from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.reports.commands.trained import Train, row_of
 from localnoise.sims.reports.locality import central_arms
+from localnoise.sims.reports.protocols import ran
 from localnoise.sims.results.records import Record
 from localnoise.sims.retention import report_of, retention
 from localnoise.sims.tools.fit import fit
@@ -81,6 +83,30 @@ def test_rows_are_tested_alike_and_set_beside_one_of_them(
     assert table[2][heads.index("local-heads, less backprop@2")].startswith(f"{less:+.3f}")
     report, _ = remade(tmp_path / "record.sqlite", "train")
     assert (report.threats, report.epochs) == (["rotate@2", "pgd@0.02"], 2)  # type: ignore[attr-defined]
+
+
+def test_the_backprop_twin_is_attacked_too(
+    tmp_path: Path, small_dir: Path, in_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained and kept as any network; an earlier record, which did not try it, does not stand for this evaluation."""
+    small = Adaptive(steps=2, ladder=(1,), queries=2, tries=2, votes=1, checked=8)
+    few = replace(presets.PRESETS["quick"], base_epochs=8, attacked_test=8, adaptive=small)
+    monkeypatch.setitem(presets.PRESETS, "quick", few)
+    how = {"training": "local-heads", "task": "v1", "seeds": 1, "out": tmp_path, "data_dir": small_dir, "jobs": 1}
+    train(threats="adaptive@0.1", **how)  # type: ignore[arg-type]
+    assert {path.name.split("-")[1] for path in tmp_path.glob("v1-*.pt")} == {"by", read_fingerprint(tmp_path)}
+    (row,) = (row for row in read_records(tmp_path / "record.sqlite") if "config.verdict" in row)
+    assert row["config.twin"] == "backprop"
+    assert row["adaptive.broken_by.transfer-backprop"] >= 0
+    table = (tmp_path / "table.md").read_text()
+    assert "adaptive@0.1: an image's gradients of two draws have a cosine of 1.00, averaged 1.00 (local-heads)" in table
+    said = ran({"name": "adaptive", "level": 0.1}, {"verdict": 2, "twin": "backprop"})
+    assert "transfer from the undefended network and its backprop twin" in said
+    assert "twin" not in ran({"name": "adaptive", "level": 0.1}, {"verdict": 2})
+
+
+def read_fingerprint(folder: Path) -> str:
+    return str(read_records(folder / "record.sqlite")[0]["config.fingerprint"])[:12]
 
 
 def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -> None:

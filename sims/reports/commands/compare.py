@@ -7,9 +7,11 @@ from pydantic import Field
 from rich.table import Table
 
 from localnoise.files import write_text
+from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import comparing, figures
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.evidence import evidence
 from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.results.records import Record
 
@@ -36,12 +38,12 @@ class Compare(Report):
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""
         table = self._table(records)
-        return [comparing.terminal(table, f"Accuracy, {self.title}"), comparing.footnote(table), *central_arms(records)]
+        return [comparing.terminal(table, f"Accuracy, {self.title}"), comparing.footnote(table), *_beside(records)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
         """Write table and figure."""
         table = self._table(records)
-        lines = [comparing.markdown(table, self.against), *(f"{line}\n" for line in central_arms(records))]
+        lines = [comparing.markdown(table, self.against), *(f"{line}\n" for line in _beside(records))]
         write_text(out / "table.md", "\n".join(lines))
         figures.threats(table, out / "accuracy.png", self.headline)
         return ["table.md", *figures.kinds("accuracy.png")]
@@ -56,6 +58,11 @@ class Compare(Report):
         sets = {tuple(f"{s['name']}@{s['level']:g}" for s in r.config["sources"]) for r in records} - {()}
         groups = means(list(sets.pop()), threats) if len(sets) == 1 else {}
         return cls(arms=arms, threats=threats, against="full" if "full" in arms else None, groups=groups)
+
+
+def _beside(records: list[Record]) -> list[str]:
+    """Return what else the records say, a line each."""
+    return [*evidence(records, lambda record: DEFENSES[record.config["arm"]].label), *central_arms(records)]
 
 
 def means(learned: list[str], threats: list[str]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from localnoise.files import write_text
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.commands.base import Report, threats_of
+from localnoise.sims.reports.evidence import evidence
 from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
 from localnoise.sims.results.records import Record
@@ -123,7 +124,8 @@ class Train(Report):
             if (reason := record.results.get("adaptive.unreliable"))
             for threat in _tested(record)
         ]
-        return [_NOTE, *central_arms(records), *(f"! {line}" for line in failed)]
+        said = evidence(records, lambda record: _label(record, self.epochs))
+        return [_NOTE, *said, *central_arms(records), *(f"! {line}" for line in failed)]
 
     def _memory(self, name: str) -> str:
         count = self.kept.get(name.partition(_SEP)[0])

@@ -14,12 +14,14 @@ from localnoise.files import as_folder
 from localnoise.nn.local.memory import activations_kept
 from localnoise.rules import RULES
 from localnoise.sims.defenses import check_crossing, named
+from localnoise.sims.evaluation.equal import Equal, equals
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import keep_grids, publish, strengths
+from localnoise.sims.experiments.equal import held_of, run_curves
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
@@ -51,7 +53,8 @@ def train(
         str,
         typer.Option(
             help="Names, separated by commas, of `localnoise list trainings`; all: those that the network can learn "
-            "by. NAME@EPOCHS: for another number of epochs, as backprop@3, whose clean accuracy is a local rule's."
+            "by. NAME@EPOCHS: for another number of epochs, as backprop@3; NAME@EPOCH/EPOCHS: stopped at an epoch, its "
+            "rate falling as if it went on."
         ),
     ] = "backprop,local-heads",
     threats: Annotated[
@@ -73,6 +76,14 @@ def train(
     against: Annotated[
         str, typer.Option(help="Training that differences are taken from, each row's from the row of the same noise.")
     ] = BACKPROP,
+    equal: Annotated[
+        bool,
+        typer.Option(
+            "--equal",
+            help="Add backpropagation stopped at the epoch at which it is as accurate as each local rule, on held-out "
+            "training images.",
+        ),
+    ] = False,
     task: TaskName = DEFAULT,
     layer: Layer = None,
     activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
@@ -100,6 +111,8 @@ def train(
 
         localnoise train --training backprop,backprop@1,local-heads --test adaptive@0.02,rotate@2 --against backprop@1
 
+        localnoise train --training backprop,local-heads --equal --test adaptive@0.02
+
         localnoise train --training local-heads --noise three-factor --train rotate@2
 
         localnoise train --task my_task.py --training backprop,local-heads
@@ -108,7 +121,7 @@ def train(
     names = trainings() if training == _ALL else words(training)
     if not names:
         raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
-    lengths = {name: _epochs(name) for name in names}
+    lengths = {name: _length(name) for name in names}
     if source != _USUAL and not words(noise):
         raise ArgumentError(
             f"train={source!r} was given without --noise, which learns from it: expected both, or neither"
@@ -129,8 +142,12 @@ def train(
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
     for name, own in lengths.items():
-        if own == settings.base_epochs:
+        if own == (settings.base_epochs, None):
             raise ArgumentError(f"training={name!r}: as many epochs as all rows have: expected {_rule(name)}")
+    how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler, "data_dir": data_dir}
+    records = RecordFile(out / NAME)
+    if not mix:
+        records.refuse_to_mix(settings.fingerprint)
     wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
     noises = [_noise(name) for name in words(noise)]
     for name in names:
@@ -145,10 +162,19 @@ def train(
         for one in wanted
     ]
     chosen.check_inputs(name for name, _ in strengths(cells))
-    plans = {
-        name: replace(settings, training=_rule(name), base_epochs=lengths[name] or settings.base_epochs)
-        for name in names
-    }
+    curves: list[dict[str, Any]] = []
+    if equal:
+        local = [name for name in names if _rule(name) != BACKPROP and lengths[name] is None]
+        if not local:
+            raise ArgumentError(f"equal: no local rule among {', '.join(names)}: expected one, such as local-heads")
+        judged = [replace(settings, training=name) for name in (BACKPROP, *local)]
+        curves = run_curves(judged, spent.seeds, held_of(settings, data_dir), records, **how)
+        falls = chosen.task.network(0, chosen.activation, chosen.layer).falling
+        for one in equals(records.of(curves)).values():
+            row = _equal_row(one, falls)
+            lengths.setdefault(row, _length(row))
+            names = list(dict.fromkeys([*names, row]))
+    plans = {name: _plan(settings, name, lengths[name]) for name in names}
     report = Train(
         title=f"{chosen.title}{spend} preset",
         trainings=[row_of(name, arm) for name in names for arm in (UNDEFENDED, *noises)],
@@ -158,17 +184,16 @@ def train(
         kept=_memory(chosen, plans),
     )
     configs = [cell.config(plan) for plan in plans.values() for cell in cells]
-    records = RecordFile(out / NAME)
-    if not mix:
-        records.refuse_to_mix(settings.fingerprint)
     if not records.done().issuperset(map(key, configs)):
         attempt(report, [record for plan in plans.values() for record in invented(cells, plan)])
+    configs += curves
     experiment.keep(report, configs, out)
-    how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler, "data_dir": data_dir}
     fresh = sum(
         run_cells(cells, plan, records, out, keep=partial(keep_grids, out / "grids"), **how) for plan in plans.values()
     )
-    console.print(f"{fresh} of {len(configs)} cells in {perf_counter() - began:.0f} s, all in {records.path}")
+    console.print(
+        f"{fresh} of {len(configs) - len(curves)} cells in {perf_counter() - began:.0f} s, all in {records.path}"
+    )
     publish(report, records.of(configs), out)
 
 
@@ -184,20 +209,35 @@ def _memory(chosen: Chosen, plans: dict[str, Settings]) -> dict[str, int]:
     return {_rule(name): every if _rule(name) == BACKPROP else largest for name in plans}
 
 
+def _equal_row(one: Equal, falls: bool) -> str:
+    """Return the row of backpropagation that is as accurate; where the rate does not fall, it need not be stopped."""
+    if one.epoch == one.epochs:
+        return BACKPROP
+    return f"{BACKPROP}@{one.epoch}/{one.epochs}" if falls else f"{BACKPROP}@{one.epoch}"
+
+
+def _plan(settings: Settings, name: str, length: tuple[int, int | None] | None) -> Settings:
+    """Return the settings of a row."""
+    epochs, stopped = (settings.base_epochs, None) if length is None else length
+    return replace(settings, training=_rule(name), base_epochs=epochs, stopped=stopped)
+
+
 def _rule(name: str) -> str:
-    """Return the training of NAME or NAME@EPOCHS."""
+    """Return the training of a row's name."""
     return name.partition("@")[0]
 
 
-def _epochs(name: str) -> int | None:
-    """Return the epochs of NAME@EPOCHS; None of NAME."""
+def _length(name: str) -> tuple[int, int | None] | None:
+    """Return epochs, and the one after which it stops, of NAME@EPOCHS or NAME@EPOCH/EPOCHS; None of NAME."""
     rule, at, epochs = name.partition("@")
     choose("training", rule, trainings())
     if not at:
         return None
-    if not epochs.isdecimal() or not int(epochs):
-        raise ArgumentError(f"training={name!r}: expected NAME, or NAME@EPOCHS such as {rule}@3")
-    return int(epochs)
+    first, slash, every = epochs.partition("/")
+    numbers = [int(one) if one.isdecimal() else 0 for one in ([first, every] if slash else [first])]
+    if not all(numbers) or (slash and numbers[0] >= numbers[1]):
+        raise ArgumentError(f"training={name!r}: expected NAME, or NAME@EPOCHS such as {rule}@3, or {rule}@3/10")
+    return (numbers[1], numbers[0]) if slash else (numbers[0], None)
 
 
 if __name__ == "__main__":

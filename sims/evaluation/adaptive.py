@@ -235,8 +235,8 @@ class Adaptive:
         every = WorstCase(attacks=attacks, cascade=False, votes=self.votes)
         verdict = first = every(predictor, images[few], labels[few], **known)
         if len(images) > self.checked:
-            cascade, others = WorstCase(attacks=attacks, votes=self.votes), slice(self.checked, None)
-            rest = cascade(predictor, images[others], labels[others], **(known | {"seed": stream(seed, "others")}))
+            cascade, rows = WorstCase(attacks=attacks, votes=self.votes), slice(self.checked, None)
+            rest = cascade(predictor, images[rows], labels[rows], **(known | {"seed": stream(seed, "others")}))
             wrong = {name: torch.cat([first.wrong[name], rest.wrong[name]]) for name in attacks}
             both = [torch.cat([getattr(first, name), getattr(rest, name)]) for name in ("clean", "worst", "robust")]
             verdict = Verdict(both[0], wrong, self.votes, *both[1:])

@@ -34,7 +34,7 @@ def draw_to_draw(predictor: Predict, images: Tensor, labels: Tensor, draws: int 
             torch.cat([gradient_of_margin(predictor, x, y) for x, y in pairs]).flatten(1).double() for _ in range(2)
         )
     cosines = (one * two).sum(1) / (one.norm(dim=1) * two.norm(dim=1))
-    return cosines[cosines.isfinite()].mean().item()
+    return float(cosines[cosines.isfinite()].mean())
 
 
 def gradient_exists(predictor: Predict, images: Tensor, labels: Tensor, draws: int = 20) -> SanityCheck:

@@ -153,14 +153,16 @@ class Runner:
             s = self.settings
             self._displaced.clear()
             self._bench = self.unused_bench(seed)
-            self._bench.train_base(ticker(self.stage, "train the network", s.base_epochs * self.data.count))
+            self._bench.train_base(
+                ticker(self.stage, "train the network", (s.stopped or s.base_epochs) * self.data.count)
+            )
         return self._bench
 
     def unused_bench(self, seed: int) -> Testbed:
         """Return a workbench of the seed, whose network may yet have to be trained."""
         s = self.settings
         made = (s.network, s.activation, s.layer, s.training)
-        return Testbed(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *made)
+        return Testbed(self.data, seed, s.base_epochs, s.attack, s.attacked_train, self.folder, *made, s.stopped)
 
     def _noise(self, cell: Cell, bench: Testbed, arm: Defense) -> Any:
         """Learn from each source in turn: one noise, or a bank where there are several sources or causes."""

@@ -37,6 +37,8 @@ class Settings:
         the layer's name.
     training : str
         How networks learn, before the noise and after it: "backprop", or a local rule.
+    stopped : int or None
+        The epoch after which training all layers stops, its rate falling as if it went on; None: after the last one.
     """
 
     data: str
@@ -52,6 +54,7 @@ class Settings:
     layer: int | str = field(default=2, metadata=LATER)
     adaptive: Adaptive = field(default=Adaptive(), metadata=LATER)
     training: str = field(default=BACKPROP, metadata=LATER)
+    stopped: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         choose("data", self.data, ("embedded", "full", OWN_DATA))
@@ -60,3 +63,5 @@ class Settings:
         for name in ("base_epochs", "epochs", "draws", "attacked_train", "attacked_test"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name}={getattr(self, name)!r}: expected a whole number >= 1")
+        if self.stopped is not None and not 1 <= self.stopped < self.base_epochs:
+            raise ArgumentError(f"stopped={self.stopped!r}: expected an epoch before the last, {self.base_epochs}")

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, FileFormatError, first_line
 from localnoise.files import write_bytes
@@ -81,17 +81,20 @@ def _read(path: Path) -> dict[str, Any]:
 def network_path(settings: Settings, folder: Path, seed: int) -> Path:
     """Return the file of a seed's trained network under these settings."""
     s = settings
-    return _network_file(folder, s.network, s.activation, s.layer, s.training, s.fingerprint, s.base_epochs, seed)
+    made = (s.network, s.activation, s.layer, s.training)
+    return _network_file(folder, *made, s.fingerprint, s.base_epochs, seed, s.stopped)
 
 
 def _network_file(
-    folder: Path, name: str, activation: str, layer: int | str, by: str, fingerprint: str, epochs: int, seed: int
-) -> Path:
+    folder: Path, name: str, activation: str, layer: int | str, by: str, fingerprint: str, epochs: int, seed: int,
+    stopped: int | None = None,
+) -> Path:  # fmt: skip
     """The file's name holds what the network depends on; the paper's networks are the same wherever they are cut."""
     kind = name if activation == "tanh" else f"{name}-{activation}"
     kind += f"-{layer}" if isinstance(layer, str) else ""
     kind += "" if by == training.BACKPROP else f"-by-{by}"
-    return folder / f"{kind}-{fingerprint[:12]}-epochs{epochs}-seed{seed}.pt"
+    trained = str(epochs) if stopped is None else f"{stopped}of{epochs}"
+    return folder / f"{kind}-{fingerprint[:12]}-epochs{trained}-seed{seed}.pt"
 
 
 @dataclass
@@ -115,6 +118,8 @@ class Testbed:
         The task, and where its network is cut.
     by : str
         How its layers learn: "backprop", or a local rule.
+    stopped : int or None
+        The epoch after which training ends; None: the last one.
     """
 
     data: Data
@@ -127,6 +132,7 @@ class Testbed:
     activation: str = "tanh"
     layer: int | str = 2
     by: str = training.BACKPROP
+    stopped: int | None = None
 
     @property
     def task(self) -> Workload:
@@ -147,17 +153,31 @@ class Testbed:
     def base_path(self) -> Path:
         """File of the trained network."""
         made = (self.name, self.activation, self.layer, self.by)
-        return _network_file(self.folder, *made, self.data.fingerprint, self.epochs, self.seed)
+        return _network_file(self.folder, *made, self.data.fingerprint, self.epochs, self.seed, self.stopped)
 
     def train_base(self, tick: training.Tick | None = None) -> None:
         """Train the network and keep it, unless it is kept already."""
         if not self.base_path.exists():
             network = self._fresh()
             if not self.task.trained:
-                training.train_base(network, *self.train, epochs=self.epochs, seed=self.seed, tick=tick, by=self.by)
+                own: Any = {"epochs": self.epochs, "seed": self.seed, "by": self.by, "stopped": self.stopped}
+                training.train_base(network, *self.train, tick=tick, **own)
             held = BytesIO()
             torch.save(network.state(), held)
             write_bytes(self.base_path, held.getbuffer())
+
+    def learning_curve(self, tick: training.Tick | None = None) -> list[float]:
+        """Train the network, keeping nothing, and return its accuracy on test images after each epoch."""
+        network, found = self._fresh(), list[float]()
+
+        def judged() -> None:
+            model = nn.Sequential(network.front, network.back).eval()
+            logits = training.activations(model, self.test[0])
+            found.append(training.answered(logits, self.test[1]).double().mean().item())
+
+        own: Any = {"epochs": self.epochs, "seed": self.seed, "by": self.by, "judged": judged}
+        training.train_base(network, *self.train, tick=tick, **own)
+        return found
 
     @cached_property
     def network(self) -> CutNetwork:

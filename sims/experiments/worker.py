@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from localnoise import Bank, Repair, UnitGrid, plugins
@@ -20,7 +21,7 @@ from localnoise.sims.experiments.chosen import DEFAULT
 from localnoise.sims.experiments.runner import Result, Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results.code import source_hash
-from localnoise.sims.runtime.stage import Stage
+from localnoise.sims.runtime.stage import Stage, ticker
 
 _runners: OrderedDict[Any, Runner] = OrderedDict()
 _stage: ContextVar[Stage] = ContextVar("stage")  # of the job that runs in this thread: a runner outlives its jobs
@@ -91,6 +92,13 @@ class Answer:
 def train(job: Job, stage: Stage) -> bytes:
     """Train the network of the job's seed; returns its file."""
     return runner(job, stage).bench(job.cell.seed).base_path.read_bytes()
+
+
+def curve(job: Job, stage: Stage) -> tuple[list[float], float]:
+    """Return a network's accuracy on the held-out images after each epoch, and the seconds that it took."""
+    began, bench = perf_counter(), runner(job, stage).unused_bench(job.cell.seed)
+    tick = ticker(stage, "train the network", job.settings.base_epochs * bench.data.count)
+    return bench.learning_curve(tick), perf_counter() - began
 
 
 def run(job: Job, stage: Stage) -> Answer:

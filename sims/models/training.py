@@ -99,17 +99,25 @@ def train_base(
     seed: int,
     tick: Tick | None = None,
     by: str = BACKPROP,
+    stopped: int | None = None,
+    judged: Callable[[], None] | None = None,
 ) -> None:
     """Train all layers on clean images, then freeze those before the noise.
 
     Where the network says so, the rate of epoch e = 1 .. E is (1 - (e - 1) / E) `RATE`.
+
+    stopped : the epoch after which it ends;  judged : called after each epoch, and may ask the network.
     """
 
     def after(done: int) -> float:
-        return RATE * (1 - done / epochs)
+        if judged is not None:
+            judged()
+        if done == stopped:
+            return 0.0
+        return RATE * (1 - done / epochs) if network.falling else RATE
 
-    model, falls = nn.Sequential(network.front, network.back), after if network.falling else None
-    fit(model, images, labels, epochs=epochs, seed=seed, tick=tick, by=by, after=falls)
+    model = nn.Sequential(network.front, network.back)
+    fit(model, images, labels, epochs=epochs, seed=seed, tick=tick, by=by, after=after)
     network.front.requires_grad_(False)
 
 

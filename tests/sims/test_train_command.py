@@ -5,17 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from localnoise.errors import ArgumentError
 from localnoise.records import read_records
 from localnoise.sims.compare import compare
 from localnoise.sims.evaluation import Adaptive
+from localnoise.sims.evaluation.equal import CURVE, equals
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.runner import Runner
+from localnoise.sims.experiments.testbed import network_path
+from localnoise.sims.experiments.worker import held_out
+from localnoise.sims.models.training import activations, answered
 from localnoise.sims.reports.commands.trained import Train, row_of
 from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.reports.protocols import ran
-from localnoise.sims.results.records import Record
+from localnoise.sims.results.records import Record, RecordFile
 from localnoise.sims.retention import report_of, retention
 from localnoise.sims.tools.fit import fit
 from localnoise.sims.tools.remade import remade
@@ -109,6 +115,53 @@ def read_fingerprint(folder: Path) -> str:
     return str(read_records(folder / "record.sqlite")[0]["config.fingerprint"])[:12]
 
 
+def test_backpropagation_is_made_as_accurate_as_a_local_rule(
+    tmp_path: Path, small_dir: Path, in_threads: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By learning curves on held-out training images; the row that they choose is that of the curve's nearest epoch."""
+    how = {"task": "v3", "seeds": 2, "epochs": 3, "out": tmp_path, "data_dir": small_dir, "jobs": 1, "equal": True}
+    train(training="backprop,softhebb", **how)  # type: ignore[arg-type]
+    records = list(RecordFile(tmp_path / "record.sqlite"))
+    curves = {
+        (record.config.get("training", "backprop"), record.config["seed"]): record.results[CURVE]
+        for record in records
+        if CURVE in record.results
+    }
+    assert len(curves) == 4
+    assert all(len(curve) == 3 for curve in curves.values())
+    mean = (curves["backprop", 0] + curves["backprop", 1]) / 2
+    wanted = (curves["softhebb", 0][-1] + curves["softhebb", 1][-1]) / 2
+    at = 1 + int(np.abs(mean - wanted).argmin())
+    assert equals(records)["softhebb"].epoch == at
+    row = "backprop" if at == 3 else f"backprop@{at}"
+    table = (tmp_path / "table.md").read_text()
+    assert (
+        f"{row} is as accurate as softhebb: on 40 held-out training images {mean[at - 1]:.3f} and {wanted:.3f}" in table
+    )
+    assert table.count("\n| backprop@") == (at < 3)
+    capsys.readouterr()
+    train(training="backprop,softhebb", **how)  # type: ignore[arg-type]
+    assert "0 of " in capsys.readouterr().out
+    report, again = remade(tmp_path / "record.sqlite")
+    report.write(again, tmp_path)
+    assert (tmp_path / "table.md").read_text() == table
+
+
+def test_a_stopped_training_is_a_checkpoint_of_the_whole_one(tmp_path: Path, small_dir: Path) -> None:
+    """Of a rate that falls over all epochs: the network stopped at an epoch has the accuracy of the curve there."""
+    settings = presets.PRESETS["quick"].settings(small_dir, Chosen.of("conv3"))
+    settings = replace(settings, base_epochs=2, stopped=1)
+    assert network_path(settings, tmp_path, 0).name.endswith("-epochs1of2-seed0.pt")
+    data = held_out(settings, 100, small_dir)
+    bench = Runner(settings, data, tmp_path).bench(0)
+    curve = bench.learning_curve()
+    logits = activations(torch.nn.Sequential(bench.network.front, bench.network.back), bench.test[0])
+    assert curve[0] == pytest.approx(answered(logits, bench.test[1]).double().mean().item())
+    assert len(curve) == 2
+    with pytest.raises(ArgumentError, match="stopped=2: expected an epoch before the last, 2"):
+        replace(settings, stopped=2)
+
+
 def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -> None:
     for training, said in (("", "training is empty"), ("local", "expected one of 'backprop', 'local-heads'")):
         with pytest.raises(ArgumentError, match=said):
@@ -117,7 +170,10 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path, small_dir: Path) -
         train(training="backprop@1", task="v3", out=tmp_path, data_dir=small_dir)
     with pytest.raises(ArgumentError, match="train='fog' was given without --noise"):
         train(source="fog", task="v3", out=tmp_path, data_dir=small_dir)
-    for training, said in (("backprop@x", "expected NAME, or NAME@EPOCHS"), ("backprop@0", "such as backprop@3")):
+    with pytest.raises(ArgumentError, match="equal: no local rule among backprop"):
+        train(training="backprop", equal=True, task="v3", out=tmp_path, data_dir=small_dir)
+    wrong = [("backprop@x", "expected NAME, or NAME@EPOCHS"), ("backprop@0", "such as backprop@3")]
+    for training, said in (*wrong, ("backprop@3/3", "or backprop@3/10")):
         with pytest.raises(ArgumentError, match=said):
             train(training=training, task="v3", out=tmp_path, data_dir=small_dir)
     with pytest.raises(ArgumentError, match="against='backprop@2'"):

@@ -8,6 +8,7 @@ from pydantic import Field
 from rich.table import Table
 
 from localnoise.files import write_text
+from localnoise.sims.evaluation.equal import equals
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.commands.base import Report, threats_of
 from localnoise.sims.reports.evidence import evidence
@@ -32,8 +33,8 @@ class Train(Report):
     Attributes
     ----------
     trainings : list of str
-        In the order of rows: NAME, or NAME@EPOCHS of another number of epochs than the others have; "NAME, ARM" of
-        networks with an arm's noise.
+        In the order of rows: NAME, or NAME@EPOCHS of another number of epochs than the others have, NAME@EPOCH/EPOCHS
+        of training that was stopped; "NAME, ARM" of networks with an arm's noise.
     threats : list of str
         NAME@LEVEL, beside clean images.
     against : str
@@ -125,7 +126,26 @@ class Train(Report):
             for threat in _tested(record)
         ]
         said = evidence(records, lambda record: _label(record, self.epochs))
-        return [_NOTE, *said, *central_arms(records), *(f"! {line}" for line in failed)]
+        return [_NOTE, *self._equal(records), *said, *central_arms(records), *(f"! {line}" for line in failed)]
+
+    def _equal(self, records: list[Record]) -> list[str]:
+        """Say how near the row that was made as accurate as a local rule came to it."""
+        lines = []
+        for by, one in equals(records).items():
+            rows = (f"{BACKPROP}{_SEP}{one.epoch}", f"{BACKPROP}{_SEP}{one.epoch}/{one.epochs}", BACKPROP)
+            row = next((name for name in rows if name in self.trainings), rows[0])
+            own, other = (
+                {record.config["seed"]: record for record in records if _label(record, self.epochs) == name
+                 and f"accuracy.{_CLEAN}" in record.results}
+                for name in (by, row)
+            )  # fmt: skip
+            less = _less(own, other, _CLEAN) if own and other else "?"
+            lines.append(
+                f"{row} is as accurate as {by}: on {one.held:,} held-out training images {one.accuracy:.3f} and "
+                f"{one.wanted:.3f}, of epochs 1 to {one.epochs} the nearest (networks that had not seen these images, "
+                f"seeds: {one.seeds}); on the clean test images {by} less {row} is {less}."
+            )
+        return lines
 
     def _memory(self, name: str) -> str:
         count = self.kept.get(name.partition(_SEP)[0])
@@ -134,8 +154,13 @@ class Train(Report):
 
 def _label(record: Record, epochs: int) -> str:
     """Return the row of a record: how its network learned, for how long where that is not as the others, its noise."""
-    name, own = str(record.config.get("training", BACKPROP)), int(record.config["base_epochs"])
-    return row_of(name if not epochs or own == epochs else f"{name}{_SEP}{own}", str(record.config["arm"]))
+    config = record.config
+    name, own, stopped = str(config.get("training", BACKPROP)), int(config["base_epochs"]), config.get("stopped")
+    if stopped is not None:
+        name = f"{name}{_SEP}{stopped}/{own}"
+    elif epochs and own != epochs:
+        name = f"{name}{_SEP}{own}"
+    return row_of(name, str(config["arm"]))
 
 
 def row_of(training: str, arm: str) -> str:

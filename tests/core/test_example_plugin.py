@@ -52,6 +52,23 @@ d = np.random.default_rng(0).normal(size=(400, 2, 3, 4))
 noise = named("half-8").build(d, d, 2.0)
 assert abs(noise.variance().mean() - 1) < 1e-6
 """
+TRAINING = """
+import sys
+import torch
+from torch import nn
+from localnoise.nn import LocalLearner
+from localnoise.nn.local import LOCAL_RULES
+assert not any(name.startswith("example_plugin") for name in sys.modules), "imported before it is asked for"
+assert list(LOCAL_RULES)[-1] == "margins"
+torch.manual_seed(0)
+y = torch.arange(200) % 2
+x = torch.randn(200, 6) + 2 * y[:, None]
+net = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
+learner = LocalLearner(net, x[:2], "margins", rate=0.01)
+for _ in range(60):
+    learner.step(x, y)
+assert (learner.answers(x, "0").argmax(1) == y).float().mean() > 0.9, "the hidden layer has learned by its own head"
+"""
 MISSING = """
 import numpy as np, localnoise as ln
 from localnoise.errors import MissingDependencyError, UnknownNameError
@@ -132,6 +149,10 @@ def test_the_chip_needs_no_import_of_it(site, folder):
 
 def test_a_corruption_and_a_defense_are_found(site, folder):
     run(PARTS, folder, PYTHONPATH=str(site))
+
+
+def test_a_way_in_which_networks_learn_is_found(site, folder):
+    run(TRAINING, folder, PYTHONPATH=str(site))
 
 
 def test_the_folder_holds_what_its_readme_lists():

@@ -43,6 +43,52 @@ def build(d, h, variance):
 register(Defense(name="mine", label="a grid of one parent", build=build, central=False))
 """
 
+TRAINING = """
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from torch import nn
+from localnoise.local import UNIT_RULES
+from localnoise.local.rules.softhebb import UnitSoftHebb
+from localnoise.nn.local import LOCAL_RULES
+
+
+@LOCAL_RULES.register("squares")
+@dataclass(frozen=True, kw_only=True)
+class Squares:
+    name: ClassVar[str] = "squares"
+    labels: ClassVar[bool] = True
+
+    def head(self, stage, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(prod(stage.shape), classes))
+
+    def teach(self, stage, head, x, out, labels):
+        logits = head(out)
+        nn.functional.mse_loss(logits, nn.functional.one_hot(labels, logits.shape[1]).float()).backward()
+
+
+@UNIT_RULES.register("counting")
+@dataclass(frozen=True, kw_only=True)
+class Counting(UnitSoftHebb):
+    name: ClassVar[str] = "counting"
+
+    def observe(self, units, W, state, x, labels):
+        W += len(x)
+        state["seen"] += len(x)
+"""
+
+UNITS = """
+import sys
+import numpy as np, localnoise as ln
+from localnoise.local import LocalLayer
+ln.plugins.load("training_of_mine")
+x = np.random.default_rng(0).normal(size=(50, 1, 6, 6)).astype(np.float32)
+layer = LocalLayer((3, 3), 2, (1, 6, 6), radius=1, rule="counting")
+before = layer.W.copy()
+assert np.array_equal(layer.learn(x).W, before + 50) and layer.rule.name == "counting"
+"""
+
 TASK = """
 import torch
 from torch import nn
@@ -89,6 +135,26 @@ def test_a_plug_ins_parts_are_trained_on_tested_on_and_compared_in_worker_proces
     told = localnoise("report", tmp_path / "out", cwd=tmp_path).stderr  # without it
     assert "mine" in told or "halved" in told
     assert "Traceback" not in told
+
+
+def test_a_unit_rule_of_a_plug_in_is_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "training_of_mine.py").write_text(TRAINING)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", UNITS], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_plug_ins_training_trains_networks_in_worker_processes(tmp_path: Path) -> None:
+    (tmp_path / "training_of_mine.py").write_text(TRAINING)
+    (tmp_path / "small.py").write_text(TASK)
+    command = ("train", "--plugin", "training_of_mine", "--training", "backprop,squares", "--task", "small.py")
+    done = localnoise(*command, "--epochs", 1, "--jobs", 2, "--out", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "squares" in done.stdout
+    rows = list(RecordFile(tmp_path / "out" / "record.sqlite"))
+    assert [row.config.get("training", "backprop") for row in rows] == ["backprop", "squares"]
+    assert len(list((tmp_path / "out").glob("*-by-squares-*.pt"))) == 1
 
 
 def test_a_missing_plug_in_is_one_sentence(tmp_path: Path) -> None:

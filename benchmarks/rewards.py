@@ -6,7 +6,6 @@ is the pilot: clean and attacked accuracy of held-out training images. No test i
 """
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,24 +108,24 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder of the full set")
     parser.add_argument("--draws", type=int, default=2, help="of each held-out image")
     parser.add_argument("--shuffles", type=int, default=5, help="of the rewards, for the null")
+    parser.add_argument("--out", type=Path, default=Path("results/rewards"), help="folder of the trained network")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     tables = chosen.tables or ["signal", "pilot"]
     if unknown := set(tables) - {"signal", "pilot"}:
         parser.error(f"table {unknown.pop()!r}: expected signal, pilot")
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        own = given(chosen.preset, chosen.data_dir, Path(folder), chosen.seed)
-        if "signal" in tables:
-            rows = [one.strip() for one in chosen.rows.split(";") if one.strip()]
-            print("| reward | draws | cosine | of shuffled rewards |\n|---|---:|---:|---:|")
-            for name, count, cosine, null in cosines(own, rows, chosen.draws, chosen.shuffles):
-                print(f"| {name} | {count:,} | {cosine:+.4f} | ±{null:.4f} |", flush=True)
-        if "pilot" in tables:
-            few = min(JUDGED, len(own.images) // SHARE)
-            print("| noise | clean | PGD, eps .1 |\n|---|---:|---:|")
-            for name, clean, attacked in pilot(own, few, min(ATTACKED, few)):
-                print(f"| {name} | {clean:.3f} | {attacked:.3f} |", flush=True)
+    own = given(chosen.preset, chosen.data_dir, chosen.out, chosen.seed)
+    if "signal" in tables:
+        rows = [one.strip() for one in chosen.rows.split(";") if one.strip()]
+        print("| reward | draws | cosine | of shuffled rewards |\n|---|---:|---:|---:|")
+        for name, count, cosine, null in cosines(own, rows, chosen.draws, chosen.shuffles):
+            print(f"| {name} | {count:,} | {cosine:+.4f} | ±{null:.4f} |", flush=True)
+    if "pilot" in tables:
+        few = min(JUDGED, len(own.images) // SHARE)
+        print("| noise | clean | PGD, eps .1 |\n|---|---:|---:|")
+        for name, clean, attacked in pilot(own, few, min(ATTACKED, few)):
+            print(f"| {name} | {clean:.3f} | {attacked:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,11 @@ _BROKEN, _ONE, _ALL = "adaptive.broken_by.", "adaptive.gradient.one", "adaptive.
 _AGREED = "reward.agreement"
 
 
-def evidence(records: Iterable[Record], row: Callable[[Record], str]) -> list[str]:
-    """Return lines below a table; `row` names the row that a record is of. Records of earlier versions say less."""
+def evidence(records: Iterable[Record], row: Callable[[Record], str], *, broken: bool = False) -> list[str]:
+    """Return lines below a table; `row` names the row that a record is of. Records of earlier versions say less.
+
+    broken : say which attacks broke images, too.
+    """
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     agreed: dict[str, list[float]] = {}
     for record in records:
@@ -22,7 +25,12 @@ def evidence(records: Iterable[Record], row: Callable[[Record], str]) -> list[st
                 found.setdefault(f"{threat['name']}@{threat['level']:g}", {}).setdefault(name, []).append(results)
         if _AGREED in results:
             agreed.setdefault(name, []).append(results[_AGREED])
-    lines = [line for tested, rows in found.items() for line in (_broken(tested, rows), _varies(tested, rows)) if line]
+    lines = [
+        line
+        for tested, rows in found.items()
+        for line in (_broken(tested, rows) * broken, _varies(tested, rows))
+        if line
+    ]
     if agreed:
         each = ", ".join(f"{np.mean(values):.3f} ({name})" for name, values in agreed.items())
         lines.append(f"The steps of the noise that two halves of its draws ask for have a cosine of {each}.")

@@ -19,8 +19,9 @@ from localnoise.sims.results.statistics import difference, over_seeds
 
 _NOTE = (
     "± half of the 95 % interval: over seeds Student's t, with one seed over images. Differences are paired, seed by "
-    "seed: of the same architecture, initial weights and batches, and of networks with noise, the same noise."
+    "seed: of the same architecture, initial weights and batches."
 )
+_SAME = " Of a network with noise they are from the other training's with the same noise."
 _CLEAN = "clean"
 _SEP, _AND = "@", ", "
 _Found = dict[str, dict[str, dict[int, Record]]]  # by row, by what was tested, by seed
@@ -125,8 +126,9 @@ class Train(Report):
             if (reason := record.results.get("adaptive.unreliable"))
             for threat in _tested(record)
         ]
-        said = evidence(records, lambda record: _label(record, self.epochs))
-        return [_NOTE, *self._equal(records), *said, *central_arms(records), *(f"! {line}" for line in failed)]
+        said = evidence(records, lambda record: _label(record, self.epochs), broken=True)
+        note = _NOTE + _SAME * any(_AND in name for name in self.trainings)
+        return [note, *self._equal(records), *said, *central_arms(records), *(f"! {line}" for line in failed)]
 
     def _equal(self, records: list[Record]) -> list[str]:
         """Say how near the row that was made as accurate as a local rule came to it."""

@@ -56,8 +56,8 @@ class CovariancePenalty:
         Parameters
         ----------
         later : callable
-            The layers after the noise, without it: activations to logits (T, classes). A module, if it has norms that keep
-            statistics.
+            The layers after the noise, without it: activations to logits (T, classes). A module, if it has norms that
+            keep statistics.
         h : Tensor, (T, ...)
             Activations before the noise.
 

@@ -89,7 +89,8 @@ class ThreeFactor:
         Returns
         -------
         dict
-            Weights W and S, sums `total` (N, m, p), `square` (N, m, m) and `power` (N,), and `seen`.
+            Weights W and S, sums `total` (N, m, p), `square` (N, m, m), `power` (N,) and `moment` (N, p, p), which is
+            empty without `decorrelate`, and `seen`.
         """
         W, S = field.weights, field.S.copy()
         p = W.shape[2] if self.decorrelate else 0
@@ -158,7 +159,20 @@ class ThreeFactor:
         field.gain[:] = gain
 
     def step(self, field: Field, state: State) -> Floats:
-        """Return the step of W (N, m, p) that the sums ask for, at rate 1."""
+        """Return the step of W that the sums ask for, at rate 1.
+
+        Parameters
+        ----------
+        field : Field
+            Of which the draws are; not changed.
+        state : dict
+            After `reward`; not changed.
+
+        Returns
+        -------
+        ndarray, (N, m, p)
+            In units of the weights.
+        """
         if not self.decorrelate:
             step: Floats = state["total"] / state["power"][:, None, None]
             return step

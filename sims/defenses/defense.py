@@ -88,7 +88,18 @@ class Defense:
     summary: str = ""
 
     def is_central(self, training: str) -> bool:
-        """Return whether anything in it is central where the network's layers learn so, "backprop" or a local rule."""
+        """Return whether anything in it is central where the network's layers learn so.
+
+        Parameters
+        ----------
+        training : str
+            "backprop", or a local rule.
+
+        Returns
+        -------
+        bool
+            As `central`, or `central_locally`.
+        """
         own = self.central if self.central_locally is None else self.central_locally
         return self.central if training == BACKPROP else own
 

@@ -10,17 +10,14 @@ import numpy as np
 from localnoise.errors import ArgumentError
 from localnoise.sims.evaluation.equal import CURVE
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.networks import Groups, run_groups
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.worker import Job, curve, held_out
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.plain import plain
 from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.runtime.bars import Bars
-from localnoise.sims.runtime.cluster import connected
-from localnoise.sims.runtime.console import progress
-from localnoise.sims.runtime.engine import Engine, Finished, Task
+from localnoise.sims.runtime.engine import Finished, Task
 from localnoise.sims.runtime.stage import Stage
-from localnoise.sims.runtime.stopping import asked_to_stop
 
 HELD, SHARE = 5_000, 10  # training images at most that judge, and one in so many
 _ARM = "undefended"
@@ -49,21 +46,16 @@ def run_curves(
     done = records.done()
     todo = {name: own for name, own in wanted.items() if name not in done}
     if todo:
-        tasks = [[Task(work=_curve, given=_job(*own, held, data_dir), name=name)] for name, own in todo.items()]
+        tasks: Groups = [[Task(work=_curve, given=_job(*own, held, data_dir), name=name)] for name, own in todo.items()]
 
-        def took(finished: Finished) -> list[list[Task]]:
-            if finished.error is not None:
-                raise finished.error
+        def took(finished: Finished) -> tuple[Groups, tuple[str, float]]:
             config = todo[finished.task.name][1]
             accuracies, seconds = finished.value
             records.append(config, {CURVE: np.array(accuracies)}, seconds, once=True)
-            said = f"seed {config['seed']}, learning curve of {config.get('training', BACKPROP)}"
-            bars.finished(len(records.done().intersection(wanted)), said, seconds)
-            return []
+            return [], (f"seed {config['seed']}, learning curve of {config.get('training', BACKPROP)}", seconds)
 
-        with asked_to_stop() as asked, connected(scheduler, jobs, 1) as client, progress() as shown:
-            bars = Bars(shown, "learning curves", len(wanted), len(wanted) - len(todo))
-            Engine(client, asked, bars).groups(tasks, took)
+        how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
+        run_groups(tasks, took, what="learning curves", of=len(wanted), left=len(todo), **how)
     return [config for _, config in wanted.values()]
 
 

@@ -54,20 +54,45 @@ def run_after_training(
             task = training(seed)
             trained[task.name] = seed
             first.append([task])
+
+    def ended(finished: Finished) -> tuple[Groups, tuple[str, float] | None]:
+        if finished.task.name not in trained:
+            return [], took(finished)
+        seed = trained[finished.task.name]
+        write_bytes(path(seed), finished.value)
+        return groups(seed, finished.value), None
+
+    run_groups(first, ended, what=what, of=of, left=left, jobs=jobs, scheduler=scheduler, threads=threads)
+
+
+def run_groups(
+    first: Groups,
+    took: Callable[[Finished], tuple[Groups, tuple[str, float] | None]],
+    *,
+    what: str,
+    of: int,
+    left: int,
+    jobs: int,
+    scheduler: str = "",
+    threads: int = 1,
+) -> None:
+    """Run groups of tasks, with a bar for each worker and for the whole; an error of a task ends it.
+
+    took : called with each task that has ended; returns the groups that it allows, and what it is called and its
+        seconds where it is one of the whole.
+    what, of, left, jobs, scheduler, threads : as `run_after_training` takes them.
+    """
     done = of - left
 
     def ended(finished: Finished) -> Groups:
         nonlocal done
         if finished.error is not None:
             raise finished.error
-        if finished.task.name not in trained:
-            said, seconds = took(finished)
+        more, said = took(finished)
+        if said is not None:
             done += 1
-            bars.finished(done, said, seconds)
-            return []
-        seed = trained[finished.task.name]
-        write_bytes(path(seed), finished.value)
-        return groups(seed, finished.value)
+            bars.finished(done, *said)
+        return more
 
     with asked_to_stop() as asked, connected(scheduler, jobs, threads) as client, progress() as shown:
         bars = Bars(shown, what, of, done)

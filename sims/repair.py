@@ -19,7 +19,6 @@ from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import STRONGEST, trained_on
 from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.repair_design import Variant
-from localnoise.sims.models.stages import named_modules
 from localnoise.sims.reports.commands import Ablation, Front, Point, Repair
 from localnoise.sims.runtime.options import one_of, words
 
@@ -122,7 +121,7 @@ def repair(
         what, variants = ("", repair_design.front()) if front else repair_design.ablation(ablate, plan)
         _points(run, chosen, what, variants, learned, _differing(plan) * (not front))
         return
-    _check(plan, chosen, learned)
+    repair_design.check_plan(plan, chosen, learned)
     named = repair_design.beside(beside, plan, chosen, learned)
     names = [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
     others = _others(threats, chosen, learned, spent)
@@ -159,7 +158,7 @@ def _points(
     tested = [threat(name, spent.images, spent.attacked_test) for name in ("clean", *names)]
     cells, points = list[Cell](), list[Point]()
     for variant in variants:
-        _check(variant.plan, chosen, learned)
+        repair_design.check_plan(variant.plan, chosen, learned)
         twin = replace(variant.plan, bits=0)
         twins = [repairing_name(twin)] if not what and variant.plan.bits else []
         arm = repairing_name(variant.plan)
@@ -213,16 +212,6 @@ def _others(text: str, chosen: Chosen, learned: list[Source], spent: Preset) -> 
     names = [name for name in own if name not in known] if text == _OTHERS else words(text)
     found = [threat(name, spent.images, spent.attacked_test) for name in names]
     return list(dict.fromkeys(one for one in found if one.name != "clean"))
-
-
-def _check(plan: Repairing, chosen: Chosen, learned: list[Source]) -> None:
-    """Refuse now what workers would refuse after hours."""
-    for source in learned:
-        if source.name in perturbations.MODIFICATIONS:
-            perturbations.causes(source.name, 0, 1, plan.causes)
-    if plan.layers not in (ALL, FIRST):
-        back = chosen.task.network(0, chosen.activation, chosen.layer).back
-        named_modules(back, plan.layers.split("+"))
 
 
 if __name__ == "__main__":

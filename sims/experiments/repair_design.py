@@ -15,14 +15,14 @@ from localnoise.nn import repair_like
 from localnoise.sims.defenses import Augmenting, Repairing, named
 from localnoise.sims.defenses.augmenting import NAME
 from localnoise.sims.defenses.mended import trunk
-from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN
+from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE
 from localnoise.sims.defenses.sizes import Part, Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.models import build
 from localnoise.sims.models.registry import NETWORKS
 from localnoise.sims.models.stages import named_modules, stage_ends
-from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.perturbations import MODIFICATIONS, causes
 
 MEMORY, WORK = "equal-memory", "equal-work"
 PAIRS = (
@@ -88,6 +88,22 @@ def mixtures(learned: Sequence[Source]) -> list[str]:
     if len(own) < 2:
         raise ArgumentError("mixtures: expected at least two perturbations in --train, such as rotate@2,contrast@5")
     return [f"{first}+{second}" for first, second in pairwise(own)]
+
+
+def check_plan(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> None:
+    """Refuse now what workers would refuse after hours.
+
+    Raises
+    ------
+    ArgumentError
+        Causes that a source cannot be cut into, or layers that the network does not have.
+    """
+    for source in learned:
+        if source.name in MODIFICATIONS:
+            causes(source.name, 0, 1, plan.causes)
+    if plan.layers not in (ALL, FIRST, NONE):
+        back = chosen.task.network(0, chosen.activation, chosen.layer).back
+        named_modules(back, plan.layers.split("+"))
 
 
 # What stands beside it

@@ -35,7 +35,8 @@ def _altered(repair: Repair, plan: Repairing) -> Repair:
     own, again = repair.fitted_gate, repair.fitted_among if repair.among else None
     if plan.gate == LIKELIEST:
         own, again = _hard(own), None if again is None else _hard(again)
-    out.restore(repair.members, own, again, margin=0.0, margins={}, among=repair.among, worth=None)
+    decided = {"margin": 0.0, "margins": {}, "among": repair.among, "worth": None}
+    out.restore(members=repair.members, gate=own, among_gate=again, **decided)
     return out
 
 

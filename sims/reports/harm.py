@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from localnoise.sims.evaluation.names import name_and_level
@@ -14,8 +13,7 @@ from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.comparison import Level, Outcome
 from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, looks
-from localnoise.sims.reports.table import sentence, share, texts, words
-from localnoise.sims.results.statistics import Estimate
+from localnoise.sims.reports.table import sentence, signed, texts, words
 
 LEARNED, NEVER, MIXED, MILDER = "learned", "never learned", "mixed", "milder"
 OTHER = "other levels"  # of what was learned: harsher ones, or nobody knows which end is harsher
@@ -48,8 +46,8 @@ def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned
         if own:
             row = min(own, key=lambda name: own[name].mean)
             called = what.removesuffix("s") if len(own) == 1 else what
-            lines.append(f"Worst of the {len(own)} {called}: {row}, {_signed(own[row])} less undefended.")
-    fallen = [f"{row} ({_signed(less)})" for row, less in found.items() if less.mean < -BOUND]
+            lines.append(f"Worst of the {len(own)} {called}: {row}, {signed(own[row])} less undefended.")
+    fallen = [f"{row} ({signed(less)})" for row, less in found.items() if less.mean < -BOUND]
     kinds = [what for what in ("clean", *KINDS) if any(kind(row, learned) == what for row in found)]
     lines.append(
         f"Do no harm ({', '.join(kinds)}): {len(fallen)} of {len(found)} rows fall by more than "
@@ -61,7 +59,7 @@ def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned
 def leads(table: Comparison, arm: str, beside: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
     """Return by how much a repair is ahead of other arms, clean and in each mean, paired."""
     rows = ["clean", *(table.groups or table.threats)]
-    cells = [[_signed(table.less(arm, row, other)) for other in beside] for row in rows]
+    cells = [[signed(table.less(arm, row, other)) for other in beside] for row in rows]
     return texts(list(heads), cells, rows).rename_axis("perturbation")
 
 
@@ -141,10 +139,3 @@ def figure(
 
 def _name(row: str) -> str:
     return row.partition("@")[0]
-
-
-def _signed(less: Estimate | None) -> str:
-    if less is None:
-        return ""
-    half = "" if np.isnan(less.half_width) else f" ±{share(less.half_width)}"
-    return f"{less.mean:+.3f}{half}"

@@ -10,7 +10,6 @@ activations that it computes itself, are what `Repair.adapt` learns from. Laws a
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,12 +109,10 @@ class PairLearner:
         for index, ((repair, layer), (displaced, clean)) in enumerate(
             zip(zip(self._repairs, [None, *self._later], strict=True), pairs, strict=True)
         ):
-            before, gate, margin = repair.members, repair.fitted_gate, repair.margin
-            if any(member.source == source and member.back is None for member in before):
+            own = [member for member in repair.members if member.source == source]
+            if len(own) > 1 or own[0].back is None:  # no pair says which of its causes it has; or undone elsewhere
                 continue
-            repair.adapt(source, displaced, clean, rule="lms", rate=self.rate)
-            members = [replace(new, law=old.law) for new, old in zip(repair.members, before, strict=True)]
-            repair.restore(members, gate, margin)
+            repair.adapt(source, displaced, clean, rule="lms", law=False, rate=self.rate)
             if index and layer is not None:
                 layer.repair = repair
         self.lessons += 1

@@ -12,13 +12,16 @@ from torch import nn
 from localnoise import Repair
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn import repair_like
+from localnoise.repair.lessons import CLEAN
 from localnoise.sims.defenses import Augmenting, Repairing, named
 from localnoise.sims.defenses.augmenting import NAME
 from localnoise.sims.defenses.mended import trunk
 from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE
-from localnoise.sims.defenses.sizes import Part, Size, forward_products, weights
+from localnoise.sims.defenses.sizes import Layer, Part, Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.repair_lessons import source_name
+from localnoise.sims.experiments.repairs import asks_worth
 from localnoise.sims.models import build
 from localnoise.sims.models.registry import NETWORKS
 from localnoise.sims.models.stages import named_modules, stage_ends
@@ -147,7 +150,7 @@ def equal(word: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source])
             return forward_products(nn.Sequential(wide.front, wide.back), torch.zeros(1, 1, 28, 28))
 
     own = measured(1.0)
-    aim = own + (size.numbers if word == MEMORY else size.gate + size.repair)
+    aim = own + (size.numbers if word == MEMORY else size.work)
     low, high = _STEP, _STEP * max(2, math.ceil(2 * math.sqrt(aim / own)))
     while low < high:  # the least multiple of the step that reaches the aim
         middle = (low + high) // 2
@@ -169,15 +172,19 @@ def planned(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> Size:
         named_ones = [] if plan.layers == FIRST else plan.layers.split("+")
         later = [f"1.{name}" for name in named_modules(network.back, named_ones)]
     repairs += [repair_like(model, name, few, **plan.options) for name in later]
-    layers = []
+    deciding = min(1, len(repairs) - 1)  # the layer that tells causes apart, and looks again
+    alone = sorted(source_name(source) for source in learned if deciding and _causes(source, plan.causes) > 1)
+    worth, layers = asks_worth(plan, learned), []
     for place, repair in enumerate(repairs):
-        parts = [Part(source="clean", law=repair.blank_law, back=None)]
+        parts = [Part(source=CLEAN, law=repair.blank_law, back=None)]
         for source in learned:
-            several, deciding = _causes(source, plan.causes), min(1, len(repairs) - 1)
+            several = _causes(source, plan.causes)
             undone = several == 1 or place >= deciding
-            own = Part(source=source.name, law=repair.blank_law, back=repair.blank_back if undone else None)
+            own = Part(source=source_name(source), law=repair.blank_law, back=repair.blank_back if undone else None)
             parts += [own] * (several if place == deciding else 1)
-        layers.append(parts)
+        among = (CLEAN, *alone) if plan.anew and alone and place == deciding else ()
+        asks = worth and (not place or bool(among))
+        layers.append(Layer(parts=tuple(parts), asks=plan.asks, among=among, worth=asks))
     return Size.counted(layers)
 
 

@@ -3,7 +3,7 @@
 No label is read, but where fresh later layers are trained.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from localnoise.nn import NoNoise, Predictor, calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
 from localnoise.sims.defenses.lesson import Lesson, teach
 from localnoise.sims.defenses.mended import CUT, mended, trunk
-from localnoise.sims.defenses.repairing import ALL, FIRST, NONE, Repairing
+from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, NONE, Repairing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.learned import Learned
@@ -31,6 +31,11 @@ from localnoise.sims.runtime.stage import Stage, ticker
 CHANGED = 0.005  # share of their decisions that a repair may change
 _MILDER = (1.0, 2.0, 3.0, 4.0)  # severities on which it is seen what repairs are worth
 _EACH = 500  # held-out inputs at each of them
+
+
+def asks_worth(plan: Repairing, sources: Sequence[Source]) -> bool:
+    """Return whether a plan's repairs ask what they are worth: nobody knows without milder levels of some source."""
+    return plan.worth and plan.gate == CALIBRATED and any(milder(source, _MILDER) for source in sources)
 
 
 class Mender:

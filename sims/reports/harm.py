@@ -69,11 +69,16 @@ def size(entry: Outcome) -> str:
     text = f"The repair holds {entry.parameters:,} numbers"
     if found is None:
         return f"{text}. "
-    return (
-        f"{text}, {found['repair.bytes'] / 1e6:.2f} MB of tables at 8 bits, and takes "
-        f"{found['repair.gate'] / 1e6:.2f} M multiplications an input to decide, {found['repair.work'] / 1e6:.2f} M at "
-        "most with all layers' ways back. "
-    )
+    gate, look, work = (found.get(f"repair.{name}") for name in ("gate", "look", "work"))
+    text += f", {found['repair.bytes'] / 1e6:.2f} MB of tables at 8 bits, and takes {gate / 1e6:.2f} M "
+    ways = f"{work / 1e6:.2f} M at most with all layers' ways back"
+    if look is None:  # a record from before it was counted
+        return (
+            f"{text}multiplications an input to decide in the first layer, {ways}; a second look by the next layer, "
+            "where there is one, is not in this record's count. "
+        )
+    again = f", {look / 1e6:.2f} M to look again," if look else ","
+    return f"{text}multiplications an input to decide{again} {ways}. "
 
 
 def training(table: Comparison, arm: str, head: str) -> str:

@@ -8,7 +8,7 @@ import typer
 from localnoise.errors import ArgumentError
 from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing, repairing_name
-from localnoise.sims.defenses.repairing import ALL, FIRST
+from localnoise.sims.defenses.repairing import ALL
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source, milder
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -177,7 +177,7 @@ def _arms(plan: Repairing, dense: bool, retrained: bool) -> list[str]:
     if dense:
         found.append(replace(plan, dense=True, causes=1, share="none", bits=0))
     if retrained:
-        found.append(replace(plan, layers=FIRST, retrained=True, bits=0))
+        found.append(replace(plan, retrained=True, bits=0))
     return [repairing_name(one) for one in found]
 
 

@@ -36,7 +36,9 @@ class Repairing:
     told : bool
         Whether a test says which source it is: what a perfect gate would give.
     retrained : bool
-        Whether fresh layers after the repair are trained, with labels, on repaired and clean activations.
+        Whether fresh layers after the task's are trained, with labels, on repaired and clean activations until held-out
+        ones are answered no better; then those of `layers` that follow are repaired anew, and the gate is calibrated on
+        the new network.
     share : str
         Of `localnoise.Repair`: "none", "places" (ways back) or "all" (laws, too).
     gate : str
@@ -44,6 +46,9 @@ class Repairing:
         always counts whole, however unlikely it is.
     bits : int
         Of weights and activations, emulated as a chip decides and repairs; 0: floating point.
+    after : str
+        An arm whose network is repaired instead of the undefended one: trained end to end on the same perturbations,
+        or with noise that is on at training only.
     """
 
     layers: str = ALL
@@ -59,6 +64,7 @@ class Repairing:
     share: str = "none"
     gate: str = CALIBRATED
     bits: int = 0
+    after: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -80,9 +86,10 @@ class Repairing:
             )
         if not self.layers or not all(self.layers.split("+")):
             raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
-        if self.retrained and self.layers != FIRST:
+        if self.after and (self.retrained or self.layers == NONE):
+            other = "retrained=yes" if self.retrained else "layers=none"
             raise ArgumentError(
-                f"retrained=yes with layers={self.layers}: expected layers=first, since all later layers are fresh"
+                f"after={self.after} with {other}: expected one of them; that arm has trained its layers"
             )
 
     @property
@@ -115,7 +122,8 @@ class Repairing:
         if self.gate != CALIBRATED:
             words.append("no margin" if self.gate == NO_MARGIN else "always the likeliest")
         words += [f"{self.bits} bits"] if self.bits else []
-        return ", ".join([*words, *(["later layers retrained"] if self.retrained else [])])
+        words += ["later layers retrained"] if self.retrained else []
+        return ", ".join([*words, *([f"after {self.after}"] if self.after else [])])
 
     @property
     def _flags(self) -> tuple[tuple[str, bool], ...]:

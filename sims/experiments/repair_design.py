@@ -13,7 +13,7 @@ from localnoise import Repair
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn import repair_like
 from localnoise.repair.lessons import CLEAN
-from localnoise.sims.defenses import Augmenting, Repairing, named
+from localnoise.sims.defenses import Augmenting, Repairing, named, repairing_name
 from localnoise.sims.defenses.augmenting import NAME
 from localnoise.sims.defenses.mended import trunk
 from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE
@@ -126,7 +126,10 @@ def beside(text: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source]
     found = dict[str, str]()
     for word in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
         if word not in (MEMORY, WORK):
-            found[named(word).name] = "augmented to convergence" if word == NAME else ""
+            own = named(word)
+            if own.repair is not None and own.repair.after and ":" not in word:  # as the command's own, but for that
+                own = named(repairing_name(replace(plan, after=own.repair.after, bits=0)))
+            found[own.name] = "augmented to convergence" if word == NAME else ""
             continue
         width, said = equal(word, plan, chosen, learned)
         found[Augmenting(width=width).name] = said

@@ -40,7 +40,7 @@ def repair(
         typer.Option(
             "--test",
             help="NAME@LEVEL,...: what is tested besides, clean and all that is learned apart; others: the "
-            "corruptions that are never learned, or those of a task's own; none.",
+            "corruptions that are never learned, or those of a task's own, also in a list: others,adaptive@0.02; none.",
         ),
     ] = _OTHERS,
     layers: Annotated[
@@ -209,8 +209,8 @@ def _others(text: str, chosen: Chosen, learned: list[Source], spent: Preset) -> 
     if text == "none":
         return []
     own, known = list(chosen.task.own) or list(perturbations.HELD_OUT), {one.name for one in learned}
-    names = [name for name in own if name not in known] if text == _OTHERS else words(text)
-    found = [threat(name, spent.images, spent.attacked_test) for name in names]
+    several = ([name for name in own if name not in known] if word == _OTHERS else [word] for word in words(text))
+    found = [threat(name, spent.images, spent.attacked_test) for names in several for name in names]
     return list(dict.fromkeys(one for one in found if one.name != "clean"))
 
 

@@ -60,11 +60,14 @@ class Stream(nn.Module):
     """
 
     noise = None  # a chip's grid is a part of its network
+    constant: Any
 
     def __init__(self, draws: bool, seed: int, twin: Any) -> None:
         super().__init__()
         self.active, self.seed, self.position = draws, seed if draws else None, 0
         self._twin = (twin,)  # a tuple: its buffers are not this one's
+        if hasattr(twin, "constant"):  # a gate: an attacker goes around the twin's, whose gradients are asked for
+            self.constant = twin.constant
 
     def reseed(self, seed: int) -> None:
         """Begin the stream of a seed, and the twin's."""

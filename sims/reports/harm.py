@@ -7,17 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import is_milder
 from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.comparison import Level, Outcome
 from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, looks
 from localnoise.sims.reports.table import sentence, signed, texts, words
+from localnoise.sims.results.statistics import Estimate
 
-LEARNED, NEVER, MIXED, MILDER = "learned", "never learned", "mixed", "milder"
+LEARNED, NEVER, MIXED, MILDER, ATTACK = "learned", "never learned", "mixed", "milder", "attack"
 OTHER = "other levels"  # of what was learned: harsher ones, or nobody knows which end is harsher
-KINDS = (NEVER, MIXED, MILDER, OTHER)
+KINDS = (NEVER, MIXED, MILDER, OTHER)  # that a repair should not harm; an attacker who knows it is no accident
 BOUND = 0.01  # of accuracy: what a repair may lose on any row
 
 
@@ -28,6 +30,8 @@ def kind(row: str, learned: Sequence[str]) -> str:
     if len(parts_of(row)) > 1:
         return MIXED
     name, level = name_and_level(row)
+    if name in ATTACKS or name == WORST:
+        return ATTACK
     own = [other for text in learned for one, other in [name_and_level(text)] if one == name]
     if not own:
         return NEVER
@@ -37,7 +41,8 @@ def kind(row: str, learned: Sequence[str]) -> str:
 
 def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned: Sequence[str]) -> list[str]:
     """Return lines: the worst of each kind, and which of all rows fall by more than `BOUND`."""
-    found = {row: less for row in rows if (less := table.less(arm, row, against)) is not None}
+    accidents = [row for row in rows if kind(row, learned) != ATTACK]
+    found = {row: less for row in accidents if (less := table.less(arm, row, against)) is not None}
     if not found:
         return []
     lines = []
@@ -54,6 +59,28 @@ def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned
         f".01{': ' if fallen else ''}{', '.join(fallen)}."
     )
     return lines
+
+
+def attacked(less: Estimate | None, row: str, learned: Sequence[str]) -> str:
+    """Return what a table says beside a difference: a repair is no defense against what it is not clearly better at."""
+    known = less is not None and kind(row, learned) == ATTACK
+    return "" if not known or less is None or less.low > 0 else ", not a defense"
+
+
+def said_of_attacks(
+    table: Comparison, arm: str, against: str, rows: Sequence[str], learned: Sequence[str]
+) -> list[str]:
+    """Return a line on attacks: which the repair withstands better than the unrepaired network, and which worse."""
+    found = {row: less for row in rows if kind(row, learned) == ATTACK and (less := table.less(arm, row, against))}
+    if not found:
+        return []
+    better = [f"{row} ({signed(less)})" for row, less in found.items() if less.low > 0]
+    worse = [f"{row} ({signed(less)})" for row, less in found.items() if less.high < 0]
+    return [
+        f"Attacks count neither in means nor as harm: of {len(found)}, {len(better)} above undefended beyond the "
+        f"interval{': ' if better else ''}{', '.join(better)}; {len(worse)} below{': ' if worse else ''}"
+        f"{', '.join(worse)}. A repair is affine but for its gate, and not a defense against attacks."
+    ]
 
 
 def leads(table: Comparison, arm: str, beside: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from torch import nn
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware.network import ChipDefense, Program
+from localnoise.sims.attacks.bypass import GateBypassed
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
@@ -137,6 +138,19 @@ def test_an_arm_in_integers_is_judged_as_its_twin_is(runner, arm):
     assert x.grad.abs().sum() > 0
     fewer = DEFENSES[f"int4:{arm}"]
     assert (fewer.deployed, fewer.twin) == (4, DEFENSES[f"int8:{arm}"].twin)
+
+
+def test_an_attacker_goes_around_the_gate_of_a_repair_in_integers(runner):
+    threats = (Threat(name="clean", level=0.0, images=40),)
+    cell = Cell(seed=0, sources=(Source.default("dim"),), arm="int8:repair-8", threats=threats)
+    own, _ = runner.trained(cell)
+    assert GateBypassed.fits(own)
+    layer = own._twin[0].noise.first
+    with own.noise.constant():
+        assert layer.constant
+    assert not layer.constant
+    bare, _ = runner.trained(Cell(seed=0, sources=(), arm="int8:undefended", threats=threats))
+    assert not GateBypassed.fits(bare)
 
 
 def test_a_repair_is_calibrated_on_the_inputs_that_it_kept(runner):

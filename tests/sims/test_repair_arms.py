@@ -39,6 +39,7 @@ from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.figures import looks
 from localnoise.sims.results.experiment import draft
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.results.statistics import Estimate
 from localnoise.sims.tasks.own import _modification
 from localnoise.sims.tools.remade import remade
 
@@ -364,7 +365,7 @@ def test_levels_are_milder_only_where_their_order_is_known() -> None:
     assert found == {
         "clean": "clean", "dim@0.3": "learned", "dim@0.1": "other levels", "dim@0.9": "other levels",
         "rotate@0.4": "milder", "rotate@2": "other levels", "brighten@-0.2": "milder", "brighten@0.2": "other levels",
-        "fog@1": "milder", "fog@5": "other levels", "pgd@0.01": "milder", "pgd@0.1": "other levels",
+        "fog@1": "milder", "fog@5": "other levels", "pgd@0.01": "attack", "pgd@0.1": "attack",
         "snow@3": "never learned", "rotate@0.4+fog@1": "mixed",
     }  # fmt: skip
 
@@ -389,6 +390,26 @@ def test_levels_of_no_known_order_are_called_other_levels_and_count(designed: An
     assert "of 2 rows fall" in text
     assert "milder" not in text
     assert not (tmp_path / "milder.png").exists()
+
+
+def test_attacks_count_neither_in_means_nor_as_harm(designed: Any, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"sources": "brighten,rotate@1", "dense": False, "layers": "first"}
+    cells, report = designed(threats="others,pgd@0.1,adaptive@0.02,rotate@0.1", seeds=2, **how)
+    assert rows_of(tmp_path / "table.md")[-4:] == [
+        "pgd@0.1", "adaptive@0.02", "mean of 2 learned", "mean of 6 never learned"
+    ]  # fmt: skip
+    text = (tmp_path / "table.md").read_text()
+    assert "Do no harm (clean, never learned, milder):" in text
+    assert "of 8 rows fall" in text  # clean, six corruptions, a milder rotation
+    assert "Attacks count neither in means nor as harm: of 2, " in text
+    table = report._table(invented(cells, Settings(data="embedded", fingerprint="0")))
+    for row in ("pgd@0.1", "adaptive@0.02"):
+        line = next(line for line in text.splitlines() if line.startswith(f"| {row} |"))
+        assert ("not a defense" in line) == (table.less(report.arm, row, "undefended").low <= 0)
+    assert harm.attacked(Estimate(0.1, 0.05, 0.15, 1, 100), "pgd@0.1", []) == ""
+    assert harm.attacked(Estimate(0.1, -0.05, 0.25, 1, 100), "adaptive@0.1", []) == ", not a defense"
+    assert harm.attacked(Estimate(-0.1, -0.15, -0.05, 1, 100), "fog@5", []) == ""
+    assert harm.attacked(Estimate(-0.1, -0.15, -0.05, 1, 100), "pgd@0.1", ["pgd@0.1"]) == ""  # was learned
 
 
 def rows_of(path: Path) -> list[str]:

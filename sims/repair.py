@@ -85,8 +85,8 @@ def repair(
     ablate: Annotated[
         str,
         typer.Option(
-            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, causes=, layers=, share=, bits= "
-            "or displacements=1000,10000; gate (margin, likeliest, told); dense."
+            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, asks=, causes=, layers=, "
+            "share=, bits= or displacements=1000,10000; gate (worth, margins, second look, likeliest, told); dense."
         ),
     ] = "",
     front: Annotated[
@@ -119,7 +119,7 @@ def repair(
         if ablate and front:
             raise ArgumentError("ablate and front were both given: expected one of them")
         what, variants = ("", repair_design.front()) if front else repair_design.ablation(ablate, plan)
-        _points(run, chosen, what, variants, learned, _differing(plan) * (not front))
+        _points(run, chosen, plan, what, variants, learned, _differing(plan) * (not front))
         return
     repair_design.check_plan(plan, chosen, learned)
     named = repair_design.beside(beside, plan, chosen, learned)
@@ -151,7 +151,13 @@ def repair(
 
 
 def _points(
-    run: Run, chosen: Chosen, what: str, variants: list[Variant], learned: list[Source], differing: str
+    run: Run,
+    chosen: Chosen,
+    plan: Repairing,
+    what: str,
+    variants: list[Variant],
+    learned: list[Source],
+    differing: str,
 ) -> None:
     """Test repairs that differ in one thing, or in size, clean and on what was learned."""
     spent, names = run.plan(), [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
@@ -167,7 +173,8 @@ def _points(
         for seed in range(spent.seeds):
             cells += trained_on(seed, own, ["undefended", arm, *twins], tested)
     settings: dict[str, Any] = {"title": run.title(chosen) + differing, "learned": names, "points": points}
-    report = Ablation(varies=what, **settings) if what else Front(**settings)
+    usual = [one for one in variants if one.plan == plan and one.displaced in (None, spent.displaced)]
+    report = Ablation(varies=what, default=[*usual, variants[0]][0].value, **settings) if what else Front(**settings)
     run.conduct(cells, chosen, report, grids="repairs")
 
 

@@ -9,7 +9,12 @@ from localnoise.validate import as_count
 
 PREFIX = "repair:"
 ALL, FIRST, NONE = "all", "first", "none"
-CALIBRATED, NO_MARGIN, LIKELIEST = "calibrated", "no-margin", "likeliest"
+CALIBRATED, WORTH_ALONE, NO_MARGIN, LIKELIEST = "calibrated", "worth-alone", "no-margin", "likeliest"
+_GATES = {
+    WORTH_ALONE: "worth without margins",
+    NO_MARGIN: "neither margins nor worth",
+    LIKELIEST: "always the likeliest",
+}
 _BITS = (2, 12)
 
 
@@ -42,8 +47,8 @@ class Repairing:
     share : str
         Of `localnoise.Repair`: "none", "places" (ways back) or "all" (laws, too).
     gate : str
-        "calibrated"; "no-margin", without what protects clean inputs; or "likeliest": no gate, the likeliest cause
-        always counts whole, however unlikely it is.
+        "calibrated"; "worth-alone", without margins; "no-margin", without margins or worth, which protect clean inputs;
+        or "likeliest": no gate, the likeliest cause always counts whole, however unlikely it is.
     bits : int
         Of weights and activations, emulated as a chip decides and repairs; 0: floating point.
     after : str
@@ -73,7 +78,7 @@ class Repairing:
         as_count("asks", self.asks, 1)
         as_count("causes", self.causes, 1)
         choose("share", self.share, ("none", "places", "all"))
-        choose("gate", self.gate, (CALIBRATED, NO_MARGIN, LIKELIEST))
+        choose("gate", self.gate, (CALIBRATED, *_GATES))
         if self.bits and not _BITS[0] <= as_count("bits", self.bits) <= _BITS[1]:
             raise ArgumentError(f"bits={self.bits!r}: expected {_BITS[0]} to {_BITS[1]}, or 0 for floating point")
         if (self.bits or self.gate != CALIBRATED) and (self.dense or self.retrained):
@@ -120,7 +125,7 @@ class Repairing:
         words += [word for word in (shared.get(self.share),) if word]
         words += [word for word, said in self._flags if said]
         if self.gate != CALIBRATED:
-            words.append("no margin" if self.gate == NO_MARGIN else "always the likeliest")
+            words.append(_GATES[self.gate])
         words += [f"{self.bits} bits"] if self.bits else []
         words += ["later layers retrained"] if self.retrained else []
         return ", ".join([*words, *([f"after {self.after}"] if self.after else [])])

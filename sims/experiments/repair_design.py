@@ -16,7 +16,7 @@ from localnoise.repair.lessons import CLEAN
 from localnoise.sims.defenses import Augmenting, Repairing, named, repairing_name
 from localnoise.sims.defenses.augmenting import NAME
 from localnoise.sims.defenses.mended import trunk
-from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE
+from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE, WORTH_ALONE
 from localnoise.sims.defenses.sizes import Layer, Part, Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
@@ -38,7 +38,7 @@ PAIRS = (
 )
 """Mixtures of the paper's ten: what happens to the scene comes first, then the lens, then the sensor."""
 _STEP = 16  # widths are multiples of 1 / 16
-_VARIED = ("radius", "parents", "causes", "layers", "share", "bits")
+_VARIED = ("radius", "parents", "asks", "causes", "layers", "share", "bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +202,9 @@ def _causes(source: Source, parts: int) -> int:
 def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
     """Return what "radius=0,1,2,3" varies, and each value's repair; all else is as `plan` has it.
 
-    radius, parents, causes, layers, share, bits: fields of a repair. displacements: activations that it learns from.
-    gate: calibrated, without a margin, always the likeliest cause, told the source. dense: ways back of units, or one
-    affine map of a whole layer.
+    radius, parents, asks, causes, layers, share, bits: fields of a repair. displacements: activations that it learns
+    from. gate: as calibrated, with worth or margins alone, with neither, without a second look, always the likeliest
+    cause, told the source. dense: ways back of units, or one affine map of a whole layer.
 
     Raises
     ------
@@ -249,7 +249,10 @@ def _said(plan: Repairing) -> str:
 def _gates(plan: Repairing) -> list[Variant]:
     return [
         Variant(value="calibrated", plan=replace(plan, gate=CALIBRATED)),
-        Variant(value="no margin", plan=replace(plan, gate=NO_MARGIN)),
+        Variant(value="worth without margins", plan=replace(plan, gate=WORTH_ALONE)),
+        Variant(value="margins in the place of worth", plan=replace(plan, worth=False)),
+        Variant(value="neither margins nor worth", plan=replace(plan, gate=NO_MARGIN)),
+        Variant(value="no second look", plan=replace(plan, anew=False)),
         Variant(value="no gate: always the likeliest", plan=replace(plan, gate=LIKELIEST)),
         Variant(value="told the source", plan=replace(plan, told=True)),
     ]

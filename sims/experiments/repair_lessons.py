@@ -64,6 +64,18 @@ def kept_inputs(bench: Testbed, causes: int, sources: tuple[Source, ...]) -> dic
     return out
 
 
+def learned_from(bench: Testbed, sources: tuple[Source, ...]) -> int:
+    """Return how many activations of a source a repair learns from, of the one with the fewest.
+
+    What is held out calibrates, so that they are fewer than there are training inputs, however many were asked for.
+    """
+    total = len(bench.train[0])
+    few = [
+        bench.attacked_train if one.name in ATTACKS else total if one.images is None else one.images for one in sources
+    ]
+    return min([total - held_out(total), *few])
+
+
 def calibrating(bench: Testbed) -> Tensor | None:
     """Return the clean training inputs on which margins are set; None of a handful of inputs, which leave none."""
     x = bench.train[0]

@@ -18,7 +18,7 @@ from localnoise.sims.defenses.augmenting import Augmenting
 from localnoise.sims.defenses.converged import until_no_better
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.mended import CUT, mended, trunk
-from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, NONE, Repairing
+from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, NONE, WORTH_ALONE, Repairing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.learned import Learned
@@ -37,7 +37,7 @@ _EACH = 500  # held-out inputs at each of them
 
 def asks_worth(plan: Repairing, sources: Sequence[Source]) -> bool:
     """Return whether a plan's repairs ask what they are worth: nobody knows without milder levels of some source."""
-    return plan.worth and plan.gate == CALIBRATED and any(milder(source, _MILDER) for source in sources)
+    return plan.worth and plan.gate in (CALIBRATED, WORTH_ALONE) and any(milder(source, _MILDER) for source in sources)
 
 
 class Mender:

@@ -22,7 +22,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.on_chip import deployed
-from localnoise.sims.experiments.repair_lessons import calibrating, kept_inputs
+from localnoise.sims.experiments.repair_lessons import calibrating, kept_inputs, learned_from
 from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed, with_network
@@ -143,8 +143,9 @@ class Runner:
             predictor, size = mender.predictor(plan, cell.sources, given)
         size["bytes_per_unit"] = size["parameters"] * 4 / math.prod(bench.network.layout[1:])
         noise: Any = predictor.noise
-        if isinstance(noise, Mended) and not plan.dense:
-            size |= Size.of(noise.repairs).values
+        if isinstance(noise, Mended):
+            size["repair.learned"] = learned_from(bench, cell.sources)
+            size |= {} if plan.dense else Size.of(noise.repairs).values
         return predictor, size
 
     def _mender_of(self, cell: Cell, bench: Testbed, plan: Repairing) -> Mender:

@@ -31,6 +31,7 @@ from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.command import Run
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.rehearsal import invented
+from localnoise.sims.experiments.repair_lessons import held_out, learned_from
 from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.variants import _altered
@@ -151,6 +152,13 @@ def test_a_planned_size_is_the_learned_one(
     assert bool(found.look) == (options.get("anew", True) and options.get("layers") != "first")
 
 
+def test_what_calibrates_is_not_learned_from(small_dir: Path, tmp_path: Path) -> None:
+    bench = testbed.Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path, "v1")
+    total = len(bench.train[0])
+    for asked, learned in ((total, total - held_out(total)), (60, 60), (None, total - held_out(total))):
+        assert learned_from(bench, (Source.default("rotate").of(asked),)) == learned
+
+
 def _scores(repair: Repair) -> int:
     """Multiplications by which a shared law of few units scores an activation: links, factors, squares, scales."""
     units, m = voters(repair.config.shape, repair.asks), repair.config.channels
@@ -173,8 +181,11 @@ def test_a_second_look_counts_as_work() -> None:
 def test_another_gate_is_no_other_repair(h: Any) -> None:
     repair = learned(h, "none").calibrate(h[:100])
     repair.margin = 50.0
+    repair.expect_worth(repair.log_densities(h[:40]), np.arange(40) % 2, np.ones(40))
+    bold = _altered(repair, Repairing(gate="worth-alone"))
+    assert (bold.worth is repair.worth, bold.margin, bold.margins) == (True, 0.0, {})
     free, hard = _altered(repair, Repairing(gate="no-margin")), _altered(repair, Repairing(gate="likeliest"))
-    assert (repair.margin, free.margin) == (50.0, 0.0)
+    assert (repair.margin, free.margin, free.worth, hard.worth) == (50.0, 0.0, None, None)
     w = hard.weights(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]]))
     assert set(np.unique(w.round(6))) == {0.0, 1.0}
     scores = repair.fitted_gate.scores(repair.log_densities(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]])))
@@ -316,9 +327,14 @@ def test_an_ablation_varies_one_thing() -> None:
     assert what == "radius"
     assert [one.plan for one in found] == [Repairing(causes=4, radius=0), Repairing(causes=4)]
     assert [one.displaced for one in repair_design.ablation("displacements=10,20", Repairing())[1]] == [10, 20]
-    assert [one.plan.gate for one in repair_design.ablation("gate", Repairing())[1]][:3] == [
-        "calibrated", "no-margin", "likeliest"
-    ]  # fmt: skip
+    gates = {one.value: one.plan for one in repair_design.ablation("gate", Repairing(causes=4))[1]}
+    assert gates["calibrated"] == Repairing(causes=4)
+    assert gates["margins in the place of worth"] == Repairing(causes=4, worth=False)
+    assert gates["worth without margins"] == Repairing(causes=4, gate="worth-alone")
+    assert gates["neither margins nor worth"] == Repairing(causes=4, gate="no-margin")
+    assert gates["no second look"] == Repairing(causes=4, anew=False)
+    assert len(set(gates.values())) == len(gates) == 7
+    assert [one.plan.asks for one in repair_design.ablation("asks=1,2,3", Repairing())[1]] == [1, 2, 3]
     assert [one.plan.dense for one in repair_design.ablation("dense", Repairing(causes=4))[1]] == [False, True]
     for bad, message in (
         ("radios=1,2", "did you mean 'radius'"),
@@ -439,7 +455,12 @@ def test_ablations_and_the_front_have_a_table_and_a_figure_each(designed: Any, t
     cells, report = designed(sources="brighten,rotate@1", ablate="displacements=100,400")
     assert {source.images for cell in cells for source in cell.sources} == {100, 400}
     assert rows_of(tmp_path / "ablation-displacements.md") == ["undefended", "100", "400"]
-    designed(sources="brighten,rotate@1", ablate="gate")
+    assert report.default == "100"
+    designed(sources="brighten,rotate@1", ablate="gate", seeds=2)
+    lines = (tmp_path / "ablation-gate.md").read_text().splitlines()
+    assert "less calibrated" in lines[0]
+    assert next(line for line in lines if line.startswith("| calibrated")).split("|")[4:6] == ["  ", "  "]
+    assert next(line for line in lines if line.startswith("| told the source")).count(" ±") == 4
     assert rows_of(tmp_path / "ablation-gate.md")[-1] == "told the source"
     cells, report = designed(sources="brighten,rotate@1", front=True)
     assert len(rows_of(tmp_path / "front.md")) == 1 + len(repair_design.front())
@@ -458,6 +479,7 @@ def test_an_ablation_runs_and_goes_on(small_dir: Path, tmp_path: Path, monkeypat
         command.repair(ablate="bits=0,8", **how)
         text = (tmp_path / "ablation-bits.md").read_text()
         assert rows_of(tmp_path / "ablation-bits.md") == ["undefended", "0", "8"]
+        assert "less 0" in text
         before = len(list(RecordFile(tmp_path / "record.sqlite")))
         command.repair(ablate="bits=0,8", **how)
     assert len(list(RecordFile(tmp_path / "record.sqlite"))) == before == 3 * 2

@@ -19,6 +19,7 @@ from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import STRONGEST, trained_on
 from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.repair_design import Variant
+from localnoise.sims.reports import harm
 from localnoise.sims.reports.commands import Ablation, Front, Point, Repair
 from localnoise.sims.runtime.options import one_of, words
 
@@ -144,6 +145,7 @@ def repair(
         beside=arms[1:],
         learned=names,
         others=[one.label for one in others],
+        milder=[one.label for one in others if harm.kind(one.label, names) == harm.MILDER],
         named=asked,
         heads={arm: said for arm, said in named.items() if said},
     )

@@ -45,7 +45,15 @@ class Cell:
         revision = DEFENSES[self.arm].revision
         said = {**plain(self), **plain(settings), **({"revision": revision} if revision > 1 else {})}
         judged = any(threat.name == WORST for threat in self.threats)  # which earlier records do not say
-        return said | ({"verdict": REVISION} if judged else {})
+        said |= {"verdict": REVISION} if judged else {}
+        return said | ({"milder": "as declared"} if self._declared else {})  # before, no task could
+
+    @property
+    def _declared(self) -> bool:
+        """Return whether a repair asks what it is worth at milder levels that a task declares."""
+        plan = DEFENSES[self.arm].repair
+        kinds = [MODIFICATIONS[one.name] for one in self.sources if one.name in MODIFICATIONS]
+        return plan is not None and plan.worth and any(one.harmless is not None for one in kinds)
 
     def provenance(self) -> dict[str, Any]:
         """Return what a grid's file says of where it was learned."""

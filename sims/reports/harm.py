@@ -1,7 +1,7 @@
 """Whether a repair does harm: rows never learned, milder or other levels, mixtures; and what it is set beside."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from localnoise.sims.results.statistics import Estimate
 LEARNED, NEVER, MIXED, MILDER, ATTACK = "learned", "never learned", "mixed", "milder", "attack"
 OTHER = "other levels"  # of what was learned: harsher ones, or nobody knows which end is harsher
 KINDS = (NEVER, MIXED, MILDER, OTHER)  # that a repair should not harm; an attacker who knows it is no accident
+Kind = Callable[[str], str]  # what a row is to the repair
 BOUND = 0.01  # of accuracy: what a repair may lose on any row
 
 
@@ -39,21 +40,21 @@ def kind(row: str, learned: Sequence[str]) -> str:
     return MILDER if known else OTHER
 
 
-def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned: Sequence[str]) -> list[str]:
+def said(table: Comparison, arm: str, against: str, rows: Sequence[str], kind: Kind) -> list[str]:
     """Return lines: the worst of each kind, and which of all rows fall by more than `BOUND`."""
-    accidents = [row for row in rows if kind(row, learned) != ATTACK]
+    accidents = [row for row in rows if kind(row) != ATTACK]
     found = {row: less for row in accidents if (less := table.less(arm, row, against)) is not None}
     if not found:
         return []
     lines = []
     for what in KINDS:
-        own = {row: less for row, less in found.items() if kind(row, learned) == what}
+        own = {row: less for row, less in found.items() if kind(row) == what}
         if own:
             row = min(own, key=lambda name: own[name].mean)
             called = what.removesuffix("s") if len(own) == 1 else what
             lines.append(f"Worst of the {len(own)} {called}: {row}, {signed(own[row])} less undefended.")
     fallen = [f"{row} ({signed(less)})" for row, less in found.items() if less.mean < -BOUND]
-    kinds = [what for what in ("clean", *KINDS) if any(kind(row, learned) == what for row in found)]
+    kinds = [what for what in ("clean", *KINDS) if any(kind(row) == what for row in found)]
     lines.append(
         f"Do no harm ({', '.join(kinds)}): {len(fallen)} of {len(found)} rows fall by more than "
         f".01{': ' if fallen else ''}{', '.join(fallen)}."
@@ -61,17 +62,14 @@ def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned
     return lines
 
 
-def attacked(less: Estimate | None, row: str, learned: Sequence[str]) -> str:
+def attacked(less: Estimate | None, kind: str) -> str:
     """Return what a table says beside a difference: a repair is no defense against what it is not clearly better at."""
-    known = less is not None and kind(row, learned) == ATTACK
-    return "" if not known or less is None or less.low > 0 else ", not a defense"
+    return "" if kind != ATTACK or less is None or less.low > 0 else ", not a defense"
 
 
-def said_of_attacks(
-    table: Comparison, arm: str, against: str, rows: Sequence[str], learned: Sequence[str]
-) -> list[str]:
+def said_of_attacks(table: Comparison, arm: str, against: str, rows: Sequence[str], kind: Kind) -> list[str]:
     """Return a line on attacks: which the repair withstands better than the unrepaired network, and which worse."""
-    found = {row: less for row in rows if kind(row, learned) == ATTACK and (less := table.less(arm, row, against))}
+    found = {row: less for row in rows if kind(row) == ATTACK and (less := table.less(arm, row, against))}
     if not found:
         return []
     better = [f"{row} ({signed(less)})" for row, less in found.items() if less.low > 0]

@@ -422,10 +422,10 @@ def test_attacks_count_neither_in_means_nor_as_harm(designed: Any, tmp_path: Pat
     for row in ("pgd@0.1", "adaptive@0.02"):
         line = next(line for line in text.splitlines() if line.startswith(f"| {row} |"))
         assert ("not a defense" in line) == (table.less(report.arm, row, "undefended").low <= 0)
-    assert harm.attacked(Estimate(0.1, 0.05, 0.15, 1, 100), "pgd@0.1", []) == ""
-    assert harm.attacked(Estimate(0.1, -0.05, 0.25, 1, 100), "adaptive@0.1", []) == ", not a defense"
-    assert harm.attacked(Estimate(-0.1, -0.15, -0.05, 1, 100), "fog@5", []) == ""
-    assert harm.attacked(Estimate(-0.1, -0.15, -0.05, 1, 100), "pgd@0.1", ["pgd@0.1"]) == ""  # was learned
+    assert harm.attacked(Estimate(0.1, 0.05, 0.15, 1, 100), harm.ATTACK) == ""
+    assert harm.attacked(Estimate(0.1, -0.05, 0.25, 1, 100), harm.ATTACK) == ", not a defense"
+    assert harm.attacked(Estimate(-0.1, -0.15, -0.05, 1, 100), harm.NEVER) == ""
+    assert harm.kind("pgd@0.1", ["pgd@0.1"]) == harm.LEARNED
 
 
 def rows_of(path: Path) -> list[str]:

@@ -52,6 +52,9 @@ class Repair(Report):
         Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at milder levels are "milder", at
         others, or where nobody knows which are milder, "other levels"; two in turn are "mixed", what an attacker does
         is an "attack", all else was "never learned".
+    milder : list of str
+        Of the others those that a task declares to be milder, whose perturbations nobody knows when the report is made
+        again.
     named : list of str
         Of the others those that the user named, which the terminal shows, too.
     heads : dict of str to str
@@ -63,6 +66,7 @@ class Repair(Report):
     beside: list[ArmName] = Field(default_factory=list)
     learned: list[str]
     others: list[str] = Field(default_factory=list)
+    milder: list[str] = Field(default_factory=list)
     named: list[str] = Field(default_factory=list)
     heads: dict[str, str] = Field(default_factory=dict)
 
@@ -112,7 +116,7 @@ class Repair(Report):
 
     def kind(self, row: str) -> str:
         """Return what a row is to the repair: "clean", "learned", or one of `harm.KINDS`."""
-        return harm.kind(row, self.learned)
+        return harm.MILDER if row in self.milder else harm.kind(row, self.learned)
 
     def _table(self, records: list[Record]) -> comparing.Comparison:
         kinds = {what: [row for row in self.others if self.kind(row) == what] for what in harm.KINDS}
@@ -132,7 +136,7 @@ class Repair(Report):
         for row in table.rows:
             less = table.less(self.arm, row, _UNREPAIRED)
             signed = "" if less is None else f"{less.mean:+.3f} ±{share(less.half_width)}"
-            signed += harm.attacked(less, row, self.learned) if row not in table.groups else ""
+            signed += harm.attacked(less, self.kind(row)) if row not in table.groups else ""
             right = self._gate(table, row, None)
             alone = self._gate(table, row, "clean") if row not in ("clean", *table.groups) else None
             known = [accuracy(table.estimate(arm, row)) for arm in table.arms]
@@ -201,8 +205,8 @@ class Repair(Report):
             "it named what had happened; left alone: it called the input clean.",
             *trained,
             *filter(None, [confusing.said(self._confusions(table))]),
-            *harm.said(table, self.arm, _UNREPAIRED, rows, self.learned),
-            *harm.said_of_attacks(table, self.arm, _UNREPAIRED, rows, self.learned),
+            *harm.said(table, self.arm, _UNREPAIRED, rows, self.kind),
+            *harm.said_of_attacks(table, self.arm, _UNREPAIRED, rows, self.kind),
             comparing.footnote(table),
         ]
         return "\n".join(lines)

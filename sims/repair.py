@@ -54,6 +54,15 @@ def repair(
     radius: Annotated[
         int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a unit reads.")
     ] = 2,
+    parents: Annotated[int, typer.Option(help="Parents of a unit in the laws by which causes are told apart.")] = 4,
+    asks: Annotated[
+        int,
+        typer.Option(help="1: all units vote on what has happened; 2, 3: those on every second or third row, column."),
+    ] = 1,
+    worth: Annotated[
+        bool,
+        typer.Option(help="Repair only where that is expected to pay, as milder levels show; else margins decide."),
+    ] = True,
     causes: Annotated[
         int, typer.Option(help="Parts that a source is cut into where it has an angle, a direction or a place: 4, 16.")
     ] = 1,
@@ -114,7 +123,8 @@ def repair(
         localnoise repair --task my_task.py --layer layer2 --layers layer3+fc --signal-radius 1
     """
     chosen, spent = run.chosen(), run.plan()
-    plan = Repairing(layers=layers, radius=radius, causes=causes, share=share, bits=bits)
+    shape: dict[str, Any] = {"layers": layers, "radius": radius, "parents": parents, "share": share, "bits": bits}
+    plan = Repairing(asks=asks, causes=causes, worth=worth, **shape)
     learned = _sources(chosen.usual(sources, _LEARNED), spent)
     if ablate or front:
         if ablate and front:

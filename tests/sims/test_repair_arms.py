@@ -408,6 +408,19 @@ def test_levels_of_no_known_order_are_called_other_levels_and_count(designed: An
     assert not (tmp_path / "milder.png").exists()
 
 
+def test_the_command_takes_what_the_spelled_form_does(designed: Any) -> None:
+    how: dict[str, Any] = {"sources": "brighten,rotate@1", "dense": False, "layers": "first", "seeds": 1}
+    cells, report = designed(parents=2, asks=2, worth=False, causes=4, radius=1, **how)
+    spelled = "repair:layers=first:radius=1:parents=2:asks=2:causes=4:worth=no"
+    assert report.arm == spelled
+    assert {cell.arm for cell in cells} == {"undefended", spelled, f"{spelled}:told=yes"}
+    cells, report = designed(beside="repair-augmented,repair-noise", retrained=True, causes=4, **how)
+    own = "repair:layers=first:causes=4"
+    assert report.beside[1:] == [
+        f"{own}:retrained=yes", f"{own}:after=augmentation-whole", f"{own}:after=signal-8"
+    ]  # fmt: skip
+
+
 def test_attacks_count_neither_in_means_nor_as_harm(designed: Any, tmp_path: Path) -> None:
     how: dict[str, Any] = {"sources": "brighten,rotate@1", "dense": False, "layers": "first"}
     cells, report = designed(threats="others,pgd@0.1,adaptive@0.02,rotate@0.1", seeds=2, **how)

@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def _altered(repair: Repair, plan: Repairing) -> Repair:
     worth = repair.worth if plan.gate == WORTH_ALONE else None
     if plan.gate == LIKELIEST:
         own, again = _hard(own), None if again is None else _hard(again)
-    decided = {"margin": 0.0, "margins": {}, "among": repair.among, "worth": worth}
+    decided: dict[str, Any] = {"margin": 0.0, "margins": {}, "among": repair.among, "worth": worth}
     out.restore(members=repair.members, gate=own, among_gate=again, **decided)
     return out
 

@@ -94,7 +94,7 @@ def size(entry: Outcome) -> str:
     text = f"The repair holds {entry.parameters:,} numbers"
     if found is None:
         return f"{text}. "
-    gate, look, work = (found.get(f"repair.{name}") for name in ("gate", "look", "work"))
+    gate, work, look = found["repair.gate"], found["repair.work"], found.get("repair.look")
     text += f", {found['repair.bytes'] / 1e6:.2f} MB of tables at 8 bits, and takes {gate / 1e6:.2f} M "
     ways = f"{work / 1e6:.2f} M at most with all layers' ways back"
     if look is None:  # a record from before it was counted

@@ -67,7 +67,8 @@ class PairLearner:
         if self._of is None:
             self._begin(method)
         self.taken += len(h)
-        said = posterior.argmax(axis=1)
+        spoken = np.maximum.accumulate(np.where(posterior.sum(axis=1) > 0, np.arange(len(posterior)), -1))
+        said = np.where(spoken >= 0, posterior.argmax(axis=1)[spoken], self._now)  # a repair of no worth says nothing
         changes = np.flatnonzero(said != np.concatenate([[self._now], said[:-1]]))
         since = 0
         if len(changes):
@@ -77,7 +78,7 @@ class PairLearner:
         self._sum = own if self._sum is None else self._sum + own
         self._count += len(h) - since
         self._weight += float(posterior[since:, self._now].sum())
-        if self.taken % self.every == 0:
+        if self.taken % self.every == 0 and self._now >= 0:
             source = method.repair.sources[self._now]
             if source in self.corrupts and self._count >= _FEW and self._weight >= _SURE * self._count:
                 self._learn(method, source)

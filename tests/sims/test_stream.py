@@ -296,6 +296,24 @@ def test_a_lesson_changes_ways_back_and_nothing_that_decides(shop: Workshop) -> 
         assert layer.repair is repair
 
 
+def test_an_image_that_is_worth_no_repair_does_not_end_what_acts(shop: Workshop) -> None:
+    found = []
+    for parts in ([30], [1, 9, 20]):
+        method = shop.filtered(0.9, True, rate=0.1)
+        learner: Any = method.learner
+        learner.every = 1000
+        posterior = np.zeros((30, 3))
+        posterior[4:10, 1] = 1
+        posterior[10:, 2] = 0.9
+        posterior[12:20] = 0  # none of these is worth a repair
+        h = seen(method.repair)
+        for rows in np.split(np.arange(30), np.cumsum(parts)[:-1]):
+            learner.seen(method, h[rows], posterior[rows])
+        found.append((learner._now, learner._count, learner._weight))
+    assert found[0] == pytest.approx(found[1])
+    assert found[0] == pytest.approx((2, 20, 12 * 0.9))
+
+
 def seen(repair: Repair) -> Any:
     """Activations of some kind."""
     c = repair.config

@@ -8,7 +8,7 @@ import typer
 from localnoise.errors import ArgumentError
 from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing, repairing_name
-from localnoise.sims.defenses.repairing import ALL, FIRST
+from localnoise.sims.defenses.repairing import ALL
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source, milder
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -19,7 +19,7 @@ from localnoise.sims.experiments.command import Run, command
 from localnoise.sims.experiments.design import STRONGEST, trained_on
 from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.repair_design import Variant
-from localnoise.sims.models.stages import named_modules
+from localnoise.sims.reports import harm
 from localnoise.sims.reports.commands import Ablation, Front, Point, Repair
 from localnoise.sims.runtime.options import one_of, words
 
@@ -41,7 +41,7 @@ def repair(
         typer.Option(
             "--test",
             help="NAME@LEVEL,...: what is tested besides, clean and all that is learned apart; others: the "
-            "corruptions that are never learned, or those of a task's own; none.",
+            "corruptions that are never learned, or those of a task's own, also in a list: others,adaptive@0.02; none.",
         ),
     ] = _OTHERS,
     layers: Annotated[
@@ -54,6 +54,15 @@ def repair(
     radius: Annotated[
         int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a unit reads.")
     ] = 2,
+    parents: Annotated[int, typer.Option(help="Parents of a unit in the laws by which causes are told apart.")] = 4,
+    asks: Annotated[
+        int,
+        typer.Option(help="1: all units vote on what has happened; 2, 3: those on every second or third row, column."),
+    ] = 1,
+    worth: Annotated[
+        bool,
+        typer.Option(help="Repair only where that is expected to pay, as milder levels show; else margins decide."),
+    ] = True,
     causes: Annotated[
         int, typer.Option(help="Parts that a source is cut into where it has an angle, a direction or a place: 4, 16.")
     ] = 1,
@@ -86,8 +95,8 @@ def repair(
     ablate: Annotated[
         str,
         typer.Option(
-            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, causes=, layers=, share=, bits= "
-            "or displacements=1000,10000; gate (margin, likeliest, told); dense."
+            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, asks=, causes=, layers=, "
+            "share=, bits= or displacements=1000,10000; gate (worth, margins, second look, likeliest, told); dense."
         ),
     ] = "",
     front: Annotated[
@@ -114,15 +123,16 @@ def repair(
         localnoise repair --task my_task.py --layer layer2 --layers layer3+fc --signal-radius 1
     """
     chosen, spent = run.chosen(), run.plan()
-    plan = Repairing(layers=layers, radius=radius, causes=causes, share=share, bits=bits)
+    shape: dict[str, Any] = {"layers": layers, "radius": radius, "parents": parents, "share": share, "bits": bits}
+    plan = Repairing(asks=asks, causes=causes, worth=worth, **shape)
     learned = _sources(chosen.usual(sources, _LEARNED), spent)
     if ablate or front:
         if ablate and front:
             raise ArgumentError("ablate and front were both given: expected one of them")
         what, variants = ("", repair_design.front()) if front else repair_design.ablation(ablate, plan)
-        _points(run, chosen, what, variants, learned, _differing(plan) * (not front))
+        _points(run, chosen, plan, what, variants, learned, _differing(plan) * (not front))
         return
-    _check(plan, chosen, learned)
+    repair_design.check_plan(plan, chosen, learned)
     named = repair_design.beside(beside, plan, chosen, learned)
     names = [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
     others = _others(threats, chosen, learned, spent)
@@ -145,6 +155,7 @@ def repair(
         beside=arms[1:],
         learned=names,
         others=[one.label for one in others],
+        milder=[one.label for one in others if harm.kind(one.label, names) == harm.MILDER],
         named=asked,
         heads={arm: said for arm, said in named.items() if said},
     )
@@ -152,14 +163,20 @@ def repair(
 
 
 def _points(
-    run: Run, chosen: Chosen, what: str, variants: list[Variant], learned: list[Source], differing: str
+    run: Run,
+    chosen: Chosen,
+    plan: Repairing,
+    what: str,
+    variants: list[Variant],
+    learned: list[Source],
+    differing: str,
 ) -> None:
     """Test repairs that differ in one thing, or in size, clean and on what was learned."""
     spent, names = run.plan(), [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
     tested = [threat(name, spent.images, spent.attacked_test) for name in ("clean", *names)]
     cells, points = list[Cell](), list[Point]()
     for variant in variants:
-        _check(variant.plan, chosen, learned)
+        repair_design.check_plan(variant.plan, chosen, learned)
         twin = replace(variant.plan, bits=0)
         twins = [repairing_name(twin)] if not what and variant.plan.bits else []
         arm = repairing_name(variant.plan)
@@ -168,7 +185,8 @@ def _points(
         for seed in range(spent.seeds):
             cells += trained_on(seed, own, ["undefended", arm, *twins], tested)
     settings: dict[str, Any] = {"title": run.title(chosen) + differing, "learned": names, "points": points}
-    report = Ablation(varies=what, **settings) if what else Front(**settings)
+    usual = [one for one in variants if one.plan == plan and one.displaced in (None, spent.displaced)]
+    report = Ablation(varies=what, default=[*usual, variants[0]][0].value, **settings) if what else Front(**settings)
     run.conduct(cells, chosen, report, grids="repairs")
 
 
@@ -178,7 +196,7 @@ def _arms(plan: Repairing, dense: bool, retrained: bool) -> list[str]:
     if dense:
         found.append(replace(plan, dense=True, causes=1, share="none", bits=0))
     if retrained:
-        found.append(replace(plan, layers=FIRST, retrained=True, bits=0))
+        found.append(replace(plan, retrained=True, bits=0))
     return [repairing_name(one) for one in found]
 
 
@@ -210,19 +228,9 @@ def _others(text: str, chosen: Chosen, learned: list[Source], spent: Preset) -> 
     if text == "none":
         return []
     own, known = list(chosen.task.own) or list(perturbations.HELD_OUT), {one.name for one in learned}
-    names = [name for name in own if name not in known] if text == _OTHERS else words(text)
-    found = [threat(name, spent.images, spent.attacked_test) for name in names]
+    several = ([name for name in own if name not in known] if word == _OTHERS else [word] for word in words(text))
+    found = [threat(name, spent.images, spent.attacked_test) for names in several for name in names]
     return list(dict.fromkeys(one for one in found if one.name != "clean"))
-
-
-def _check(plan: Repairing, chosen: Chosen, learned: list[Source]) -> None:
-    """Refuse now what workers would refuse after hours."""
-    for source in learned:
-        if source.name in perturbations.MODIFICATIONS:
-            perturbations.causes(source.name, 0, 1, plan.causes)
-    if plan.layers not in (ALL, FIRST):
-        back = chosen.task.network(0, chosen.activation, chosen.layer).back
-        named_modules(back, plan.layers.split("+"))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ import typer
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.sims import perturbations
+from localnoise.sims.defenses import Repairing
+from localnoise.sims.defenses.repairing import ALL
 from localnoise.sims.evaluation.names import check_eps, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.repair_design import check_plan
 from localnoise.sims.models.registry import ARCHITECTURES, TWIN
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
@@ -44,16 +47,16 @@ from localnoise.sims.streaming.workshop import MIXED
 from localnoise.sims.streaming.workshop import STRONGEST as TOP
 from localnoise.validate import as_count
 
-_LEARNED, _SAME, _ALL = "modifications", "learned", "all"
+_LEARNED, _SAME, _EVERY = "modifications", "learned", "all"
 _LENGTHS = {"quick": 6_000, "standard": 30_000, "full": 100_000}
 _STAYS = {"quick": 300, "standard": 1_000, "full": 2_000}
-_TUNED = 10_000  # images of the stream on which hyperparameters are chosen, at most
+_TUNED = 70_000  # images of the stream on which hyperparameters are chosen, at most: a reset after 1,000 batches is met
 
 
 def stream(
     defenses: Annotated[
         str, typer.Option("--defenses", help=f"Methods, separated by commas; all: {', '.join(ARMS)}.")
-    ] = _ALL,
+    ] = _EVERY,
     sources: Annotated[
         str,
         typer.Option(
@@ -77,6 +80,10 @@ def stream(
     radius: Annotated[
         int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a repair's unit reads.")
     ] = 2,
+    causes: Annotated[
+        int, typer.Option(help="Parts that a source is cut into where it has an angle, a direction or a place: 4, 16.")
+    ] = 1,
+    layers: Annotated[str, typer.Option(help="Layers to repair, as `localnoise repair` takes them.")] = ALL,
     task: TaskName = DEFAULT,
     layer: Layer = None,
     training: Training = BACKPROP,
@@ -99,14 +106,14 @@ def stream(
 
         localnoise stream --defenses none,repair,repair-filtered --train rotate@2,contrast@5 --length 4000
 
-        localnoise stream --preset full --length 100000 --out results/stream
+        localnoise stream --preset full --causes 16 --out results/stream
 
         localnoise stream --task my_task.py --layer layer2 --defenses none,repair,repair-filtered,temporal
     """
     began, spent, chosen = perf_counter(), preset(spend, seeds=seeds), Chosen.of(task, layer=layer, training=training)
     as_folder("out", out)
     choose("strengths", strengths, (MIXED, TOP))
-    arms = [stream_arm(name) for name in (ARMS if defenses == _ALL else words(defenses))]
+    arms = [stream_arm(name) for name in (ARMS if defenses == _EVERY else words(defenses))]
     if not arms:
         raise ArgumentError(f"defenses is empty: expected all, or some of {', '.join(ARMS)}")
     images = min(spent.displaced, 10_000) if displaced is None else as_count("displaced", displaced, 100)
@@ -120,6 +127,8 @@ def stream(
         named = [Source.default(*name_and_level(text)) for text in words(_ten(tested))]
         happening = [(one.name, one.level) for one in named]
     _check([(one.name, one.level) for one in learned] + happening, chosen)
+    repairing = Repairing(radius=radius, causes=causes, layers=layers)
+    check_plan(repairing, chosen, learned)
     strongest = {name: max(own for other, own in happening if other == name) for name, _ in happening}
     count = _LENGTHS[spend] if length is None else as_count("length", length, 1)
     plan = StreamPlan(
@@ -132,8 +141,8 @@ def stream(
         sources=tuple(dict.fromkeys(learned)),
         plan=plan,
         strengths=strengths,
-        tuned=max(min(_TUNED, count // 2), 100),
-        radius=as_count("radius", radius),
+        tuned=min(_TUNED, count),
+        repairing=repairing,
     )
     twin = _twin(chosen, shared) if any(arm.network == NORM for arm in arms) else shared
     wanted = [(twin if arm.network == NORM else shared, arm, seed) for seed in range(spent.seeds) for arm in arms]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.attaching import Followed
+from localnoise.nn.layer import NoiseLayer
 from localnoise.nn.likeness import arrangement_of
 from localnoise.nn.loading import Batches, as_altered
 from localnoise.nn.naming import check_device, find, find_single, whole
@@ -70,7 +71,9 @@ def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: A
     model : Module
         Is left as it is; its weights are untouched in the copy, too.
     repairs : dict of str to Repair
-        By the name of the layer, in the order in which they run, with the same sources.
+        By the name of the layer, in the order in which they run, with the same sources. A layer may have noise that is
+        on at training only (`NoiseLayer(..., when="train")`): the repair then comes behind it, which at test is all
+        that happens there.
     **options
         Of `RepairLayer`: source, when.
 
@@ -82,7 +85,8 @@ def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: A
     Raises
     ------
     ArgumentError
-        No such layer, no repairs, one that has learned nothing, or other sources than the first.
+        No such layer, one that something else is attached to, no repairs, one that has learned nothing, or other
+        sources than the first.
     """
     model = whole(model)
     given: Any = repairs
@@ -92,14 +96,26 @@ def attach_repairs(model: nn.Module, repairs: Mapping[str, Repair], **options: A
             "attach(model, name, RepairLayer(repair))"
         )
     for name in repairs:
-        if isinstance(find_single(model, name), Followed):
-            raise ArgumentError(f"repairs: {name!r} has something attached already: expected a layer without")
+        layer = find_single(model, name)
+        if isinstance(layer, Followed) and not _at_training_only(layer.noise):
+            raise ArgumentError(
+                f"repairs: {name!r} has something attached already, which is on at test: expected a layer without, or "
+                'with noise at training only; use detach, or NoiseLayer(..., when="train")'
+            )
     copied, leader = copy.deepcopy(model), None
     for name, repair in repairs.items():
-        layer = RepairLayer(repair, leader, **options)
-        leader = layer if layer.decides else leader
-        copied.set_submodule(name, Followed(copied.get_submodule(name), layer, name))
+        made = RepairLayer(repair, leader, **options)
+        leader = made if made.decides else leader
+        before = copied.get_submodule(name)
+        if isinstance(before, Followed):
+            copied.set_submodule(name, Followed(before.module, nn.Sequential(before.noise, made), name))
+        else:
+            copied.set_submodule(name, Followed(before, made, name))
     return copied
+
+
+def _at_training_only(attached: nn.Module) -> bool:
+    return isinstance(attached, NoiseLayer) and attached.when == "train"
 
 
 def learn_repairs(

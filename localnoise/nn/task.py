@@ -1,12 +1,13 @@
 """A task: a network of the user's, its data, and what happens to its inputs. All experiments run on it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
-from localnoise.errors import ArgumentError, short
+from localnoise.errors import ArgumentError, choose, short
 from localnoise.nn.arrangement import KINDS
 from localnoise.validate import as_count, check_positive
 
@@ -33,6 +34,9 @@ class Task:
         What happens to inputs: function of a batch (T, ...) that returns the perturbed one, of the same shape. It may
         take ``level``, a strength, whose default is used where none is asked for, and ``generator``, a
         `torch.Generator` for random numbers; then it is called input by input, so that each has a draw of its own.
+    harmless : dict of str to float
+        Of perturbations with a ``level``: the level at which nothing happens, from which strengths are counted. Levels
+        between it and another are milder, which lets a repair be tested on them and learn what it is worth there.
     bounds : pair of float, or None
         The lowest and highest value of an input, which attacks and perturbations keep to; None: there is none.
     kind : str or None
@@ -73,6 +77,7 @@ class Task:
     train: Any
     test: Any
     perturbations: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
+    harmless: Mapping[str, float] = field(default_factory=dict)
     bounds: tuple[float, float] | None = None
     kind: str | None = None
     skipped: int = 0
@@ -104,6 +109,7 @@ class Task:
             )
         for name, function in self.perturbations.items():
             _check_perturbation(name, function)
+        _check_harmless(self.harmless, self.perturbations)
 
 
 def _check_bounds(bounds: Any) -> None:
@@ -115,6 +121,19 @@ def _check_bounds(bounds: Any) -> None:
         low, high = 0.0, 0.0
     if not -float("inf") < low < high < float("inf"):
         raise ArgumentError(f"bounds={bounds!r}: expected the lowest and the highest value of an input, or None")
+
+
+def _check_harmless(given: Any, perturbations: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        raise ArgumentError(
+            f"harmless={short(repr(given))}: expected a dict of perturbations' names to levels at which nothing happens"
+        )
+    for name, level in given.items():
+        choose("harmless", name, perturbations)
+        if isinstance(level, bool) or not isinstance(level, (int, float)) or not math.isfinite(level):
+            raise ArgumentError(
+                f"harmless[{name!r}]={short(repr(level))}: expected the level at which nothing happens, such as 0"
+            )
 
 
 def _check_perturbation(name: Any, function: Any) -> None:

@@ -71,7 +71,9 @@ class Learning(Voting):
         self._become(lesson.learned(told(parts, total, progress)))
         return self
 
-    def adapt(self, source: str, displaced: Any, clean: Any, rule: str = "lms", **options: Any) -> Self:
+    def adapt(
+        self, source: str, displaced: Any, clean: Any, rule: str = "lms", *, law: bool = True, **options: Any
+    ) -> Self:
         """Let the units of one source follow a displacement that changes, by a streaming rule that forgets.
 
         The ways back and the law start from the weights that they have. Cost per activation and unit: that of the rule,
@@ -85,6 +87,8 @@ class Learning(Voting):
             A device makes such pairs itself, by what `displaced` does to inputs whose clean activations it has kept.
         rule : str
             "lms", "sign-lms" or a plug-in's; `options` are the rule's.
+        law : bool
+            False: the way back alone follows. Then nothing changes that decides: laws, gate, margins, worth.
         **options
             Of the rule, such as `rate=0.05`.
 
@@ -109,12 +113,15 @@ class Learning(Voting):
             raise ArgumentError(f"clean has {len(y)} activations, displaced has {len(x)}: expected as many")
         if member.back is None:
             raise ArgumentError(f"source={source!r} is recognised here, and undone in a later layer: adapt it there")
-        law, back = (UnitGrid.of_field(g.config, g.field.copy(), g.implied) for g in (member.law, member.back))
-        for new, old in ((law, member.law), (back, member.back)):
-            new.rule, new.state, new.learned = old.rule, old.state, old.learned
-        back.learn(y - x, x, rule=rule, **options)
-        law.learn(x - member.centre, rule=rule, **options)
-        self._become([*self.members[:at], replace(member, law=law, back=back), *self.members[at + 1 :]])
+        back = _going_on(member.back).learn(y - x, x, rule=rule, **options)
+        changed = replace(member, back=back)
+        if law:
+            changed = replace(changed, law=_going_on(member.law).learn(x - member.centre, rule=rule, **options))
+        members = [*self.members[:at], changed, *self.members[at + 1 :]]
+        if law:
+            self._become(members)
+        else:  # what was fitted was fitted to laws, which stay
+            self.members = members
         return self
 
     def only(self, *sources: str) -> Self:
@@ -185,3 +192,10 @@ class Learning(Voting):
     def _become(self, members: list[Member]) -> None:
         """Take members, and forget what was fitted for others: in one step, so that an interruption mixes nothing."""
         vars(self).update(members=members, _gate=None, _among_gate=None, worth=None)
+
+
+def _going_on(grid: UnitGrid) -> UnitGrid:
+    """Return a copy of a grid that learns where this one stopped."""
+    own = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
+    own.rule, own.state, own.learned = grid.rule, grid.state, grid.learned
+    return own

@@ -61,9 +61,9 @@ def read(
     margins, among = _decided(source, file, [one.source for one in members])
     there = sum(one.source in among for one in members)
     repair.restore(
-        members,
-        _gate(source, file, "gate", count, array_in),
-        _gate(source, file, "among_gate", there, array_in) if among else None,
+        members=members,
+        gate=_gate(source, file, "gate", count, array_in),
+        among_gate=_gate(source, file, "among_gate", there, array_in) if among else None,
         margin=_number(source, file.attrs["margin"]),
         margins=margins,
         among=among,

@@ -164,8 +164,18 @@ class Repair(Learning, Deciding):
         """
         return save(self, path, state=state)
 
-    def restore(self, members: list[Member], gate: Gate, among_gate: Gate | None, **decided: Any) -> None:
-        """Take what a file holds.
+    def restore(
+        self,
+        *,
+        members: list[Member],
+        gate: Gate,
+        among_gate: Gate | None,
+        margin: float,
+        margins: dict[str, float],
+        among: tuple[str, ...],
+        worth: Worth | None,
+    ) -> None:
+        """Take what a file holds: all that was learned and fitted, so that nothing of what was known before stays.
 
         Parameters
         ----------
@@ -175,7 +185,14 @@ class Repair(Learning, Deciding):
             Without its margins.
         among_gate : Gate or None
             Likewise, over `among_members`.
-        **decided
-            `margin`, `margins`, `among` and `worth`.
+        margin : float
+            In favor of clean.
+        margins : dict of str to float
+            Of each source.
+        among : tuple of str
+            Sources between which it decides anew.
+        worth : Worth or None
+            What must be expected of a repair.
         """
+        decided: dict[str, Any] = {"margin": margin, "margins": margins, "among": among, "worth": worth}
         vars(self).update(decided, members=members, _gate=gate, _among_gate=among_gate)

@@ -73,8 +73,7 @@ class Pace:
 def converged(lesson: Lesson, plan: Augmenting) -> Predictor:
     """Train all layers of a network on modified images until held-out ones are answered no better.
 
-    `lesson.facts` says how many epochs that took, the held-out accuracy, and the network's size. Cost of an epoch: as
-    `modified`; with a width w about w^2 times the multiplications.
+    Cost of an epoch: as `modified`; with a width w about w^2 times the multiplications.
 
     Raises
     ------
@@ -82,6 +81,16 @@ def converged(lesson: Lesson, plan: Augmenting) -> Predictor:
         As `modified`; a width where the network has none; too few images to hold some out.
     """
     front, back = _networks(lesson, plan.width)
+    until_no_better(lesson, front, back, whole=True, patience=plan.patience)
+    return noiseless(front, back)
+
+
+def until_no_better(lesson: Lesson, front: nn.Module, back: nn.Module, *, whole: bool, patience: int) -> None:
+    """Train `back`, and `front` too if `whole`, until held-out images, modified and clean, are answered no better.
+
+    A share of .2 of the presentations is clean. `lesson.facts` says how many epochs that took, the held-out accuracy,
+    and the network's size.
+    """
     held = min(HELD, len(lesson.labels) // SHARE)
     if not held:
         raise ArgumentError(f"images: {len(lesson.labels)}, expected at least {SHARE}, of which a tenth is held out")
@@ -92,11 +101,12 @@ def converged(lesson: Lesson, plan: Augmenting) -> Predictor:
     away = [lesson.images[-held:], *(source(MOST + draw)[-held:] for draw in range(1, 1 + _DRAWS))]
     share = round(_DRAWS * CLEAN / (1 - CLEAN) * held)  # clean ones as often as in training
     judged = torch.cat([away[0][:share], *away[1:]])
+    labels = torch.cat([lesson.labels[-held:][:share], *[lesson.labels[-held:]] * _DRAWS])
     model = nn.Sequential(front, back)
-    pace = Pace(
-        model, judged, torch.cat([lesson.labels[-held:][:share], *[lesson.labels[-held:]] * _DRAWS]), plan.patience
-    )
-    teach(replace(learned, epochs=MOST), front, back, True, mixture_of(learned, CLEAN), after=pace)
+    pace = Pace(model, judged, labels, patience) if whole else None
+    if pace is None:  # what is frozen gives the same after every epoch
+        pace = Pace(back, training.activations(front, judged), labels, patience)
+    teach(replace(learned, epochs=MOST), front, back, whole, mixture_of(learned, CLEAN), after=pace)
     pace.restore()
     lesson.facts.update(
         {
@@ -107,7 +117,6 @@ def converged(lesson: Lesson, plan: Augmenting) -> Predictor:
             "trained.work": forward_products(model, lesson.images),
         }
     )
-    return noiseless(front, back)
 
 
 def _networks(lesson: Lesson, width: float) -> tuple[nn.Module, nn.Module]:

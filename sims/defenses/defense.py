@@ -176,10 +176,11 @@ class Defense:
             name=name or plan.name,
             label=label or plan.label,
             repair=plan,
-            central=plan.dense or plan.retrained or plan.layers == NONE,
+            central=plan.dense or plan.retrained or plan.layers == NONE or bool(plan.after),
             central_locally=plan.dense,
             causes=plan.causes,
             learns=plan.layers != NONE,
+            most=MOST if plan.retrained else None,
             revision=_revision(plan),
         )
 
@@ -188,7 +189,10 @@ def _revision(plan: Repairing) -> int:
     """Return the revision of a repair.
 
     In integers 1 rounded to the nearest, 2 did not ask what a repair is worth; in floating point 1 had margins first.
+    Retrained, 2 trained for as many epochs as noise arms do, with fewer clean images, and repaired one layer.
     """
+    if plan.retrained:
+        return 3
     if plan.bits:
         return 3 if plan.worth or plan.layers != FIRST else 2
     return 2 if plan.worth and not plan.told and plan.layers != NONE else 1

@@ -62,7 +62,10 @@ class DenseRepairLayer(RepairLayer):
 
 
 class IntegerRepairLayer(RepairLayer):
-    """A repair as a chip makes it, emulated to the bit: one member decides; an attacker is given no gradient of it.
+    """A repair as a chip makes it, emulated to the bit: one member decides.
+
+    Where a gradient is asked for, the floating-point repair answers, with its own gradients: rounding has none, and an
+    attacker knows the twin. What an attack finds is judged on the integers (as `on_chip.Deployed` has it).
 
     Parameters
     ----------
@@ -79,6 +82,8 @@ class IntegerRepairLayer(RepairLayer):
         self._chip: Any = quantise(repair, formats)  # with feedback under the moments of held-out activations
 
     def _weights(self, x: Tensor) -> Tensor:
+        if _differentiated(x):
+            return super()._weights(x)
         known: Any = self.source
         if known is None and self.follows is not None:
             before = self.follows.posterior
@@ -90,6 +95,8 @@ class IntegerRepairLayer(RepairLayer):
         return w
 
     def _change(self, x: Tensor, w: Tensor) -> Tensor:
+        if _differentiated(x):
+            return super()._change(x, w)
         member = torch.where(w.sum(1) > 0, w.argmax(1), -1)
         fixed, _ = self._chip.words(self._words(x), member.numpy())
         values = to_values(fixed, self._chip.field.activation_scale).reshape(len(x), x.shape[2], x.shape[1])
@@ -98,6 +105,10 @@ class IntegerRepairLayer(RepairLayer):
     def _words(self, x: Tensor) -> Any:
         c = self.repair.config
         return self._chip.activation_words(x.detach().transpose(1, 2).reshape(-1, c.channels, *c.shape).numpy())
+
+
+def _differentiated(x: Tensor) -> bool:
+    return torch.is_grad_enabled() and x.requires_grad
 
 
 def attached(model: nn.Module, repairs: Mapping[str, Repair], ways: Ways | None = None, bits: int = 0) -> nn.Module:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import final
 
+from localnoise.errors import ArgumentError
 from localnoise.registry import Registry
 from localnoise.sims.defenses import augmenting, repairing, rewarding
 from localnoise.sims.defenses.augmenting import Augmenting
@@ -76,7 +77,20 @@ def _spelled(name: str) -> Defense:
         return Defense.of_augmentation(Augmenting.parse(name), name)
     if name.startswith(rewarding.PREFIX):
         return Defense.of_rewards(Rewarding.parse(name), name)
-    return Defense.of_repair(Repairing.parse(name), name)
+    plan = Repairing.parse(name)
+    if plan.after:
+        _check_repaired(name, named(plan.after) if not _is_spelled(plan.after) else None, plan.after)
+    return Defense.of_repair(plan, name)
+
+
+def _check_repaired(name: str, arm: Defense | None, after: str) -> None:
+    """Refuse to repair what another arm trains, unless it is a network that draws nothing at test."""
+    noise = arm is not None and arm.build is not None and arm.when == "train"
+    if arm is None or not (noise or (arm.whole and after.startswith("augmentation"))):
+        raise ArgumentError(
+            f"arm {name!r}: after={after} is no network that draws nothing at test: expected augmentation-whole, "
+            "augmentation-converged, or an arm with noise at training only, such as signal-8 or train-8"
+        )
 
 
 DEFENSES = _Defenses()

@@ -9,7 +9,12 @@ from localnoise.validate import as_count
 
 PREFIX = "repair:"
 ALL, FIRST, NONE = "all", "first", "none"
-CALIBRATED, NO_MARGIN, LIKELIEST = "calibrated", "no-margin", "likeliest"
+CALIBRATED, WORTH_ALONE, NO_MARGIN, LIKELIEST = "calibrated", "worth-alone", "no-margin", "likeliest"
+_GATES = {
+    WORTH_ALONE: "worth without margins",
+    NO_MARGIN: "neither margins nor worth",
+    LIKELIEST: "always the likeliest",
+}
 _BITS = (2, 12)
 
 
@@ -36,14 +41,19 @@ class Repairing:
     told : bool
         Whether a test says which source it is: what a perfect gate would give.
     retrained : bool
-        Whether fresh layers after the repair are trained, with labels, on repaired and clean activations.
+        Whether fresh layers after the task's are trained, with labels, on repaired and clean activations until held-out
+        ones are answered no better; then those of `layers` that follow are repaired anew, and the gate is calibrated on
+        the new network.
     share : str
         Of `localnoise.Repair`: "none", "places" (ways back) or "all" (laws, too).
     gate : str
-        "calibrated"; "no-margin", without what protects clean inputs; or "likeliest": no gate, the likeliest cause
-        always counts whole, however unlikely it is.
+        "calibrated"; "worth-alone", without margins; "no-margin", without margins or worth, which protect clean inputs;
+        or "likeliest": no gate, the likeliest cause always counts whole, however unlikely it is.
     bits : int
         Of weights and activations, emulated as a chip decides and repairs; 0: floating point.
+    after : str
+        An arm whose network is repaired instead of the undefended one: trained end to end on the same perturbations,
+        or with noise that is on at training only.
     """
 
     layers: str = ALL
@@ -59,6 +69,7 @@ class Repairing:
     share: str = "none"
     gate: str = CALIBRATED
     bits: int = 0
+    after: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -67,7 +78,7 @@ class Repairing:
         as_count("asks", self.asks, 1)
         as_count("causes", self.causes, 1)
         choose("share", self.share, ("none", "places", "all"))
-        choose("gate", self.gate, (CALIBRATED, NO_MARGIN, LIKELIEST))
+        choose("gate", self.gate, (CALIBRATED, *_GATES))
         if self.bits and not _BITS[0] <= as_count("bits", self.bits) <= _BITS[1]:
             raise ArgumentError(f"bits={self.bits!r}: expected {_BITS[0]} to {_BITS[1]}, or 0 for floating point")
         if (self.bits or self.gate != CALIBRATED) and (self.dense or self.retrained):
@@ -80,9 +91,10 @@ class Repairing:
             )
         if not self.layers or not all(self.layers.split("+")):
             raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
-        if self.retrained and self.layers != FIRST:
+        if self.after and (self.retrained or self.layers == NONE):
+            other = "retrained=yes" if self.retrained else "layers=none"
             raise ArgumentError(
-                f"retrained=yes with layers={self.layers}: expected layers=first, since all later layers are fresh"
+                f"after={self.after} with {other}: expected one of them; that arm has trained its layers"
             )
 
     @property
@@ -113,9 +125,10 @@ class Repairing:
         words += [word for word in (shared.get(self.share),) if word]
         words += [word for word, said in self._flags if said]
         if self.gate != CALIBRATED:
-            words.append("no margin" if self.gate == NO_MARGIN else "always the likeliest")
+            words.append(_GATES[self.gate])
         words += [f"{self.bits} bits"] if self.bits else []
-        return ", ".join([*words, *(["later layers retrained"] if self.retrained else [])])
+        words += ["later layers retrained"] if self.retrained else []
+        return ", ".join([*words, *([f"after {self.after}"] if self.after else [])])
 
     @property
     def _flags(self) -> tuple[tuple[str, bool], ...]:

@@ -17,8 +17,20 @@ REPAIRS = tuple(
         (
             "repair-retrained",
             "repair, later layers retrained",
-            "repair of one layer, the later ones retrained behind it.",
-            Repairing(layers=FIRST, retrained=True),
+            "Later layers retrained behind the task's repair, then repaired.",
+            Repairing(retrained=True),
+        ),
+        (
+            "repair-augmented",
+            "repair of an augmented network",
+            "repair of the network that augmentation-whole trained.",
+            Repairing(after="augmentation-whole"),
+        ),
+        (
+            "repair-noise",
+            "repair of a network trained under noise",
+            "repair of the network that signal-8 trained.",
+            Repairing(after="signal-8"),
         ),
         (
             "repair-8",  # three sources fit a megabyte of flash; nobody asks what a repair is worth

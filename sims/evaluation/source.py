@@ -1,6 +1,5 @@
 """Where displacements come from, and how loud the noise learned from them is made."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -97,20 +96,23 @@ def usual_variance(name: str) -> float:
 def milder(source: Source, severities: Iterable[float]) -> list[str]:
     """Return a source at severities 1, 2, ... below its own, NAME@LEVEL; one whose level is none: at fifths of it.
 
-    Of a task's own perturbation nobody knows which levels are milder: none.
+    Fifths are counted from the level at which nothing happens. Of a task's own perturbation nobody knows which levels
+    are milder, unless the task says so (`Task.harmless`): none.
     """
     own = MODIFICATIONS.get(source.name)
-    if own is None or not math.isfinite(own.lowest):
+    if own is None or own.mildest is None:
         return []
-    levels = [one if own.whole else source.level * one / _FIFTHS for one in severities]
-    return [f"{source.name}@{level:g}" for level in levels if own.lowest <= level < source.level]
+    start = own.mildest
+    levels = [one if own.whole else start + (source.level - start) * one / _FIFTHS for one in severities]
+    known = [level for level in levels if own.lowest <= level <= own.highest and level != start]
+    return [f"{source.name}@{level:g}" for level in known if is_milder(level, source.name, source.level)]
 
 
 def is_milder(level: float, name: str, than: float) -> bool:
     """Return whether one level is milder than another; of names whose order of levels is not known: no.
 
-    Towards 0 is milder, of attacks and of what ships; a task's own perturbation may well be harsher there.
+    Towards 0 is milder, of attacks and of what ships; of a task's own perturbation towards the level that it says.
     """
     own = MODIFICATIONS.get(name)
-    known = name in ATTACKS if own is None else math.isfinite(own.lowest)
-    return known and than != 0 and 0 <= level / than < 1
+    start = (0.0 if name in ATTACKS else None) if own is None else own.mildest
+    return start is not None and than != start and 0 <= (level - start) / (than - start) < 1

@@ -50,7 +50,14 @@ class Cell:
             said["verdict"] = REVISION
             if settings.training != BACKPROP:  # whose twin's examples earlier evaluations did not try
                 said["twin"] = BACKPROP
-        return said
+        return said | ({"milder": "as declared"} if self._declared else {})  # before, no task could
+
+    @property
+    def _declared(self) -> bool:
+        """Return whether a repair asks what it is worth at milder levels that a task declares."""
+        plan = DEFENSES[self.arm].repair
+        kinds = [MODIFICATIONS[one.name] for one in self.sources if one.name in MODIFICATIONS]
+        return plan is not None and plan.worth and any(one.harmless is not None for one in kinds)
 
     def provenance(self) -> dict[str, Any]:
         """Return what a grid's file says of where it was learned."""

@@ -4,7 +4,7 @@ What is on at test is exported. An arm whose noise is on at training only leaves
 """
 
 from collections.abc import Mapping
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,14 @@ class Stream(nn.Module):
     """
 
     noise = None  # a chip's grid is a part of its network
+    constant: Any
 
     def __init__(self, draws: bool, seed: int, twin: Any) -> None:
         super().__init__()
         self.active, self.seed, self.position = draws, seed if draws else None, 0
         self._twin = (twin,)  # a tuple: its buffers are not this one's
+        if hasattr(twin, "constant"):  # a gate: an attacker goes around the twin's, whose gradients are asked for
+            self.constant = twin.constant
 
     def reseed(self, seed: int) -> None:
         """Begin the stream of a seed, and the twin's."""
@@ -171,8 +174,7 @@ def on_chip(
     """
     noise: Any = predictor.noise
     repairs = isinstance(noise, Mended)
-    bare = network.back if repairs and len(noise.repairs) > 1 else predictor.back  # whose later layers are not repaired
-    model = nn.Sequential(predictor.front, bare).eval()
+    model = nn.Sequential(predictor.front, _unrepaired(predictor.back)).eval()
     few = inputs[:CALIBRATION]
     how: dict[str, Any] = {
         "weight_bits": weight_bits, "activation_bits": activation_bits, "bounds": bounds, "progress": progress,
@@ -207,6 +209,16 @@ def _mended(
     first = chips.pop(FRONT)
     made = defend(model, few, first, FRONT, later=chips, seed=seed, **how)
     return made if clean is None else calibrated_again(made, clean)
+
+
+def _unrepaired(back: nn.Module) -> nn.Module:
+    """Return later layers without what repairs them."""
+    found = [name for name, part in back.named_modules() if _repairs(part)]
+    bare = deepcopy(back) if found else back
+    for name in found:
+        part: Any = bare.get_submodule(name)
+        bare.set_submodule(name, part.module)
+    return bare
 
 
 def _repairs(part: nn.Module) -> bool:

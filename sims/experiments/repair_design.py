@@ -12,17 +12,20 @@ from torch import nn
 from localnoise import Repair
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn import repair_like
-from localnoise.sims.defenses import Augmenting, Repairing, named
+from localnoise.repair.lessons import CLEAN
+from localnoise.sims.defenses import Augmenting, Repairing, named, repairing_name
 from localnoise.sims.defenses.augmenting import NAME
 from localnoise.sims.defenses.mended import trunk
-from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN
-from localnoise.sims.defenses.sizes import Part, Size, forward_products, weights
+from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE, WORTH_ALONE
+from localnoise.sims.defenses.sizes import Layer, Part, Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.repair_lessons import source_name
+from localnoise.sims.experiments.repairs import asks_worth
 from localnoise.sims.models import build
 from localnoise.sims.models.registry import NETWORKS
 from localnoise.sims.models.stages import named_modules, stage_ends
-from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.perturbations import MODIFICATIONS, causes
 
 MEMORY, WORK = "equal-memory", "equal-work"
 PAIRS = (
@@ -35,7 +38,7 @@ PAIRS = (
 )
 """Mixtures of the paper's ten: what happens to the scene comes first, then the lens, then the sensor."""
 _STEP = 16  # widths are multiples of 1 / 16
-_VARIED = ("radius", "parents", "causes", "layers", "share", "bits")
+_VARIED = ("radius", "parents", "asks", "causes", "layers", "share", "bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,22 @@ def mixtures(learned: Sequence[Source]) -> list[str]:
     return [f"{first}+{second}" for first, second in pairwise(own)]
 
 
+def check_plan(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> None:
+    """Refuse now what workers would refuse after hours.
+
+    Raises
+    ------
+    ArgumentError
+        Causes that a source cannot be cut into, or layers that the network does not have.
+    """
+    for source in learned:
+        if source.name in MODIFICATIONS:
+            causes(source.name, 0, 1, plan.causes)
+    if plan.layers not in (ALL, FIRST, NONE):
+        back = chosen.task.network(0, chosen.activation, chosen.layer).back
+        named_modules(back, plan.layers.split("+"))
+
+
 # What stands beside it
 
 
@@ -107,7 +126,10 @@ def beside(text: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source]
     found = dict[str, str]()
     for word in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
         if word not in (MEMORY, WORK):
-            found[named(word).name] = "augmented to convergence" if word == NAME else ""
+            own = named(word)
+            if own.repair is not None and own.repair.after and ":" not in word:  # as the command's own, but for that
+                own = named(repairing_name(replace(plan, after=own.repair.after, bits=0)))
+            found[own.name] = "augmented to convergence" if word == NAME else ""
             continue
         width, said = equal(word, plan, chosen, learned)
         found[Augmenting(width=width).name] = said
@@ -131,7 +153,7 @@ def equal(word: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source])
             return forward_products(nn.Sequential(wide.front, wide.back), torch.zeros(1, 1, 28, 28))
 
     own = measured(1.0)
-    aim = own + (size.numbers if word == MEMORY else size.gate + size.repair)
+    aim = own + (size.numbers if word == MEMORY else size.work)
     low, high = _STEP, _STEP * max(2, math.ceil(2 * math.sqrt(aim / own)))
     while low < high:  # the least multiple of the step that reaches the aim
         middle = (low + high) // 2
@@ -153,15 +175,19 @@ def planned(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> Size:
         named_ones = [] if plan.layers == FIRST else plan.layers.split("+")
         later = [f"1.{name}" for name in named_modules(network.back, named_ones)]
     repairs += [repair_like(model, name, few, **plan.options) for name in later]
-    layers = []
+    deciding = min(1, len(repairs) - 1)  # the layer that tells causes apart, and looks again
+    alone = sorted(source_name(source) for source in learned if deciding and _causes(source, plan.causes) > 1)
+    worth, layers = asks_worth(plan, learned), []
     for place, repair in enumerate(repairs):
-        parts = [Part(source="clean", law=repair.blank_law, back=None)]
+        parts = [Part(source=CLEAN, law=repair.blank_law, back=None)]
         for source in learned:
-            several, deciding = _causes(source, plan.causes), min(1, len(repairs) - 1)
+            several = _causes(source, plan.causes)
             undone = several == 1 or place >= deciding
-            own = Part(source=source.name, law=repair.blank_law, back=repair.blank_back if undone else None)
+            own = Part(source=source_name(source), law=repair.blank_law, back=repair.blank_back if undone else None)
             parts += [own] * (several if place == deciding else 1)
-        layers.append(parts)
+        among = (CLEAN, *alone) if plan.anew and alone and place == deciding else ()
+        asks = worth and (not place or bool(among))
+        layers.append(Layer(parts=tuple(parts), asks=plan.asks, among=among, worth=asks))
     return Size.counted(layers)
 
 
@@ -176,9 +202,9 @@ def _causes(source: Source, parts: int) -> int:
 def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
     """Return what "radius=0,1,2,3" varies, and each value's repair; all else is as `plan` has it.
 
-    radius, parents, causes, layers, share, bits: fields of a repair. displacements: activations that it learns from.
-    gate: calibrated, without a margin, always the likeliest cause, told the source. dense: ways back of units, or one
-    affine map of a whole layer.
+    radius, parents, asks, causes, layers, share, bits: fields of a repair. displacements: activations that it learns
+    from. gate: as calibrated, with worth or margins alone, with neither, without a second look, always the likeliest
+    cause, told the source. dense: ways back of units, or one affine map of a whole layer.
 
     Raises
     ------
@@ -223,7 +249,10 @@ def _said(plan: Repairing) -> str:
 def _gates(plan: Repairing) -> list[Variant]:
     return [
         Variant(value="calibrated", plan=replace(plan, gate=CALIBRATED)),
-        Variant(value="no margin", plan=replace(plan, gate=NO_MARGIN)),
+        Variant(value="worth without margins", plan=replace(plan, gate=WORTH_ALONE)),
+        Variant(value="margins in the place of worth", plan=replace(plan, worth=False)),
+        Variant(value="neither margins nor worth", plan=replace(plan, gate=NO_MARGIN)),
+        Variant(value="no second look", plan=replace(plan, anew=False)),
         Variant(value="no gate: always the likeliest", plan=replace(plan, gate=LIKELIEST)),
         Variant(value="told the source", plan=replace(plan, told=True)),
     ]

@@ -64,6 +64,18 @@ def kept_inputs(bench: Testbed, causes: int, sources: tuple[Source, ...]) -> dic
     return out
 
 
+def learned_from(bench: Testbed, sources: tuple[Source, ...]) -> int:
+    """Return how many activations of a source a repair learns from, of the one with the fewest.
+
+    What is held out calibrates, so that they are fewer than there are training inputs, however many were asked for.
+    """
+    total = len(bench.train[0])
+    few = [
+        bench.attacked_train if one.name in ATTACKS else total if one.images is None else one.images for one in sources
+    ]
+    return min([total - held_out(total), *few])
+
+
 def calibrating(bench: Testbed) -> Tensor | None:
     """Return the clean training inputs on which margins are set; None of a handful of inputs, which leave none."""
     x = bench.train[0]
@@ -97,12 +109,17 @@ class RepairLessons:
         self.bench, self._model, self._plan, self._calm = bench, model, plan, calm
         self._displace, self._stage = displace, stage
 
-    def learned(self, sources: tuple[Source, ...], layers: list[str]) -> Learned:
-        """Learn the task's layer and these from one source after the other: its activations are needed once."""
+    def learned(self, sources: tuple[Source, ...], layers: list[str], known: Learned | None = None) -> Learned:
+        """Learn the task's layer and these from one source after the other: its activations are needed once.
+
+        known : what was learned at the task's layer already, which is then taken as it is.
+        """
         plan, out, h = self._plan, Learned(ways={} if self._plan.dense else None), self.bench.h_train
+        if known is not None:
+            out = known.first
         first = len(h) - held_out(len(h))
         few = h[:2]
-        for name in (CUT, *layers):
+        for name in (*([] if known is not None else [CUT]), *layers):
             options = plan.options
             if name == CUT:
                 out.repairs[name] = self._blank(**options)
@@ -113,8 +130,8 @@ class RepairLessons:
             if out.ways is not None:
                 out.ways[name] = [None]
         for source in sources:
-            self._source(source, out, first)
-            for repair in out.repairs.values():
+            self._source(source, out, first, known is not None)
+            for repair in [out.repairs[name] for name in out.repairs if name != CUT or known is None]:
                 _forget(repair)
         if plan.anew and layers:
             alone = {member.source for member in out.repairs[CUT].members[1:] if member.back is None}
@@ -130,11 +147,13 @@ class RepairLessons:
         repair.provenance["arrangement"] = lies.as_plain()
         return repair
 
-    def _source(self, source: Source, out: Learned, most: int) -> None:
+    def _source(self, source: Source, out: Learned, most: int, known: bool) -> None:
         """Learn one source in all layers, each behind the repairs of earlier ones, which know the source.
 
         A source of several causes is recognised in the task's layer and undone from the next one on, where units are
         fewer and see more: for rotations that is better than to undo them on average first, and takes less memory.
+
+        known : whether the task's layer has learned it.
         """
         calm, moved = self._activations(source)
         causes = self.bench.causes(source.name, len(calm), self._plan.causes)[:most]
@@ -144,33 +163,39 @@ class RepairLessons:
         split = np.unique(causes, return_inverse=True)[1] if causes.any() else None
         deciding = 0 if len(out.repairs) == 1 else 1  # the layer that tells causes apart, and undoes each in its way
         for place, (name, repair) in enumerate(out.repairs.items()):
-            which = split if place == deciding else None
-            way_back = split is None or place >= deciding
-            self._stage(f"learn: {told} in {self._said(name)}", 0, len(calm))
-            pairs = Pairs(self._clean(name, calm, repair), Outputs(model, name, at, repair))
-            tick = ticker(self._stage, f"learn: {told} in {self._said(name)}", len(calm))
-            if which is None:
-                repair.learn(told, ticked(pairs, tick), way_back=way_back)
-            else:
-                displaced, undisplaced = pairs.whole()
-                repair.learn(told, displaced, undisplaced, causes=which)
-                tick(len(calm))
-            if out.ways is not None and not way_back:
-                out.ways[name].append(None)
-            elif out.ways is not None:
-                displaced, undisplaced = (part.reshape(len(part), -1) for part in pairs.whole())
-                several = np.zeros(len(displaced), int) if which is None else which
-                for cause in range(several.max(initial=0) + 1):
-                    self._stage(f"learn: {told} in {self._said(name)}, dense", 0, 0)
-                    rows = several == cause
-                    way = least_squares(displaced[rows], undisplaced[rows] - displaced[rows])
-                    out.ways[name].append(way)
+            if name != CUT or not known:
+                which = split if place == deciding else None
+                lesson = Pairs(self._clean(name, calm, repair), Outputs(model, name, at, repair))
+                self._learn(out, name, told, lesson, which, len(calm), way_back=split is None or place >= deciding)
             if name == CUT:  # later layers see what the repair of this one leaves
                 at = self._repaired(out.only(told, CUT), told, moved)
             else:
                 names = [*out.repairs]
                 behind = names[1 : names.index(name) + 1]
                 model = _told(out.only(told, *behind).attached(self._model), told)
+
+    def _learn(
+        self, out: Learned, name: str, told: str, pairs: Pairs, which: Any, count: int, *, way_back: bool
+    ) -> None:
+        """Learn one source in one layer; of several causes, `which` says the one of each input."""
+        repair, said = out.repairs[name], f"learn: {told} in {self._said(name)}"
+        self._stage(said, 0, count)
+        tick = ticker(self._stage, said, count)
+        if which is None:
+            repair.learn(told, ticked(pairs, tick), way_back=way_back)
+        else:
+            displaced, undisplaced = pairs.whole()
+            repair.learn(told, displaced, undisplaced, causes=which)
+            tick(count)
+        if out.ways is not None and not way_back:
+            out.ways[name].append(None)
+        elif out.ways is not None:
+            displaced, undisplaced = (part.reshape(len(part), -1) for part in pairs.whole())
+            several = np.zeros(len(displaced), int) if which is None else which
+            for cause in range(several.max(initial=0) + 1):
+                self._stage(f"{said}, dense", 0, 0)
+                rows = several == cause
+                out.ways[name].append(least_squares(displaced[rows], undisplaced[rows] - displaced[rows]))
 
     def _activations(self, source: Source) -> tuple[Tensor, Tensor]:
         """Clean and displaced activations at the cut, as the front gives them."""

@@ -3,7 +3,7 @@
 No label is read, but where fresh later layers are trained.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,15 +14,17 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoNoise, Predictor, calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
-from localnoise.sims.defenses.lesson import Lesson, teach
+from localnoise.sims.defenses.augmenting import Augmenting
+from localnoise.sims.defenses.converged import until_no_better
+from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.mended import CUT, mended, trunk
-from localnoise.sims.defenses.repairing import ALL, FIRST, NONE, Repairing
+from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, NONE, WORTH_ALONE, Repairing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.learned import Learned
 from localnoise.sims.experiments.outputs import Calm
 from localnoise.sims.experiments.repair_lessons import Displace, RepairLessons, held_out, source_name
-from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.experiments.testbed import Testbed, with_network
 from localnoise.sims.models import training
 from localnoise.sims.models.stages import named_modules, stage_ends
 from localnoise.sims.perturbations import MODIFICATIONS
@@ -31,6 +33,11 @@ from localnoise.sims.runtime.stage import Stage, ticker
 CHANGED = 0.005  # share of their decisions that a repair may change
 _MILDER = (1.0, 2.0, 3.0, 4.0)  # severities on which it is seen what repairs are worth
 _EACH = 500  # held-out inputs at each of them
+
+
+def asks_worth(plan: Repairing, sources: Sequence[Source]) -> bool:
+    """Return whether a plan's repairs ask what they are worth: nobody knows without milder levels of some source."""
+    return plan.worth and plan.gate in (CALIBRATED, WORTH_ALONE) and any(milder(source, _MILDER) for source in sources)
 
 
 class Mender:
@@ -58,23 +65,35 @@ class Mender:
 
     def predictor(
         self, plan: Repairing, sources: tuple[Source, ...], lesson: Callable[[], Lesson]
-    ) -> tuple[Predictor, int]:
-        """Return the repaired network, and how many numbers its repairs need.
+    ) -> tuple[Predictor, dict[str, float]]:
+        """Return the repaired network; and how many numbers its repairs need, and what training has to say.
 
         lesson : asked for where later layers are trained.
         """
         front = self.bench.network.front
         if plan.layers == NONE:
-            return Predictor(front, NoNoise(), self.bench.network.back, 1).eval(), 0
+            return Predictor(front, NoNoise(), self.bench.network.back, 1).eval(), {"parameters": 0}
         learned = self.learned(plan, sources)
-        made = mended(front, learned.attached(self._model), told=plan.told)
         if not plan.retrained:
-            return made, learned.parameters
-        given = lesson()
+            made = mended(front, learned.attached(self._model), told=plan.told)
+            return made, {"parameters": learned.parameters}
+        given, task = lesson(), mended(front, learned.first.attached(self._model))
         later = given.back(given.seed)
-        teach(given, nn.Sequential(front, made.noise), later, False, _with_clean(given, len(sources)))
-        made.back = later.eval()
-        return made, learned.parameters
+        until_no_better(given, nn.Sequential(front, task.noise), later, whole=False, patience=Augmenting.patience)
+        behind = Mender(with_network(self.bench, front, later.eval()), self._displace, self._stage)
+        anew = behind.relearned(plan, sources, learned)
+        made = mended(front, anew.attached(behind._model), told=plan.told)
+        return made, {"parameters": anew.parameters, **given.facts}
+
+    def relearned(self, plan: Repairing, sources: tuple[Source, ...], known: Learned) -> Learned:
+        """Return repairs whose first layer is known already, calibrated for this network's later layers."""
+        layers = [] if plan.layers == FIRST else self._later(plan.layers)
+        learned = known.first
+        if layers:
+            lessons = RepairLessons(self.bench, self._model, plan, self._calm, self._displace, self._stage)
+            learned = lessons.learned(sources, layers, known)
+        self._calibrate(learned, plan, sources)
+        return learned
 
     def learned(self, plan: Repairing, sources: tuple[Source, ...]) -> Learned:
         """Return calibrated repairs; those of the last call are used again where they are the same."""
@@ -138,18 +157,3 @@ class Mender:
                 x = training.activations(self.bench.network.front, images)
             yield x, unaltered
             tick(len(rows))
-
-
-def _with_clean(lesson: Lesson, sources: int) -> Callable[[int], Tensor]:
-    """Return the images of an epoch: clean ones as often as those of a source."""
-    assert lesson.modified is not None
-    modified = lesson.modified
-
-    def images(epoch: int) -> Tensor:
-        moved = modified(epoch)
-        chosen = np.random.default_rng((lesson.seed, epoch, 1)).random(len(moved)) < 1 / (1 + sources)
-        rows = torch.from_numpy(chosen)
-        moved[rows] = lesson.images[rows]
-        return moved
-
-    return images

@@ -22,10 +22,10 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.on_chip import deployed
-from localnoise.sims.experiments.repair_lessons import calibrating, kept_inputs
+from localnoise.sims.experiments.repair_lessons import calibrating, kept_inputs, learned_from
 from localnoise.sims.experiments.repairs import Mender
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.experiments.testbed import Testbed, with_network
 from localnoise.sims.experiments.testing import Examiner
 from localnoise.sims.experiments.variants import is_variant, variant
 from localnoise.sims.models import folded, training
@@ -64,6 +64,7 @@ class Runner:
     _examiner: Examiner | None = None
     _trained: tuple[Cell, Predictor, dict[str, float]] | None = None
     _mender: Mender | None = None
+    _after: tuple[Cell, Mender] | None = None
 
     def run(self, cell: Cell) -> Result:
         """Learn, retrain and test one cell; cells that differ in their threats alone share the trained network."""
@@ -132,20 +133,36 @@ class Runner:
         self, cell: Cell, bench: Testbed, plan: Repairing, tick: training.Tick
     ) -> tuple[Predictor, dict[str, float]]:
         """Return the repaired network, and the size of its repairs."""
-        if self._mender is None or self._mender.bench is not bench:
-            self._mender = Mender(bench, lambda source: self._displacement(bench, source), self.stage)
-        s = self.settings
+        s, mender = self.settings, self._mender_of(cell, bench, plan)
         given = partial(lesson, cell, bench, s.epochs, tick, s.draws, partial(self._displacement, bench))
+        size: dict[str, float]
         if is_variant(plan):
-            learned = self._mender.learned(plan, cell.sources)
-            predictor, numbers = variant(bench.network, learned, plan), learned.parameters
+            learned = mender.learned(plan, cell.sources)
+            predictor, size = variant(mender.bench.network, learned, plan), {"parameters": learned.parameters}
         else:
-            predictor, numbers = self._mender.predictor(plan, cell.sources, given)
-        size = {"parameters": numbers, "bytes_per_unit": numbers * 4 / math.prod(bench.network.layout[1:])}
+            predictor, size = mender.predictor(plan, cell.sources, given)
+        size["bytes_per_unit"] = size["parameters"] * 4 / math.prod(bench.network.layout[1:])
         noise: Any = predictor.noise
-        if isinstance(noise, Mended) and not plan.dense:
-            size |= Size.of(noise.repairs).values
+        if isinstance(noise, Mended):
+            size["repair.learned"] = learned_from(bench, cell.sources)
+            size |= {} if plan.dense else Size.of(noise.repairs).values
         return predictor, size
+
+    def _mender_of(self, cell: Cell, bench: Testbed, plan: Repairing) -> Mender:
+        """Return who repairs the network of the workbench, or the one that another arm trains; each is kept."""
+        if self._mender is None or self._mender.bench is not bench:
+            self._mender, self._after = (
+                Mender(bench, lambda source: self._displacement(bench, source), self.stage),
+                None,
+            )
+        if not plan.after:
+            return self._mender
+        key = replace(cell.trained, arm=plan.after)
+        if self._after is None or self._after[0] != key:
+            trained, _ = self.trained(key)
+            other = with_network(bench, trained.front, trained.back)
+            self._after = key, Mender(other, other.displacement, self.stage)
+        return self._after[1]
 
     def bench(self, seed: int) -> Testbed:
         """Return the seed's workbench, made when it is first needed."""

@@ -1,5 +1,6 @@
 """The workbench that the arms of a seed share: its trained network, its activations, each source's displacements."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -95,6 +96,20 @@ def _network_file(
     kind += "" if by == training.BACKPROP else f"-by-{by}"
     trained = str(epochs) if stopped is None else f"{stopped}of{epochs}"
     return folder / f"{kind}-{fingerprint[:12]}-epochs{trained}-seed{seed}.pt"
+
+
+def with_network(bench: "Testbed", front: nn.Module, back: nn.Module) -> "Testbed":
+    """Return the workbench of another network of the same task, cut in the same place; images are shared."""
+    own, network = copy(bench), copy(bench.network)
+    network.front, network.back = front, back
+    for part in (front, back):
+        part.requires_grad_(False).eval()
+    kept = vars(own)
+    kept["network"] = network
+    if front is not bench.network.front:
+        for name in ("h_train", "h_test"):
+            kept.pop(name, None)
+    return own
 
 
 @dataclass

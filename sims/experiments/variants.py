@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from localnoise import Repair
 from localnoise.nn import Predictor
 from localnoise.repair.gate import Gate
 from localnoise.sims.defenses.mended import attached, mended, trunk
-from localnoise.sims.defenses.repairing import CALIBRATED, LIKELIEST, Repairing
+from localnoise.sims.defenses.repairing import CALIBRATED, LIKELIEST, WORTH_ALONE, Repairing
 from localnoise.sims.experiments.learned import Learned
 from localnoise.sims.models import CutNetwork
 
@@ -33,9 +34,11 @@ def _altered(repair: Repair, plan: Repairing) -> Repair:
         return repair
     out = copy(repair)
     own, again = repair.fitted_gate, repair.fitted_among if repair.among else None
+    worth = repair.worth if plan.gate == WORTH_ALONE else None
     if plan.gate == LIKELIEST:
         own, again = _hard(own), None if again is None else _hard(again)
-    out.restore(repair.members, own, again, margin=0.0, margins={}, among=repair.among, worth=None)
+    decided: dict[str, Any] = {"margin": 0.0, "margins": {}, "among": repair.among, "worth": worth}
+    out.restore(members=repair.members, gate=own, among_gate=again, **decided)
     return out
 
 

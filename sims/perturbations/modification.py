@@ -48,6 +48,9 @@ class Modification:
     numbers : int
         How many uniform numbers, one to a word, say where the image was moved to, or what was moved over it; 0 where
         the words are no such thing. See `causes`.
+    harmless : float or None
+        The level at which nothing happens: levels between it and another are milder. None: 0 where `lowest` is finite;
+        else nobody knows which levels are milder. See `mildest`.
     stream : str
         The name under which words are drawn; "": its own. Mixtures of one kind share theirs, whatever their levels.
     """
@@ -65,6 +68,12 @@ class Modification:
     stream: str = ""
     shape: tuple[int, ...] | None = None
     bounds: tuple[float, float] | None = (0.0, 1.0)
+    harmless: float | None = None
+
+    @property
+    def mildest(self) -> float | None:
+        """The level from which strengths are counted; None: nobody knows which levels are milder than others."""
+        return 0.0 if self.harmless is None and math.isfinite(self.lowest) else self.harmless
 
     def checked(self, level: SupportsFloat | None) -> float:
         """Return a level, or the default level where it is None.
@@ -158,6 +167,7 @@ def in_turn(name: str, steps: Sequence[tuple[Modification, Any]]) -> Modificatio
         whole=last.whole,
         unit=f"of {last.name}: {last.unit}",
         description=f"{', then '.join(one.name for one, _ in steps)}.",
+        harmless=last.mildest,
         stream="+".join(one.name for one, _ in steps),
         shape=next(iter(shapes), None),
         bounds=next((one.bounds for one, _ in steps if one.bounds is not None), None),

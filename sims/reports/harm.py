@@ -1,25 +1,26 @@
 """Whether a repair does harm: rows never learned, milder or other levels, mixtures; and what it is set beside."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.attacks import ATTACKS
+from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import is_milder
 from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports.comparing import Comparison
 from localnoise.sims.reports.comparison import Level, Outcome
 from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, looks
-from localnoise.sims.reports.table import sentence, share, texts, words
+from localnoise.sims.reports.table import sentence, signed, texts, words
 from localnoise.sims.results.statistics import Estimate
 
-LEARNED, NEVER, MIXED, MILDER = "learned", "never learned", "mixed", "milder"
+LEARNED, NEVER, MIXED, MILDER, ATTACK = "learned", "never learned", "mixed", "milder", "attack"
 OTHER = "other levels"  # of what was learned: harsher ones, or nobody knows which end is harsher
-KINDS = (NEVER, MIXED, MILDER, OTHER)
+KINDS = (NEVER, MIXED, MILDER, OTHER)  # that a repair should not harm; an attacker who knows it is no accident
+Kind = Callable[[str], str]  # what a row is to the repair
 BOUND = 0.01  # of accuracy: what a repair may lose on any row
 
 
@@ -30,6 +31,8 @@ def kind(row: str, learned: Sequence[str]) -> str:
     if len(parts_of(row)) > 1:
         return MIXED
     name, level = name_and_level(row)
+    if name in ATTACKS or name == WORST:
+        return ATTACK
     own = [other for text in learned for one, other in [name_and_level(text)] if one == name]
     if not own:
         return NEVER
@@ -37,20 +40,21 @@ def kind(row: str, learned: Sequence[str]) -> str:
     return MILDER if known else OTHER
 
 
-def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned: Sequence[str]) -> list[str]:
+def said(table: Comparison, arm: str, against: str, rows: Sequence[str], kind: Kind) -> list[str]:
     """Return lines: the worst of each kind, and which of all rows fall by more than `BOUND`."""
-    found = {row: less for row in rows if (less := table.less(arm, row, against)) is not None}
+    accidents = [row for row in rows if kind(row) != ATTACK]
+    found = {row: less for row in accidents if (less := table.less(arm, row, against)) is not None}
     if not found:
         return []
     lines = []
     for what in KINDS:
-        own = {row: less for row, less in found.items() if kind(row, learned) == what}
+        own = {row: less for row, less in found.items() if kind(row) == what}
         if own:
             row = min(own, key=lambda name: own[name].mean)
             called = what.removesuffix("s") if len(own) == 1 else what
-            lines.append(f"Worst of the {len(own)} {called}: {row}, {_signed(own[row])} less undefended.")
-    fallen = [f"{row} ({_signed(less)})" for row, less in found.items() if less.mean < -BOUND]
-    kinds = [what for what in ("clean", *KINDS) if any(kind(row, learned) == what for row in found)]
+            lines.append(f"Worst of the {len(own)} {called}: {row}, {signed(own[row])} less undefended.")
+    fallen = [f"{row} ({signed(less)})" for row, less in found.items() if less.mean < -BOUND]
+    kinds = [what for what in ("clean", *KINDS) if any(kind(row) == what for row in found)]
     lines.append(
         f"Do no harm ({', '.join(kinds)}): {len(fallen)} of {len(found)} rows fall by more than "
         f".01{': ' if fallen else ''}{', '.join(fallen)}."
@@ -58,10 +62,29 @@ def said(table: Comparison, arm: str, against: str, rows: Sequence[str], learned
     return lines
 
 
+def attacked(less: Estimate | None, kind: str) -> str:
+    """Return what a table says beside a difference: a repair is no defense against what it is not clearly better at."""
+    return "" if kind != ATTACK or less is None or less.low > 0 else ", not a defense"
+
+
+def said_of_attacks(table: Comparison, arm: str, against: str, rows: Sequence[str], kind: Kind) -> list[str]:
+    """Return a line on attacks: which the repair withstands better than the unrepaired network, and which worse."""
+    found = {row: less for row in rows if kind(row) == ATTACK and (less := table.less(arm, row, against))}
+    if not found:
+        return []
+    better = [f"{row} ({signed(less)})" for row, less in found.items() if less.low > 0]
+    worse = [f"{row} ({signed(less)})" for row, less in found.items() if less.high < 0]
+    return [
+        f"Attacks count neither in means nor as harm: of {len(found)}, {len(better)} above undefended beyond the "
+        f"interval{': ' if better else ''}{', '.join(better)}; {len(worse)} below{': ' if worse else ''}"
+        f"{', '.join(worse)}. A repair is affine but for its gate, and not a defense against attacks."
+    ]
+
+
 def leads(table: Comparison, arm: str, beside: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
     """Return by how much a repair is ahead of other arms, clean and in each mean, paired."""
     rows = ["clean", *(table.groups or table.threats)]
-    cells = [[_signed(table.less(arm, row, other)) for other in beside] for row in rows]
+    cells = [[signed(table.less(arm, row, other)) for other in beside] for row in rows]
     return texts(list(heads), cells, rows).rename_axis("perturbation")
 
 
@@ -71,11 +94,16 @@ def size(entry: Outcome) -> str:
     text = f"The repair holds {entry.parameters:,} numbers"
     if found is None:
         return f"{text}. "
-    return (
-        f"{text}, {found['repair.bytes'] / 1e6:.2f} MB of tables at 8 bits, and takes "
-        f"{found['repair.gate'] / 1e6:.2f} M multiplications an input to decide, {found['repair.work'] / 1e6:.2f} M at "
-        "most with all layers' ways back. "
-    )
+    gate, work, look = found["repair.gate"], found["repair.work"], found.get("repair.look")
+    text += f", {found['repair.bytes'] / 1e6:.2f} MB of tables at 8 bits, and takes {gate / 1e6:.2f} M "
+    ways = f"{work / 1e6:.2f} M at most with all layers' ways back"
+    if look is None:  # a record from before it was counted
+        return (
+            f"{text}multiplications an input to decide in the first layer, {ways}; a second look by the next layer, "
+            "where there is one, is not in this record's count. "
+        )
+    again = f", {look / 1e6:.2f} M to look again," if look else ","
+    return f"{text}multiplications an input to decide{again} {ways}. "
 
 
 def training(table: Comparison, arm: str, head: str) -> str:
@@ -141,10 +169,3 @@ def figure(
 
 def _name(row: str) -> str:
     return row.partition("@")[0]
-
-
-def _signed(less: Estimate | None) -> str:
-    if less is None:
-        return ""
-    half = "" if np.isnan(less.half_width) else f" ±{share(less.half_width)}"
-    return f"{less.mean:+.3f}{half}"

@@ -38,6 +38,10 @@ class Measured:
     numbers, bytes : int
     work : int or None
         Multiplications an input.
+    images : int or None
+        Activations of each source that it learned from, where these differ.
+    less, clean_less : Estimate or None
+        Accuracy less the default's, paired, over what was learned; clean.
     """
 
     value: str
@@ -49,6 +53,9 @@ class Measured:
     numbers: int
     bytes: float
     work: float | None = None
+    images: int | None = None
+    less: Estimate | None = None
+    clean_less: Estimate | None = None
 
 
 def best(found: Sequence[Measured]) -> list[Measured]:

@@ -3,6 +3,7 @@
 A frame whose index is only a count (pandas' RangeIndex) has no labels, and is shown by its columns alone.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -62,6 +63,14 @@ def share(value: float) -> str:
 def accuracy(estimate: Estimate | None) -> str:
     """An accuracy ± half of its 95 % interval; nothing where there is none."""
     return "" if estimate is None else f"{share(estimate.mean)} ±{share(estimate.half_width)}"
+
+
+def signed(difference: Estimate | None) -> str:
+    """A difference of accuracies, with its sign, ± half of its 95 % interval; nothing where there is none."""
+    if difference is None:
+        return ""
+    half = "" if math.isnan(difference.half_width) else f" ±{share(difference.half_width)}"
+    return f"{difference.mean:+.3f}{half}"
 
 
 def _labelled(table: pd.DataFrame) -> bool:

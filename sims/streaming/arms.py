@@ -66,10 +66,19 @@ _FILTERED = tuple(
     {"stay": stay, "margin": margin} for margin in (True, False) for stay in (0.9, 0.99, 0.999)
 )  # with the margin of single images or without
 _SHARES = (0.003, 0.01, 0.03)
+_CHOSEN = 2  # revision of what chooses: 1 chose on a stream of at most 10,000 images, whose stretches were shorter
+_REPAIRS = 2  # of repairs: 1 had margins, and asked nobody what they are worth
 
 
 def _repaired(name: str, label: str, network: str) -> StreamArm:
-    return StreamArm(name=name, label=label, network=network, build=lambda shop, _: shop.repaired(), before=_PAIRED)
+    return StreamArm(
+        name=name,
+        label=label,
+        network=network,
+        build=lambda shop, _: shop.repaired(),
+        before=_PAIRED,
+        revision=_REPAIRS,
+    )
 
 
 _ALL = (
@@ -82,6 +91,7 @@ _ALL = (
         build=lambda shop, options: shop.filtered(**options),
         candidates=_FILTERED,
         before=_PAIRED,
+        revision=_REPAIRS,
     ),
     StreamArm(
         name="repair-adapting",
@@ -92,6 +102,7 @@ _ALL = (
         base="repair-filtered",
         pairs=True,
         before=_PAIRED,
+        revision=_REPAIRS,
     ),
     StreamArm(
         name="repair-temporal",
@@ -103,6 +114,7 @@ _ALL = (
         ),
         base="repair-filtered",
         before=_PAIRED,
+        revision=_REPAIRS,
     ),
     StreamArm(
         name="temporal",
@@ -111,6 +123,7 @@ _ALL = (
         build=lambda shop, options: shop.temporal(**options),
         candidates=tuple({"share": share, "variance": variance} for share in _SHARES for variance in (False, True)),
         before=_CLEAN,
+        revision=_CHOSEN,
     ),
     StreamArm(name="bn-none", label="no adaptation", network=NORM, build=lambda shop, _: shop.frozen()),
     StreamArm(
@@ -119,6 +132,7 @@ _ALL = (
         network=NORM,
         build=lambda shop, options: shop.statistics(**options),
         candidates=tuple({"share": share} for share in (0.001, 0.003, 0.01, 0.03, 0.1)),
+        revision=_CHOSEN,
     ),
     StreamArm(
         name="bn-64",
@@ -127,6 +141,7 @@ _ALL = (
         build=lambda shop, options: shop.statistics(batch=64, **options),
         candidates=tuple({"prior": float(prior)} for prior in (0, 16, 64, 256)),
         batch=64,
+        revision=_CHOSEN,
     ),
     StreamArm(
         name="tent",
@@ -136,6 +151,7 @@ _ALL = (
         candidates=tuple({"rate": rate} for rate in (1e-4, 3e-4, 1e-3, 3e-3)),
         batch=64,
         gradients=True,
+        revision=_CHOSEN,
     ),
     StreamArm(
         name="tent-1",
@@ -145,6 +161,7 @@ _ALL = (
         candidates=tuple({"rate": rate} for rate in (1e-5, 1e-4)),
         base="bn",
         gradients=True,
+        revision=_CHOSEN,
     ),
     StreamArm(
         name="rdumb",
@@ -159,6 +176,7 @@ _ALL = (
         ),
         batch=64,
         gradients=True,
+        revision=_CHOSEN,
     ),
     _repaired("bn-repair", "repair", NORM),
     StreamArm(
@@ -168,6 +186,7 @@ _ALL = (
         build=lambda shop, options: shop.filtered(**options),
         candidates=_FILTERED,
         before=_PAIRED,
+        revision=_REPAIRS,
     ),
 )
 ARMS: dict[str, StreamArm] = {arm.name: arm for arm in _ALL}

@@ -65,6 +65,11 @@ class Outcome:
             chosen=", ".join(f"{name} {_text(value)}" for name, value in options.items()),
         )
 
+    def same_stream(self, other: "Outcome") -> bool:
+        """Return whether two methods of one seed met the same stretches, of as many images."""
+        same = self.seed == other.seed and self.names == other.names and len(self.correct) == len(other.correct)
+        return same and bool(np.array_equal(self.starts, other.starts))
+
     @cached_property
     def by_name(self) -> dict[str, float]:
         """Accuracy of each kind of stretch."""

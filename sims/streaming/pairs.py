@@ -10,7 +10,6 @@ activations that it computes itself, are what `Repair.adapt` learns from. Laws a
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,8 @@ class PairLearner:
         if self._of is None:
             self._begin(method)
         self.taken += len(h)
-        said = posterior.argmax(axis=1)
+        spoken = np.maximum.accumulate(np.where(posterior.sum(axis=1) > 0, np.arange(len(posterior)), -1))
+        said = np.where(spoken >= 0, posterior.argmax(axis=1)[spoken], self._now)  # a repair of no worth says nothing
         changes = np.flatnonzero(said != np.concatenate([[self._now], said[:-1]]))
         since = 0
         if len(changes):
@@ -78,7 +78,7 @@ class PairLearner:
         self._sum = own if self._sum is None else self._sum + own
         self._count += len(h) - since
         self._weight += float(posterior[since:, self._now].sum())
-        if self.taken % self.every == 0:
+        if self.taken % self.every == 0 and self._now >= 0:
             source = method.repair.sources[self._now]
             if source in self.corrupts and self._count >= _FEW and self._weight >= _SURE * self._count:
                 self._learn(method, source)
@@ -110,12 +110,10 @@ class PairLearner:
         for index, ((repair, layer), (displaced, clean)) in enumerate(
             zip(zip(self._repairs, [None, *self._later], strict=True), pairs, strict=True)
         ):
-            before, gate, margin = repair.members, repair.fitted_gate, repair.margin
-            if any(member.source == source and member.back is None for member in before):
+            own = [member for member in repair.members if member.source == source]
+            if len(own) > 1 or own[0].back is None:  # no pair says which of its causes it has; or undone elsewhere
                 continue
-            repair.adapt(source, displaced, clean, rule="lms", rate=self.rate)
-            members = [replace(new, law=old.law) for new, old in zip(repair.members, before, strict=True)]
-            repair.restore(members, gate, margin)
+            repair.adapt(source, displaced, clean, rule="lms", law=False, rate=self.rate)
             if index and layer is not None:
                 layer.repair = repair
         self.lessons += 1

@@ -51,8 +51,8 @@ class Filtered:
     stay : float
         Of `RepairStream`.
     margin : bool
-        Whether the gate keeps the margin that was calibrated for one image at a time. A filter adds the evidence of
-        image after image up, and the margin with it.
+        Whether the gate that is filtered keeps the margins that were calibrated for one image at a time. A filter adds
+        the evidence of image after image up, and the margins with it. A later layer's second look is no filter.
     matched : Matched or None
         Moves the repaired activation on.
     learner : Learner or None
@@ -74,7 +74,7 @@ class Filtered:
         self.lead = noise.first  # its posterior is what later layers follow; it does not run
         repair = copy(noise.repairs[0])
         if not self.margin:
-            repair.margin = 0.0
+            repair.margin, repair.margins = 0.0, {}
         self.stream = RepairStream(repair, stay=self.stay)
         layout = self.network.layout
         self.lies = self.network.arrangement or Arrangement(kind="channels-first", layout=layout)

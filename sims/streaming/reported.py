@@ -13,11 +13,11 @@ from localnoise.errors import ArgumentError
 from localnoise.files import write_text
 from localnoise.sims.reports import figures
 from localnoise.sims.reports.commands.base import Report
-from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts, words
+from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, signed, texts, words
 from localnoise.sims.results.records import Record
-from localnoise.sims.results.statistics import Estimate, over_seeds
+from localnoise.sims.results.statistics import Estimate, difference, over_seeds
 from localnoise.sims.streaming import measures
-from localnoise.sims.streaming.arms import ARMS, StreamArm, stream_arm
+from localnoise.sims.streaming.arms import ARMS, OWN, StreamArm, stream_arm
 from localnoise.sims.streaming.drawing import draw
 from localnoise.sims.streaming.outcome import Outcome
 from localnoise.sims.streaming.schedule import CLEAN
@@ -67,14 +67,17 @@ class Stream(Report):
         }
 
     def _overall(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
-        heads = ["network", "stream", "clean", "corrupted", "recovery\n(images)", "back to clean\n(images)"]
+        heads = ["network", "stream", *_LESS.values(), "clean", "corrupted"]
+        heads += ["recovery\n(images)", "back to clean\n(images)"]
         rows = []
-        for several in own.values():
+        for name, several in own.items():
             clean = _over(several, lambda one: _mean(one, clean=True))
             corrupted = _over(several, lambda one: _mean(one, clean=False))
             times = [_text(_times(several, at)) for at in (0, 1)]
             whole = _over(several, lambda one: float(one.correct.mean()))
-            rows.append([several[0].network, accuracy(whole), accuracy(clean), accuracy(corrupted), *times])
+            others = [own.get(other, []) if other != name else [] for other in _others(ARMS[name])]
+            less = [signed(_less(several, other)) for other in others]
+            rows.append([several[0].network, accuracy(whole), *less, accuracy(clean), accuracy(corrupted), *times])
         return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
 
     def _by_name(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
@@ -110,12 +113,13 @@ class Stream(Report):
         )
         return (
             f"{len(one.correct):,} images, {len(one.names)} stretches, mean stay {one.stay:,} images of each "
-            f"corruption; {spread}. Clean, corrupted: images of clean stretches, and all others. Recovery: images from "
+            f"corruption; {spread}. Less: of the same seeds, streams and images, paired; no adaptation is that of the "
+            "method's own network. Clean, corrupted: images of clean stretches, and all others. Recovery: images from "
             f"a change until the accuracy over the next {measures.WINDOW} images is at most {measures.WITHIN:g} below "
             "that of the stretch's second half, at most half of the stretch; into a corruption, and back to clean. The "
             "network that does not adapt shows what drift and chance alone make of it. No method reads a label; "
-            "hyperparameters were chosen on a stream of held-out training images. Milliseconds: of one thread, images "
-            "in the method's own batches."
+            "hyperparameters were chosen on a stream of held-out training images of the same mean stay. Milliseconds: "
+            "of one thread, images in the method's own batches."
         )
 
     @classmethod
@@ -132,6 +136,25 @@ class Stream(Report):
 
 _SIZES = ("parameter_bytes", "state_bytes", "gradient_bytes")
 _SIZED = ("parameters\n(bytes)", "state\n(bytes)", "for gradients\n(bytes)")
+
+
+_NONE, _FILTERED = "no adaptation", "repair, filtered"
+_LESS = {_NONE: "less no\nadaptation", _FILTERED: "less repair,\nfiltered"}
+
+
+def _others(arm: StreamArm) -> list[str]:
+    """Return the arms that a row is set beside, head by head: those of its own network without adaptation, a repair."""
+    return ["none" if arm.network == OWN else "bn-none", "repair-filtered"]
+
+
+def _less(several: list[Outcome], others: list[Outcome]) -> Estimate | None:
+    """Return the accuracy less that of another method on the same streams, paired by seed, or of one seed by image."""
+    pairs = [(other, one) for one in several for other in others if one.same_stream(other)]
+    if not pairs:
+        return None
+    if len(pairs) == 1:
+        return difference(*(one.correct for one in pairs[0]))
+    return over_seeds([float(b.correct.mean() - a.correct.mean()) for a, b in pairs], len(pairs[0][0].correct))
 
 
 def _label(arm: StreamArm) -> str:

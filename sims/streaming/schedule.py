@@ -135,7 +135,8 @@ def levels(name: str, strongest: float, weakest: float) -> list[float]:
 def _level(name: str, strongest: float, share: float) -> float:
     kind = MODIFICATIONS.find(name, "name")
     share = round(share * _LATTICE) / _LATTICE
-    level = max(round(strongest * share), 1) if kind.whole else strongest * share
+    start = kind.mildest or 0.0
+    level = max(round(strongest * share), 1) if kind.whole else start + (strongest - start) * share
     return float(np.float32(max(level, kind.lowest)))
 
 

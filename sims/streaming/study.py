@@ -14,6 +14,7 @@ import torch
 from localnoise.errors import ArgumentError
 from localnoise.files import temporary_folder
 from localnoise.sims.data.samples import Data
+from localnoise.sims.defenses import Repairing
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed
@@ -46,9 +47,10 @@ class StreamSettings:
     strengths : str
         At which levels repairs learn: "mixed" or "strongest".
     tuned : int
-        Images of the held-out stream on which hyperparameters are chosen.
-    radius : int
-        Of repairs.
+        Images of the held-out stream on which hyperparameters are chosen; what happens there lasts as long as on the
+        stream itself.
+    repairing : Repairing
+        How activations are repaired.
     """
 
     settings: Settings
@@ -56,7 +58,7 @@ class StreamSettings:
     plan: StreamPlan
     strengths: str
     tuned: int
-    radius: int = 2
+    repairing: Repairing = field(default_factory=Repairing)
 
     def config(self, seed: int, arm: StreamArm) -> dict[str, Any]:
         """Everything that a result depends on: its key in the records."""
@@ -82,7 +84,7 @@ class StreamSettings:
 
     @property
     def _lesson(self) -> dict[str, Any]:
-        return {"sources": plain(self.sources), "strengths": self.strengths, "radius": self.radius}
+        return {"sources": plain(self.sources), "strengths": self.strengths, "repair": self.repairing.name}
 
 
 @dataclass
@@ -125,7 +127,7 @@ class StreamStudy:
     def shop(self) -> Workshop:
         """What methods are made of."""
         own = self.own
-        return Workshop(self.bench, own.sources, own.strengths, own.plan.weakest, own.radius, self.stage)
+        return Workshop(self.bench, own.sources, own.strengths, own.plan.weakest, own.repairing, self.stage)
 
     def run(self, arm: StreamArm) -> dict[str, Any]:
         """Choose the arm's hyperparameters, give it the stream, and return values for the record."""
@@ -172,8 +174,7 @@ class StreamStudy:
         pool = self.shop.held() if held else self.bench.test
         what = "held-out stream" if held else "stream"
         if held:
-            stay = max(round(self.own.tuned / (1.5 * len(plan.modifications))), 40)
-            plan = replace(plan, length=self.own.tuned, stay=stay)
+            plan = replace(plan, length=self.own.tuned)
         if not len(pool[1]):
             raise ArgumentError("no training inputs are left to choose on: expected at least 10; give more data")
         key = (self.data.fingerprint, plan, part, self.seed)

@@ -1,7 +1,7 @@
 """What the methods of one network are made of: the network, its repairs, clean inputs that a device keeps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -53,8 +53,8 @@ class Workshop:
         "mixed": from all levels that a stream's strength drifts through; "strongest": from each source's own.
     weakest : float
         Of the stream.
-    radius : int
-        Of repairs.
+    repairing : Repairing
+        How activations are repaired.
     stage : callable
         Called with what is being done, and how far it is.
     """
@@ -63,7 +63,7 @@ class Workshop:
     sources: tuple[Source, ...]
     strengths: str
     weakest: float
-    radius: int
+    repairing: Repairing
     stage: Stage
 
     @property
@@ -80,7 +80,7 @@ class Workshop:
     def learned(self) -> Learned:
         """The repairs of all layers, learned from training inputs and calibrated."""
         displace = self._displaced if self.strengths == MIXED else self.bench.displacement
-        return Mender(self.bench, displace, self.stage).learned(Repairing(radius=self.radius), self.sources)
+        return Mender(self.bench, displace, self.stage).learned(self.repairing, self.sources)
 
     def held(self) -> tuple[Tensor, Tensor]:
         """Return the training inputs that no repair was learned from, with their classes."""
@@ -155,14 +155,13 @@ class Workshop:
 
     def _displaced(self, source: Source) -> tuple[Tensor, Tensor]:
         """Displacements (d, h) of training inputs, each at one of the levels of a stream."""
-        inputs = self.bench.train[0][: source.images]
-        seed, several = self.bench.seed, self._levels(source)
-        which = torch.from_numpy(np.random.default_rng((seed, _LEARNED)).integers(len(several), size=len(inputs)))
+        inputs, several = self.bench.train[0][: source.images], self._levels(source)
+        which = np.random.default_rng((self.bench.seed, _LEARNED)).integers(len(several), size=len(inputs))
         moved = inputs.clone()
         self.stage(f"{source.name}: modify", 0, 0)
         for index, level in enumerate(several):
-            rows = which == index
-            own = stream_seed(seed, _LEARNED, index)
-            moved[rows] = perturbations.apply(source.name, inputs[rows], level, own)
+            rows = np.flatnonzero(which == index)
+            if len(rows):  # with the draw that the testbed gives each input, so that it knows the causes
+                moved[torch.from_numpy(rows)] = self.bench.altered(replace(source, level=level), rows=rows)
         h = folded(self.network, self.bench.h_train[: len(inputs)])
         return folded(self.network, training.activations(self.network.front, moved)) - h, h

@@ -70,7 +70,10 @@ class OwnTask:
     @cached_property
     def own(self) -> Mapping[str, Modification]:
         """Its perturbations."""
-        return {name: _modification(name, made, self.bounds) for name, made in self.task.perturbations.items()}
+        t = self.task
+        return {
+            name: _modification(name, f, t.bounds, harmless=t.harmless.get(name)) for name, f in t.perturbations.items()
+        }
 
     def data(self, which: str = "", data_dir: str | Path | None = None, seed: int = 0) -> Samples:
         """Return the data of a seed."""
@@ -105,7 +108,7 @@ class OwnTask:
     def _tried(self) -> bool:
         """True, after each perturbation was tried on a few inputs: what it does wrong is said before the training."""
         for name, made in self.task.perturbations.items():
-            _modification(name, made, self.bounds, self._example)
+            _modification(name, made, self.bounds, self._example, self.task.harmless.get(name))
         return True
 
     @cached_property
@@ -131,14 +134,24 @@ class OwnTask:
 
 
 def _modification(
-    name: str, function: Any, bounds: tuple[float, float] | None, few: Tensor | None = None
+    name: str,
+    function: Any,
+    bounds: tuple[float, float] | None,
+    few: Tensor | None = None,
+    harmless: float | None = None,
 ) -> Modification:
-    """Return a user's function as a perturbation that is applied by name; it is tried on a few inputs, if there are."""
+    """Return a user's function as a perturbation that is applied by name; it is tried on a few inputs, if there are.
+
+    harmless : the level at which it does nothing.
+    """
     takes = inspect.signature(function).parameters if _has_signature(function) else {}
     level = takes["level"].default if "level" in takes else 1.0
     if level is inspect.Parameter.empty or not isinstance(level, (int, float)):
         raise ArgumentError(f"perturbations[{name!r}]: level has no default: expected one, as in level=1.0")
     random, strong = "generator" in takes, "level" in takes
+    whole = strong and takes["level"].annotation in (int, "int")  # a string where annotations are not evaluated
+    if harmless is not None and not strong:
+        raise ArgumentError(f"harmless[{name!r}]: the perturbation takes no level: expected one that has strengths")
 
     def applied(inputs: Tensor, strength: float, words: Words) -> Tensor:
         moved = altered(inputs, strength, words)
@@ -150,7 +163,7 @@ def _modification(
         return moved
 
     def altered(inputs: Tensor, strength: float, words: Words) -> Tensor:
-        more = {"level": strength} if strong else {}
+        more = {"level": int(strength) if whole else strength} if strong else {}
         if random:  # each input by its own draw, whatever batch it comes in
             each = [
                 _called(name, function, one, more | {"generator": torch.Generator().manual_seed(int(word) >> 1)})
@@ -164,11 +177,18 @@ def _modification(
         return moved
 
     if few is not None:  # that they stay as they are may be chance: it is refused of many
-        altered(few, float(level), np.zeros((len(few), 1), np.uint64))
+        words = np.zeros((len(few), 1), np.uint64)
+        altered(few, float(level), words)
+        if harmless is not None and not torch.allclose(altered(few, float(harmless), words), few, atol=1e-5):
+            raise ArgumentError(
+                f"harmless[{name!r}]={harmless:g}: inputs of this level come back changed: expected the level at which "
+                "nothing happens to them"
+            )
     lowest, highest = (-float("inf"), float("inf")) if strong else (1.0, 1.0)
     return Modification(
         name=name, function=applied, words=1, level=float(level), lowest=lowest, highest=highest, shape=None,
-        bounds=bounds, unit="as the task defines it" if strong else "takes no level",
+        bounds=bounds, harmless=None if harmless is None else float(harmless), whole=whole,
+        unit="as the task defines it" if strong else "takes no level",
         description=(inspect.getdoc(function) or "Of the task.").partition("\n")[0],
     )  # fmt: skip
 

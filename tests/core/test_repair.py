@@ -385,6 +385,23 @@ def test_a_source_that_changes_is_followed(clean, held):
         repair.learn("dim", 0.4 * clean, clean)
 
 
+def test_a_way_back_that_follows_alone_leaves_all_that_decides(clean, held):
+    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
+    repair.calibrate(held)
+    density = repair.log_densities(held)
+    repair.expect_worth(density, np.arange(len(held)) % 2, np.linspace(-1, 1, len(held)))
+    repair.margins = {"clean": 0.0, "dim": 3.0}
+    members, worth, before = repair.members, repair.worth, repair.posterior(0.4 * held)
+    repair.adapt("dim", 0.4 * clean, clean, law=False)
+    assert repair.worth is worth is not None
+    assert repair.margins == {"clean": 0.0, "dim": 3.0}
+    assert [new.law is old.law for new, old in zip(repair.members, members, strict=True)] == [True, True]
+    assert repair.members[1].back is not members[1].back
+    np.testing.assert_array_equal(repair.posterior(0.4 * held), before)
+    repair.adapt("dim", 0.4 * clean, clean)
+    assert repair.worth is None  # of other laws
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

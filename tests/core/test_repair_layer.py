@@ -52,6 +52,33 @@ def test_the_layer_does_what_the_repair_does(x, share, asks, known):
     assert lnn.RepairLayer(repair, when="train").eval()(x) is x
 
 
+def test_a_network_that_was_trained_under_noise_is_repaired_behind_it():
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+    inputs = torch.randn(500, 3, generator=generator)
+    noisy = {
+        when: lnn.attach(net, "1", lnn.NoiseLayer(ln.UnitGrid(shape=(1, 8)), when=when)).eval()
+        for when in ("train", "both")
+    }
+    bare = lnn.learn_repairs(net, ["1"], inputs, {"dark": lambda x: 0.3 * x})
+    found = lnn.learn_repairs(noisy["train"], ["1"], inputs, {"dark": lambda x: 0.3 * x})
+    lnn.calibrate_repairs(noisy["train"], found, inputs[:300])
+    mended = lnn.attach_repairs(noisy["train"], found, source="dark").eval()
+    expected = lnn.attach_repairs(net, bare, source="dark").eval()
+    torch.testing.assert_close(mended(0.3 * inputs), expected(0.3 * inputs))  # at test there is no noise
+    mended.train()
+    assert not torch.allclose(mended(inputs), mended(inputs))
+    assert any(key.startswith("1.noise.1") for key in mended.state_dict())
+    again = lnn.attach_repairs(noisy["train"], found, source="dark")
+    again.load_state_dict(mended.state_dict())
+    torch.testing.assert_close(again.eval()(inputs), mended.eval()(inputs))
+    with pytest.raises(ArgumentError, match="on at test: expected a layer without"):
+        lnn.attach_repairs(noisy["both"], bare)
+    with pytest.raises(ArgumentError, match="on at test"):
+        lnn.attach_repairs(mended, bare)
+
+
 def test_gradients_are_exact_through_ways_back_and_gate(x):
     torch.set_default_dtype(torch.float64)
     try:

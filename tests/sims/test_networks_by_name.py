@@ -8,6 +8,7 @@ from torch import nn
 import localnoise as ln
 from localnoise.errors import ArgumentError
 from localnoise.hardware.network import ChipDefense, Program
+from localnoise.sims.attacks.bypass import GateBypassed
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
@@ -100,6 +101,9 @@ def test_a_network_that_learned_locally_goes_to_a_chip_as_any_other(tmp_path, de
         exported_network(asked(tmp_path, defense, training="local"))
 
 
+CLEAN_OF_40 = Threat(name="clean", level=0.0, images=40)
+
+
 def test_repairs_go_to_the_chip_as_they_are():
     assert arm_for_chip("repair") == "repair"
     assert arm_for_chip("repair-16") == "repair-16"
@@ -137,6 +141,32 @@ def test_an_arm_in_integers_is_judged_as_its_twin_is(runner, arm):
     assert x.grad.abs().sum() > 0
     fewer = DEFENSES[f"int4:{arm}"]
     assert (fewer.deployed, fewer.twin) == (4, DEFENSES[f"int8:{arm}"].twin)
+
+
+def test_a_repair_of_another_network_goes_to_the_chip_with_that_network(runner, monkeypatch):
+    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 3)
+    x = runner.bench(0).test[0][:40]
+    for arm in ("repair-retrained", "repair-noise"):
+        cell = Cell(seed=0, sources=(Source.default("dim"),), arm=f"int8:{arm}", threats=(CLEAN_OF_40,))
+        own, _ = runner.trained(cell)
+        (twin,) = own._twin
+        assert len(twin.noise.repairs) > 1
+        with torch.no_grad():
+            near, far = twin(x), runner.bench(0).network(x)
+            assert (own(x) - near).abs().mean() < 0.3 * (own(x) - far).abs().mean()
+
+
+def test_an_attacker_goes_around_the_gate_of_a_repair_in_integers(runner):
+    threats = (CLEAN_OF_40,)
+    cell = Cell(seed=0, sources=(Source.default("dim"),), arm="int8:repair-8", threats=threats)
+    own, _ = runner.trained(cell)
+    assert GateBypassed.fits(own)
+    layer = own._twin[0].noise.first
+    with own.noise.constant():
+        assert layer.constant
+    assert not layer.constant
+    bare, _ = runner.trained(Cell(seed=0, sources=(), arm="int8:undefended", threats=threats))
+    assert not GateBypassed.fits(bare)
 
 
 def test_a_repair_is_calibrated_on_the_inputs_that_it_kept(runner):

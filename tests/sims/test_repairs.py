@@ -19,17 +19,20 @@ from localnoise.sims.attacks import APGD, PGD
 from localnoise.sims.attacks.base import noise_off
 from localnoise.sims.attacks.bypass import GateBypassed
 from localnoise.sims.defenses import DEFENSES, Repairing, named, repairing_name
+from localnoise.sims.defenses.converged import until_no_better
+from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.mended import DenseRepairLayer, Mended, attached, mended
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.on_chip import _unrepaired
 from localnoise.sims.experiments.repair_lessons import held_out
 from localnoise.sims.experiments.repairs import CHANGED, Mender
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.models import affine
+from localnoise.sims.models import affine, folded
 from localnoise.sims.models.stages import stage_ends
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.tools.remade import remade
@@ -87,7 +90,10 @@ def test_an_arm_is_spelled_out_and_read_again() -> None:
         ("repair:radius=-1", "radius=-1: expected a whole number >= 0"),
         ("repair:told=maybe", "told='maybe'"),
         ("repair:layers=1++2", "expected all, first, none, or modules' names joined by"),
-        ("repair:retrained=yes", "expected layers=first"),
+        ("repair:after=augmentation-whole:retrained=yes", "after=augmentation-whole with retrained=yes"),
+        ("repair:after=multiscale-8", "draws nothing at test: expected augmentation-whole"),
+        ("repair:after=signal8", "did you mean 'signal-8'"),
+        ("repair:after=repair", "draws nothing at test"),
     ],
 )
 def test_arms_that_cannot_be_are_named(name: str, message: str) -> None:
@@ -183,12 +189,74 @@ def test_a_dense_way_back_is_an_affine_map_of_the_layer(runner: Runner) -> None:
     np.testing.assert_allclose(layer(h).detach().flatten(1), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_retrained_later_layers_stand_behind_the_same_repair(runner: Runner) -> None:
+def test_retrained_later_layers_stand_behind_the_same_repair_and_are_repaired_anew(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 2)
+    before = predictor(runner, "repair")
+    own = [(repair.worth, repair.margins) for repair in before.noise.repairs]
     made, bench = predictor(runner, "repair-retrained"), runner.bench(0)
     assert made.front is bench.network.front
-    pairs = zip(made.back.parameters(), bench.network.back.parameters(), strict=True)
+    bare = _unrepaired(made.back)
+    pairs = zip(bare.parameters(), bench.network.back.parameters(), strict=True)
     assert not any(torch.equal(new, old) for new, old in pairs)
-    assert len(made.noise.repairs) == 1
+    old, new = before.noise.repairs, made.noise.repairs
+    assert len(new) == len(old) > 1
+    first = zip(new[0].members, old[0].members, strict=True)
+    assert all(one is other for one, other in first)
+    assert not any(one.law is other.law for one, other in zip(new[1].members, old[1].members, strict=True))
+    assert [(repair.worth, repair.margins) for repair in old] == own  # the others' gate stays as it was
+    assert new[0].worth is not old[0].worth
+    size = runner._trained[1 + 1]  # type: ignore[index]
+    assert 1 <= size["trained.epochs"] <= 2
+    assert size["parameters"] == sum(repair.parameters for repair in new)
+    assert DEFENSES["repair-retrained"].revision > 2
+    one = predictor(runner, "repair:layers=first:retrained=yes")
+    assert len(one.noise.repairs) == 1
+
+
+def test_retraining_shows_a_fifth_clean_and_ends_by_what_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 40)
+    x = torch.rand(400, 6, generator=torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+
+    class Front(nn.Module):
+        def forward(self, h: torch.Tensor) -> torch.Tensor:
+            seen.append(h[:, 0] < 2)  # what is modified is 3 higher
+            return h
+
+    lesson = Lesson(
+        front=nn.Identity(), back=lambda seed: nn.Linear(6, 2), images=x, labels=(x[:, 1] > 0.5).long(), epochs=1,
+        seed=0, modified=lambda draw: x + 3, bounds=None,
+    )  # fmt: skip
+    back = lesson.back(0)
+    until_no_better(lesson, Front(), back, whole=False, patience=1)
+    judged, *epochs = np.split(torch.cat(seen).numpy(), np.cumsum([150]))
+    assert judged[:30].all()  # 3 draws of 40, and a fifth of all is clean
+    assert not judged[30:].any()
+    assert lesson.facts["trained.epochs"] < 40
+    assert lesson.facts["trained.ended"] == 1
+    shown = epochs[0][:-1].reshape(-1, 360)  # the last one counts multiplications
+    assert len(shown) == lesson.facts["trained.epochs"]
+    assert abs(shown.mean() - 0.2) < 0.05
+
+
+def test_a_network_that_another_arm_trained_is_repaired(runner: Runner) -> None:
+    for arm, after in (("repair-augmented", "augmentation-whole"), ("repair-noise", "signal-8")):
+        trained, made = predictor(runner, after), predictor(runner, arm)
+        bare = nn.Sequential(made.front, _unrepaired(made.back))
+        own = nn.Sequential(trained.front, trained.back)
+        pairs = zip(bare.parameters(), own.parameters(), strict=True)
+        assert all(torch.equal(new, old) for new, old in pairs)
+        x = runner.bench(0).test[0][:20]
+        with torch.no_grad():
+            made.noise.when = "never"
+            torch.testing.assert_close(made(x), own.eval()(x))
+            made.noise.when = "both"
+        h = trained.front(runner.bench(0).train[0])
+        seen = made.noise.repairs[0].members[0].centre  # its clean law is that of this network's activations
+        assert abs(seen - folded(runner.bench(0).network, h).numpy().mean(axis=0)).max() < 0.2 * h.std()
+    assert DEFENSES["repair-noise"].central
 
 
 def test_causes_have_ways_of_their_own(runner: Runner) -> None:

@@ -1,5 +1,6 @@
 """A stream of corruptions: how it is drawn, what is measured of it, methods that meet it, and the command."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +9,26 @@ import pytest
 import torch
 from torch import nn
 
+from localnoise import Repair
 from localnoise.errors import ArgumentError
 from localnoise.sims import stream as command
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
+from localnoise.sims.defenses import Repairing
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments import presets, testbed
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import build
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.streaming import measures
+from localnoise.sims.streaming.arms import ARMS
 from localnoise.sims.streaming.entropy import RDumb, Statistics, Tent, entropy
 from localnoise.sims.streaming.frames import Frames
 from localnoise.sims.streaming.norms import BatchNormed, RunningNormed, with_norms
 from localnoise.sims.streaming.schedule import CLEAN, STEP, StreamPlan, drawn, levels
+from localnoise.sims.streaming.study import StreamSettings, StreamStudy
 from localnoise.sims.streaming.temporal import Matched
-from localnoise.sims.streaming.workshop import MIXED, Workshop
+from localnoise.sims.streaming.workshop import HELD, MIXED, Workshop
 from localnoise.sims.tools.remade import remade
 
 THREE = (("rotate", 2.0), ("contrast", 5.0), ("obstruction", 2.0))
@@ -221,7 +227,7 @@ def shop(small_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     bench = testbed.Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path_factory.mktemp("networks"), "v1")
     bench.train_base()
     sources = tuple(Source.default(name, level).of(300) for name, level in (("brighten", 0.5), ("contrast", 5.0)))
-    return Workshop(bench, sources, MIXED, 0.3, 2, lambda what, done, of: None)
+    return Workshop(bench, sources, MIXED, 0.3, Repairing(), lambda what, done, of: None)
 
 
 def met(shop: Workshop, count: int = 60) -> torch.Tensor:
@@ -268,6 +274,93 @@ def test_a_learner_learns_at_the_same_places_whatever_the_batch(shop: Workshop) 
     assert all((new == old).all() for new, old in zip(after, before, strict=True))  # those of others stay
 
 
+def test_a_lesson_changes_ways_back_and_nothing_that_decides(shop: Workshop) -> None:
+    method, x = shop.filtered(0.99, False, rate=0.1), torch.cat([met(shop)[20:], met(shop)[20:]])
+    learner: Any = method.learner
+    learner.every = 60
+    with torch.no_grad():
+        method(x[:59])
+    ways = [[m.back for m in repair.members] for repair in learner._repairs]
+    decided = [(r.worth, r.margins, r.among, r.posterior(seen(r))) for r in learner._repairs]
+    assert decided[0][0] is not None
+    with torch.no_grad():
+        method(x[59:60])
+    assert learner.lessons == 1
+    for repair, old, (worth, margins, among, posterior) in zip(learner._repairs, ways, decided, strict=True):
+        assert (repair.worth, repair.margins, repair.among) == (worth, margins, among)
+        np.testing.assert_array_equal(repair.posterior(seen(repair)), posterior)
+        assert [m.back is not way for m, way in zip(repair.members, old, strict=True)] == [
+            m.source == "contrast@5" for m in repair.members
+        ]
+    for layer, repair in zip(learner._later, learner._repairs[1:], strict=True):
+        assert layer.repair is repair
+
+
+def test_an_image_that_is_worth_no_repair_does_not_end_what_acts(shop: Workshop) -> None:
+    found = []
+    for parts in ([30], [1, 9, 20]):
+        method = shop.filtered(0.9, True, rate=0.1)
+        learner: Any = method.learner
+        learner.every = 1000
+        posterior = np.zeros((30, 3))
+        posterior[4:10, 1] = 1
+        posterior[10:, 2] = 0.9
+        posterior[12:20] = 0  # none of these is worth a repair
+        h = seen(method.repair)
+        for rows in np.split(np.arange(30), np.cumsum(parts)[:-1]):
+            learner.seen(method, h[rows], posterior[rows])
+        found.append((learner._now, learner._count, learner._weight))
+    assert found[0] == pytest.approx(found[1])
+    assert found[0] == pytest.approx((2, 20, 12 * 0.9))
+
+
+def seen(repair: Repair) -> Any:
+    """Activations of some kind."""
+    c = repair.config
+    return np.tanh(np.random.default_rng(0).normal(size=(30, c.channels, *c.shape))).astype(np.float32)
+
+
+def test_a_filter_without_margins_has_none(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, x = shop.learned.repairs["0"], met(shop)
+    monkeypatch.setattr(first, "margins", dict.fromkeys(first.sources[1:], 10000.0))
+    with torch.no_grad():
+        _, calm = shop.filtered(0.9, True).stream(seen_by(shop, x))
+        _, bold = shop.filtered(0.9, False).stream(seen_by(shop, x))
+    assert (calm[:, 1:] < 1e-3).all()
+    assert (bold[40:, 1:].sum(axis=1) > 0.5).any()
+    assert first.margins["contrast@5"] == 1e4  # another method's stay
+
+
+def seen_by(shop: Workshop, x: torch.Tensor) -> Any:
+    from localnoise.sims.models import folded
+
+    return np.ascontiguousarray(folded(shop.network, shop.network.front(x)).numpy())
+
+
+def test_mixed_strengths_keep_the_draw_by_which_causes_are_known(shop: Workshop) -> None:
+    source = Source.default("rotate", 2.0).of(60)
+    d, h = shop._displaced(source)
+    by_level = []
+    for level in levels("rotate", 2.0, 0.3):
+        moved = shop.bench.altered(Source.default("rotate", level), count=60)
+        by_level.append(np.abs(seen_by(shop, moved) - (d + h).numpy()).reshape(60, -1).max(axis=1))
+    assert (np.min(by_level, axis=0) < 1e-5).all()
+    assert len(np.unique(np.argmin(by_level, axis=0))) > 1
+
+
+def test_choices_are_made_on_a_stream_like_the_one_to_come(shop: Workshop, tmp_path: Path) -> None:
+    settings = Settings(data="full", fingerprint=shop.bench.data.fingerprint, base_epochs=1, network="v1")
+    plan = StreamPlan(modifications=(("brighten", 0.5),), length=900, stay=120)
+    own = StreamSettings(settings=settings, sources=shop.sources, plan=plan, strengths=MIXED, tuned=900)
+    schedule = StreamStudy(own, 0, shop.bench.data, tmp_path)._stream(HELD).schedule
+    assert 60 <= np.diff(schedule.starts)[1::2].min() <= np.diff(schedule.starts)[1::2].max() <= 180
+    assert command._TUNED > 64 * 1000  # a reset after 1,000 batches of 64 is met
+    assert own.config(0, ARMS["repair"])["revision"] > 1
+    other = replace(own, repairing=Repairing(causes=16))
+    assert other.config(0, ARMS["repair"]) != own.config(0, ARMS["repair"])
+    assert other.config(0, ARMS["none"]) == own.config(0, ARMS["none"])
+
+
 # The command
 
 
@@ -279,15 +372,28 @@ def test_the_command_writes_tables_and_a_figure_and_goes_on(
     monkeypatch.setitem(presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1))
     how: dict[str, Any] = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "displaced": 300, "length": 400}
     how |= {"stay": 100, "sources": "brighten,contrast"}
+    how |= {"causes": 4, "layers": "first"}
     command.stream(defenses="none,repair-filtered,bn", **how)
     text = (tmp_path / "table.md").read_text()
     for word in ("no adaptation (none)", "repair, filtered (repair-filtered)", "BN statistics, running (bn)"):
         assert word in text
-    for word in ("recovery", "for gradients", "contrast", "one seed", "stay"):
+    for word in (
+        "less no adaptation",
+        "less repair, filtered",
+        "recovery",
+        "for gradients",
+        "contrast",
+        "one seed",
+        "stay",
+    ):
         assert word in text
     assert (tmp_path / "stream.png").stat().st_size > 0
     report, records = remade(tmp_path / "record.sqlite")
     assert report.name == "stream"
+    none, mended = ([r for r in records if r.config["method"] == name] for name in ("none", "repair-filtered"))
+    less = np.mean(mended[0].results["correct.stream"]) - np.mean(none[0].results["correct.stream"])
+    row = next(line for line in text.splitlines() if "(repair-filtered)" in line)
+    assert f"| {less:+.3f} ±" in row
     report.write(records, tmp_path)
     assert (tmp_path / "table.md").read_text() == text
     command.stream(defenses="none,repair-filtered,bn", **how)
@@ -309,6 +415,8 @@ def test_the_command_writes_tables_and_a_figure_and_goes_on(
         ({"length": -1}, "length=-1"),
         ({"stay": 1}, "stay=1"),
         ({"radius": -1}, "radius=-1"),
+        ({"causes": 3, "sources": "obstruction"}, "parts=3: expected a square number"),
+        ({"layers": "fc9"}, "fc9"),
         ({"strengths": "weak"}, "strengths='weak'"),
     ],
 )

@@ -30,7 +30,12 @@ def head(arm: str) -> str:
     plan = DEFENSES[arm].repair
     if plan is None or plan.layers == NONE:
         return DEFENSES[arm].label
-    kinds = ((plan.told, "told the source"), (plan.dense, "dense"), (plan.retrained, "later layers retrained"))
+    kinds = (
+        (plan.told, "told the source"),
+        (plan.dense, "dense"),
+        (plan.retrained, "later layers retrained"),
+        (bool(plan.after), f"after {plan.after}"),
+    )
     return ", ".join(word for said, word in kinds if said) or "repaired"
 
 
@@ -45,8 +50,11 @@ class Repair(Report):
         Arms that are shown beside it.
     learned, others : list of str
         Perturbations NAME@LEVEL that it learned, and that it never met: learned ones at milder levels are "milder", at
-        others, or where nobody knows which are milder, "other levels"; two in turn are "mixed", all else was "never
-        learned".
+        others, or where nobody knows which are milder, "other levels"; two in turn are "mixed", what an attacker does
+        is an "attack", all else was "never learned".
+    milder : list of str
+        Of the others those that a task declares to be milder, whose perturbations nobody knows when the report is made
+        again.
     named : list of str
         Of the others those that the user named, which the terminal shows, too.
     heads : dict of str to str
@@ -58,6 +66,7 @@ class Repair(Report):
     beside: list[ArmName] = Field(default_factory=list)
     learned: list[str]
     others: list[str] = Field(default_factory=list)
+    milder: list[str] = Field(default_factory=list)
     named: list[str] = Field(default_factory=list)
     heads: dict[str, str] = Field(default_factory=dict)
 
@@ -107,14 +116,15 @@ class Repair(Report):
 
     def kind(self, row: str) -> str:
         """Return what a row is to the repair: "clean", "learned", or one of `harm.KINDS`."""
-        return harm.kind(row, self.learned)
+        return harm.MILDER if row in self.milder else harm.kind(row, self.learned)
 
     def _table(self, records: list[Record]) -> comparing.Comparison:
         kinds = {what: [row for row in self.others if self.kind(row) == what] for what in harm.KINDS}
         several = {"learned": self.learned, **kinds}
         groups = {f"mean of {len(rows)} {what}": rows for what, rows in several.items() if len(rows) > 1}
         arms = [_UNREPAIRED, self.arm, *self.beside]
-        threats = [*self.learned, *(row for rows in kinds.values() for row in rows)]
+        attacks = [row for row in self.others if self.kind(row) == harm.ATTACK]
+        threats = [*self.learned, *(row for rows in kinds.values() for row in rows), *attacks]
         return comparing.Comparison(outcomes(records), arms, threats, groups)
 
     def _head(self, arm: str) -> str:
@@ -126,6 +136,7 @@ class Repair(Report):
         for row in table.rows:
             less = table.less(self.arm, row, _UNREPAIRED)
             signed = "" if less is None else f"{less.mean:+.3f} ±{share(less.half_width)}"
+            signed += harm.attacked(less, self.kind(row)) if row not in table.groups else ""
             right = self._gate(table, row, None)
             alone = self._gate(table, row, "clean") if row not in ("clean", *table.groups) else None
             known = [accuracy(table.estimate(arm, row)) for arm in table.arms]
@@ -185,6 +196,7 @@ class Repair(Report):
         size = "" if entry is None else harm.size(entry)
         plans = [DEFENSES[arm].repair for arm in self.beside]
         but = ", but for the later layers that were retrained" if any(plan and plan.retrained for plan in plans) else ""
+        but += "; where it comes after another arm, that one read labels" if any(p and p.after for p in plans) else ""
         arms = ", ".join(f"{self._head(arm)}: {arm}" for arm in table.arms)
         trained = [line for arm in self.beside if (line := harm.training(table, arm, self._head(arm)))]
         rows = [row for row in table.rows if row not in table.groups and row not in self.learned]
@@ -193,7 +205,8 @@ class Repair(Report):
             "it named what had happened; left alone: it called the input clean.",
             *trained,
             *filter(None, [confusing.said(self._confusions(table))]),
-            *harm.said(table, self.arm, _UNREPAIRED, rows, self.learned),
+            *harm.said(table, self.arm, _UNREPAIRED, rows, self.kind),
+            *harm.said_of_attacks(table, self.arm, _UNREPAIRED, rows, self.kind),
             comparing.footnote(table),
         ]
         return "\n".join(lines)

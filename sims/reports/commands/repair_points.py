@@ -1,5 +1,6 @@
 """Reports of repairs that differ in one thing, or in size: `localnoise repair --ablate` and `--front`."""
 
+import math
 from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar, Self
@@ -13,10 +14,11 @@ from localnoise.files import write_text
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.reports import comparing, figures, pointing
 from localnoise.sims.reports.commands.base import ArmName, Report, arms_of
-from localnoise.sims.reports.comparison import outcomes
+from localnoise.sims.reports.comparison import outcomes, seed_means
 from localnoise.sims.reports.pointing import Measured
-from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
+from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, signed, texts
 from localnoise.sims.results.records import Record
+from localnoise.sims.results.statistics import Estimate, over_seeds
 
 _UNREPAIRED, _MEAN = "undefended", "mean"
 
@@ -49,11 +51,14 @@ class Points(Report):
     ----------
     varies : str
         What differs between them.
+    default : str
+        The point's value from which the others' differences are taken; "": none are.
     learned : list of str
     points : list of Point
     """
 
     varies: str = ""
+    default: str = ""
     learned: list[str]
     points: list[Point] = Field(min_length=1)
 
@@ -90,7 +95,9 @@ class Points(Report):
             return None
         entry = next(own for place, own in table.outcomes.items() if place.defense == point.arm)
         said = next((own for own in entry.extra.values() if "repair.bytes" in own), {})
+        images = next((n for own in entry.extra.values() if (n := own.get("repair.learned"))), None)
         twin = self._table(records, point, point.twin).estimate(point.twin, _MEAN) if point.twin else None
+        other = next((one for one in self.points if one.value == self.default != point.value), None)
         return Measured(
             value=point.value,
             plan=DEFENSES[point.arm].repair,
@@ -101,7 +108,22 @@ class Points(Report):
             numbers=entry.parameters,
             bytes=said.get("repair.bytes", entry.parameters),  # of a dense repair the numbers, a byte each
             work=said.get("repair.work"),
+            images=None if point.images is None else images,
+            less=self._less(records, point, other, self.learned),
+            clean_less=self._less(records, point, other, ["clean"]),
         )
+
+    def _less(self, records: list[Record], point: Point, other: Point | None, rows: list[str]) -> Estimate | None:
+        """Return the mean over rows less that of another point, of the same seeds; of one seed without an interval."""
+        if other is None:
+            return None
+        tables = [(self._table(records, one, one.arm), one.arm) for one in (point, other)]
+        ours, theirs = (seed_means([table.entry(arm, row) for row in rows]) for table, arm in tables)
+        shared = sorted(set(ours or {}) & set(theirs or {}))
+        if not shared or ours is None or theirs is None:
+            return None
+        several = [ours[seed] - theirs[seed] for seed in shared]
+        return over_seeds(several, 1) if len(several) > 1 else Estimate(several[0], math.nan, math.nan, 1, 1)
 
     def _table(self, records: list[Record], point: Point, arm: str) -> comparing.Comparison:
         own = [
@@ -116,13 +138,18 @@ class Points(Report):
 
     def _frame(self, found: list[Measured], undefended: Measured | None) -> pd.DataFrame:
         heads = [f"mean of {len(self.learned)} learned", "clean", "numbers", "MB at 8 bits", "M multiplications"]
+        counted = any(one.images is not None for one in found)
+        heads[2:2] = [f"less {self.default}", "clean, less"] if self.default else []
+        heads += ["learned from"] if counted else []
         twins = any(one.twin is not None for one in found)
         rows, labels = [], []
         for one in [*([] if undefended is None else [undefended]), *found]:
             work = "" if one.work is None else f"{one.work / 1e6:.2f}"
             sizes = [f"{one.numbers:,}", f"{one.bytes / 1e6:.3f}", work] if one.numbers else ["", "", ""]
             float_mean = [accuracy(one.twin)] if twins else []
-            rows.append([accuracy(one.mean), *float_mean, accuracy(one.clean), *sizes, *self._more(one, found)])
+            less = [signed(one.less), signed(one.clean_less)] if self.default else []
+            sizes += ["" if one.images is None else f"{one.images:,.0f}"] if counted else []
+            rows.append([accuracy(one.mean), *float_mean, accuracy(one.clean), *less, *sizes, *self._more(one, found)])
             labels.append(one.value)
         heads[1:1] = ["in floating point"] if twins else []
         return texts([*heads, *self._more_heads], rows, labels).rename_axis(self.varies or "repair")
@@ -145,7 +172,10 @@ class Points(Report):
         table = comparing.Comparison(outcomes(records), list(dict.fromkeys(arms)), self.learned)
         return (
             "Sizes: of the repair alone; bytes as an exported chip's tables hold them, shared laws once; "
-            "multiplications an input to decide and, at most, to undo.\n" + comparing.footnote(table)
+            "multiplications an input to decide and, at most, to undo. "
+            + f"Less {self.default}: of the same seeds, paired. " * bool(self.default)
+            + "\n"
+            + comparing.footnote(table)
         )
 
     @classmethod

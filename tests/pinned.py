@@ -36,6 +36,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "paper-10": ["paper"],
     "repair": ["repair"],
     "retention": [""],
+    "retention-local": [""],
     "spiking": [""],
     "sweep-bits-and-wires": [],
     "sweep-rules": [],

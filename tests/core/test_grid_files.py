@@ -418,7 +418,7 @@ def test_every_changed_character_of_the_metadata_is_recognised(copy, fragment):
 def test_files_of_other_kinds(tmp_path):
     with pytest.raises(
         FileFormatError,
-        match=r"nowhere\.h5: no such file; expected a grid, a bank, a central noise, a repair, a surprise or a layer of units",
+        match=r"nowhere\.h5: no such file; expected a grid, a bank, a central noise, a repair, a surprise or a layer",
     ):
         ln.load(tmp_path / "nowhere.h5")
     with pytest.raises(FileFormatError, match="no such file"):

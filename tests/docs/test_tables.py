@@ -38,6 +38,16 @@ def test_tables_are_those_of_the_published_record(value):
     assert table in page("results/retention")
 
 
+@pytest.mark.parametrize("value", ["accuracy", "clean", "retention"])
+def test_what_a_field_keeps_under_local_training_is_that_of_its_record(value):
+    record = list(RecordFile(published("retention-local")))
+    assert {one.config["training"] for one in record} == {"local-heads"}
+    digits = 2 if value == "retention" else 3
+    table = summarised.markdown(summarise(record), lambda entry: getattr(entry, value), digits)
+    assert table.count("\n") == 4
+    assert table in page("results/local")
+
+
 @pytest.mark.parametrize("value", ["accuracy", "clean", "retention", "lead"])
 def test_the_watchs_tables_are_those_of_their_record(value):
     table = summarised.markdown(

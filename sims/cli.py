@@ -25,7 +25,7 @@ PANELS = {
     "Start": {
         "demo": (
             "demo:demo",
-            "Train, learn, defend, repair and compare on the embedded images: about 5 minutes on 2 cores.",
+            "Train, learn, defend, repair and compare on the embedded images: about 3 minutes on 2 cores.",
         ),
         "list": (
             "tools.names:names",

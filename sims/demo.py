@@ -39,7 +39,7 @@ def demo(
     jobs: Jobs = 2,
     scheduler: Scheduler = "",
 ) -> None:
-    """Train, learn, defend, repair and compare on the embedded images: about 5 minutes on 2 cores.
+    """Train, learn, defend, repair and compare on the embedded images: about 3 minutes on 2 cores.
 
     Cells that the record holds already are not run again: delete the folder to start afresh.
 

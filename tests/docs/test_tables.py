@@ -102,6 +102,24 @@ def test_ten_epochs_close_the_gap():
     assert "20 of 24 agree" in verdict
 
 
+def test_what_a_repair_harms_network_by_network_is_that_of_its_record():
+    taught = {
+        f"{name}@5" for name in ("brightness", "contrast", "gaussian_noise", "impulse_noise", "motion_blur", "snow")
+    }
+    taught |= {f"{name}@2" for name in ("elastic", "perspective", "rotate", "obstruction")}
+    found: dict[tuple[int, str], dict[str, float]] = {}
+    for one in RecordFile(published("repair")):
+        for name, value in one.results.items():
+            if name.startswith("accuracy."):
+                own = found.setdefault((one.config["seed"], name.removeprefix("accuracy.")), {})
+                own[one.config["arm"]] = value
+    falls = {place: own["undefended"] - own["repair-16"] for place, own in found.items() if place[1] not in taught}
+    assert len(falls) == 265
+    worst = sorted((fall for fall in falls.values() if fall > 0.01), reverse=True)
+    assert f"{len(worst)} of the 265 fall by more than .01" in page("results/do-no-harm")
+    assert [f"{fall:.3f}"[1:] for fall in worst] == [".070", ".025", ".020", ".019", ".016", ".014"]
+
+
 def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     records = list(RecordFile(published("repair")))
     report = Repair.of(records)

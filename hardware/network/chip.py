@@ -71,7 +71,7 @@ class ChipNetwork(nn.Module):
         return self.program.words(self.program.input_words(given), progress)
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of its representation.
+        """Return what stands between the parentheses of its representation.
 
         Returns
         -------

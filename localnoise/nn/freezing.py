@@ -16,7 +16,7 @@ from localnoise.nn.tapping import quiet
 
 
 class Frozen:
-    """What `freeze_before` froze; `undo` gives it back, as does the end of a `with` block.
+    """A front that `freeze_before` froze; `undo` gives it back, as does the end of a `with` block.
 
     Parameters
     ----------

@@ -89,13 +89,13 @@ class ThreeFactor:
         Returns
         -------
         dict
-            Weights W and S, sums `total` (N, m, p), `square` (N, m, m), `power` (N,) and `moment` (N, p, p), which is
-            empty without `decorrelate`, and `seen`.
+            Weights W and S, sums `total` (N, m, p), `square` (N, m, m), `power` (N,), with `decorrelate` `moment`
+            (N, p, p), and `seen`.
         """
         W, S = field.weights, field.S.copy()
-        p = W.shape[2] if self.decorrelate else 0
         sums = {"total": np.zeros(W.shape), "square": np.zeros(S.shape), "power": np.zeros(len(W))}
-        sums["moment"] = np.zeros((len(W), p, p))
+        if self.decorrelate:
+            sums["moment"] = np.zeros((len(W), W.shape[2], W.shape[2]))
         return {"seen": 0, "W": W, "S": S} | sums
 
     def observe(self, field: Field, state: State, d: Floats, h: Floats) -> Never:
@@ -134,7 +134,8 @@ class ThreeFactor:
         """
         from localnoise.kernels.reinforcing import three_factor
 
-        sums = (state["total"], state["square"], state["power"], state["moment"], state["W"], state["S"])
+        moment = state.get("moment", np.zeros((len(state["W"]), 0, 0)))
+        sums = (state["total"], state["square"], state["power"], moment, state["W"], state["S"])
         wires = (field.gain, field.parents, field.readers, field.signal)
         three_factor(*sums, eta, h, *wires, told.astype(np.float64), float(self.floor))
         state["seen"] += len(eta)

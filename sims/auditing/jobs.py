@@ -57,7 +57,10 @@ def train(job: AuditJob, stage: Stage) -> bytes:
 def run(job: AuditJob, stage: Stage) -> tuple[dict[str, Any], float]:
     """Measure the part; returns values for the record, and seconds."""
     bench, began = _bench(job), perf_counter()
-    told: Stage = lambda what, done, of: stage(f"seed {job.seed}, {what}", done, of)  # noqa: E731
+
+    def told(what: str, done: int, of: int) -> None:
+        stage(f"seed {job.seed}, {what}", done, of)
+
     return measure(job.plan, job.config, bench, told), perf_counter() - began
 
 

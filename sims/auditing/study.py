@@ -1,4 +1,4 @@
-"""What an audit of a network measures: its plan, and each of its parts."""
+"""The plan of an audit of a network, and the measuring of each of its parts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -158,7 +158,7 @@ class Plan:
 
     @property
     def trained(self) -> Settings:
-        """What its networks depend on."""
+        """Settings that its networks depend on."""
         return Settings(**self.settings)
 
     def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:

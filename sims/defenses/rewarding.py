@@ -150,7 +150,7 @@ class Rewarding:
 
     @property
     def crosses(self) -> bool:
-        """Whether the noise or the layers after it learn from gradients that cross these, whatever their training."""
+        """True where noise or the layers after it learn from gradients that cross these, whatever their training."""
         return self.by == REPARAMETRISED or self.penalty > 0 or self.reward == CROSSING
 
     @property

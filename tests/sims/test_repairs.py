@@ -207,7 +207,7 @@ def test_retrained_later_layers_stand_behind_the_same_repair_and_are_repaired_an
     assert not any(one.law is other.law for one, other in zip(new[1].members, old[1].members, strict=True))
     assert [(repair.worth, repair.margins) for repair in old] == own  # the others' gate stays as it was
     assert new[0].worth is not old[0].worth
-    size = runner._trained[1 + 1]  # type: ignore[index]
+    size = runner._trained[2]  # type: ignore[index]
     assert 1 <= size["trained.epochs"] <= 2
     assert size["parameters"] == sum(repair.parameters for repair in new)
     assert DEFENSES["repair-retrained"].revision > 2

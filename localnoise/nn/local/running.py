@@ -31,7 +31,7 @@ def is_output(step: Any, out: Any, count: int) -> bool:
 
 
 class Steps:
-    """How many steps a network has run.
+    """A count of the steps that a network has run.
 
     Attributes
     ----------

@@ -6,18 +6,20 @@ import typer
 
 from localnoise.errors import choose
 from localnoise.sims.defenses.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
-from localnoise.sims.experiments.command import Run, command
+from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Bits
 from localnoise.sims.reports.comparison import Level
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import Train, words
 
 _FLOATS = ("lms-8", "sign-lms-8")  # the rules that the chip learns by, in floating point
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
 
-@command
+@commands.register("bits", "Chip", "How many bits robustness needs: chip grids beside floating point.")
+@experiment
 def bits(
     run: Run,
     sources: Train = SOURCES,

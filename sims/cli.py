@@ -3,7 +3,6 @@
 Exit codes: 0 done; 1 an error, stated in one sentence; 2 a wrong option or argument; 130 interrupted.
 """
 
-import importlib
 import signal
 import sys
 from collections.abc import Callable
@@ -13,107 +12,34 @@ import typer
 from rich.text import Text
 
 from localnoise import __version__, plugins
-from localnoise.errors import LocalnoiseError, listed
+from localnoise.errors import LocalnoiseError, PluginError, listed
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.choices import OptionError
 from localnoise.sims.runtime.console import console, errors, show_warnings_plainly
 from localnoise.sims.runtime.renamed import Command
 from localnoise.sims.runtime.stopping import Interrupting
 
-# panel: {command: (module:function, help)}. A module is imported when its command is asked for: torch takes seconds,
-# `--help` should not.
-PANELS = {
-    "Start": {
-        "demo": (
-            "demo:demo",
-            "Train, learn, defend, repair and compare on the embedded images: about 3 minutes on 2 cores.",
-        ),
-        "list": (
-            "tools.names:names",
-            "List what commands take by name: rules, orders, perturbations, attacks, defenses, tasks, chips, ...",
-        ),
-        "data": ("tools.showdata:data", "Describe the data set; draw contact sheets of classes and modifications."),
-    },
-    "Learn": {
-        "fit": ("tools.fit:fit", "Learn a grid from the displacements that a perturbation causes; write it to HDF5."),
-        "learn": ("tools.learn:learn", "Learn a grid from displacements in an HDF5 or .npy file, however large."),
-        "train": ("train:train", "Train a task's networks by local rules, nothing crossing a layer backward; compare."),
-        "sample": ("tools.sample:sample", "Draw noise from a grid into an HDF5 or .npy file, however much."),
-        "inspect": ("tools.inspection:inspect", "Summarise a fitted grid in text and one figure."),
-    },
-    "Evaluate": {
-        "compare": (
-            "compare:compare",
-            "Compare any defenses on any perturbations, under the paper's protocol or a reviewer's.",
-        ),
-        "retention": (
-            "retention:retention",
-            "Compare local with central noise on every source, with intervals: hours.",
-        ),
-        "paper": ("paper:paper", "Rerun the paper's study, side by side with what it states."),
-        "transfer": ("transfer:transfer", "Which noise helps against which perturbation: heat maps."),
-        "repair": (
-            "repair:repair",
-            "Repair a trained network, its weights untouched: learn, test, one table.",
-        ),
-        "stream": (
-            "stream:stream",
-            "Corruptions that come and go on a stream: repair beside adaptation at test time.",
-        ),
-        "tradeoff": ("tradeoff:tradeoff", "What robustness costs: clean against robust accuracy, by noise variance."),
-        "report": (
-            "tools.report:report",
-            "Make tables, figures and pages again, from records.",
-        ),
-    },
-    "Chip": {
-        "demo-chip": (
-            "demochip:demo_chip",
-            "A network with its noise on an emulated Cortex-M4, image in, class out: three minutes.",
-        ),
-        "quantise": ("tools.quantise:quantise", "Quantise a grid for a chip: integers, emulated to the bit."),
-        "chip": ("tools.chip:chip", "Chips: their published limits, and whether a quantised grid fits."),
-        "export": (
-            "tools.export:export",
-            "Export a chip grid as C99, Verilog, JSON, HDF5 or NIR; a network as C99.",
-        ),
-        "verify": ("tools.verify:verify", "Run an exported artefact and compare it with the emulator, to the bit."),
-        "classify": (
-            "tools.classify:classify",
-            "Run inputs through an exported network: image in, class out.",
-        ),
-        "audit": (
-            "tools.audit:audit",
-            "Judge a device from its words; or, with --task, what a network's noise certifies.",
-        ),
-        "bits": ("bits:bits", "How many bits robustness needs: chip grids beside floating point."),
-        "wires": ("wires:wires", "How many wires robustness needs: pruned chip grids beside what chips hold."),
-    },
-    "Spikes": {
-        "spiking": ("spikes:spiking", "The grid in Brian2: checked, learned by spikes, beside cortex, as a defense."),
-    },
-    "Search": {
-        "sweep": (
-            "sweep:sweep",
-            "Search hyperparameters for several goals at once, here or on a Dask cluster.",
-        ),
-    },
-}
-COMMANDS = {name: command for panel in PANELS.values() for name, command in panel.items()}
-
 
 def build(arguments: list[str]) -> typer.Typer:
-    """Return the application for these arguments: the command that they name is imported, the others only listed."""
+    """Return the application for these arguments: the command that they name is imported, ours are else only listed."""
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", help=_HELP)
     app.callback()(_options)
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
-    for panel, commands in PANELS.items():
-        for name, (place, summary) in commands.items():
-            command: Any = _listed(summary) if name != named else _imported(place)
-            if isinstance(command, typer.Typer):  # a group of commands
-                app.add_typer(command, name=name, rich_help_panel=panel)
-            else:
-                app.command(name, cls=_Command, rich_help_panel=panel)(command)
+    known = commands.ours() if named in commands.ours() else commands.listed()
+    for name, (panel, summary, _) in known.items():
+        if name != named:
+            app.command(name, cls=_Command, rich_help_panel=panel)(_shown(summary))
+        else:
+            _enter(app, name, panel)
     return app
+
+
+def _enter(app: typer.Typer, name: str, panel: str | None = None) -> None:
+    command: Any = commands.find(name)
+    if isinstance(command, typer.Typer):  # a group of commands
+        app.add_typer(command, name=name, rich_help_panel=panel)
+    else:
+        app.command(name, cls=_Command, rich_help_panel=panel)(command)
 
 
 class _Command(Command):
@@ -136,27 +62,18 @@ class _Command(Command):
 def owners(option: str) -> list[str]:
     """Return the commands that have exactly this option. All are imported: only a command that failed asks."""
     found = list[str]()
-    for name, (place, _) in COMMANDS.items():
+    for name in commands.listed():
         app = typer.Typer()
+        app.callback()(_options)  # so that it is a group, of one command
         try:
-            command = _imported(place)
-        except ImportError:  # of a package that not everyone has
+            _enter(app, name)
+        except (ImportError, PluginError):  # of a package that not everyone has
             continue
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-        else:
-            app.command(name)(command)
-            app.callback()(_options)  # so that it is a group of one command
         group: Any = typer.main.get_command(app)
         made = group.commands[name]
         parts = {f"{name} {part}": one for part, one in getattr(made, "commands", {}).items()} or {name: made}
         found += [called for called, one in parts.items() if any(option in each.opts for each in one.params)]
     return found
-
-
-def _imported(place: str) -> Any:
-    module, function = place.split(":")
-    return getattr(importlib.import_module(f"localnoise.sims.{module}"), function)
 
 
 def main() -> None:
@@ -216,7 +133,7 @@ Examples:
 """
 
 
-def _listed(summary: str) -> Callable[[], None]:
+def _shown(summary: str) -> Callable[[], None]:
     def command() -> None:
         """Stand in the list of commands."""
 
@@ -236,7 +153,7 @@ def _options(
         list[str] | None,
         typer.Option(
             help="Module of your own: rules, orders, trainings, perturbations, attacks, defenses, tasks, export "
-            "formats, back ends; may be repeated."
+            "formats, back ends, commands; may be repeated."
         ),
     ] = None,
     version: Annotated[

@@ -10,11 +10,12 @@ from localnoise.sims.evaluation.names import WORST, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
-from localnoise.sims.experiments.command import Run, command
+from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import matched, trained_on
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.reports.commands import Compare
 from localnoise.sims.reports.commands.compare import means
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import Defenses, one_of, words
 from localnoise.sims.tools.names import names as list_names
 
@@ -22,7 +23,12 @@ PROTOCOLS = ("any", "paper", "adaptive")
 _AGAINST, _TESTED = "full", "rotate,obstruction,adaptive"
 
 
-@command
+@commands.register(
+    "compare",
+    "Evaluate",
+    "Compare any defenses on any perturbations, under the paper's protocol or a reviewer's.",
+)
+@experiment
 def compare(
     run: Run,
     arms: Defenses = "none,identity,diagonal,full,multiscale-8,signal-8,augmentation",

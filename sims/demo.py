@@ -14,6 +14,7 @@ from localnoise.sims.experiments.cell import crossed
 from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports.commands import Retention
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import command, console
 from localnoise.sims.runtime.options import Jobs, Scheduler
 
@@ -33,6 +34,11 @@ def settings() -> Settings:
     )
 
 
+@commands.register(
+    "demo",
+    "Start",
+    "Train, learn, defend, repair and compare on the embedded images: about 3 minutes on 2 cores.",
+)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the record, the figure and the grids.")] = Path("results/demo"),
     seed: Annotated[int, typer.Option(help="Fixes weights, batches, noise and modifications.")] = 0,

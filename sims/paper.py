@@ -16,6 +16,7 @@ from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports import stated
 from localnoise.sims.reports.commands import Paper
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, PresetName, Scheduler, Seeds, words
 
 SOURCES = (
@@ -31,6 +32,7 @@ SOURCES = (
 )
 
 
+@commands.register("paper", "Evaluate", "Rerun the paper's study, side by side with what it states.")
 def paper(
     sources: Annotated[str, typer.Option("--train", help="Comma-separated rows of the paper's table.")] = ",".join(
         SOURCES

@@ -15,18 +15,20 @@ from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments import repair_design
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
-from localnoise.sims.experiments.command import Run, command
+from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import STRONGEST, trained_on
 from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.repair_design import Variant
 from localnoise.sims.reports import harm
 from localnoise.sims.reports.commands import Ablation, Front, Point, Repair
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import one_of, words
 
 _LEARNED, _OTHERS = "modifications", "others"
 
 
-@command
+@commands.register("repair", "Evaluate", "Repair a trained network, its weights untouched: learn, test, one table.")
+@experiment
 def repair(
     run: Run,
     sources: Annotated[

@@ -16,6 +16,7 @@ from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.reports.commands import Retention
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import (
     DataDir,
     Defenses,
@@ -50,6 +51,11 @@ SOURCES = ("rotate", "obstruction", "line_blur", "brighten", "pgd")
 _SOURCES, _DEFENSES = ",".join(SOURCES), ",".join(DEFENSES)
 
 
+@commands.register(
+    "retention",
+    "Evaluate",
+    "Compare local with central noise on every source, with intervals: hours.",
+)
 def retention(
     out: Out = Path("results/retention"),
     data: Images = "full",

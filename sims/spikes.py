@@ -16,6 +16,7 @@ from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console
 from localnoise.sims.runtime.options import DataDir, Epochs, Jobs, Mix, Out, Scheduler, Seeds, Training, one_of
 from localnoise.sims.spiking.reported import Spiking
@@ -25,6 +26,11 @@ TARGETS = ("numpy", "cython", "cpp_standalone")  # Brian2's, which a help should
 PARTS = ("field", "learning", "variability", "defence")
 
 
+@commands.register(
+    "spiking",
+    "Spikes",
+    "The grid in Brian2: checked, learned by spikes, beside cortex, as a defense.",
+)
 def spiking(
     parts: Annotated[str, one_of((*PARTS, "all"), several=True, help="Names separated by commas.")] = "all",
     sources: Annotated[

@@ -23,6 +23,7 @@ from localnoise.sims.models.registry import ARCHITECTURES, TWIN
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console
 from localnoise.sims.runtime.options import (
     DataDir,
@@ -53,6 +54,11 @@ _STAYS = {"quick": 300, "standard": 1_000, "full": 2_000}
 _TUNED = 70_000  # images of the stream on which hyperparameters are chosen, at most: a reset after 1,000 batches is met
 
 
+@commands.register(
+    "stream",
+    "Evaluate",
+    "Corruptions that come and go on a stream: repair beside adaptation at test time.",
+)
 def stream(
     defenses: Annotated[
         str, typer.Option("--defenses", help=f"Methods, separated by commas; all: {', '.join(ARMS)}.")

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from localnoise.files import refuse_same
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import command, console, errors, show
 from localnoise.sims.runtime.options import DataDir, Mix
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.validate import as_count
 
 
+@commands.register("sweep", "Search", "Search hyperparameters for several goals at once, here or on a Dask cluster.")
 def sweep(
     study: Annotated[str, typer.Argument(help=f"TOML file, or one that ships: {', '.join(SHIPPED)}.")],
     out: Annotated[

@@ -8,13 +8,15 @@ import typer
 from localnoise.sims.evaluation.names import name_and_level, variances_of
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
-from localnoise.sims.experiments.command import Run, command
+from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.reports.commands import Tradeoff
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import Defenses, Variances, words
 
 
-@command
+@commands.register("tradeoff", "Evaluate", "What robustness costs: clean against robust accuracy, by noise variance.")
+@experiment
 def tradeoff(
     run: Run,
     source: Annotated[

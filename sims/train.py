@@ -30,6 +30,7 @@ from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.reports.commands.trained import UNDEFENDED, Train, row_of
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile, key
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console
 from localnoise.sims.runtime.options import (
     DataDir,
@@ -48,6 +49,11 @@ from localnoise.validate import as_count
 _ALL, _USUAL = "all", "input_noise"
 
 
+@commands.register(
+    "train",
+    "Learn",
+    "Train a task's networks by local rules, nothing crossing a layer backward; compare.",
+)
 def train(
     training: Annotated[
         str,

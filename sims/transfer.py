@@ -7,10 +7,11 @@ import typer
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
-from localnoise.sims.experiments.command import Run, command
+from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import STRONGEST, trained_on
 from localnoise.sims.reports.commands import Transfer
 from localnoise.sims.reports.comparison import OWN, Level
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import Defenses, words
 
 ATTACKS = "art-autopgd@0.1,art-pgd@0.1,art-fgm@0.1,art-square@0.1"
@@ -23,7 +24,8 @@ GROUPS = {
 _LEARNED = "modifications"
 
 
-@command
+@commands.register("transfer", "Evaluate", "Which noise helps against which perturbation: heat maps.")
+@experiment
 def transfer(
     run: Run,
     sources: Annotated[

@@ -5,17 +5,19 @@ from typing import Annotated
 import typer
 
 from localnoise.sims.defenses.chips import FAN_IN, ORDERS
-from localnoise.sims.experiments.command import Run, command
+from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.reports import deployed
 from localnoise.sims.reports.commands import Wires
 from localnoise.sims.reports.comparison import Level
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import Train
 
 SOURCES = "motion_blur@5,rotate@2,pgd@0.1"
 
 
-@command
+@commands.register("wires", "Chip", "How many wires robustness needs: pruned chip grids beside what chips hold.")
+@experiment
 def wires(
     run: Run,
     sources: Train = SOURCES,

@@ -167,9 +167,10 @@ def _exporter(kind: str, options: dict[str, Any]) -> Any:
     exporter = EXPORTERS.find(kind)
     for name in options.keys() - set(exporter.options):
         owners = [other for other, each in EXPORTERS.available().items() if name in each.options]
-        raise ArgumentError(
-            f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners) or 'none'}"
-        )
+        if owners:
+            raise ArgumentError(f"{name}={options[name]!r}: not of format {kind}; expected with {', '.join(owners)}")
+        told = "kind, which names the format" if name == "format" else ", ".join(exporter.options) or "no option"
+        raise ArgumentError(f"{name}={options[name]!r}: no option of format {kind}; expected {told}")
     return exporter
 
 

@@ -70,7 +70,7 @@ class Run:
         conduct(cells, settings, self.out, report, data_dir=self.data_dir, **how)
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def experiment(function: Callable[..., None]) -> Callable[..., None]:
     """Return a command that takes the options of `Run` as well, and hands them on as its first argument."""
 
     @wraps(function)

@@ -12,6 +12,7 @@ from localnoise.files import as_folder, as_output, write_text
 from localnoise.hardware import load_chip
 from localnoise.hardware.audit import DeviceAudit, Verdict
 from localnoise.sims.reports.audits import audit_figure
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, progress, show
 from localnoise.sims.runtime.options import (
     DataDir,
@@ -36,6 +37,11 @@ _ALL, _TASK, _SOURCE = "all", "TASK", "brightness@5"
 _SHOWN = 12  # findings in the table
 
 
+@commands.register(
+    "audit",
+    "Chip",
+    "Judge a device from its words; or, with --task, what a network's noise certifies.",
+)
 def audit(
     words: Annotated[
         str,

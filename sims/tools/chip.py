@@ -17,6 +17,7 @@ from localnoise.hardware.fitting.network import fit_network
 from localnoise.hardware.fitting.repair import fit_repair
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import network_costs, placed_table, repair_costs, show_fit
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, errors, show
 from localnoise.sims.runtime.options import one_of
 from localnoise.sims.runtime.renamed import Command
@@ -40,6 +41,7 @@ Examples
     localnoise chip random --generator lfsr32
 """,
 )
+commands.register("chip", "Chip", "Chips: their published limits, and whether a quantised grid fits one.")(chip)
 
 
 @chip.command("list", cls=Command, hidden=True)

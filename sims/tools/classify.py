@@ -8,6 +8,7 @@ from rich.text import Text
 
 from localnoise.hardware.export.running import classify as run
 from localnoise.sims import tasks
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, progress
 from localnoise.sims.runtime.options import Images, one_of
 from localnoise.validate import as_count
@@ -15,6 +16,7 @@ from localnoise.validate import as_count
 _SHADES = " .:-=+*#%@"
 
 
+@commands.register("classify", "Chip", "Run inputs through an exported network: image in, class out.")
 def classify(
     folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote of a task's network.")],
     task: Annotated[str, typer.Argument(help="Task whose test inputs are classified: a name, or my_task.py.")],

@@ -19,6 +19,7 @@ from localnoise.hardware.fitting.repair import check_repair_fits
 from localnoise.hardware.learning import RULES
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import command, console
 from localnoise.sims.runtime.options import Epochs, PresetName, Training, one_of
 
@@ -30,6 +31,7 @@ _TASKS = {
 }  # fmt: skip
 
 
+@commands.register("export", "Chip", "Export a chip grid as C99, Verilog, JSON, HDF5 or NIR; a network as C99.")
 def export(
     file: Annotated[
         Path,

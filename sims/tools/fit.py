@@ -20,6 +20,7 @@ from localnoise.sims.experiments.fitted import fitted
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import command, console, progress, staged
 from localnoise.sims.runtime.options import (
     DataDir,
@@ -47,6 +48,11 @@ _SOURCE = "line_blur"
 _KEPT = 4096  # displacements that --keep writes: what a chip is calibrated on
 
 
+@commands.register(
+    "fit",
+    "Learn",
+    "Learn a grid from the displacements that a perturbation causes; write it to HDF5.",
+)
 def fit(
     output: Output = Path("grid.h5"),
     source: Annotated[str, typer.Option("--train", help="NAME or NAME@LEVEL: what displaces the layer.")] = _SOURCE,

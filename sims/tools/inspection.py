@@ -15,6 +15,7 @@ from localnoise.errors import ArgumentError
 from localnoise.files import as_output
 from localnoise.loading import load_grid as load
 from localnoise.sims.reports.figures import DOUBLE, drawn, lettered
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.options import Force
 from localnoise.sims.runtime.tables import terminal_table
@@ -147,6 +148,7 @@ def _learned(grid: UnitGrid) -> str:
     )
 
 
+@commands.register("inspect", "Learn", "Summarise a fitted grid in text and one figure.")
 def inspect(
     path: Annotated[Path, typer.Argument(help="A grid's HDF5 file.", metavar="GRID.H5")],
     unit: Annotated[

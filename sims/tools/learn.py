@@ -12,12 +12,14 @@ from localnoise.errors import ArgumentError
 from localnoise.files import as_output
 from localnoise.rules import make_rule
 from localnoise.rules.base import AUTO
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, progress
 from localnoise.sims.runtime.options import Force, Order, Output, Radius, Rank, Rule, Share, SignalRadius
 from localnoise.sims.tools import inputs
 from localnoise.validate import as_variance
 
 
+@commands.register("learn", "Learn", "Learn a grid from displacements in an HDF5 or .npy file, however large.")
 def learn(
     file: Annotated[
         Path, typer.Argument(help="HDF5 or .npy file that holds displacements: (T, C, H, W), (T, C, L) or (T, n).")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.choices import one_of
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.tables import terminal_table
@@ -127,6 +128,11 @@ def families(rows: Rows) -> Rows:
     return out
 
 
+@commands.register(
+    "list",
+    "Start",
+    "List what commands take by name: rules, orders, perturbations, attacks, defenses, tasks, chips, ...",
+)
 def names(
     kind: Annotated[
         str, one_of(KINDS, made=typer.Argument, earlier=_EARLIER, help="What to list; nothing: what there is to list.")

@@ -21,6 +21,7 @@ from localnoise.hardware.quantiser import Report
 from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
 from localnoise.sims.reports.chips import quantised_figure
 from localnoise.sims.reports.fits import required_fit
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import command, console, follow, progress, show
 from localnoise.sims.runtime.options import Force, one_of
 from localnoise.sims.runtime.tables import terminal_table
@@ -30,6 +31,7 @@ from localnoise.sims.tools.quantised_repair import quantise_repair
 _CALIBRATION = 4096  # presentations to calibrate on
 
 
+@commands.register("quantise", "Chip", "Quantise a grid for a chip: integers, emulated to the bit.")
 def quantise(
     grid: Annotated[Path, typer.Argument(help="HDF5 file of a fitted grid, of a bank, or of a repair.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 file to write.")] = Path("chip.h5"),

@@ -10,6 +10,7 @@ import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output, write_text
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, errors
 from localnoise.sims.runtime.options import Force
 
@@ -17,6 +18,7 @@ DRAWN = ("front.png", "importance.png", "parallel.png", "retention.png", "table.
 _LONG = 5.0  # seconds after which progress is shown
 
 
+@commands.register("report", "Evaluate", "Make tables, figures and pages again, from records.")
 def report(
     record: Annotated[
         Path,

@@ -12,6 +12,7 @@ import localnoise as ln
 from localnoise.bank import dtype_of
 from localnoise.bank import layout as layout_of
 from localnoise.files import as_output, format_of, streamed
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, progress
 from localnoise.sims.runtime.options import Force
 from localnoise.sims.runtime.stopping import asked_to_stop
@@ -20,6 +21,7 @@ from localnoise.streams import chunk_size, fill, positions
 from localnoise.validate import as_count, as_seed
 
 
+@commands.register("sample", "Learn", "Draw noise from a grid into an HDF5 or .npy file, however much.")
 def sample(
     grid: Annotated[Path, typer.Argument(help="File of a grid, a bank or a central noise.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 or .npy file to write.")] = Path("noise.h5"),

@@ -11,6 +11,7 @@ from localnoise.sims import perturbations
 from localnoise.sims.data import contact_sheet, describe, load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.perturbations import corruptions
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.choices import one_of
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.tables import terminal_table
@@ -18,6 +19,7 @@ from localnoise.sims.runtime.tables import terminal_table
 _SEED = 5  # of draws that show what the modifications do: no angle near zero, no square on the background alone
 
 
+@commands.register("data", "Start", "Describe the data set; draw contact sheets of classes and modifications.")
 def data(
     images: Annotated[
         str,

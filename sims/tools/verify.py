@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from localnoise.hardware.export import verify as run
+from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, follow, progress, show
 from localnoise.sims.runtime.tables import terminal_table
 
 
+@commands.register("verify", "Chip", "Run an exported artefact and compare it with the emulator, to the bit.")
 def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that `localnoise export` wrote.")],
     words: Annotated[

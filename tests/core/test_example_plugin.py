@@ -69,6 +69,44 @@ for _ in range(60):
     learner.step(x, y)
 assert (learner.answers(x, "0").argmax(1) == y).float().mean() > 0.9, "the hidden layer has learned by its own head"
 """
+ATTACK = """
+import torch
+from torch import nn
+from localnoise.sims.attacks import ATTACKS
+assert list(ATTACKS)[-1] == "shade"
+net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+with torch.no_grad():
+    net[1].weight[:] = torch.tensor([[1.0] * 4, [-1.0] * 4])
+    net[1].bias[:] = torch.tensor([-2.0, 2.0])  # 0 of light images, 1 of dark ones: darker is worse for the first
+light = torch.full((3, 1, 2, 2), 0.55)
+found = ATTACKS.find("shade")(None, 0.1)(net, light, torch.zeros(3, dtype=torch.int64), bounds=(0, 1))
+assert torch.allclose(found, torch.full_like(light, 0.45)), found
+assert net(light).argmax(1).tolist() == [0, 0, 0] and net(found).argmax(1).tolist() == [1, 1, 1]
+"""
+FORMAT = """
+import numpy as np, localnoise as ln
+from localnoise.hardware import quantise
+from localnoise.hardware.export import export
+d = np.random.default_rng(0).normal(size=(400, 2, 3, 4))
+chip = quantise(ln.UnitGrid((3, 4), 2, parents=2).learn(d), d=d)
+export(chip, "out", "links")
+head, *rows = open("out/links.csv").read().splitlines()
+assert head == "parent,unit,words" and len(rows) == (chip.field.parents >= 0).sum()
+assert {row.split(",")[2] for row in rows} == {"4"}
+"""
+COMMAND = """
+import sys
+import numpy as np, localnoise as ln
+grid = ln.UnitGrid((3, 4), 2, parents=2).learn(np.random.default_rng(0).normal(size=(400, 2, 3, 4)))
+grid.save("grid.h5")
+from localnoise.sims.cli import main
+for words in (["--help"], ["strongest", "grid.h5", "--count", "3"]):
+    sys.argv = ["localnoise", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+"""
 MISSING = """
 import numpy as np, localnoise as ln
 from localnoise.errors import MissingDependencyError, UnknownNameError
@@ -155,6 +193,23 @@ def test_a_way_in_which_networks_learn_is_found(site, folder):
     run(TRAINING, folder, PYTHONPATH=str(site))
 
 
+def test_an_attack_is_found(site, folder):
+    run(ATTACK, folder, PYTHONPATH=str(site))
+
+
+def test_an_export_format_is_found(site, folder):
+    run(FORMAT, folder, PYTHONPATH=str(site))
+
+
+def test_a_command_is_listed_and_runs(site, folder):
+    told = run(COMMAND, folder, PYTHONPATH=str(site))
+    assert "Show the strongest links of a grid." in told
+    assert told.index("─ Learn ─") < told.index("strongest ") < told.index("─ Evaluate ─")
+    rows = [line.split() for line in told.splitlines()[-3:]]
+    assert all(row[1] == "->" for row in rows)
+    assert [float(row[3]) for row in rows] == sorted((float(row[3]) for row in rows), reverse=True)
+
+
 def test_the_folder_holds_what_its_readme_lists():
     text = (SOURCE / "README.md").read_text()
     listed = {line.split("`")[1] for line in text.splitlines() if line.startswith("| a ") or line.startswith("| an ")}
@@ -178,4 +233,4 @@ def test_the_files_to_copy_are_there_and_register_what_they_are_copied_for():
     assert len(files) >= 10
     for file in files:
         code = (SOURCE.parents[2] / file).read_text()
-        assert file in ("sims/cli.py", "sims/tools/sample.py") or re.search(r"\bregister\(", code), file
+        assert re.search(r"\bregister\(", code), file

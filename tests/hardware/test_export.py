@@ -227,6 +227,18 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path):
         export(chip, tmp_path / "b", engines=2)
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ({"format": "json"}, "format='json': no option of format c99; expected kind, which names the format"),
+        ({"colour": "red"}, "colour='red': no option of format c99; expected name, selftest, level"),
+    ],
+)
+def test_an_option_of_no_format_is_refused(tmp_path, option, expected):
+    with pytest.raises(ArgumentError, match=expected):
+        export(quantise(learned()[0]), tmp_path / "out", **option)
+
+
 def test_code_that_does_not_compile_is_told(tmp_path):
     folder = exported(tmp_path / "a")
     replaced(folder, "localnoise.c", "void ln_init", "int unused; void ln_init(")

@@ -16,8 +16,9 @@ from helping import run_command as run
 
 from localnoise import UnitGrid, load
 from localnoise.hardware import quantise
-from localnoise.sims.cli import COMMANDS, PANELS, owners
+from localnoise.sims.cli import owners
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.runtime.commands import PANELS, ours
 from localnoise.sims.runtime.renamed import RENAMED, renamed
 from localnoise.sims.runtime.spoken import with_options
 from localnoise.sims.tools.names import KINDS, families
@@ -30,7 +31,7 @@ def test_help_lists_every_command_without_torch() -> None:
     code = "import sys; sys.argv = ['localnoise', '--help']\nfrom localnoise.sims.cli import main\n"
     code += "try:\n    main()\nfinally:\n    print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert all(name in done.stdout for name in COMMANDS)
+    assert all(name in done.stdout for name in ours())
     assert done.stdout.rstrip().endswith("False")
 
 
@@ -124,7 +125,7 @@ def test_no_option_has_an_earlier_name() -> None:
         "--defense": "none; a",
         "--radius": "parents",
     }
-    for command in COMMANDS:
+    for command in ours():
         told = " ".join(re.sub("[│\n]", " ", re.sub(r"^│ +-(?=-)", "¦-", help_of(command), flags=re.MULTILINE)).split())
         options = dict(re.findall(r"¦(--[a-z-]+)([^¦╰]*)", told))
         assert options, command
@@ -133,7 +134,7 @@ def test_no_option_has_an_earlier_name() -> None:
             assert other[option] in options[option], (command, option)
 
 
-@pytest.mark.parametrize("command", list(COMMANDS))
+@pytest.mark.parametrize("command", list(ours()))
 def test_help_of_each_command_has_examples(command: str) -> None:
     told = help_of(command)
     assert "Examples" in told

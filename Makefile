@@ -13,7 +13,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(USABLE)' >/dev/null 2>&1 && echo $(p))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chip demo-spiking test test-all bench bench-check wheel lint format types imports docs installed clean
+.PHONY: help demo demo-chip demo-spiking test test-all coverage bench bench-check wheel lint format types imports docs installed clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: $(VENV)/.dev  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose
 
 test-all: $(VENV)/.dev $(VENV)/.browser $(VENV)/.toolchain  ## run all tests: also compilers, simulators, kills, full disks, long searches
 	@$(MAKE) test TIER=--hypothesis-profile=full
+
+coverage: $(VENV)/.dev  ## lines that the fast tests reach; TIER= for all tests
+	@mkdir -p build/coverage && $(BIN)/coverage erase && $(BIN)/coverage run -m pytest $(TIER) $(PYTEST_ARGS); \
+	$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 bench: $(VENV)/.bench  ## time the grid beside what one would use instead: ratios, with their targets
 	@# A fresh cache, so that first calls show what compiling costs.

@@ -171,6 +171,13 @@ def test_citation_states_version_and_paper():
     assert citation["version"] == project["version"]
     assert citation["references"][0]["title"] in README
     assert citation["references"][0]["url"] in README
+    assert f"version = {{{project['version']}}}" in (ROOT / "docs" / "index.md").read_text()
+
+
+def test_the_changelog_has_the_release_that_the_citation_states():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    releases = re.findall(r"^## \[([\d.]+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert releases[0] == (citation["version"], str(citation["date-released"]))
 
 
 def test_the_packages_description_links_to_nothing_in_the_checkout(tmp_path):

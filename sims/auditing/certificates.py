@@ -1,18 +1,18 @@
 """The part of an audit on certificates: what a vote over noisy activations certifies, and what it covers."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import process_time
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.linalg import eigvalsh
-from torch import Tensor, nn
+from torch import Tensor
 
-from localnoise import Repair
 from localnoise.certificate import ABSTAINS, largest_radius, log_volume
+from localnoise.sims.auditing.reading import Read, by_level, mended, plain
 from localnoise.sims.auditing.smoothing import (
     Array,
     Smoothed,
@@ -24,10 +24,9 @@ from localnoise.sims.auditing.smoothing import (
 )
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.models import Network, folded, training
+from localnoise.sims.models import training
 from localnoise.sims.models.orthogonal import lipschitz
 from localnoise.sims.runtime.stage import Stage
-from localnoise.sims.tasks.fashion import LAYER
 
 LOCAL, ISOTROPIC = "local", "isotropic"
 PLAIN, REPAIRED = "displacements", "what a repair leaves"
@@ -39,7 +38,6 @@ _FEW = 300  # draws where noises are chosen
 _TRIES = 4  # variances of the isotropic noise
 _SEARCHED = 4096  # neurons beyond which no counterexample is searched: the covariance is dense there
 
-Read = Callable[[Tensor], Array]
 Results = dict[str, Any]
 
 
@@ -67,62 +65,119 @@ def certificate_part(
         be covered.
     variance : of the noise, a neuron; None: scales are tried that let it cover displacements.
     """
-    network = bench.network
-    labels, total = bench.train[1], min(learned, len(bench.train[0]) - HELD)
-    own, away = slice(0, total), slice(total, total + HELD)
-
+    total = min(learned, len(bench.train[0]) - HELD)
     stage("learn the repair" if repaired else "displace", 0, 0)
-    read = mended(bench, source, severities, total) if repaired else plain(network)
-    h_all = read(bench.train[0][: total + HELD])
-    moved_all = np.empty_like(h_all)
-    for one, rows in by_level(source, severities, total + HELD):
-        moved_all[rows] = read(bench.altered(one, rows=rows))
-    d_all = moved_all - h_all
-    h, d, h_held, d_held = h_all[own], d_all[own], h_all[away], d_all[away]
-    power = float(np.square(d, dtype=np.float64).mean())
+    read = mended(bench, source, severities, total) if repaired else plain(bench.network)
+    given = _Given.of(bench, source, severities, read, total, alpha, epochs)
+    net, out = _chosen(given, floors, variance, stage)
+    out |= {"draws": draws, "alpha": alpha, "largest": largest_radius(draws, alpha), "images": images}
+    stage("match isotropic noise", 0, 0)
+    out["isotropic"], even = of_equal_accuracy(
+        lambda v: given.train(isotropic(given.h, v)),
+        lambda one: given.trial(one)[0],
+        out["chosen/accuracy"],
+        out["variance"] / 2,
+        _TRIES,
+    )
+    return out | _tested(bench, source, severities, read, {LOCAL: net, ISOTROPIC: even}, out, stage, not repaired)
 
-    raw, lies = training.activations(network.front, bench.train[0][:1]), network.arrangement
-    given = torch.from_numpy(h)
-    if lies is not None:
-        given = lies.added(torch.zeros_like(raw).expand(len(h), *raw.shape[1:]), given)
 
-    def train(noise: Any) -> Smoothed:
-        return Smoothed.trained(bench, noise, given, labels[own], epochs)
+@dataclass(frozen=True)
+class _Given:
+    """What noises are learned from and chosen on: training inputs at the cut, and how displacements move them.
 
-    def trial(net: Smoothed) -> tuple[float, float]:
-        """Clean accuracy of the vote, and certified coverage, of few draws, on held-out training inputs."""
-        found = net.vote(_FEW, alpha, bench.seed).certify(h_held)
-        right = found.winner == labels[away].numpy()
-        return float(right.mean()), float((right & (norms(net.noise, d_held) < found.radius)).mean())
+    Attributes
+    ----------
+    h, d : arrays of float32, (T, C, H, W)
+        Activations, displacements.
+    h_held, d_held : arrays of float32, (500, C, H, W)
+        The same of others, on which noises are chosen.
+    behind : Tensor, (T, ...)
+        What the later layers read of h.
+    """
 
+    bench: Testbed
+    h: Array
+    d: Array
+    h_held: Array
+    d_held: Array
+    behind: Tensor
+    alpha: float
+    epochs: int
+
+    @classmethod
+    def of(
+        cls,
+        bench: Testbed,
+        source: Source,
+        severities: Sequence[float],
+        read: Read,
+        total: int,
+        alpha: float,
+        epochs: int,
+    ) -> Self:
+        """Read `total` training inputs and the next `HELD`, each displaced at one of the severities."""
+        h = read(bench.train[0][: total + HELD])
+        moved = np.empty_like(h)
+        for one, rows in by_level(source, severities, total + HELD):
+            moved[rows] = read(bench.altered(one, rows=rows))
+        d = moved - h
+        behind, lies = torch.from_numpy(h[:total]), bench.network.arrangement
+        if lies is not None:
+            raw = training.activations(bench.network.front, bench.train[0][:1])
+            behind = lies.added(torch.zeros_like(raw).expand(total, *raw.shape[1:]), behind)
+        return cls(bench, h[:total], d[:total], h[total:], d[total:], behind, alpha, epochs)
+
+    def train(self, noise: Any) -> Smoothed:
+        """Train later layers under a noise."""
+        return Smoothed.trained(self.bench, noise, self.behind, self.bench.train[1][: len(self.h)], self.epochs)
+
+    def trial(self, net: Smoothed) -> tuple[float, float]:
+        """Return clean accuracy of the vote, and certified coverage, of few draws, on held-out training inputs."""
+        found = net.vote(_FEW, self.alpha, self.bench.seed).certify(self.h_held)
+        right = found.winner == self.bench.train[1][len(self.h) : len(self.h) + HELD].numpy()
+        return float(right.mean()), float((right & (norms(net.noise, self.d_held) < found.radius)).mean())
+
+
+def _chosen(given: _Given, floors: Sequence[float], variance: float | None, stage: Stage) -> tuple[Smoothed, Results]:
+    """Return the network under the noise, of all floors and scales, that covers most of the held-out displacements."""
+    power = float(np.square(given.d, dtype=np.float64).mean())
     candidates = []
     for at, floor in enumerate(floors):
         stage("train under noise", at, len(floors))
-        unit = grid_noise(d, 1.0, floor)
-        farthest = float(np.quantile(norms(unit, d_held), _SHARE))
-        scales = [farthest / target for target in _TARGETS]
-        if variance is not None:
+        if variance is None:
+            farthest = float(np.quantile(norms(grid_noise(given.d, 1.0, floor), given.d_held), _SHARE))
+            scales = [farthest / target for target in _TARGETS]
+        else:
             scales = [float((variance / (power * (1 + floor))) ** 0.5)]
         for scale in scales:
-            net = train(grid_noise(d, scale, floor))
-            candidates.append((*trial(net), floor, scale, net))
+            net = given.train(grid_noise(given.d, scale, floor))
+            candidates.append((*given.trial(net), floor, scale, net))
     accuracy, covered, floor, scale, net = max(candidates, key=lambda one: (one[1], one[0]))
-    out: Results = {
-        "floor": floor, "scale": scale, "chosen/accuracy": accuracy, "chosen/coverage": covered, "learned": total,
-        "power": power, "variance": scale**2 * power * (1 + floor), "draws": draws, "alpha": alpha,
-        "largest": largest_radius(draws, alpha), "epochs": epochs,
+    return net, {
+        "floor": floor, "scale": scale, "chosen/accuracy": accuracy, "chosen/coverage": covered,
+        "learned": len(given.h), "power": power, "variance": scale**2 * power * (1 + floor), "epochs": given.epochs,
     }  # fmt: skip
-    stage("match isotropic noise", 0, 0)
-    spread, even = of_equal_accuracy(
-        lambda v: train(isotropic(h, v)), lambda one: trial(one)[0], accuracy, out["variance"] / 2, _TRIES
-    )
-    out["isotropic"] = spread
-    x, y = bench.test[0][:images], bench.test[1][:images].numpy()
-    h_test = read(x)
-    out["images"] = len(y)
+
+
+def _tested(
+    bench: Testbed,
+    source: Source,
+    severities: Sequence[float],
+    read: Read,
+    nets: dict[str, Smoothed],
+    plan: Results,
+    stage: Stage,
+    bounded: bool,
+) -> Results:
+    """Return what the votes of networks certify and cover on test inputs; `bounded`: of the front's inputs, too."""
+    network, (images, labels) = bench.network, bench.test
+    x, y = images[: plan["images"]], labels[: plan["images"]].numpy()
+    h = read(x)
+    out: Results = {"images": len(y)}
     with torch.no_grad():
         out["undefended/clean"] = float((network(x).argmax(1).numpy() == y).mean())
-    constant = None if repaired or h_test[0].size > _SEARCHED else lipschitz(network.front)
+    constant = lipschitz(network.front) if bounded and h[0].size <= _SEARCHED else None
     if constant is not None:
         out["lipschitz"] = constant
     displaced = {}
@@ -130,22 +185,21 @@ def certificate_part(
         moved = bench.modified_test(source.name, level, len(y))
         with torch.no_grad():
             out[f"undefended/{level:g}"] = float((network(moved).argmax(1).numpy() == y).mean())
-        displaced[level] = read(moved) - h_test
-    for at, (name, tried) in enumerate({LOCAL: net, ISOTROPIC: even}.items()):
-        stage(f"certify, {name}", at, 2)
+        displaced[level] = read(moved) - h
+    for at, (name, net) in enumerate(nets.items()):
+        stage(f"certify, {name}", at, len(nets))
         began = process_time()
-        vote = tried.vote(draws, alpha, bench.seed + 10)
-        found = vote.certify(h_test)
+        vote = net.vote(plan["draws"], plan["alpha"], bench.seed + 10)
+        found = vote.certify(h)
         out[f"{name}/seconds"] = (process_time() - began) / len(y)
         right = found.winner == y
-        out |= _measured(name, tried, found, right, displaced, h_test)
+        out |= _measured(name, net, found, right, displaced, h)
         if constant is not None:
-            out |= _of_inputs(name, tried, found, right, constant)
-        if name == LOCAL and h_test[0].size <= _SEARCHED:
+            out |= _of_inputs(name, net, found, right, constant)
+        if name == LOCAL and h[0].size <= _SEARCHED:
             stage("search for counterexamples", 0, 0)
-            sure = found.winner != ABSTAINS
-            out["searched"] = int(sure.sum())
-            out["contradicted"] = int(searched(tried, vote, found, h_test, bench.seed + 20).sum())
+            out["searched"] = int((found.winner != ABSTAINS).sum())
+            out["contradicted"] = int(searched(net, vote, found, h, bench.seed + 20).sum())
     return out
 
 
@@ -158,49 +212,6 @@ def _of_inputs(name: str, net: Smoothed, found: Any, right: npt.NDArray[np.bool_
     radius = found.radius * smallest / constant
     out: Results = {f"{name}/inputs/{r:g}": float((right & (radius > r)).mean()) for r in BALLS}
     return out | {f"{name}/smallest": smallest}
-
-
-def plain(network: Any) -> Read:
-    """Return what reads inputs as activations at the cut, (T, C, H, W)."""
-
-    def read(x: Tensor) -> Array:
-        h = folded(network, training.activations(network.front, x))
-        return np.ascontiguousarray(h.numpy(), np.float32)
-
-    return read
-
-
-def by_level(source: Source, levels: Sequence[float], count: int) -> Iterator[tuple[Source, npt.NDArray[np.int64]]]:
-    """Yield a source at each level, and which of the first `count` training inputs it displaces: each a share."""
-    for at, level in enumerate(levels):
-        yield replace(source, level=float(level)), np.arange(at, count, len(levels))
-
-
-def mended(bench: Testbed, source: Source, levels: Sequence[float], count: int) -> Read:
-    """Return what reads inputs as activations at the cut, with a repair of the task's own layer on the way, gated.
-
-    Of the paper's networks the repair stands where noise enters by default, and the cut may lie behind it: layers in
-    between run once, too. Of other tasks it stands at the cut.
-    """
-    network, inner, between = bench.network, bench.network, nn.Identity()
-    if isinstance(network, Network) and isinstance(bench.layer, int) and bench.layer > LAYER:
-        earlier = bench.task.network(bench.seed, bench.activation, LAYER)
-        assert isinstance(earlier, Network)
-        earlier.load(network.weights())
-        earlier.front.requires_grad_(False).eval()
-        inner, between = earlier, network.front[len(earlier.front) :]  # type: ignore[index, arg-type]
-    first = plain(inner)
-    h = first(bench.train[0][:count])
-    repair = Repair((h.shape[2], h.shape[3]), h.shape[1])
-    for one, rows in by_level(source, levels, count):
-        repair.learn(f"{one.name}@{one.level:g}", first(bench.altered(one, rows=rows)), h[rows])
-
-    def read(x: Tensor) -> Array:
-        fixed = np.asarray(repair(first(x))[0], np.float32)
-        with torch.no_grad():
-            return np.ascontiguousarray(between(torch.from_numpy(fixed)).numpy(), np.float32)
-
-    return read
 
 
 def _measured(

@@ -27,7 +27,8 @@ from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP, trainings
-from localnoise.sims.reports.commands.trained import UNDEFENDED, Train, row_of
+from localnoise.sims.reports.commands.trained import Train
+from localnoise.sims.reports.trained_rows import UNDEFENDED, row_of
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile, key
 from localnoise.sims.runtime import commands

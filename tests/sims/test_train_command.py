@@ -18,9 +18,11 @@ from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.testbed import network_path
 from localnoise.sims.experiments.worker import held_out
 from localnoise.sims.models.training import activations, answered
-from localnoise.sims.reports.commands.trained import Train, row_of
+from localnoise.sims.reports.commands.trained import Train
+from localnoise.sims.reports.figures import kinds
 from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.reports.protocols import ran
+from localnoise.sims.reports.trained_rows import row_of
 from localnoise.sims.results.records import Record, RecordFile
 from localnoise.sims.retention import report_of, retention
 from localnoise.sims.tools.fit import fit
@@ -49,8 +51,11 @@ def test_networks_are_trained_once_and_set_beside_each_other(
     train(training=names, task="v3", seeds=1, out=tmp_path, data_dir=small_dir, jobs=1)
     assert "0 of 3 cells" in capsys.readouterr().out
     report, records = remade(tmp_path / "record.sqlite")
-    assert report.write(records, tmp_path) == ["table.md"]
+    drawn = kinds("accuracy.png")
+    before = [(tmp_path / name).read_bytes() for name in drawn]
+    assert report.write(records, tmp_path) == ["table.md", *drawn]
     assert (tmp_path / "table.md").read_text() == table
+    assert [(tmp_path / name).read_bytes() for name in drawn] == before
     (tmp_path / "experiment.json").unlink()
     report, records = remade(tmp_path / "record.sqlite", "train")
     assert report.trainings == names.split(",")  # type: ignore[attr-defined]

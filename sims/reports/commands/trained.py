@@ -10,22 +10,30 @@ from rich.table import Table
 from localnoise.files import write_text
 from localnoise.sims.evaluation.equal import equals
 from localnoise.sims.models.training import BACKPROP
+from localnoise.sims.reports import figures, trained_figures
 from localnoise.sims.reports.commands.base import Report, threats_of
 from localnoise.sims.reports.evidence import evidence
 from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
+from localnoise.sims.reports.trained_rows import (
+    AND,
+    CLEAN,
+    SEP,
+    BySeed,
+    Found,
+    accuracy_of,
+    by_row,
+    label,
+    less,
+    tested,
+)
 from localnoise.sims.results.records import Record
-from localnoise.sims.results.statistics import difference, over_seeds
 
 _NOTE = (
     "± half of the 95 % interval: over seeds Student's t, with one seed over images. Differences are paired, seed by "
     "seed: of the same architecture, initial weights and batches."
 )
 _SAME = " Of a network with noise they are from the other training's with the same noise."
-_CLEAN = "clean"
-_SEP, _AND = "@", ", "
-_Found = dict[str, dict[str, dict[int, Record]]]  # by row, by what was tested, by seed
-UNDEFENDED = "undefended"
 
 
 class Train(Report):
@@ -61,42 +69,48 @@ class Train(Report):
         return [as_terminal(frame, f"Accuracy, {self.title}"), *self._notes(records)]
 
     def write(self, records: list[Record], out: Path) -> list[str]:
-        """Write the table."""
-        frame = self._frame(records)
-        if not len(frame):
+        """Write the table, and figures of clean accuracy and of accuracy under what else was tested."""
+        found = by_row(records, self.epochs)
+        rows = self._shown(found)
+        if not rows:
             return []
-        write_text(out / "table.md", "\n\n".join([as_markdown(frame), *self._notes(records)]) + "\n")
-        return ["table.md"]
+        text = as_markdown(self._frame(records))
+        write_text(out / "table.md", "\n\n".join([text, *self._notes(records)]) + "\n")
+        trained_figures.accuracies(found, rows, self.against, out / "accuracy.png")
+        names = ["table.md", *figures.kinds("accuracy.png")]
+        if any(found[row].get(threat) for row in rows for threat in self.threats):
+            trained_figures.robustness(found, rows, self.threats, out / "robustness.png")
+            names += figures.kinds("robustness.png")
+        return names
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:
         """All trainings and threats that the records name; differences from backpropagation of most epochs."""
         epochs = max((int(record.config["base_epochs"]) for record in records), default=0)
-        named = dict.fromkeys(_label(record, epochs) for record in records)
+        named = dict.fromkeys(label(record, epochs) for record in records)
         return cls(trainings=list(named), threats=threats_of(records), epochs=epochs)
 
     def _frame(self, records: list[Record]) -> pd.DataFrame:
-        found: _Found = {}
-        for record in records:
-            for threat in _tested(record):
-                of_row = found.setdefault(_label(record, self.epochs), {})
-                of_row.setdefault(threat, {})[record.config["seed"]] = record
-        shown = [name for name in self.trainings if _CLEAN in found.get(name, {})]
+        found = by_row(records, self.epochs)
+        shown = self._shown(found)
         return self._by_threat(found, shown) if self.threats else self._by_training(found, shown)
 
-    def _by_training(self, found: _Found, shown: list[str]) -> pd.DataFrame:
+    def _shown(self, found: Found) -> list[str]:
+        return [name for name in self.trainings if CLEAN in found.get(name, {})]
+
+    def _by_training(self, found: Found, shown: list[str]) -> pd.DataFrame:
         """Return a row a training, all on clean images."""
         rows = []
         for name in shown:
-            own, other = found[name][_CLEAN], self._other(name)
-            less = "" if name == other else _less(own, found.get(other, {}).get(_CLEAN, {}), _CLEAN)
-            rows.append([str(len(own)), _accuracy(own, _CLEAN), less, *([self._memory(name)] if self.kept else [])])
-        heads = ["seeds", _CLEAN, self._less_whom, *(["activations kept"] if self.kept else [])]
+            own, other = found[name][CLEAN], self._other(name)
+            less = "" if name == other else _less(own, found.get(other, {}).get(CLEAN, {}), CLEAN)
+            rows.append([str(len(own)), _accuracy(own, CLEAN), less, *([self._memory(name)] if self.kept else [])])
+        heads = ["seeds", CLEAN, self._less_whom, *(["activations kept"] if self.kept else [])]
         return texts(heads, rows, shown)
 
-    def _by_threat(self, found: _Found, shown: list[str]) -> pd.DataFrame:
+    def _by_threat(self, found: Found, shown: list[str]) -> pd.DataFrame:
         """Return a row for clean images and each threat, and columns for each training."""
-        tested = [_CLEAN, *self.threats]
+        tested = [CLEAN, *self.threats]
         columns: dict[str, list[str]] = {}
         for name in shown:
             own = [found[name].get(threat, {}) for threat in tested]
@@ -111,7 +125,7 @@ class Train(Report):
 
     def _other(self, name: str) -> str:
         """Return the row that a row's differences are taken from: the other training's, of the same noise."""
-        _, sep, arm = name.partition(_AND)
+        _, sep, arm = name.partition(AND)
         return self.against + sep + arm
 
     @property
@@ -121,27 +135,27 @@ class Train(Report):
     def _notes(self, records: list[Record]) -> list[str]:
         """Say what the numbers are, and which evaluations an attack's checks call unreliable."""
         failed = [
-            f"{_label(record, self.epochs)}, seed {record.config['seed']}, {threat} is unreliable: {reason}"
+            f"{label(record, self.epochs)}, seed {record.config['seed']}, {threat} is unreliable: {reason}"
             for record in records
             if (reason := record.results.get("adaptive.unreliable"))
-            for threat in _tested(record)
+            for threat in tested(record)
         ]
-        said = evidence(records, lambda record: _label(record, self.epochs), broken=True)
-        note = _NOTE + _SAME * any(_AND in name for name in self.trainings)
+        said = evidence(records, lambda record: label(record, self.epochs), broken=True)
+        note = _NOTE + _SAME * any(AND in name for name in self.trainings)
         return [note, *self._equal(records), *said, *central_arms(records), *(f"! {line}" for line in failed)]
 
     def _equal(self, records: list[Record]) -> list[str]:
         """Say how near the row that was made as accurate as a local rule came to it."""
         lines = []
         for by, one in equals(records).items():
-            rows = (f"{BACKPROP}{_SEP}{one.epoch}", f"{BACKPROP}{_SEP}{one.epoch}/{one.epochs}", BACKPROP)
+            rows = (f"{BACKPROP}{SEP}{one.epoch}", f"{BACKPROP}{SEP}{one.epoch}/{one.epochs}", BACKPROP)
             row = next((name for name in rows if name in self.trainings), rows[0])
             own, other = (
-                {record.config["seed"]: record for record in records if _label(record, self.epochs) == name
-                 and f"accuracy.{_CLEAN}" in record.results}
+                {record.config["seed"]: record for record in records if label(record, self.epochs) == name
+                 and f"accuracy.{CLEAN}" in record.results}
                 for name in (by, row)
             )  # fmt: skip
-            less = _less(own, other, _CLEAN) if own and other else "?"
+            less = _less(own, other, CLEAN) if own and other else "?"
             lines.append(
                 f"{row} is as accurate as {by}: on {one.held:,} held-out training images {one.accuracy:.3f} and "
                 f"{one.wanted:.3f}, of epochs 1 to {one.epochs} the nearest (networks that had not seen these images, "
@@ -150,48 +164,15 @@ class Train(Report):
         return lines
 
     def _memory(self, name: str) -> str:
-        count = self.kept.get(name.partition(_SEP)[0])
+        count = self.kept.get(name.partition(SEP)[0])
         return "" if count is None else f"{count:,}"
 
 
-def _label(record: Record, epochs: int) -> str:
-    """Return the row of a record: how its network learned, for how long where that is not as the others, its noise."""
-    config = record.config
-    name, own, stopped = str(config.get("training", BACKPROP)), int(config["base_epochs"]), config.get("stopped")
-    if stopped is not None:
-        name = f"{name}{_SEP}{stopped}/{own}"
-    elif epochs and own != epochs:
-        name = f"{name}{_SEP}{own}"
-    return row_of(name, str(config["arm"]))
+def _accuracy(own: BySeed, threat: str) -> str:
+    return accuracy(accuracy_of(own, threat))
 
 
-def row_of(training: str, arm: str) -> str:
-    """Return the row of networks that learned so, and of an arm's noise in them."""
-    return training if arm == UNDEFENDED else f"{training}{_AND}{arm}"
-
-
-def _tested(record: Record) -> list[str]:
-    """Return what a record's network was tested on."""
-    return [key.removeprefix("accuracy.") for key in record.results if key.startswith("accuracy.")]
-
-
-def _accuracy(own: dict[int, Record], threat: str) -> str:
-    if not own:
-        return ""
-    images = len(next(iter(own.values())).results[f"correct.{threat}"])
-    return accuracy(over_seeds([own[seed].results[f"accuracy.{threat}"] for seed in sorted(own)], images))
-
-
-def _less(own: dict[int, Record], other: dict[int, Record], threat: str) -> str:
-    """Return an accuracy less that of another training, paired; nothing where no seed is shared."""
-    shared = sorted(own.keys() & other.keys())
-    if not shared:
-        return ""
-    if len(shared) == 1:
-        first, second = (of[shared[0]].results[f"correct.{threat}"] for of in (other, own))
-        found = difference(first, second)
-    else:
-        right = f"accuracy.{threat}"
-        gaps = [own[seed].results[right] - other[seed].results[right] for seed in shared]
-        found = over_seeds(gaps, len(own[shared[0]].results[f"correct.{threat}"]))
-    return f"{found.mean:+.3f} ±{found.half_width:.3f}"
+def _less(own: BySeed, other: BySeed, threat: str) -> str:
+    """Return an accuracy less that of another training as text; nothing where no seed is shared."""
+    found = less(own, other, threat)
+    return "" if found is None else f"{found.mean:+.3f} ±{found.half_width:.3f}"

@@ -1,12 +1,14 @@
-"""What `golden/` keeps of published records and of files of earlier versions: python tests/pinned.py writes it.
+"""What `golden/` keeps of published records and of files of earlier versions: python tests/pinned.py [RECORD ...].
 
 `published.json`: of every published record and column, a hash of the values, their types and the rows that have them.
 `tables/NAME.md`: the tables that `localnoise report` makes of it. `grids/`: small grids of each kind, and `draws.json`
-what is drawn from them. They are written once, by the version that is to be held fast, and read by every later one.
+what is drawn from them. They are written once, by the version that is to be held fast, and read by every later one. Where records are named, what is
+kept of these alone is written anew: after they were published again.
 """
 
 import hashlib
 import json
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -129,13 +131,18 @@ def draws(path: Path) -> list[float] | list[int]:
     return [float(f"{value:.7g}") for value in np.ravel(drawn)]
 
 
-def main() -> None:
+def main(named: list[str]) -> None:
+    if unknown := set(named) - set(names()):
+        raise SystemExit(f"record {unknown.pop()!r} is not published: expected some of {', '.join(names())}")
     (GOLDEN / "tables").mkdir(parents=True, exist_ok=True)
     (GOLDEN / "grids").mkdir(exist_ok=True)
-    found = {name: columns(ln.read_records(published(name))) for name in names()}
-    (GOLDEN / "published.json").write_text(json.dumps(found, indent=0) + "\n")
-    for name in REPORTS:
+    before = json.loads((GOLDEN / "published.json").read_text()) if named else {}
+    found = before | {name: columns(ln.read_records(published(name))) for name in named or names()}
+    (GOLDEN / "published.json").write_text(json.dumps(dict(sorted(found.items())), indent=0) + "\n")
+    for name in REPORTS if not named else REPORTS.keys() & set(named):
         (GOLDEN / "tables" / f"{name}.md").write_text(tables(name))
+    if named:
+        return
     for name, grid in grids().items():
         grid.save(GOLDEN / "grids" / f"{name}.h5")
     drawn = {path.stem: draws(path) for path in sorted((GOLDEN / "grids").glob("*.h5"))}
@@ -143,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -162,7 +162,7 @@ def test_published_records_hold_the_seeds_that_are_stated():
 @pytest.mark.parametrize("name", ["local", "local-robust"])
 def test_networks_that_learned_locally_are_those_of_their_record(name):
     records = list(RecordFile(published(name)))
-    text = as_markdown(Train.of(records)._frame(records))
+    text = as_markdown(Train.of(records).frame(records))
     assert text.count("\n") >= 4
     assert text in page("results/local")
 

@@ -223,7 +223,7 @@ def test_each_row_is_set_beside_the_one_of_the_same_noise() -> None:
         own = {"accuracy.clean": count / 10, "correct.clean": hit}
         records.append(Record(config | ({} if by == "backprop" else {"training": by}), own, {}, 0.0))
     rows = [row_of(*name) for name in right]
-    frame = Train(trainings=rows)._frame(records)
+    frame = Train(trainings=rows).frame(records)
     less = dict(zip(rows, frame.iloc[:, -1], strict=True))
     assert less["backprop"] == less["backprop, test-8"] == ""
     assert less["local-heads"].startswith("-0.100")

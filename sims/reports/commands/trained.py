@@ -63,7 +63,7 @@ class Train(Report):
 
     def show(self, records: list[Record]) -> list[Table | str]:
         """Return the table, and what its numbers are."""
-        frame = self._frame(records)
+        frame = self.frame(records)
         if not len(frame):
             return ["No network is done."]
         return [as_terminal(frame, f"Accuracy, {self.title}"), *self._notes(records)]
@@ -74,7 +74,7 @@ class Train(Report):
         rows = self._shown(found)
         if not rows:
             return []
-        text = as_markdown(self._frame(records))
+        text = as_markdown(self.frame(records))
         write_text(out / "table.md", "\n\n".join([text, *self._notes(records)]) + "\n")
         trained_figures.accuracies(found, rows, self.against, out / "accuracy.png")
         names = ["table.md", *figures.kinds("accuracy.png")]
@@ -90,7 +90,8 @@ class Train(Report):
         named = dict.fromkeys(label(record, epochs) for record in records)
         return cls(trainings=list(named), threats=threats_of(records), epochs=epochs)
 
-    def _frame(self, records: list[Record]) -> pd.DataFrame:
+    def frame(self, records: list[Record]) -> pd.DataFrame:
+        """Return the table's texts."""
         found = by_row(records, self.epochs)
         shown = self._shown(found)
         return self._by_threat(found, shown) if self.threats else self._by_training(found, shown)

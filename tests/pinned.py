@@ -2,8 +2,8 @@
 
 `published.json`: of every published record and column, a hash of the values, their types and the rows that have them.
 `tables/NAME.md`: the tables that `localnoise report` makes of it. `grids/`: small grids of each kind, and `draws.json`
-what is drawn from them. They are written once, by the version that is to be held fast, and read by every later one. Where records are named, what is
-kept of these alone is written anew: after they were published again.
+what is drawn from them. They are written once, by the version that is to be held fast, and read by every later one. Of
+records that are named what is kept is written anew, after they were published again.
 """
 
 import hashlib

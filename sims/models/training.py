@@ -150,6 +150,11 @@ def trainings() -> list[str]:
 
 def check_training(by: str, network: CutNetwork, x: Tensor) -> None:
     """Raise an ArgumentError unless this network can be trained so; x : (T, ...), a few inputs."""
+    if "," in by:
+        raise ArgumentError(
+            f"training={by!r}: expected one way of training: run the command once for each, in a folder of its own; "
+            "only `localnoise train` takes several, and sets them beside one another"
+        )
     choose("training", by, trainings())
     if by != BACKPROP:
         LocalLearner(nn.Sequential(network.front, network.back), x, by)

@@ -34,7 +34,7 @@ from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import affine, folded
 from localnoise.sims.models.stages import stage_ends
-from localnoise.sims.results.records import RecordFile
+from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.tools.remade import remade
 
 SOURCES = (Source.default("brighten"), Source.default("line_blur"))
@@ -344,6 +344,28 @@ def test_the_command_writes_one_table_and_its_repairs(
     command.repair(sources="brighten,line_blur", threats="obstruction", **how)
     assert len(list(RecordFile(tmp_path / "record.sqlite"))) == before
     assert remade(tmp_path / "record.sqlite", "repair")[0].learned == ["brighten@0.5", "line_blur@13"]
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_network_that_learned_locally_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same table; records and networks of another training are others."""
+    quick = presets.PRESETS["quick"]
+    monkeypatch.setitem(presets.PRESETS, "quick", presets.replace(quick, base_epochs=1, displaced=1000, images=200))
+    how: dict[str, Any] = {"out": tmp_path, "jobs": 1, "layers": "first", "task": "v1"}
+    command.repair(sources="contrast@5", threats="none", dense=False, worth=False, training="local-heads", **how)
+    head = (tmp_path / "table.md").read_text().splitlines()[0]
+    assert [word in head for word in ("undefended", "repaired", "told the source", "gate right")] == [True] * 4
+    local = list(RecordFile(tmp_path / "record.sqlite"))
+    assert {one.config["training"] for one in local} == {"local-heads"}
+    for one in local:
+        twin = {name: value for name, value in one.config.items() if name != "training"}
+        assert key(twin) != key(one.config)
+    assert all("-by-local-heads-" in path.name for path in tmp_path.glob("v1-*.pt"))
+    tested = "accuracy.contrast@5"
+    found = {one.config["arm"]: one.results[tested] for one in local if tested in one.results}
+    assert found["repair:layers=first:worth=no"] > found["undefended"] + 0.1
+    with pytest.raises(ArgumentError, match="expected one way of training: run the command once for each"):
+        command.repair(sources="contrast@5", training="backprop,local-heads", **how)
 
 
 @pytest.mark.parametrize(

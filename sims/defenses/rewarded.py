@@ -140,7 +140,7 @@ class _Local:
 
     def __init__(self, plan: Rewarding, grid: UnitGrid, variance: float) -> None:
         self.grid, self._plan, self._variance = grid, plan, variance
-        self._rater, self._rule = Rater(reward=plan.reward or CROSSING), plan.rule
+        self._rater, self._rule = Rater(reward=plan.reward or CROSSING, baseline=plan.baseline), plan.rule
 
     def step(self, later: nn.Module, h: Tensor, moved: Tensor, y: Tensor, seed: int) -> _Turn:
         """Rate several draws of each input, and learn from all of them."""

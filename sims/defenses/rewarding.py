@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from localnoise.errors import ArgumentError, choose
+from localnoise.nn.rating import BASELINES
 from localnoise.nn.rewards import REWARDS
 from localnoise.rules import ThreeFactor
 from localnoise.sims.defenses.parameters import parameters
@@ -17,12 +18,14 @@ LEARNED, ISOTROPIC = "moments", "isotropic"
 CROSSING = "lesson"  # the reward that crosses the later layers backward
 _KINDS: dict[str, Any] = {
     "by": str, "start": str, "reward": str, "turns": int, "rate": float, "spread": float, "draws": int,
-    "variance": float, "adversarial": float, "penalty": float, "parents": int,
+    "baseline": str, "decorrelate": bool, "variance": float, "adversarial": float, "penalty": float, "parents": int,
 }  # fmt: skip
-_LEARNING = ("reward", "turns", "rate", "spread", "draws")  # of a noise that learns from rewards
+_LOCAL = ("spread", "baseline", "decorrelate")  # of a noise that learns by three factors
+_LEARNING = ("reward", "turns", "rate", "draws", *_LOCAL)  # of a noise that learns from rewards
 _RATES, _SPREAD = {THREE_FACTOR: 20.0, REPARAMETRISED: 0.003, NOTHING: 1.0}, 0.3
 """Those of the pilot on v2, one seed (docs/results/rewarded-noise.md). 20 is not in the units of a small layer: rule
 three-factor divides its step by |z|^2, to which each of a unit's 128 regressors there adds its share."""
+_DECORRELATED = 0.16  # 20 / 128: the same step where these regressors are independent and of equal variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +45,15 @@ class Rewarding:
         Steps of the noise; before each the held-out images are attacked anew, or modified.
     rate : float or None
         Of rule "three-factor", None: 20, about a sixth of the regressors that a unit of v2 has (its docstring says why
-        that many); of "reparametrised" Adam's, None: .003.
+        that many), decorrelated .16; of "reparametrised" Adam's, None: .003.
     spread : float or None
         Of rule "three-factor" alone; None: .3.
     draws : int
         Draws of each held-out image in a turn.
+    baseline : str
+        Of the rewards, "class" or "none", as in `localnoise.nn.Rater`; of "three-factor" alone.
+    decorrelate : bool
+        Of rule "three-factor".
     variance : float or None
         Per neuron; None: the source's own.
     adversarial : float
@@ -66,6 +73,8 @@ class Rewarding:
     rate: float | None = None
     spread: float | None = None
     draws: int = 2
+    baseline: str = "class"
+    decorrelate: bool = False
     variance: float | None = None
     adversarial: float = 0.0
     penalty: float = 0.0
@@ -80,7 +89,8 @@ class Rewarding:
         as_count("turns", self.turns, 1)
         as_count("draws", self.draws, 1)
         as_count("parents", self.parents, 1)
-        own = {THREE_FACTOR: _LEARNING, REPARAMETRISED: set(_LEARNING) - {"spread"}, NOTHING: set[str]()}[self.by]
+        choose("baseline", self.baseline, BASELINES)
+        own = {THREE_FACTOR: _LEARNING, REPARAMETRISED: set(_LEARNING) - set(_LOCAL), NOTHING: set[str]()}[self.by]
         for key in set(_LEARNING) - set(own):
             if getattr(self, key) != getattr(type(self), key):
                 raise ArgumentError(f"{key}={getattr(self, key)!r}: expected none with by={self.by!r}; drop it")
@@ -111,6 +121,8 @@ class Rewarding:
         for key in ("turns", "draws", "rate", "spread"):
             if getattr(self, key) != getattr(type(self), key):
                 words.append(f"{key} {getattr(self, key):g}")
+        words += [f"baseline {self.baseline}"] if self.baseline != type(self).baseline else []
+        words += ["decorrelated"] if self.decorrelate else []
         words += [f"covariance penalty {self.penalty:g}"] if self.penalty else []
         words += [f"{self.adversarial:.0%} adversarial".replace("%", " %")] if self.adversarial else []
         words += [f"variance {self.variance:g}"] if self.variance is not None else []
@@ -141,12 +153,15 @@ class Rewarding:
     @property
     def step(self) -> float:
         """The rate."""
-        return _RATES[self.by] if self.rate is None else self.rate
+        if self.rate is not None:
+            return self.rate
+        return _DECORRELATED if self.decorrelate else _RATES[self.by]
 
     @property
     def rule(self) -> ThreeFactor:
         """The local rule."""
-        return ThreeFactor(rate=self.step, spread=_SPREAD if self.spread is None else self.spread)
+        spread = _SPREAD if self.spread is None else self.spread
+        return ThreeFactor(rate=self.step, spread=spread, decorrelate=self.decorrelate)
 
     @property
     def crosses(self) -> bool:
@@ -168,4 +183,6 @@ class Rewarding:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

@@ -17,7 +17,8 @@ from localnoise.sims.defenses.rewarding import ISOTROPIC, THREE_FACTOR, Rewardin
 from localnoise.validate import as_count, check_positive
 
 PREFIX = "grid:"
-_WORDS = ("rule", "order", "signal", "share", "scope")  # parameters that are no number
+_WORDS = ("rule", "order", "signal", "share", "scope", "reward", "baseline")  # parameters that are no number
+_REWARDED = ("turns", "draws", "spread", "reward", "baseline", "decorrelate")  # of rule three-factor alone
 _CALIBRATION = 2048  # activations that a signal-dependent grid is calibrated on
 
 
@@ -38,6 +39,8 @@ class Spelled:
         Of `UnitGrid`, for wide layers; not on a chip.
     scope, trace : str, float
         "global" or "local" gain; noise variance per neuron.
+    turns, draws, spread, reward, baseline, decorrelate : int, float, str, bool
+        Of rule "three-factor", as in `localnoise.sims.defenses.Rewarding`.
     weight_bits, word_bits : int
         On a chip: integers, at training and at test. One of them implies the other's default (8, 12).
     """
@@ -54,6 +57,12 @@ class Spelled:
     rank: int | None = None
     scope: str | None = None
     trace: float | None = None
+    turns: int | None = None
+    draws: int | None = None
+    spread: float | None = None
+    reward: str | None = None
+    baseline: str | None = None
+    decorrelate: bool | None = None
     weight_bits: int | None = None
     word_bits: int | None = None
 
@@ -74,6 +83,12 @@ class Spelled:
             if self.signal == "local" or wrong is not None:
                 said = "signal='local'" if wrong is None else f"{wrong}={getattr(self, wrong)!r}"
                 raise ArgumentError(f"{said}: expected none with rule='three-factor'; drop it")
+            _ = self._rewarding
+        elif given := self._rewards:
+            name, value = next(iter(given.items()))
+            raise ArgumentError(
+                f"{name}={value!r}: expected none with rule={self.rule!r}, which reads no rewards; drop it"
+            )
         narrow = next((name for name in ("share", "rank") if getattr(self, name) is not None), None)
         if self.formats is not None and narrow is not None:  # the widths that a chip may have
             raise ArgumentError(f"{narrow}={getattr(self, narrow)!r}: expected none on a chip; drop it, or the widths")
@@ -89,6 +104,10 @@ class Spelled:
     @property
     def _options(self) -> dict[str, Any]:
         return {} if self.rate is None else {"rate": self.rate}
+
+    @property
+    def _rewards(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _REWARDED if getattr(self, name) is not None}
 
     @property
     def _wiring(self) -> dict[str, Any]:
@@ -133,7 +152,8 @@ class Spelled:
         own = {name: value for name, value in self._wiring.items() if value != getattr(type(self), name)}
         parents = own.pop("parents", Rewarding.parents)
         wiring = tuple(own.items())
-        return Rewarding(start=ISOTROPIC, variance=self.trace, parents=parents, wiring=wiring, **self._options)
+        how = self._options | self._rewards
+        return Rewarding(start=ISOTROPIC, variance=self.trace, parents=parents, wiring=wiring, **how)
 
     @property
     def arm(self) -> Defense:
@@ -172,10 +192,8 @@ class Spelled:
         ArgumentError
             An unknown name, a value of another kind, or a combination that cannot be.
         """
-        kinds = {
-            one.name: str if one.name in _WORDS else float if one.name in ("rate", "trace") else int
-            for one in fields(cls)
-        }
+        kinds: dict[str, type] = {one.name: int for one in fields(cls)} | dict.fromkeys(_WORDS, str)
+        kinds |= dict.fromkeys(("rate", "trace", "spread"), float) | {"decorrelate": bool}
         given = parameters(name, PREFIX, kinds)
         return cls(**given)
 
@@ -199,4 +217,6 @@ def _formats(**bits: Any) -> Formats:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from localnoise.sims.runtime.stage import Stage
 from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.keeping import Entry, TrialStore
 from localnoise.sims.sweeps.search import Search
-from localnoise.sims.sweeps.space import Parameters
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import (
     Front,
@@ -25,6 +25,7 @@ from localnoise.sims.sweeps.trials import (
     baselines_of,
     cells_of,
     config_of,
+    fitted,
     name_of,
     settings_of,
     trials_of,
@@ -51,6 +52,11 @@ class _Sent:
     job: Job
     config: dict[str, Any]
     running: _Running | None
+
+    @property
+    def network(self) -> tuple[int, str]:
+        """Seed and training of the network that it needs."""
+        return self.job.cell.seed, self.job.settings.training
 
 
 @dataclass
@@ -97,17 +103,18 @@ class Sweep:
         for trial in self.trials.values():
             self._count(trial)
         self._engine: Engine
-        self._networks: dict[int, bytes | None] = {}  # None: being trained
-        self._waiting: list[_Sent] = []  # for their seed's network
+        self._networks: dict[tuple[int, str], bytes | None] = {}  # by seed and training; None: being trained
+        self._waiting: list[_Sent] = []  # for their network
         self._under_way: dict[str, _Running] = {}
 
     def run(self, tell: Callable[["Sweep"], None] = lambda sweep: None, asked: Sequence[int] = ()) -> None:
         """Run what is missing; `tell` is called after every change, and `asked` to stop looked at between them."""
         self._engine = Engine(self.client, asked, again=_AGAIN)
-        for cell in baselines_of(self.study):
-            config = config_of(self.study, cell, self.settings, None)
+        for by, cell in product(self.study.trainings, baselines_of(self.study)):
+            settings = fitted(self.settings, {"training": by})
+            config = config_of(self.study, cell, settings, None)
             if key(config) not in self.kept.by_key:
-                self._send(cell, config, None)
+                self._send(cell, config, None, settings)
         self._fill()
         tell(self)
         while self._engine.running:
@@ -142,17 +149,14 @@ class Sweep:
             config = config_of(self.study, cell, self.settings, parameters)
             if key(config) not in self.kept.by_key:
                 running.open.add(key(config))
-                self._send(cell, config, running, parameters)
+                self._send(cell, config, running, fitted(self.settings, parameters))
         if not running.open:
             self._end_rung(running)
 
-    def _send(
-        self, cell: Cell, config: dict[str, Any], running: _Running | None, parameters: Parameters | None = None
-    ) -> None:
-        layer = (parameters or {}).get("layer", self.settings.layer)
+    def _send(self, cell: Cell, config: dict[str, Any], running: _Running | None, settings: Settings) -> None:
         job = Job(
             cell=cell,
-            settings=replace(self.settings, layer=layer),
+            settings=settings,
             holdout=self.study.holdout,
             data_dir=None if self.data_dir is None else str(self.data_dir),
             threads=self.threads,
@@ -160,16 +164,16 @@ class Sweep:
             held=jobs.HELD,
         )
         sent = _Sent(job, config, running)
-        if self.work is not jobs.run or self._networks.get(cell.seed):
+        if self.work is not jobs.run or self._networks.get(sent.network):
             self._submit(sent)
             return
         self._waiting.append(sent)
-        if cell.seed not in self._networks:  # trained once, on some worker
-            self._networks[cell.seed] = None
-            self._engine.send(Task(work=worker.train, given=job, name=cell.seed, priority=100))
+        if sent.network not in self._networks:  # trained once, on some worker
+            self._networks[sent.network] = None
+            self._engine.send(Task(work=worker.train, given=job, name=sent.network, priority=100))
 
     def _submit(self, sent: _Sent) -> None:
-        network = self._networks.get(sent.job.cell.seed) or b""
+        network = self._networks.get(sent.network) or b""
         priority = 0 if sent.running is None else sent.running.seed + 1  # a trial is finished before others begin
         self._engine.send(Task(work=self.work, given=replace(sent.job, network=network), name=sent, priority=priority))
 
@@ -178,10 +182,10 @@ class Sweep:
         if finished.error is not None:
             raise finished.error
         if isinstance(finished.value, bytes):
-            seed = finished.task.name
-            self._networks[seed] = finished.value
-            ready = [sent for sent in self._waiting if sent.job.cell.seed == seed]
-            self._waiting = [sent for sent in self._waiting if sent.job.cell.seed != seed]
+            network = finished.task.name
+            self._networks[network] = finished.value
+            ready = [sent for sent in self._waiting if sent.network == network]
+            self._waiting = [sent for sent in self._waiting if sent.network != network]
             for sent in ready:
                 self._submit(sent)
             return

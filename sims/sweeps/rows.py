@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import pandas as pd
 
 from localnoise.records import Record
 from localnoise.sims.defenses import named
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.table import share, texts
 from localnoise.sims.results.statistics import over_seeds
 from localnoise.sims.sweeps.study import Study, spelled
@@ -64,12 +66,13 @@ def best_first(study: Study, front: Iterable[Trial]) -> list[Trial]:
 
 
 def baselines(study: Study, records: Iterable[Record]) -> list[TrialRow]:
-    """A row for each baseline that has run; one that failed says so."""
-    everything, found = list(records), []
-    for arm in study.baselines:
-        own = [r for r in everything if r.config.get("arm") == arm and "hyperparameters" not in r.config]
+    """A row for each baseline that has run, and each training of its network; one that failed says so."""
+    everything, found = [r for r in records if "hyperparameters" not in r.config], []
+    for arm, by in product(study.baselines, study.trainings):
+        own = [r for r in everything if (r.config.get("arm"), r.config.get("training", BACKPROP)) == (arm, by)]
         if own:
-            found.append(row(named(arm).label, own))
+            label = named(arm).label
+            found.append(row(label if len(study.trainings) == 1 else f"{label}, {by}", own))
     return found
 
 
@@ -89,7 +92,9 @@ def row(label: str, records: Sequence[Record]) -> TrialRow:
 
 def described(trial: Trial) -> str:
     """A trial's hyperparameters in words."""
-    others = [f"{name} {trial.parameters[name]}" for name in ("source", "layer") if name in trial.parameters]
+    others = [
+        f"{name} {trial.parameters[name]}" for name in ("source", "layer", "training") if name in trial.parameters
+    ]
     return ", ".join([spelled(trial.parameters).label, *others])
 
 

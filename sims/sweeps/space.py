@@ -14,9 +14,10 @@ _FAR = 1e15  # bounds and steps of a range lie below
 Value = bool | int | float | str
 Parameters = dict[str, Any]
 GRID = ("rule", "rate", "order", "parents", "far", "radius", "signal", "signal_radius", "share", "rank",
-        "scope", "trace", "weight_bits", "word_bits")  # fmt: skip
+        "scope", "trace", "turns", "draws", "spread", "reward", "baseline", "decorrelate", "weight_bits",
+        "word_bits")  # fmt: skip
 FINITE = 100_000  # values of a range, and combinations of a space, that are listed; more are taken for endless
-NAMES = (*GRID, "source", "layer")
+NAMES = (*GRID, "source", "layer", "training")
 
 
 class Part(BaseModel):

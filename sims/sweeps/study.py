@@ -16,7 +16,7 @@ from localnoise.sims.defenses import named as arm_named
 from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.evaluation.names import check_shapes, name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
-from localnoise.sims.experiments.chosen import DEFAULT, few_of
+from localnoise.sims.experiments.chosen import DEFAULT, Chosen, few_of
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space, Value, combinations
@@ -43,7 +43,7 @@ class Study(BaseModel):
     activation : str
         Of v1, v2, v3.
     training : str
-        How networks learn: "backprop", or a local rule.
+        How networks learn: "backprop", or a local rule. The space may name it instead.
     sources : list of str
         NAME or NAME@LEVEL: a net for each, learned from it and judged against it; the goal is the mean. The space may
         name `source` instead.
@@ -129,6 +129,8 @@ class Study(BaseModel):
     def _one_source(self) -> "Study":
         if bool(self.sources) == ("source" in self.space):
             raise ValueError("expected sources, or source in the space: one of the two")
+        if "training" in self.space and "training" in self.model_fields_set:
+            raise ValueError(f"training={self.training!r}: expected it here or in the space, not in both")
         check_crossing(self.training, self.baselines)
         if self.sampler == "grid":
             for name, part in self.space.items():
@@ -138,6 +140,12 @@ class Study(BaseModel):
         if self.pruning == "halving" and self.seeds == 1:
             raise ValueError("pruning='halving' needs seeds >= 2: each seed is a rung")
         return self
+
+    @property
+    def trainings(self) -> list[str]:
+        """How networks learn in one trial or another."""
+        part = self.space.get("training")
+        return [self.training] if part is None else [str(value) for value in part.discrete or ()]
 
     def sources_of(self, parameters: Parameters) -> tuple[Source, ...]:
         """The sources of a trial; a modification is learned from `displaced` images."""
@@ -209,13 +217,16 @@ def _try_all(study: Study, text: str, place: str) -> None:
     tried: set[tuple[str, Value]] = set()
     for parameters in islice(combinations(study.space), _CHECKED):
         try:
-            spelled(parameters)
+            arm = spelled(parameters).name
             alone: list[tuple[str, Value]] = [("source", one) for one in study.sources]
-            alone += [(name, parameters[name]) for name in ("source", "layer") if name in parameters]
+            alone += [(name, parameters[name]) for name in _ALONE if name in parameters]
             for name, value in alone:
                 if (name, value) not in tried:
                     tried.add((name, value))
-                    (_check_source if name == "source" else _check_layer)(study, value)
+                    _ALONE[name](study, value)
+            by = parameters.get("training", study.training)
+            if by != BACKPROP and arm_named(arm).crosses:
+                raise ArgumentError(f"training={by!r} has no gradients across layers, from which this noise learns")
         except ArgumentError as error:
             said = ", ".join(f"{name}={value}" for name, value in parameters.items())
             message = str(error)
@@ -238,3 +249,12 @@ def _check_source(study: Study, text: Any) -> None:
 
 def _check_layer(study: Study, layer: Any) -> None:
     tasks.find(study.network).network(0, study.activation, layer)
+
+
+def _check_training(study: Study, by: Any) -> None:
+    choose("training", by, trainings())
+    Chosen.of(study.network, study.activation, training=by)
+    check_crossing(by, study.baselines)
+
+
+_ALONE = {"source": _check_source, "layer": _check_layer, "training": _check_training}  # whatever the others are

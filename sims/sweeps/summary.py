@@ -66,8 +66,8 @@ def command_of(study: Study, trial: Trial) -> str:
     ]
     if study.network != "v2" or study.activation != "tanh":
         said.append(f"--task {study.network} --activation {study.activation}")
-    if study.training != BACKPROP:
-        said.append(f"--training {study.training}")
+    if (by := trial.parameters.get("training", study.training)) != BACKPROP:
+        said.append(f"--training {by}")
     if "layer" in trial.parameters:
         said.append(f"--layer {trial.parameters['layer']}")
     return " ".join(said)
@@ -93,11 +93,11 @@ def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) 
 
 def _place(record: Record) -> Any:
     own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
-    return record.config["seed"], own["name"], own["level"]
+    return record.config["seed"], own["name"], own["level"], record.config.get("training", BACKPROP)
 
 
 def _reference(records: list[Record], arm: str) -> dict[Any, float]:
-    """Robust accuracy of a baseline, by seed and source."""
+    """Robust accuracy of a baseline, by seed, source and training."""
     own = [r for r in records if r.config.get("arm") == arm and "hyperparameters" not in r.config]
     return {_place(record): robust(record) for record in own if "error" not in record.results}
 

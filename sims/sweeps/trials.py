@@ -38,7 +38,7 @@ _PLACES = {
 
 
 def settings_of(study: Study, fingerprint: str) -> Settings:
-    """Return the settings that all cells of a study share, but for the layer."""
+    """Return the settings that all cells of a study share, but for the layer and the training."""
     return Settings(
         fingerprint=fingerprint,
         base_epochs=study.base_epochs,
@@ -47,6 +47,11 @@ def settings_of(study: Study, fingerprint: str) -> Settings:
         attacked_test=study.attacked,
         **Chosen.of(study.network, study.activation, training=study.training).fields(study.data),
     )
+
+
+def fitted(settings: Settings, parameters: Parameters) -> Settings:
+    """Return the settings of a trial."""
+    return replace(settings, **{name: parameters[name] for name in ("layer", "training") if name in parameters})
 
 
 def cells_of(study: Study, parameters: Parameters, seed: int) -> list[Cell]:
@@ -75,8 +80,7 @@ def _cell(study: Study, name: str, source: Source, seed: int) -> Cell:
 
 def config_of(study: Study, cell: Cell, settings: Settings, parameters: Parameters | None) -> dict[str, Any]:
     """Return the configuration that a record's key is made of; `parameters`: None of a baseline."""
-    if parameters is not None and "layer" in parameters:
-        settings = replace(settings, layer=parameters["layer"])
+    settings = settings if parameters is None else fitted(settings, parameters)
     own = {} if parameters is None else {"hyperparameters": parameters}
     return cell.config(settings) | {"study": study.name, "holdout": study.holdout} | own
 

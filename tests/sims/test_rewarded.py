@@ -169,6 +169,17 @@ def test_a_rule_like_the_others_as_an_arm() -> None:
             Spelled(rule="three-factor", **given)  # type: ignore[arg-type]
 
 
+def test_baselines_and_decorrelation_reach_the_rule(lesson: Lesson) -> None:
+    """Each plan takes another step from the same draws, and says so in its name and label."""
+    plans = [Rewarding(**SHORT, reward="change", **own) for own in ({}, {"baseline": "none"}, {"decorrelate": True})]
+    assert [plan.rule.decorrelate for plan in plans] == [False, False, True]
+    assert [plan.label.rpartition(", ")[2] for plan in plans[1:]] == ["baseline none", "decorrelated"]
+    assert [Rewarding.parse(plan.name) for plan in plans] == plans
+    learned = [rewarded(replace(lesson, facts={}), plan).noise.noise.field.B for plan in plans]  # type: ignore[attr-defined]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not np.array_equal(learned[one], learned[other])
+
+
 def test_bad_plans(lesson: Lesson) -> None:
     for given, said in (
         ({"by": "gradient"}, "by='gradient'"),
@@ -179,6 +190,8 @@ def test_bad_plans(lesson: Lesson) -> None:
         ({"adversarial": 1.5}, r"expected a share of each batch in \[0, 1\]"),
         ({"penalty": -1.0}, "penalty=-1"),
         ({"by": "none", "turns": 3}, "turns=3: expected none with by='none'"),
+        ({"by": "reparametrised", "decorrelate": True}, "decorrelate=True: expected none with by='reparametrised'"),
+        ({"baseline": "mean"}, "expected one of 'class', 'none'"),
         ({"by": "reparametrised", "spread": 0.1}, "spread=0.1: expected none with by='reparametrised'"),
         ({"rate": 0.0, "spread": 0.0}, "rate=0 and spread=0"),
     ):

@@ -5,10 +5,12 @@ import pytest
 from localnoise.errors import ArgumentError, LocalnoiseError
 from localnoise.sims.defenses import named
 from localnoise.sims.defenses.spelled import Spelled
+from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import combinations
-from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.study import parse_study, spelled
+from localnoise.sims.sweeps.trials import cells_of, config_of, fitted, settings_of
 
 STUDY = """name = "some"
 holdout = 200
@@ -71,6 +73,8 @@ def test_a_condition_decides_what_is_asked():
         ("[space]\n", "[space]\nsignal_radius = 1\n", 8, "signal='none'"),
         ("[space]\n", "[space]\nlayer = 9\n", 8, "layer=9"),
         ("[space]\n", "[space]\nparrots = 9\n", 8, "parrots"),
+        ("[space]\n", "[space]\nturns = 3\n", 8, "turns=3: expected none with rule='moments'"),
+        ("[space]\n", '[space]\ntraining = ["backprop", "local-head"]\n', 8, "did you mean 'local-heads'"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(old, new, line, said):
@@ -105,6 +109,8 @@ def test_lines_of_tables_and_keys():
         Spelled(rule="lms", rate=0.1, order="raster", radius=2, parents=8),
         Spelled(signal="local", signal_radius=2, trace=0.5, scope="local"),
         Spelled(share="places", rank=24),
+        Spelled(rule="three-factor", rate=0.2, turns=3, reward="change", baseline="none", decorrelate=True),
+        Spelled(rule="three-factor", draws=1, spread=0.0, decorrelate=False),
         Spelled(weight_bits=4, word_bits=16, far=2, parents=8, rate=1e-5, rule="sign-lms"),
     ],
 )
@@ -128,6 +134,11 @@ def test_an_arm_spelled_out_is_read_back(spelled):
         ("grid:rate=0.1", "option of rule 'moments'"),
         ("grid:far=4:parents=4", "far=4"),
         ("grid:weight_bits=1", "weight_bits=1"),
+        ("grid:reward=change", "reward='change': expected none with rule='moments'"),
+        ("grid:rule=three-factor:reward=chance", "did you mean 'change'"),
+        ("grid:rule=three-factor:baseline=mean", "expected one of 'class', 'none'"),
+        ("grid:rule=three-factor:decorrelate=perhaps", "decorrelate"),
+        ("grid:rule=three-factor:turns=0", "turns=0"),
         ("grid:trace=-1", "trace=-1"),
         ("grid:signal=local:scope=local", "expected a trace"),
         ("gird:order=raster", "expected one of"),
@@ -136,3 +147,41 @@ def test_an_arm_spelled_out_is_read_back(spelled):
 def test_an_arm_that_cannot_be_is_refused(name, said):
     with pytest.raises(LocalnoiseError, match=said):
         named(name)
+
+
+REWARDED = STUDY.replace(
+    STUDY.partition("[space]\n")[2],
+    """rule = ["three-factor"]
+turns = [1, 2]
+reward = ["change", "loss"]
+baseline = ["class", "none"]
+decorrelate = [false, true]
+rate = { low = 0.05, high = 0.5, when = { decorrelate = [true] } }
+training = ["backprop", "local-heads"]
+""",
+)
+
+
+def test_what_learning_from_rewards_has_as_options_is_searched_and_the_training_too():
+    study, _ = parse_study(REWARDED, "some.toml")
+    found = list(combinations(study.space))
+    assert len(found) == 2 * 2 * 2 * (1 + 2) * 2
+    plans = [named(spelled(one).name) for one in found]
+    assert len({plan.name for plan in plans}) == len(found) / 2
+    settings = settings_of(study, "")
+    assert {fitted(settings, one).training for one in found} == {"backprop", "local-heads"} == {*study.trainings}
+    keys = {key(config_of(study, cell, settings, one)) for one in found for cell in cells_of(study, one, 0)}
+    assert len(keys) == len(found)
+    assert "rate" not in config_of(study, cells_of(study, found[0], 0)[0], settings, found[0])["hyperparameters"]
+
+
+def test_a_reward_that_crosses_layers_is_refused_where_they_learn_locally():
+    wrong = REWARDED.replace('"loss"]', '"lesson"]')
+    with pytest.raises(ArgumentError, match=r"line 14.* training='local-heads' has no gradients across"):
+        parse_study(wrong, "some.toml")
+    backprop = wrong.replace(', "local-heads"]', "]")
+    parse_study(backprop, "some.toml")
+    with pytest.raises(ArgumentError, match="training='backprop': expected it here or in the space, not in both"):
+        parse_study(backprop.replace("trials = 6", 'trials = 6\ntraining = "backprop"'), "some.toml")
+    with pytest.raises(ArgumentError, match="defense='wca' learns from gradients"):
+        parse_study(REWARDED.replace("trials = 6", 'trials = 6\nbaselines = ["wca"]'), "some.toml")

@@ -176,6 +176,30 @@ def test_the_report_of_a_sweep(swept: tuple[Path, str], tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.png")} >= {"front.png", "parallel.png", "retention.png"}
 
 
+def test_trainings_and_rewards_are_searched(small_dir: Path, tmp_path: Path, threads_as_workers: Any) -> None:
+    """A network for each training, and the baselines in both."""
+    head = STUDY.partition("[space]")[0].replace("tiny", "learning").replace("seeds = 2", "seeds = 1")
+    space = 'rule = "three-factor"\nturns = 1\ndraws = 1\nreward = "change"\ntraining = ["backprop", "local-heads"]\n'
+    (tmp_path / "learning.toml").write_text(f"{head}[space]\n{space}")
+    out, workers = tmp_path / "learning.sqlite", nullcontext(threads_as_workers)
+    with mock.patch("localnoise.sims.runtime.cluster.connected", return_value=workers):
+        done = run("sweep", tmp_path / "learning.toml", "-o", out, "--data-dir", small_dir)
+    assert done.returncode == 0, done.stderr
+    records = [record for record in RecordFile(out) if "arm" in record.config]
+    ran = [(record.config["arm"].partition(":")[0], record.config.get("training", "backprop")) for record in records]
+    assert sorted(ran) == sorted((arm, by) for arm in ("none", "full", "grid") for by in ("backprop", "local-heads"))
+    clean = {of: record.results["correct.clean"] for of, record in zip(ran, records, strict=True)}
+    assert (clean["none", "backprop"] != clean["none", "local-heads"]).any()
+    content = content_of(out)
+    assert [trial.state for trial in content.trials] == ["complete"] * 2
+    said = {trial.parameters["training"]: trial.command for trial in content.trials}
+    assert "--training local-heads" in said["local-heads"]
+    assert "--training" not in said["backprop"]
+    assert "reward=change" in said["backprop"]
+    labels = [reference.label for reference in content.references]
+    assert labels == ["no noise, backprop", "no noise, local-heads", *labels[2:]]
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_runs_elsewhere_is_used(small_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(STUDY)

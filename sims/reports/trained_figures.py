@@ -145,7 +145,7 @@ def robustness(found: Found, rows: Sequence[str], threats: Sequence[str], path: 
     others = [level for level in levels if level.name not in attacks]
     look = {row: own for row, own in looks(rows).items() if row in rows}
     below = bool(attacks) and (len(attacks) > 2 or len(others) > _MANY)
-    layout = [[*attacks, *(["others"] if others and not below else [])]]
+    layout: list[Any] = [[*attacks, *(["others"] if others and not below else [])]]
     layout += [["others"] * len(attacks)] if below and others else []
     wide = [max(2.0, 0.55 * len(others)) if name == "others" else 2.0 for name in layout[0]]
     longest = max((len(level.words) for level in others), default=0)

@@ -1,6 +1,7 @@
 """Study files: what ships is valid, what is wrong is named with its line, before anything runs."""
 
 import pytest
+from pages import fenced, page
 
 from localnoise.errors import ArgumentError, LocalnoiseError
 from localnoise.sims.defenses import named
@@ -185,3 +186,9 @@ def test_a_reward_that_crosses_layers_is_refused_where_they_learn_locally():
         parse_study(backprop.replace("trials = 6", 'trials = 6\ntraining = "backprop"'), "some.toml")
     with pytest.raises(ArgumentError, match="defense='wca' learns from gradients"):
         parse_study(REWARDED.replace("trials = 6", 'trials = 6\nbaselines = ["wca"]'), "some.toml")
+
+
+def test_the_study_in_the_docs_is_valid():
+    (text,) = [code for language, code in fenced(page("sweeps")) if language == "toml"]
+    study, _ = parse_study(text, "docs/sweeps.md")
+    assert study.trainings == ["backprop", "local-heads"]

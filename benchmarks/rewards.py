@@ -141,9 +141,9 @@ def figure(records: Sequence[Record], path: Path) -> None:
             axes.plot([-wide, wide], [y, y], color="#BBBBBB", lw=4, solid_capstyle="butt", zorder=2)
             mark, colour = _LOOKS[place % len(_LOOKS)]
             style: Any = {"marker": mark, "color": colour, "ls": "none", "mec": "#333333", "mew": 0.4, "zorder": 3}
-            said = f"{each[place]} draws of each of {own[0].results['draws'] // each[place]:,} images"
+            said = f"{each[place]} draw{'s' * (each[place] > 1)} an input"
             axes.plot([one.results["cosine"] for one in own], [y] * len(own), label=said, **style)
-        axes.plot([], [], color="#BBBBBB", lw=4, label="Shuffled rewards: twice their root mean square")
+        axes.plot([], [], color="#BBBBBB", lw=4, label="Shuffled rewards, ± 2 rms")
         axes.set_yticks(range(len(names)), [sentence(name) for name in names])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")

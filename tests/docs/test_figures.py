@@ -1,12 +1,13 @@
 """Pictures that pages show of published records are what these records give; so are the tables beside them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.testing.compare import compare_images
 from pages import page
 
-from benchmarks import redraw
+from benchmarks import redraw, rewards
 from localnoise.errors import ArgumentError
 
 NAMES = [name for name in redraw.SHOWN if redraw.record_of(name).exists()]
@@ -38,3 +39,24 @@ def test_tables_are_written_where_they_stand(name: str) -> None:
 def test_a_page_without_a_place_for_the_tables_is_named() -> None:
     with pytest.raises(ArgumentError, match=r"docs/results/local.md has 0 tables between <!-- local --> and"):
         redraw.rewritten("local", "no table\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "said"),
+    [
+        (redraw, ["lokal"], "did you mean 'local'"),
+        (redraw, ["speed"], "record='speed': expected one of 'local'"),
+        (rewards, ["signal", "--rows", "lesson, no pears"], "did you mean 'lesson, no pairs'"),
+        (rewards, ["signal", "--draws", "2,none"], "draws='none': expected a whole number >= 1"),
+        (rewards, ["signal", "--shuffles", "0"], "shuffles=0: expected a whole number >= 1"),
+        (rewards, ["pilot", "--rows", "lesson, no pairs"], "expected none with the pilot alone"),
+        (rewards, ["signals"], "did you mean 'signal'"),
+    ],
+)
+def test_what_draws_and_measures_them_refuses_bad_input(
+    module: Any, given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["it", *given])
+    with pytest.raises(SystemExit):
+        module.main()
+    assert said in capsys.readouterr().err

@@ -88,7 +88,7 @@ def draw(name: str, out: Path) -> list[Path]:
         return own
     report, records = remade(record_of(name), shown.command)
     with temporary_folder() as folder:
-        report.write(records, folder)
+        report.model_copy(update={"title": ""}).write(records, folder)  # the page says what it is
         for path in own:
             shutil.copyfile(folder / f"{shown.drawn}{path.suffix}", path)
     return own

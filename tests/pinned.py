@@ -40,6 +40,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "retention": [""],
     "retention-local": [""],
     "spiking": [""],
+    "rewarded": ["compare"],
     "sweep-bits-and-wires": [],
     "sweep-rules": [],
     "tradeoff": ["tradeoff"],

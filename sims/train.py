@@ -14,6 +14,7 @@ from localnoise.files import as_folder
 from localnoise.nn.local.memory import activations_kept
 from localnoise.rules import RULES
 from localnoise.sims.defenses import check_crossing, named
+from localnoise.sims.defenses.repairs import UNDEFENDED
 from localnoise.sims.evaluation.equal import Equal, equals
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
@@ -28,7 +29,7 @@ from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.reports.commands.trained import Train
-from localnoise.sims.reports.trained_rows import UNDEFENDED, row_of
+from localnoise.sims.reports.trained_rows import row_of
 from localnoise.sims.results import experiment
 from localnoise.sims.results.records import NAME, RecordFile, key
 from localnoise.sims.runtime import commands

@@ -6,10 +6,12 @@ from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.registry import register
 from localnoise.sims.defenses.repairing import FIRST, NONE, Repairing
 
+UNDEFENDED = "undefended"
+"""The network as it was trained."""
 REPAIRS = tuple(
     replace(Defense.of_repair(plan, name, label), summary=summary)
     for name, label, summary, plan in (
-        ("undefended", "undefended", "The network as it was trained, nothing retrained.", Repairing(layers=NONE)),
+        (UNDEFENDED, "undefended", "The network as it was trained, nothing retrained.", Repairing(layers=NONE)),
         ("repair", "repair", "Units undo what happened to activations; no weight changes.", Repairing()),
         ("repair-oracle", "repair, told the source", "repair that is told what happened.", Repairing(told=True)),
         ("repair-16", "repair, 16 causes", "repair with sixteen ways back a source.", Repairing(causes=16)),

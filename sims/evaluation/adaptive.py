@@ -1,6 +1,6 @@
 """The `adaptive` protocol: an attacker who knows the noise, every attack, the ladder of draws, and the checks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,6 +184,7 @@ class Adaptive:
         *,
         twin: Predict,
         others: Mapping[str, Predict] | None = None,
+        undefended: bool = False,
         bounds: Bounds,
         seed: int = 0,
         batch: int = 250,
@@ -201,6 +202,9 @@ class Adaptive:
             The undefended network, whose adversarial examples are tried too.
         others : dict of str to callable
             Further networks, by name, whose adversarial examples are tried: attack "transfer-NAME".
+        undefended : bool
+            The predictor is the undefended network itself: its examples are found with its own gradients, so that
+            attack "transfer" is white-box, too.
         bounds : pair of float, or None
             The lowest and highest value of the data, (0, 1) of pixels; None where any number is an input.
         stage : callable
@@ -240,7 +244,9 @@ class Adaptive:
             wrong = {name: torch.cat([first.wrong[name], rest.wrong[name]]) for name in attacks}
             both = [torch.cat([getattr(first, name), getattr(rest, name)]) for name in ("clean", "worst", "robust")]
             verdict = Verdict(both[0], wrong, self.votes, *both[1:])
-        found = self._check(predictor, images[few], labels[few], first, rungs, draws, classes, known)
+        black = {name for name in attacks if name in BLACK_BOX or name.startswith(_FROM)}
+        black -= {"transfer"} if undefended else set()
+        found = self._check(predictor, images[few], labels[few], first, rungs, draws, classes, black, known)
         right, varies = first.right, {}
         if right.any():
             reseed(predictor, stream(seed, "draws"))
@@ -264,6 +270,7 @@ class Adaptive:
         rungs: list[Rung],
         draws: int,
         classes: int,
+        black: Collection[str],
         known: dict[str, Any],
     ) -> list[SanityCheck]:
         right, bounds, own = first.right, known["bounds"], first.survives("apgd-ce")
@@ -278,7 +285,7 @@ class Adaptive:
         twice = left("twice the steps", APGD(eps=self.eps, steps=2 * self.steps, draws=draws))
         still = fixed(predictor, stream(known["seed"], "fixed"))
         alone = left("fixed noise", APGD(eps=self.eps, steps=self.steps, draws=1), still)
-        black = [name for name in first.wrong if name in BLACK_BOX or name.startswith(_FROM)]
+        blind = [name for name in first.wrong if name in black]
         white = [name for name in first.wrong if name not in black]
         reseed(predictor, stream(known["seed"], "gradients"))
         return [
@@ -292,5 +299,5 @@ class Adaptive:
             checks.fixed_noise_never_helps(own, alone),
             checks.unbounded_reaches_chance(by_eps[widest], classes, widest),
             checks.falls_with_eps(by_eps),
-            checks.black_box_never_beats_white_box(first, black, white),
+            checks.black_box_never_beats_white_box(first, blind, white),
         ]

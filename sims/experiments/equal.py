@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.errors import ArgumentError
+from localnoise.sims.defenses.repairs import UNDEFENDED
 from localnoise.sims.evaluation.equal import CURVE
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.networks import Groups, run_groups
@@ -20,12 +21,11 @@ from localnoise.sims.runtime.engine import Finished, Task
 from localnoise.sims.runtime.stage import Stage
 
 HELD, SHARE = 5_000, 10  # training images at most that judge, and one in so many
-_ARM = "undefended"
 
 
 def curve_config(settings: Settings, seed: int, held: int) -> dict[str, Any]:
     """Return what a learning curve depends on: its key in the records."""
-    return {"seed": seed, "arm": _ARM, "sources": [], "held_out": held, **plain(settings)}
+    return {"seed": seed, "arm": UNDEFENDED, "sources": [], "held_out": held, **plain(settings)}
 
 
 def held_of(settings: Settings, data_dir: Path | None) -> int:
@@ -62,7 +62,7 @@ def run_curves(
 def _job(settings: Settings, config: dict[str, Any], held: int, data_dir: Path | None) -> Job:
     mark = held_out(settings, held, data_dir).fingerprint
     where = None if data_dir is None else str(data_dir)
-    cell = Cell(seed=config["seed"], sources=(), arm=_ARM)
+    cell = Cell(seed=config["seed"], sources=(), arm=UNDEFENDED)
     return Job(cell=cell, settings=replace(settings, fingerprint=mark), holdout=held, data_dir=where)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses.mended import Mended
+from localnoise.sims.defenses.repairs import UNDEFENDED
 from localnoise.sims.evaluation import AdaptiveReport
 from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.evaluation.source import DRIFT
@@ -61,7 +62,7 @@ class Examiner:
             if gate is not None:
                 gate.tell(threat.name, threat.level)
             if threat.name == WORST:
-                report = self._adaptive(threat, predictor)
+                report = self._adaptive(threat, predictor, cell.arm == UNDEFENDED)
                 hit = report.verdict.robust.byte()
                 values |= {f"adaptive.{key}": value for key, value in report.evidence().items()}
             else:
@@ -75,7 +76,7 @@ class Examiner:
             values |= {f"accuracy.{name}": float(hit.double().mean()), f"correct.{name}": hit.numpy()}
         return values
 
-    def _adaptive(self, threat: Threat, predictor: Predictor) -> AdaptiveReport:
+    def _adaptive(self, threat: Threat, predictor: Predictor, undefended: bool) -> AdaptiveReport:
         images, labels = (part[: threat.images] for part in self.bench.test)
         attack = replace(self.settings.adaptive, eps=threat.level)
         return attack(
@@ -84,6 +85,7 @@ class Examiner:
             labels,
             twin=self.bench.network,
             others={} if self.bench.by == training.BACKPROP else {training.BACKPROP: self.bench.twin.network},
+            undefended=undefended,
             bounds=self.bench.task.bounds,
             seed=self.bench.seed,
             stage=self.stage,

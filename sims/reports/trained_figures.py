@@ -14,12 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.evaluation.names import WORST
+from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.figures import DOUBLE, HUES, LINES, SINGLE, drawn, error_bars, legend, lettered
 from localnoise.sims.reports.table import sentence, words
-from localnoise.sims.reports.trained_rows import CLEAN, UNDEFENDED, Found, Row, accuracy_of, gaps, less, row_of
+from localnoise.sims.reports.trained_rows import Found, Row, accuracy_of, gaps, less, row_of
 from localnoise.sims.reports.trained_rows import accuracies as per_seed
 from localnoise.sims.results.statistics import Estimate
 

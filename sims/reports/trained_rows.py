@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from localnoise.sims.defenses import DEFENSES
+from localnoise.sims.defenses.repairs import UNDEFENDED
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import Estimate, difference, over_seeds
 
-CLEAN, UNDEFENDED = "clean", "undefended"
 SEP, AND = "@", ", "
 BySeed = dict[int, Record]
 Found = dict[str, dict[str, BySeed]]  # by row, by what was tested, by seed

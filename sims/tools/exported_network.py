@@ -14,12 +14,13 @@ from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, load_chips
 from localnoise.hardware.fitting.network import check_network_fits
 from localnoise.hardware.network import ChipDefense, Program, defend
 from localnoise.sims import tasks
+from localnoise.sims.defenses.repairs import UNDEFENDED
 from localnoise.sims.experiments.on_chip import CALIBRATION, FRONT, bits_of, on_chip
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.fits import network_costs
 from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, follow, progress, show
-from localnoise.sims.tools.named_defense import UNDEFENDED, Made, accuracy, made_by_name, named_sources
+from localnoise.sims.tools.named_defense import Made, accuracy, made_by_name, named_sources
 
 NONE = "none"
 

@@ -29,7 +29,6 @@ from localnoise.sims.runtime.options import words
 
 NOISE_SOURCE = "pgd"  # what drawn noise learns from: one grid, on any task
 USUAL_SOURCES = "contrast@5,brightness@5,gaussian_noise@5"  # of tasks without perturbations of their own
-UNDEFENDED = "undefended"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,6 +131,17 @@ def test_black_box_against_white_box_allows_for_the_votes_noise() -> None:
     assert "5 of 100" in failed.reason
 
 
+@pytest.mark.parametrize("undefended", [False, True])
+def test_examples_of_the_attacked_network_itself_are_white_box(trained: Trained, undefended: bool) -> None:
+    """Found with the very gradients that attack it, they are another start of PGD, not what knows no gradient."""
+    net, images, labels = first(trained)
+    report = ADAPTIVE(net, images, labels, twin=net, bounds=PIXELS, seed=3, undefended=undefended)
+    reason = next(one.reason for one in report.checks if one.name == "black_box_never_beats_white_box")
+    assert ("transfer" in reason) != undefended
+    assert "random 0, square" in reason
+    assert "transfer" in report.verdict.wrong, "it is tried all the same"
+
+
 def test_an_honest_noisy_network_passes_every_check(defended: Predictor, trained: Trained) -> None:
     net, images, labels = first(trained)
     report = ADAPTIVE(defended, images, labels, twin=net, bounds=PIXELS, seed=3)

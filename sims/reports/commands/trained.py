@@ -9,24 +9,14 @@ from rich.table import Table
 
 from localnoise.files import write_text
 from localnoise.sims.evaluation.equal import equals
+from localnoise.sims.evaluation.names import CLEAN
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports import figures, trained_figures
 from localnoise.sims.reports.commands.base import Report, threats_of
 from localnoise.sims.reports.evidence import evidence
 from localnoise.sims.reports.locality import central_arms
 from localnoise.sims.reports.table import accuracy, as_markdown, as_terminal, texts
-from localnoise.sims.reports.trained_rows import (
-    AND,
-    CLEAN,
-    SEP,
-    BySeed,
-    Found,
-    accuracy_of,
-    by_row,
-    label,
-    less,
-    tested,
-)
+from localnoise.sims.reports.trained_rows import AND, SEP, BySeed, Found, accuracy_of, by_row, label, less, tested
 from localnoise.sims.results.records import Record
 
 _NOTE = (

@@ -68,6 +68,10 @@ def repair(
     causes: Annotated[
         int, typer.Option(help="Parts that a source is cut into where it has an angle, a direction or a place: 4, 16.")
     ] = 1,
+    typical: Annotated[
+        bool,
+        typer.Option("--typical", help="With --causes: also cut perspective, by typical movements of an image."),
+    ] = False,
     dense: Annotated[
         bool, typer.Option(help="Also learn the central counterpart, one affine map of whole layers.")
     ] = True,
@@ -126,7 +130,7 @@ def repair(
     """
     chosen, spent = run.chosen(), run.plan()
     shape: dict[str, Any] = {"layers": layers, "radius": radius, "parents": parents, "share": share, "bits": bits}
-    plan = Repairing(asks=asks, causes=causes, worth=worth, **shape)
+    plan = Repairing(asks=asks, causes=causes, typical=typical, worth=worth, **shape)
     learned = _sources(chosen.usual(sources, _LEARNED), spent)
     if ablate or front:
         if ablate and front:

@@ -31,6 +31,8 @@ class Repairing:
         Of `localnoise.Repair`, for layers that lie on a grid.
     causes : int
         Into how many causes a source is cut where it has numbers to cut: ranges of an angle, say.
+    typical : bool
+        Whether sources are cut, too, that move an image by more than two numbers: by typical movements of perspective.
     dense : bool
         Whether each way back is one affine map of the whole layer, the central counterpart; the gate is the same.
     anew : bool
@@ -70,6 +72,7 @@ class Repairing:
     gate: str = CALIBRATED
     bits: int = 0
     after: str = ""
+    typical: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -77,6 +80,8 @@ class Repairing:
         as_count("parents", self.parents, 1)
         as_count("asks", self.asks, 1)
         as_count("causes", self.causes, 1)
+        if self.typical and self.causes == 1:
+            raise ArgumentError("typical=yes with causes=1: expected causes=4 or more, into which movements are cut")
         choose("share", self.share, ("none", "places", "all"))
         choose("gate", self.gate, (CALIBRATED, *_GATES))
         if self.bits and not _BITS[0] <= as_count("bits", self.bits) <= _BITS[1]:
@@ -110,7 +115,7 @@ class Repairing:
             return "undefended"
         words = ["repair"]
         if self.causes > 1:
-            words.append(f"{self.causes} causes")
+            words.append(f"{self.causes} causes" + ", also of perspective" * self.typical)
         if self.radius != 2:
             words.append(f"r={self.radius}")
         if self.parents != 4:
@@ -142,7 +147,8 @@ class Repairing:
     @property
     def lesson(self) -> tuple[Any, ...]:
         """What its repairs depend on, but for the layers; plans that agree share them."""
-        return self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.worth, self.share
+        how = self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.worth, self.share
+        return *how, self.typical
 
     @property
     def options(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from localnoise import Repair
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError, choose, listed
 from localnoise.nn import repair_like
 from localnoise.repair.lessons import CLEAN
 from localnoise.sims.defenses import Augmenting, Repairing, named, repairing_name
@@ -20,7 +20,7 @@ from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST
 from localnoise.sims.defenses.sizes import Layer, Part, Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
-from localnoise.sims.experiments.repair_lessons import source_name
+from localnoise.sims.experiments.repair_lessons import looked_at_again, source_name
 from localnoise.sims.experiments.repairs import asks_worth
 from localnoise.sims.models import build
 from localnoise.sims.models.registry import NETWORKS
@@ -99,11 +99,15 @@ def check_plan(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> No
     Raises
     ------
     ArgumentError
-        Causes that a source cannot be cut into, or layers that the network does not have.
+        Causes that a source cannot be cut into, typical movements of none of them, or layers that the network does not
+        have.
     """
     for source in learned:
         if source.name in MODIFICATIONS:
             causes(source.name, 0, 1, plan.causes)
+    moving = [name for name, own in MODIFICATIONS.items() if own.movements is not None]
+    if plan.typical and not any(source.name in moving for source in learned):
+        raise ArgumentError(f"typical: nothing in --train has typical movements: expected {listed(moving)} among it")
     if plan.layers not in (ALL, FIRST, NONE):
         back = chosen.task.network(0, chosen.activation, chosen.layer).back
         named_modules(back, plan.layers.split("+"))
@@ -176,24 +180,25 @@ def planned(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> Size:
         later = [f"1.{name}" for name in named_modules(network.back, named_ones)]
     repairs += [repair_like(model, name, few, **plan.options) for name in later]
     deciding = min(1, len(repairs) - 1)  # the layer that tells causes apart, and looks again
-    alone = sorted(source_name(source) for source in learned if deciding and _causes(source, plan.causes) > 1)
+    alone = [one for one in learned if deciding and _causes(one, plan) > 1 and looked_at_again(one)]
     worth, layers = asks_worth(plan, learned), []
     for place, repair in enumerate(repairs):
         parts = [Part(source=CLEAN, law=repair.blank_law, back=None)]
         for source in learned:
-            several = _causes(source, plan.causes)
+            several = _causes(source, plan)
             undone = several == 1 or place >= deciding
             own = Part(source=source_name(source), law=repair.blank_law, back=repair.blank_back if undone else None)
             parts += [own] * (several if place == deciding else 1)
-        among = (CLEAN, *alone) if plan.anew and alone and place == deciding else ()
+        among = (CLEAN, *sorted(map(source_name, alone))) if plan.anew and alone and place == deciding else ()
         asks = worth and (not place or bool(among))
         layers.append(Layer(parts=tuple(parts), asks=plan.asks, among=among, worth=asks))
     return Size.counted(layers)
 
 
-def _causes(source: Source, parts: int) -> int:
+def _causes(source: Source, plan: Repairing) -> int:
     own = MODIFICATIONS.get(source.name)
-    return parts if own is not None and own.numbers and own.shape is not None else 1
+    cut = own is not None and own.shape is not None and (own.numbers or (plan.typical and own.movements is not None))
+    return plan.causes if cut else 1
 
 
 # Ablations, and the front

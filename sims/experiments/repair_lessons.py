@@ -25,6 +25,7 @@ from localnoise.sims.experiments.outputs import CHUNK, Calm, Outputs, Pairs, tic
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 from localnoise.sims.models.affine import least_squares
+from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.runtime.stage import Stage, ticker
 
 Displace = Callable[[Source], tuple[Tensor, Tensor]]
@@ -41,15 +42,24 @@ def source_name(source: Source) -> str:
     return f"{source.name}@{source.level:g}"
 
 
-def kept_inputs(bench: Testbed, causes: int, sources: tuple[Source, ...]) -> dict[str, list[Tensor]]:
+def looked_at_again(source: Source) -> bool:
+    """Return whether the next layer may decide anew on a source of several causes.
+
+    Not on what was cut by typical movements: that cost rotations more than it gave (docs: "Repair", "Tried").
+    """
+    own = MODIFICATIONS.get(source.name)
+    return own is not None and own.numbers > 0
+
+
+def kept_inputs(bench: Testbed, plan: Repairing, sources: tuple[Source, ...]) -> dict[str, list[Tensor]]:
     """Return the inputs of each source, clean too, whose activations the task's layer kept and did not learn from.
 
     An attack is made anew for them. A list holds the inputs of each of a source's members.
 
     Parameters
     ----------
-    causes : int
-        Parts that the repair's sources were cut into.
+    plan : Repairing
+        Says into how many parts the repair's sources were cut.
     """
     total = len(bench.train[0])
     learned = total - held_out(total)
@@ -57,7 +67,7 @@ def kept_inputs(bench: Testbed, causes: int, sources: tuple[Source, ...]) -> dic
     for source in sources:
         count = bench.attacked_train if source.name in ATTACKS else total if source.images is None else source.images
         count = min(count, learned)
-        which = bench.causes(source.name, count, causes)
+        which = bench.causes(source.name, count, plan.causes, typical=plan.typical)
         rows = _last(count)
         moved = bench.altered(source, rows=rows)
         out[source_name(source)] = [moved[torch.from_numpy(which[rows] == cause)] for cause in np.unique(which)]
@@ -135,7 +145,8 @@ class RepairLessons:
                 _forget(repair)
         if plan.anew and layers:
             alone = {member.source for member in out.repairs[CUT].members[1:] if member.back is None}
-            out.repairs[layers[0]].decide_among(*sorted(alone))
+            again = {source_name(source) for source in sources if looked_at_again(source)}
+            out.repairs[layers[0]].decide_among(*sorted(alone & again))
         return out
 
     def _blank(self, **options: Any) -> Repair:
@@ -156,7 +167,8 @@ class RepairLessons:
         known : whether the task's layer has learned it.
         """
         calm, moved = self._activations(source)
-        causes = self.bench.causes(source.name, len(calm), self._plan.causes)[:most]
+        parts = self._plan.causes
+        causes = self.bench.causes(source.name, len(calm), parts, typical=self._plan.typical)[:most]
         calm, moved = calm[:most], moved[:most]
         told, at = source_name(source), moved
         model: nn.Module = self._model

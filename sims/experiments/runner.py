@@ -103,7 +103,7 @@ class Runner:
         plan = DEFENSES[cell.arm].repair
         if plan is None or not isinstance(noise, Mended):
             return None
-        return kept_inputs(self.bench(cell.seed), plan.causes, cell.sources)
+        return kept_inputs(self.bench(cell.seed), plan, cell.sources)
 
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""

@@ -280,11 +280,11 @@ class Testbed:
                 "own perturbations"
             )
 
-    def causes(self, source: str, count: int, parts: int) -> npt.NDArray[np.int64]:
+    def causes(self, source: str, count: int, parts: int, *, typical: bool = False) -> npt.NDArray[np.int64]:
         """Which of up to `parts` causes moved each training image of draw 0, (count,); one but for modifications."""
         if source not in perturbations.MODIFICATIONS:
             return np.zeros(count, np.int64)
-        return perturbations.causes(source, self._stream(_TRAIN), count, parts)
+        return perturbations.causes(source, self._stream(_TRAIN), count, parts, typical=typical)
 
     def modified_test(self, name: str, level: float, count: int) -> Tensor:
         """The first `count` test images, modified: the same image gets the same modification in every arm."""

@@ -1,6 +1,7 @@
 """The one way to apply a modification, and what is known of what it did."""
 
 import math
+from functools import lru_cache
 from typing import SupportsFloat
 
 import numpy as np
@@ -12,8 +13,10 @@ from localnoise.errors import ArgumentError
 from localnoise.sims.perturbations.draws import draw, uniform
 from localnoise.sims.perturbations.modification import Modification
 from localnoise.sims.perturbations.registry import MODIFICATIONS
+from localnoise.sims.perturbations.typical import codebook, nearest
 from localnoise.validate import as_count, as_seed
 
+_DRAWS = 4096  # of which typical movements are made
 _CHUNK = 1024  # images at a time: what the functions need in between stays in the cache
 
 
@@ -73,12 +76,12 @@ def apply(
     return torch.cat(results)
 
 
-def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.int64]:
+def causes(name: str, seed: int, count: int, parts: int = 4, *, typical: bool = False) -> npt.NDArray[np.int64]:
     """Return which of up to `parts` causes moved each of the first images: its draw, coarsely, as `apply` makes it.
 
     One number (the angle of `rotate`, the direction of `line_blur`) is cut into `parts` equal pieces, each of two (the
-    place of `obstruction`) into sqrt(parts); all else has one cause. This is what a sensor knows of its own motion; it
-    says nothing of the image or its label.
+    place of `obstruction`) into sqrt(parts); all else has one cause, unless `typical`. This is
+    what a sensor knows of its own motion; it says nothing of the image or its label.
 
     Parameters
     ----------
@@ -90,6 +93,9 @@ def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.i
         Images, from the first on.
     parts : int
         Causes, at most; a square number where there are two numbers to cut.
+    typical : bool
+        What moves an image by more than two numbers (`perspective`) is cut, too: by the nearest of `parts` typical
+        movements, a codebook of 4,096 draws that is the same for every seed.
 
     Returns
     -------
@@ -103,6 +109,8 @@ def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.i
     """
     modification, seed = MODIFICATIONS.find(name, "name"), int(as_seed(seed))
     parts, numbers = as_count("parts", parts, 1), modification.numbers
+    if typical and modification.movements is not None and parts > 1:
+        return nearest(_book(name, parts), modification.movements(draw(name, seed, 0, count, modification.words)))
     if numbers == 0:
         return np.zeros(count, np.int64)
     each = math.isqrt(parts) if numbers == 2 else parts
@@ -112,6 +120,13 @@ def causes(name: str, seed: int, count: int, parts: int = 4) -> npt.NDArray[np.i
         )
     pieces = np.floor(uniform(draw(name, seed, 0, count, numbers)) * each)
     return np.asarray(pieces @ each ** np.arange(numbers)[::-1], dtype=np.int64)
+
+
+@lru_cache
+def _book(name: str, parts: int) -> npt.NDArray[np.float64]:
+    modification = MODIFICATIONS[name]
+    assert modification.movements is not None
+    return codebook(modification.movements(draw(name, 0, 0, _DRAWS, modification.words)), parts)
 
 
 def _check_images(images: Tensor, modification: Modification) -> None:

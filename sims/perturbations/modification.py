@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, SupportsFloat
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from localnoise.errors import ArgumentError
@@ -48,6 +49,9 @@ class Modification:
     numbers : int
         How many uniform numbers, one to a word, say where the image was moved to, or what was moved over it; 0 where
         the words are no such thing. See `causes`.
+    movements : callable or None
+        (words (N, `words`)) -> (N, d) float64: where an image's parts go, at the default level, where that takes more
+        than two numbers. See `causes`.
     harmless : float or None
         The level at which nothing happens: levels between it and another are milder. None: 0 where `lowest` is finite;
         else nobody knows which levels are milder. See `mildest`.
@@ -69,6 +73,7 @@ class Modification:
     shape: tuple[int, ...] | None = None
     bounds: tuple[float, float] | None = (0.0, 1.0)
     harmless: float | None = None
+    movements: Callable[[Words], npt.NDArray[np.float64]] | None = None
 
     @property
     def mildest(self) -> float | None:

@@ -1,6 +1,7 @@
 """A photograph seen at an angle: the frame's corners move inwards at random."""
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from kornia.geometry.transform import get_perspective_transform, warp_perspective
 from torch import Tensor
@@ -38,11 +39,26 @@ def perspective(images: Tensor, level: float, words: Words) -> Tensor:
     return warped.nan_to_num(nan=0.0)  # a pixel on the horizon looks infinitely far outside the frame
 
 
+def movements(words: Words) -> npt.NDArray[np.float64]:
+    """Return how far the frame moves at 5 x 5 points of the image, level 2: (N, 50), x and y, in pixels of the source.
+
+    A point beyond the frame's horizon counts as one that moved by an image's side.
+    """
+    goals = corners(2.0, words) - 0.5
+    back = get_perspective_transform(goals, torch.from_numpy(_CORNERS).expand_as(goals) - 0.5)
+    axis = 13.5 + 4.0 * torch.arange(-2, 3, dtype=torch.float64)
+    points = torch.stack([*torch.meshgrid(axis, axis, indexing="xy"), torch.ones(5, 5, dtype=torch.float64)], -1)
+    seen = points.reshape(-1, 3) @ back.transpose(1, 2)
+    moved = seen[..., :2] / seen[..., 2:] - points.reshape(-1, 3)[:, :2]
+    return moved.nan_to_num().clamp(-28, 28).flatten(1).numpy()
+
+
 MODIFICATION = MODIFICATIONS.register("perspective")(
     Modification(
         name="perspective",
         function=perspective,
         words=8,
+        movements=movements,
         shape=IMAGE,
         level=2.0,
         lowest=0.0,

@@ -26,6 +26,7 @@ from localnoise.sims.perturbations import (
     obstruction,
     rotate,
 )
+from localnoise.sims.perturbations.typical import codebook, nearest
 
 # The common corruptions have a file of their own: their library takes up to 2 ms an image.
 NAMES = [name for name, modification in MODIFICATIONS.items() if not modification.whole]
@@ -387,6 +388,42 @@ def test_finer_causes_are_parts_of_coarser_ones(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MODIFICATIONS if name not in ("rotate", "obstruction", "line_blur")])
 def test_what_does_not_move_the_image_has_one_cause(name: str) -> None:
     assert causes(name, 3, 50, 16).tolist() == [0] * 50
+
+
+@pytest.mark.parametrize("parts", [2, 4, 16])
+def test_typical_movements_are_those_of_apply(parts: int) -> None:
+    """Ramps show where each point was taken from; draws of one cause move alike, more so the more causes there are."""
+    ramp = (torch.arange(28.0) / 27).expand(28, 28)
+    ramps = [one.expand(300, 1, 28, 28).clone() for one in (ramp, ramp.T)]
+    moved = torch.stack([apply("perspective", one, 2.0, 7)[:, 0] for one in ramps])
+    middle = 27 * moved[:, :, 13:15, 13:15].mean(dim=(2, 3)).T.numpy() - 13.5  # (N, 2), x and y
+    stated = MODIFICATIONS["perspective"].movements(draws.draw("perspective", 7, 0, 300, 8)).reshape(300, 5, 5, 2)
+    assert np.abs(middle - stated[:, 2, 2]).max() < 0.1
+    cause, flat = causes("perspective", 7, 300, parts, typical=True), stated.reshape(300, -1)
+    assert sorted(set(cause)) == list(range(parts))
+    within = sum(np.square(flat[cause == one] - flat[cause == one].mean(axis=0)).sum() for one in range(parts))
+    coarser = causes("perspective", 7, 300, parts // 2, typical=True)
+    before = sum(np.square(flat[coarser == one] - flat[coarser == one].mean(axis=0)).sum() for one in set(coarser))
+    assert within < 0.9 * before
+    assert (causes("perspective", 7, 40, parts, typical=True) == cause[:40]).all()
+
+
+def test_typical_movements_leave_other_causes_as_they_are() -> None:
+    for name in ("rotate", "obstruction", "fog"):
+        assert (causes(name, 3, 50, 16, typical=True) == causes(name, 3, 50, 16)).all()
+    assert not causes("perspective", 3, 50, 1, typical=True).any()
+
+
+def test_each_movement_is_nearest_to_its_own_entry() -> None:
+    """Of points in three heaps, each heap is an entry; naively, by distances."""
+    rng = np.random.default_rng(0)
+    heaps = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    which = np.arange(300) % 3
+    points = heaps[which] + rng.normal(size=(300, 2))
+    book = codebook(points, 3)
+    np.testing.assert_allclose(book, [points[which == one].mean(axis=0) for one in range(3)])
+    distance = np.square(points[:, None] - book).sum(axis=2)
+    assert (nearest(book, points) == distance.argmin(axis=1)).all()
 
 
 @pytest.mark.parametrize(("name", "parts"), [("rotate", 0), ("rotate", 2.5), ("obstruction", 8), ("rotate", -4)])

@@ -173,6 +173,10 @@ def test_a_second_look_counts_as_work() -> None:
     assert (found.gate, found.look, found.repair) == (2_507_307, 41 * 26_841, 1_142_372)
     without = repair_design.planned(Repairing(causes=16, anew=False), Chosen.of("v2"), ten)
     assert without.look == 0
+    cut = repair_design.planned(Repairing(causes=16, typical=True), Chosen.of("v2"), ten)  # perspective, too
+    assert (cut.gate, cut.look) == (found.gate, 56 * 26_841)
+    alone = repair_design.planned(Repairing(causes=16, typical=True), Chosen.of("v2"), [Source.default("perspective")])
+    assert alone.look == 0
     page = Path("docs/repair.md").read_text()
     assert "1.10 M" in page
     assert f"{found.work / 1e6:.2f} M" in page

@@ -28,7 +28,7 @@ from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.on_chip import _unrepaired
-from localnoise.sims.experiments.repair_lessons import held_out
+from localnoise.sims.experiments.repair_lessons import held_out, kept_inputs
 from localnoise.sims.experiments.repairs import CHANGED, Mender
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
@@ -267,6 +267,24 @@ def test_causes_have_ways_of_their_own(runner: Runner) -> None:
     assert [member.source for member in one.members] == ["clean", "brighten@0.5", *["line_blur@13"] * 4]
 
 
+def test_perspective_is_cut_by_typical_movements_and_undone_in_the_next_layer(runner: Runner) -> None:
+    plan, source = Repairing(causes=4, typical=True), Source.default("perspective")
+    assert Repairing.parse(plan.name) == plan
+    assert plan.lesson != Repairing(causes=4).lesson
+    mender = Mender(runner.bench(0), runner.bench(0).displacement, lambda what, done, of: None)
+    first, second, *others = mender.learned(plan, (source,)).repairs.values()
+    assert [(member.source, member.back is None) for member in first.members] == [
+        ("clean", True),
+        ("perspective@2", True),
+    ]
+    assert [member.source for member in second.members] == ["clean", *["perspective@2"] * 4]
+    assert all(member.back is not None for member in second.members[1:])
+    assert not second.among
+    assert all(len(repair.members) == 2 for repair in others)
+    held = kept_inputs(runner.bench(0), plan, (source,))["perspective@2"]
+    assert [len(one) for one in held] == [len(member.kept) for member in second.members[1:]]
+
+
 def test_the_next_layer_decides_anew_on_what_the_first_leaves_alone(runner: Runner) -> None:
     """Its posterior is what is counted, and what layers behind it follow."""
     mender = Mender(runner.bench(0), runner.bench(0).displacement, lambda what, done, of: None)
@@ -373,6 +391,8 @@ def test_a_network_that_learned_locally_is_repaired(tmp_path: Path, monkeypatch:
     [
         ({"layers": "nowhere"}, "no module 'nowhere'"),
         ({"causes": 3, "sources": "obstruction"}, "expected a square number"),
+        ({"causes": 4, "typical": True, "sources": "brighten"}, "typical: nothing in --train has typical movements"),
+        ({"typical": True, "sources": "perspective"}, "typical=yes with causes=1: expected causes=4"),
         ({"sources": ""}, "train is empty"),
         ({"sources": "brigten"}, "did you mean 'brighten'"),
         ({"radius": -1}, "radius=-1"),

@@ -1,6 +1,7 @@
 """Study files: TOML, validated line by line; every combination is tried on paper before anything runs."""
 
 import difflib
+import re
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from localnoise.errors import ArgumentError, choose, short
+from localnoise.errors import ArgumentError, choose, listed, short
 from localnoise.sims import tasks
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import check_crossing
@@ -204,10 +205,16 @@ def _sentence(error: Any, text: str, place: str) -> str:
     field = short(".".join(map(str, path)) or "study")
     if error["type"] == "missing":
         return f"{place}: {field} is missing: expected it at line {line_of(text, path)} or below"
-    if error["type"] == "extra_forbidden":
+    if "[key]" in error["loc"]:  # of the space
+        allowed = re.findall(r"'(\w+)'", error["ctx"]["expected"])
+    elif error["type"] == "extra_forbidden":
         allowed = list(Part.model_fields if len(path) > 1 else Study.model_fields)
+    else:
+        allowed = []
+    if allowed:
         near = difflib.get_close_matches(str(path[-1]), allowed, n=1)
-        what = f"unknown field; expected {', '.join(allowed)}" + (f"; did you mean {near[0]!r}?" if near else "")
+        what = f"unknown field; expected {listed(allowed)}" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"{place}, line {line_of(text, path)}: {field}: {what}"
     given = "" if isinstance(error["input"], (dict, list)) else f"={short(repr(error['input']))}"
     return f"{place}, line {line_of(text, path)}: {field}{given}: {what}"
 

@@ -47,7 +47,14 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "threats": (lambda _: threat(LONG, 9, 9), "expected"),
     "data sets": (data_sets, r"\(300 in all\)"),
     "a study's value": (lambda _: parse_study(STUDY.replace('"robust"', f'"{LONG}"'), "s.toml"), "line 4: goals"),
-    "a study's field": (lambda _: parse_study(STUDY + f"{LONG} = 1\n", "s.toml"), "line 8: space"),
+    "a study's field": (
+        lambda _: parse_study(STUDY + f"{LONG} = 1\n", "s.toml"),
+        "line 8: space.*: unknown field; expected",
+    ),
+    "a misspelt field": (
+        lambda _: parse_study(STUDY + "parens = 1\n", "s.toml"),
+        r"^s.toml, line 8: space.parens: unknown field; expected rule, .*; did you mean 'parents'\?$",
+    ),
     "a combination": (lambda _: parse_study(STUDY + f'order = ["{LONG}"]\n', "s.toml"), "line 8: the combination"),
     "another space": (another_space, r"space differs .* name another file with --out"),
 }

@@ -12,9 +12,10 @@ import pytest
 
 import localnoise as ln
 from localnoise.sims import cli
+from localnoise.sims.runtime.commands import COMMANDS
 from localnoise.sims.runtime.console import progress
 from localnoise.sims.runtime.stopping import Interrupting, asked_to_stop, heed
-from localnoise.sims.tools import learn, sample
+from localnoise.sims.tools import sample
 
 
 def send() -> None:
@@ -82,13 +83,14 @@ def test_without_a_signal_nothing_is_raised_and_noting_still_works(interrupting:
 
 
 def test_the_command_line_ends_with_130(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    COMMANDS.mount({"learn": lambda: send()})
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setattr(learn, "learn", lambda: send())
     monkeypatch.setattr("sys.argv", ["localnoise", "learn"])
     try:
         with pytest.raises(SystemExit) as ended:
             cli.main()
     finally:
+        COMMANDS.mount({})
         for number, handler in before.items():
             signal.signal(number, handler)
     assert ended.value.code == 130

@@ -15,7 +15,7 @@ from benchmarks import rewards
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import temporary_folder, write_text
 from localnoise.sims.reports import comparing, summarised
-from localnoise.sims.reports.commands import Compare, Train
+from localnoise.sims.reports.commands import Ablation, Compare, Train
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.figures import KINDS
 from localnoise.sims.reports.summary import summarise
@@ -66,12 +66,20 @@ def _retained(records: list[Record]) -> list[str]:
     return [summarised.markdown(summary, lambda entry, name=name: getattr(entry, name), n) for name, n in wanted]
 
 
+def _points(records: list[Record]) -> list[str]:
+    with temporary_folder() as folder:
+        report = Ablation.of(records)
+        report.write(records, folder)
+        return [(folder / f"{report.stem}.md").read_text(encoding="utf-8").partition("\n\n")[0]]
+
+
 SHOWN = {
     "local": Shown(page="results/local", command="train", drawn="accuracy", tables=_trained),
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
+    "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "rewarded": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),
-    "rewards": Shown(page="results/rewarded-noise", command="", drawn="", tables=rewards.tables),
+    "rewards": Shown(page="results/rewarded-noise", command="", drawn="rewards", tables=rewards.tables),
 }
 
 
@@ -86,6 +94,8 @@ def draw(name: str, out: Path) -> list[Path]:
     if name == "rewards":
         rewards.figure(list(RecordFile(record_of(name))), out / "rewards.png")
         return own
+    if not shown.drawn:
+        return []
     report, records = remade(record_of(name), shown.command)
     with temporary_folder() as folder:
         report.model_copy(update={"title": ""}).write(records, folder)  # the page says what it is
@@ -132,7 +142,7 @@ def main() -> None:
             parser.error(str(error))
         write_text(page, text)
         drawn = draw(name, PUBLISHED)
-        print(f"{name}: {', '.join(path.name for path in drawn)}, docs/{SHOWN[name].page}.md")
+        print(f"{name}: {', '.join([*(path.name for path in drawn), f'docs/{SHOWN[name].page}.md'])}")
 
 
 if __name__ == "__main__":

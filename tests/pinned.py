@@ -37,6 +37,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "paper": ["paper"],
     "paper-10": ["paper"],
     "repair": ["repair"],
+    "repair-ablation": ["repair-ablation"],
     "retention": [""],
     "retention-local": [""],
     "spiking": [""],

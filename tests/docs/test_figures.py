@@ -13,7 +13,7 @@ from localnoise.errors import ArgumentError
 NAMES = [name for name in redraw.SHOWN if redraw.record_of(name).exists()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if redraw.SHOWN[name].drawn])
 def test_a_picture_is_that_of_its_record(name: str, tmp_path: Path) -> None:
     """To the eye: fonts and rounding may differ by a little between machines."""
     drawn = redraw.draw(name, tmp_path)
@@ -28,7 +28,7 @@ def test_a_picture_is_that_of_its_record(name: str, tmp_path: Path) -> None:
 def test_tables_are_written_where_they_stand(name: str) -> None:
     text = page(redraw.SHOWN[name].page)
     assert redraw.rewritten(name, text) == text
-    wrong = text.replace("| .9", "| .1").replace("| 0.", "| 9.").replace("| +0", "| +1").replace("| -0", "| -1")
+    wrong = text.replace("| .9", "| .1").replace("| .7", "| .3").replace("| 0.", "| 9.").replace("| +0", "| +1").replace("| -0", "| -1")
     assert wrong != text
     begin, end = f"<!-- {name} -->", "<!-- end -->"
     block = text.partition(begin)[2].partition(end)[0]

@@ -28,7 +28,9 @@ def test_a_picture_is_that_of_its_record(name: str, tmp_path: Path) -> None:
 def test_tables_are_written_where_they_stand(name: str) -> None:
     text = page(redraw.SHOWN[name].page)
     assert redraw.rewritten(name, text) == text
-    wrong = text.replace("| .9", "| .1").replace("| .7", "| .3").replace("| 0.", "| 9.").replace("| +0", "| +1").replace("| -0", "| -1")
+    wrong = text
+    for right, other in (("| .9", "| .1"), ("| .7", "| .3"), ("| 0.", "| 9."), ("| +0", "| +1"), ("| -0", "| -1")):
+        wrong = wrong.replace(right, other)
     assert wrong != text
     begin, end = f"<!-- {name} -->", "<!-- end -->"
     block = text.partition(begin)[2].partition(end)[0]

@@ -86,7 +86,7 @@ def chosen_rows(text: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """What a row gave: with `each` draws of each held-out image, its cosine, and those of shuffled rewards."""
+    """The cosine of a row, with `each` draws of each held-out image, and those of shuffled rewards."""
 
     row: str
     each: int

@@ -84,7 +84,7 @@ def certificate_part(
 
 @dataclass(frozen=True)
 class _Given:
-    """What noises are learned from and chosen on: training inputs at the cut, and how displacements move them.
+    """Training inputs at the cut, and how displacements move them: what noises are learned from and chosen on.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How an audit reads inputs: as activations at the cut, with or without a repair on the way."""
+"""Readers of an audit's inputs: as activations at the cut, with or without a repair on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from localnoise.errors import ArgumentError, choose
 
 WORDS = {"yes": True, "no": False}
@@ -29,3 +31,10 @@ def parameters(name: str, prefix: str, kinds: Mapping[str, type]) -> dict[str, A
             wanted = "a number" if kind is float else "a whole number"
             raise ArgumentError(f"arm {name!r}: {key}={text!r}: expected {wanted}") from None
     return given
+
+
+def text_of(value: Any) -> str:
+    """Return a value as `parameters` reads it again."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from localnoise.errors import ArgumentError, choose
-from localnoise.sims.defenses.parameters import parameters
+from localnoise.sims.defenses.parameters import parameters, text_of
 from localnoise.validate import as_count
 
 PREFIX = "repair:"
@@ -105,7 +105,9 @@ class Repairing:
     @property
     def name(self) -> str:
         """The name that `parse` takes: everything that is not the default, in a fixed order."""
-        said = [f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]
+        said = [
+            f"{f.name}={text_of(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default
+        ]
         return PREFIX + ":".join(said)
 
     @property
@@ -176,7 +178,3 @@ class Repairing:
         """
         given = parameters(name, PREFIX, {one.name: type(one.default) for one in fields(cls)})
         return cls(**given)
-
-
-def _text(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

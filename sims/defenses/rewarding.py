@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn.rating import BASELINES
 from localnoise.nn.rewards import REWARDS
 from localnoise.rules import ThreeFactor
-from localnoise.sims.defenses.parameters import parameters
+from localnoise.sims.defenses.parameters import parameters, text_of
 from localnoise.validate import as_count, check_positive
 
 PREFIX = "rewarded:"
@@ -107,7 +105,7 @@ class Rewarding:
     def name(self) -> str:
         """The name that `parse` takes: everything that is not the default, in a fixed order."""
         said = [
-            f"{key}={_text(getattr(self, key))}" for key in _KINDS if getattr(self, key) != getattr(type(self), key)
+            f"{key}={text_of(getattr(self, key))}" for key in _KINDS if getattr(self, key) != getattr(type(self), key)
         ]
         return PREFIX + ":".join(said)
 
@@ -180,9 +178,3 @@ class Rewarding:
     def central_locally(self) -> bool:
         """The same where the layers learn by a local rule, and the reward that is taken is "change"."""
         return self.crosses or self.adversarial > 0
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

@@ -4,15 +4,13 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Self
 
-import numpy as np
-
 from localnoise import GridConfig, UnitGrid
 from localnoise.errors import ArgumentError, choose
 from localnoise.hardware import Formats, quantise, report
 from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
-from localnoise.sims.defenses.parameters import parameters
+from localnoise.sims.defenses.parameters import parameters, text_of
 from localnoise.sims.defenses.rewarding import ISOTROPIC, THREE_FACTOR, Rewarding
 from localnoise.validate import as_count, check_positive
 
@@ -117,7 +115,9 @@ class Spelled:
     @property
     def name(self) -> str:
         """The name that `parse` takes: everything that is not the default, in a fixed order."""
-        said = [f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]
+        said = [
+            f"{f.name}={text_of(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default
+        ]
         return PREFIX + ":".join(said)
 
     @property
@@ -214,9 +214,3 @@ def _check_wiring(**wiring: Any) -> None:
 @lru_cache(maxsize=4096, typed=True)
 def _formats(**bits: Any) -> Formats:
     return Formats(**bits)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

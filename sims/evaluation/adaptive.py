@@ -1,6 +1,6 @@
 """The `adaptive` protocol: an attacker who knows the noise, every attack, the ladder of draws, and the checks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -244,8 +244,8 @@ class Adaptive:
             wrong = {name: torch.cat([first.wrong[name], rest.wrong[name]]) for name in attacks}
             both = [torch.cat([getattr(first, name), getattr(rest, name)]) for name in ("clean", "worst", "robust")]
             verdict = Verdict(both[0], wrong, self.votes, *both[1:])
-        black = {name for name in attacks if name in BLACK_BOX or name.startswith(_FROM)}
-        black -= {"transfer"} if undefended else set()
+        own = ("transfer",) if undefended else ()
+        black = [name for name in attacks if (name in BLACK_BOX or name.startswith(_FROM)) and name not in own]
         found = self._check(predictor, images[few], labels[few], first, rungs, draws, classes, black, known)
         right, varies = first.right, {}
         if right.any():
@@ -270,7 +270,7 @@ class Adaptive:
         rungs: list[Rung],
         draws: int,
         classes: int,
-        black: Collection[str],
+        black: list[str],
         known: dict[str, Any],
     ) -> list[SanityCheck]:
         right, bounds, own = first.right, known["bounds"], first.survives("apgd-ce")
@@ -285,7 +285,6 @@ class Adaptive:
         twice = left("twice the steps", APGD(eps=self.eps, steps=2 * self.steps, draws=draws))
         still = fixed(predictor, stream(known["seed"], "fixed"))
         alone = left("fixed noise", APGD(eps=self.eps, steps=self.steps, draws=1), still)
-        blind = [name for name in first.wrong if name in black]
         white = [name for name in first.wrong if name not in black]
         reseed(predictor, stream(known["seed"], "gradients"))
         return [
@@ -299,5 +298,5 @@ class Adaptive:
             checks.fixed_noise_never_helps(own, alone),
             checks.unbounded_reaches_chance(by_eps[widest], classes, widest),
             checks.falls_with_eps(by_eps),
-            checks.black_box_never_beats_white_box(first, blind, white),
+            checks.black_box_never_beats_white_box(first, black, white),
         ]

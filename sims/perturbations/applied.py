@@ -80,8 +80,8 @@ def causes(name: str, seed: int, count: int, parts: int = 4, *, typical: bool = 
     """Return which of up to `parts` causes moved each of the first images: its draw, coarsely, as `apply` makes it.
 
     One number (the angle of `rotate`, the direction of `line_blur`) is cut into `parts` equal pieces, each of two (the
-    place of `obstruction`) into sqrt(parts); all else has one cause, unless `typical`. This is
-    what a sensor knows of its own motion; it says nothing of the image or its label.
+    place of `obstruction`) into sqrt(parts); all else has one cause, unless `typical`. This is what a sensor knows of
+    its own motion; it says nothing of the image or its label.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ _EDGE: dict[str, Any] = {"mec": "#333333", "mew": 0.4}
 
 
 class Look(NamedTuple):
-    """How a row is drawn."""
+    """The look of a row: marker, color, line."""
 
     colour: str
     marker: str

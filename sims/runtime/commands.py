@@ -91,7 +91,7 @@ def register(name: str, panel: str, summary: str) -> Callable[[Function], Functi
 
 
 class Listed(NamedTuple):
-    """What the list of commands says of one."""
+    """An entry of the list of commands."""
 
     panel: str
     summary: str

@@ -144,7 +144,7 @@ class Study(BaseModel):
 
     @property
     def trainings(self) -> list[str]:
-        """How networks learn in one trial or another."""
+        """Return the ways in which networks learn in one trial or another."""
         part = self.space.get("training")
         return [self.training] if part is None else [str(value) for value in part.discrete or ()]
 

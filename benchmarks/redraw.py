@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks import rewards
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import temporary_folder, write_text
-from localnoise.sims.reports import comparing, summarised
-from localnoise.sims.reports.commands import Ablation, Compare, Train
+from localnoise.sims.reports import comparing, summarised, trading
+from localnoise.sims.reports.commands import Ablation, Compare, Tradeoff, Train
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.figures import KINDS
 from localnoise.sims.reports.summary import summarise
@@ -66,6 +66,12 @@ def _retained(records: list[Record]) -> list[str]:
     return [summarised.markdown(summary, lambda entry, name=name: getattr(entry, name), n) for name, n in wanted]
 
 
+def _traded(records: list[Record]) -> list[str]:
+    made = Tradeoff.of(records)
+    lines = trading.lines(outcomes(records), made.arms, made.threat)
+    return [trading.markdown(lines, made.threat).partition("\n\n")[0]]
+
+
 def _points(records: list[Record]) -> list[str]:
     with temporary_folder() as folder:
         report = Ablation.of(records)
@@ -78,7 +84,11 @@ SHOWN = {
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
+    "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "rewarded": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),
+    "rewarded-5": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),
+    "rewarded-tradeoff": Shown(page="results/rewarded-noise", command="tradeoff", drawn="tradeoff", tables=_traded),
+    "rewarded-ten": Shown(page="results/rewarded-noise", command="compare", drawn="", tables=_compared),
     "rewards": Shown(page="results/rewarded-noise", command="", drawn="rewards", tables=rewards.tables),
 }
 

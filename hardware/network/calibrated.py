@@ -182,17 +182,18 @@ def calibrated_again(defense: ChipDefense, inputs: Any, most: float = 0.005) -> 
     x = defense.program.input_words(np.asarray(inputs, np.float32))
     if not len(x):
         raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
-    alone, rows = defense.program.words(x).argmax(axis=1), np.arange(len(x))
+    alone, rows = defense.program.words(x).argmax(axis=1), np.arange(0)
 
-    def blame(asked: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def blame(asked: npt.NDArray[np.float64], whole: bool) -> npt.NDArray[np.int64]:
         nonlocal rows
+        rows = np.arange(len(x)) if whole else rows
         trial, out, touched = _asking(defense, asked), np.full(len(x), FINE), []
         for part in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
             logits, word = trial.decided(x[part])
             bad = logits.argmax(axis=1) != alone[part]
             out[part[bad]] = np.maximum(word[bad], 0)
             touched.append(part[word > 0])
-        rows = np.concatenate(touched)  # larger margins touch no others
+        rows = np.concatenate(touched)
         return out
 
     return _asking(defense, least_margins(blame, len(names), most))

@@ -31,7 +31,7 @@ def calibrate_repairs(
 ) -> None:
     """Find margins with which at most a share of clean decisions changes, one for each source, without labels.
 
-    A source that is easily taken for clean asks for a large one, others for none. Cost: one pass, and some tens of
+    A source that is easily taken for clean asks for a large one, others for none. Cost: two passes, and some tens of
     passes of the few inputs that are repaired.
 
     Parameters
@@ -48,6 +48,11 @@ def calibrate_repairs(
         Inputs that go through the network at once.
     attach : callable
         (model, repairs) -> a copy that repairs in another way than `attach_repairs` has it.
+
+    Raises
+    ------
+    ArgumentError
+        No inputs, a share outside [0, 1), or decisions that change where nothing is repaired.
     """
     model = whole(model)
     most = as_share("most", most)
@@ -65,16 +70,16 @@ def calibrate_repairs(
     mended = attach(model, repairs).eval()
     layers = [part for part in mended.modules() if isinstance(part, RepairLayer)]
     voices = [layer for layer in layers if layer.decides]
-    names, rows = named[0].sources, torch.arange(len(inputs))
+    names, rows = named[0].sources, torch.arange(0)
 
-    def blame(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def blame(margins: npt.NDArray[np.float64], everything: bool) -> npt.NDArray[np.int64]:
         nonlocal rows
         for repair in deciding:
             repair.margins = dict(zip(names, margins.tolist(), strict=True))
         for layer in layers:
             layer.decide_as_now()
         out, touched = np.full(len(inputs), FINE), []
-        for own in rows.split(chunk):
+        for own in (torch.arange(len(inputs)) if everything else rows).split(chunk):
             with torch.no_grad():
                 now = mended(inputs[own]).argmax(1)
             # all that decide: what one layer has repaired already, another may leave alone
@@ -82,7 +87,7 @@ def calibrate_repairs(
             bad = now != alone[own]
             out[own[bad].numpy()] = 1 + said[bad, 1:].argmax(1).cpu().numpy()
             touched.append(own[(said[:, 1:].sum(1) > FLOOR).cpu()])
-        rows = torch.cat(touched)  # larger margins touch no others
+        rows = torch.cat(touched)
         return out
 
     least_margins(blame, len(names), most)

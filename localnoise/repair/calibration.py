@@ -13,7 +13,7 @@ FINE = -1  # an input that is not changed for the worse
 _MOST = 1e6  # of a margin, in units of the gate's log weights
 _STEP, _FACTOR = 0.5, 1.25  # by which a margin grows: by the one, or to so many times as much
 
-Blame = Callable[[Floats], npt.NDArray[np.int64]]
+Blame = Callable[[Floats, bool], npt.NDArray[np.int64]]
 
 
 def with_margins(gate: Gate, sources: Sequence[str], margins: dict[str, float], common: float = 0.0) -> Gate:
@@ -35,7 +35,9 @@ def least_margins(blame: Blame, sources: int, most: float) -> Floats:
     Parameters
     ----------
     blame : callable
-        margins (sources,) -> (T,): of each clean input the source that changed it for the worse, or `FINE`.
+        (margins (sources,), whole) -> (T,): of each clean input the source that changed it for the worse, or `FINE`.
+        Unless `whole` is asked for, inputs may be left out that smaller margins did not repair: they count as fine. A
+        larger margin of one source can give an input to another, so that all are asked at last.
     sources : int
         How many, clean among them.
     most : float
@@ -46,14 +48,17 @@ def least_margins(blame: Blame, sources: int, most: float) -> Floats:
     ArgumentError
         No margins suffice.
     """
-    margins = np.zeros(sources)
+    margins, whole = np.zeros(sources), True
     while True:
-        blamed = blame(margins)
-        if np.mean(blamed != FINE) <= most:
+        blamed = blame(margins, whole)
+        if np.mean(blamed != FINE) > most:
+            worst, whole = int(np.bincount(blamed[blamed != FINE], minlength=sources).argmax()), False
+            margins[worst] = max(margins[worst] + _STEP, _FACTOR * margins[worst])
+        elif whole:
             return margins
-        worst = int(np.bincount(blamed[blamed != FINE], minlength=sources).argmax())
-        margins[worst] = max(margins[worst] + _STEP, _FACTOR * margins[worst])
-        if margins[worst] > _MOST:
+        else:
+            whole = True
+        if margins.max() > _MOST:
             raise ArgumentError(
                 f"more than most={most!r} of the inputs are changed for the worse even where none is repaired: "
                 "expected a judge that compares what it is given"

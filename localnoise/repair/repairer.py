@@ -7,7 +7,7 @@ import numpy as np
 
 from localnoise.errors import choose
 from localnoise.grid import UnitGrid
-from localnoise.repair.deciding import Deciding
+from localnoise.repair.asking import Asking
 from localnoise.repair.gate import Floats, Gate
 from localnoise.repair.laws import voters
 from localnoise.repair.learning import Learning
@@ -17,7 +17,7 @@ from localnoise.repair.writing import save
 from localnoise.validate import Array, as_count, check_positive
 
 
-class Repair(Learning, Deciding):
+class Repair(Learning, Asking):
     """Undo displacements of a layer's activation, without labels, noise, or a change of the network.
 
     fixed = h + sum_j w_j(h) (a_j + G_j h_R(u)),   w = the gate's weights of the causes; the clean one has no term

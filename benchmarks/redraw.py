@@ -82,7 +82,7 @@ def _points(records: list[Record]) -> list[str]:
 SHOWN = {
     "local": Shown(page="results/local", command="train", drawn="accuracy", tables=_trained),
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
-    "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="", tables=_points),
+    "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="ablation", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "rewarded": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),

@@ -125,12 +125,18 @@ def lettered(panels: Iterable[Any], titles: Sequence[str] = ()) -> None:
         axes.set_title(f"$\\bf{{{letter}}}$  {title}".rstrip(), loc="left")
 
 
-def error_bars(axes: Any, x: Sequence[float], estimates: Sequence[Estimate], **style: Any) -> None:
-    """Draw means with their 95 % intervals; the intervals are thin, and none where one is not known."""
+def error_bars(
+    axes: Any, x: Sequence[float], estimates: Sequence[Estimate], *, sideways: bool = False, **style: Any
+) -> None:
+    """Draw means with their 95 % intervals; the intervals are thin, and none where one is not known.
+
+    sideways : means along x, places along y.
+    """
     low, high = ([getattr(e, end) for e in estimates] for end in ("low", "high"))
     mean = [e.mean for e in estimates]
     spread = np.nan_to_num([np.subtract(mean, low), np.subtract(high, mean)])
-    axes.errorbar(x, mean, spread, **{"elinewidth": 0.7, "mec": "#333333", "mew": 0.4} | style)
+    given: dict[str, Any] = {"x": mean, "y": x, "xerr": spread} if sideways else {"x": x, "y": mean, "yerr": spread}
+    axes.errorbar(**given, **{"elinewidth": 0.7, "mec": "#333333", "mew": 0.4} | style)
 
 
 def legend(figure: Figure, title: str | None = None, columns: int = 3, markerscale: float = 1) -> Any:

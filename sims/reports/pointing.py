@@ -21,6 +21,7 @@ _SHARED = {
 }
 _RADII = {0: "o", 1: "s", 2: "^", 3: "D"}
 _TO_MB = 1e6
+_SHORT = 9  # characters of a name that fits below a place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,25 +69,32 @@ def best(found: Sequence[Measured]) -> list[Measured]:
 
 
 def ablated(found: Sequence[Measured], undefended: Measured | None, varies: str, path: Path, title: str) -> None:
-    """Accuracy over what was learned and clean against what varies; and the memory that it takes."""
-    places = list(range(len(found)))
-    turned: dict[str, Any] = {}
-    if max((len(one.value) for one in found), default=0) > 9:
-        turned = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"}
-    with drawn(path, (DOUBLE, 2.9)) as page:
-        accuracies, memory = panels = page.subplots(1, 2)
+    """Accuracy over what was learned and clean against what varies; and the memory that it takes.
+
+    What has a long name stands in a row of its own.
+    """
+    listed = max((len(one.value) for one in found), default=0) > _SHORT
+    places, names = list(range(len(found))), [one.value for one in found]
+    height = 1.3 + 0.27 * len(found) if listed else 2.9
+    with drawn(path, (DOUBLE, height)) as page:
+        accuracies, memory = panels = page.subplots(1, 2, sharey=listed)
         for name, colour, said in (("mean", _MEAN, "mean over what was learned"), ("clean", _CLEAN, "clean")):
-            known = [(x, getattr(one, name)) for x, one in zip(places, found, strict=True) if getattr(one, name)]
-            error_bars(accuracies, [x for x, _ in known], [own for _, own in known], fmt="o-", color=colour, label=said)
+            known = [(x, own) for x, one in zip(places, found, strict=True) if (own := getattr(one, name))]
+            points: tuple[Any, Any] = ([x for x, _ in known], [own for _, own in known])
+            error_bars(accuracies, *points, sideways=listed, fmt="o" if listed else "o-", color=colour, label=said)
             plain = None if undefended is None else getattr(undefended, name)
             if plain is not None:
-                accuracies.axhline(plain.mean, color=colour, ls="--", lw=0.9, label=f"{said}, undefended")
-        memory.plot(places, [one.bytes / _TO_MB for one in found], "o-", color=_MEAN, mec="#333333", mew=0.4)
-        accuracies.set(ylabel="Accuracy (share of images right)", ylim=(0, 1))
-        memory.set(ylabel="Tables at 8 bits (MB)", ylim=(0, None))
-        for axes in panels:
-            axes.set_xticks(places, [one.value for one in found], **turned)
-            axes.set(xlabel=sentence(varies), xlim=(-0.4, max(len(found) - 0.6, 0.4)))
+                level = accuracies.axvline if listed else accuracies.axhline
+                level(plain.mean, color=colour, ls="--", lw=0.9, label=f"{said}, undefended")
+        sizes, style = [one.bytes / _TO_MB for one in found], {"color": _MEAN, "mec": "#333333", "mew": 0.4}
+        memory.plot(*((sizes, places, "o") if listed else (places, sizes, "o-")), **style)
+        across, along = ("x", "y") if listed else ("y", "x")
+        accuracies.set(**{f"{across}label": "Accuracy (share of images right)", f"{across}lim": (0, 1)})
+        memory.set(**{f"{across}label": "Tables at 8 bits (MB)", f"{across}lim": (0, None)})
+        ends = (-0.4, max(len(found) - 0.6, 0.4))
+        for axes in panels[:1] if listed else panels:
+            axes.set(**{f"{along}ticks": places, f"{along}ticklabels": names})
+            axes.set(**{f"{along}label": sentence(varies), f"{along}lim": ends[::-1] if listed else ends})
         lettered(panels, ["Accuracy", "Memory"])
         legend(page, title, columns=2)
 

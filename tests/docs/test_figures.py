@@ -21,7 +21,7 @@ def test_a_picture_is_that_of_its_record(name: str, tmp_path: Path) -> None:
         assert (redraw.PUBLISHED / path.name).stat().st_size > 0
     (png,) = (path for path in drawn if path.suffix == ".png")
     assert compare_images(str(redraw.PUBLISHED / png.name), str(png), tol=5) is None
-    assert f"(../../benchmarks/published/{png.name})" in page(redraw.SHOWN[name].page)
+    assert f"../benchmarks/published/{png.name})" in page(redraw.SHOWN[name].page)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -67,6 +67,7 @@ COLOURS = {
 HUES = tuple(dict.fromkeys(COLOURS.values()))
 LINES = {"-": "—", ":": "···", "--": "- -", "-.": "-·-"}  # and how a legend writes them
 MARKERS = {True: "sDP*", False: "o^vX"}  # of central arms, and of local ones
+_BARS: dict[str, Any] = {"elinewidth": 0.7, "mec": "#333333", "mew": 0.4}
 _KEY = "■ central   ● local"
 
 
@@ -125,18 +126,22 @@ def lettered(panels: Iterable[Any], titles: Sequence[str] = ()) -> None:
         axes.set_title(f"$\\bf{{{letter}}}$  {title}".rstrip(), loc="left")
 
 
-def error_bars(
-    axes: Any, x: Sequence[float], estimates: Sequence[Estimate], *, sideways: bool = False, **style: Any
-) -> None:
-    """Draw means with their 95 % intervals; the intervals are thin, and none where one is not known.
+def error_bars(axes: Any, x: Sequence[float], estimates: Sequence[Estimate], **style: Any) -> None:
+    """Draw means with their 95 % intervals; the intervals are thin, and none where one is not known."""
+    mean, spread = _means(estimates)
+    axes.errorbar(x, mean, spread, **_BARS | style)
 
-    sideways : means along x, places along y.
-    """
+
+def lying_bars(axes: Any, y: Sequence[float], estimates: Sequence[Estimate], **style: Any) -> None:
+    """Draw means along x, as `error_bars` does along y."""
+    mean, spread = _means(estimates)
+    axes.errorbar(mean, y, xerr=spread, **_BARS | style)
+
+
+def _means(estimates: Sequence[Estimate]) -> tuple[list[float], Any]:
     low, high = ([getattr(e, end) for e in estimates] for end in ("low", "high"))
     mean = [e.mean for e in estimates]
-    spread = np.nan_to_num([np.subtract(mean, low), np.subtract(high, mean)])
-    given: dict[str, Any] = {"x": mean, "y": x, "xerr": spread} if sideways else {"x": x, "y": mean, "yerr": spread}
-    axes.errorbar(**given, **{"elinewidth": 0.7, "mec": "#333333", "mew": 0.4} | style)
+    return mean, np.nan_to_num([np.subtract(mean, low), np.subtract(high, mean)])
 
 
 def legend(figure: Figure, title: str | None = None, columns: int = 3, markerscale: float = 1) -> Any:

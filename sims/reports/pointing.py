@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from localnoise.sims.defenses.repairing import FIRST, Repairing
-from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered
+from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, lying_bars
 from localnoise.sims.reports.table import sentence
 from localnoise.sims.results.statistics import Estimate
 
@@ -81,13 +81,14 @@ def ablated(found: Sequence[Measured], undefended: Measured | None, varies: str,
         for name, colour, said in (("mean", _MEAN, "mean over what was learned"), ("clean", _CLEAN, "clean")):
             known = [(x, own) for x, one in zip(places, found, strict=True) if (own := getattr(one, name))]
             points: tuple[Any, Any] = ([x for x, _ in known], [own for _, own in known])
-            error_bars(accuracies, *points, sideways=listed, fmt="o" if listed else "o-", color=colour, label=said)
+            bars, style = (lying_bars, "o") if listed else (error_bars, "o-")
+            bars(accuracies, *points, fmt=style, color=colour, label=said)
             plain = None if undefended is None else getattr(undefended, name)
             if plain is not None:
                 level = accuracies.axvline if listed else accuracies.axhline
                 level(plain.mean, color=colour, ls="--", lw=0.9, label=f"{said}, undefended")
-        sizes, style = [one.bytes / _TO_MB for one in found], {"color": _MEAN, "mec": "#333333", "mew": 0.4}
-        memory.plot(*((sizes, places, "o") if listed else (places, sizes, "o-")), **style)
+        sizes = [one.bytes / _TO_MB for one in found]
+        memory.plot(*((sizes, places, "o") if listed else (places, sizes, "o-")), color=_MEAN, mec="#333333", mew=0.4)
         across, along = ("x", "y") if listed else ("y", "x")
         accuracies.set(**{f"{across}label": "Accuracy (share of images right)", f"{across}lim": (0, 1)})
         memory.set(**{f"{across}label": "Tables at 8 bits (MB)", f"{across}lim": (0, None)})

@@ -56,7 +56,8 @@ def _trained(records: list[Record]) -> list[str]:
 
 def _compared(records: list[Record]) -> list[str]:
     made = Compare.of(records)
-    table = comparing.Comparison(outcomes(records), made.arms, made.threats)
+    means = {name: group for name, group in made.groups.items() if "learned from" in name}  # of others they say little
+    table = comparing.Comparison(outcomes(records), made.arms, made.threats, means)
     return [comparing.markdown(table, None).partition("\n\n")[0]]
 
 

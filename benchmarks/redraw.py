@@ -16,6 +16,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import temporary_folder, write_text
 from localnoise.sims.reports import comparing, summarised, trading
 from localnoise.sims.reports.commands import Ablation, Compare, Tradeoff, Train
+from localnoise.sims.reports.commands.base import arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.figures import KINDS
 from localnoise.sims.reports.summary import summarise
@@ -73,6 +74,12 @@ def _traded(records: list[Record]) -> list[str]:
     return [trading.markdown(lines, made.threat).partition("\n\n")[0]]
 
 
+def _attacked(records: list[Record]) -> list[str]:
+    arms, rows = arms_of(records), [row for row in threats_of(records) if row.startswith("adaptive")]
+    found = comparing.Comparison(outcomes(records), arms, rows)
+    return [comparing.markdown(found, None).partition("\n\n")[0]]
+
+
 def _points(records: list[Record]) -> list[str]:
     with temporary_folder() as folder:
         report = Ablation.of(records)
@@ -84,11 +91,13 @@ SHOWN = {
     "local": Shown(page="results/local", command="train", drawn="accuracy", tables=_trained),
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="ablation", tables=_points),
+    "repair-adaptive": Shown(page="repair", command="repair", drawn="", tables=_attacked),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "rewarded": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),
     "rewarded-5": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),
     "rewarded-tradeoff": Shown(page="results/rewarded-noise", command="tradeoff", drawn="tradeoff", tables=_traded),
+    "penalty-adaptive": Shown(page="results/rewarded-noise", command="tradeoff", drawn="", tables=_traded),
     "rewarded-ten": Shown(page="results/rewarded-noise", command="compare", drawn="", tables=_compared),
     "rewards": Shown(page="results/rewarded-noise", command="", drawn="rewards", tables=rewards.tables),
 }

@@ -92,6 +92,7 @@ SHOWN = {
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="ablation", tables=_points),
     "repair-adaptive": Shown(page="repair", command="repair", drawn="", tables=_attacked),
+    "repair-bits": Shown(page="repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "rewarded": Shown(page="results/rewarded-noise", command="compare", drawn="accuracy", tables=_compared),

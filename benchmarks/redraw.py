@@ -89,6 +89,7 @@ def _points(records: list[Record]) -> list[str]:
 
 SHOWN = {
     "local": Shown(page="results/local", command="train", drawn="accuracy", tables=_trained),
+    "local-equal": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "repair-ablation": Shown(page="repair", command="repair-ablation", drawn="ablation", tables=_points),
     "repair-adaptive": Shown(page="repair", command="repair", drawn="", tables=_attacked),

@@ -32,6 +32,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "chip-network": ["compare"],
     "chip-network-pgd": ["compare"],
     "local": ["train"],
+    "local-equal": ["train"],
     "local-robust": ["train"],
     "one-net": ["compare"],
     "paper": ["paper"],

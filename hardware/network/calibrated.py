@@ -154,7 +154,7 @@ def calibrated_again(defense: ChipDefense, inputs: Any, most: float = 0.005) -> 
 
     Margins grow from those that its repairs have until at most a share of the integer network's decisions on clean
     inputs changes, as in `localnoise.nn.calibrate_repairs`. None becomes less: a source that integers take for clean
-    less often would be repaired where its margin kept it from harm. Cost: one pass of all inputs, and a few passes of
+    less often would be repaired where its margin kept it from harm. Cost: two passes of all inputs, and a few passes of
     those that are repaired.
 
     Parameters

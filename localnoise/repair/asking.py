@@ -1,4 +1,4 @@
-"""What a repair is asked for after its lessons: margins, what repairs are worth, and which layer decides."""
+"""The part of a repair that is learned after its lessons: margins, what repairs are worth, and which layer decides."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self

@@ -54,21 +54,14 @@ class Deciding(Voting):
         """
         self._refuse_empty()
         if sources is None:
-            return self._weighed(self.log_densities(h))
+            density = self.log_densities(h)
+            return self.worthwhile(self.gate.weights(density), density)
         given, names = self._given(sources, len(h)), self.sources
         anew = self.among if not isinstance(sources, str) else ()
         if len(self.members) == len(names) and not anew:
             return given[:, [names.index(name) for name in self._own]]
-        return self._weighed(self.log_densities(h), given, anew)
-
-    def _weighed(self, density: Floats, given: Floats | None = None, anew: Sequence[str] = ()) -> Floats:
-        """Return the members' weights (T, members) of log densities that are known.
-
-        given : weights of the sources, of an earlier layer;  anew : sources among which this one decides for itself.
-        """
-        if given is None:
-            return self.worthwhile(self.gate.weights(density), density)
-        q, out, names = self.gate.scores(density), np.zeros(density.shape), self.sources
+        density = self.log_densities(h)
+        q, out = self.gate.scores(density), np.zeros((len(h), len(self.members)))
         for index, where in enumerate(self._members_of()):
             e = np.exp(q[:, where] - q[:, where].max(axis=1, keepdims=True))
             out[:, where] = given[:, [index]] * e / e.sum(axis=1, keepdims=True)

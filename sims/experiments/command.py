@@ -14,6 +14,7 @@ from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.runtime.options import (
+    Attacked,
     DataDir,
     Epochs,
     Jobs,
@@ -44,6 +45,7 @@ class Run:
     spend: PresetName = "quick"
     seeds: Seeds = None
     epochs: Epochs = None
+    attacked: Attacked = None
     out: Out
     data_dir: DataDir = None
     jobs: Jobs = 2
@@ -52,7 +54,7 @@ class Run:
 
     def plan(self) -> Preset:
         """Return how much is spent."""
-        return preset(self.spend, seeds=self.seeds, epochs=self.epochs)
+        return preset(self.spend, seeds=self.seeds, epochs=self.epochs, attacked=self.attacked)
 
     def chosen(self, activation: str = "tanh") -> Chosen:
         """Return the task, its perturbations known by their names from now on."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localnoise.errors import choose
+from localnoise.errors import ArgumentError, choose
 from localnoise.sims.attacks import PGD
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.experiments.chosen import Chosen
@@ -104,17 +104,25 @@ PRESETS = {
 }
 
 
-def preset(name: str, *, seeds: int | None = None, epochs: int | None = None) -> Preset:
-    """Return the preset of this name, with other seeds or epochs of retraining where they are given.
+def preset(name: str, *, seeds: int | None = None, epochs: int | None = None, attacked: int | None = None) -> Preset:
+    """Return the preset of this name, with other seeds, epochs of retraining or attacked images where they are given.
 
     Raises
     ------
     ArgumentError
-        An unknown name (the near one is suggested), or less than one seed or epoch.
+        An unknown name (the near one is suggested), less than one seed, epoch or attacked test image, or more attacked
+        ones than there are test images.
     """
     chosen = PRESETS[choose("preset", name, PRESETS)]
+    few = chosen.attacked_test if attacked is None else as_count("attacked", attacked, 1)
+    if few > chosen.images:
+        raise ArgumentError(
+            f"attacked={attacked}: expected at most the {chosen.images} test images of the preset {name!r}; "
+            "a larger preset has more"
+        )
     return replace(
         chosen,
         seeds=chosen.seeds if seeds is None else as_count("seeds", seeds, 1),
         epochs=chosen.epochs if epochs is None else as_count("epochs", epochs, 1),
+        attacked_test=few,
     )

@@ -47,6 +47,11 @@ def test_names_and_levels_are_read() -> None:
     with pytest.raises(ArgumentError, match=r"epochs=0: expected a whole number >= 1"):
         budgets.preset("quick", epochs=0)
     assert budgets.preset("quick", seeds=7).seeds == 7
+    with pytest.raises(ArgumentError, match=r"attacked=0: expected a whole number >= 1"):
+        budgets.preset("quick", attacked=0)
+    with pytest.raises(ArgumentError, match=r"attacked=301: expected at most the 300 test images.*'quick'"):
+        budgets.preset("quick", attacked=301)
+    assert budgets.preset("standard", attacked=1_000) == replace(budgets.PRESETS["standard"], attacked_test=1_000)
     for bad in ("2,x", "-1", "nan"):
         with pytest.raises(ArgumentError, match=r"traces=.*expected numbers > 0"):
             variances_of(bad)

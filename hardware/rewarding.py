@@ -17,7 +17,7 @@ linear-Gaussian unit is e z' / variance).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from localnoise.rules.three_factor import broadcast
 from localnoise.validate import as_count, as_seed
 
 THREE_FACTOR = "three-factor"
-REWARD_BITS, REWARD_FRACTION = 8, 4  # of the word that units are told: +-8 standard deviations in steps of 1/16
+REWARD_LIMIT, REWARD_FRACTION = 127, 4  # of the word that units are told: +-8 standard deviations in steps of 1/16
 State = dict[str, Any]
 
 
@@ -57,6 +57,7 @@ class OnChipReward:
         A constant out of its range.
     """
 
+    rule: ClassVar = THREE_FACTOR
     rate: int = 8
     extra: int = 12
     stochastic: bool = True
@@ -84,9 +85,8 @@ def reward_words(rewards: Any, count: int) -> npt.NDArray[np.int64]:
             "rule='three-factor' learns from rewards, and none were given: expected learn(eta, rule='three-factor', "
             "rewards=...), eta as sample() or perturb(h) of this chip drew it"
         )
-    most = 2 ** (REWARD_BITS - 1) - 1
     told = np.rint(broadcast(rewards, count) * 2**REWARD_FRACTION)
-    words: npt.NDArray[np.int64] = np.clip(told, -most, most).astype(np.int64)
+    words: npt.NDArray[np.int64] = np.clip(told, -REWARD_LIMIT, REWARD_LIMIT).astype(np.int64)
     return words
 
 

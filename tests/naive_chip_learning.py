@@ -20,14 +20,20 @@ def innovation(own, masters, bias, z, shifts, fraction, extra, limit, top):
     return max(-top - 1, min(top, own - guess))
 
 
+def rounded(product, down, random):
+    """floor(product 2^-down + r), r a half, or the 32 random bits, of which the last are lost where down is small."""
+    if down <= 0:
+        return product << -down
+    down = min(down, 62)
+    if random is None:
+        return (product + 2 ** (down - 1)) >> down
+    return (product + (random << (down - 32) if down > 32 else random % 2**down)) >> down
+
+
 def moved(rule, e, word, fine, shift, step, random):
     if rule.rule == "sign-lms":
         return ((e > 0) - (e < 0)) * ((word > 0) - (word < 0)) * step
-    down = shift - fine
-    if down <= 0:
-        return e * word << -down
-    add = 2 ** (down - 1) if random is None else random % 2**down
-    return (e * word + add) >> down
+    return rounded(e * word, shift - fine, random)
 
 
 def learn_unit(field, formats, rule, state, u, d, h):
@@ -110,7 +116,6 @@ def reward_unit(field, formats, rule, state, u, d, h, told):
             guess = max(-top - 1, min(top, half_up(total, F)))
             e = max(-top - 1, min(top, int(d[t, i, u]) - guess))
             for j, lift in enumerate(lifts):
-                down, step = shift - (F - lift + rule.extra), int(told[t]) * e * z[j]
-                add = 0 if down <= 0 else 2 ** (down - 1) if random is None else random % 2**down
-                V[i][j] = clip(V[i][j] + ((step + add) >> down if down > 0 else step << -down), limit << rule.extra)
+                step = rounded(int(told[t]) * e * z[j], shift - (F - lift + rule.extra), random)
+                V[i][j] = clip(V[i][j] + step, limit << rule.extra)
     return V, generator

@@ -21,7 +21,9 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fitting.fit import Fit, fit
 from localnoise.hardware.generators import GENERATORS, states
-from localnoise.hardware.learning import OnChip, refuse_overflow, start
+from localnoise.hardware.learners import Learner
+from localnoise.hardware.learning import RULES, refuse_overflow, start
+from localnoise.hardware.rewarding import OnChipReward
 from localnoise.validate import as_seed
 
 FORMAT, VERSION = "localnoise.configuration", 2
@@ -163,7 +165,7 @@ def columns(field: Any, unit: int) -> Ints:
     return np.flatnonzero(np.concatenate([np.repeat(linked, m), np.ones(m, bool)]))
 
 
-def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: OnChip | None = None) -> Configuration:
+def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: Learner | None = None) -> Configuration:
     """Return the configuration of a chip grid for a chip.
 
     Parameters
@@ -186,8 +188,13 @@ def configure(chip: ChipGrid, *, seed: int = 0, target: str = "ideal", learner: 
     Raises
     ------
     ArgumentError, FileFormatError
-        As `load_profile`.
+        As `load_profile`; a learner from rewards, which C99 alone holds.
     """
+    if isinstance(learner, OnChipReward):
+        raise ArgumentError(
+            f"learner={learner.rule!r}: a configuration holds the state of learners from displacements; expected "
+            f"{' or '.join(RULES)}, or format c99"
+        )
     if learner is not None and (chip.rule != learner or chip.state is None):
         learned = ChipGrid(chip.config, chip.formats, chip.field)
         learned.provenance = dict(chip.provenance)

@@ -11,7 +11,7 @@ from localnoise.hardware.export import manifest
 from localnoise.hardware.export.exporters import EXPORTERS, LEVEL
 from localnoise.hardware.export.folder import replaceable, written_into
 from localnoise.hardware.export.naming import USUAL, as_identifier
-from localnoise.hardware.learning import OnChip
+from localnoise.hardware.learners import Learner, said_of
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
@@ -24,7 +24,7 @@ def export(
     kind: str = "c99",
     *,
     seed: int = 0,
-    learner: OnChip | None = None,
+    learner: Learner | None = None,
     force: bool = False,
     **options: Any,
 ) -> Path:
@@ -45,8 +45,9 @@ def export(
         format (`hardware.export.exporters`).
     seed : int
         Of the generators: the stream that the artefact draws.
-    learner : OnChip or None
-        Adds learning on the chip by this rule, going on from where the chip grid is if it learned by the same one.
+    learner : OnChip, OnChipReward or None
+        Adds learning on the chip by this rule, going on from where the chip grid is if it learned by the same one; from
+        rewards, from the chip grid's weights.
     force : bool
         Replace an artefact that is there: the files that its manifest names, if none was edited. Others stay.
     **options
@@ -89,7 +90,7 @@ def export(
         chip.save(fresh / "chip.h5")
         more: dict[str, Any] = {
             "name": options.get("name", USUAL),
-            "learner": None if learner is None else asdict(learner),
+            "learner": said_of(learner),
             "words": None,
             "activations": None,
             "provenance": chip.provenance,
@@ -143,7 +144,7 @@ def _export_network(
 
 
 def check_network_export(
-    folder: str | Path, kind: str = "c99", *, learner: OnChip | None = None, force: bool = False, **options: Any
+    folder: str | Path, kind: str = "c99", *, learner: Learner | None = None, force: bool = False, **options: Any
 ) -> None:
     """Raise what `export` of any network would, given these arguments: before there is one, which takes long to make.
 
@@ -174,7 +175,7 @@ def _exporter(kind: str, options: dict[str, Any]) -> Any:
     return exporter
 
 
-def _refuse_for_networks(exporter: Any, kind: str, learner: OnChip | None) -> None:
+def _refuse_for_networks(exporter: Any, kind: str, learner: Learner | None) -> None:
     if not getattr(exporter, "networks", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "networks", False)]
         raise ArgumentError(f"kind={kind!r} holds no network: expected {' or '.join(able)}")

@@ -22,9 +22,9 @@ class Verifier(Protocol):
     formats : tuple of str
         Of the class: the export formats that it runs.
     functions : tuple of str
-        Of the class: which of the methods "perturb", "mean", "seed", "innovation" and "learn" it has beside `draw`;
-        "test" for one that tests itself, which has `begin_test`, `test` and `judge`; "hardships" for a circuit, which
-        has `clocks`, `press(gaps)` and `reset_after(clocks)`.
+        Of the class: which of the methods "perturb", "mean", "seed", "innovation", "learn" and "reward" it has beside
+        `draw`; "test" for one that tests itself, which has `begin_test`, `test` and `judge`; "hardships" for a circuit,
+        which has `clocks`, `press(gaps)` and `reset_after(clocks)`.
     """
 
     formats: ClassVar[tuple[str, ...]]

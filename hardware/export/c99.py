@@ -14,15 +14,20 @@ from localnoise.hardware.export.networked import field_name, write_defense, writ
 from localnoise.hardware.export.repaired import write_repair
 from localnoise.hardware.export.tables import bank_tables, grid_tables, learner_tables
 from localnoise.hardware.formats import Formats
+from localnoise.hardware.learners import Learner
 from localnoise.hardware.learning import OnChip, refuse_overflow
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.rewarding import OnChipReward
 
 SOURCES = Path(__file__).parent / "c99"
 _DRAW = ("localnoise.h", "localnoise_seed.c", "localnoise_random.h", "localnoise_arithmetic.h")
 _SWEEP, _NARROW = ("localnoise.c",), ("localnoise_narrow.c",)
-_LEARN = ("localnoise_learn.h", "localnoise_learn.c")
+_LEARN = {
+    OnChip: ("localnoise_learn.h", "localnoise_learn.c", "localnoise_steps.h"),
+    OnChipReward: ("localnoise_reward.h", "localnoise_reward.c", "localnoise_steps.h"),
+}
 _TEST = ("localnoise_audit.h", "localnoise_audit.c")
 _GLUE = ("localnoise_int8.h", "localnoise_int8.c")  # for a network of the user's own
 
@@ -31,7 +36,7 @@ def write(
     chip: ChipGrid | ChipBank | ChipRepair | Program | ChipDefense,
     folder: Path,
     seed: int,
-    learner: OnChip | None,
+    learner: Learner | None,
     *,
     name: str = USUAL,
     glue: bool = True,
@@ -65,7 +70,12 @@ def write(
 
         tested = test_tables(checked(chip, learner, selftest, level)).texts
     narrow = chip.config.narrow
-    files = (*_DRAW, *(_NARROW if narrow else _SWEEP), *(_LEARN if learner else ()), *(_GLUE if glue else ()))
+    files = (
+        *_DRAW,
+        *(_NARROW if narrow else _SWEEP),
+        *(_LEARN[type(learner)] if learner else ()),
+        *(_GLUE if glue else ()),
+    )
     files = (*files, *(_TEST if tested else ()))
     texts = {file: (SOURCES / file).read_text(encoding="ascii") for file in files}
     if narrow and (learner is not None or isinstance(chip, ChipBank)):
@@ -89,7 +99,7 @@ def write(
         write_text(folder / file.replace(USUAL, name), in_c(text, name))
 
 
-def halved(formats: Formats, learner: OnChip | None) -> bool:
+def halved(formats: Formats, learner: Learner | None) -> bool:
     """Return whether two weights of a grid lie in a byte: those of 4 bits that do not learn."""
     return formats.weight_bits <= 4 and learner is None
 

@@ -22,10 +22,11 @@ from localnoise.hardware.export.repair_machines import MACHINES
 from localnoise.hardware.export.repair_parts import repair_parts
 from localnoise.hardware.export.sources import stage
 from localnoise.hardware.export.tables import packed
-from localnoise.hardware.learning import OnChip
+from localnoise.hardware.learners import Learner, learner_of
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.rewarding import OnChipReward, reward_words
 from localnoise.hardware.storage import load_chip, load_chips
 from localnoise.plugins import Origin, missing
 from localnoise.streams import Progress
@@ -226,11 +227,12 @@ def _parts(folder: Path, host: Any, chip: ChipGrid, said: dict[str, Any], draws:
         from localnoise.hardware.export.tested import compared
 
         yield "self-test", compared(host, SelfTest(chip, **said["selftest"]), seed)
-    if said["learner"] is not None and "learn" in host.functions:
+    rule = None if said["learner"] is None else learner_of(**said["learner"])
+    if rule is not None and ("reward" if isinstance(rule, OnChipReward) else "learn") in host.functions:
         taught = load_chip(folder / "chip.h5")
         # names of their own: the parts above run later, and must find all of d and read
         some, seen = d[:_AT_ONCE], None if read is None else read[:_AT_ONCE]
-        yield "learn", (_learned(host, taught, OnChip(**said["learner"]), some, seen) for _ in range(1))
+        yield "learn", (_learned(host, taught, rule, some, seen) for _ in range(1))
         again = None if read is None else read[:1]
         yield (
             "draw, learned",
@@ -267,8 +269,13 @@ def _ran(host: Any, count: int, h: Any) -> Any:
     return host.draw(count) if h is None else host.perturb(np.repeat(h, count, axis=0))
 
 
-def _learned(host: Any, chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> tuple[Any, Any]:
+def _learned(host: Any, chip: ChipGrid, rule: Learner, d: Any, h: Any) -> tuple[Any, Any]:
     """Weights and biases, (1, m, N, row), that the emulator and the artefact learn from the same words."""
+    if isinstance(rule, OnChipReward):
+        rewards = np.random.default_rng(rule.seed).normal(size=len(d))
+        learn_words(chip, rule, d, h, rewards)
+        found = host.reward(d, h, reward_words(rewards, len(d)))
+        return tuple(_by_row(chip, weights, chip.field.bias) for weights in (packed(chip)[0], found))  # biases stay
     learn_words(chip, rule, d, h)
     return _by_row(chip, packed(chip)[0], chip.field.bias), _by_row(chip, *host.learn(d, h))
 

@@ -1,7 +1,7 @@
 """A configuration as an artefact, and what reads it back in the place of a machine: the emulator, from that file."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.tables import packed
 from localnoise.hardware.fixedpoint import to_values
-from localnoise.hardware.learning import OnChip
+from localnoise.hardware.learners import Learner, said_of
 
 _Format = tuple[str, Callable[[Any, Path], Path], Callable[[Path], Any]]
 _FILES: dict[str, _Format] = {
@@ -54,7 +54,7 @@ class ConfigurationFile:
         return self.kind != "nir"
 
     def write(
-        self, chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: OnChip | None, *, target: str = "ideal"
+        self, chip: ChipGrid | ChipBank, folder: Path, seed: int, learner: Learner | None, *, target: str = "ideal"
     ) -> None:
         """Write it into `folder`, with the limits of the chip profile `target`."""
         if isinstance(chip, ChipBank):
@@ -76,12 +76,12 @@ for _kind in _FILES:
     EXPORTERS.register(_kind)(ConfigurationFile(_kind))
 
 
-def learn_words(chip: ChipGrid, rule: OnChip, d: Any, h: Any) -> None:
-    """Let `chip` learn from displacement words d (T, m, N), and activation words h."""
+def learn_words(chip: ChipGrid, rule: Learner, d: Any, h: Any, rewards: Any = None) -> None:
+    """Let `chip` learn from displacement words d (T, m, N), or draws and their rewards, and activation words h."""
     shape = (len(d), chip.config.channels, *chip.config.shape)
     values = to_values(d, chip.field.scale, np.float64).reshape(shape)
     activation = None if h is None else to_values(h, chip.field.activation_scale, np.float64).reshape(shape)
-    chip.learn(values, activation, **asdict(rule))
+    chip.learn(values, activation, rewards=rewards, **said_of(rule) or {})
 
 
 @BACKENDS.register("file")

@@ -74,7 +74,7 @@ class CortexM:
     """
 
     formats: ClassVar = ("c99",)
-    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn", "test")
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn", "reward", "test")
 
     @staticmethod
     def require() -> None:
@@ -185,10 +185,7 @@ class CortexM:
 
     def learn(self, d: npt.NDArray[np.integer[Any]], h: npt.NDArray[np.integer[Any]] | None) -> tuple[Any, Any]:
         """Learn from d (T, m, N) in order, settle; draw so from then on. Return weights, packed, and biases (N, m)."""
-        n, w = self.neurons, self._weights
-        weights = self._free
-        bias = weights + -(-w * (1 if self._narrow else 2) // 8) * 8
-        learner = bias + n * (8 if self._wide else 4) + 8
+        weights, bias, learner = self._places()
         own, read = unit_major(d), unit_major(d if h is None else h)
         self.call("learn_init", learner)
         for t in range(len(d)):
@@ -196,13 +193,36 @@ class CortexM:
             self._with(self._h, read[t], "learn", learner, self._d, self._h)
         self.call("settle", learner, weights, bias)
         self.call("use", self._noise, weights, bias)
-        kinds = (np.int8 if self._narrow else np.int16, np.int64 if self._wide else np.int32)
-        sizes = (w, n)
-        found = [
-            np.frombuffer(self._uc.mem_read(at, size * np.dtype(kind).itemsize), kind).astype(np.int64)
-            for at, size, kind in zip((weights, bias), sizes, kinds, strict=True)
-        ]
-        return found[0], found[1].reshape(self._units, self.m)
+        found = self._held(bias, self.neurons, np.int64 if self._wide else np.int32)
+        return self._held_weights(weights), found.reshape(self._units, self.m)
+
+    def reward(self, d: Words, h: Words | None, told: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+        """Learn what draws d (T, m, N) were worth, told (T,), settle; draw so from then on. Return weights, packed."""
+        weights, _, learner = self._places()
+        own, read = unit_major(d), unit_major(d if h is None else h)
+        self.call("learn_init", learner, self._noise)
+        for t, word in enumerate(told.astype(np.int32)):
+            self._uc.mem_write(self._d, own[t].tobytes())
+            self._uc.mem_write(self._top - 64, word.tobytes())  # the fifth argument lies on the stack
+            self._with(self._h, read[t], "reward", learner, self._noise, self._d, self._h)
+        self.call("settle", learner, self._noise, weights)
+        self.call("use", self._noise, weights, self._pointer(self._noise + 4 * self._units + 4))
+        return self._held_weights(weights)
+
+    def _places(self) -> tuple[int, int, int]:
+        """Where learned weights and biases and the learner lie."""
+        weights = self._free
+        bias = weights + -(-self._weights * (1 if self._narrow else 2) // 8) * 8
+        return weights, bias, bias + self.neurons * (8 if self._wide else 4) + 8
+
+    def _held_weights(self, at: int) -> npt.NDArray[np.int64]:
+        return self._held(at, self._weights, np.int8 if self._narrow else np.int16)
+
+    def _held(self, at: int, count: int, kind: Any) -> npt.NDArray[np.int64]:
+        return np.frombuffer(self._uc.mem_read(at, count * np.dtype(kind).itemsize), kind).astype(np.int64)
+
+    def _pointer(self, at: int) -> int:
+        return int.from_bytes(self._uc.mem_read(at, 4), "little")
 
     def begin_test(self, unit: int) -> None:
         """Begin the self-test of a unit."""

@@ -4,12 +4,13 @@
  *   p h, m h      a draw, or the mean, for the activation words h
  *   i d h         the innovation of the displacement words d
  *   l d h, u      learn from d and h; settle, and draw so from then on: weights and biases come back
+ *   r d h told, R learn what the draw d for h was worth, told: int32; settle, draw so, and the weights come back
  *   b unit        begin the self-test of a unit, uint32
  *   a eta, A eta h  take a draw, at mean zero or for h
  *   j             judge: int32, ln_fault and ln_unit_test come back
  *   S count       test all units, count (uint32) at a time, by draws: int32 and ln_fault come back
- * A bank has no means and no innovations. DRIVE_LEARNS is 1 where the artefact learns, DRIVE_TESTS
- * where it tests itself. */
+ * A bank has no means and no innovations. DRIVE_LEARNS is 1 where the artefact learns from displacements,
+ * DRIVE_REWARDS where from rewards, DRIVE_TESTS where it tests itself. */
 #include "localnoise.h"
 
 #include <stdio.h>
@@ -19,6 +20,12 @@
 static ln_learner learner;
 static ln_weight weights[LN_WEIGHTS];
 static ln_acc biases[LN_NEURONS];
+#endif
+#if DRIVE_REWARDS
+#include "localnoise_reward.h"
+
+static ln_learner learner;
+static ln_weight weights[LN_WEIGHTS];
 #endif
 
 #if DRIVE_TESTS
@@ -94,6 +101,22 @@ static int obeyed(int command)
         return 1;
     }
 #endif
+#if DRIVE_REWARDS
+    if (command == 'r') {
+        int32_t told;
+        if (!taken(first, sizeof first) || !taken(second, sizeof second) || !taken(&told, sizeof told)) {
+            return 0;
+        }
+        ln_reward(&learner, &noise, first, second, told);
+        return 1;
+    }
+    if (command == 'R') {
+        ln_settle(&learner, &noise, weights);
+        ln_use(&noise, weights, noise.bias);
+        given(weights, sizeof weights);
+        return 1;
+    }
+#endif
 #if DRIVE_LEARNS
     if (command == 'u') {
         ln_settle(&learner, weights, biases);
@@ -134,6 +157,8 @@ int main(void)
     ln_init(&noise);
 #if DRIVE_LEARNS
     ln_learn_init(&learner);
+#elif DRIVE_REWARDS
+    ln_learn_init(&learner, &noise);
 #endif
     while ((command = getchar()) != EOF) {
         if (!obeyed(command)) {

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.learning import OnChip
+from localnoise.hardware.learners import Learner
 from localnoise.registry import Registry
 
 LEVEL = 0.01  # of a self-test: chance that it finds a sound device to be off, at most
@@ -32,7 +32,7 @@ class Exporter(Protocol):
     @property
     def options(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def write(self, chip: ChipGrid, folder: Path, seed: int, learner: OnChip | None, **options: Any) -> None:
+    def write(self, chip: ChipGrid, folder: Path, seed: int, learner: Learner | None, **options: Any) -> None:
         """Write into `folder`, which exists and is empty; equal arguments must give equal bytes.
 
         Beside what is written come to lie the chip grid itself, chip.h5, and the manifest with every file's checksum.
@@ -45,7 +45,7 @@ class Exporter(Protocol):
             It exists and is empty.
         seed : int
             The stream that the artefact draws after every start.
-        learner : OnChip or None
+        learner : OnChip, OnChipReward or None
             Whether and how it learns on the chip.
         **options
             Those that `options` names.

@@ -113,7 +113,7 @@ class Host:
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`), from its stream's start."""
 
     formats: ClassVar = ("c99",)
-    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn", "test")
+    functions: ClassVar = ("perturb", "mean", "seed", "innovation", "learn", "reward", "test")
 
     @staticmethod
     def require() -> None:
@@ -125,7 +125,7 @@ class Host:
         self.neurons, self.m = chip.config.neurons, chip.config.channels
         self._units, self._weights = chip.config.units, int(one.field.weights.sum())
         self._narrow, self._wide = chip.formats.weight_bits <= 8, chip.formats.accumulator_bits > 32
-        able = {"LEARNS": f"{name}_learn.h", "TESTS": f"{name}_audit.h"}
+        able = {"LEARNS": f"{name}_learn.h", "REWARDS": f"{name}_reward.h", "TESTS": f"{name}_audit.h"}
         does = [f"-DDRIVE_{what}={int((folder / header).is_file())}" for what, header in able.items()]
         self._running = started(folder, build, "drive.c", name, *does)
 
@@ -163,12 +163,23 @@ class Host:
         for own, read in zip(unit_major(d), unit_major(d if h is None else h), strict=True):
             self._running.send(b"l", own.tobytes(), read.tobytes())
         self._running.send(b"u")
-        kinds = (np.int8 if self._narrow else np.int16, np.int64 if self._wide else np.int32)
-        weights, bias = (
-            np.frombuffer(self._running.receive(size * np.dtype(kind).itemsize), kind).astype(np.int64)
-            for size, kind in zip((self._weights, self.neurons), kinds, strict=True)
-        )
+        weights, bias = self._received_weights(), self._received(self.neurons, np.int64 if self._wide else np.int32)
         return weights, bias.reshape(self._units, self.m)
+
+    def reward(self, d: Words, h: Words | None, told: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+        """Learn what draws d (T, m, N) were worth, told (T,), settle; draw so from then on. Return weights, packed."""
+        for own, read, word in zip(
+            unit_major(d), unit_major(d if h is None else h), told.astype(np.int32), strict=True
+        ):
+            self._running.send(b"r", own.tobytes(), read.tobytes(), word.tobytes())
+        self._running.send(b"R")
+        return self._received_weights()
+
+    def _received_weights(self) -> npt.NDArray[np.int64]:
+        return self._received(self._weights, np.int8 if self._narrow else np.int16)
+
+    def _received(self, count: int, kind: Any) -> npt.NDArray[np.int64]:
+        return np.frombuffer(self._running.receive(count * np.dtype(kind).itemsize), kind).astype(np.int64)
 
     def begin_test(self, unit: int) -> None:
         """Begin the self-test of a unit."""

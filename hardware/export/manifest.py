@@ -13,7 +13,7 @@ from typing import Any
 
 from localnoise.errors import FileFormatError, LocalnoiseError
 from localnoise.files import write_text
-from localnoise.hardware.learning import OnChip
+from localnoise.hardware.learners import learner_of
 from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import refuse_held
 
@@ -101,7 +101,7 @@ def _is_seed(value: Any) -> bool:
 
 def _is_learner(value: Any) -> bool:
     try:
-        return value is None or bool(OnChip(**value))
+        return value is None or bool(learner_of(**value))
     except (LocalnoiseError, TypeError):
         return False
 

@@ -13,7 +13,9 @@ from localnoise.hardware.fitting.wiring import same_wires
 from localnoise.hardware.formats import NORMALS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import draws_without_overlap, mix
+from localnoise.hardware.learners import Learner
 from localnoise.hardware.learning import RECIPROCAL_BITS, RULES, OnChip, start
+from localnoise.hardware.rewarding import REWARD_FRACTION, REWARD_LIMIT, OnChipReward, begin
 from localnoise.hardware.words import IntegerField
 
 Ints = npt.NDArray[np.integer]
@@ -90,19 +92,36 @@ class Tables:
         }
 
 
-def learner_tables(chip: ChipGrid, rule: OnChip) -> Tables:
+def learner_tables(chip: ChipGrid, rule: Learner) -> Tables:
     """Return `localnoise_learner`: the rule's constants, and the state from which learning begins or goes on."""
+    title = "A learner's constants and first state, written by localnoise."
+    constants, arrays = _rewarded(chip, rule) if isinstance(rule, OnChipReward) else _taught(chip, rule)
+    common = {"RATE": rule.rate, "EXTRA": rule.extra, "STOCHASTIC": int(rule.stochastic)}
+    common["WEIGHT_LIMIT"] = chip.formats.weight_limit
+    return Tables(file="localnoise_learner", title=title, constants=constants | common, types={}, arrays=dict(arrays))
+
+
+def _rewarded(chip: ChipGrid, rule: OnChipReward) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    """Of a learner from rewards, whose masters begin from the weights in use."""
+    f, m = chip.field, chip.field.channels
+    masters = int(f.weights.sum()) - f.units * (m * (m + 1) // 2)  # of links alone
+    constants: dict[str, object] = {
+        "MASTERS": f"{max(masters, 1)}U",
+        "TOLD_FRACTION": REWARD_FRACTION,
+        "TOLD_LIMIT": REWARD_LIMIT,
+    }
+    return constants, [table("uint32_t", "random0", begin(f, chip.formats, rule)["states"], "U")]
+
+
+def _taught(chip: ChipGrid, rule: OnChip) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    """Of a learner from displacements."""
     f, formats = chip.field, chip.formats
     going_on = chip.rule == rule and chip.state is not None
     state = chip.state if going_on and chip.state is not None else start(f, formats, rule)
-    constants = {
+    constants: dict[str, object] = {
         "RULE": RULES.index(rule.rule),
-        "RATE": rule.rate,
         "HALVING": rule.halving,
-        "EXTRA": rule.extra,
         "MEMORY": rule.memory,
-        "STOCHASTIC": int(rule.stochastic),
-        "WEIGHT_LIMIT": formats.weight_limit,
         "RECIPROCAL": f"{round(2**RECIPROCAL_BITS / formats.normal_deviation)}U",
         "SEEN0": f"{state['seen']}U",
     }
@@ -113,8 +132,7 @@ def learner_tables(chip: ChipGrid, rule: OnChip) -> Tables:
         *(table("int64_t", f"{name}0", state[name]) for name in ("bias", "mean_bias", "power")),
         table("uint32_t", "random0", state["states"], "U"),
     ]
-    title = "A learner's constants and first state, written by localnoise."
-    return Tables(file="localnoise_learner", title=title, constants=constants, types={}, arrays=dict(tables))
+    return constants, tables
 
 
 def grid_tables(chip: ChipGrid, seed: int, halved: bool = False) -> Tables:

@@ -25,6 +25,16 @@ A learning step (`hardware.learning`), v = w - m weights but the noise's, z the 
 
 With signal dependence a channel's bias is learned, too: one more of v, read as a weight whose input is 1.
 
+A step of "three-factor" (`hardware.rewarding`), v = l m^2 weights of links, m (m - 1) / 2 of own channels:
+
+    multiplies    2 v + m (m - 1) / 2 + m + l m   predictions; r e, r e z, and |z|^2
+    adds          3 v + m (m - 1) / 2 + 2 m + l m predictions, rounded steps; rounding, innovations, |z|^2
+    shifts        v + m groups                    steps; the lift of each partial sum (near, read), rounding
+    reads         weights, biases, shifts, topology, masters and the generator; l m + m words
+    writes        masters and the generator; weights change when learning settles, which is not counted
+    random bytes  4 m
+    messages      as of a draw, beside the reward's word, which all units hear
+
 The dense form draws eta = L xi: n (n + 1) / 2 weights, each read, multiplied and added once, n Gaussian words.
 """
 
@@ -37,6 +47,7 @@ from localnoise.hardware.fitting.placement import Placement
 from localnoise.hardware.fitting.wiring import Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.rewarding import THREE_FACTOR
 
 
 @final
@@ -100,19 +111,21 @@ def draw_operations(wiring: Wiring, formats: Formats, placement: Placement | Non
 def learning_operations(
     wiring: Wiring, formats: Formats, placement: Placement | None, learner: str = "sign-lms"
 ) -> Operations:
-    """Count one learning step, from one displacement; `learner`: "lms" or "sign-lms". Cost O(N K)."""
+    """Count one learning step, from one displacement, or from one draw's reward; `learner`: its rule. Cost O(N K)."""
     choose("learner", learner, LEARNERS[1:])
     m, memory, neurons = wiring.channels, map_of(wiring, formats, learner=learner), wiring.neurons
-    learned = int(wiring.weights.sum()) - (0 if wiring.signal else neurons)
     parents, readers = int((wiring.parents >= 0).sum()), int((wiring.readers >= 0).sum())
     words = (parents * m + neurons) * formats.word_bits + readers * m * formats.activation_bits
-    norm, step = ((parents + readers) * m, learned) if learner == "lms" else (0, 0)
-    state = memory.learner + memory.biases + memory.generator
+    state, regressors = memory.learner + memory.generator, (parents + readers) * m
+    if learner == THREE_FACTOR:
+        counts = _of_reward(wiring, regressors)
+        read = state + memory.weights + memory.biases
+    else:
+        counts = _of_displacement(wiring, learner, regressors)
+        read = state = state + memory.biases
     return Operations(
-        multiplies=2 * learned + neurons + norm + step,
-        adds=5 * learned + 4 * neurons + norm,
-        shifts=2 * learned + 4 * neurons + step,
-        read_bits=state + words + memory.shifts + memory.topology,
+        **counts,
+        read_bits=read + words + memory.shifts + memory.topology,
         write_bits=state,
         random_bytes=4 * neurons,
         random_words=neurons,
@@ -121,6 +134,30 @@ def learning_operations(
         hops=None if placement is None else placement.hops,
         neurons=neurons,
     )
+
+
+def _of_displacement(wiring: Wiring, learner: str, regressors: int) -> dict[str, int]:
+    """Arithmetic of a step of "lms", whose regressors are squared, or of "sign-lms"."""
+    neurons = wiring.neurons
+    learned = int(wiring.weights.sum()) - (0 if wiring.signal else neurons)
+    squares, step = (regressors, learned) if learner == "lms" else (0, 0)
+    return {
+        "multiplies": 2 * learned + neurons + squares + step,
+        "adds": 5 * learned + 4 * neurons + squares,
+        "shifts": 2 * learned + 4 * neurons + step,
+    }
+
+
+def _of_reward(wiring: Wiring, squares: int) -> dict[str, int]:
+    """Arithmetic of a step of "three-factor"."""
+    m, neurons = wiring.channels, wiring.neurons
+    inner = neurons * (m - 1) // 2
+    links = int(wiring.weights.sum()) - neurons - inner
+    return {
+        "multiplies": 2 * links + inner + neurons + squares,
+        "adds": 3 * links + inner + 2 * neurons + squares,
+        "shifts": links + neurons * (3 if wiring.signal else 2),
+    }
 
 
 def dense_operations(neurons: int, formats: Formats) -> Operations:

@@ -10,7 +10,8 @@ Per unit with l links, m channels, K parent and R reader slots, weights of b bit
     words       m (word bits), and m (activation bits) with signal dependence
     learner     none; or, of "lms" and "sign-lms" as `hardware.learning` keeps them with 8 further bits, a master of
                 b + 8 and a mean of b + 16 bits for each weight but the noise's, m powers of 2 (word bits) + 8 bits,
-                and with signal dependence m means of biases of A + 8 bits
+                and with signal dependence m means of biases of A + 8 bits; of "three-factor" as `hardware.rewarding`
+                keeps it with 12 further bits, a master of b + 12 bits for each link's weight
 
 Of a grid with `share` or `rank` (`hardware.narrow`), with r directions, q = r or m, C classes and F factors:
 
@@ -29,7 +30,8 @@ threshold of 32 bits each, and the generators have 64 bits more, from which the 
 A microcontroller keeps what the exported C does (`hardware.export`): widths of C types (of a grid that does not learn,
 two weights of up to 4 bits in a byte), 16 or 32 bits an address and 64 more a unit, for where its weights begin and its
 seed (32 for its seed and 32 a class, with `share` or `rank`); of the learner 96 bits a weight, 192 a neuron and a
-generator a unit. Programs, scratch and stack are not counted.
+generator a unit; of "three-factor" 32 bits a link's weight, 16 a neuron and a generator a unit. Programs, scratch and
+stack are not counted.
 """
 
 from dataclasses import dataclass
@@ -41,10 +43,13 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.hardware.fitting.wiring import BankOnChip, Chip, Ints, Wiring
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS
+from localnoise.hardware.learners import RULES
 from localnoise.hardware.narrow import BIAS_BITS
+from localnoise.hardware.rewarding import THREE_FACTOR
 
-LEARNERS = ("none", "lms", "sign-lms")
+LEARNERS = ("none", *RULES)
 EXTRA, MEAN, POWER = 8, 8, 8  # further bits of masters, means and powers
+REWARD_EXTRA = 12  # of the masters of "three-factor"
 REGIONS = ("weights", "biases", "shifts", "topology", "generator", "words", "learner")
 TURN_BITS, THRESHOLD_BITS = 64, 32  # of a bank: from which turns follow, and one a member
 SHARED = "shared"  # a region of grids that have some
@@ -59,6 +64,8 @@ class MemoryMap:
     ----------
     weights, biases, shifts, topology, generator, words, learner : int
         Bits.
+    start : int
+        Bits from which the learner starts; of "three-factor", whose masters start from the weights, its generators.
     largest_unit : int
         Bits of the unit that takes most.
     shared : int
@@ -72,6 +79,7 @@ class MemoryMap:
     generator: int
     words: int
     learner: int
+    start: int
     largest_unit: int
     shared: int = 0
 
@@ -100,7 +108,7 @@ class MemoryMap:
     @property
     def flash(self) -> int:
         """Bytes that do not change, and the values from which a learning grid's weights and learner start."""
-        own = self.weights + self.biases + self.shifts + self.topology + self.learner
+        own = self.weights + self.biases + self.shifts + self.topology + self.start
         return -(-(own + self.shared) // 8)
 
 
@@ -118,7 +126,9 @@ def map_of(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_byt
     sums = {name: int(bits.sum()) for name, bits in regions.items()}
     sums["generator"] += TURN_BITS if wiring.members else 0
     shared = shared_bits(wiring, formats, whole_bytes=whole_bytes)
-    return MemoryMap(**sums, largest_unit=int(np.add.reduce(list(regions.values())).max()), shared=shared)
+    generators = wiring.units * stored_width(GENERATORS[formats.generator].width, whole_bytes)
+    start = generators if learner == THREE_FACTOR else sums["learner"]
+    return MemoryMap(**sums, start=start, largest_unit=int(np.add.reduce(list(regions.values())).max()), shared=shared)
 
 
 def unit_bits(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_bytes: bool = False) -> Ints:
@@ -172,8 +182,12 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
     learned = learned + each(m if wiring.signal else 0, A + MEAN)
     slots = wiring.parents.shape[1] + wiring.readers.shape[1]
     address, place = units.bit_length(), max((units - 1).bit_length(), 1)
+    linked = wiring.weights - m * (m + 1) // 2
+    if learner == THREE_FACTOR:
+        learned = np.asarray(linked * (formats.weight_bits + REWARD_EXTRA))
     if whole_bytes:  # int32 masters, int64 means; biases, their means and powers int64
-        learned = np.asarray(wiring.weights * 96 + m * 192 + 32)
+        three = learner == THREE_FACTOR
+        learned = np.asarray(linked * 32 + m * 16 + 32 if three else wiring.weights * 96 + m * 192 + 32)
         address = 16 if units < 2**16 else 32
         place = address + (64 if narrow is None else 32)
     bias, carried = A, 0

@@ -26,12 +26,18 @@ def bit_length(value):
 
 @integer_kernel
 def shifted(product, shift, random):
-    """floor(product 2^-shift + r), r = random mod 2^shift, or 1/2 where random < 0; shift < 0 shifts left."""
-    one = np.int64(1)
+    """floor(product 2^-shift + r), r = random 2^-min(shift, 32) mod 1, or 1/2 where random < 0; shift < 0 shifts left.
+
+    random has 32 bits: where more are lost, its own are the first of them, so that as many steps go up as down.
+    """
+    one, all_bits = np.int64(1), np.int64(32)
     if shift <= 0:
         return product << -shift
+    shift = min(np.int64(shift), np.int64(62))  # what is smaller is nothing, or a step with a probability of 2^-32
     if random < 0:
         return (product + (one << (shift - one))) >> shift
+    if shift > all_bits:
+        return (product + (random << (shift - all_bits))) >> shift
     return (product + (random & ((one << shift) - one))) >> shift
 
 

@@ -7,7 +7,7 @@ import typer
 
 from localnoise.errors import ArgumentError
 from localnoise.files import as_folder, refuse_inputs
-from localnoise.hardware import ChipGrid, ChipRepair, OnChip, load_chips
+from localnoise.hardware import ChipGrid, ChipRepair, load_chips
 from localnoise.hardware.export import check_network_export
 from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
@@ -16,7 +16,7 @@ from localnoise.hardware.export.naming import USUAL
 from localnoise.hardware.export.verilog.placed import must_load
 from localnoise.hardware.fitting.network import check_network_fits, program_profile
 from localnoise.hardware.fitting.repair import check_repair_fits
-from localnoise.hardware.learning import RULES
+from localnoise.hardware.learners import RULES, learner_of
 from localnoise.hardware.network import ChipDefense, Program
 from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime import commands
@@ -47,7 +47,9 @@ def export(
     ] = "ideal",
     seed: Annotated[int, typer.Option(help="Stream that the artefact draws after every start.")] = 0,
     learner: Annotated[str, one_of(RULES, help="Add learning on the chip, by this rule.")] = "",
-    rate: Annotated[int, typer.Option(help="The learner's first step, 2^-rate.")] = 1,
+    rate: Annotated[
+        int | None, typer.Option(help="The learner's first step, 2^-rate. Default: 1; of three-factor 8.")
+    ] = None,
     selftest: Annotated[
         int,
         typer.Option(
@@ -124,6 +126,8 @@ def export(
 
         localnoise export chip.h5 --learner sign-lms --seed 7 --out build --force
 
+        localnoise export chip.h5 --learner three-factor --out build
+
         localnoise export chip.h5 --selftest 4096 --out build
 
         localnoise export chip.h5 --chip ice40up5k --format verilog --load-weights --out rtl
@@ -145,7 +149,11 @@ def export(
     replaceable(output, force)  # before a network is trained
     if cache is not None:
         as_folder("cache", cache)
-    rule = OnChip(rule=learner, rate=rate) if learner else None
+    if rate is not None and not learner:
+        raise ArgumentError(
+            f"rate={rate}: the first step of a learner, and none was asked for; add --learner, or leave --rate out"
+        )
+    rule = learner_of(learner, **({} if rate is None else {"rate": rate})) if learner else None
     asked = {"engines": engines, "loaded": load_weights, "name": name, "selftest": selftest}
     options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
     own = {

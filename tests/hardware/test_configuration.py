@@ -16,7 +16,7 @@ from small_grids import SEED, WIRING, formats
 
 from localnoise import UnitGrid
 from localnoise.errors import ArgumentError, FileFormatError, MissingDependencyError
-from localnoise.hardware import OnChip, quantise
+from localnoise.hardware import OnChip, OnChipReward, quantise
 from localnoise.hardware.configuration import configure, document, read_hdf5, read_json, write_hdf5, write_json
 from localnoise.hardware.configuration.graph import graph_of, read_nir, write_nir
 from localnoise.hardware.export import export, manifest, verify
@@ -75,6 +75,14 @@ def test_a_unit_holds_its_share():
         assert unit.learned["V"].shape[1] == unit.G.shape[1] + unit.B.shape[1] + m
     assert {limit["limit"] for limit in configuration.limits} >= {"fan_in", "weights"}
     assert {unit.core for unit in units} == {0}
+
+
+@pytest.mark.parametrize("kind", [*sorted(KINDS), "verilog"])
+def test_what_learns_from_rewards_goes_to_c_alone(tmp_path, kind):
+    grid, h = learned()
+    with pytest.raises(ArgumentError, match=r"^learner='three-factor': .*format c99"):
+        export(quantise(grid, h=h), tmp_path / "a", kind, learner=OnChipReward())
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -62,6 +62,12 @@ def test_a_learning_step_by_hand():
     assert (signs.random_bytes, signs.generator_steps) == (24, 6)
     assert signs.write_bits == 11 * (16 + 24) + 6 * 32 + 3 * 32
     assert signs.messages is None
+    told = learning_operations(wiring, FORMATS, None, "three-factor")  # 2 links of 4 weights, 3 of own channels
+    assert (told.multiplies, told.adds, told.shifts) == (2 * 8 + 3 + 6 + 4, 3 * 8 + 3 + 12 + 4, 8 + 2 * 6)
+    assert told.write_bits == 8 * 20 + 3 * 32
+    assert told.read_bits - told.write_bits - (2 * 2 + 6) * 12 == draw_operations(wiring, FORMATS, None).read_bits - (
+        3 * 32 + 2 * 2 * 12
+    )
 
 
 def test_energy_by_hand_from_the_table():

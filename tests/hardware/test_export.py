@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ from hypothesis import strategies as st
 from naive_chip import learned
 from small_grids import SEED, WIRING, formats
 
+import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, MissingDependencyError
-from localnoise.hardware import Formats, OnChip, load_chip, quantise
+from localnoise.hardware import Formats, OnChip, OnChipReward, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.backends import backends_of
 from localnoise.hardware.export.host import FLAGS, compiler
+from localnoise.hardware.export.tables import packed
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.formats import GENERATORS, ROUNDINGS
+from localnoise.hardware.learners import said_of
 
 
 def exported(folder, formats=None, learner=None, seed=5, **options):
@@ -52,12 +56,9 @@ def test_beside_a_learner_every_function_is_compared_over_all_draws(tmp_path):
     assert min(compared[name] for name in ("draw", "mean", "innovation", "draw, learned")) >= 1200
 
 
-RULES = st.builds(
-    OnChip,
-    rule=st.sampled_from(["lms", "sign-lms"]),
-    stochastic=st.booleans(),
-    rate=st.integers(0, 12),
-    extra=st.integers(1, 12),
+COMMON = {"stochastic": st.booleans(), "rate": st.integers(0, 24), "extra": st.integers(1, 12)}
+RULES = st.one_of(
+    st.builds(OnChip, rule=st.sampled_from(["lms", "sign-lms"]), **COMMON), st.builds(OnChipReward, **COMMON)
 )
 
 
@@ -73,6 +74,55 @@ def test_any_small_grid_learns_and_draws(tmp_path_factory, wiring, formats, seed
     assert all(check.words >= 500 for check in checks if check.name not in {"learn", "draw, seeded"}), checks
 
 
+@pytest.mark.parametrize("signal", ["none", "local"])
+def test_rewards_teach_in_c_what_they_teach_the_emulator(tmp_path, signal):
+    """And what the program learned is another thing where a step is: the comparison is of weights that moved."""
+    folder = exported(tmp_path / "a", learner=OnChipReward(rate=5), signal=signal)
+    compared = equal(folder)
+    assert {"learn", "draw, learned"} <= set(compared)
+    replaced(folder, "localnoise_learner.h", "#define LN_RATE 5", "#define LN_RATE 6", OnChipReward(rate=5))
+    found = {check.name: check.mismatch for check in verify(folder, 3000, ("host",))[0]}
+    assert found["learn"], "half the step, other weights"
+    assert found["draw, learned"]
+    assert found["draw"] == ""
+
+
+def test_the_documented_program_learns_from_rewards_what_python_learns(tmp_path):
+    """Three turns of the page's C: neighbours come to move together, and each weight is the emulator's."""
+    page = (Path(__file__).parents[2] / "docs" / "export-formats.md").read_text()
+    program = re.search(r"```c\n(#include <math.h>.*?)```", page, re.S).group(1)
+    grid = ln.UnitGrid((1, 6), 1, order="raster")
+    chip = quantise(grid, Formats(weight_bits=12, accumulator_bits=40), d=2 * grid.sample(500, seed=5))
+    folder = export(chip, tmp_path / "a", seed=3, learner=OnChipReward())
+    main = """
+    #include <stdio.h>
+    int main(void)
+    {
+        static ln_noise noise; static ln_learner learner; static ln_weight weights[LN_WEIGHTS];
+        int k;
+        ln_init(&noise);
+        ln_learn_init(&learner, &noise);
+        for (k = 0; k < 3; k++) turn(&noise, &learner, weights);
+        for (k = 0; k < LN_WEIGHTS; k++) printf("%d ", weights[k]);
+        return 0;
+    }"""
+    (tmp_path / "turn.c").write_text(program + main)
+    sources = [*map(str, folder.glob("*.c")), str(tmp_path / "turn.c")]
+    command = [*compiler(), "-std=c99", "-Wall", "-Wextra", "-Werror", "-I", str(folder), *sources]
+    subprocess.run([*command, "-lm", "-o", str(tmp_path / "turn")], check=True)
+    done = subprocess.run([tmp_path / "turn"], capture_output=True, text=True, check=True)
+
+    def correlation():
+        return np.corrcoef(chip.sample(4000, seed=99)[:, 0, 0].T)[np.arange(5), np.arange(1, 6)].mean()
+
+    before = correlation()
+    for turn in range(3):
+        eta = chip.sample(500, seed=3, start=500 * turn)
+        chip.learn(eta, rule="three-factor", rewards=-np.square(np.diff(eta[:, 0, 0].astype(np.float64))).sum(axis=1))
+    assert list(map(int, done.stdout.split())) == packed(chip)[0].tolist()
+    assert correlation() > before + 0.05
+
+
 def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):
     grid, _ = learned()
     d = np.random.default_rng(2).normal(size=(300, 3, 3, 4))
@@ -82,39 +132,47 @@ def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):
     equal(folder)
 
 
-def test_a_stored_learner_goes_on_after_a_power_cycle(tmp_path):
+@pytest.mark.parametrize("learner", [OnChip(rule="lms"), OnChipReward(rate=2)], ids=lambda learner: learner.rule)
+def test_a_stored_learner_goes_on_after_a_power_cycle(tmp_path, learner):
     """The struct's bytes, written away half-way and read into another program's memory, learn what one go learns."""
-    folder = exported(tmp_path / "a", learner=OnChip(rule="lms", stochastic=True))
+    folder = exported(tmp_path / "a", learner=learner)
     chip, words = load_chip(folder / "chip.h5"), np.random.default_rng(3).integers(-900, 900, (40, 12 * 3), np.int16)
+    rewarded = isinstance(learner, OnChipReward)
 
     def program(name):
         sources = sorted(map(str, folder.glob("*.c")))
         library = tmp_path / f"{name}.so"
         subprocess.run([*compiler(), *FLAGS, "-fPIC", "-shared", *sources, "-o", str(library)], check=True)
-        return ctypes.CDLL(str(library))
+        library, noise = ctypes.CDLL(str(library)), ctypes.create_string_buffer(4 * chip.config.units + 64)
+        library.ln_init(noise)
+        return library, noise
 
-    def learn(library, learner, rows):
+    def learn(program, learner, rows):
+        library, noise = program
         for row in rows:
             at = row.ctypes.data_as(ctypes.POINTER(ctypes.c_int16))
-            library.ln_learn(learner, at, at)
+            if rewarded:
+                library.ln_reward(learner, noise, at, at, int(row[0]) % 50 - 25)
+            else:
+                library.ln_learn(learner, at, at)
         return learner
 
     size = 64 * (int(chip.field.weights.sum()) + chip.config.neurons)  # more than the struct
     first, second = program("first"), program("second")
     whole, half, after = (ctypes.create_string_buffer(size) for _ in range(3))
     for buffer in (whole, half):
-        first.ln_learn_init(buffer)
+        first[0].ln_learn_init(buffer, *([first[1]] if rewarded else []))
     learn(first, whole, words)
     after.raw = learn(first, half, words[:20]).raw
     assert learn(second, after, words[20:]).raw == whole.raw != half.raw
 
 
-def replaced(folder, name, old, new):
+def replaced(folder, name, old, new, learner=None):
     """Edit a file of the artefact and sign it again: what only running it can find."""
     text = (folder / name).read_text()
     assert old in text
     (folder / name).write_text(text.replace(old, new, 1))
-    manifest.write(folder, "c99", 5, {"name": "localnoise", "learner": None})
+    manifest.write(folder, "c99", 5, {"name": "localnoise", "learner": said_of(learner)})
 
 
 @pytest.mark.parametrize(
@@ -246,31 +304,37 @@ def test_code_that_does_not_compile_is_told(tmp_path):
         verify(folder)
 
 
+@pytest.mark.parametrize("learner", [OnChip(), OnChipReward()], ids=lambda learner: learner.rule)
 @pytest.mark.parametrize("signal", ["none", "local"])
-def test_the_memory_model_counts_what_the_program_keeps(tmp_path, signal):
+def test_the_memory_model_counts_what_the_program_keeps(tmp_path, signal, learner):
     """sizeof, as the C compiler has it, against the map that a microcontroller's fit rests on."""
-    folder = exported(tmp_path / "a", learner=OnChip(), signal=signal, parents=4)
+    folder = exported(tmp_path / "a", learner=learner, signal=signal, parents=4)
     tables = ("order", "parents", "first", "lift", "fraction", "weights", "seeds")
     tables += ("readers", "bias") if signal == "local" else ()
     sizes = " + ".join(f"sizeof ln_{name}" for name in tables)
-    program = '#include "localnoise_learn.h"\n#include <stdio.h>\nint main(void) { printf("%lu %lu", '
+    header = "learn" if learner.rule == "lms" else "reward"
+    program = f'#include "localnoise_{header}.h"\n#include <stdio.h>\n'
+    program += 'int main(void) { printf("%lu %lu", '
     program += f"(unsigned long)(sizeof(ln_learner)), (unsigned long)({sizes})); return 0; }}\n"
     (tmp_path / "size.c").write_text(program)
     command = [*compiler(), "-w", "-I", str(folder), str(tmp_path / "size.c"), "-o", str(tmp_path / "size")]
     subprocess.run(command, check=True)
     done = subprocess.run([tmp_path / "size"], capture_output=True, text=True, check=True)
-    learner, flash = map(int, done.stdout.split())
+    held, flash = map(int, done.stdout.split())
     chip = load_chip(folder / "chip.h5")
-    found, still = (memory_map(chip, name, whole_bytes=True) for name in ("lms", "none"))
-    assert 0 <= learner - found.learner / 8 <= 8  # the count of presentations, and padding
+    found, still = (memory_map(chip, name, whole_bytes=True) for name in (learner.rule, "none"))
+    assert 0 <= held - found.learner / 8 <= 8  # the count of presentations, and padding
     assert flash == still.flash
 
 
 @pytest.mark.slow
-def test_undefined_behaviour_is_trapped_nowhere(tmp_path):
+@pytest.mark.parametrize(
+    "learner", [OnChip(rule="sign-lms", extra=12), OnChipReward(rate=0, extra=16)], ids=lambda learner: learner.rule
+)
+def test_undefined_behaviour_is_trapped_nowhere(tmp_path, learner):
     """Built with the sanitizer that traps on signed overflow, bad shifts and indices, it runs through."""
     formats = Formats(rounding="stochastic", word_bits=16, weight_bits=12, accumulator_bits=50, generator="lfsr24")
-    folder = exported(tmp_path / "a", formats, OnChip(rule="sign-lms", extra=12), signal="local")
+    folder = exported(tmp_path / "a", formats, learner, signal="local")
     traps = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
     code = "from localnoise.hardware.export import host, verify\n"
     code += f"host.FLAGS = {(*FLAGS, *traps)!r}\n"

@@ -41,7 +41,7 @@ def test_regions_by_hand():
 
 
 @pytest.mark.parametrize("signal", ["none", "local"])
-@pytest.mark.parametrize("learner", ["none", "lms", "sign-lms"])
+@pytest.mark.parametrize("learner", ["none", "lms", "sign-lms", "three-factor"])
 @pytest.mark.parametrize("whole_bytes", [False, True])
 def test_units_sum_to_the_map_and_weights_are_the_fields_own(signal, learner, whole_bytes):
     chip = chip_of((5, 6), 3, Formats(weight_bits=5, word_bits=9, generator="lfsr24"), parents=3, signal=signal)
@@ -71,6 +71,10 @@ def test_flash_and_ram_share_the_map_unless_the_grid_learns():
     own = 36 * 4
     masters_and_means = (chip.field.weights.sum() - own) * (8 + 8 + 8 + 16)
     assert learning.learner == masters_and_means + own * (2 * 12 + 8) + own * (32 + 8)
+    told = memory_map(chip, "three-factor")
+    assert told.learner == (chip.field.weights.sum() - own - 36 * 6) * (8 + 12)
+    assert told.flash == fixed.flash + 36 * 32 // 8, "masters start from the weights"
+    assert told.ram == -(-(8 * fixed.ram + told.learner + told.weights + told.biases) // 8)
 
 
 def test_the_papers_layer_as_a_full_matrix_takes_39_megabytes():

@@ -118,6 +118,23 @@ def test_deterministic_rounding_stalls_where_stochastic_goes_on():
     assert goes_on > 3 * max(stalled, 0.05 * best)
 
 
+def test_steps_that_lose_more_bits_than_a_random_word_has_go_up_as_often_as_down():
+    """Such steps are next to never made; a word of 32 bits made those that go down 2^(shift - 32) times as likely."""
+    from localnoise.hardware.kernels.learning import shifted
+
+    random = np.concatenate([[0, 1, 2**32 - 1], np.random.default_rng(0).integers(0, 2**32, 100_000)])
+    for shift in (31, 32, 33, 36, 44, 62, 70):
+        for product in (2**29, 3 * 2**26):
+            up, down = (
+                np.mean([shifted(np.int64(sign * product), np.int64(shift), np.int64(r)) for r in random])
+                for sign in (1, -1)
+            )
+            assert up == pytest.approx(product / 2**shift, abs=0.005)
+            assert -down == pytest.approx(product / 2**shift, abs=0.005)
+    for shift in (63, 64, 70):
+        assert shifted(np.int64(2**30), np.int64(shift), np.int64(-1)) == 0
+
+
 def test_a_failed_call_changes_nothing():
     d = smooth(50, 2, 3, 3)
     chip = untaught((3, 3), 2, d, parents=3).learn(d)

@@ -15,7 +15,7 @@ from small_grids import SEED, WIRING, formats
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
-from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware import Formats, OnChip, OnChipReward, quantise
 from localnoise.hardware.export import export, manifest
 from localnoise.hardware.export.backends import BACKENDS
 from localnoise.hardware.export.host import FLAGS, compiler
@@ -105,10 +105,13 @@ def test_another_seed_changes_the_tables_of_seeds_alone(tmp_path):
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize("learner", [None, OnChip()])
+@pytest.mark.parametrize(
+    "learner", [None, OnChip(), OnChipReward()], ids=lambda learner: getattr(learner, "rule", "none")
+)
 def test_a_cpp_program_links_every_function_that_a_header_declares(tmp_path, rounding, learner):
     _, folder = exported(tmp_path / "c", Formats(rounding=rounding), learner, signal="local")
-    names, calls = ["localnoise.h"] + (["localnoise_learn.h"] if learner else []), []
+    more = {None: [], OnChip: ["localnoise_learn.h"], OnChipReward: ["localnoise_reward.h"]}
+    names, calls = ["localnoise.h", *more[None if learner is None else type(learner)]], []
     for name in names:
         text = (folder / name).read_text()
         assert 'extern "C"' in text

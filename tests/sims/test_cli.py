@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, whole commands on a few hundred images, errors in one sentence."""
 
+import json
 import os
 import re
 import signal
@@ -404,6 +405,15 @@ def test_quantise_export_verify(tmp_path: Path) -> None:
     done = run("verify", "build", cwd=tmp_path)
     assert done.returncode == 1
     assert "localnoise.c: edited since it was exported" in done.stderr
+    done = run("export", "chip.h5", "--learner", "three-factor", "--out", "told", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "told" / "manifest.json").read_text())["learner"] == {
+        "rule": "three-factor", "rate": 8, "extra": 12, "stochastic": True, "seed": 0,
+    }  # fmt: skip
+    done = run("export", "chip.h5", "--rate", 3, "--out", "none", cwd=tmp_path)
+    assert done.stderr == (
+        "error: --rate=3: the first step of a learner, and none was asked for; add --learner, or leave --rate out\n"
+    )
 
 
 @pytest.mark.slow

@@ -2,61 +2,11 @@
 #include "localnoise_learn.h"
 
 #include "localnoise_random.h"
-
-#define LN_MOST ((int64_t)LN_WEIGHT_LIMIT)
-#define LN_EDGE ((int64_t)1 << (LN_WORD_BITS - 1))
-
-typedef struct {
-    unsigned read; /* entries of z that are activations */
-    unsigned count; /* entries of z in all */
-    int64_t z[((LN_READERS + LN_PARENTS) * LN_CHANNELS) + 1];
-} ln_inputs;
-
-static int64_t ln_floor(int64_t value, unsigned bits)
-{
-    return (value >= 0) ? (value >> bits) : ~((~value) >> bits);
-}
-
-static int64_t ln_times(int64_t value, unsigned bits)
-{
-    return value * (int64_t)((int64_t)1 << bits);
-}
-
-static int64_t ln_half_up(int64_t value, unsigned bits)
-{
-    return (bits > 0U) ? ln_floor(value + ((int64_t)1 << (bits - 1U)), bits) : value;
-}
-
-static int64_t ln_clip(int64_t value, int64_t low, int64_t high)
-{
-    return (value < low) ? low : ((value > high) ? high : value);
-}
-
-static unsigned ln_length(uint64_t value)
-{
-    unsigned bits = 0U;
-    while (value > 0U) {
-        value >>= 1;
-        bits++;
-    }
-    return bits;
-}
+#include "localnoise_steps.h"
 
 static int64_t ln_sign(int64_t value)
 {
     return (value > 0) ? 1 : ((value < 0) ? -1 : 0);
-}
-
-/* floor(product 2^-shift + r): r is random mod 2^shift, or 1/2 where random < 0; a negative shift shifts left. */
-static int64_t ln_shifted(int64_t product, int shift, int64_t random)
-{
-    if (shift <= 0) {
-        return ln_times(product, (unsigned)(-shift));
-    }
-    if (random < 0) {
-        return ln_floor(product + ((int64_t)1 << (shift - 1)), (unsigned)shift);
-    }
-    return ln_floor(product + (random & (((int64_t)1 << shift) - 1)), (unsigned)shift);
 }
 
 static int64_t ln_step_of(int exponent, int64_t random)
@@ -103,41 +53,6 @@ static void ln_correct(int32_t *master, int64_t *mean, int64_t e, const int64_t 
             (LN_RULE == 0) ? ln_shifted(e * z[j], down, random) : (ln_sign(e) * step * ln_sign(z[j]));
         master[j] = (int32_t)ln_clip((int64_t)master[j] + move, -most, most);
         mean[j] += ln_half_up(ln_times((int64_t)master[j], 8U) - mean[j], settled);
-    }
-}
-
-static int64_t ln_energy(const int64_t *z, unsigned count)
-{
-    int64_t total = ((LN_EDGE * LN_EDGE) / 16 > 1) ? ((LN_EDGE * LN_EDGE) / 16) : 1;
-    unsigned j;
-    for (j = 0U; j < count; j++) {
-        total += z[j] * z[j];
-    }
-    return total;
-}
-
-static void ln_gather(ln_inputs *in, unsigned u, const ln_word *d, const ln_word *h)
-{
-    unsigned k;
-    unsigned c;
-    in->count = 0U;
-    in->z[0] = 0;
-#if LN_READERS > 0
-    for (k = 0U; k < LN_READERS; k++) {
-        const unsigned from = ln_readers[(u * LN_READERS) + k];
-        for (c = 0U; (c < LN_CHANNELS) && (from != LN_NO_UNIT); c++) {
-            in->z[in->count++] = h[(from * LN_CHANNELS) + c];
-        }
-    }
-#else
-    (void)h;
-#endif
-    in->read = in->count;
-    for (k = 0U; k < LN_PARENTS; k++) {
-        const unsigned from = ln_parents[(u * LN_PARENTS) + k];
-        for (c = 0U; (c < LN_CHANNELS) && (from != LN_NO_UNIT); c++) {
-            in->z[in->count++] = d[(from * LN_CHANNELS) + c];
-        }
     }
 }
 
@@ -231,35 +146,6 @@ static uint64_t ln_root(uint64_t value)
         bit >>= 2;
     }
     return root;
-}
-
-static unsigned ln_links(unsigned u)
-{
-    unsigned count = 0U;
-    unsigned k;
-#if LN_READERS > 0
-    for (k = 0U; k < LN_READERS; k++) {
-        count += (ln_readers[(u * LN_READERS) + k] != LN_NO_UNIT) ? 1U : 0U;
-    }
-#endif
-    for (k = 0U; k < LN_PARENTS; k++) {
-        count += (ln_parents[(u * LN_PARENTS) + k] != LN_NO_UNIT) ? 1U : 0U;
-    }
-    return count;
-}
-
-static unsigned ln_readers_of(unsigned u)
-{
-    unsigned count = 0U;
-#if LN_READERS > 0
-    unsigned k;
-    for (k = 0U; k < LN_READERS; k++) {
-        count += (ln_readers[(u * LN_READERS) + k] != LN_NO_UNIT) ? 1U : 0U;
-    }
-#else
-    (void)u;
-#endif
-    return count;
 }
 
 /* What one loses by rounding joins the same channel's weight of the next neighbour: activations and parents apart. */

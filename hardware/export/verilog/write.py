@@ -20,7 +20,7 @@ from localnoise.hardware.export.verilog.memories import hexadecimal, sizes_of, t
 from localnoise.hardware.export.verilog.plan import plan
 from localnoise.hardware.export.verilog.top import top_of
 from localnoise.hardware.fitting.wiring import same_wires
-from localnoise.hardware.learning import OnChip
+from localnoise.hardware.learners import Learner
 from localnoise.validate import as_count
 
 SOURCES = Path(__file__).parent / "sources"
@@ -30,7 +30,7 @@ def write(
     chip: ChipGrid | ChipBank,
     folder: Path,
     seed: int,
-    learner: OnChip | None = None,
+    learner: Learner | None = None,
     *,
     engines: int = 1,
     loaded: bool = False,

@@ -22,7 +22,7 @@ static int64_t ln_step_of(int exponent, int64_t random)
 }
 
 /* saturate(own - saturate(round half up((bias + W z) 2^-F))): masters are of 32 bits, or their means of 64 */
-static int64_t ln_surprise(int64_t own, const int32_t *master, const int64_t *mean, int64_t bias, const int64_t *z,
+static int64_t ln_surprise(int64_t own, const int32_t *master, const int64_t *mean, int64_t bias, const int32_t *z,
                            unsigned read, unsigned count, unsigned u)
 {
     const unsigned low = (master != 0) ? (unsigned)LN_EXTRA : (unsigned)(LN_EXTRA + 8);
@@ -40,7 +40,7 @@ static int64_t ln_surprise(int64_t own, const int32_t *master, const int64_t *me
     return ln_clip(own - near, -LN_EDGE, LN_EDGE - 1);
 }
 
-static void ln_correct(int32_t *master, int64_t *mean, int64_t e, const int64_t *z, unsigned read, unsigned count,
+static void ln_correct(int32_t *master, int64_t *mean, int64_t e, const int32_t *z, unsigned read, unsigned count,
                        unsigned u, int shift, int64_t step, int64_t random, unsigned settled)
 {
     const int fine[2] = {(int)ln_fraction[u] - (int)ln_lift[3U * u] + LN_EXTRA,
@@ -87,7 +87,7 @@ void ln_learn(ln_learner *learner, const ln_word d[LN_NEURONS], const ln_word h[
     }
     for (u = 0U; u < LN_UNITS; u++) {
         ln_inputs in;
-        int64_t e[LN_CHANNELS];
+        int32_t e[LN_CHANNELS];
         uint32_t at = ln_first[u];
         int shift;
         unsigned i;
@@ -118,7 +118,7 @@ void ln_learn(ln_learner *learner, const ln_word d[LN_NEURONS], const ln_word h[
                 learner->mean_bias[n] += ln_half_up(ln_times(learner->bias[n], 8U) - learner->mean_bias[n], settled);
             }
 #endif
-            e[i] = ln_surprise(d[n], 0, mean, ln_floor(learner->mean_bias[n], 8U), in.z, in.read, in.count, u);
+            e[i] = (int32_t)ln_surprise(d[n], 0, mean, ln_floor(learner->mean_bias[n], 8U), in.z, in.read, in.count, u);
             error = ln_surprise(e[i], own, 0, 0, e, 0U, i, u);
             ln_correct(own, own_mean, error, e, 0U, i, u, shorter, step, random, settled);
             error = ln_surprise(e[i], 0, own_mean, 0, e, 0U, i, u);

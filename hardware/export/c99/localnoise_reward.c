@@ -23,10 +23,24 @@ void ln_learn_init(ln_learner *learner, const ln_noise *noise)
     }
 }
 
+/* Move masters by worth z 2^-down, rounded as ln_shifted rounds. */
+static void ln_follow(int32_t *master, const int32_t *z, unsigned count, int32_t worth, int down, int64_t random)
+{
+    const int64_t most = ln_times(LN_MOST, (unsigned)LN_EXTRA);
+    const unsigned bits = ln_lost(down);
+    const unsigned up = (down < 0) ? (unsigned)(-down) : 0U;
+    const int64_t carry = (bits > 0U) ? ln_carry(bits, random) : 0;
+    unsigned j;
+    for (j = 0U; j < count; j++) {
+        const int64_t move = ln_floor(ln_times((int64_t)worth * z[j], up) + carry, bits);
+        master[j] = (int32_t)ln_clip(master[j] + move, -most, most);
+    }
+}
+
 void ln_reward(ln_learner *learner, const ln_noise *noise, const ln_word d[LN_NEURONS], const ln_word h[LN_NEURONS],
                int32_t told)
 {
-    const int64_t most = ln_times(LN_MOST, (unsigned)LN_EXTRA);
+    const int32_t heard = (int32_t)ln_clip(told, -LN_TOLD_LIMIT, LN_TOLD_LIMIT);
     int32_t *master = learner->master;
     unsigned u;
     ln_innovation(noise, d, h, learner->rest);
@@ -36,19 +50,16 @@ void ln_reward(ln_learner *learner, const ln_noise *noise, const ln_word d[LN_NE
         ln_inputs in;
         int shift;
         unsigned i;
-        unsigned j;
         ln_gather(&in, u, d, h);
         shift = (int)ln_length((uint64_t)ln_energy(in.z, in.count)) + LN_RATE + LN_TOLD_FRACTION;
         for (i = 0U; i < LN_CHANNELS; i++) {
-            const int64_t worth = (int64_t)told * learner->rest[(u * LN_CHANNELS) + i];
+            const int32_t worth = heard * learner->rest[(u * LN_CHANNELS) + i];
             int64_t random = -1;
 #if LN_STOCHASTIC
             random = (int64_t)ln_random(&learner->random[u]);
 #endif
-            for (j = 0U; j < in.count; j++) {
-                const int64_t move = ln_shifted(worth * in.z[j], shift - fine[(j < in.read) ? 0 : 1], random);
-                master[j] = (int32_t)ln_clip((int64_t)master[j] + move, -most, most);
-            }
+            ln_follow(master, in.z, in.read, worth, shift - fine[0], random);
+            ln_follow(&master[in.read], &in.z[in.read], in.count - in.read, worth, shift - fine[1], random);
             master += in.count;
         }
     }

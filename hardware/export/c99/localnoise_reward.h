@@ -5,7 +5,7 @@
  *     1  some draws, each of ln_draw or ln_perturb, and of each a reward by whoever uses it; keep the draws, or draw them
  *        again by ln_seed
  *     2  for each draw ln_reward, with told = 2^LN_TOLD_FRACTION (reward - mean of the others) / standard deviation of the
- *        rewards, rounded to the nearest and within +-LN_TOLD_LIMIT
+ *        rewards, rounded to the nearest; beyond +-LN_TOLD_LIMIT it counts as that
  *     3  ln_settle and ln_use: the weights that have been learned draw from now on
  *
  * Between two calls of ln_use all draws are of the same weights, which is what ln_reward takes them for. A learner is one

@@ -11,7 +11,7 @@
 typedef struct {
     unsigned read; /* entries of z that are activations */
     unsigned count; /* entries of z in all */
-    int64_t z[((LN_READERS + LN_PARENTS) * LN_CHANNELS) + 1];
+    int32_t z[((LN_READERS + LN_PARENTS) * LN_CHANNELS) + 1];
 } ln_inputs;
 
 static inline int64_t ln_floor(int64_t value, unsigned bits)
@@ -44,29 +44,35 @@ static inline unsigned ln_length(uint64_t value)
     return bits;
 }
 
-/* floor(product 2^-shift + r): r is random 2^-min(shift, 32) mod 1, or 1/2 where random < 0; a negative shift shifts left.
- * Where more than the 32 bits of random are lost, its own are the first of them. */
-static inline int64_t ln_shifted(int64_t product, int shift, int64_t random)
+/* What is added before `bits` > 0 bits are lost: random mod 2^bits, or the half where random < 0. Where more than the 32
+ * bits of random are lost, its own are the first of them. */
+static inline int64_t ln_carry(unsigned bits, int64_t random)
 {
-    if (shift <= 0) {
-        return ln_times(product, (unsigned)(-shift));
-    }
-    shift = (shift > 62) ? 62 : shift; /* what is smaller is nothing, or a step with a probability of 2^-32 */
     if (random < 0) {
-        return ln_floor(product + ((int64_t)1 << (shift - 1)), (unsigned)shift);
+        return (int64_t)1 << (bits - 1U);
     }
-    if (shift > 32) {
-        return ln_floor(product + ln_times(random, (unsigned)(shift - 32)), (unsigned)shift);
-    }
-    return ln_floor(product + (random & (((int64_t)1 << shift) - 1)), (unsigned)shift);
+    return (bits > 32U) ? ln_times(random, bits - 32U) : (random & (((int64_t)1 << bits) - 1));
 }
 
-static inline int64_t ln_energy(const int64_t *z, unsigned count)
+/* Bits that a shift to the right loses. What is smaller than 2^-62 is nothing, or a step with a probability of 2^-32. */
+static inline unsigned ln_lost(int shift)
+{
+    return (shift > 62) ? 62U : ((shift > 0) ? (unsigned)shift : 0U);
+}
+
+/* product 2^-shift, what is lost rounded by the carry; a negative shift shifts left. */
+static inline int64_t ln_shifted(int64_t product, int shift, int64_t random)
+{
+    const unsigned bits = ln_lost(shift);
+    return (bits == 0U) ? ln_times(product, (unsigned)(-shift)) : ln_floor(product + ln_carry(bits, random), bits);
+}
+
+static inline int64_t ln_energy(const int32_t *z, unsigned count)
 {
     int64_t total = ((LN_EDGE * LN_EDGE) / 16 > 1) ? ((LN_EDGE * LN_EDGE) / 16) : 1;
     unsigned j;
     for (j = 0U; j < count; j++) {
-        total += z[j] * z[j];
+        total += (int64_t)z[j] * z[j];
     }
     return total;
 }

@@ -35,9 +35,7 @@ def label_points(axes: Any, labels: Sequence[tuple[float, float, str]], size: fl
             tried.append((_cost(box, taken, drawn, frame), away, dx, dy, box))
         _, away, dx, dy, box = min(tried, key=lambda one: one[:2])
         taken.append(box)
-        line = (
-            {"arrowstyle": "-", "lw": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 1} if away > _AWAY[1] else None
-        )
+        line = _LINE if away > _AWAY[1] else None
         note = axes.annotate(
             text, (x, y), (dx, dy), textcoords="offset points", fontsize=size, ha="center", va="center",
             color="#333333", arrowprops=line,

@@ -105,4 +105,4 @@ def test_a_noise_layer_is_such_a_module() -> None:
 
     layer = lnn.NoiseLayer(ln.UnitGrid((2, 2), 3, parents=2))
     later = nn.Sequential(nn.Flatten(), nn.Linear(12, 4))
-    assert float(lnn.CovariancePenalty(layer)(later, torch.randn(5, 3, 2, 2))) > 0
+    assert lnn.CovariancePenalty(layer)(later, torch.randn(5, 3, 2, 2)).item() > 0

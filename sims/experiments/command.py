@@ -24,6 +24,7 @@ from localnoise.sims.runtime.options import (
     PresetName,
     Scheduler,
     Seeds,
+    Steps,
     TaskName,
     Training,
 )
@@ -46,6 +47,7 @@ class Run:
     seeds: Seeds = None
     epochs: Epochs = None
     attacked: Attacked = None
+    steps: Steps = None
     out: Out
     data_dir: DataDir = None
     jobs: Jobs = 2
@@ -54,7 +56,7 @@ class Run:
 
     def plan(self) -> Preset:
         """Return how much is spent."""
-        return preset(self.spend, seeds=self.seeds, epochs=self.epochs, attacked=self.attacked)
+        return preset(self.spend, seeds=self.seeds, epochs=self.epochs, attacked=self.attacked, steps=self.steps)
 
     def chosen(self, activation: str = "tanh") -> Chosen:
         """Return the task, its perturbations known by their names from now on."""

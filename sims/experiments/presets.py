@@ -104,14 +104,24 @@ PRESETS = {
 }
 
 
-def preset(name: str, *, seeds: int | None = None, epochs: int | None = None, attacked: int | None = None) -> Preset:
-    """Return the preset of this name, with other seeds, epochs of retraining or attacked images where they are given.
+def preset(
+    name: str,
+    *,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    attacked: int | None = None,
+    steps: int | None = None,
+) -> Preset:
+    """Return the preset of this name, with what is given in the place of its own.
+
+    seeds, epochs : networks, and epochs of retraining.
+    attacked, steps : of the worst case, test images and steps of each attack.
 
     Raises
     ------
     ArgumentError
-        An unknown name (the near one is suggested), less than one seed, epoch or attacked test image, or more attacked
-        ones than there are test images.
+        An unknown name (the near one is suggested), less than one of what is counted, or more attacked test images than
+        there are.
     """
     chosen = PRESETS[choose("preset", name, PRESETS)]
     few = chosen.attacked_test if attacked is None else as_count("attacked", attacked, 1)
@@ -125,4 +135,5 @@ def preset(name: str, *, seeds: int | None = None, epochs: int | None = None, at
         seeds=chosen.seeds if seeds is None else as_count("seeds", seeds, 1),
         epochs=chosen.epochs if epochs is None else as_count("epochs", epochs, 1),
         attacked_test=few,
+        adaptive=chosen.adaptive if steps is None else replace(chosen.adaptive, steps=as_count("steps", steps, 1)),
     )

@@ -27,6 +27,7 @@ Images = Annotated[str, one_of(("embedded", "full"), help="Images: a subset that
 PresetName = Annotated[str, one_of(("quick", "standard", "full"), "--preset", help="How much to spend.")]
 Seeds = Annotated[int | None, typer.Option(help="How many; default: the preset's.")]
 Epochs = Annotated[int | None, typer.Option(help="Of retraining; default: the preset's.")]
+Steps = Annotated[int | None, typer.Option(help="Of each attack of the worst case, adaptive; default: the preset's.")]
 Attacked = Annotated[int | None, typer.Option(help="Test images of the worst case, adaptive; default: the preset's.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder with the four IDX files of the full set.")]
 Jobs = Annotated[int, typer.Option(help="Processes of this machine, each with one thread.")]

@@ -51,6 +51,9 @@ def test_names_and_levels_are_read() -> None:
         budgets.preset("quick", attacked=0)
     with pytest.raises(ArgumentError, match=r"attacked=301: expected at most the 300 test images.*'quick'"):
         budgets.preset("quick", attacked=301)
+    with pytest.raises(ArgumentError, match=r"steps=0: expected a whole number >= 1"):
+        budgets.preset("quick", steps=0)
+    assert budgets.preset("quick", steps=80).adaptive == replace(budgets.PRESETS["quick"].adaptive, steps=80)
     assert budgets.preset("standard", attacked=1_000) == replace(budgets.PRESETS["standard"], attacked_test=1_000)
     for bad in ("2,x", "-1", "nan"):
         with pytest.raises(ArgumentError, match=r"traces=.*expected numbers > 0"):

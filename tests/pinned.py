@@ -47,6 +47,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "retention-conv3": [""],
     "rewarded": ["compare"],
     "rewarded-5": ["compare"],
+    "rewarded-steps": ["compare"],
     "rewarded-ten": ["compare"],
     "rewarded-tradeoff": ["tradeoff"],
     "spiking": [""],

@@ -17,7 +17,7 @@ linear-Gaussian unit is e z' / variance).
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,11 +57,15 @@ class OnChipReward:
         A constant out of its range.
     """
 
-    rule: ClassVar = THREE_FACTOR
     rate: int = 8
     extra: int = 12
     stochastic: bool = True
     seed: int = 0
+
+    @property
+    def rule(self) -> str:
+        """What the rule is called."""
+        return THREE_FACTOR
 
     def __post_init__(self) -> None:
         for name, least, most in (("rate", 0, 24), ("extra", 1, 16)):

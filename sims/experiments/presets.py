@@ -125,7 +125,7 @@ def preset(
     """
     chosen = PRESETS[choose("preset", name, PRESETS)]
     few = chosen.attacked_test if attacked is None else as_count("attacked", attacked, 1)
-    if few > chosen.images:
+    if attacked is not None and few > chosen.images:
         raise ArgumentError(
             f"attacked={attacked}: expected at most the {chosen.images} test images of the preset {name!r}; "
             "a larger preset has more"

@@ -1,4 +1,4 @@
-"""How a chip learns by itself: from displacements, or from what its own draws were worth."""
+"""Learners of a chip: from displacements, or from what its own draws were worth."""
 
 from dataclasses import asdict
 from typing import Any

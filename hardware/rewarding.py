@@ -64,7 +64,7 @@ class OnChipReward:
 
     @property
     def rule(self) -> str:
-        """What the rule is called."""
+        """Name of the rule."""
         return THREE_FACTOR
 
     def __post_init__(self) -> None:

@@ -210,7 +210,7 @@ class CortexM:
         return self._held_weights(weights)
 
     def _places(self) -> tuple[int, int, int]:
-        """Where learned weights and biases and the learner lie."""
+        """Return where learned weights and biases and the learner lie."""
         weights = self._free
         bias = weights + -(-self._weights * (1 if self._narrow else 2) // 8) * 8
         return weights, bias, bias + self.neurons * (8 if self._wide else 4) + 8

@@ -1,6 +1,5 @@
 """The chip, emulated to the bit, behind the interface of `UnitGrid`: what the torch layer and experiments take."""
 
-from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +15,14 @@ from localnoise.hardware.drawing import draw_into, integers_of, steps_per_draw
 from localnoise.hardware.fixedpoint import given_words, to_words
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS, states
-from localnoise.hardware.learning import OnChip, State, observe, refuse_overflow, settle, start
+from localnoise.hardware.learning import OnChip, State
 from localnoise.hardware.narrow import BIAS_BITS, NarrowWords
 from localnoise.hardware.narrow_ranges import refuse_narrow
 from localnoise.hardware.ranges import refuse_out_of_range
 from localnoise.hardware.realised import realised
-from localnoise.hardware.rewarding import THREE_FACTOR, OnChipReward, begin, observe_rewards, reward_words, rewarded
+from localnoise.hardware.rewarding import OnChipReward
 from localnoise.hardware.saving import save
+from localnoise.hardware.taught import taught
 from localnoise.hardware.words import IntegerField
 from localnoise.narrow import WEIGHTS
 from localnoise.validate import Array, Start, as_activity, as_array, as_count, as_out, as_positions, as_seed
@@ -58,7 +58,7 @@ class ChipGrid:
         self._kept: tuple[int, npt.NDArray[np.uint32]] | None = None
         self.rule: OnChip | None = None
         self.state: State | None = None
-        self._masters: tuple[OnChipReward, IntegerField, State] | None = None  # of the field that they stand behind
+        self._rewarded: tuple[OnChipReward, State, IntegerField] | None = None  # and the field that it stands behind
         self.provenance: dict[str, Any] = {}
 
     # Learning
@@ -77,7 +77,6 @@ class ChipGrid:
             The activations that were displaced.
         rule : str
             "lms" or "sign-lms"; "three-factor", which learns from draws of this chip, given as d, and their rewards.
-            What its masters hold beyond the weights is kept while the chip lives, not in its file.
         rewards : (T,), with "three-factor"
             What each draw was worth.
         **options
@@ -94,54 +93,22 @@ class ChipGrid:
             Wrong shape, h missing or superfluous, weights that learning may reach could overflow an accumulator, or a
             grid with `share` or `rank`, whose weights no unit learns by itself.
         """
-        told = rule == THREE_FACTOR
-        if rewards is not None and not told:
-            raise ArgumentError(
-                f"rewards were given with rule={rule!r}, which reads none: expected rule='three-factor', or no rewards"
-            )
-        chosen: Any = OnChipReward(**options) if told else OnChip(rule=rule, **options)
-        if isinstance(self.field, NarrowWords):
-            raise ArgumentError(
-                f"rule={rule!r}: it writes weights for every unit alone, and this grid shares or reduces them (share=, "
-                "rank=): expected a grid without; learn before quantising, or quantise grid.widened()"
-            )
-        if not told:
-            refuse_overflow(self.field, self.formats, self.config.shape[1])
-        d3 = as_activity("d", d, *self._layout)
-        if self.field.signal == (h is None):
-            raise ArgumentError(
-                f"h is {'missing' if h is None else 'given'}, but the chip grid has signal={self.config.signal!r}: "
-                f"expected {'the activations that were displaced' if h is None else 'displacements alone'}"
-            )
-        h3 = d3[:, :, :0] if h is None else as_activity("h", h, *self._layout)
-        f, formats = self.field, self.formats
-        activation = to_words(h3, f.activation_scale, formats.activation_bits)
-        if told:
-            return self._learn_rewards(chosen, to_words(d3, f.scale, formats.word_bits), activation, rewards)
-        going_on = self.rule == chosen and self.state is not None
-        state = {k: copy(v) for k, v in self.state.items()} if going_on and self.state else start(f, formats, chosen)
-        observe(f, formats, chosen, state, to_words(d3, f.scale, formats.word_bits), activation)
-        learned = {"field": settle(f, formats, chosen, state), "rule": chosen, "state": state}
+        parts, anew = taught(self, d, h, rule, rewards, options)
         kept = {name: value for name, value in vars(self).items() if name not in ("realised", "_integers")}
-        self.__dict__ = kept | learned  # one step of the interpreter: what is derived from the old field goes with it
-        if not going_on:
-            warn_of_few(f, state["seen"], stacklevel=3)
+        self.__dict__ = kept | parts  # one step of the interpreter: what is derived from the old field goes with it
+        if anew and self.state is not None:
+            warn_of_few(self.field, self.state["seen"], stacklevel=3)
         return self
 
-    def _learn_rewards(self, chosen: OnChipReward, d: Any, h: Any, rewards: Any) -> Self:
-        words = reward_words(rewards, len(d))
-        before = self._masters
-        if before is not None and before[0] == chosen and before[1] is self.field:
-            state = {name: value.copy() for name, value in before[2].items()}
-        else:
-            state = begin(self.field, self.formats, chosen)
-        observe_rewards(self.field, self.formats, chosen, state, d, h, words)
-        field = rewarded(self.field, self.formats, chosen, state)
-        refuse_out_of_range(self.config, self.formats, field)
-        kept = {name: value for name, value in vars(self).items() if name not in ("realised", "_integers")}
-        learned = {"field": field, "rule": None, "state": None, "_masters": (chosen, field, state)}
-        self.__dict__ = kept | learned
-        return self
+    @property
+    def rewarded(self) -> tuple[OnChipReward, State] | None:
+        """The rule by which the present weights were learned from rewards, and its state; None: they were not."""
+        found = self._rewarded
+        return found[:2] if found is not None and found[2] is self.field else None
+
+    @rewarded.setter
+    def rewarded(self, learned: tuple[OnChipReward, State] | None) -> None:
+        self._rewarded = None if learned is None else (*learned, self.field)
 
     # Drawing
 

@@ -48,7 +48,7 @@ def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField) -
     ranges["scale"] = (LEAST_SCALE, MOST_SCALE)
     width = config.shape[1]
     for name, (low, high) in ranges.items():
-        _within(name, arrays[name], low, high, width)
+        within(name, arrays[name], low, high, width)
     scale = whole(f.activation_scale)
     if scale is None or not LEAST_SCALE <= scale <= MOST_SCALE:
         said = short(repr(f.activation_scale), 40)
@@ -69,7 +69,8 @@ def refuse_out_of_range(config: GridConfig, formats: Formats, f: IntegerField) -
         )
 
 
-def _within(name: str, array: _Array, low: int, high: int, width: int) -> None:
+def within(name: str, array: _Array, low: int, high: int, width: int) -> None:
+    """Raise an ArgumentError that names the first unit with a number outside [low, high]."""
     wrong = np.argwhere((array < low) | (array > high))
     if len(wrong):
         at = tuple(wrong[0])
@@ -128,6 +129,6 @@ def refuse_state(formats: Formats, f: IntegerField, extra: int, state: dict[str,
     ranges |= {"bias": (-edge, edge), "mean_bias": (-edge << 8, edge << 8)}
     ranges["states"] = (1, GENERATORS[formats.generator].period)
     for name, (low, high) in ranges.items():
-        _within(f"the learner's {name}", state[name], max(low, -(2**63)), min(high, 2**63 - 1), width)
+        within(f"the learner's {name}", state[name], max(low, -(2**63)), min(high, 2**63 - 1), width)
     if not 0 <= state["seen"] < 2**32:
         raise ArgumentError(f"the learner has seen {state['seen']} presentations: expected less than 2^32")

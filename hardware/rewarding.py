@@ -17,7 +17,7 @@ linear-Gaussian unit is e z' / variance).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.learning import rounded
+from localnoise.hardware.ranges import within
 from localnoise.hardware.words import IntegerField
 from localnoise.rules.three_factor import broadcast
 from localnoise.validate import as_count, as_seed
@@ -33,6 +34,17 @@ from localnoise.validate import as_count, as_seed
 THREE_FACTOR = "three-factor"
 REWARD_LIMIT, REWARD_FRACTION = 127, 4  # of the word that units are told: +-8 standard deviations in steps of 1/16
 State = dict[str, Any]
+
+
+class Rewarded(Protocol):
+    """What a `ChipGrid` has of learning from rewards."""
+
+    @property
+    def rewarded(self) -> "tuple[OnChipReward, State] | None":
+        """Of the present weights."""
+
+    field: Any
+    formats: Formats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +111,30 @@ def begin(field: IntegerField, formats: Formats, rule: OnChipReward) -> State:
     V = np.concatenate((field.G, field.B), axis=2).astype(np.int64) << rule.extra
     drawn = states(GENERATORS[formats.generator], field.units, rule.seed, 0)
     return {"V": V, "states": drawn, "seen": np.zeros(field.units, np.int64)}
+
+
+def rewarded_so_far(chip: Rewarded, rule: OnChipReward) -> State:
+    """Return the state from which a chip goes on learning by `rule`, a copy; another rule begins anew."""
+    before = chip.rewarded
+    if before is not None and goes_on(chip, rule):
+        return {name: value.copy() for name, value in before[1].items()}
+    return begin(chip.field, chip.formats, rule)
+
+
+def goes_on(chip: Rewarded, rule: OnChipReward) -> bool:
+    """Return whether a chip's present weights were learned by this very rule."""
+    return chip.rewarded is not None and chip.rewarded[0] == rule
+
+
+def refuse_rewarded(field: IntegerField, formats: Formats, rule: OnChipReward, state: State, width: int) -> None:
+    """Raise an ArgumentError unless a state, of the right shapes, is one that stands behind these weights."""
+    most = formats.weight_limit << rule.extra
+    ranges = {"V": (-most, most), "states": (1, GENERATORS[formats.generator].period), "seen": (0, 2**63 - 1)}
+    for name, (low, high) in ranges.items():
+        within(f"the learner's {name}", state[name], low, high, width)
+    meant = rewarded(field, formats, rule, state)
+    if not (np.array_equal(meant.G, field.G) and np.array_equal(meant.B, field.B)):
+        raise ArgumentError("the learner's V: expected masters whose rounded values are the weights G and B")
 
 
 def observe_rewards(

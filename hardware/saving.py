@@ -13,6 +13,7 @@ from localnoise.files import hdf5
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.narrow import NarrowWords
+from localnoise.hardware.rewarding import OnChipReward
 from localnoise.hardware.words import IntegerField
 from localnoise.saving import versions
 
@@ -29,6 +30,7 @@ class ChipParts(Protocol):
     field: IntegerField | NarrowWords
     rule: OnChip | None
     state: dict[str, Any] | None
+    rewarded: tuple[OnChipReward, dict[str, Any]] | None
     provenance: dict[str, Any]
 
 
@@ -79,6 +81,12 @@ def write_chip(file: Any, chip: ChipParts, state: bool) -> None:
         for name, value in chip.state.items():
             if name != "seen":
                 write_packed(group, name, value)
+    if state and chip.rewarded is not None:
+        reward, masters = chip.rewarded
+        group = file.create_group("rewarded")
+        group.attrs["options"] = np.bytes_(json.dumps(asdict(reward)))
+        for name, value in masters.items():
+            write_packed(group, name, value)
 
 
 def write_packed(group: Any, name: str, array: Any) -> None:

@@ -2,9 +2,10 @@
 
 Layout (schema 1, and 2 of a grid with `share` or `rank`): root attributes `format`, `schema`, `config`, `formats`,
 `provenance` (JSON), `activation_scale`; one dataset an array of `IntegerField`, or of `NarrowWords`; group `learner`,
-where the chip has learned, with attributes `options` (JSON), `seen` and one dataset an array of its state. A bank's
-file has `format`, `schema`, `provenance`, a dataset `thresholds` and one such group a member: `0`, `1`, ... Metadata
-and packed data carry checksums: a damaged byte is found.
+where the chip has learned, with attributes `options` (JSON), `seen` and one dataset an array of its state; group
+`rewarded` where it has learned from rewards, with `options` and such datasets. A bank's file has `format`, `schema`,
+`provenance`, a dataset `thresholds` and one such group a member: `0`, `1`, ... Metadata and packed data carry
+checksums: a damaged byte is found.
 """
 
 from pathlib import Path
@@ -29,6 +30,7 @@ from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_reading import read_repair
 from localnoise.hardware.repair_saving import REPAIR
+from localnoise.hardware.rewarding import OnChipReward, begin, refuse_rewarded
 from localnoise.hardware.saving import BANK, FORMAT, NARROW_SCHEMA, SCHEMA
 from localnoise.hardware.texts import from_json
 from localnoise.hardware.words import IntegerField
@@ -174,7 +176,20 @@ def _read(source: Path, file: Any) -> ChipGrid:
             if name != "seen":
                 state[name] = stored(source, group, name, expected.shape, expected.dtype)
         give_state(source, chip, rule, state)
+    if "rewarded" in file and not config.narrow:
+        _give_rewarded(source, chip, member(source, file, "rewarded"))
     return chip
+
+
+def _give_rewarded(source: Path, chip: ChipGrid, group: Any) -> None:
+    rule = OnChipReward(**from_json(group.attrs["options"]))
+    fresh = begin(chip.field, chip.formats, rule)
+    state = {name: stored(source, group, name, of.shape, of.dtype) for name, of in fresh.items()}
+    try:
+        refuse_rewarded(chip.field, chip.formats, rule, state, chip.config.shape[1])
+    except ArgumentError as error:
+        raise FileFormatError(f"{source}: {error}; the file was edited or damaged") from None
+    chip.rewarded = rule, state
 
 
 def slot_count(source: Path, name: str, shape: tuple[int, ...], units: int) -> int:

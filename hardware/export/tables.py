@@ -15,7 +15,7 @@ from localnoise.hardware.generators import GENERATORS, states
 from localnoise.hardware.generators.seeding import draws_without_overlap, mix
 from localnoise.hardware.learners import Learner
 from localnoise.hardware.learning import RECIPROCAL_BITS, RULES, OnChip, start
-from localnoise.hardware.rewarding import REWARD_FRACTION, REWARD_LIMIT, OnChipReward, begin
+from localnoise.hardware.rewarding import REWARD_FRACTION, REWARD_LIMIT, OnChipReward, goes_on, rewarded_so_far
 from localnoise.hardware.words import IntegerField
 
 Ints = npt.NDArray[np.integer]
@@ -102,15 +102,22 @@ def learner_tables(chip: ChipGrid, rule: Learner) -> Tables:
 
 
 def _rewarded(chip: ChipGrid, rule: OnChipReward) -> tuple[dict[str, object], list[tuple[str, str]]]:
-    """Of a learner from rewards, whose masters begin from the weights in use."""
+    """Of a learner from rewards, whose masters begin from the weights in use, or go on from those of the chip."""
     f, m = chip.field, chip.field.channels
+    state, going_on = rewarded_so_far(chip, rule), goes_on(chip, rule)
+    random = table("uint32_t", "random0", state["states"], "U")
     masters = int(f.weights.sum()) - f.units * (m * (m + 1) // 2)  # of links alone
     constants: dict[str, object] = {
         "MASTERS": f"{max(masters, 1)}U",
         "TOLD_FRACTION": REWARD_FRACTION,
         "TOLD_LIMIT": REWARD_LIMIT,
+        "GOING_ON": f"{int(going_on)} /* 1: from master0; 0: from the weights in use */",
     }
-    return constants, [table("uint32_t", "random0", begin(f, chip.formats, rule)["states"], "U")]
+    if not going_on:
+        return constants, [random]
+    there = np.repeat(np.concatenate([f.readers, f.parents], axis=1) >= 0, m, axis=1)
+    masters = state["V"][np.broadcast_to(there[:, None], state["V"].shape)]
+    return constants, [table("int32_t", "master0", masters if masters.size else np.zeros(1, np.int64)), random]
 
 
 def _taught(chip: ChipGrid, rule: OnChip) -> tuple[dict[str, object], list[tuple[str, str]]]:

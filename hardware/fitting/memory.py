@@ -65,7 +65,8 @@ class MemoryMap:
     weights, biases, shifts, topology, generator, words, learner : int
         Bits.
     start : int
-        Bits from which the learner starts; of "three-factor", whose masters start from the weights, its generators.
+        Bits from which the learner starts; of "three-factor" its generators, and its masters, unless they start
+        from the weights.
     largest_unit : int
         Bits of the unit that takes most.
     shared : int
@@ -127,7 +128,10 @@ def map_of(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_byt
     sums["generator"] += TURN_BITS if wiring.members else 0
     shared = shared_bits(wiring, formats, whole_bytes=whole_bytes)
     generators = wiring.units * stored_width(GENERATORS[formats.generator].width, whole_bytes)
-    start = generators if learner == THREE_FACTOR else sums["learner"]
+    start = sums["learner"]
+    if learner == THREE_FACTOR:  # masters begin from the weights, which are there
+        masters = stored_width(formats.weight_bits + REWARD_EXTRA, whole_bytes)
+        start = generators + (int(wiring.linked.sum()) * masters if wiring.rewarded else 0)
     return MemoryMap(**sums, start=start, largest_unit=int(np.add.reduce(list(regions.values())).max()), shared=shared)
 
 
@@ -182,7 +186,7 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
     learned = learned + each(m if wiring.signal else 0, A + MEAN)
     slots = wiring.parents.shape[1] + wiring.readers.shape[1]
     address, place = units.bit_length(), max((units - 1).bit_length(), 1)
-    linked = wiring.weights - m * (m + 1) // 2
+    linked = wiring.linked
     if learner == THREE_FACTOR:
         learned = np.asarray(linked * (formats.weight_bits + REWARD_EXTRA))
     if whole_bytes:  # int32 masters, int64 means; biases, their means and powers int64

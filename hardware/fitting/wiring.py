@@ -97,6 +97,8 @@ class Wiring:
         Of a grid with `share` or `rank`.
     members : int
         Sets of weights in the same units: more than 1 of a bank, 0 of none.
+    rewarded : bool
+        Whether the chip has learned from rewards, and a learner goes on from its masters.
     """
 
     order: Ints
@@ -107,6 +109,7 @@ class Wiring:
     periodic: bool
     narrow: Narrow | None = None
     members: int = 0
+    rewarded: bool = False
 
     @classmethod
     def of(cls, chip: Chip | BankOnChip) -> "Wiring":
@@ -129,8 +132,13 @@ class Wiring:
             factors = len(f.factor if isinstance(f, NarrowWords) else f.L)
             narrow = Narrow(kinds=f.kinds, factors=factors, rank=len(f.inward), tied=c.share != "none")
         return cls(
-            **wires, channels=f.channels, shape=c.shape, periodic=c.boundary == "periodic", narrow=narrow
-        )  # fmt: skip
+            **wires,
+            channels=f.channels,
+            shape=c.shape,
+            periodic=c.boundary == "periodic",
+            narrow=narrow,
+            rewarded=getattr(one, "rewarded", None) is not None,
+        )
 
     @property
     def units(self) -> int:
@@ -172,6 +180,11 @@ class Wiring:
         if self.narrow is not None:
             return np.asarray(m + self.links * self.carried**2 * (not self.narrow.tied))
         return np.asarray(self.links * m * m + m * (m - 1) // 2 + m)
+
+    @property
+    def linked(self) -> Ints:
+        """Weights of links to other units alone, of those that each unit stores by itself, (N,)."""
+        return np.asarray(self.weights - self.channels * (self.channels + 1) // 2)
 
     @property
     def classes(self) -> Ints:

@@ -132,6 +132,26 @@ def test_learning_goes_on_from_where_the_chip_grid_was(tmp_path):
     equal(folder)
 
 
+@pytest.mark.parametrize("signal", ["none", "local"])
+def test_rewards_go_on_teaching_from_the_masters_of_the_chip(tmp_path, signal):
+    """To the bit, and by tables that the memory map counts; another rule begins from the weights in use."""
+    grid, h = learned(signal=signal)
+    rule, rewards = OnChipReward(rate=12), np.random.default_rng(2).normal(size=300)
+    h = None if h is None else np.resize(h, (300, *h.shape[1:]))
+    chip = quantise(grid, h=h)
+    eta = chip.sample(300) if h is None else chip.perturb(h)
+    chip.learn(eta, h, rule="three-factor", rewards=rewards, rate=12)
+    header = export(chip, tmp_path / "a", learner=rule) / "localnoise_learner.h"
+    assert "#define LN_GOING_ON 1" in header.read_text()
+    equal(tmp_path / "a")
+    masters = re.search(r"extern const int32_t ln_master0\[(\d+)\]", header.read_text())
+    anew = quantise(grid, h=h)
+    more = [memory_map(one, "three-factor", whole_bytes=True).flash for one in (chip, anew)]
+    assert more[0] - more[1] == 4 * int(masters.group(1))
+    other = export(chip, tmp_path / "b", learner=OnChipReward(rate=11)) / "localnoise_learner.h"
+    assert "#define LN_GOING_ON 0" in other.read_text()
+
+
 @pytest.mark.parametrize("learner", [OnChip(rule="lms"), OnChipReward(rate=2)], ids=lambda learner: learner.rule)
 def test_a_stored_learner_goes_on_after_a_power_cycle(tmp_path, learner):
     """The struct's bytes, written away half-way and read into another program's memory, learn what one go learns."""

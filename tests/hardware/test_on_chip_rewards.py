@@ -1,5 +1,6 @@
 """Learning from rewards in integers: as Python's integers, from own activity alone, and the way the float rule goes."""
 
+import h5py
 import naive_chip_learning as naive
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.hardware import Formats, load_chip, quantise
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.rewarding import OnChipReward, begin, observe_rewards, reward_words
@@ -96,18 +97,59 @@ def test_masters_go_on_from_call_to_call_and_weights_outlive_them(tmp_path):
     chip, _ = chip_of()
     rewards = np.random.default_rng(0).normal(size=200)
     eta = chip.sample(200, seed=1)
-    first = chip.learn(eta, rule="three-factor", rewards=rewards, rate=20)._masters
-    again = chip.learn(eta, rule="three-factor", rewards=rewards, rate=20)._masters
-    assert first[2]["V"].tolist() != again[2]["V"].tolist()
-    assert again[2]["seen"].tolist() == [400] * N, "steps far below a weight's unit add up"
-    found = load_chip(chip.save(tmp_path / "chip.h5"))
-    assert np.array_equal(found.field.B, chip.field.B)
+    _, first = chip.learn(eta, rule="three-factor", rewards=rewards, rate=20).rewarded
+    _, again = chip.learn(eta, rule="three-factor", rewards=rewards, rate=20).rewarded
+    assert first["V"].tolist() != again["V"].tolist()
+    assert again["seen"].tolist() == [400] * N, "steps far below a weight's unit add up"
     before = chip.field
     chip.learn(eta)  # by lms, from the weights that there are
     assert chip.field is not before
-    assert (
-        chip.learn(chip.sample(50), rule="three-factor", rewards=rewards[:50])._masters[2]["seen"].tolist() == [50] * N
-    )
+    assert chip.rewarded is None, "masters stand behind other weights"
+    _, anew = chip.learn(chip.sample(50), rule="three-factor", rewards=rewards[:50]).rewarded
+    assert anew["seen"].tolist() == [50] * N
+
+
+def learned_chip():
+    """One that has moved its masters, by steps below a weight's unit too."""
+    chip, _ = chip_of()
+    rewards = np.random.default_rng(0).normal(size=200)
+    return chip.learn(chip.sample(200, seed=1), rule="three-factor", rewards=rewards, rate=14)
+
+
+def test_a_file_keeps_masters_and_learning_goes_on_from_it_to_the_bit(tmp_path):
+    chip, rewards = learned_chip(), np.random.default_rng(1).normal(size=100)
+    found = load_chip(chip.save(tmp_path / "chip.h5"))
+    small = load_chip(chip.save(tmp_path / "small.h5", state=False))
+    eta = chip.sample(100, seed=2)
+    for one in (chip, found, small):
+        assert np.array_equal(one.field.B, chip.field.B) or one is small
+        one.learn(eta, rule="three-factor", rewards=rewards, rate=14)
+    for name, value in chip.rewarded[1].items():
+        assert np.array_equal(found.rewarded[1][name], value), name
+    assert np.array_equal(found.field.B, chip.field.B)
+    assert small.rewarded[1]["seen"].tolist() == [100] * N
+    assert not np.array_equal(small.rewarded[1]["V"], chip.rewarded[1]["V"])
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "match"),
+    [
+        ("V", (0, 0, 0), 2**30, "the learner's V"),
+        ("V", (3, 0, 0), None, "expected masters whose rounded values are the weights"),
+        ("states", (0,), 0, "the learner's states"),
+        ("seen", (0,), -1, "the learner's seen"),
+    ],
+)
+def test_masters_that_no_learning_left_are_refused(tmp_path, name, place, value, match):
+    chip = learned_chip()
+    path = chip.save(tmp_path / "chip.h5")
+    with h5py.File(path, "r+") as file:
+        data = file["rewarded"][name]
+        array = data[()]
+        array[place] = array[place] + (3 << 12) if value is None else value
+        data[...] = array
+    with pytest.raises(FileFormatError, match=match):
+        load_chip(path)
 
 
 def test_what_says_nothing_is_refused():

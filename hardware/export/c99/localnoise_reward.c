@@ -6,8 +6,15 @@
 
 void ln_learn_init(ln_learner *learner, const ln_noise *noise)
 {
-    uint32_t next = 0U;
     unsigned u;
+#if LN_GOING_ON
+    uint32_t k;
+    (void)noise;
+    for (k = 0U; k < LN_MASTERS; k++) {
+        learner->master[k] = ln_master0[k];
+    }
+#else
+    uint32_t next = 0U;
     for (u = 0U; u < LN_UNITS; u++) {
         const unsigned columns = ln_links(u) * LN_CHANNELS;
         const ln_weight *weight = &noise->weights[ln_first[u]];
@@ -19,6 +26,9 @@ void ln_learn_init(ln_learner *learner, const ln_noise *noise)
             }
             weight += columns + i + 1U;
         }
+    }
+#endif
+    for (u = 0U; u < LN_UNITS; u++) {
         learner->random[u] = ln_random0[u];
     }
 }

@@ -27,7 +27,7 @@ typedef struct {
     ln_word rest[LN_NEURONS]; /* the private noise of the draw that was told of last */
 } ln_learner;
 
-/* Begin from the weights in use. */
+/* Begin from the weights in use; or, with LN_GOING_ON, go on from what the chip had learned when it was exported. */
 void ln_learn_init(ln_learner *learner, const ln_noise *noise);
 
 /* Learn what a draw d of the weights in use, made for the activation words h where units read some, was worth. */

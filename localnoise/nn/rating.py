@@ -1,6 +1,7 @@
 """Draws of a grid rated by the later layers, and what makes the estimate of their worth less noisy."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
-from localnoise.nn.rewards import Reward, rewarding
+from localnoise.nn.rewards import Reward, lesson, rewarding
 from localnoise.validate import Array, as_count
 
 BASELINES = ("class", "none")
@@ -93,6 +94,8 @@ class Rater:
             `common` above 1 with a signal-dependent grid, or a reward that gives no number for each input.
         """
         rate, signal, groups = rewarding(self.reward), grid.field.signal, len(h) // self.common
+        if rate is lesson and self.common > 1:
+            rate = partial(lesson, apart=self.common)
         if signal and self.common > 1:
             raise ArgumentError(f"common={self.common}: expected 1 with signal='local': a draw belongs to its input")
         count = groups * self.common
@@ -109,13 +112,14 @@ class Rater:
         mean = float(np.mean(own))
         if self.baseline == "class":
             classes = y.numpy()
-            for which in np.unique(classes):
-                rows = classes == which
+            for rows in (classes == which for which in np.unique(classes)):
+                middle = np.mean([each[rows].mean() for each in own])
                 for each in own:
-                    each[rows] -= np.mean([one[rows].mean() for one in own])
-        rewards = np.concatenate([each.reshape(groups, self.common).mean(1) for each in own])
-        if len(own) == 2:
-            eta, read = np.concatenate([eta, mirrored]), np.concatenate([read, read])
+                    each[rows] -= middle
+        rewards = np.stack([each.reshape(groups, self.common).mean(1) for each in own], axis=1).reshape(-1)
+        if len(own) == 2:  # side by side, so that halves of the draws are of different inputs
+            eta = np.stack([eta, mirrored], axis=1).reshape(-1, *eta.shape[1:])
+            read = np.repeat(read, 2, axis=0)
         return Draws(eta=eta, h=read, rewards=rewards), mean
 
     def _rates(
@@ -125,7 +129,7 @@ class Rater:
         drawn, out = torch.from_numpy(eta), []
         of = torch.arange(len(h)) // self.common
         with torch.no_grad():
-            for rows in torch.arange(len(h)).split(batch):
+            for rows in torch.arange(len(h)).split(max(batch, 2 * self.common)):
                 found = rate(later, h[rows], moved[rows], drawn[of[rows]], y[rows])
                 if found.shape != (len(rows),):
                     raise ArgumentError(

@@ -95,7 +95,7 @@ def agreement(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor
     return agreed
 
 
-def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -> Tensor:
+def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor, apart: int = 1) -> Tensor:
     """Return the cosine of grad L(h + eta) and grad L(moved + eta'), over the later layers' weights.
 
     To first order it is how much a step of training on this draw, of fixed length, lowers the loss that matters, the
@@ -106,6 +106,8 @@ def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -
     ----------
     later, h, moved, eta, y
         As in `Reward`.
+    apart : int
+        Inputs in a row that share a draw: eta' of an input is the draw of the one so many places before.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def lesson(later: nn.Module, h: Tensor, moved: Tensor, eta: Tensor, y: Tensor) -
         return cross_entropy(logits, label[None])
 
     def mean_loss(given: dict[str, Tensor]) -> Tensor:
-        return cross_entropy(torch.func.functional_call(later, given, (moved + eta.detach().roll(1, 0),)), y)
+        return cross_entropy(torch.func.functional_call(later, given, (moved + eta.detach().roll(apart, 0),)), y)
 
     wanted = torch.func.grad(mean_loss)(weights)
     found = torch.func.vmap(torch.func.grad(own_loss), in_dims=(None, 0, 0))(weights, h + eta, y)

@@ -112,9 +112,68 @@ def test_inputs_may_share_a_draw(later: nn.Module, case: tuple[torch.Tensor, ...
     signal = ln.UnitGrid((2, 2), 2, signal="local", dtype="float64")
     with pytest.raises(ArgumentError, match="common=8: expected 1 with signal='local'"):
         lnn.Rater(common=8).rated(signal, later, *case, seed=3)
-    mirrored, _ = lnn.Rater().rated(signal, later, *case, seed=3)
-    assert mirrored.h is not None
-    np.testing.assert_allclose(mirrored.eta[:COUNT] + mirrored.eta[COUNT:], 2 * signal.mean(mirrored.h[:COUNT]))
+
+
+@pytest.fixture
+def signal() -> ln.UnitGrid:
+    rng = np.random.default_rng(0)
+    d, h = rng.normal(size=(2, COUNT, 2, 2, 2))
+    return ln.UnitGrid((2, 2), 2, signal="local", dtype="float64").learn(d + 0.5 * h, h)
+
+
+def test_pairs_of_noise_with_a_signal_lie_side_by_side_less_the_mean_of_their_class(
+    later: nn.Module, case: tuple[torch.Tensor, ...], signal: ln.UnitGrid
+) -> None:
+    """So that two halves of the draws are of different inputs, and neither keeps what its class alone says."""
+    y = case[2].numpy()
+
+    def reward(
+        later: nn.Module, h: torch.Tensor, moved: torch.Tensor, eta: torch.Tensor, y: torch.Tensor
+    ) -> torch.Tensor:
+        return 10.0 * y + eta.flatten(1).sum(1)
+
+    draws, mean = lnn.Rater(reward=reward).rated(signal, later, *case, seed=3)
+    assert draws.h is not None
+    assert np.array_equal(draws.h[::2], draws.h[1::2])
+    np.testing.assert_allclose(draws.eta[::2] + draws.eta[1::2], 2 * signal.mean(draws.h[::2]))
+    own = draws.eta.sum(axis=(1, 2, 3))
+    middles = [own.reshape(-1, 2)[y == which].mean() for which in range(3)]
+    np.testing.assert_allclose(draws.rewards, own - np.repeat([middles[which] for which in y], 2), atol=1e-12)
+    assert mean == pytest.approx((10.0 * np.repeat(y, 2) + own).mean())
+
+
+def test_agreement_of_noise_with_a_signal_is_that_of_steps_from_other_draws(
+    later: nn.Module, case: tuple[torch.Tensor, ...], signal: ln.UnitGrid
+) -> None:
+    def asked(seed: int) -> tuple[np.ndarray, float]:
+        draws, _ = lnn.Rater(reward="agreement").rated(signal, later, *case, seed=seed)
+        other = signal.blank()
+        other.field = signal.field.copy()
+        said = stepped(other, draws, ThreeFactor(rate=1.0))
+        return (other.field.weights - signal.field.weights).ravel(), said
+
+    steps, said = zip(*(asked(seed) for seed in range(12)), strict=True)
+    between = np.corrcoef(np.array(steps))[np.triu_indices(12, 1)].mean()
+    halves = 2 * np.mean(said) / (1 + np.mean(said))  # of a whole step, from those of its halves (Spearman and Brown)
+    assert between > 0.3, "most of a step is signal"
+    assert halves == pytest.approx(between, abs=0.2)
+
+
+def test_a_lesson_of_inputs_that_share_a_draw_is_for_the_draws_of_others(
+    later: nn.Module, case: tuple[torch.Tensor, ...], grid: ln.UnitGrid
+) -> None:
+    rater = lnn.Rater(reward="lesson", common=8, pairs=False, baseline="none")
+    draws, _ = rater.rated(grid, later, *case, seed=3)
+    eta = torch.from_numpy(draws.eta)
+    each, before = (one.repeat_interleave(8, 0) for one in (eta, eta.roll(1, 0)))
+    h, moved, y = case
+    weights = list(later.parameters())
+    wanted = torch.autograd.grad(cross_entropies(later, moved + before, y).mean(), weights)
+    first = torch.autograd.grad(cross_entropies(later, h[:1] + each[:1], y[:1]).sum(), weights)
+    flat = [torch.cat([one.flatten() for one in part]) for part in (first, wanted)]
+    found = REWARDS["lesson"](later, h, moved, each, y, apart=8)  # type: ignore[call-arg]
+    assert float(found[0]) == pytest.approx(float(torch.cosine_similarity(*flat, dim=0)))
+    np.testing.assert_allclose(draws.rewards, found.reshape(-1, 8).mean(1).numpy())
 
 
 def test_two_halves_agree_where_the_reward_is_about_the_weights(grid: ln.UnitGrid) -> None:

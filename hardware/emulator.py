@@ -231,6 +231,17 @@ class ChipGrid:
         words = self._given_words(h)
         return self._draw(np.empty_like(words), words, 0, 0, signal=self.field.signal, noisy=False)
 
+    def _whole(self, argument: str, words: Any, count: int | None = None) -> npt.NDArray[np.int64]:
+        """Return words (T, m, N) as int64."""
+        w = as_array(argument, words)
+        m, units = self.config.channels, self.config.units
+        if w.ndim != 3 or w.shape[1:] != (m, units) or w.dtype.kind not in "iu" or count not in (None, len(w)):
+            raise ArgumentError(
+                f"{argument} is {w.dtype} of shape {w.shape}: expected whole numbers "
+                f"({'T' if count is None else count}, {m}, {units}), words"
+            )
+        return w.astype(np.int64)
+
     def _given_words(self, h: Any, count: int | None = None) -> npt.NDArray[np.int32]:
         """Return activation words (T, m, N) of words (T, C, H, W), in the range for which no sum overflows."""
         return given_words(h, self.config, self.formats.activation_bits, count).reshape(
@@ -269,9 +280,19 @@ class ChipGrid:
         -------
         ndarray of int32, (T, m, N)
             Of `formats.word_bits`.
+
+        Raises
+        ------
+        ArgumentError
+            Other than whole numbers, another shape, h missing or superfluous.
         """
-        top, words = self.formats.word_limit, as_array("d", d).astype(np.int64)
-        read = None if h is None else as_array("h", h).astype(np.int64)
+        if self.field.signal == (h is None):
+            raise ArgumentError(
+                f"h is {'missing' if h is None else 'given'}, but the chip grid has signal={self.config.signal!r}: "
+                f"expected {'activation words' if h is None else 'displacement words alone'}"
+            )
+        top, words = self.formats.word_limit, self._whole("d", d)
+        read = None if h is None else self._whole("h", h, len(words))
         return np.asarray(np.clip(words - self.field.predicted(words, read, self.formats), -top - 1, top), np.int32)
 
     # What the integers say

@@ -1,8 +1,9 @@
 """Learners of a chip: from displacements, or from what its own draws were worth."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
+from localnoise.errors import choose
 from localnoise.hardware.learning import RULES as TAUGHT
 from localnoise.hardware.learning import OnChip
 from localnoise.hardware.rewarding import THREE_FACTOR, OnChipReward
@@ -12,7 +13,11 @@ RULES = (*TAUGHT, THREE_FACTOR)  # all by which a chip learns
 
 
 def learner_of(rule: str, **options: Any) -> Learner:
-    """Return the learner of a rule, with its options."""
+    """Return the learner of a rule, with its options; raises an ArgumentError of one that it has not."""
+    choose("rule", rule, RULES)
+    kind = OnChipReward if rule == THREE_FACTOR else OnChip
+    for option in options:
+        choose(f"option of rule {rule!r}", option, [field.name for field in fields(kind) if field.name != "rule"])
     return OnChipReward(**options) if rule == THREE_FACTOR else OnChip(rule=rule, **options)
 
 

@@ -70,6 +70,8 @@ def _words(chip: Learning, d: Any, h: Any) -> tuple[Words, Words]:
     c, formats = chip.config, chip.formats
     layout = c.channels, c.shape, "float32"
     d3 = as_activity("d", d, *layout)
+    if not len(d3):
+        raise ArgumentError("d has 0 samples: expected at least 1 displacement")
     if chip.field.signal == (h is None):
         raise ArgumentError(
             f"h is {'missing' if h is None else 'given'}, but the chip grid has signal={c.signal!r}: "

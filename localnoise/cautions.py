@@ -4,7 +4,7 @@ import math
 import warnings
 from typing import Any
 
-from localnoise.errors import FewDisplacementsWarning, FewInputsWarning, RidgeWarning
+from localnoise.errors import FewDisplacementsWarning, FewInputsWarning, ForgottenWarning, RidgeWarning
 
 _ENOUGH = 8  # displacements a regressor
 _SMALL = 0.1  # of the displacements' mean square
@@ -27,6 +27,16 @@ def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
             FewDisplacementsWarning,
             stacklevel=stacklevel,
         )
+
+
+def warn_of_forgotten(rule: str, *, stacklevel: int) -> None:
+    """Warn where a rule solves from statistics alone, and those of what was learned before are not there."""
+    warnings.warn(
+        f"this grid has learned, and has no statistics of it, so that rule {rule!r} begins anew and forgets it: "
+        "expected a file that was saved with its state (not state=False); use grid.blank() to begin anew on purpose",
+        ForgottenWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def warn_of_singular(seen: int, neurons: int, *, stacklevel: int) -> None:

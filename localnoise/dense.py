@@ -1,5 +1,6 @@
 """Common parts of dense oracles and central baselines: neuron order, memory limits, the Gaussian log density."""
 
+import math
 import os
 from typing import Any
 
@@ -45,6 +46,6 @@ def tolerance(dtype: Any) -> float:
 
 def log_density(whitened: npt.NDArray[Any], log_scale: float) -> npt.NDArray[np.float64]:
     """Gaussian log density from whitened values (T, ...) and the log determinant of the factor."""
-    e = whitened.reshape(len(whitened), -1)
+    e = whitened.reshape(len(whitened), math.prod(whitened.shape[1:]))
     squares = np.square(e, dtype=np.float64).sum(axis=1)
     return np.asarray(-0.5 * (squares + e.shape[1] * np.log(2 * np.pi)) - log_scale)

@@ -10,6 +10,7 @@ __all__ = [
     "FewDisplacementsWarning",
     "FewInputsWarning",
     "FileFormatError",
+    "ForgottenWarning",
     "KilledError",
     "LocalnoiseError",
     "LocalnoiseWarning",
@@ -102,6 +103,10 @@ class FewDisplacementsWarning(LocalnoiseWarning):
 
 class FewInputsWarning(LocalnoiseWarning):
     """A share is to be kept of so few inputs that it is less than one of them: the message says how many are needed."""
+
+
+class ForgottenWarning(LocalnoiseWarning):
+    """A grid begins anew, since the statistics of what it had learned are not there."""
 
 
 class RidgeWarning(LocalnoiseWarning):

@@ -50,6 +50,7 @@ from localnoise.hardware.rewarding import THREE_FACTOR
 LEARNERS = ("none", *RULES)
 EXTRA, MEAN, POWER = 8, 8, 8  # further bits of masters, means and powers
 REWARD_EXTRA = 12  # of the masters of "three-factor"
+C_WORD, C_STATE, C_MASTER, C_POINTER = 16, 32, 32, 32  # bits of what a C program on a microcontroller keeps
 REGIONS = ("weights", "biases", "shifts", "topology", "generator", "words", "learner")
 TURN_BITS, THRESHOLD_BITS = 64, 32  # of a bank: from which turns follow, and one a member
 SHARED = "shared"  # a region of grids that have some
@@ -126,11 +127,13 @@ def map_of(wiring: Wiring, formats: Formats, *, learner: str = "none", whole_byt
     regions = _regions(wiring, formats, learner, whole_bytes)
     sums = {name: int(bits.sum()) for name, bits in regions.items()}
     sums["generator"] += TURN_BITS if wiring.members else 0
+    if whole_bytes and wiring.narrow is None:  # which weights and biases are in use; of a bank shifts, too
+        sums["generator"] += C_POINTER * (4 if wiring.members else 2)
     shared = shared_bits(wiring, formats, whole_bytes=whole_bytes)
-    generators = wiring.units * stored_width(GENERATORS[formats.generator].width, whole_bytes)
+    generators = wiring.units * (C_STATE if whole_bytes else GENERATORS[formats.generator].width)
     start = sums["learner"]
     if learner == THREE_FACTOR:  # masters begin from the weights, which are there
-        masters = stored_width(formats.weight_bits + REWARD_EXTRA, whole_bytes)
+        masters = C_MASTER if whole_bytes else formats.weight_bits + REWARD_EXTRA
         start = generators + (int(wiring.linked.sum()) * masters if wiring.rewarded else 0)
     return MemoryMap(**sums, start=start, largest_unit=int(np.add.reduce(list(regions.values())).max()), shared=shared)
 
@@ -191,7 +194,8 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
         learned = np.asarray(linked * (formats.weight_bits + REWARD_EXTRA))
     if whole_bytes:  # int32 masters, int64 means; biases, their means and powers int64
         three = learner == THREE_FACTOR
-        learned = np.asarray(linked * 32 + m * 16 + 32 if three else wiring.weights * 96 + m * 192 + 32)
+        rewarded = linked * C_MASTER + m * C_WORD + C_STATE
+        learned = np.asarray(rewarded if three else wiring.weights * (C_MASTER + 64) + m * 192 + C_STATE)
         address = 16 if units < 2**16 else 32
         place = address + (64 if narrow is None else 32)
     bias, carried = A, 0
@@ -206,12 +210,15 @@ def _regions(wiring: Wiring, formats: Formats, learner: str, whole_bytes: bool) 
     width = stored_width(formats.weight_bits, whole_bytes)
     if whole_bytes and formats.weight_bits <= 4 and learner == "none" and not wiring.members and narrow is None:
         width = 4  # two of them in a byte
+    generator, word, activation = GENERATORS[formats.generator].width, formats.word_bits, formats.activation_bits
+    if whole_bytes:  # uint32_t and int16_t, whatever fits in them
+        generator, word, activation = C_STATE, C_WORD, C_WORD
     return {
         "weights": sets * wiring.weights * width,
         "biases": sets * each(m if wiring.signal else 0, bias),
         "shifts": sets * each(4 if narrow is None else 1, (A - 1).bit_length()),
         "topology": each(slots, address) + place,
-        "generator": each(1, GENERATORS[formats.generator].width),
-        "words": each(m + carried, formats.word_bits) + each(m if wiring.signal else 0, formats.activation_bits),
+        "generator": each(1, generator),
+        "words": each(m + carried, word) + each(m if wiring.signal else 0, activation),
         "learner": learned if learner != "none" else each(0, A),
     }

@@ -157,11 +157,13 @@ def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> N
         own = chip.chip
         neurons, draws = max(one.config.neurons for one in chip.chips), chip.draws
         if isinstance(own, (ChipGrid, ChipBank)):
-            flash["noise or repair"], state = memory_map(own, whole_bytes=True).flash, 4 * own.config.units + 32
+            noise = memory_map(own, whole_bytes=True)
+            flash["noise or repair"], words = noise.flash, noise.ram
         else:
-            flash["noise or repair"], state = sum(one.flash for one in chip.repairs), 0
+            flash["noise or repair"] = sum(one.flash for one in chip.repairs)
+            words = 2 * neurons * (1 + chip.entry.signal)
         flash["program"] += FIELD * len(chip.chips)
-        ram["words of noise or repair"] = 2 * neurons * (1 + chip.entry.signal) + state + 4 * program.outputs
+        ram["words of noise or repair"] = words + 4 * program.outputs
         multiplications = program.multiplications_from(0, program.mix) + draws * program.multiplications_from(
             program.mix, None
         )

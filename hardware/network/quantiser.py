@@ -1,5 +1,6 @@
 """Post-training quantisation of a network: layer by layer, each fitted to what the integers before it really give."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,8 +96,9 @@ def as_program(
     A repair may lie behind the last layer: the program then gives the words that it reads.
     """
     own = dict(fields or {})
-    x, graph, forced = _read(model, calibration, weight_bits, activation_bits, bounds, own)
-    pinned = dict(scales or {})
+    (weight_bits, activation_bits), bounds = _widths(weight_bits, activation_bits), _bounds(bounds)
+    x, graph, forced = _read(model, calibration, bounds, own)
+    pinned = _pinned(scales)
     known = ["input", *(module_of(layer.place) for layer in graph.layers)]
     for name in pinned:
         choose("scales", name, known)
@@ -126,7 +128,8 @@ def front_program(
     """
     fields: dict[str, Entry | None] = {name: Entry(chip) for name, chip in (before or {}).items()}
     own: dict[str, Entry] = {name: field for name, field in fields.items() if field is not None}
-    x, graph, forced = _read(model, calibration, weight_bits, activation_bits, bounds, fields | {place: None})
+    (weight_bits, activation_bits), bounds = _widths(weight_bits, activation_bits), _bounds(bounds)
+    x, graph, forced = _read(model, calibration, bounds, fields | {place: None})
     mixes = [k for k, layer in enumerate(graph.layers) if isinstance(layer, Mix)]
     last = len(mixes) <= len(own)
     if last:
@@ -141,15 +144,13 @@ def front_program(
 def _read(
     model: nn.Module,
     calibration: Any,
-    weight_bits: int,
-    activation_bits: int,
-    bounds: Any,
+    bounds: tuple[float, float] | None,
     fields: Mapping[str, Entry | None],
 ) -> tuple[Any, FloatGraph, dict[int, int]]:
     """Return the calibration inputs, checked, the fused graph with mixes behind places, and a scale of the output."""
-    for name, value, least, most in (("weight_bits", weight_bits, 2, 8), ("activation_bits", activation_bits, 4, 12)):
-        if whole(value) is None or not least <= value <= most:
-            raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
+    given: Any = model
+    if not isinstance(given, nn.Module):
+        raise ArgumentError(f"model is {type(given).__name__}: expected a torch module")
     x = _calibration(calibration, bounds)
     graph, scale = read(model, torch.from_numpy(x[:_TOLD].copy())), None
     several = len(fields) > 1
@@ -160,6 +161,46 @@ def _read(
             graph = mixed(graph, place)
     found = fused(graph)
     return x, found, {} if scale is None else {len(found.layers) - 1: scale}
+
+
+def _widths(weight_bits: Any, activation_bits: Any) -> tuple[int, int]:
+    """Return the bits of weights and activations, checked."""
+    found = []
+    for name, value, least, most in (("weight_bits", weight_bits, 2, 8), ("activation_bits", activation_bits, 4, 12)):
+        bits = whole(value)
+        if bits is None or not least <= bits <= most:
+            raise ArgumentError(f"{name}={value!r}: expected a whole number of {least} to {most}")
+        found.append(bits)
+    return found[0], found[1]
+
+
+def _bounds(given: Any) -> tuple[float, float] | None:
+    """Return the lowest and highest value of an input, checked."""
+    if given is None:
+        return None
+    try:
+        low, high = map(float, given)
+        good = math.isfinite(low) and math.isfinite(high) and low < high
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ArgumentError(f"bounds={given!r}: expected the lowest and the highest value of an input, (0, 1), or None")
+    return low, high
+
+
+def _pinned(given: Any) -> dict[str, int]:
+    """Return scales by place, checked but for the places."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"scales={given!r}: expected a dict of places to scales, as {{'2': 5}}")
+    found = {name: whole(scale) for name, scale in given.items()}
+    for name, scale in found.items():
+        if scale is None:
+            raise ArgumentError(
+                f"scales[{name!r}]={given[name]!r}: expected a whole number, fraction bits of its words"
+            )
+    return {name: scale for name, scale in found.items() if scale is not None}
 
 
 def _calibration(given: Any, bounds: tuple[float, float] | None) -> Any:

@@ -95,6 +95,7 @@ def quantise(
     ArgumentError
         A unit without variance, or formats too narrow for one: named in the message.
     """
+    _refuse_others(grid, formats)
     if isinstance(grid, Repair):
         if h is not None or d is not None:
             raise ArgumentError(
@@ -107,6 +108,13 @@ def quantise(
         return _bank(grid, formats, h, d, feedback, progress)
     h3, d3 = _calibration(grid, h, d)
     return _quantised(grid, formats, h3, d3, _power_of(grid, h3, d3), feedback, progress)
+
+
+def _refuse_others(grid: Any, formats: Any) -> None:
+    if not isinstance(grid, (UnitGrid, Bank, Repair)):
+        raise ArgumentError(f"grid is {type(grid).__name__}: expected a UnitGrid, a Bank of them, or a Repair")
+    if formats is not None and not isinstance(formats, Formats):
+        raise ArgumentError(f"formats={formats!r}: expected Formats, as Formats(weight_bits=8), or None")
 
 
 def _bank(bank: Bank, formats: Formats, h: Any, d: Any, feedback: bool, progress: Progress | None) -> ChipBank:

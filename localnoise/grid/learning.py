@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from localnoise import gain
-from localnoise.cautions import warn_of_few, warn_of_ridge
+from localnoise.cautions import warn_of_few, warn_of_forgotten, warn_of_ridge
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
@@ -85,6 +85,8 @@ class Learning(Merging, Reinforcing):
         -----
         FewDisplacementsWarning
             The first call brings fewer than 8 displacements a regressor of a unit: how many are missing.
+        ForgottenWarning
+            Rule "moments" on a grid that has learned and has no statistics of it (`save(path, state=False)`).
         RidgeWarning
             The ridge is more than a tenth of the displacements' mean square, and so a good part of the noise.
         """
@@ -124,6 +126,8 @@ class Learning(Merging, Reinforcing):
             found = lesson(config, before.field.copy(), state, "ridge" * auto)
         field = found.field
         check_learned(config, field, found.rule)
+        if before.rule is not None and before.state is None and hasattr(chosen, "merged"):
+            warn_of_forgotten(chosen.name, stacklevel=3)
         now = {"config": config, "implied": implied, "field": field, "rule": found.rule, "state": found.state}
         vars(self).update(now, learned=field.wires, _open=None)  # one step of the interpreter
         if fresh:

@@ -61,6 +61,12 @@ class Merging(Holding):
         """
         if not others:
             raise ArgumentError("merge was given no grids: expected at least one that has learned")
+        if self.rule is not None and self.state is None:
+            raise ArgumentError(
+                "this grid has learned, and has no statistics of it, so that merging would forget it: expected one "
+                "that was saved with its state (not state=False) and did not learn from rewards, or one that has "
+                "learned nothing; use grid.blank()"
+            )
         for index, other in enumerate(others):
             self._check_mergeable(f"others[{index}]", other)
         several: list[Merging] = [self, *others]

@@ -172,5 +172,5 @@ def _lengthened(module: nn.Module, state: dict[str, Any], prefix: str, *rest: An
     """Take the layer's own keys."""
     for key in [key for key in state if key.startswith(prefix)]:
         own = key[len(prefix) :]
-        if not own.startswith((_INNER, "noise.")):
+        if not own.startswith("noise."):
             state[prefix + _INNER + own] = state.pop(key)

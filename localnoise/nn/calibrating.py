@@ -60,6 +60,8 @@ def calibrate_repairs(
         inputs = torch.cat([x for x, _ in Batches(inputs, check_device(model, None), "inputs")])
     if not len(inputs):
         raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
+    if not inputs.isfinite().all():
+        raise ArgumentError("inputs holds values that are not finite: expected clean ones")
     warn_of_share("inputs", len(inputs), most, stacklevel=3)
     with evaluating(model), torch.no_grad():
         alone = torch.cat([model(x).argmax(1) for x in inputs.split(chunk)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from localnoise.errors import ArgumentError
 from localnoise.validate import as_count
@@ -69,8 +70,11 @@ class CovariancePenalty:
         Raises
         ------
         ArgumentError
-            The noise is off, so that there is nothing to penalize, or the later layers give no logits (T, K).
+            Whole numbers as h; the noise is off, so that there is nothing to penalize; or the later layers give no
+            logits (T, K).
         """
+        if not h.is_floating_point():
+            raise ArgumentError(f"h is {h.dtype}: expected activations, of a floating-point dtype")
 
         def centred(z: Tensor) -> Tensor:
             logits = later(z)
@@ -97,10 +101,13 @@ def _unrecorded(later: Any) -> Iterator[None]:
     """Let norms in training mode leave their running statistics alone: the ordinary pass updates them, once."""
     modules = later.modules() if isinstance(later, nn.Module) else ()
     norms: list[Any] = [one for one in modules if one.training and getattr(one, "track_running_stats", False)]
+    kept = [(norm.running_mean, norm.running_var) for norm in norms]
     for norm in norms:
         norm.track_running_stats = False
+        if isinstance(norm, _InstanceNorm):  # it updates what it has, whatever it is told to track
+            norm.running_mean = norm.running_var = None
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (mean, variance) in zip(norms, kept, strict=True):
+            norm.track_running_stats, norm.running_mean, norm.running_var = True, mean, variance

@@ -117,7 +117,7 @@ class Rater:
                 for each in own:
                     each[rows] -= middle
         rewards = np.stack([each.reshape(groups, self.common).mean(1) for each in own], axis=1).reshape(-1)
-        if len(own) == 2:  # side by side, so that halves of the draws are of different inputs
+        if read is not None and len(own) == 2:  # side by side, so that halves of the draws are of different inputs
             eta = np.stack([eta, mirrored], axis=1).reshape(-1, *eta.shape[1:])
             read = np.repeat(read, 2, axis=0)
         return Draws(eta=eta, h=read, rewards=rewards), mean

@@ -55,7 +55,7 @@ def expect_worth(
     Raises
     ------
     ArgumentError
-        No pairs, or pairs of unlike shapes.
+        No pairs, pairs of unlike shapes, or values that are not finite. Repairs are then as they were.
 
     Examples
     --------
@@ -73,8 +73,27 @@ def expect_worth(
     if not named:
         raise ArgumentError("repairs is empty: expected a dict of layers' names to repairs")
     deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
+    before = [{name: getattr(repair, name) for name in ("worth", "margin", "margins")} for repair in deciding]
     for repair in deciding:
         repair.worth, repair.margin, repair.margins = None, 0.0, {}
+    try:
+        _learn_worth(model, repairs, deciding, pairs, least, attach, most)
+    except BaseException:
+        for repair, own in zip(deciding, before, strict=True):
+            vars(repair).update(own)
+        raise
+
+
+def _learn_worth(
+    model: nn.Module,
+    repairs: Mapping[str, Repair],
+    deciding: list[Any],
+    pairs: Iterable[tuple[Tensor, Tensor]],
+    least: float,
+    attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module],
+    most: float,
+) -> None:
+    """As `expect_worth`, of repairs that ask for nothing yet."""
     mended = attach(model, repairs).eval()
     layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
     density: list[list[Tensor]] = [[] for _ in layers]
@@ -87,6 +106,8 @@ def expect_worth(
             raise ArgumentError(
                 f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"
             )
+        if not (x.isfinite().all() and unaltered.isfinite().all()):
+            raise ArgumentError("pairs holds values that are not finite: expected inputs altered and unaltered")
         with evaluating(model), torch.no_grad():
             right, before, after = model(unaltered).argmax(1), model(x).argmax(1), mended(x).argmax(1)
         for place, layer in enumerate(layers):

@@ -51,6 +51,8 @@ class Asking(Deciding):
             No activations, a share outside [0, 1), or a `worse` that calls activations worse that are not changed.
         """
         most = as_share("most", most)
+        if worse is not None and not callable(worse):
+            raise ArgumentError(f"worse={worse!r}: expected a function (fixed, clean) -> (T,) bool, or None")
         h = self._activity("clean", clean)
         if not len(h):
             raise ArgumentError("clean has 0 activations: expected some hundreds")
@@ -124,7 +126,12 @@ class Asking(Deciding):
         names = self.sources
         for name in passed:
             choose("passed", name, names)
-        d, t, g = np.asarray(density, np.float64), np.asarray(likeliest), np.asarray(gain, np.float64)
+        try:
+            d, t, g = np.asarray(density, np.float64), np.asarray(likeliest), np.asarray(gain, np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                "density, likeliest and gain: expected arrays of numbers (T, members), (T,) and (T,)"
+            ) from None
         if d.ndim != 2 or d.shape[1] != len(self.members) or not len(d) or not np.isfinite(d).all():
             raise ArgumentError(
                 f"density has shape {d.shape}: expected finite log densities (T, {len(self.members)}), a column a "

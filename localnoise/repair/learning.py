@@ -107,6 +107,8 @@ class Learning(Voting):
         choose("source", source, self.sources[1:])
         if len(where) > 1:
             raise ArgumentError(f"source={source!r} has {len(where)} causes: expected one; learn them under names")
+        if law:
+            self._refuse_stateless()
         at, member = where[0], self.members[where[0]]
         x, y = self._activity("displaced", displaced), self._activity("clean", clean)
         if len(x) != len(y):
@@ -141,6 +143,7 @@ class Learning(Voting):
         """
         for name in sources:
             choose("sources", name, self.sources)
+        self._refuse_stateless()
         few = self._copied([member for member in self.members if member.source in (CLEAN, *sources)])
         few.margin, few.margins, few.among = 0.0, {}, ()
         return few

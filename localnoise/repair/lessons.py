@@ -94,6 +94,11 @@ class Lesson:
                 "this repair was saved without its state, and cannot go on learning: expected a file that was saved "
                 "with state=True"
             )
+        if source != CLEAN and any((members[at].back is None) != (back is None) for at in self.mine):
+            raise ArgumentError(
+                f"way_back={back is not None}: source {source!r} was learned with way_back={back is None}: expected "
+                "the same; learn it under another name"
+            )
         rules = [members[at].law.rule for at in self.mine]
         if any(rule is not None and rule.name != "moments" for rule in rules):
             raise ArgumentError(

@@ -24,6 +24,7 @@ from localnoise.validate import Array
 KEPT = 256  # activations of a source that are held out, at most
 BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
 _ENOUGH = 32
+_HALF = (2.0**-8, 2.0**15)  # of the largest activation: then what is 2^-6 of it still has 10 bits
 LAW = (1e-3, 1e-2, 1e-1)
 
 
@@ -42,15 +43,16 @@ class Member:
         Mean of the first chunk that was learned.
     back : UnitGrid or None
         Its `mean(h')` is what to add to h'.
-    kept : (T, C, H, W) float16
-        Displaced activations that were not learned: on them the gate is calibrated.
+    kept : (T, C, H, W)
+        Displaced activations that were not learned: on them the gate is calibrated. float16, but where that has not
+        the range (`held`).
     """
 
     source: str
     law: UnitGrid
     centre: Array
     back: UnitGrid | None
-    kept: npt.NDArray[np.float16]
+    kept: Array
 
     @property
     def seen(self) -> int:
@@ -82,7 +84,7 @@ class Member:
         vars(field).update(changed)
         law = UnitGrid.of_field(self.law.config, field, self.law.implied)
         law.rule, law.state, law.learned = self.law.rule, self.law.state, self.law.learned
-        return replace(self, law=law, kept=kept.astype(np.float16))
+        return replace(self, law=law, kept=held(kept))
 
     def numbers(self, voters: npt.NDArray[np.int64]) -> int:
         """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""
@@ -90,6 +92,12 @@ class Member:
         seen = len(np.unique(np.concatenate([voters, parents[parents >= 0]])))
         law = int((parents >= 0).sum()) * m * m + len(voters) * (m * (m + 1) // 2 + 1)
         return law + seen * m + (0 if self.back is None else means_parameters(self.back))
+
+
+def held(kept: Array) -> Array:
+    """Return held-out activations as they are kept: in half precision, if they are of a size that it resolves."""
+    largest = float(np.abs(kept).max(initial=0))
+    return kept.astype(np.float16) if largest == 0 or _HALF[0] <= largest <= _HALF[1] else kept
 
 
 def means_parameters(grid: UnitGrid) -> int:
@@ -177,7 +185,7 @@ class Learner:
             law=law,
             centre=self.centre.reshape(config.channels, *config.shape),
             back=back,
-            kept=kept.reshape(-1, config.channels, *config.shape).astype(np.float16),
+            kept=held(kept.reshape(-1, config.channels, *config.shape)),
         )
 
     def _tried(self, grid: UnitGrid, shares: Sequence[float], power: float, kept: Array) -> list[float]:

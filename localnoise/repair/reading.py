@@ -53,7 +53,8 @@ def read(
         if state and "kept" in group:
             found = member(source, group, "kept")
             length = min(int(found.shape[0]), KEPT) if found.ndim else 0
-            stored = array_in(source, group, "kept", (length, c.channels, *c.shape), np.float16)
+            dtype = np.float16 if found.dtype == np.float16 else c.dtype
+            stored = array_in(source, group, "kept", (length, c.channels, *c.shape), dtype)
             budget.spend(stored)
             kept = stored[()]
         _check(source, name, centre[()], back, index, kept)

@@ -7,7 +7,7 @@ import numpy as np
 from localnoise.errors import ArgumentError
 from localnoise.repair.gate import Floats, softmax
 from localnoise.repair.repairer import Repair
-from localnoise.validate import Array
+from localnoise.validate import Array, as_share
 
 
 class RepairStream:
@@ -35,10 +35,10 @@ class RepairStream:
     """
 
     def __init__(self, repair: Repair, stay: float = 0.99) -> None:
-        asked: Any = stay
-        if isinstance(asked, str) or not 0 <= asked < 1:
-            raise ArgumentError(f"stay={stay!r}: expected a probability in [0, 1)")
-        self.repair, self.stay = repair, float(stay)
+        given: Any = repair
+        if not isinstance(given, Repair):
+            raise ArgumentError(f"repair is {type(given).__name__}: expected a Repair that has learned")
+        self.repair, self.stay = repair, as_share("stay", stay)
         self.reset()
 
     def reset(self) -> None:

@@ -86,7 +86,7 @@ class Voting:
         """
         self._refuse_empty()
         x = self._activity("h", h)
-        return self.laws.log_densities(x.reshape(len(x), self.config.channels, -1))
+        return self.laws.log_densities(x.reshape(len(x), self.config.channels, self.config.units))
 
     @property
     def laws(self) -> Laws:
@@ -122,6 +122,7 @@ class Voting:
 
     def _fitted(self, members: Sequence[int]) -> Gate:
         """Return a gate between some members, fitted to what was held out of them."""
+        self._refuse_stateless()
         kept = [self.members[j].kept.astype(self.config.dtype) for j in members]
         density = np.concatenate([self.log_densities(part)[:, list(members)] for part in kept])
         cause = np.repeat(np.arange(len(kept)), [len(part) for part in kept])
@@ -147,7 +148,16 @@ class Voting:
 
     def _activity(self, argument: str, value: Any) -> Array:
         c = self.config
-        return as_activity(argument, value, c.channels, c.shape, c.dtype).reshape(-1, c.channels, *c.shape)
+        flat = as_activity(argument, value, c.channels, c.shape, c.dtype)
+        return flat.reshape(len(flat), c.channels, *c.shape)
+
+    def _refuse_stateless(self) -> None:
+        """Refuse what needs a gate that is fitted anew, where nothing is held out to fit it to."""
+        if any(len(member.kept) < 2 for member in self.members):
+            raise ArgumentError(
+                "this repair was saved without its state, so that no gate can be fitted anew: expected a file that was "
+                "saved with state=True"
+            )
 
     def _refuse_empty(self) -> None:
         if len(self.sources) < 2 or not self.members:

@@ -1,5 +1,7 @@
 """Statistics of whitened innovations: a score a unit, and a vector an activation, each a sum of what units see."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -61,8 +63,8 @@ def image_statistics(e: Array, neighbors: int, regions: int) -> Floats:
     starts = [np.arange(min(side, regions)) * side // min(side, regions) for side in e.shape[2:]]
     sums = np.add.reduceat(np.add.reduceat(logs, starts[0], axis=1), starts[1], axis=2)
     heights, widths = (np.diff([*start, side]) for start, side in zip(starts, e.shape[2:], strict=True))
-    found.append((sums / np.outer(heights, widths)).reshape(len(e), -1))
-    if logs[0].size > 1:
+    found.append((sums / np.outer(heights, widths)).reshape(len(e), len(heights) * len(widths)))
+    if math.prod(logs.shape[1:]) > 1:
         found.append(logs.std(axis=(1, 2))[:, None])
     return np.concatenate(found, axis=1)
 

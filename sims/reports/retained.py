@@ -71,5 +71,8 @@ def cell(one: RetainedGain | None) -> str:
 
 
 def _ends(found: list[RetainedGain | None]) -> tuple[str, str]:
+    """Mean and least of a row; none where a cell is missing, since rows would be of other places."""
+    if None in found:
+        return "", ""
     shares = [one.share.mean for one in found if one is not None and one.share is not None]
     return (f"{np.mean(shares):.2f}", f"{min(shares):.2f}") if shares else ("", "")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import localnoise as ln
-from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.errors import ArgumentError, FileFormatError, ForgottenWarning
 
 SHAPE, CHANNELS = (2, 3), 2
 RULES = ["moments", "lms", "sign-lms"]
@@ -119,7 +119,12 @@ def test_without_its_state_the_file_is_small_and_learning_starts_afresh(tmp_path
     assert loaded[0, 0].statistics == {"seen": 0}
     more = np.random.default_rng(1).normal(size=(2, 100, 3, 6, 6))
     fresh = ln.UnitGrid((6, 6), 3, signal="local").learn(*more)
-    np.testing.assert_array_equal(loaded.learn(*more).field.B, fresh.field.B)
+    with pytest.raises(ArgumentError, match="merging would forget it"):
+        loaded.merge(fresh)
+    np.testing.assert_array_equal(loaded.field.B, grid.field.B)
+    with pytest.warns(ForgottenWarning, match="rule 'moments' begins anew and forgets it"):
+        loaded.learn(*more)
+    np.testing.assert_array_equal(loaded.field.B, fresh.field.B)
 
 
 def test_configurations_of_numpy_numbers_are_written(tmp_path):

@@ -363,3 +363,32 @@ def test_a_frozen_layer_stays_and_later_ones_learn() -> None:
     learner.step(*batch())
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {f"{layer}.{kind}" for layer in (4, 7, 9) for kind in ("weight", "bias")}
+
+
+def test_asking_a_head_changes_nothing() -> None:
+    """Not even the running statistics of a network in training mode: inputs that are asked about are no lesson."""
+    model, (x, _) = network().train(), batch()
+    learner = lnn.LocalLearner(model, x)
+    before = copy.deepcopy(model.state_dict())
+    learner.answers(100 + x, "4")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.training
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8])
+def test_labels_may_be_any_whole_numbers(rule: str, dtype: torch.dtype) -> None:
+    (x, y), found = batch(), []
+    for labels in (y, y.to(dtype)):
+        model = network()
+        lnn.LocalLearner(model, x, rule).step(x, labels)
+        found.append(model.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_network_of_another_precision_learns(rule: str) -> None:
+    model, (x, y) = network().double(), batch()
+    before = copy.deepcopy(model)
+    lnn.LocalLearner(model, x.double(), rule).step(x.double(), y)
+    assert not torch.equal(model[0].weight, before[0].weight)

@@ -350,6 +350,26 @@ def test_places_where_nothing_can_be_attached(name, sentence):
         lnn.attach(net, name, nn.Identity())
 
 
+def test_a_layer_with_a_part_called_module_keeps_its_state():
+    """As torch's own wrappers have one: DataParallel, AveragedModel."""
+
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.module(x)
+
+    net = nn.Sequential(Wrapped(), nn.Tanh())
+    noisy = lnn.attach(net, "0", nn.Dropout())
+    assert list(noisy.state_dict()) == list(net.state_dict()) == ["0.module.weight", "0.module.bias"]
+    for weight in noisy.parameters():
+        weight.data.zero_()
+    assert not any(noisy.load_state_dict(net.state_dict()))
+    assert torch.equal(noisy[0].module.module.weight, net[0].module.weight)
+
+
 def test_what_is_no_module_or_attached_already_or_not_or_a_tuple(residual):
     grid, model = residual.learned(), residual.model
     with pytest.raises(ArgumentError, match=r"module is UnitGrid.*: expected a torch module; .* NoiseLayer\(noise\)"):

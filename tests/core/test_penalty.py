@@ -69,12 +69,12 @@ def test_decisions_leave_the_directions_of_the_noise() -> None:
     assert shares[1] < 0.2 < 0.7 < shares[0]
 
 
-@pytest.mark.parametrize("images", [False, True])
-def test_norms_in_training_mode_record_the_ordinary_pass_alone(images: bool) -> None:
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d", "InstanceNorm2d"])
+def test_norms_in_training_mode_record_the_ordinary_pass_alone(kind: str) -> None:
     """Running statistics are updated once a step, and the term has a gradient in the norm's own weights."""
     torch.manual_seed(0)
-    h, y = torch.randn((32, 3, 4, 4) if images else (32, 3)), torch.randint(2, (32,))
-    norm = nn.BatchNorm2d(3) if images else nn.BatchNorm1d(3)
+    h, y = torch.randn((32, 3, 4, 4) if kind.endswith("2d") else (32, 3)), torch.randint(2, (32,))
+    norm: nn.modules.batchnorm._NormBase = getattr(nn, kind)(3, affine=True, track_running_stats=True)
     later = nn.Sequential(norm, nn.ReLU(), nn.Flatten(), nn.Linear(h[0].numel(), 2)).train()
     expected = copy.deepcopy(later)
     expected(h)
@@ -83,6 +83,7 @@ def test_norms_in_training_mode_record_the_ordinary_pass_alone(images: bool) -> 
     for name, value in expected.named_buffers():
         assert torch.equal(value, dict(later.named_buffers())[name]), name
     assert norm.track_running_stats
+    assert norm.weight is not None
     (own,) = torch.autograd.grad(lnn.CovariancePenalty(nn.Dropout(0.5))(later, h), norm.weight)
     assert own.abs().sum() > 0
 
@@ -93,6 +94,8 @@ def test_bad_arguments() -> None:
         lnn.CovariancePenalty(noise.eval())(nn.Linear(4, 3), h)
     with pytest.raises(ArgumentError, match=r"expected logits \(6, classes\)"):
         lnn.CovariancePenalty(noise.train())(nn.Unflatten(1, (2, 2)), h)
+    with pytest.raises(ArgumentError, match=r"h is torch.int64: expected activations, of a floating-point dtype"):
+        lnn.CovariancePenalty(noise)(nn.Linear(4, 3), torch.ones(6, 4, dtype=torch.int64))
     with pytest.raises(ArgumentError, match="draws=0"):
         lnn.CovariancePenalty(noise, draws=0)
     with pytest.raises(ArgumentError, match="expected a module that adds noise"):

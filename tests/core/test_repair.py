@@ -429,7 +429,12 @@ def test_a_way_back_that_follows_alone_leaves_all_that_decides(clean, held):
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, radius=-1), "radius"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, ridge=-1), "ridge"),
         (lambda r, h: ln.Repair(SHAPE, CHANNELS, asks=0), "asks"),
-        (lambda r, h: ln.RepairStream(r, stay=1.0), "probability"),
+        (lambda r, h: ln.RepairStream(r, stay=1.0), "stay=1.0: expected a share"),
+        (lambda r, h: ln.RepairStream(r, stay=None), "stay=None: expected a share"),
+        (lambda r, h: ln.RepairStream("r"), "repair is str: expected a Repair"),
+        (lambda r, h: r.calibrate(h, worse=5), "worse=5: expected a function"),
+        (lambda r, h: r.expect_worth("a", [0], [0]), "expected arrays of numbers"),
+        (lambda r, h: r.expect_worth([[0.0], [1.0, 2.0]], [0], [0]), "expected arrays of numbers"),
     ],
 )
 def test_bad_input_is_one_sentence_and_changes_nothing(repair, held, call, words):
@@ -439,3 +444,51 @@ def test_bad_input_is_one_sentence_and_changes_nothing(repair, held, call, words
     assert "\n" not in str(caught.value)
     for mine, now in zip(before, repair(held[:5]), strict=True):
         assert np.array_equal(mine, now)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda r, h: r.adapt("dim", dimmed(h), h),
+        lambda r, h: r.only("dim"),
+        lambda r, h: r.decide_among("dim")(h, np.full((len(h), 3), 1 / 3)),
+        lambda r, h: r.learn("dim", dimmed(h), h),
+    ],
+    ids=["adapt", "only", "decide_among", "learn"],
+)
+def test_without_its_state_a_repair_refuses_what_needs_a_new_gate(repair, held, tmp_path, call):
+    small = ln.load(repair.save(tmp_path / "small.h5", state=False))
+    before = repair(held[:5])
+    with pytest.raises(ArgumentError, match="saved without its state"):
+        call(small, held)
+    for mine, now in zip(before, small(held[:5]), strict=True):
+        assert np.array_equal(mine, now), "and repairs as before"
+    small.adapt("dim", dimmed(held), held, law=False)
+
+
+def test_a_source_that_is_known_keeps_its_way_back_or_has_none(clean):
+    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
+    repair.learn("blur", blurred(clean), clean, way_back=False)
+    for source, way_back in (("dim", False), ("blur", True)):
+        with pytest.raises(ArgumentError, match=f"way_back={way_back}: source '{source}' was learned with way_back="):
+            repair.learn(source, dimmed(clean), clean, way_back=way_back)
+    assert repair.learn("blur", blurred(clean), clean, way_back=False).members[2].back is None
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e6])
+def test_activations_of_any_size_are_repaired_alike(clean, held, unit, tmp_path):
+    """Held-out ones are kept in half precision where that resolves them, and as they are elsewhere."""
+    usual = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", dimmed(clean), clean)
+    other = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", unit * dimmed(clean), unit * clean)
+    fixed, posterior = usual(dimmed(held))
+    again, likewise = ln.load(other.save(tmp_path / "r.h5"))(unit * dimmed(held))
+    np.testing.assert_allclose(again / unit, fixed, atol=2e-3)
+    np.testing.assert_allclose(likewise, posterior, atol=0.02)
+    assert usual.members[0].kept.dtype == np.float16
+
+
+def test_no_activations_are_repaired_to_none(repair, held):
+    fixed, posterior = repair(held[:0])
+    assert fixed.shape == (0, CHANNELS, *SHAPE)
+    assert posterior.shape == (0, 3)
+    assert ln.RepairStream(repair)(held[:0])[0].shape == fixed.shape

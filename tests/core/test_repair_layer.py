@@ -226,6 +226,22 @@ def test_inputs_of_a_loader_and_arrays_give_what_a_tensor_gives(in_turn):
     assert found[3] == found[4]
 
 
+def test_a_call_that_fails_leaves_what_repairs_ask_for(in_turn):
+    net, repairs, x = in_turn
+    first = next(iter(repairs.values()))
+    first.margins = {"dark": 5.0}
+    worth = first.worth
+    for call, said in (
+        (lambda: lnn.expect_worth(net, repairs, [(x, x[:3])]), "expected the same inputs twice"),
+        (lambda: lnn.expect_worth(net, repairs, [(x * float("nan"), x)]), "pairs holds values that are not finite"),
+        (lambda: lnn.calibrate_repairs(net, repairs, x * float("nan")), "inputs holds values that are not finite"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            call()
+        assert first.margins == {"dark": 5.0}
+        assert first.worth is worth
+
+
 def test_decisions_on_too_few_inputs_are_warned_of(in_turn):
     net, repairs, x = in_turn
     with pytest.warns(FewInputsWarning, match=r"inputs has 50, of which a share of most=0.01 .* expected at least 100"):

@@ -158,6 +158,22 @@ def test_a_layer_s_state_carries_a_chip():
     assert torch.equal(one(h), other(h))
 
 
+def test_innovations_need_what_the_grid_reads():
+    """And give what is left of a draw's words, its private noise."""
+    grid, h = naive.learned((2, 3), 2, signal="local")
+    chip, still = quantise(grid, h=h), quantise(naive.learned((2, 3), 2)[0])
+    d, read = np.zeros((4, 2, 6), np.int32), chip.activation_words(h[:4]).reshape(4, 2, 6)
+    for one, words, match in (
+        (chip, (d,), "h is missing, .* expected activation words"),
+        (still, (d, read), "h is given, .* expected displacement words alone"),
+        (chip, (d + 0.5, read), r"d is float64 of shape \(4, 2, 6\): expected whole numbers"),
+        (chip, (d, read[:3]), r"h is int32 of shape \(3, 2, 6\): expected whole numbers \(4, 2, 6\)"),
+        (chip, (d.reshape(4, 2, 2, 3), read), "expected whole numbers"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            one.innovation_words(*words)
+
+
 def test_what_are_no_activation_words_is_refused():
     """Sums were bounded for words of 8 bits, and values are not words."""
     grid, h = naive.learned((2, 3), 2, signal="local")

@@ -17,7 +17,7 @@ from small_grids import SEED, WIRING, formats
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError, LocalnoiseError, MissingDependencyError
-from localnoise.hardware import Formats, OnChip, OnChipReward, load_chip, quantise
+from localnoise.hardware import ChipBank, Formats, OnChip, OnChipReward, load_chip, quantise
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.export.backends import backends_of
 from localnoise.hardware.export.host import FLAGS, compiler
@@ -345,6 +345,41 @@ def test_the_memory_model_counts_what_the_program_keeps(tmp_path, signal, learne
     found, still = (memory_map(chip, name, whole_bytes=True) for name in (learner.rule, "none"))
     assert 0 <= held - found.learner / 8 <= 8  # the count of presentations, and padding
     assert flash == still.flash
+
+
+@pytest.mark.parametrize(
+    ("wiring", "formats", "members"),
+    [
+        ({"signal": "none"}, {"word_bits": 8, "generator": "lfsr16"}, 1),
+        ({"signal": "local"}, {"word_bits": 9, "weight_bits": 4}, 1),
+        ({"signal": "local", "rank": 2}, {}, 1),
+        ({"share": "places"}, {}, 1),
+        ({"signal": "local"}, {}, 3),
+    ],
+    ids=["words of 8 bits", "with a signal", "of a rank", "shared", "a bank"],
+)
+def test_the_memory_model_counts_what_a_draw_changes(tmp_path, wiring, formats, members):
+    """A generator's state has 32 bits and a word 16, however few the formats use; pointers of 32-bit processors."""
+    grid, h = learned(**wiring)
+    chips = [quantise(grid, Formats(**formats), h=h) for _ in range(members)]
+    chip = chips[0] if members == 1 else ChipBank(chips, [k << 29 for k in range(members)])
+    folder = export(chip, tmp_path / "a")
+    program = """
+    #include "localnoise.h"
+    #include <stdio.h>
+    int main(void)
+    {
+        const unsigned long words = 2UL * LN_NEURONS * (LN_READERS > 0 ? 2UL : 1UL);
+        printf("%lu %lu", (unsigned long)sizeof(ln_noise) + words, (unsigned long)sizeof(void *));
+        return 0;
+    }"""
+    (tmp_path / "size.c").write_text(program)
+    command = [*compiler(), "-w", "-I", str(folder), str(tmp_path / "size.c"), "-o", str(tmp_path / "size")]
+    subprocess.run(command, check=True)
+    done = subprocess.run([tmp_path / "size"], capture_output=True, text=True, check=True)
+    held, pointer = map(int, done.stdout.split())
+    pointers = 0 if grid.config.narrow else 2 if members == 1 else 4
+    assert 0 <= held - pointers * (pointer - 4) - memory_map(chip, whole_bytes=True).ram < 8  # padding
 
 
 @pytest.mark.slow

@@ -203,9 +203,21 @@ def test_a_calibration_that_says_too_little_is_refused():
         (x, {"scales": {"tow": 5}}, "did you mean 'two'"),
         (x, {"weight_bits": 9}, "weight_bits=9: expected a whole number of 2 to 8"),
         (x, {"activation_bits": 3}, "activation_bits=3"),
+        (x, {"activation_bits": 8.5}, "activation_bits=8.5"),
+        (x, {"bounds": (0,)}, r"bounds=\(0,\): expected the lowest and the highest value"),
+        (x, {"bounds": 5}, "bounds=5: expected the lowest"),
+        (x, {"bounds": ("a", "b")}, "expected the lowest"),
+        (x, {"bounds": (0, float("nan"))}, "expected the lowest"),
+        (x, {"bounds": (1, 0)}, "expected the lowest"),
+        (x, {"scales": {"two": 1.5}}, r"scales\['two'\]=1.5: expected"),
+        (x, {"scales": {"two": "a"}}, r"scales\['two'\]='a': expected"),
+        (x, {"scales": 5}, "scales=5: expected a dict"),
     ):
         with pytest.raises(ArgumentError, match=match):
             quantise(model, given, **more)
+    with pytest.raises(ArgumentError, match="model is NoneType: expected a torch module"):
+        quantise(None, x)
+    assert quantise(model, x, 8.0, np.int64(8)).program.bits == 8
 
 
 def test_inputs_of_any_kind_give_the_same_program():

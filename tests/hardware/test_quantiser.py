@@ -192,6 +192,10 @@ def test_bad_input_gets_one_sentence(grid, signal):
         quantise(grid, h=np.zeros((2, 3, 6, 6)))
     with pytest.raises(ArgumentError, match=r"unit \(\d, \d\).*does not fit weight_bits=16, accumulator_bits=16"):
         quantise(grid, Formats(weight_bits=16, word_bits=16, accumulator_bits=16))
+    with pytest.raises(ArgumentError, match="grid is NoneType: expected a UnitGrid, a Bank of them, or a Repair"):
+        quantise(None)
+    with pytest.raises(ArgumentError, match=r"formats=8: expected Formats, as Formats\(weight_bits=8\)"):
+        quantise(grid, 8)
 
 
 def test_progress_is_told(grid):

@@ -162,6 +162,17 @@ def test_heat_map_takes_each_place(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "heat.png").width > 300
 
 
+def test_a_row_with_a_missing_cell_has_no_mean() -> None:
+    """It would be one of other places than the rows beside it."""
+    gain = over_seeds([0.4, 0.4, 0.4], 100)
+    share = retained.RetainedGain(gain, over_seeds([0.75, 0.75, 0.75], 100))
+    nothing = retained.RetainedGain(gain, None)
+    rows = [[share, share], [share, None], [share, nothing]]
+    lines = retained.markdown(["whole", "missing", "unsure"], ["a", "b"], lambda i, j: rows[i][j]).splitlines()
+    ends = {line.split("|")[1].strip(): [part.strip() for part in line.split("|")[-3:-1]] for line in lines[2:5]}
+    assert ends == {"whole": ["0.75", "0.75"], "missing": ["", ""], "unsure": ["0.75", "0.75"]}
+
+
 def test_retention_is_of_a_sure_gain_only() -> None:
     def seeds(arm: str, right: int, of: int = 100) -> list[Record]:
         return [record(arm, s, [1] * (right + s) + [0] * (of - right - s)) for s in (0, 1, 2)]

@@ -55,11 +55,12 @@ class LocalLearner:
         check_positive("rate", rate)
         self.stages = tuple(stages_of(model, x))
         classes = self._many = self._classes(x)
+        self._learns = [weight for stage in self.stages for weight in stage.parameters()]
+        dtype = self._learns[0].dtype
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(as_seed(seed)))
             hidden = self.stages[:-1]
-            self.heads = {stage.name: self.rule.head(stage, classes).to(x.device) for stage in hidden}
-        self._learns = [weight for stage in self.stages for weight in stage.parameters()]
+            self.heads = {stage.name: self.rule.head(stage, classes).to(x.device, dtype) for stage in hidden}
         weights = self._learns + [weight for head in self.heads.values() for weight in head.parameters()]
         self.optimiser = torch.optim.Adam(weights, rate, fused=True)
 
@@ -84,6 +85,7 @@ class LocalLearner:
             Other inputs or labels; no weight is changed.
         """
         self._check(x, labels)
+        labels = labels.long()
         self.optimiser.zero_grad()
 
         def taught(stage: Stage, own: Tensor, out: Tensor) -> None:
@@ -110,7 +112,7 @@ class LocalLearner:
             )
 
     def answers(self, x: Tensor, layer: str) -> Tensor:
-        """Return the logits of one hidden layer's own head.
+        """Return the logits of one hidden layer's own head, of the network in evaluation mode.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class LocalLearner:
             if stage.name == layer:
                 found.append(self.heads[layer](out))
 
-        with torch.no_grad(), self._cut(asked):
+        with Still(self.model), torch.no_grad(), self._cut(asked):
             self.model(x)
         return found[0]
 

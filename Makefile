@@ -24,7 +24,7 @@ demo: $(VENV)/.sims  ## install into .venv what the simulations need, then run t
 demo-chip: $(VENV)/.hardware  ## a network with its noise on an emulated Cortex-M4: image in, class out, to the bit
 	@$(BIN)/localnoise demo-chip
 
-demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defence
+demo-spiking: $(VENV)/.spiking  ## the grid in Brian2: checked, learned from spikes, beside cortex, as a defense
 	@$(BIN)/localnoise spiking
 
 test: $(VENV)/.dev  ## run the fast tests; PYTEST_ARGS='-k grid -x' to choose

@@ -58,7 +58,7 @@ def dense(kind: str, side: int, count: int) -> dict[str, Any]:
 
 
 def _moving(side: int) -> Any:
-    """Displacements of neighbours that move together, a few at a time."""
+    """Displacements of neighbors that move together, a few at a time."""
     rng = np.random.default_rng(0)
     for _ in range(_LEARNED // 8):
         d = rng.standard_normal((8, 1, side, side), np.float32)

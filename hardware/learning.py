@@ -16,7 +16,7 @@ below one unit of a master is rounded half up, or stochastically: one random wor
 unit's generator.
 
 When learning ends, a unit's weights become W - L W, which predict its word from parents and its own earlier channels.
-They are rounded half up, what one loses joining the same channel's weight of the next neighbour; s = sqrt(power) in
+They are rounded half up, what one loses joining the same channel's weight of the next neighbor; s = sqrt(power) in
 units of the private noise, by an integer square root.
 """
 
@@ -143,10 +143,10 @@ def settle(field: IntegerField, formats: Formats, rule: OnChip, state: State) ->
 
 
 def rounded(mean: Any, low: int, limit: int, there: Any) -> Any:
-    """Round means (N, m, k m) by `low` bits, what is lost to be added to the next neighbour's weight of that channel.
+    """Round means (N, m, k m) by `low` bits, what is lost to be added to the next neighbor's weight of that channel.
 
-    Neighbours move alike: their weights' sum matters most, and is kept to half a unit (error diffusion). What is lost
-    passes by empty slots; there : (N, k) bool, which of the k neighbours exist.
+    Neighbors move alike: their weights' sum matters most, and is kept to half a unit (error diffusion). What is lost
+    passes by empty slots; there : (N, k) bool, which of the k neighbors exist.
     """
     m = mean.shape[1]
     out, lost = np.zeros(mean.shape, np.int32), np.zeros((len(mean), m, m), np.int64)

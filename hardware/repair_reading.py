@@ -13,15 +13,9 @@ from localnoise.hardware.repair_ranges import layout
 from localnoise.hardware.repair_saving import REPAIR_SCHEMA
 from localnoise.hardware.repair_words import ADDED, NUMBERS, RepairWords
 from localnoise.hardware.texts import from_json
-from localnoise.hdf5 import Budget, member, reading
+from localnoise.hdf5 import Budget, member
 
 _MOST_MEMBERS, _MOST_BYTES = 100_000, 8 * 2**30
-
-
-def load_repair(path: str | Path) -> ChipRepair:
-    """Read a repair that `ChipRepair.save` wrote. `load_chips` reads it, too, and says what else a file may be."""
-    with reading(path, "a repair that `localnoise quantise` wrote") as file:
-        return read_repair(Path(path), file)
 
 
 def read_repair(source: Path, file: Any) -> ChipRepair:

@@ -12,7 +12,7 @@ deviations, and each keeps a master V of each weight of G and B with `extra` mor
 
 c and F_g as in `hardware.learning`; no divider: a bit length. Steps below one unit of a master are rounded
 stochastically, or half up. L and s, the private noise, stay. Weights are the masters' top bits, what one loses joining
-the next neighbour's. On average a step climbs the expected reward (Williams 1992, REINFORCE; the score of a
+the next neighbor's. On average a step climbs the expected reward (Williams 1992, REINFORCE; the score of a
 linear-Gaussian unit is e z' / variance).
 """
 

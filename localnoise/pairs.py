@@ -1,7 +1,7 @@
-"""Which second moments a grid's units need: each pair of neighbours once, however many units read it.
+"""Which second moments a grid's units need: each pair of neighbors once, however many units read it.
 
 A unit's regressors are activities of *items*: item u is unit u's displacement, item N + u its activation h_u. Two items
-that one unit reads together make a pair; neighbouring units read mostly the same pairs, so that the pairs of a grid are
+that one unit reads together make a pair; neighboring units read mostly the same pairs, so that the pairs of a grid are
 half or less of what the units would sum on their own.
 """
 

@@ -51,7 +51,7 @@ class ProcessingUnit:
 
     @property
     def activity_weights(self) -> Floats:
-        """G_u, (m, m R): block r belongs to `grid.field.readers[index, r]`; a clipped neighbour (-1) has none."""
+        """G_u, (m, m R): block r belongs to `grid.field.readers[index, r]`; a clipped neighbor (-1) has none."""
         return np.asarray(self.grid.field.G[self.index])
 
     @property

@@ -121,7 +121,7 @@ def plugged(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 _INTERRUPTED = 130
-_HELP = """Grids of processing units that learn structured noise from their neighbours, and the robustness it gives.
+_HELP = """Grids of processing units that learn structured noise from their neighbors, and the robustness it gives.
 
 Examples:
 

@@ -1,4 +1,4 @@
-"""The main job, end to end: train a network, let grids learn noise from neighbours, defend it, repair it, compare.
+"""The main job, end to end: train a network, let grids learn noise from neighbors, defend it, repair it, compare.
 
 One table. Its last row is the network as it was trained: units that learned how activations move undo it, told nothing.
 """

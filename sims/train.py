@@ -27,6 +27,7 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.reports.commands.trained import Train
 from localnoise.sims.reports.trained_rows import row_of
@@ -35,6 +36,7 @@ from localnoise.sims.results.records import NAME, RecordFile, key
 from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console
 from localnoise.sims.runtime.options import (
+    Attacked,
     DataDir,
     Jobs,
     Layer,
@@ -43,7 +45,9 @@ from localnoise.sims.runtime.options import (
     PresetName,
     Scheduler,
     Seeds,
+    Steps,
     TaskName,
+    one_of,
     words,
 )
 from localnoise.validate import as_count
@@ -94,10 +98,12 @@ def train(
     ] = False,
     task: TaskName = DEFAULT,
     layer: Layer = None,
-    activation: Annotated[str, typer.Option(help="Of v1, v2, v3: tanh or relu.")] = "tanh",
+    activation: Annotated[str, one_of(ACTIVATIONS, help="Of v1, v2, v3: the nonlinearity.")] = "tanh",
     spend: PresetName = "quick",
     seeds: Seeds = None,
     epochs: Annotated[int | None, typer.Option(help="Of training; default: the preset's.")] = None,
+    attacked: Attacked = None,
+    steps: Steps = None,
     out: Out = Path("results/train"),
     data_dir: DataDir = None,
     jobs: Jobs = 2,
@@ -125,7 +131,7 @@ def train(
 
         localnoise train --task my_task.py --training backprop,local-heads
     """
-    began, spent = perf_counter(), preset(spend, seeds=seeds)
+    began, spent = perf_counter(), preset(spend, seeds=seeds, attacked=attacked, steps=steps)
     names = trainings() if training == _ALL else words(training)
     if not names:
         raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")

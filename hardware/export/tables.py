@@ -34,7 +34,7 @@ def packed(chip: ChipGrid) -> tuple[Ints, Ints]:
 
 
 def rows(f: IntegerField, W: Ints, last: Ints) -> Ints:
-    """Pack W (N, m, R m + K m + m) and `last` (N, m), one a row: existing neighbours, earlier channels, the last."""
+    """Pack W (N, m, R m + K m + m) and `last` (N, m), one a row: existing neighbors, earlier channels, the last."""
     m, parts = f.channels, []
     for u in range(f.units):
         there = np.repeat(np.concatenate([f.readers[u], f.parents[u]]) >= 0, m)

@@ -27,7 +27,7 @@ _MARGIN = 64
 
 
 def stride(generator: Generator, units: int) -> int:
-    """Return the steps between the starts of neighbouring units: at most floor(period / units).
+    """Return the steps between the starts of neighboring units: at most floor(period / units).
 
     Where too many units leave no such number (strides of a few steps), it is floor(period / units) itself.
 

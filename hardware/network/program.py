@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError
 from localnoise.hardware.fixedpoint import to_values, to_words
 from localnoise.hardware.network.layers import (
     ApplyWords,
@@ -20,7 +20,7 @@ from localnoise.hardware.network.layers import (
 )
 from localnoise.hardware.network.saving import save_program
 from localnoise.hardware.network.soundness import Layout, refuse_unsound
-from localnoise.hardware.network.windows import Shape, module_of
+from localnoise.hardware.network.windows import Shape
 from localnoise.streams import Progress
 from localnoise.validate import as_array
 
@@ -179,27 +179,6 @@ class Program:
     def mixes(self) -> list[int]:
         """Indices of the layers where noise enters or repairs work."""
         return [k for k, layer in enumerate(self.layers) if isinstance(layer, MixWords)]
-
-    def place_of(self, place: str) -> int:
-        """Return the index of the value that the module `place` gives: its last layer's output.
-
-        Parameters
-        ----------
-        place : str
-            Name of the module.
-
-        Returns
-        -------
-        int
-            Of the value: 0 is the input.
-
-        Raises
-        ------
-        ArgumentError
-            No layer belongs to it; the near name is suggested.
-        """
-        owners = {module_of(layer.place): k + 1 for k, layer in enumerate(self.layers)}
-        return owners[choose("place", place, owners)]
 
     # Size
 

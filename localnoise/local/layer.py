@@ -38,7 +38,7 @@ class LocalLayer:
     rule : str or UnitRule
         "local-heads", "channels", "softhebb", or a rule that is built.
     classes : int
-        Of labels; needed by rules that read them.
+        Of labels; needed by rules that read them, 0 with others.
     seed : int
         Of the initial weights, normal with variance 1 / p.
     dtype : "float32" or "float64"
@@ -87,6 +87,11 @@ class LocalLayer:
         if self.rule.labels and count < 2:
             raise ArgumentError(
                 f"classes={classes!r}: expected at least 2 with rule={self.rule.name!r}, which reads labels"
+            )
+        if count and not self.rule.labels:
+            raise ArgumentError(
+                f"classes={classes!r}: expected 0 with rule={self.rule.name!r}, which reads no labels and has no "
+                "heads; use rule='local-heads' for units that answer"
             )
         near = _offsets(self.shape, self.inputs[1:], as_count("radius", radius))
         self._refuse_large(1 + self.inputs[0] * len(near), count, np.dtype(dtype).itemsize, len(near))
@@ -143,7 +148,7 @@ class LocalLayer:
         x : (T, C, H', W')
             Inputs.
         labels : (T,) whole numbers, optional
-            Classes 0 ... classes - 1; needed by rules that read them.
+            Classes 0 ... classes - 1; needed by rules that read them, and not read by others.
 
         Returns
         -------
@@ -252,6 +257,14 @@ class LocalLayer:
         )
         needed = units * places * 12 + numbers * (8 + 2 * itemsize)
         refuse_beyond_memory(short(what, 200), needed, "fewer units or channels, or a smaller radius")
+
+    def __repr__(self) -> str:
+        """Return size, rule and what was seen."""
+        (height, width), (C, H, W) = self.shape, self.inputs
+        return (
+            f"LocalLayer({height}x{width} units x {self.channels}, of inputs {C}x{H}x{W}, radius "
+            f"{self.config['radius']}, rule {self.rule.name})"
+        )
 
     def _labels(self, labels: Any, count: int) -> npt.NDArray[np.int64]:
         if not self.rule.labels:

@@ -1,4 +1,4 @@
-"""Row by row: with radius 1 the parents lie W, NW, N and NE, nearest-neighbour wiring alone."""
+"""Row by row: with radius 1 the parents lie W, NW, N and NE, nearest-neighbor wiring alone."""
 
 import math
 

@@ -192,7 +192,7 @@ def residual_factor(residual: Floats, power: Floats, ridge: float, dtype: Any) -
     ------
     ArgumentError
         If the moments overflow, or a unit's residual is singular: a channel never moves, or moves exactly as its
-        neighbours say, to within the rounding of `dtype`.
+        neighbors say, to within the rounding of `dtype`.
     """
     refuse_overflow(residual, dtype)
     symmetric = (residual + residual.transpose(0, 2, 1)) / 2 + ridge * np.eye(residual.shape[1])
@@ -235,7 +235,7 @@ def solved(A: Floats, b: Floats, ridge: float, dtype: Any) -> Floats:
         return _solution(A, b)
     except np.linalg.LinAlgError:
         raise ArgumentError(
-            f"ridge={ridge:g}: a unit's neighbours move in exact proportion, so their second moment is singular; "
+            f"ridge={ridge:g}: a unit's neighbors move in exact proportion, so their second moment is singular; "
             f"expected a larger ridge; use ridge={max(1e-4, 10 * ridge):g} or give more samples"
         ) from None
 

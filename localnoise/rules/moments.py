@@ -35,7 +35,7 @@ class Moments:
 
     This is the Kullback-Leibler optimal field of the second moment C + lambda I for the given parents: with
     lambda = the central ridge, local and central factor the same matrix (Schafer, Katzfuss, Owhadi 2021, theorem 2.1).
-    Cost: at most (p + m)^2 / 2 products a presentation and unit, less what neighbours share (`Pairs`); O(p^3) a unit to
+    Cost: at most (p + m)^2 / 2 products a presentation and unit, less what neighbors share (`Pairs`); O(p^3) a unit to
     settle. State: the moments of the pairs, float64.
     With `share` or a `rank` the weights are those of `localnoise.rules.pooled`, from the same moments.
 
@@ -56,7 +56,7 @@ class Moments:
         own_numbers(self)
 
     def start(self, field: Field) -> State:
-        """Zero moments: those of pairs of neighbours, and the sums that the constant 1 needs.
+        """Zero moments: those of pairs of neighbors, and the sums that the constant 1 needs.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class Moments:
         return {"seen": state["seen"], "moments": self.moments(field, state, slice(unit, unit + 1))[0]}
 
     def settle(self, field: Field, state: State) -> None:
-        """Solve each unit's normal equations, or those of its places. A missing neighbour gets weight zero.
+        """Solve each unit's normal equations, or those of its places. A missing neighbor gets weight zero.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ class Augmenting:
     patience: int = 5
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the hyperparameters."""
         if not 0.25 <= self.width <= 256:
             raise ArgumentError(f"width={self.width!r}: expected a number from 0.25 to 256, times the channels")
         as_count("patience", self.patience, 1)
@@ -63,7 +63,7 @@ class Augmenting:
         Raises
         ------
         ArgumentError
-            An unknown name, or a value that cannot be.
+            An unknown name, or a value out of its range.
         """
         given = parameters(name, PREFIX, {"width": float, "patience": int})
         if not math.isfinite(given.get("width", 1.0)):

@@ -38,7 +38,7 @@ class Defense:
     repair : Repairing or None
         How activations are repaired; the network is left as it is. Of `build`, `train` and `repair` one is given.
     central : bool
-        Whether anything in it needs more than a unit and its neighbours.
+        Whether anything in it needs more than a unit and its neighbors.
     central_locally : bool or None
         The same where the layers learn by a local rule; None: as `central`.
     crosses : bool

@@ -130,7 +130,7 @@ def named(name: str) -> Defense:
     Raises
     ------
     ArgumentError
-        An unknown name (the near one is suggested), or hyperparameters that cannot be.
+        An unknown name (the near one is suggested), or hyperparameters out of their ranges.
     """
     if _is_spelled(name):
         return DEFENSES[name]

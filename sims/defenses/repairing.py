@@ -75,7 +75,7 @@ class Repairing:
     typical: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the hyperparameters."""
         as_count("radius", self.radius)
         as_count("parents", self.parents, 1)
         as_count("asks", self.asks, 1)
@@ -174,7 +174,7 @@ class Repairing:
         Raises
         ------
         ArgumentError
-            An unknown name, a value of another kind, or a combination that cannot be.
+            An unknown name, a value of another kind, or values that do not go together.
         """
         given = parameters(name, PREFIX, {one.name: type(one.default) for one in fields(cls)})
         return cls(**given)

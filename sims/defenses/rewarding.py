@@ -143,7 +143,7 @@ class Rewarding:
         Raises
         ------
         ArgumentError
-            An unknown key, a value of another kind, or one that cannot be.
+            An unknown key, a value of another kind, or out of its range.
         """
         given = parameters(name, PREFIX, _KINDS)
         return cls(**given)

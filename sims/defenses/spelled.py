@@ -65,7 +65,7 @@ class Spelled:
     word_bits: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be, and what would say nothing."""
+        """Check the hyperparameters, also those that would change nothing."""
         _check_rule(self.rule, **self._options)
         _check_wiring(**self._wiring)
         choose("scope", "global" if self.scope is None else self.scope, ("global", "local"))
@@ -190,7 +190,7 @@ class Spelled:
         Raises
         ------
         ArgumentError
-            An unknown name, a value of another kind, or a combination that cannot be.
+            An unknown name, a value of another kind, or values that do not go together.
         """
         kinds: dict[str, type] = {one.name: int for one in fields(cls)} | dict.fromkeys(_WORDS, str)
         kinds |= dict.fromkeys(("rate", "trace", "spread"), float) | {"decorrelate": bool}

@@ -111,7 +111,7 @@ def unbounded_reaches_chance(survives: Tensor, classes: int, eps: float = 1.0) -
 
 
 def falls_with_eps(survives: Mapping[float, Tensor]) -> SanityCheck:
-    """A larger ball leaves no more images right than a smaller one, beyond the 95 % interval, for neighbouring eps."""
+    """A larger ball leaves no more images right than a smaller one, beyond the 95 % interval, for neighboring eps."""
     order = sorted(survives)
     gaps = [difference(survives[small], survives[large]) for small, large in pairwise(order)]
     text = ", ".join(f"{_percent(survives[eps])} at {eps:g}" for eps in order)

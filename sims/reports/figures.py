@@ -60,6 +60,8 @@ COLOURS = {
     "signal-8": "#009E73",
     "bank-8": "#117733",
     "augmentation": "#CC79A7",
+    "penalty-8": "#AA4499",
+    "three-factor-8": "#44AA99",
     "undefended": "#000000",
     "repair": "#332288",
     "repair-16": "#332288",
@@ -193,21 +195,24 @@ def _point(summary: Summary, arm: str, source: str) -> Estimate | None:
 
 
 def threats(table: Comparison, path: Path, title: str, names: Mapping[str, str] | None = None) -> None:
-    """Accuracy against each threat, one marker an arm with its 95 % interval; hollow where a check failed.
+    """Accuracy on clean images and against each threat, a marker an arm with its interval; hollow where a check failed.
 
     names : what arms are called, where it is not by their labels.
     """
-    called, words_of = names or {}, [Level.named(threat).words for threat in table.threats]
+    rows = [row for row in table.rows if row not in table.groups]
+    called, words_of = names or {}, [row if row == "clean" else Level.named(row).words for row in rows]
     longest = max(map(len, words_of), default=0)
     with drawn(path, (DOUBLE, 3.4 + 0.04 * max(0, longest - 16) + 0.15 * (len(table.arms) // 3))) as figure:
         axes, look = figure.subplots(), looks(table.arms)
         shift = np.linspace(-0.36, 0.36, len(table.arms)) if len(table.arms) > 1 else [0.0]
         for arm, dx in zip(table.arms, shift, strict=True):
-            found = [(x + dx, e) for x, threat in enumerate(table.threats) if (e := table.entry(arm, threat))]
-            for x, entry in found:
+            for x, row in enumerate(rows):
+                found, entry = table.estimate(arm, row), table.entry(arm, row)
+                if found is None:
+                    continue
                 style = {"fmt": look[arm].marker, "color": look[arm].colour}
-                style |= {"mfc": "white"} if any(entry.unreliable.values()) else {}
-                error_bars(axes, [x], [entry.accuracy], label=called.get(arm) or DEFENSES[arm].label, **style)
+                style |= {"mfc": "white"} if entry is not None and any(entry.unreliable.values()) else {}
+                error_bars(axes, [x + dx], [found], label=called.get(arm) or DEFENSES[arm].label, **style)
         _columns(axes, list(map(sentence, words_of)), title)
         legend(figure, _KEY, columns=2 if any(len(name) > 30 for name in called.values()) else 3)
 

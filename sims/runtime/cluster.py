@@ -56,7 +56,7 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
         with (
             _kept_as_it_is(),
             _started(workers) as cluster,
-            Client(cluster) as client,
+            _connected(cluster) as client,
             _kept_up(cluster, client, workers),
         ):
             yield client
@@ -89,10 +89,30 @@ def _started(workers: int) -> Any:
                 host="127.0.0.1",
                 local_directory=tempfile.gettempdir(),
             )
-        except RuntimeError:
+        except (RuntimeError, TimeoutError) as error:
             if attempt == _STARTS - 1:
-                raise
+                raise _unstarted(error, workers) from None
     raise AssertionError("unreachable")
+
+
+def _connected(cluster: Any) -> Any:
+    """Return the client of this machine's processes; a machine that is busy may take several attempts to answer."""
+    from distributed import Client
+
+    for attempt in range(_STARTS):
+        try:
+            return Client(cluster)
+        except (OSError, TimeoutError) as error:
+            if attempt == _STARTS - 1:
+                raise _unstarted(error, len(cluster.workers)) from None
+    raise AssertionError("unreachable")
+
+
+def _unstarted(error: Exception, workers: int) -> ArgumentError:
+    return ArgumentError(
+        f"jobs={workers}: processes of this machine did not start within {_WAIT} s, {_STARTS} times ({_short(error)}): "
+        "expected a machine with memory and processor time left; use fewer --jobs, or try again when it is idle"
+    )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ Rule = Annotated[str, one_of(RULES, help="How units learn.")]
 Order = Annotated[str, one_of(ORDERS, help="Order of the units.")]
 Parents = Annotated[int | None, typer.Option(help="Most parents per unit.")]
 Radius = Annotated[int | None, typer.Option(help="Chebyshev radius of the parents.")]
-Signal = Annotated[str, one_of(("none", "local"), help="local: the noise depends on the activations of neighbours.")]
+Signal = Annotated[str, one_of(("none", "local"), help="local: the noise depends on the activations of neighbors.")]
 SignalRadius = Annotated[int, typer.Option(help="Radius of the activations read.")]
 Share = Annotated[
     str, one_of(("none", "places"), help="places: units with the same neighbors share their weights (wide layers).")

@@ -20,7 +20,7 @@ INPUTS, SHAPE, CHANNELS, CLASSES = (2, 4, 6), (2, 3), 4, 3
 
 
 def layer(rule="local-heads", **options):
-    options = {"classes": CLASSES, "seed": 3, **options}
+    options = {"classes": CLASSES if rule != "softhebb" else 0, "seed": 3, **options}
     return LocalLayer(SHAPE, CHANNELS, INPUTS, rule=rule, **options)
 
 
@@ -154,6 +154,9 @@ def test_bad_arguments():
         layer(classes=0)
     with pytest.raises(ArgumentError, match="fewer than the 9 classes"):
         layer("channels", classes=9)
+    with pytest.raises(ArgumentError, match="classes=3: expected 0 with rule='softhebb', which reads no labels"):
+        layer("softhebb", classes=3)
+    assert repr(layer("channels")) == "LocalLayer(2x3 units x 4, of inputs 2x4x6, radius 1, rule channels)"
     with pytest.raises(ArgumentError, match="rule='softhebb' reads no labels"):
         layer("softhebb").learn(x).predict(x)
     with pytest.raises(ArgumentError, match="labels is None"):

@@ -239,7 +239,7 @@ def test_values_may_go_around_a_layer_from_the_end_of_an_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("model", "x", "said"),
     [
-        (Twice(), torch.zeros(2, 6), "layer runs 2 times.*share weights across depth.*training='backprop'"),
+        (Twice(), torch.zeros(2, 6), "layer runs 2 times.*share weights across depth.*train it by backpropagation"),
         (Tied(), torch.zeros(2, 6), "two.weight and one.weight are the same weights"),
         (Recurrent(), torch.zeros(2, 5, 6), r"cells \(GRU\) holds weights that no local rule is for"),
         (nn.Sequential(nn.Tanh()), torch.zeros(2, 6), "no Linear and no convolution"),

@@ -11,7 +11,7 @@ import numba
 import pytest
 import tasked
 
-from localnoise.errors import KilledError
+from localnoise.errors import ArgumentError, KilledError
 from localnoise.sims.runtime.cluster import connected
 from localnoise.sims.runtime.engine import Engine, Finished, Task
 
@@ -98,3 +98,21 @@ def test_a_signal_ends_what_runs_at_its_next_report(client: Any, tmp_path: Path)
     while not (tmp_path / "stopped").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("place", ["LocalCluster", "Client"])
+def test_processes_that_do_not_start_are_one_sentence(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """A machine that is busy: tried several times, then said what to do."""
+    tried = []
+
+    def busy(*args: Any, **options: Any) -> None:
+        tried.append(args)
+        raise TimeoutError
+
+    monkeypatch.setattr(f"distributed.{place}", busy)
+    with (
+        pytest.raises(ArgumentError, match=r"jobs=1: processes of this machine did not start .* use fewer --jobs"),
+        connected("", 1, 1),
+    ):
+        pass
+    assert len(tried) == 5

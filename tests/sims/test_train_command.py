@@ -104,10 +104,12 @@ def test_the_backprop_twin_is_attacked_too(
     few = replace(presets.PRESETS["quick"], base_epochs=8, attacked_test=8, adaptive=small)
     monkeypatch.setitem(presets.PRESETS, "quick", few)
     how = {"training": "local-heads", "task": "v1", "seeds": 1, "out": tmp_path, "data_dir": small_dir, "jobs": 1}
-    train(threats="adaptive@0.1", **how)  # type: ignore[arg-type]
+    train(threats="adaptive@0.1", attacked=5, steps=3, **how)  # type: ignore[arg-type]
     assert {path.name.split("-")[1] for path in tmp_path.glob("v1-*.pt")} == {"by", read_fingerprint(tmp_path)}
     (row,) = (row for row in read_records(tmp_path / "record.sqlite") if "config.verdict" in row)
     assert row["config.twin"] == "backprop"
+    (config,) = (record.config for record in RecordFile(tmp_path / "record.sqlite") if "verdict" in record.config)
+    assert (config["threats"][0]["images"], config["adaptive"]["steps"]) == (5, 3)
     assert row["adaptive.broken_by.transfer-backprop"] >= 0
     table = (tmp_path / "table.md").read_text()
     assert "adaptive@0.1: an image's gradients of two draws have a cosine of 1.00, averaged 1.00 (local-heads)" in table

@@ -189,7 +189,7 @@ class LocalLearner:
                     raise ArgumentError(
                         f"model: a gradient of layer {stage.name!r} reaches layer {weights[id(weight)]!r}, since a "
                         "value goes around the end of that layer: expected one that leaves after its nonlinearity; "
-                        "use training='backprop'"
+                        "else train it by backpropagation"
                     )
 
         for weight in frozen:

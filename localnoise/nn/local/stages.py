@@ -158,7 +158,7 @@ def _refuse(model: nn.Module, names: dict[nn.Module, str], runs: list[Any]) -> N
             if id(weight) in owner:
                 raise ArgumentError(
                     f"model: {place} and {owner[id(weight)]} are the same weights, which layers share across depth, so"
-                    " that no layer learns by itself: expected weights of their own; use training='backprop'"
+                    " that no layer learns by itself: expected weights of their own; else train it by backpropagation"
                 )
             owner[id(weight)] = place
         if not any(True for _ in module.parameters(recurse=False)):
@@ -166,11 +166,11 @@ def _refuse(model: nn.Module, names: dict[nn.Module, str], runs: list[Any]) -> N
         if runs.count(module) > 1:
             raise ArgumentError(
                 f"model: {name} runs {runs.count(module)} times, so that its layers share weights across depth, which "
-                "is not local: expected one run each; use training='backprop'"
+                "is not local: expected one run each; else train it by backpropagation"
             )
         matrix = any(weight.ndim > 1 for weight in module.parameters(recurse=False))
         if module not in names or (matrix and not _is_weighted(module)):
             raise ArgumentError(
                 f"model: {name or 'the network'} ({type(module).__name__}) holds weights that no local rule is for: "
-                "expected Linear and convolutions, with norms after them; use training='backprop'"
+                "expected Linear and convolutions, with norms after them; else train it by backpropagation"
             )

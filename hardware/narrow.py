@@ -120,7 +120,7 @@ class NarrowWords:
 
     @property
     def links(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which slots for readers and for parents a class has, (C, R) and (C, K): those of its units."""
+        """Slots for readers and for parents that a class has, (C, R) and (C, K) bool: those of its units."""
         found = []
         for wires in (self.readers, self.parents):
             there = np.zeros((len(self.past), wires.shape[1]), bool)

@@ -37,7 +37,7 @@ State = dict[str, Any]
 
 
 class Rewarded(Protocol):
-    """What a `ChipGrid` has of learning from rewards."""
+    """The part of a `ChipGrid` that learning from rewards reads."""
 
     @property
     def rewarded(self) -> "tuple[OnChipReward, State] | None":

@@ -27,7 +27,7 @@ Words = npt.NDArray[np.int32]
 
 
 class Learning(Rewarded, Protocol):
-    """What learning reads of a `ChipGrid`."""
+    """The part of a `ChipGrid` that learning reads."""
 
     config: GridConfig
     rule: OnChip | None

@@ -106,7 +106,7 @@ def broken(what: str, error: BaseException) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a part came from, as files name it.
+    """The origin of a part, as files name it.
 
     Attributes
     ----------

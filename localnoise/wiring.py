@@ -64,7 +64,7 @@ class Wires:
         return self._visits[channels]
 
     def reading(self, channels: int) -> Reading:
-        """What of the activation a sweep's buffer holds, and when."""
+        """The part of the activation that a sweep's buffer holds, and when."""
         if channels not in self._reading:
             self._reading[channels] = Reading.of(self.visits(channels), self.readers)
         return self._reading[channels]

@@ -23,7 +23,7 @@ SOURCES = ("pgd", "line_blur", "obstruction")  # the longest first, so that no p
 
 
 def settings() -> Settings:
-    """How the demonstration trains and tests: the embedded images, few attacked ones."""
+    """Return the settings by which the demonstration trains and tests: the embedded images, few attacked ones."""
     return Settings(
         data="embedded",
         fingerprint=load("embedded").fingerprint,

@@ -24,7 +24,7 @@ from localnoise.validate import as_count
 @final
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where the units are, and what crosses.
+    """A placement of units, and what crosses between cores.
 
     Attributes
     ----------

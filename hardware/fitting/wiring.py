@@ -58,7 +58,7 @@ def same_wires(members: Sequence[Any]) -> None:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Narrow:
-    """How a grid with `share` or `rank` stores its weights; see `hardware.narrow`.
+    """The weights of a grid with `share` or `rank`, as it stores them; see `hardware.narrow`.
 
     Attributes
     ----------

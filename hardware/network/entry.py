@@ -54,7 +54,7 @@ class Entry:
 
     @property
     def signal(self) -> bool:
-        """Whether it reads the activation."""
+        """True if it reads the activation."""
         return self.repairs or bool(self.one.field.signal)
 
     def refuse_other(self, place: str, shape: Shape, bits: int, scale: int) -> None:

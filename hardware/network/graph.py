@@ -44,7 +44,7 @@ class FloatLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """What follows an affine layer or a sum within the same step: nothing, a clamp, or a function by table."""
+    """The end of an affine layer or a sum, within the same step: nothing, a clamp, or a function by table."""
 
     function: str = ""
     low: float = -INFINITE
@@ -161,7 +161,7 @@ class Reshape(FloatLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class Mix(FloatLayer):
-    """Where a grid's noise is added, or a repair undoes what has happened: all later values read it."""
+    """The place where a grid's noise is added, or a repair undoes what has happened: all later values read it."""
 
     kind: ClassVar[str] = "mix"
 

@@ -77,7 +77,7 @@ class Node:
         return first
 
     def common(self, *values: "Value") -> dict[str, Any]:
-        """What every layer has."""
+        """Return the attributes that every layer has."""
         read = values or (self.read,)
         return {"place": self.place, "inputs": tuple(value.index for value in read), "shape": self.shape}
 

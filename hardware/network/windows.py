@@ -61,7 +61,7 @@ def products(x: Values, weights: Values, window: Window, shape: Shape, dtype: An
 
 
 def patches(x: Values, window: Window, shape: Shape, groups: int = 1) -> Values:
-    """What each place of the output multiplies: (groups, T H' W', C / groups rows columns)."""
+    """Return what each place of the output multiplies: (groups, T H' W', C / groups rows columns)."""
     seen = window.over(x, shape)
     own = seen.shape[1] // groups
     parts = seen.reshape(len(x), groups, own, *seen.shape[2:]).transpose(1, 0, 3, 4, 2, 5, 6)

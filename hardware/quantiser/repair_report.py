@@ -70,7 +70,7 @@ class RepairReport:
 
     @property
     def hard(self) -> float:
-        """What the hard decision alone makes of it, mean over the sources."""
+        """The same by the hard decision alone, mean over the sources."""
         return float(np.mean([part.hard for part in self.parts]))
 
     def summary(self) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ class RepairLayer(RepairTensors):
 
     @property
     def repair(self) -> Repair:
-        """What is done; another may be set, and is taken as it is now."""
+        """The repair that is made; another may be set, and is taken as it is now."""
         return self._repair
 
     @repair.setter

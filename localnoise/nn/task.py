@@ -17,7 +17,7 @@ _MARKS = "@,:+"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """What an experiment needs to know of a network and its data, and no more.
+    """A network and its data, as far as an experiment needs to know them.
 
     Attributes
     ----------

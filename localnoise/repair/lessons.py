@@ -63,7 +63,7 @@ def _causes(given: Any, count: int) -> npt.NDArray[np.int64]:
 
 
 class Lesson:
-    """What is known before a lesson, and who learns in it.
+    """A lesson: what is known before it, and who learns in it.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ LAW = (1e-3, 1e-2, 1e-1)
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """What the units know of one cause.
+    """One cause, as far as the units know it.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ def past(field: Field, x: Floats) -> Floats:
 
 
 def overrun(trial: Quantity, dt: Quantity) -> Quantity:
-    """How long to run on, so that a monitor that ticks once a trial sees the last one's end.
+    """Return how long to run on, so that a monitor that ticks once a trial sees the last one's end.
 
     A whole number of steps, and more than the 1e-4 of a trial that Brian2's clocks take for rounding.
     """

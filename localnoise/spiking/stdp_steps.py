@@ -31,11 +31,11 @@ class Timing(Protocol):
 
     @property
     def presentation(self) -> Quantity:
-        """How long a displacement is shown."""
+        """Time for which a displacement is shown."""
 
     @property
     def settle(self) -> Quantity:
-        """How much of that the gate stays closed."""
+        """Part of that during which the gate stays closed."""
 
 
 @dataclass(frozen=True, kw_only=True)

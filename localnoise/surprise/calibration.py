@@ -55,7 +55,7 @@ class UnitScale:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageScale:
-    """What the statistics of whole activations are on clean ones: their own law, and the ranks of distances from it.
+    """The statistics of whole activations on clean ones: their own law, and the ranks of distances from it.
 
     The distance is squared, so that too regular is as far as too strange.
 

@@ -22,7 +22,7 @@ _ENOUGH = 3  # held-out activations of either half, for each statistic
 @final
 @dataclass(frozen=True, kw_only=True)
 class Surprised:
-    """How surprising activations are.
+    """The surprise of activations.
 
     Attributes
     ----------

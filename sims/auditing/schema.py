@@ -33,7 +33,7 @@ class Number(_Part):
 
 
 class Told(_Part):
-    """How well a detector tells something from clean inputs, by the area under the ROC curve.
+    """The area under the ROC curve of a detector that tells something from clean inputs.
 
     what : "image" or "unit";  layer, detector;  against : NAME@LEVEL, "digits" or "defect"
     """
@@ -57,7 +57,7 @@ class Attack(_Part):
 
 
 class Cost(_Part):
-    """What a detector in integers takes an activation, by the 45 nm table, and stores."""
+    """The energy of a detector in integers an activation, by the 45 nm table, and its storage."""
 
     layer: str
     nanojoule: float
@@ -76,7 +76,7 @@ class Covered(_Part):
 
 
 class Inputs(_Part):
-    """What certificates say of inputs, behind a front that moves nothing more than `lipschitz` times as far (l2).
+    """Certificates of inputs, behind a front that moves nothing more than `lipschitz` times as far (l2).
 
     smallest : by noise, the least standard deviation along any direction
     """
@@ -115,7 +115,7 @@ class Certificate(_Part):
 
 
 class Lies(_Part):
-    """How one corruption's displacements lie to a defense's noise."""
+    """One corruption's displacements beside a defense's noise."""
 
     corruption: str
     inside: Number

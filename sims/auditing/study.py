@@ -26,7 +26,7 @@ STRUCTURE, CERTIFICATE, SURPRISE = PARTS = ("structure", "certificate", "surpris
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much an audit spends.
+    """The cost of an audit.
 
     Attributes
     ----------

@@ -82,7 +82,7 @@ def image_rows(
 
 
 def starts(groups: Sequence[int]) -> list[int]:
-    """Where each image begins along an axis, in pixels of the images; `groups` says how many stand together."""
+    """Return where each image begins along an axis, in pixels of the images; `groups` says how many stand together."""
     places: list[int] = []
     for count in groups:
         first = places[-1] + SIDE + _APART if places else 0

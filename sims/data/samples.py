@@ -16,11 +16,11 @@ Pair = tuple[Tensor, Tensor]
 
 
 class Data(Protocol):
-    """What experiments need of a data set: Fashion-MNIST's `Dataset` and a task's `Samples` alike."""
+    """A data set as experiments need it: Fashion-MNIST's `Dataset` and a task's `Samples` alike."""
 
     @property
     def source(self) -> str:
-        """Where it came from, in words."""
+        """Its origin, in words."""
 
     @property
     def fingerprint(self) -> str:

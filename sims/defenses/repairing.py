@@ -148,7 +148,7 @@ class Repairing:
 
     @property
     def lesson(self) -> tuple[Any, ...]:
-        """What its repairs depend on, but for the layers; plans that agree share them."""
+        """The values that its repairs depend on, but for the layers; plans that agree share them."""
         how = self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.worth, self.share
         return *how, self.typical
 

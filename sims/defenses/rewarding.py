@@ -28,7 +28,7 @@ _DECORRELATED = 0.16  # 20 / 128: the same step where these regressors are indep
 
 @dataclass(frozen=True, kw_only=True)
 class Rewarding:
-    """How a noise learns from rewards, and how the layers after it are trained at last.
+    """A noise that learns from rewards, and the training of the layers after it.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class Rewarding:
 
     @property
     def central(self) -> bool:
-        """Whether anything in it needs more than a unit, its neighbors and broadcast numbers.
+        """True if anything in it needs more than a unit, its neighbors and broadcast numbers.
 
         "lesson", the reward that is taken where none is named, is a number that later layers find by backpropagation.
         """

@@ -51,7 +51,7 @@ def asked(
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which example of an image is the worst, and whether the deployed predictor is right about it.
+    """The worst example of each image, and whether the deployed predictor is right about it.
 
     Attributes
     ----------

@@ -75,7 +75,7 @@ class Chosen:
 
     @property
     def own_data(self) -> bool:
-        """Whether the task brings data of its own, not Fashion-MNIST's two sets."""
+        """True if the task brings data of its own, not Fashion-MNIST's two sets."""
         return not self.task.two_sets
 
     @property

@@ -17,7 +17,7 @@ _MOST = 2**30  # bytes of clean activations that are kept; those of layers beyon
 
 
 class Outputs:
-    """What a layer gives for activations at the cut, chunk by chunk, folded as its repair has them.
+    """The output of a layer for activations at the cut, chunk by chunk, folded as its repair has them.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from localnoise.sims.tasks import OWN_DATA
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How networks are trained and tested.
+    """The settings by which networks are trained and tested.
 
     Attributes
     ----------

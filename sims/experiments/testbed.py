@@ -281,7 +281,7 @@ class Testbed:
             )
 
     def causes(self, source: str, count: int, parts: int, *, typical: bool = False) -> npt.NDArray[np.int64]:
-        """Which of up to `parts` causes moved each training image of draw 0, (count,); one but for modifications."""
+        """Return which of up to `parts` causes moved each training image of draw 0; one but for modifications."""
         if source not in perturbations.MODIFICATIONS:
             return np.zeros(count, np.int64)
         return perturbations.causes(source, self._stream(_TRAIN), count, parts, typical=typical)

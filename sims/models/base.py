@@ -21,11 +21,11 @@ class CutNetwork(Protocol):
 
     @property
     def falling(self) -> bool:
-        """Whether the rate falls from epoch to epoch while all layers are trained."""
+        """True if the rate falls from epoch to epoch while all layers are trained."""
 
     @property
     def arrangement(self) -> Arrangement | None:
-        """How it lies there; None: the front gives (T, C, H, W)."""
+        """Its arrangement on the grid; None: the front gives (T, C, H, W)."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return logits (T, classes)."""

@@ -60,7 +60,7 @@ class Network:
 
     @property
     def falling(self) -> bool:
-        """Whether the rate falls while all layers are trained."""
+        """True if the rate falls while all layers are trained."""
         return ARCHITECTURES[self.name].falling
 
     def state(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class OwnNetwork:
 
     @property
     def arrangement(self) -> Arrangement:
-        """How it lies there."""
+        """Its arrangement on the grid."""
         return self._arrangement
 
     @property

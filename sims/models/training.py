@@ -167,7 +167,7 @@ def activations(front: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
 
 
 def answered(logits: Tensor, labels: Tensor) -> Tensor:
-    """Which predictions are right, (T,) bool. A network that answers NaN is wrong: argmax alone would say class 0."""
+    """Return which predictions are right, (T,) bool. An answer of NaN is wrong: argmax alone would say class 0."""
     return (logits.argmax(1) == labels) & ~logits.isnan().any(1)
 
 

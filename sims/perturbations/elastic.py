@@ -15,7 +15,7 @@ _SIDE = 28
 
 
 def displacements(level: float, words: Words) -> Tensor:
-    """Where each pixel of the result is taken from, less its own place: (N, 2, 28, 28) float32, x then y, in pixels.
+    """Return where each pixel comes from, less its own place: (N, 2, 28, 28) float32, x then y, in pixels.
 
     u = (alpha / 2) G_sigma * e, e uniform in [-1, 1], independent for each pixel and axis; alpha = 35 level, sigma = 5,
     the kernel of 8 sigma + 1 = 41 taps, e mirrored at the edges. The standard deviation of u is 0.75 level pixels.

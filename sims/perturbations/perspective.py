@@ -16,7 +16,7 @@ _INWARDS = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
 
 
 def corners(level: float, words: Words) -> Tensor:
-    """Where the four corners of each image go: (N, 4, 2) float64, (x, y) in pixels, clockwise from the top left.
+    """Return where the four corners of each image go: (N, 4, 2) float64, (x, y) in pixels, clockwise from the top left.
 
     Each coordinate moves inwards by a whole number of pixels, uniform in 0 .. int(0.25 level 14): torchvision's
     `RandomPerspective` with distortion_scale = 0.25 level. Whole pixels make the effect a staircase in the level: none

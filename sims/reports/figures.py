@@ -74,7 +74,7 @@ _KEY = "■ central   ● local"
 
 
 class Look(NamedTuple):
-    """How an arm is drawn."""
+    """The look of an arm in figures."""
 
     colour: str
     marker: str

@@ -118,7 +118,7 @@ def markdown(one: HeatMap) -> str:
 
 
 def summary(one: HeatMap) -> str:
-    """How much of its matched gain a source brings to other threats: mean over the cells off the diagonal."""
+    """Return the share of its matched gain that a source brings to other threats: the mean off the diagonal."""
     own: list[float] = []
     others: list[float] = []
     gains = np.full(one.accuracy.shape, np.nan) if one.undefended is None else one.accuracy - one.undefended

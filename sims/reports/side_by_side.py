@@ -73,7 +73,7 @@ def _texts(table: list[PaperRow]) -> pd.DataFrame:
 
 
 def verdict(table: list[PaperRow]) -> str:
-    """How many rows agree, by trace, and which do not."""
+    """Return how many rows agree, by trace, and which do not."""
     lines = []
     for trace in sorted({row.trace for row in table}, reverse=True):
         for kind, attack in (("attacks", True), ("modifications", False)):

@@ -6,7 +6,7 @@ from localnoise.sims.runtime.console import errors
 
 
 class Bars:
-    """What an engine's `on_progress` calls, and who counts what is finished.
+    """The bars that an engine's `on_progress` calls, which count what is finished.
 
     Parameters
     ----------

@@ -138,7 +138,7 @@ def _kept_up(cluster: Any, client: Any, workers: int) -> Iterator[None]:
 
 
 def slots(client: Any) -> int:
-    """How many jobs run at once: the threads of all workers, at least one."""
+    """Return how many jobs run at once: the threads of all workers, at least one."""
     return max(sum(map(int, client.nthreads().values())), 1)
 
 

@@ -93,7 +93,7 @@ class Engine:
 
     @property
     def running(self) -> int:
-        """How many tasks were sent and have not been taken."""
+        """Number of tasks that were sent and have not been taken."""
         return len(self._running)
 
     def send(self, task: Task, near: str = "") -> None:
@@ -163,7 +163,7 @@ class Engine:
             self.on_progress(*self._told.popleft())
 
     def _taken(self, future: Any) -> Finished | None:
-        """What became of a task; None where it was sent again."""
+        """Return a finished task; None where it was sent again."""
         from distributed import CancelledError, KilledWorker
 
         task, _ = self._running.pop(future.key)

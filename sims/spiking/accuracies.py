@@ -48,7 +48,7 @@ def _threats(record: Record) -> list[str]:
 
 
 def _learned(record: Record) -> str:
-    """Which source its field was learned from; empty without a field."""
+    """The source that its field was learned from; empty without a field."""
     source = record.config["sources"][0]
     return (
         f"{source['name']}@{source['level']:g}" if VARIABILITIES[record.config["variability"]].field != "none" else ""

@@ -8,7 +8,7 @@ from localnoise.sims.models.training import BACKPROP
 
 @dataclass(frozen=True, kw_only=True)
 class SpikingPreset:
-    """How much to spend.
+    """A plan of how much to spend.
 
     Attributes
     ----------

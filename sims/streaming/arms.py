@@ -55,7 +55,7 @@ class StreamArm:
 
     @property
     def needs(self) -> str:
-        """What it needs, in short words."""
+        """Its needs, in short words."""
         several = ["labels"] * self.labels + [f"batches of {self.batch}"] * (self.batch > 1)
         several += ["gradients"] * self.gradients + ["clean inputs kept, a model of each corruption"] * self.pairs
         return ", ".join(several) or "one image"

@@ -13,7 +13,7 @@ from localnoise.sims.streaming import measures
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a report needs of a record.
+    """A record, as far as a report needs it.
 
     Attributes
     ----------

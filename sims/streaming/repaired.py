@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Learner(Protocol):
-    """What goes on learning from what a stream did, between two images.
+    """A learner that goes on learning from what a stream did, between two images.
 
     Attributes
     ----------

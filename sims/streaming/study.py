@@ -35,7 +35,7 @@ _SHARED = 2  # streams whose images a process keeps, in files
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings:
-    """What all methods of an experiment share.
+    """The parts that all methods of an experiment share.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class StreamStudy:
 
     @cached_property
     def shop(self) -> Workshop:
-        """What methods are made of."""
+        """The parts that methods are made of."""
         own = self.own
         return Workshop(self.bench, own.sources, own.strengths, own.plan.weakest, own.repairing, self.stage)
 

@@ -80,7 +80,7 @@ def _numbers(front: list[PageTrial], other: Goal, first: Goal) -> list[tuple[flo
 
 
 def importances(content: Content, path: Path) -> Path:
-    """How much each hyperparameter separates the better trials from the others, by goal."""
+    """Draw how much each hyperparameter separates the better trials from the others, by goal."""
     names = [name for name in content.parameters if any(name in own for own in content.importance.values())]
     goals = [goal for goal in content.goals if goal.name in content.importance]
     with drawn(path, (SINGLE if len(goals) == 1 else DOUBLE, 0.8 + 0.2 * len(names))) as page:

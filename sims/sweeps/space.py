@@ -68,7 +68,7 @@ class Part(BaseModel):
 
     @property
     def count(self) -> float:
-        """How many values there are; infinitely many of a continuous range."""
+        """Number of values; infinitely many of a continuous range."""
         if self.values is not None:
             return len(self.values)
         assert self.low is not None

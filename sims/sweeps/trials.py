@@ -171,7 +171,7 @@ def robust(record: Record) -> float:
 
 
 def judged(record: Record, name: str) -> int:
-    """How many images the accuracy `name` of a cell is of."""
+    """Return how many images the accuracy `name` of a cell is of."""
     return int(next(t["images"] for t in record.config["threats"] if (t["name"] == "clean") == (name == "clean")))
 
 

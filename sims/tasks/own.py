@@ -54,7 +54,7 @@ class OwnTask:
 
     @property
     def trained(self) -> bool:
-        """Whether its networks come with trained weights."""
+        """True if its networks come with trained weights."""
         return self.task.trained
 
     @property
@@ -64,7 +64,7 @@ class OwnTask:
 
     @property
     def images(self) -> bool:
-        """Whether the modifications of images that ship can be applied to its inputs."""
+        """True if the modifications of images that ship can be applied to its inputs."""
         return self._example.shape[1:] == (1, 28, 28) and self.bounds == (0, 1)
 
     @cached_property

@@ -16,7 +16,7 @@ from localnoise.sims.tasks.base import Workload
 
 
 class Registered(Protocol):
-    """What a task's registration must have: a `localnoise.Task`, or a `Workload`."""
+    """Check what was registered as a task: a `localnoise.Task`, or a `Workload`."""
 
     @property
     def bounds(self) -> tuple[float, float] | None:

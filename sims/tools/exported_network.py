@@ -27,7 +27,7 @@ NONE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the command was asked for; its options say what each is."""
+    """The command's arguments; its options say what each is."""
 
     task: str
     weights: Path | None

@@ -34,7 +34,7 @@ def _plainly(said: str) -> str:
 
 
 def _rules(every: bool) -> Rows:
-    """How units learn: --rule."""
+    """Rules by which units learn: --rule."""
     from localnoise.rules import RULES
 
     return _of(RULES.available())
@@ -48,7 +48,7 @@ def _orders(every: bool) -> Rows:
 
 
 def _trainings(every: bool) -> Rows:
-    """How networks learn, by backpropagation or by local rules: --training."""
+    """Ways in which networks learn, by backpropagation or by local rules: --training."""
     from localnoise.nn.local import LOCAL_RULES
     from localnoise.nn.local.base import BACKPROP
 
@@ -57,7 +57,7 @@ def _trainings(every: bool) -> Rows:
 
 
 def _perturbations(every: bool) -> Rows:
-    """What moves inputs: NAME@LEVEL of --train and --test."""
+    """Perturbations of inputs: NAME@LEVEL of --train and --test."""
     from localnoise.sims.perturbations import HELD_OUT, MODIFICATIONS, PAPER
 
     usual = MODIFICATIONS if every else [name for name in MODIFICATIONS if name in PAPER or name not in HELD_OUT]
@@ -65,7 +65,7 @@ def _perturbations(every: bool) -> Rows:
 
 
 def _attacks(every: bool) -> Rows:
-    """Who moves inputs on purpose: NAME@EPS of --train and --test."""
+    """Attacks on inputs: NAME@EPS of --train and --test."""
     from localnoise.sims.attacks import EPS, PGD
     from localnoise.sims.attacks.registry import ATTACKS
 
@@ -73,7 +73,7 @@ def _attacks(every: bool) -> Rows:
 
 
 def _defenses(every: bool) -> Rows:
-    """What experiments compare, noise, trainings and repairs: --defenses."""
+    """Defenses that experiments compare, noise, trainings and repairs: --defenses."""
     from localnoise.sims.defenses import DEFENSES
 
     names = [name for name in DEFENSES if every or not name.startswith(("chip-", "wires-", "mix-"))]
@@ -88,7 +88,7 @@ def _tasks(every: bool) -> Rows:
 
 
 def _chips(every: bool) -> Rows:
-    """What a grid or a network is to fit: --chip."""
+    """Chips that a grid or a network is to fit: --chip."""
     from localnoise.hardware.chips.profile import load_profile, profile_names
 
     rows = []

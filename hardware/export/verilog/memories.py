@@ -51,7 +51,7 @@ def _bits(largest: int) -> int:
 
 
 def starts_of(chip: ChipGrid, units: Ints, index: int) -> tuple[int, int, int]:
-    """Where the records, weights and biases of a bank's member number `index` begin in one engine's memories."""
+    """Return where the records, weights and biases of a bank's member number `index` begin in one engine's memories."""
     own = units[units >= 0]
     weights = int(chip.field.weights[own].sum())
     return index * len(units), index * weights, index * len(own) * chip.field.channels if chip.field.signal else 0

@@ -165,7 +165,7 @@ class Repair(Report):
 
     @property
     def _names(self) -> list[str]:
-        """What the gate tells apart."""
+        """The sources that the gate tells apart."""
         return ["clean", *self.learned]
 
     def _counts(self, table: comparing.Comparison, text: str) -> dict[int, np.ndarray]:

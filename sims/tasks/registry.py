@@ -16,7 +16,7 @@ from localnoise.sims.tasks.base import Workload
 
 
 class Registered(Protocol):
-    """Check what was registered as a task: a `localnoise.Task`, or a `Workload`."""
+    """A task as it is registered: a `localnoise.Task`, or a `Workload`."""
 
     @property
     def bounds(self) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def kept(own: Outcome | None, none: Outcome | None, full: Outcome | None) -> Ret
 def markdown(rows: Sequence[str], columns: Sequence[str], find: Callable[[int, int], RetainedGain | None]) -> str:
     """A table of shares, `find(row, column)` each; in brackets the central gain where it is not surely above 0."""
     found = [[find(i, j) for j in range(len(columns))] for i in range(len(rows))]
-    cells = [[*map(cell, own), *_ends(own)] for own in found]
+    known = [any(own[j] is not None for own in found) for j in range(len(columns))]
+    cells = [[*map(cell, own), *_ends(list(compress(own, known)))] for own in found]
     table = as_markdown(texts((*columns, "mean", "least"), cells, rows))
     return f"{table}\n\n{note(one for own in found for one in own)}"
 
@@ -71,7 +73,7 @@ def cell(one: RetainedGain | None) -> str:
 
 
 def _ends(found: list[RetainedGain | None]) -> tuple[str, str]:
-    """Mean and least of a row; none where a cell is missing, since rows would be of other places."""
+    """Mean and least of a row; none where a cell is missing that other rows have: they would be of other places."""
     if None in found:
         return "", ""
     shares = [one.share.mean for one in found if one is not None and one.share is not None]

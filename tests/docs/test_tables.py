@@ -130,7 +130,7 @@ def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     assert text in page("results/do-no-harm")
     short = as_markdown(frame[[report.kind(row) not in (harm.MILDER, harm.MIXED) for row in table.rows]])
     assert short.count("\n") == 22
-    assert short in page("repair")
+    assert short in page("results/repair")
     others = [row for row in table.rows if row not in (*table.groups, *report.learned)]
     assert len(others) == 53
     falls = {row: fall for row in others if (fall := table.less(report.arm, row, "undefended")).mean < -0.01}
@@ -141,7 +141,7 @@ def test_the_repaired_network_and_what_it_harms_are_those_of_its_record():
     confusions = (GOLDEN / "tables" / "repair.md").read_text()
     costly = [line for line in confusions.splitlines() if line.endswith("| yes |")]
     assert len(costly) == 17
-    assert "\n".join(costly) in page("repair")
+    assert "\n".join(costly) in page("results/repair")
 
 
 SEEDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}

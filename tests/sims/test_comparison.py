@@ -167,8 +167,8 @@ def test_a_row_with_a_missing_cell_has_no_mean() -> None:
     gain = over_seeds([0.4, 0.4, 0.4], 100)
     share = retained.RetainedGain(gain, over_seeds([0.75, 0.75, 0.75], 100))
     nothing = retained.RetainedGain(gain, None)
-    rows = [[share, share], [share, None], [share, nothing]]
-    lines = retained.markdown(["whole", "missing", "unsure"], ["a", "b"], lambda i, j: rows[i][j]).splitlines()
+    rows = [[share, share, None], [share, None, None], [share, nothing, None]]  # the last place has no central method
+    lines = retained.markdown(["whole", "missing", "unsure"], ["a", "b", "c"], lambda i, j: rows[i][j]).splitlines()
     ends = {line.split("|")[1].strip(): [part.strip() for part in line.split("|")[-3:-1]] for line in lines[2:5]}
     assert ends == {"whole": ["0.75", "0.75"], "missing": ["", ""], "unsure": ["0.75", "0.75"]}
 

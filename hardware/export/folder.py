@@ -62,7 +62,8 @@ def replaceable(folder: Path, force: bool) -> list[str]:
         return []
     if not force:
         raise ArgumentError(
-            f"{folder}: not empty; expected a new or an empty folder; use --force to replace an artefact that is there"
+            f"{folder}: not empty; expected a new or an empty folder; use force=True, or --force, to replace an "
+            "artefact that is there"
         )
     try:
         files = manifest.said_in(folder)["files"]

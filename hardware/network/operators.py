@@ -30,6 +30,8 @@ INSTEAD = {
     "mul": "a sum, or a depthwise convolution for constants",
     "sub": "a sum, with the sign in a layer's weights",
     "div": "a depthwise convolution, or factors within a layer's weights",
+    "transpose": "a network whose layers keep the axes of their input, as convolutions over time do",
+    "permute": "a network whose layers keep the axes of their input, as convolutions over time do",
     "pad": "the padding of the convolution or pooling layer itself",
     "constant_pad_nd": "the padding of the convolution or pooling layer itself",
     "matmul": "a dense layer or a convolution of constant weights",

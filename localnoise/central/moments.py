@@ -12,6 +12,7 @@ from localnoise.validate import Array, as_activity, as_array, as_variance, check
 Matrix = npt.NDArray[np.float64]
 
 MAX_BYTES = 4 * 2**30
+_ROUNDING = 2.0**-24  # of float32
 CHUNK = 4096  # presentations whose products are summed in float32 before they join the float64 total
 
 
@@ -32,6 +33,8 @@ def refuse_dense(what: str, neurons: int, matrices: int, max_bytes: int) -> None
 def second_moment(flat: Array, ridge: float, variance: float | None, *, centred: bool = False) -> Matrix:
     """E[d d'] + ridge I (less the mean's outer product if `centred`), scaled to trace `variance` n; (n, n). O(T n^2).
 
+    Products are float32, summed in float64; float64 where rounding could outweigh the ridge, which keeps C definite.
+
     Raises
     ------
     ArgumentError
@@ -40,8 +43,10 @@ def second_moment(flat: Array, ridge: float, variance: float | None, *, centred:
     check_positive("ridge", ridge, zero=True)
     n = flat.shape[1]
     C = np.zeros((n, n))
+    exact = power(flat).sum() * _ROUNDING > ridge  # what float32 leaves of the products, beside the ridge
     for first in range(0, len(flat), CHUNK):
         part = flat[first : first + CHUNK]
+        part = part.astype(np.float64) if exact else part
         with np.errstate(over="ignore", invalid="ignore"):
             C += part.T @ part
     C /= len(flat)
@@ -55,6 +60,11 @@ def second_moment(flat: Array, ridge: float, variance: float | None, *, centred:
     if variance is not None:
         C *= as_moderate(variance) * n / (total or 1.0)
     return C
+
+
+def larger(ridge: float) -> float:
+    """Return a ridge to try next."""
+    return max(1e-4, 10 * ridge)
 
 
 def as_moderate(variance: float) -> float:
@@ -77,7 +87,7 @@ def power(flat: Array) -> npt.NDArray[np.float64]:
 
 def refuse_overflow(total: float) -> None:
     """Raise an ArgumentError if a sum of squares has left the range of float32."""
-    if not np.isfinite(total):
+    if not total <= np.finfo(np.float32).max:
         raise ArgumentError("d: its squares overflow float32: expected displacements below 2e+19; rescale them")
 
 
@@ -98,6 +108,6 @@ def factored(
     except np.linalg.LinAlgError:
         raise ArgumentError(
             f"ridge={ridge:g}: the second moment of {seen} displacements of {len(C)} neurons is singular; "
-            "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
+            f"expected positive definite; use a larger ridge, such as {larger(ridge):g}, or more samples"
         ) from None
     return CentralNoise(kind, factor, channels, shape, seen)

@@ -11,6 +11,7 @@ from localnoise.central.moments import (
     as_moderate,
     factored,
     flattened,
+    larger,
     refuse_dense,
     refuse_overflow,
 )
@@ -127,5 +128,5 @@ def _solved(A: Matrix, b: Matrix, ridge: float, seen: int) -> Matrix:
     except np.linalg.LinAlgError:
         raise ArgumentError(
             f"signal_ridge={ridge:g}: the second moment of {seen} activations of {len(A)} neurons is singular; "
-            "expected positive definite; use a larger ridge, such as 1e-4, or more samples"
+            f"expected positive definite; use a larger ridge, such as {larger(ridge):g}, or more samples"
         ) from None

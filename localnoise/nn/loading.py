@@ -44,7 +44,9 @@ class Batches:
         empty = True
         for index, batch in enumerate(self._source):
             x, y = _taken(index, batch, self.called)
-            empty = empty and not len(x)
+            if not len(x):
+                continue
+            empty = False
             yield x.to(self.device), None if y is None else y.to(self.device)
         if empty:
             raise ArgumentError(f"{self.called} has no inputs: expected at least one")
@@ -125,6 +127,7 @@ def _batched(source: Any, called: str) -> Any:
     if isinstance(source, (tuple, list)):
         if isinstance(source, tuple) and len(source) == 2 and _are_columns(*source, called):
             return _Cut([torch.as_tensor(part) for part in source])
+        _refuse_unlike(source, called)
         first = source[0] if source else None
         sample = isinstance(first, (tuple, list)) and len(first) == 2 and np.ndim(first[1]) == 0
         return DataLoader(source, _SIZE) if sample else source  # type: ignore[arg-type]  # a list is a data set
@@ -142,6 +145,21 @@ def _are_columns(x: Any, y: Any, called: str) -> bool:
     if known and np.ndim(y) == 1 < np.ndim(x) and len(x) != len(y):
         raise ArgumentError(f"{called} has {len(x)} inputs and {len(y)} labels: expected as many")
     return known and np.ndim(y) == 1 and np.ndim(x) > 0 and len(x) == len(y)
+
+
+def _refuse_unlike(source: Any, called: str) -> None:
+    """Raise an ArgumentError of inputs and labels that would be taken for two batches of inputs."""
+    if len(source) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in source):
+        return
+    x, y = map(torch.as_tensor, source)
+    if not x.ndim or not y.ndim:
+        return
+    one_hot = y.ndim == 2 and len(x) == len(y) and bool(((y == 0) | (y == 1)).all()) and bool((y.sum(1) == 1).all())
+    if x.shape[1:] != y.shape[1:] or one_hot:
+        raise ArgumentError(
+            f"{called} holds {x.dtype} of shape {tuple(x.shape)} and {y.dtype} of shape {tuple(y.shape)}: expected "
+            "inputs and the numbers of their classes, a tuple of (T, ...) and (T,), or a list of batches of inputs"
+        )
 
 
 class _Cut:

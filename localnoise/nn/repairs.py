@@ -19,6 +19,7 @@ from localnoise.nn.naming import check_device, find, find_single, whole
 from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.tapping import Tap
 from localnoise.repair import Repair
+from localnoise.repair.lessons import CLEAN
 from localnoise.validate import Array
 
 Progress = Callable[[str, str], None]
@@ -180,7 +181,12 @@ def learn_repairs(
             f"layers={named!r}, sources={list(sources or ())!r}: expected at least one of each, such as 'layer2' and "
             "{'blur': blur}"
         )
+    if CLEAN in sources:
+        raise ArgumentError(
+            f"sources holds {CLEAN!r}, the name of inputs that nothing has happened to: expected another name"
+        )
     batches, made = Batches(loader, own), dict[str, Repair]()
+    _refuse_order(model, named, next(iter(batches))[0])
     for name in named:
         find(model, name)
         repair = repair_like(model, name, next(iter(batches))[0], **options)
@@ -191,6 +197,20 @@ def learn_repairs(
             repair.learn(source, _Pairs(model, earlier, name, batches, corrupt, source, repair))
         made[name] = repair
     return made
+
+
+def _refuse_order(model: nn.Module, named: list[str], x: Tensor) -> None:
+    """Raise an ArgumentError unless layers are named in the order in which they run."""
+    seen: list[str] = []
+    hooks = [find(model, name).register_forward_hook(lambda *given, name=name: seen.append(name)) for name in named]
+    try:
+        Tap(model, find(model, named[-1]), named[-1]).whole(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    order = [name for name in dict.fromkeys(seen) if name in named]
+    if order != [name for name in named if name in order]:
+        raise ArgumentError(f"layers={named!r}: expected the order in which they run, {order!r}")
 
 
 class _Pairs:
@@ -216,7 +236,7 @@ class _Pairs:
         calm, displaced = self._taps
         for index, (x, _) in enumerate(self._batches):
             moved = as_altered(self._corrupt, x, f"sources[{self._source!r}]")
-            if not index and torch.equal(moved, x):
+            if not index and len(x) and torch.equal(moved, x):
                 raise ArgumentError(
                     f"sources[{self._source!r}] gave the first batch back as it was: expected other values"
                 )

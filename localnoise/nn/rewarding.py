@@ -121,8 +121,8 @@ def reward_noise(
     Raises
     ------
     ArgumentError
-        A reward that is constant or not of shape (T,), inputs without labels, a layer that the network cannot be cut
-        after, a grid of another layout.
+        A reward that is constant or not of shape (T,), inputs without labels or with some of no class, a layer that the
+        network cannot be cut after, a grid of another layout.
 
     Examples
     --------
@@ -158,9 +158,15 @@ def reward_noise(
     found = []
     with evaluating(model):
         folded = Folded(later, lies, front(first))
+        with torch.no_grad():
+            classes = folded(lies.folded(front(first).float())).shape[-1]
         for turn in range(turns):
             said = list(_activations(front, batches, corrupt, attack, lies))
             h, moved, y = (torch.cat(parts) for parts in zip(*said, strict=True))
+            if y.min() < 0 or y.max() >= classes:
+                raise ArgumentError(
+                    f"loader has labels from {int(y.min())} to {int(y.max())}: expected classes 0 to {classes - 1}"
+                )
             draws, mean = rater.rated(grid, folded, h, moved, y, seed=seed + turn)
             found.append(Turn(reward=mean, agreement=stepped(grid, draws, rule)))
             grid.normalise(kept)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, LocalnoiseError, first_line
 from localnoise.nn.layer import NoiseLayer
 
 
@@ -98,6 +98,13 @@ class Tap:
                 self._model(x.clone())  # a first layer in place would change the user's data
         except _Reached:
             pass
+        except (LocalnoiseError, torch.OutOfMemoryError):
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise ArgumentError(
+                f"the network cannot take inputs {tuple(x.shape)} of {x.dtype} ({first_line(error)}): expected "
+                "(T, ...) of the shape and dtype that it was trained on"
+            ) from error
         finally:
             handle.remove()
         return seen

@@ -70,6 +70,7 @@ HUES = tuple(dict.fromkeys(COLOURS.values()))
 LINES = {"-": "—", ":": "···", "--": "- -", "-.": "-·-"}  # and how a legend writes them
 MARKERS = {True: "sDP*", False: "o^vX"}  # of central arms, and of local ones
 _BARS: dict[str, Any] = {"elinewidth": 0.7, "mec": "#333333", "mew": 0.4}
+_WHOLE: dict[str, Any] = {"clip_on": False, "zorder": 3}  # markers at 0 and 1, which the axes would cut
 _KEY = "■ central   ● local"
 
 
@@ -169,7 +170,7 @@ def accuracies(summary: Summary, path: Path, title: str) -> None:
         for arm, dx in zip(summary.arms, shift, strict=True):
             found = [(x + dx, e) for x, source in enumerate(columns) if (e := _point(summary, arm, source))]
             places, estimates = [x for x, _ in found], [e for _, e in found]
-            style = {"fmt": look[arm].marker, "color": look[arm].colour, "label": DEFENSES[arm].label}
+            style = {"fmt": look[arm].marker, "color": look[arm].colour, "label": DEFENSES[arm].label} | _WHOLE
             error_bars(axes, places, estimates, **style)
         _columns(axes, [sentence(words(column)) for column in columns], title)
         legend(figure, _KEY)
@@ -210,7 +211,7 @@ def threats(table: Comparison, path: Path, title: str, names: Mapping[str, str] 
                 found, entry = table.estimate(arm, row), table.entry(arm, row)
                 if found is None:
                     continue
-                style = {"fmt": look[arm].marker, "color": look[arm].colour}
+                style = {"fmt": look[arm].marker, "color": look[arm].colour} | _WHOLE
                 style |= {"mfc": "white"} if entry is not None and any(entry.unreliable.values()) else {}
                 error_bars(axes, [x + dx], [found], label=called.get(arm) or DEFENSES[arm].label, **style)
         _columns(axes, list(map(sentence, words_of)), title)

@@ -4,7 +4,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 
@@ -55,8 +55,8 @@ def connected(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
             return
         with (
             _kept_as_it_is(),
-            _started(workers) as cluster,
-            _connected(cluster) as client,
+            _closed(_started(workers)) as cluster,
+            _closed(_connected(cluster)) as client,
             _kept_up(cluster, client, workers),
         ):
             yield client
@@ -71,6 +71,16 @@ def _kept_as_it_is() -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def _closed(one: Any) -> Iterator[Any]:
+    """Close a cluster or a client at the end; a busy machine may not answer in time, when all work is done already."""
+    try:
+        yield one
+    finally:
+        with suppress(OSError, TimeoutError):
+            one.close()
 
 
 def _started(workers: int) -> Any:

@@ -1,5 +1,6 @@
 """A sweep's records as what its figures and its page show: trials with values, the front, importances, commands."""
 
+import math
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -14,7 +15,7 @@ from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
 from localnoise.sims.sweeps.rows import TrialRow, baselines, columns, described, front_texts, row
 from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, robust, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, judged, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -108,8 +109,19 @@ def _retention(trial: Trial, references: dict[str, dict[Any, float]]) -> float |
     shared = [r for r in trial.records if "error" not in r.results and _place(r) in none and _place(r) in full]
     if not shared:
         return None
-    gain = mean(full[_place(record)] - none[_place(record)] for record in shared)
-    return mean(robust(record) - none[_place(record)] for record in shared) / gain if gain > 0 else None
+    gains = [full[_place(record)] - none[_place(record)] for record in shared]
+    if not _sure(gains, shared):
+        return None
+    return mean(robust(record) - none[_place(record)] for record in shared) / mean(gains)
+
+
+def _sure(gains: list[float], records: list[Record]) -> bool:
+    """Return whether a central gain is surely above 0: else there is nothing of which a share could be kept.
+
+    By the 95 % interval of a difference of two independent shares, of variance .25 at most: wider than the paired one.
+    """
+    images = sum(judged(record, "robust") for record in records)
+    return mean(gains) > 1.96 * math.sqrt(2 * 0.25 / images)
 
 
 def _facts(study: Study, records: list[Record]) -> dict[str, str]:

@@ -229,3 +229,16 @@ def test_fewer_displacements_than_neurons_are_told_where_they_are_given(call):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         call(d)
+
+
+def test_a_small_ridge_keeps_loud_displacements_definite():
+    """More neurons than displacements: rounding of float32 products, 1e-3 here, would outweigh the ridge of 1e-4."""
+    rng = np.random.default_rng(0)
+    d = (60 * rng.normal(size=(100, 1)) + 3 * rng.normal(size=(100, 200))).reshape(100, 2, 10, 10).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        noise = ln.central.full(d, ridge=1e-4, variance=None)
+    flat = d.reshape(100, -1).astype(np.float64)
+    np.testing.assert_allclose(noise.covariance(), flat.T @ flat / 100 + 1e-4 * np.eye(200), rtol=1e-4, atol=1e-3)
+    with pytest.raises(ArgumentError, match=r"ridge=0: .* is singular; .* use a larger ridge, such as 0.0001"):
+        ln.central.full(d, ridge=0)

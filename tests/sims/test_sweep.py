@@ -25,7 +25,7 @@ from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.worker import Job
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.runtime.stage import Stage
-from localnoise.sims.sweeps import jobs
+from localnoise.sims.sweeps import jobs, summary
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.loop import Sweep
 from localnoise.sims.sweeps.search import Search
@@ -166,9 +166,10 @@ def test_the_report_of_a_sweep(swept: tuple[Path, str], tmp_path: Path) -> None:
         for arm in ("none", "full")
     )
     gain = full.mean() - none.mean()
+    sure = gain > 1.96 * np.sqrt(0.5 / (100 * len(none)))  # of so few images there may be no gain to keep
     for trial in complete:
-        assert ("retention" in trial.values) == (gain > 0)  # there may be no gain to keep, of so few images
-        if gain > 0:
+        assert ("retention" in trial.values) == sure
+        if sure:
             assert np.isclose(trial.values["retention"], (trial.values["robust"] - none.mean()) / gain)
     done = run("report", out, "-o", tmp_path / "page.html", "--figures", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -333,3 +334,17 @@ def _trial(study, number: int, parameters: dict, accuracy: float, seeds: int = 2
         results = {"accuracy.clean": 0.8, "accuracy.rotate@2": accuracy, "bytes_per_unit": 4.0, "energy": 1.0}
         records.append(Record(config_of(study, cell, settings_of(study, "f"), parameters), results, {}, 1.0))
     return Trial(number, parameters, records)
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.3, 0.5), (0.05, None), (0.0, None), (-0.3, None)])
+def test_no_share_is_taken_of_a_central_gain_that_chance_could_be(gain: float, kept: float | None) -> None:
+    def cell(arm: str, robust: float, **more: Any) -> Record:
+        threats = [{"name": "clean", "level": 0.0, "images": 200}, {"name": "rotate", "level": 2.0, "images": 200}]
+        config = {"arm": arm, "seed": 0, "threats": threats} | more
+        return Record(config, {"accuracy.rotate@2": robust}, {}, 0.0)
+
+    records = [cell("none", 0.4), cell("full", 0.4 + gain)]
+    references = {name: summary._reference(records, name) for name in ("none", "full")}
+    trial = Trial(0, {}, [cell("grid", 0.4 + gain / 2, hyperparameters={})])
+    found = summary._retention(trial, references)
+    assert found == (None if kept is None else pytest.approx(kept))

@@ -7,15 +7,12 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from torch import nn
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
-from localnoise.nn.local.memory import activations_kept
-from localnoise.rules import RULES
 from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.defenses.repairs import UNDEFENDED
-from localnoise.sims.evaluation.equal import Equal, equals
+from localnoise.sims.evaluation.equal import equals
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -26,7 +23,7 @@ from localnoise.sims.experiments.equal import held_of, run_curves
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
-from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.experiments.training_rows import equal_row, length_of, memory, noise_of, planned, rule_of
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.reports.commands.trained import Train
@@ -135,7 +132,7 @@ def train(
     names = trainings() if training == _ALL else words(training)
     if not names:
         raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
-    lengths = {name: _length(name) for name in names}
+    lengths = {name: length_of(name) for name in names}
     if source != _USUAL and not words(noise):
         raise ArgumentError(
             f"train={source!r} was given without --noise, which learns from it: expected both, or neither"
@@ -146,7 +143,7 @@ def train(
     chosen = Chosen.of(task, activation, layer)
     for name in list(names):  # refused before anything runs
         try:
-            Chosen.of(task, activation, layer, _rule(name))
+            Chosen.of(task, activation, layer, rule_of(name))
         except ArgumentError as error:
             if training != _ALL:
                 raise
@@ -157,15 +154,15 @@ def train(
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
     for name, own in lengths.items():
         if own == (settings.base_epochs, None):
-            raise ArgumentError(f"training={name!r}: as many epochs as all rows have: expected {_rule(name)}")
+            raise ArgumentError(f"training={name!r}: as many epochs as all rows have: expected {rule_of(name)}")
     how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler, "data_dir": data_dir}
     records = RecordFile(out / NAME)
     if not mix:
         records.refuse_to_mix(settings.fingerprint)
     wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
-    noises = [_noise(name) for name in words(noise)]
+    noises = [noise_of(name) for name in words(noise)]
     for name in names:
-        check_crossing(_rule(name), noises)
+        check_crossing(rule_of(name), noises)
     tested = words(threats) or ([source] if noises else [])
     wanted += [threat(text, spent.images, spent.attacked_test) for text in tested]
     learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()
@@ -178,24 +175,24 @@ def train(
     chosen.check_inputs(name for name, _ in strengths(cells))
     curves: list[dict[str, Any]] = []
     if equal:
-        local = [name for name in names if _rule(name) != BACKPROP and lengths[name] is None]
+        local = [name for name in names if rule_of(name) != BACKPROP and lengths[name] is None]
         if not local:
             raise ArgumentError(f"equal: no local rule among {', '.join(names)}: expected one, such as local-heads")
         judged = [replace(settings, training=name) for name in (BACKPROP, *local)]
         curves = run_curves(judged, spent.seeds, held_of(settings, data_dir), records, **how)
         falls = chosen.task.network(0, chosen.activation, chosen.layer).falling
         for one in equals(records.of(curves)).values():
-            row = _equal_row(one, falls)
-            lengths.setdefault(row, _length(row))
+            row = equal_row(one, falls)
+            lengths.setdefault(row, length_of(row))
             names = list(dict.fromkeys([*names, row]))
-    plans = {name: _plan(settings, name, lengths[name]) for name in names}
+    plans = {name: planned(settings, name, lengths[name]) for name in names}
     report = Train(
         title=f"{chosen.title}{spend} preset",
         trainings=[row_of(name, arm) for name in names for arm in (UNDEFENDED, *noises)],
         threats=[one.label for one in wanted[1:]],
         against=against,
         epochs=settings.base_epochs,
-        kept=_memory(chosen, plans),
+        kept=memory(chosen, plans),
     )
     configs = [cell.config(plan) for plan in plans.values() for cell in cells]
     if not records.done().issuperset(map(key, configs)):
@@ -209,49 +206,6 @@ def train(
         f"{fresh} of {len(configs) - len(curves)} cells in {perf_counter() - began:.0f} s, all in {records.path}"
     )
     publish(report, records.of(configs), out)
-
-
-def _noise(name: str) -> str:
-    """Return the defense that a rule's or a defense's name stands for."""
-    return named(f"grid:rule={name}:parents=8" if name in RULES else name).name
-
-
-def _memory(chosen: Chosen, plans: dict[str, Settings]) -> dict[str, int]:
-    """Return how many activations a step keeps for one input, by training."""
-    network = chosen.task.network(0, chosen.activation, chosen.layer)
-    every, largest = activations_kept(nn.Sequential(network.front, network.back), chosen.few())
-    return {_rule(name): every if _rule(name) == BACKPROP else largest for name in plans}
-
-
-def _equal_row(one: Equal, falls: bool) -> str:
-    """Return the row of backpropagation that is as accurate; where the rate does not fall, it need not be stopped."""
-    if one.epoch == one.epochs:
-        return BACKPROP
-    return f"{BACKPROP}@{one.epoch}/{one.epochs}" if falls else f"{BACKPROP}@{one.epoch}"
-
-
-def _plan(settings: Settings, name: str, length: tuple[int, int | None] | None) -> Settings:
-    """Return the settings of a row."""
-    epochs, stopped = (settings.base_epochs, None) if length is None else length
-    return replace(settings, training=_rule(name), base_epochs=epochs, stopped=stopped)
-
-
-def _rule(name: str) -> str:
-    """Return the training of a row's name."""
-    return name.partition("@")[0]
-
-
-def _length(name: str) -> tuple[int, int | None] | None:
-    """Return epochs, and the one after which it stops, of NAME@EPOCHS or NAME@EPOCH/EPOCHS; None of NAME."""
-    rule, at, epochs = name.partition("@")
-    choose("training", rule, trainings())
-    if not at:
-        return None
-    first, slash, every = epochs.partition("/")
-    numbers = [int(one) if one.isdecimal() else 0 for one in ([first, every] if slash else [first])]
-    if not all(numbers) or (slash and numbers[0] >= numbers[1]):
-        raise ArgumentError(f"training={name!r}: expected NAME, or NAME@EPOCHS such as {rule}@3, or {rule}@3/10")
-    return (numbers[1], numbers[0]) if slash else (numbers[0], None)
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ def test_collinear_parents_are_refused_though_the_unit_itself_is_not(dtype):
     grid.field.parents[2] = [1, -1, -1]
     line = np.random.default_rng(0).normal(size=(200, 1, 1, 4))
     line[..., 2] = line[..., 0] + line[..., 1]
-    refuses("ridge=0: a unit's neighbours move in exact proportion", lambda: grid.learn(line, ridge=0))
+    refuses("ridge=0: a unit's neighbors move in exact proportion", lambda: grid.learn(line, ridge=0))
     assert np.isfinite(grid.learn(line, ridge=1e-4).covariance()).all()
 
 

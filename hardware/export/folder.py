@@ -62,7 +62,7 @@ def replaceable(folder: Path, force: bool) -> list[str]:
         return []
     if not force:
         raise ArgumentError(
-            f"{folder}: not empty; expected a new or an empty folder; use force=True, or --force, to replace an "
+            f"{folder}: not empty; expected a new or an empty folder; use --force, in Python force=True, to replace an "
             "artefact that is there"
         )
     try:

@@ -155,7 +155,8 @@ def _refuse_unlike(source: Any, called: str) -> None:
     if not x.ndim or not y.ndim:
         return
     one_hot = y.ndim == 2 and len(x) == len(y) and bool(((y == 0) | (y == 1)).all()) and bool((y.sum(1) == 1).all())
-    if x.shape[1:] != y.shape[1:] or one_hot:
+    unlike = x.ndim != y.ndim or x.is_floating_point() != y.is_floating_point()  # sequences may differ in length
+    if unlike or one_hot:
         raise ArgumentError(
             f"{called} holds {x.dtype} of shape {tuple(x.shape)} and {y.dtype} of shape {tuple(y.shape)}: expected "
             "inputs and the numbers of their classes, a tuple of (T, ...) and (T,), or a list of batches of inputs"

@@ -9,6 +9,7 @@ from torch import nn
 import localnoise as ln
 from localnoise import nn as lnn
 from localnoise.errors import ArgumentError
+from localnoise.nn.loading import Batches
 
 X, Y = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 6
 ONE_HOT = nn.functional.one_hot(Y, 6)
@@ -63,6 +64,11 @@ def test_labels_as_wide_as_inputs_are_no_inputs() -> None:
     grid = ln.UnitGrid((1, 8)).learn(lnn.displacements(dense, "1", [x, x + 1], dark))
     assert grid.state is not None
     assert grid.state["seen"] == 400, "two batches are two batches"
+
+
+def test_two_batches_of_sequences_may_differ_in_length() -> None:
+    found = [len(x) for x, _ in Batches([torch.rand(3, 5, 8), torch.rand(4, 7, 8)], torch.device("cpu"))]
+    assert found == [3, 4]
 
 
 def test_an_input_without_its_batch_axis_is_refused(model: nn.Module) -> None:

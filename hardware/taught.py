@@ -1,4 +1,4 @@
-"""What a chip grid becomes by learning: from displacements, or from what its own draws were worth."""
+"""Learning of a chip grid: from displacements, or from what its own draws were worth."""
 
 from copy import copy
 from typing import Any, Protocol

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, Self
 
-from localnoise.cautions import warn_of_few
+from localnoise.cautions import warn_of_few, warn_of_forgotten
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
 from localnoise.grid.holding import Holding
@@ -128,7 +128,10 @@ class Merging(Holding):
         while len(states) > 1:
             pairs = [states[at : at + 2] for at in range(0, len(states), 2)]
             states = [delayed(added)(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        forgotten = self.rule is not None and self.state is None
         made = self._joined(rule, compute(states[0]))
+        if forgotten:
+            warn_of_forgotten(rule.name, stacklevel=4)
         if progress is not None:
             progress(len(d), len(d))
         return made

@@ -259,7 +259,7 @@ class LocalLayer:
         refuse_beyond_memory(short(what, 200), needed, "fewer units or channels, or a smaller radius")
 
     def __repr__(self) -> str:
-        """Return size, rule and what was seen."""
+        """Return sizes and rule."""
         (height, width), (C, H, W) = self.shape, self.inputs
         return (
             f"LocalLayer({height}x{width} units x {self.channels}, of inputs {C}x{H}x{W}, radius "

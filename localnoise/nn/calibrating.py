@@ -1,6 +1,7 @@
 """Margins of a repaired network: it is asked for its decisions on clean inputs, which should stay as they were."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,32 +68,45 @@ def calibrate_repairs(
         alone = torch.cat([model(x).argmax(1) for x in inputs.split(chunk)])
     named = [*repairs.values()]
     deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
-    for repair in deciding:
+    with asking_anew(deciding):
+        mended = attach(model, repairs).eval()
+        layers = [part for part in mended.modules() if isinstance(part, RepairLayer)]
+        voices = [layer for layer in layers if layer.decides]
+        names, rows = named[0].sources, torch.arange(0)
+
+        def blame(margins: npt.NDArray[np.float64], everything: bool) -> npt.NDArray[np.int64]:
+            nonlocal rows
+            for repair in deciding:
+                repair.margins = dict(zip(names, margins.tolist(), strict=True))
+            for layer in layers:
+                layer.decide_as_now()
+            out, touched = np.full(len(inputs), FINE), []
+            for own in (torch.arange(len(inputs)) if everything else rows).split(chunk):
+                with torch.no_grad():
+                    now = mended(inputs[own]).argmax(1)
+                # all that decide: what one layer has repaired already, another may leave alone
+                said = torch.stack([_known(layer) for layer in voices]).sum(dim=0)
+                bad = now != alone[own]
+                out[own[bad].numpy()] = 1 + said[bad, 1:].argmax(1).cpu().numpy()
+                touched.append(own[(said[:, 1:].sum(1) > FLOOR).cpu()])
+            rows = torch.cat(touched)
+            return out
+
+        least_margins(blame, len(names), most)
+
+
+@contextmanager
+def asking_anew(repairs: Sequence[Repair]) -> Iterator[None]:
+    """Let repairs ask for no margin, to find new ones; where that fails they ask for what they asked before."""
+    before = [{name: getattr(repair, name) for name in ("worth", "margin", "margins")} for repair in repairs]
+    for repair in repairs:
         repair.margin, repair.margins = 0.0, {}
-    mended = attach(model, repairs).eval()
-    layers = [part for part in mended.modules() if isinstance(part, RepairLayer)]
-    voices = [layer for layer in layers if layer.decides]
-    names, rows = named[0].sources, torch.arange(0)
-
-    def blame(margins: npt.NDArray[np.float64], everything: bool) -> npt.NDArray[np.int64]:
-        nonlocal rows
-        for repair in deciding:
-            repair.margins = dict(zip(names, margins.tolist(), strict=True))
-        for layer in layers:
-            layer.decide_as_now()
-        out, touched = np.full(len(inputs), FINE), []
-        for own in (torch.arange(len(inputs)) if everything else rows).split(chunk):
-            with torch.no_grad():
-                now = mended(inputs[own]).argmax(1)
-            # all that decide: what one layer has repaired already, another may leave alone
-            said = torch.stack([_known(layer) for layer in voices]).sum(dim=0)
-            bad = now != alone[own]
-            out[own[bad].numpy()] = 1 + said[bad, 1:].argmax(1).cpu().numpy()
-            touched.append(own[(said[:, 1:].sum(1) > FLOOR).cpu()])
-        rows = torch.cat(touched)
-        return out
-
-    least_margins(blame, len(names), most)
+    try:
+        yield
+    except BaseException:
+        for repair, own in zip(repairs, before, strict=True):
+            vars(repair).update(own)
+        raise
 
 
 def _known(layer: RepairLayer) -> Tensor:

@@ -101,13 +101,15 @@ def _unrecorded(later: Any) -> Iterator[None]:
     """Let norms in training mode leave their running statistics alone: the ordinary pass updates them, once."""
     modules = later.modules() if isinstance(later, nn.Module) else ()
     norms: list[Any] = [one for one in modules if one.training and getattr(one, "track_running_stats", False)]
-    kept = [(norm.running_mean, norm.running_var) for norm in norms]
+    kept = [(norm, norm.running_mean, norm.running_var) for norm in norms if isinstance(norm, _InstanceNorm)]
     for norm in norms:
         norm.track_running_stats = False
-        if isinstance(norm, _InstanceNorm):  # it updates what it has, whatever it is told to track
-            norm.running_mean = norm.running_var = None
+    for norm, _, _ in kept:  # these update what they have, whatever they are told to track
+        norm.running_mean = norm.running_var = None
     try:
         yield
     finally:
-        for norm, (mean, variance) in zip(norms, kept, strict=True):
-            norm.track_running_stats, norm.running_mean, norm.running_var = True, mean, variance
+        for norm in norms:
+            norm.track_running_stats = True
+        for norm, mean, variance in kept:
+            norm.running_mean, norm.running_var = mean, variance

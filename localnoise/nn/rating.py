@@ -44,7 +44,8 @@ class Rater:
         Rate eta and its mirror image about the mean. Of zero-mean noise a unit's e z' is the same for both: what is
         odd in the draw, the gradient of the loss first of all, leaves the estimate altogether.
     common : int
-        Inputs that share a draw, whose reward is their mean; 1 of signal-dependent noise.
+        Inputs that share a draw, whose reward is their mean; 1 of signal-dependent noise. They follow each other,
+        which a reward of your own that compares inputs has to know.
     baseline : str
         "class": less the mean reward of the inputs' class, whose loss differs whatever is drawn. "none".
     """

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
-from localnoise.nn.calibrating import calibrate_repairs
+from localnoise.nn.calibrating import asking_anew, calibrate_repairs
 from localnoise.nn.naming import whole
 from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.repairs import attach_repairs
@@ -73,60 +73,43 @@ def expect_worth(
     if not named:
         raise ArgumentError("repairs is empty: expected a dict of layers' names to repairs")
     deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
-    before = [{name: getattr(repair, name) for name in ("worth", "margin", "margins")} for repair in deciding]
-    for repair in deciding:
-        repair.worth, repair.margin, repair.margins = None, 0.0, {}
-    try:
-        _learn_worth(model, repairs, deciding, pairs, least, attach, most)
-    except BaseException:
-        for repair, own in zip(deciding, before, strict=True):
-            vars(repair).update(own)
-        raise
-
-
-def _learn_worth(
-    model: nn.Module,
-    repairs: Mapping[str, Repair],
-    deciding: list[Any],
-    pairs: Iterable[tuple[Tensor, Tensor]],
-    least: float,
-    attach: Callable[[nn.Module, Mapping[str, Repair]], nn.Module],
-    most: float,
-) -> None:
-    """As `expect_worth`, of repairs that ask for nothing yet."""
-    mended = attach(model, repairs).eval()
-    layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
-    density: list[list[Tensor]] = [[] for _ in layers]
-    likeliest: list[list[Tensor]] = [[] for _ in layers]
-    gain: list[Tensor] = []
-    clean: list[Tensor] = []
-    for pair in pairs:
-        x, unaltered = _tensors(pair)
-        if x.shape != unaltered.shape:
-            raise ArgumentError(
-                f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"
-            )
-        if not (x.isfinite().all() and unaltered.isfinite().all()):
-            raise ArgumentError("pairs holds values that are not finite: expected inputs altered and unaltered")
-        with evaluating(model), torch.no_grad():
-            right, before, after = model(unaltered).argmax(1), model(x).argmax(1), mended(x).argmax(1)
-        for place, layer in enumerate(layers):
-            assert layer.posterior is not None
-            assert layer.density is not None
-            density[place].append(layer.density.double().cpu())
-            likeliest[place].append(layer.posterior.argmax(1).cpu())
-        gain.append(((after == right).double() - (before == right).double()).cpu())
-        if sum(map(len, clean)) < _CLEAN:
-            clean.append(unaltered)
-    if not gain:
-        raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
-    for place, repair in enumerate(deciding):
-        later = {name for other in deciding[place + 1 :] for name in other.among}
-        own = {*(repair.among or repair.sources)} - later
-        passed = [name for name in repair.sources if name not in own]
-        given = (torch.cat(part).numpy() for part in (density[place], likeliest[place], gain))
-        repair.expect_worth(*given, least, passed)
-    calibrate_repairs(model, repairs, torch.cat(clean)[:_CLEAN], most, attach=attach)
+    with asking_anew(deciding):
+        for repair in deciding:
+            repair.worth = None
+        mended = attach(model, repairs).eval()
+        layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
+        density: list[list[Tensor]] = [[] for _ in layers]
+        likeliest: list[list[Tensor]] = [[] for _ in layers]
+        gain: list[Tensor] = []
+        clean: list[Tensor] = []
+        for pair in pairs:
+            x, unaltered = _tensors(pair)
+            if x.shape != unaltered.shape:
+                raise ArgumentError(
+                    f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs "
+                    "twice"
+                )
+            if not (x.isfinite().all() and unaltered.isfinite().all()):
+                raise ArgumentError("pairs holds values that are not finite: expected inputs altered and unaltered")
+            with evaluating(model), torch.no_grad():
+                right, before, after = model(unaltered).argmax(1), model(x).argmax(1), mended(x).argmax(1)
+            for place, layer in enumerate(layers):
+                assert layer.posterior is not None
+                assert layer.density is not None
+                density[place].append(layer.density.double().cpu())
+                likeliest[place].append(layer.posterior.argmax(1).cpu())
+            gain.append(((after == right).double() - (before == right).double()).cpu())
+            if sum(map(len, clean)) < _CLEAN:
+                clean.append(unaltered)
+        if not gain:
+            raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
+        for place, repair in enumerate(deciding):
+            later = {name for other in deciding[place + 1 :] for name in other.among}
+            own = {*(repair.among or repair.sources)} - later
+            passed = [name for name in repair.sources if name not in own]
+            given = (torch.cat(part).numpy() for part in (density[place], likeliest[place], gain))
+            repair.expect_worth(*given, least, passed)
+        calibrate_repairs(model, repairs, torch.cat(clean)[:_CLEAN], most, attach=attach)
 
 
 def _tensors(pair: Any) -> tuple[Tensor, Tensor]:

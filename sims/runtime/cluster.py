@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
@@ -79,50 +79,49 @@ def _closed(one: Any) -> Iterator[Any]:
     try:
         yield one
     finally:
-        with suppress(OSError, TimeoutError):
+        with suppress(OSError):  # a TimeoutError is one
             one.close()
 
 
 def _started(workers: int) -> Any:
-    """A cluster of this machine's processes; where one dies while it starts, all are started again."""
+    """Return a cluster of this machine's processes; where one dies while it starts, all are started again."""
     from distributed import LocalCluster
 
-    for attempt in range(_STARTS):
-        try:
-            return LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=":0",
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-                host="127.0.0.1",
-                local_directory=tempfile.gettempdir(),
-            )
-        except (RuntimeError, TimeoutError) as error:
-            if attempt == _STARTS - 1:
-                raise _unstarted(error, workers) from None
-    raise AssertionError("unreachable")
+    return _patiently(
+        workers,
+        lambda: LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            host="127.0.0.1",
+            local_directory=tempfile.gettempdir(),
+        ),
+    )
 
 
 def _connected(cluster: Any) -> Any:
-    """Return the client of this machine's processes; a machine that is busy may take several attempts to answer."""
+    """Return the client of this machine's processes."""
     from distributed import Client
 
-    for attempt in range(_STARTS):
+    return _patiently(len(cluster.workers), lambda: Client(cluster))
+
+
+def _patiently(workers: int, start: Callable[[], Any]) -> Any:
+    """Return what starts, by several attempts: a busy machine may not answer in time."""
+    for attempt in range(1, _STARTS + 1):
         try:
-            return Client(cluster)
-        except (OSError, TimeoutError) as error:
-            if attempt == _STARTS - 1:
-                raise _unstarted(error, len(cluster.workers)) from None
+            return start()
+        except (RuntimeError, OSError) as error:
+            if attempt == _STARTS:
+                raise ArgumentError(
+                    f"jobs={workers}: processes of this machine did not start in {_STARTS} attempts "
+                    f"({_short(error)}): expected a machine with memory and processor time left; use fewer --jobs, or "
+                    "try again when it is idle"
+                ) from error
     raise AssertionError("unreachable")
-
-
-def _unstarted(error: Exception, workers: int) -> ArgumentError:
-    return ArgumentError(
-        f"jobs={workers}: processes of this machine did not start within {_WAIT} s, {_STARTS} times ({_short(error)}): "
-        "expected a machine with memory and processor time left; use fewer --jobs, or try again when it is idle"
-    )
 
 
 @contextmanager

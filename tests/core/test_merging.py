@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import localnoise as ln
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, ForgottenWarning
 
 SHAPE, CHANNELS = (4, 5), 2
 
@@ -132,3 +132,11 @@ def test_bad_input_is_one_sentence(call, words):
     with pytest.raises(ArgumentError, match=words) as caught:
         call(learned, d)
     assert "\n" not in str(caught.value)
+
+
+def test_blocks_that_lie_elsewhere_forget_no_grid_in_silence(tmp_path):
+    d, _ = displaced(600)
+    small = ln.load(grid().learn(d).save(tmp_path / "small.h5", state=False))
+    with pytest.warns(ForgottenWarning, match="rule 'moments' begins anew"):
+        small.learn(da.from_array(d, chunks=(300, *d.shape[1:])))
+    assert small.state["seen"] == 600

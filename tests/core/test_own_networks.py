@@ -351,7 +351,7 @@ def test_places_where_nothing_can_be_attached(name, sentence):
 
 
 def test_a_layer_with_a_part_called_module_keeps_its_state():
-    """As torch's own wrappers have one: DataParallel, AveragedModel."""
+    """Torch's own wrappers have one: DataParallel, AveragedModel."""
 
     class Wrapped(nn.Module):
         def __init__(self):

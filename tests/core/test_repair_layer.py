@@ -231,10 +231,15 @@ def test_a_call_that_fails_leaves_what_repairs_ask_for(in_turn):
     first = next(iter(repairs.values()))
     first.margins = {"dark": 5.0}
     worth = first.worth
+
+    def unattached(*given):
+        raise ArgumentError("no copy")
+
     for call, said in (
         (lambda: lnn.expect_worth(net, repairs, [(x, x[:3])]), "expected the same inputs twice"),
         (lambda: lnn.expect_worth(net, repairs, [(x * float("nan"), x)]), "pairs holds values that are not finite"),
         (lambda: lnn.calibrate_repairs(net, repairs, x * float("nan")), "inputs holds values that are not finite"),
+        (lambda: lnn.calibrate_repairs(net, repairs, x, attach=unattached), "no copy"),
     ):
         with pytest.raises(ArgumentError, match=said):
             call()

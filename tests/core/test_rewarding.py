@@ -10,7 +10,7 @@ from localnoise import nn as lnn
 from localnoise.errors import ArgumentError
 from localnoise.nn.rating import Draws
 from localnoise.nn.rewarding import stepped
-from localnoise.nn.rewards import REWARDS
+from localnoise.nn.rewards import REWARDS, lesson
 from localnoise.rules import ThreeFactor
 
 COUNT = 400
@@ -171,7 +171,7 @@ def test_a_lesson_of_inputs_that_share_a_draw_is_for_the_draws_of_others(
     wanted = torch.autograd.grad(cross_entropies(later, moved + before, y).mean(), weights)
     first = torch.autograd.grad(cross_entropies(later, h[:1] + each[:1], y[:1]).sum(), weights)
     flat = [torch.cat([one.flatten() for one in part]) for part in (first, wanted)]
-    found = REWARDS["lesson"](later, h, moved, each, y, apart=8)  # type: ignore[call-arg]
+    found = lesson(later, h, moved, each, y, apart=8)
     assert float(found[0]) == pytest.approx(float(torch.cosine_similarity(*flat, dim=0)))
     np.testing.assert_allclose(draws.rewards, found.reshape(-1, 8).mean(1).numpy())
 

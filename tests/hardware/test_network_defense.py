@@ -1,5 +1,7 @@
 """A network with a grid's noise or a repair inside: drawn once a draw behind one front, emulated and exported alike."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.hardware import Formats, load_chips
 from localnoise.hardware import quantise as to_chip
 from localnoise.hardware.export import export, manifest, verify
+from localnoise.hardware.export.host import compiler
+from localnoise.hardware.fitting.network import fit_network
 from localnoise.hardware.network import ChipDefense, defend, quantise, repair_behind
 from localnoise.hardware.network.entry import rescaled
 from localnoise.hardware.network.layers import MixWords
@@ -248,3 +252,29 @@ def test_what_a_repair_behind_integers_is_calibrated_on_is_checked():
     )
     with pytest.raises(ArgumentError, match="20 parts: expected a list of 2"):
         repair_behind(model, x, two, "1", {"clean": few, "dark": few})
+
+
+@pytest.mark.parametrize(
+    "how", [{"parents": 4}, {"signal": "local", "parents": 3}, {"signal": "local", "parents": 3, "rank": 2}],
+    ids=["noise", "signal", "rank"],
+)  # fmt: skip
+def test_memory_that_changes_is_the_struct_of_the_program(tmp_path, how):
+    """sizeof ln_defense, as the C compiler has it, against what a microcontroller's fit rests on."""
+    model, x = network()
+    d, h = np.random.default_rng(0).normal(size=(2, 400, *SHAPE)).astype(np.float32)
+    grid, signal = ln.UnitGrid(shape=SHAPE[1:], channels=4, **how), "signal" in how
+    chip = to_chip(grid.learn(d, h) if signal else grid.learn(d), Formats(), h=h if signal else None)
+    defense = defend(model, x, chip, "1", draws=3)
+    folder = export(defense, tmp_path / "c")
+    (header,) = folder.glob("*defense.h")
+    program = f'#include "{header.name}"\n#include <stdio.h>\n'
+    program += 'int main(void) { printf("%lu %lu", (unsigned long)sizeof(ln_defense), (unsigned long)sizeof(void *)); }'
+    (tmp_path / "size.c").write_text(program)
+    command = [*compiler(), "-w", "-I", str(folder), str(tmp_path / "size.c"), "-o", str(tmp_path / "size")]
+    subprocess.run(command, check=True)
+    done = subprocess.run([tmp_path / "size"], capture_output=True, text=True, check=True)
+    held, pointer = map(int, done.stdout.split())
+    counted = sum(size for name, size in fit_network(defense, "stm32f407").ram.items() if name != "stack")
+    callers = int(np.prod(defense.program.shape)) + 4 * defense.program.outputs  # the image and the scores
+    pointers = 0 if grid.config.narrow else 2
+    assert 0 <= held - pointers * (pointer - 4) - (counted - callers) < 8, "padding"

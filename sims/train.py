@@ -16,9 +16,9 @@ from localnoise.sims.evaluation.equal import equals
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
-from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import keep_grids, publish, strengths
+from localnoise.sims.experiments.conduct import keep_grids, publish
 from localnoise.sims.experiments.equal import held_of, run_curves
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt, invented

@@ -10,6 +10,7 @@ from localnoise.sims.auditing.study import PARTS, Plan
 from localnoise.sims.experiments.networks import Groups, run_after_training
 from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.experiments.testbed import network_path
+from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.runtime.engine import Finished, Task
@@ -27,6 +28,7 @@ def run_audit(plan: Plan, records: RecordFile, folder: Path, report: Report, *, 
     todo = {key(config): (seed, config) for seed, config in everything if key(config) not in done}
     if not todo:
         return 0
+    try_on_few(plan.strengths(), plan.trained.network)
     fresh, tried = len(todo), set[str]()
     threads = 1 if jobs > 1 or scheduler else cpu_count() or 1
 

@@ -161,6 +161,11 @@ class Plan:
         """Settings that its networks depend on."""
         return Settings(**self.settings)
 
+    def strengths(self) -> list[tuple[str, float]]:
+        """Name and level of all that happens to inputs in its parts."""
+        held = () if self.parts == (CERTIFICATE,) else self.threats
+        return [*held, *(() if self.parts == (SURPRISE,) else ((self.source.name, self.source.level),))]
+
     def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the seed and the configuration of each part."""
         e, source = self.effort, {"source": self.source.name, "level": self.source.level}

@@ -1,6 +1,6 @@
 """Cells: one trained network each, and what it is tested on; what an experiment runs, skips when done, and records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,6 +71,13 @@ class Cell:
     def trained(self) -> "Cell":
         """The cell without its threats: two cells with the same one test the same network."""
         return replace(self, threats=())
+
+
+def strengths(cells: Iterable[Cell]) -> Iterator[tuple[str, float]]:
+    """Name and level of all that cells learn from and are tested on."""
+    for cell in cells:
+        yield from ((source.name, source.level) for source in cell.sources)
+        yield from ((threat.name, threat.level) for threat in cell.threats)
 
 
 def crossed(

@@ -7,9 +7,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.conduct import conduct, strengths
+from localnoise.sims.experiments.conduct import conduct
 from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.experiment import Report

@@ -1,7 +1,6 @@
 """Carry an experiment out: run what is missing, keep records and grids, say how long it took, report."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -12,7 +11,7 @@ from localnoise.files import as_folder, write_bytes
 from localnoise.sims import tasks
 from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.evaluation.names import check_eps
-from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.rehearsal import rehearse
 from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
@@ -71,13 +70,6 @@ def conduct(
     fresh = run_cells(cells, settings, records, out, data_dir=data_dir, keep=keep, **how)
     console.print(f"{fresh} of {len(cells)} cells run in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)
-
-
-def strengths(cells: Iterable[Cell]) -> Iterator[tuple[str, float]]:
-    """Name and level of all that cells learn from and are tested on."""
-    for cell in cells:
-        yield from ((source.name, source.level) for source in cell.sources)
-        yield from ((threat.name, threat.level) for threat in cell.threats)
 
 
 def publish(report: Report, records: list[Record], out: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.networks import Groups, run_after_training
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import network_path
+from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.experiments.worker import Answer, Job, run, train
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.records import RecordFile, key
@@ -52,6 +53,7 @@ def run_cells(
     todo = dict.fromkeys(cell for cell in everything if key(configs[cell]) not in done)
     if not todo:
         return 0
+    try_on_few(strengths(todo), settings.network)
     fresh = len(todo)
     seeds = sorted({cell.seed for cell in todo})
     where = None if data_dir is None else str(data_dir)
@@ -106,11 +108,18 @@ def _groups(cells: Iterable[Cell], seed: int) -> list[list[Cell]]:
     for cell in cells:
         if cell.seed == seed:
             shared = tuple(source.moved for source in cell.sources) or (cell.arm, cell.variance)
-            groups.setdefault(shared, []).append(cell)
+            groups.setdefault((shared, _trained_apart(cell.arm)), []).append(cell)
     for group in groups.values():
         order = {cell.trained: place for place, cell in reversed(list(enumerate(group)))}
         group.sort(key=lambda cell: order[cell.trained])
     return list(groups.values())
+
+
+def _trained_apart(arm: str) -> str:
+    """Return the arm that trains all layers, on which this one rests or which it is; "": it shares displacements."""
+    own = DEFENSES[arm]
+    root = own.twin or (own.repair.after if own.repair is not None else "") or arm
+    return root if DEFENSES[root].whole else ""
 
 
 def _train(job: Job, stage: Stage) -> bytes:

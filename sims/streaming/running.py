@@ -7,6 +7,7 @@ from pathlib import Path
 from localnoise.sims.experiments.networks import Groups, run_after_training
 from localnoise.sims.experiments.rehearsal import attempt
 from localnoise.sims.experiments.testbed import network_path
+from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import Record, RecordFile, key
 from localnoise.sims.runtime.engine import Finished, Task
@@ -33,6 +34,9 @@ def run_streams(
     todo = {name: one for name, one in configs.items() if name not in done}
     if not todo:
         return 0
+    own = next(own for own, _, _ in todo.values())
+    learned = [(source.name, source.level) for source in own.sources]
+    try_on_few([*learned, *own.plan.modifications], own.settings.network)
     fresh, found = len(todo), list[Record]()
     where = None if data_dir is None else str(data_dir)
     places = sorted({(seed, own.settings.network) for own, _, seed in todo.values()})

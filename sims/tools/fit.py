@@ -18,6 +18,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.fitted import fitted
 from localnoise.sims.experiments.testbed import Testbed
+from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime import commands
@@ -117,6 +118,7 @@ def fit(
     choose("scope", scope, ("global", "local"))
     chosen = _source(mine.usual(source, _SOURCE).partition(",")[0], level)
     mine.check_inputs([chosen.name])
+    try_on_few([(chosen.name, chosen.level)], mine.task.name)
     images = mine.task.data(OWN_DATA if mine.own_data else data, data_dir, seed)
     made = (mine.task.name, activation, mine.layer, training)
     bench = Testbed(images, seed, epochs, PGD(), 10_000, cache, *made)

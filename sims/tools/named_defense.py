@@ -16,13 +16,14 @@ from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import DEFENSES, check_crossing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source
-from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.on_chip import arm_for_chip
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.repair_lessons import calibrating
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.testbed import given_weights, network_path
+from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime.console import progress, staged
 from localnoise.sims.runtime.options import words
@@ -109,6 +110,7 @@ def made_by_name(
     learned = learned if DEFENSES[arm].learns else ()
     chosen.check_inputs(source.name for source in learned)
     cell = Cell(seed=seed, sources=learned, arm=arm)
+    try_on_few(strengths([cell]), chosen.task.name)
     with ExitStack() as held:
         folder = held.enter_context(temporary_folder()) if keep is None or weights is not None else keep
         path = network_path(settings, folder, seed)

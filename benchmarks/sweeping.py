@@ -11,7 +11,7 @@ from localnoise.sims.sweeps import jobs
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.loop import Sweep, prepared
 from localnoise.sims.sweeps.search import Search
-from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.study_files import parse_study
 
 _STUDY = """name = "bench"
 sources = ["rotate@2"]

@@ -12,18 +12,16 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.defenses.repairs import UNDEFENDED
-from localnoise.sims.evaluation.equal import equals
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import keep_grids, publish
-from localnoise.sims.experiments.equal import held_of, run_curves
-from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.running import run_cells
-from localnoise.sims.experiments.training_rows import equal_row, length_of, memory, noise_of, planned, rule_of
+from localnoise.sims.experiments.training_rows import length_of, memory, noise_of, planned, rule_of, with_equal
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.reports.commands.trained import Train
@@ -129,10 +127,7 @@ def train(
         localnoise train --task my_task.py --training backprop,local-heads
     """
     began, spent = perf_counter(), preset(spend, seeds=seeds, attacked=attacked, steps=steps)
-    names = trainings() if training == _ALL else words(training)
-    if not names:
-        raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
-    lengths = {name: length_of(name) for name in names}
+    names = _asked(training)
     if source != _USUAL and not words(noise):
         raise ArgumentError(
             f"train={source!r} was given without --noise, which learns from it: expected both, or neither"
@@ -141,51 +136,28 @@ def train(
         choose("against", against, names)
     as_folder("out", out)
     chosen = Chosen.of(task, activation, layer)
-    for name in list(names):  # refused before anything runs
-        try:
-            Chosen.of(task, activation, layer, rule_of(name))
-        except ArgumentError as error:
-            if training != _ALL:
-                raise
-            names.remove(name)
-            console.print(f"left out: {error}")
+    names = _learnable(names, training == _ALL, chosen)
     settings = spent.settings(data_dir, chosen)
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
-    for name, own in lengths.items():
-        if own == (settings.base_epochs, None):
+    for name in names:
+        if length_of(name) == (settings.base_epochs, None):
             raise ArgumentError(f"training={name!r}: as many epochs as all rows have: expected {rule_of(name)}")
     how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler, "data_dir": data_dir}
     records = RecordFile(out / NAME)
     if not mix:
         records.refuse_to_mix(settings.fingerprint)
-    wanted = [Threat(name=CLEAN, level=0.0, images=spent.images)]
     noises = [noise_of(name) for name in words(noise)]
     for name in names:
         check_crossing(rule_of(name), noises)
     tested = words(threats) or ([source] if noises else [])
-    wanted += [threat(text, spent.images, spent.attacked_test) for text in tested]
-    learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()
-    cells = [
-        Cell(seed=seed, sources=learned if named(arm).learns else (), arm=arm, threats=(one,))
-        for seed in range(spent.seeds)
-        for arm in (UNDEFENDED, *noises)
-        for one in wanted
-    ]
+    wanted = [threat(text, spent.images, spent.attacked_test) for text in (CLEAN, *tested)]
+    cells = _cells(spent, noises, source, wanted)
     chosen.check_inputs(name for name, _ in strengths(cells))
     curves: list[dict[str, Any]] = []
     if equal:
-        local = [name for name in names if rule_of(name) != BACKPROP and lengths[name] is None]
-        if not local:
-            raise ArgumentError(f"equal: no local rule among {', '.join(names)}: expected one, such as local-heads")
-        judged = [replace(settings, training=name) for name in (BACKPROP, *local)]
-        curves = run_curves(judged, spent.seeds, held_of(settings, data_dir), records, **how)
-        falls = chosen.task.network(0, chosen.activation, chosen.layer).falling
-        for one in equals(records.of(curves)).values():
-            row = equal_row(one, falls)
-            lengths.setdefault(row, length_of(row))
-            names = list(dict.fromkeys([*names, row]))
-    plans = {name: planned(settings, name, lengths[name]) for name in names}
+        names, curves = with_equal(names, settings, chosen, spent.seeds, records, **how)
+    plans = {name: planned(settings, name) for name in names}
     report = Train(
         title=f"{chosen.title}{spend} preset",
         trainings=[row_of(name, arm) for name in names for arm in (UNDEFENDED, *noises)],
@@ -206,6 +178,42 @@ def train(
         f"{fresh} of {len(configs) - len(curves)} cells in {perf_counter() - began:.0f} s, all in {records.path}"
     )
     publish(report, records.of(configs), out)
+
+
+def _asked(training: str) -> list[str]:
+    """Return the rows that were asked for; refused are those that could be none."""
+    names = trainings() if training == _ALL else words(training)
+    if not names:
+        raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
+    for name in names:
+        length_of(name)
+    return names
+
+
+def _learnable(names: list[str], every: bool, chosen: Chosen) -> list[str]:
+    """Return the rows by which the network can learn; others are refused, or left out where all were asked for."""
+    found = []
+    for name in names:
+        try:
+            Chosen.of(chosen.task.name, chosen.activation, chosen.layer, rule_of(name))
+        except ArgumentError as error:
+            if not every:
+                raise
+            console.print(f"left out: {error}")
+        else:
+            found.append(name)
+    return found
+
+
+def _cells(spent: Preset, noises: list[str], source: str, wanted: list[Threat]) -> list[Cell]:
+    """Return the cells of a row: the network as it is, and with each noise, one threat each."""
+    learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()
+    return [
+        Cell(seed=seed, sources=learned if named(arm).learns else (), arm=arm, threats=(one,))
+        for seed in range(spent.seeds)
+        for arm in (UNDEFENDED, *noises)
+        for one in wanted
+    ]
 
 
 if __name__ == "__main__":

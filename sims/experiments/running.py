@@ -1,6 +1,6 @@
 """Cells on workers, one writer, live progress: finished cells are kept, and skipped when run again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.experiments.cell import Cell, strengths
+from localnoise.sims.experiments.grouping import grouped
 from localnoise.sims.experiments.networks import Groups, run_after_training
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import network_path
@@ -37,7 +38,7 @@ def run_cells(
     """Run the cells that `records` lacks; returns how many were run.
 
     A seed's network is trained first, and kept in `folder`, and before it its backprop twin, where attacks on that are
-    tried on it; then each worker takes the cells of one seed and source, which share the expensive steps. Only this
+    tried on it; then each worker takes cells that share the expensive steps, as `grouped` says. Only this
     process writes. Cells of workers that are killed run again.
 
     keep : called with each trained cell and the files of the grids that it learned.
@@ -72,7 +73,7 @@ def run_cells(
         twin = path(seed, of_twins).read_bytes() if seed in twins else b""
         return [
             _tasks(group, Job(cell=group[0], settings=settings, data_dir=where, network=network, twin=twin))
-            for group in _groups(todo, seed)
+            for group in grouped(todo, seed)
         ]
 
     def took(finished: Finished) -> tuple[str, float]:
@@ -100,26 +101,6 @@ def _tasks(group: list[Cell], job: Job) -> list[Task]:
         Task(work=_run, given=replace(job, cell=cell, grids=at == 0 or trained[at - 1] != trained[at]), name=cell)
         for at, cell in enumerate(group)
     ]
-
-
-def _groups(cells: Iterable[Cell], seed: int) -> list[list[Cell]]:
-    """Cells of a seed that share the expensive steps; in each group the threats of one trained network together."""
-    groups: dict[Any, list[Cell]] = {}
-    for cell in cells:
-        if cell.seed == seed:
-            shared = tuple(source.moved for source in cell.sources) or (cell.arm, cell.variance)
-            groups.setdefault((shared, _trained_apart(cell.arm)), []).append(cell)
-    for group in groups.values():
-        order = {cell.trained: place for place, cell in reversed(list(enumerate(group)))}
-        group.sort(key=lambda cell: order[cell.trained])
-    return list(groups.values())
-
-
-def _trained_apart(arm: str) -> str:
-    """Return the arm that trains all layers, on which this one rests or which it is; "": it shares displacements."""
-    own = DEFENSES[arm]
-    root = own.twin or (own.repair.after if own.repair is not None else "") or arm
-    return root if DEFENSES[root].whole else ""
 
 
 def _train(job: Job, stage: Stage) -> bytes:

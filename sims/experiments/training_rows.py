@@ -1,6 +1,8 @@
 """Rows of `localnoise train`: NAME, NAME@EPOCHS or NAME@EPOCH/EPOCHS, a way of training and for how long."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -8,10 +10,12 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.nn.local.memory import activations_kept
 from localnoise.rules import RULES
 from localnoise.sims.defenses import named
-from localnoise.sims.evaluation.equal import Equal
+from localnoise.sims.evaluation.equal import Equal, equals
 from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.equal import held_of, run_curves
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP, trainings
+from localnoise.sims.results.records import RecordFile
 
 Length = tuple[int, int | None]
 """Epochs, and the one after which training stops; None: it runs to its end."""
@@ -41,9 +45,9 @@ def length_of(row: str) -> Length | None:
     return (numbers[1], numbers[0]) if slash else (numbers[0], None)
 
 
-def planned(settings: Settings, row: str, length: Length | None) -> Settings:
+def planned(settings: Settings, row: str) -> Settings:
     """Return the settings of a row."""
-    epochs, stopped = (settings.base_epochs, None) if length is None else length
+    epochs, stopped = length_of(row) or (settings.base_epochs, None)
     return replace(settings, training=rule_of(row), base_epochs=epochs, stopped=stopped)
 
 
@@ -52,6 +56,43 @@ def equal_row(one: Equal, falls: bool) -> str:
     if one.epoch == one.epochs:
         return BACKPROP
     return f"{BACKPROP}@{one.epoch}/{one.epochs}" if falls else f"{BACKPROP}@{one.epoch}"
+
+
+def with_equal(
+    names: list[str], settings: Settings, chosen: Chosen, seeds: int, records: RecordFile, *, data_dir: Path | None,
+    **how: Any,
+) -> tuple[list[str], list[dict[str, Any]]]:  # fmt: skip
+    """Return the rows, and with them backpropagation stopped where it is as accurate as each local rule among them.
+
+    Learning curves on held-out training images say where; what `records` lacks of them is run.
+
+    Parameters
+    ----------
+    names : list of str
+        Rows; rules without epochs of their own are judged.
+    how : dict
+        As `run_curves` takes them.
+
+    Returns
+    -------
+    list of str
+        Rows, each once.
+    list of dict
+        The configurations of the curves' records.
+
+    Raises
+    ------
+    ArgumentError
+        There is no local rule among the rows, or there are too few training inputs to hold some out.
+    """
+    local = [name for name in names if rule_of(name) != BACKPROP and length_of(name) is None]
+    if not local:
+        raise ArgumentError(f"equal: no local rule among {', '.join(names)}: expected one, such as local-heads")
+    judged = [replace(settings, training=name) for name in (BACKPROP, *local)]
+    curves = run_curves(judged, seeds, held_of(settings, data_dir), records, data_dir=data_dir, **how)
+    falls = chosen.task.network(0, chosen.activation, chosen.layer).falling
+    stopped = [equal_row(one, falls) for one in equals(records.of(curves)).values()]
+    return list(dict.fromkeys([*names, *stopped])), curves
 
 
 def noise_of(name: str) -> str:

@@ -10,7 +10,8 @@ from localnoise.files import write_bytes
 from localnoise.records import Record
 from localnoise.sims.results.locks import locked
 from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.sweeps.study import Study, parse_study
+from localnoise.sims.sweeps.study import Study
+from localnoise.sims.sweeps.study_files import parse_study
 from localnoise.sims.sweeps.trials import Trial
 
 Entry = tuple[dict[str, Any], dict[str, Any], float]

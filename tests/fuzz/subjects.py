@@ -50,7 +50,8 @@ from localnoise.sims.reports.commands.chip import Bits
 from localnoise.sims.results.experiment import keep
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.space import combinations
-from localnoise.sims.sweeps.study import load_study, spelled
+from localnoise.sims.sweeps.study import spelled
+from localnoise.sims.sweeps.study_files import load_study
 from localnoise.sims.tools.remade import remade
 from localnoise.soundness import ARRAYS
 

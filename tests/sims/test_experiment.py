@@ -1,5 +1,6 @@
 """Whole experiments on a few hundred real images: laws of the runner, resuming, and what the tables say."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,15 +10,18 @@ import pytest
 import torch
 
 from localnoise import UnitGrid, load
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, MissingDependencyError
 from localnoise.sims import data
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.defenses.chips import CHIPS
 from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments import worker
 from localnoise.sims.experiments.cell import Cell, crossed
 from localnoise.sims.experiments.conduct import keep_grids
+from localnoise.sims.experiments.design import trained_on
+from localnoise.sims.experiments.grouping import grouped
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
@@ -54,6 +58,31 @@ def test_every_combination_is_a_cell_once() -> None:
     everything = crossed((0, 1), SOURCES, ARMS_TRIED, ("augmentation",))
     assert len(everything) == len(set(everything)) == 2 * (5 + 5 + 4 + 1)  # no bank for pgd: it has one cause
     assert {cell.seed for cell in everything} == {0, 1}
+
+
+def test_arms_that_train_all_layers_are_groups_of_their_own() -> None:
+    """All others share displacements; what is repaired behind an augmented network needs that network."""
+    after = "repair:after=augmentation-whole"
+    arms = ["full", "augmentation-converged", "repair", "augmentation-whole", after, "none"]
+    tested = [threat(text, 100, 100) for text in ("clean", "rotate@2")]
+    groups = grouped([cell for seed in (0, 1) for cell in trained_on(seed, SOURCES[:2], arms, tested)], 1)
+    own = [list(dict.fromkeys(cell.arm for cell in group)) for group in groups]
+    assert own == [["full", "repair"], ["augmentation-converged"], ["augmentation-whole", after], ["none"]]
+    assert [cell.threats[0].name for cell in groups[0]] == ["clean", "rotate"] * 2
+
+
+def test_a_missing_library_is_missed_before_any_network_is_trained(
+    settings: Settings, small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)  # as if it were not installed
+    cells = trained_on(0, SOURCES[:1], ["none"], [threat("fog@5", 100, 100)])
+    records, how = (
+        RecordFile(tmp_path / "record.sqlite"),
+        {"data_dir": small_dir, "keep": partial(keep_grids, tmp_path)},
+    )
+    with pytest.raises(MissingDependencyError, match="is not installed"):
+        run_cells(cells, settings, records, tmp_path, jobs=1, **how)
+    assert not list(tmp_path.iterdir())
 
 
 WIDTHS = {arm.name for arm in CHIPS} - {"chip-w8-d12", "chip-signal-8", "chip-lms-8", "wires-raster-4"}

@@ -13,7 +13,7 @@ from localnoise.sims.defenses import named
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.space import Part
-from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.study_files import parse_study
 
 STUDY = """name = "some"
 holdout = 200

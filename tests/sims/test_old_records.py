@@ -18,7 +18,7 @@ from localnoise.sims import sweeps
 from localnoise.sims.results import records as module
 from localnoise.sims.results.records import RecordFile
 from localnoise.sims.sweeps.keeping import TrialStore, is_sweep, study_in
-from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.study_files import parse_study
 
 
 def test_an_old_file_is_read_and_gone_on_from_and_stays(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import combinations
-from localnoise.sims.sweeps.study import parse_study, spelled
+from localnoise.sims.sweeps.study import spelled
+from localnoise.sims.sweeps.study_files import parse_study
 from localnoise.sims.sweeps.trials import cells_of, config_of, fitted, settings_of
 
 STUDY = """name = "some"

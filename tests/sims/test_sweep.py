@@ -29,7 +29,7 @@ from localnoise.sims.sweeps import jobs, summary
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.loop import Sweep
 from localnoise.sims.sweeps.search import Search
-from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.study_files import parse_study
 from localnoise.sims.sweeps.summary import content_of
 from localnoise.sims.sweeps.trials import Front, Trial, beats, cells_of, config_of, settings_of, trials_of
 

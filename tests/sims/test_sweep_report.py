@@ -11,7 +11,7 @@ from localnoise.sims.runtime.console import PlainConsole
 from localnoise.sims.sweeps.display import front_table
 from localnoise.sims.sweeps.keeping import TrialStore
 from localnoise.sims.sweeps.rows import baselines, row
-from localnoise.sims.sweeps.study import parse_study
+from localnoise.sims.sweeps.study_files import parse_study
 from localnoise.sims.sweeps.summary import content_of, markdown
 from localnoise.sims.sweeps.trials import Front, baselines_of, cells_of, config_of, settings_of, trials_of
 from localnoise.sims.tools.report import report

@@ -104,7 +104,10 @@ def check_plan(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> No
     """
     for source in learned:
         if source.name in MODIFICATIONS:
-            causes(source.name, 0, 1, plan.causes)
+            try:
+                causes(source.name, 0, 1, plan.causes)
+            except ArgumentError as error:  # which calls them by its own argument
+                raise ArgumentError(str(error).replace("parts=", "causes=", 1)) from None
     moving = [name for name, own in MODIFICATIONS.items() if own.movements is not None]
     if plan.typical and not any(source.name in moving for source in learned):
         raise ArgumentError(f"typical: nothing in --train has typical movements: expected {listed(moving)} among it")

@@ -52,7 +52,7 @@ def run(job: Job, stage: Stage) -> Outcome:
         result = runner.run(job.cell)
         one = worker.members(result.noise)[0]
         values = result.values | facts(one) | {"energy": energy(one)}
-        grids = worker.answer(job, result).grids
+        grids = worker.answer(job, result).grids if isinstance(one, (UnitGrid, ChipGrid)) else ()
         return Outcome(values=values, seconds=result.seconds, peak_bytes=_peak(), grid=grids[0] if grids else b"")
     except InterruptedError:
         raise

@@ -11,7 +11,7 @@ from localnoise.sims.defenses import named
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.table import share, texts
 from localnoise.sims.results.statistics import over_seeds
-from localnoise.sims.sweeps.study import Study, spelled
+from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Trial, judged, values_of
 
 
@@ -49,7 +49,10 @@ def columns(study: Study) -> list[str]:
 
 def rows_of(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> list[TrialRow]:
     """Trials of a front, best of the first goal first, then the baselines that have run."""
-    return [*(row(described(trial), trial.records) for trial in best_first(study, front)), *baselines(study, records)]
+    return [
+        *(row(described(study, trial), trial.records) for trial in best_first(study, front)),
+        *baselines(study, records),
+    ]
 
 
 def front_texts(study: Study, front: Iterable[Trial], records: Sequence[Record]) -> pd.DataFrame:
@@ -90,12 +93,12 @@ def row(label: str, records: Sequence[Record]) -> TrialRow:
     return TrialRow(said, values, half_widths)
 
 
-def described(trial: Trial) -> str:
+def described(study: Study, trial: Trial) -> str:
     """A trial's hyperparameters in words."""
     others = [
         f"{name} {trial.parameters[name]}" for name in ("source", "layer", "training") if name in trial.parameters
     ]
-    return ", ".join([spelled(trial.parameters).label, *others])
+    return ", ".join([study.arm_of(trial.parameters).label, *others])
 
 
 def number(name: str, value: float) -> str:

@@ -5,17 +5,28 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from localnoise.errors import choose
+from localnoise.errors import choose, listed
 from localnoise.sims import tasks
 from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses import named as arm_named
+from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.defenses.spelled import Spelled
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT
 from localnoise.sims.models.training import BACKPROP, trainings
-from localnoise.sims.sweeps.space import FINITE, GRID, Parameters, Part, Space
+from localnoise.sims.sweeps.space import FINITE, GRID, REPAIR, SEARCHED, Parameters, Part, Space
 
+GOALS = {
+    "robust": ("grid", "repair"),
+    "clean": ("grid", "repair"),
+    "bytes": ("grid", "repair"),
+    "energy": ("grid",),
+    "links": ("grid",),
+    "wire": ("grid",),
+    "work": ("repair",),
+}
+"""Goals, and the defenses that have them."""
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -36,16 +47,19 @@ class Study(BaseModel):
         Of v1, v2, v3.
     training : str
         How networks learn: "backprop", or a local rule. The space may name it instead.
+    defense : str
+        "grid", of noise, or "repair": whose hyperparameters are searched.
     sources : list of str
         NAME or NAME@LEVEL: a net for each, learned from it and judged against it; the goal is the mean. The space may
-        name `source` instead.
+        name `source` instead. A repair learns them all together.
     attacked : int
         Held-out images under an attack, and training images attacked to learn from.
     baselines : list of str
         Arms that are run first, for comparison.
     goals : list of str
         "robust", "clean": accuracies; "bytes": of parameters a unit; "energy": µJ a draw by the 45 nm table, at the
-        trial's bits (8-bit weights, 12-bit words where it has none); "links", "wire": their number, their length.
+        trial's bits (8-bit weights, 12-bit words where it has none); "links", "wire": their number, their length;
+        "work": multiplications of a repair an input, at most.
     sampler, pruning : str
         "tpe", "nsga2", "grid" or "random"; "halving" ends a trial at a seed by the number of others that beat it there.
     trials, seed : int
@@ -66,9 +80,10 @@ class Study(BaseModel):
     attacked: Count = 300
     activation: Literal["tanh", "relu"] = "tanh"
     training: str = BACKPROP
+    defense: Literal["grid", "repair"] = "grid"
     sources: list[str] = []
     baselines: list[str] = ["none", "full"]
-    goals: Annotated[list[Literal["robust", "clean", "bytes", "energy", "links", "wire"]], Field(min_length=1)]
+    goals: Annotated[list[Literal["robust", "clean", "bytes", "energy", "links", "wire", "work"]], Field(min_length=1)]
     sampler: Literal["tpe", "nsga2", "grid", "random"] = "tpe"
     pruning: Literal["halving", "none"] = "none"
     trials: Count
@@ -133,21 +148,39 @@ class Study(BaseModel):
             raise ValueError("pruning='halving' needs seeds >= 2: each seed is a rung")
         return self
 
+    @model_validator(mode="after")
+    def _of_the_defense(self) -> "Study":
+        known = [name for name, kinds in GOALS.items() if self.defense in kinds]
+        for goal in self.goals:
+            if goal not in known:
+                raise ValueError(f"goals={goal!r}: of a {self.defense} expected {listed(known)}")
+        for name in self.space:
+            if name not in SEARCHED[self.defense]:
+                raise ValueError(
+                    f"space.{name}: no hyperparameter of a {self.defense}; expected {listed(SEARCHED[self.defense])}"
+                )
+        return self
+
     @property
     def trainings(self) -> list[str]:
         """Return the ways in which networks learn in one trial or another."""
         part = self.space.get("training")
         return [self.training] if part is None else [str(value) for value in part.discrete or ()]
 
-    def sources_of(self, parameters: Parameters) -> tuple[Source, ...]:
-        """The sources of a trial; a modification is learned from `displaced` images."""
+    def lessons_of(self, parameters: Parameters) -> list[tuple[Source, ...]]:
+        """Return what each net of a trial learns from: a grid from one source, a repair from all together.
+
+        A modification is learned from `displaced` images.
+        """
         texts = self.sources or [parameters["source"]]
-        return tuple(source_of(text).of(self.displaced) for text in texts)
+        sources = [source_of(text).of(self.displaced) for text in texts]
+        return [tuple(sources)] if self.defense == "repair" else [(source,) for source in sources]
 
-
-def spelled(parameters: Parameters) -> Spelled:
-    """The grid of a trial."""
-    return Spelled(**{name: value for name, value in parameters.items() if name in GRID})
+    def arm_of(self, parameters: Parameters) -> Spelled | Repairing:
+        """Return the grid or the repair of a trial."""
+        if self.defense == "repair":
+            return Repairing(**{name: value for name, value in parameters.items() if name in REPAIR})
+        return Spelled(**{name: value for name, value in parameters.items() if name in GRID})
 
 
 def source_of(text: str) -> Source:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from localnoise.sims import tasks
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses import named as arm_named
+from localnoise.sims.defenses.repairing import Repairing
 from localnoise.sims.evaluation.names import check_shapes
 from localnoise.sims.evaluation.source import DRIFT
 from localnoise.sims.experiments.chosen import Chosen, few_of
+from localnoise.sims.experiments.repair_design import check_plan
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.sweeps.lines import line_of
-from localnoise.sims.sweeps.space import Part, Value, combinations
-from localnoise.sims.sweeps.study import Study, source_of, spelled
+from localnoise.sims.sweeps.space import Parameters, Part, Value, combinations
+from localnoise.sims.sweeps.study import Study, source_of
 from localnoise.toml import parse_toml, text_of_toml
 
 SHIPPED = {path.stem: path for path in sorted(Path(__file__).with_name("studies").glob("*.toml"))}
@@ -61,8 +64,9 @@ def _sentence(error: Any, text: str, place: str) -> str:
     """One error of pydantic's as line, field, value, what was expected."""
     path = [part for part in error["loc"] if part != "[key]"]
     what = short(str(error["msg"]).removeprefix("Value error, "), 200)
-    if not path and what.partition("=")[0] in Study.model_fields:
-        path = [what.partition("=")[0]]
+    said = re.match(r"([\w.]+)[=:]", what)
+    if not path and said and said[1].split(".")[0] in Study.model_fields:
+        path = said[1].split(".")
         return f"{place}, line {line_of(text, path)}: {what}"
     field = short(".".join(map(str, path)) or "study")
     if error["type"] == "missing":
@@ -86,7 +90,7 @@ def _try_all(study: Study, text: str, place: str) -> None:
     tried: set[tuple[str, Value]] = set()
     for parameters in islice(combinations(study.space), _CHECKED):
         try:
-            arm = spelled(parameters).name
+            arm = study.arm_of(parameters).name
             alone: list[tuple[str, Value]] = [("source", one) for one in study.sources]
             alone += [(name, parameters[name]) for name in _ALONE if name in parameters]
             for name, value in alone:
@@ -94,6 +98,8 @@ def _try_all(study: Study, text: str, place: str) -> None:
                     tried.add((name, value))
                     _ALONE[name](study, value)
             by = parameters.get("training", study.training)
+            if study.defense == "repair":
+                _check_repair(study, parameters, by)
             if by != BACKPROP and arm_named(arm).crosses:
                 raise ArgumentError(f"training={by!r} has no gradients across layers, from which this noise learns")
         except ArgumentError as error:
@@ -124,6 +130,18 @@ def _check_training(study: Study, by: Any) -> None:
     choose("training", by, trainings())
     Chosen.of(study.network, study.activation, training=by)
     check_crossing(by, study.baselines)
+
+
+def _check_repair(study: Study, parameters: Parameters, by: Any) -> None:
+    plan = study.arm_of(parameters)
+    assert isinstance(plan, Repairing)
+    chosen = _chosen(study.network, study.activation, parameters.get("layer"), by)
+    check_plan(plan, chosen, [source_of(text) for text in study.sources])
+
+
+@lru_cache(maxsize=64)
+def _chosen(*how: Any) -> Chosen:
+    return Chosen.of(*how)
 
 
 _ALONE = {"source": _check_source, "layer": _check_layer, "training": _check_training}  # whatever the others are

@@ -14,8 +14,8 @@ from localnoise.sims.sweeps.importance import importance
 from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
 from localnoise.sims.sweeps.rows import TrialRow, baselines, columns, described, front_texts, row
-from localnoise.sims.sweeps.study import Study, spelled
-from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, judged, robust, trials_of
+from localnoise.sims.sweeps.study import Study
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, judged, met, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -56,12 +56,14 @@ def _goal(name: str) -> Goal:
 
 
 def command_of(study: Study, trial: Trial) -> str:
-    """The command that tests a trial's grid, beside no noise and the full covariance, on the test images."""
-    threats = study.sources or [str(trial.parameters["source"])]
+    """The command that tests a trial on the test images, beside no noise, and a grid beside the full covariance."""
+    threats = ",".join(study.sources or [str(trial.parameters["source"])])
+    whole = study.defense == "repair"
     said = [
         "localnoise compare",
-        f"--defenses none,full,{spelled(trial.parameters).name}",
-        f"--test {','.join(threats)}",
+        f"--defenses none,{'' if whole else 'full,'}{study.arm_of(trial.parameters).name}",
+        *([f"--train {threats}"] if whole else []),
+        f"--test {threats}",
         f"--preset {'standard' if study.data == 'full' else 'quick'}",
         f"--seeds {study.seeds} --epochs {study.epochs}",
     ]
@@ -76,14 +78,14 @@ def command_of(study: Study, trial: Trial) -> str:
 
 def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) -> PageTrial:
     values = trial.values()
-    if (share := _retention(trial, references)) is not None:
+    if study.defense == "grid" and (share := _retention(trial, references)) is not None:
         values["retention"] = share
     return PageTrial(
         number=trial.number,
         state=trial.state(study),
         parameters=trial.parameters,
         values=values,
-        half_widths=row(described(trial), trial.records).half_widths,
+        half_widths=row(described(study, trial), trial.records).half_widths,
         seeds=trial.seeds,
         seconds=sum(record.seconds for record in trial.records),
         peak_bytes=max(int(record.results.get("peak_bytes", 0)) for record in trial.records),
@@ -93,8 +95,7 @@ def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) 
 
 
 def _place(record: Record) -> Any:
-    own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
-    return record.config["seed"], own["name"], own["level"], record.config.get("training", BACKPROP)
+    return record.config["seed"], *met(record), record.config.get("training", BACKPROP)
 
 
 def _reference(records: list[Record], arm: str) -> dict[Any, float]:
@@ -132,7 +133,8 @@ def _facts(study: Study, records: list[Record]) -> dict[str, str]:
         "Judged on": f"{study.holdout:,} held-out training images, never on test images",
         "Learned from, and judged against": sources,
         "Seeds of a complete trial": str(study.seeds),
-        "Network": f"{study.network}, {study.activation}, {study.base_epochs} epochs, then {study.epochs} with noise",
+        "Network": f"{study.network}, {study.activation}, {study.base_epochs} epochs"
+        + (f", then {study.epochs} with noise" if study.defense == "grid" else ""),
         "Search": f"{study.sampler}, pruning: {study.pruning}",
         "Code": ", ".join(codes),
     }

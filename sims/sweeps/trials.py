@@ -10,15 +10,24 @@ from typing import Any
 from localnoise.records import Record
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import named
+from localnoise.sims.evaluation.names import CLEAN
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.sweeps.space import Parameters
-from localnoise.sims.sweeps.study import Study, spelled
+from localnoise.sims.sweeps.study import Study
 
-BEST = {"robust": "high", "clean": "high", "bytes": "low", "energy": "low", "links": "low", "wire": "low"}
+BEST = {
+    "robust": "high",
+    "clean": "high",
+    "bytes": "low",
+    "energy": "low",
+    "links": "low",
+    "wire": "low",
+    "work": "low",
+}
 MEASURED = ("robust", "clean")  # only a run tells; the other goals follow from the hyperparameters alone
 LABELS = {
     "robust": ("robust accuracy", ""),
@@ -27,6 +36,7 @@ LABELS = {
     "energy": ("energy per draw", "µJ"),
     "links": ("links", ""),
     "wire": ("wire length", "unit pitches"),
+    "work": ("multiplications per input", ""),
 }
 _PLACES = {
     "clean": "accuracy.clean",
@@ -34,6 +44,7 @@ _PLACES = {
     "energy": "energy",
     "links": "noise.links",
     "wire": "noise.wire_length",
+    "work": "repair.work",
 }
 
 
@@ -55,27 +66,27 @@ def fitted(settings: Settings, parameters: Parameters) -> Settings:
 
 
 def cells_of(study: Study, parameters: Parameters, seed: int) -> list[Cell]:
-    """A rung of a trial: one cell for each source."""
-    arm = spelled(parameters).name
-    return [_cell(study, arm, source, seed) for source in study.sources_of(parameters)]
+    """A rung of a trial: one cell for each net."""
+    arm = study.arm_of(parameters).name
+    return [_cell(study, arm, sources, seed) for sources in study.lessons_of(parameters)]
 
 
 def baselines_of(study: Study) -> list[Cell]:
     """Cells of the arms that trials are compared with."""
-    texts = study.sources or [str(value) for value in study.space["source"].discrete or ()]
-    sources = [source for text in texts for source in study.sources_of({"source": text})]
-    cells = [
-        _cell(study, arm, source, seed) for seed in range(study.seeds) for source in sources for arm in study.baselines
-    ]
+    values = [{"source": str(value)} for value in study.space["source"].discrete or ()] if not study.sources else [{}]
+    lessons = [sources for value in values for sources in study.lessons_of(value)]
+    cells = [_cell(study, arm, own, seed) for seed in range(study.seeds) for own in lessons for arm in study.baselines]
     return list(dict.fromkeys(cells))
 
 
-def _cell(study: Study, name: str, source: Source, seed: int) -> Cell:
-    arm, images = named(name), study.attacked if source.name in ATTACKS else study.holdout
-    own = Threat(name=source.name, level=source.level, images=images)
-    threats = (Threat(name="clean", level=0.0, images=study.holdout), own)
-    variance = source.variance if not arm.learns and arm.build is not None and arm.when != "never" else None
-    return Cell(seed=seed, sources=(source,) if arm.learns else (), arm=name, threats=threats, variance=variance)
+def _cell(study: Study, name: str, sources: tuple[Source, ...], seed: int) -> Cell:
+    arm, threats = named(name), [Threat(name=CLEAN, level=0.0, images=study.holdout)]
+    for one in sources:
+        images = study.attacked if one.name in ATTACKS else study.holdout
+        threats.append(Threat(name=one.name, level=one.level, images=images))
+    variance = sources[0].variance if not arm.learns and arm.build is not None and arm.when != "never" else None
+    learned = sources if arm.learns else ()
+    return Cell(seed=seed, sources=learned, arm=name, threats=tuple(threats), variance=variance)
 
 
 def config_of(study: Study, cell: Cell, settings: Settings, parameters: Parameters | None) -> dict[str, Any]:
@@ -127,7 +138,7 @@ class Trial:
             return "failed"
         if self.pruned:
             return "pruned"
-        whole = study.seeds * len(study.sources_of(self.parameters))
+        whole = study.seeds * len(study.lessons_of(self.parameters))
         return "complete" if len(self.records) == whole else "running"
 
     @property
@@ -164,15 +175,19 @@ def goal(name: str, record: Record) -> float | None:
     return 1e-6 * float(value) if name == "energy" else float(value)  # records have it in pJ
 
 
+def met(record: Record) -> list[str]:
+    """Return what a cell was judged against, NAME@LEVEL each, beside clean images."""
+    return [f"{own['name']}@{own['level']:g}" for own in record.config["threats"] if own["name"] != CLEAN]
+
+
 def robust(record: Record) -> float:
-    """Accuracy against what a cell learned from."""
-    own = next(threat for threat in record.config["threats"] if threat["name"] != "clean")
-    return float(record.results[f"accuracy.{own['name']}@{own['level']:g}"])
+    """Accuracy against what a cell learned from, the mean where that is several."""
+    return mean(float(record.results[f"accuracy.{threat}"]) for threat in met(record))
 
 
 def judged(record: Record, name: str) -> int:
-    """Return how many images the accuracy `name` of a cell is of."""
-    return int(next(t["images"] for t in record.config["threats"] if (t["name"] == "clean") == (name == "clean")))
+    """Return how many images the accuracy `name` of a cell is of; of several threats those of one."""
+    return int(next(t["images"] for t in record.config["threats"] if (t["name"] == CLEAN) == (name == CLEAN)))
 
 
 def trials_of(records: Iterable[Record]) -> list[Trial]:

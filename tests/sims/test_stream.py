@@ -415,7 +415,7 @@ def test_the_command_writes_tables_and_a_figure_and_goes_on(
         ({"length": -1}, "length=-1"),
         ({"stay": 1}, "stay=1"),
         ({"radius": -1}, "radius=-1"),
-        ({"causes": 3, "sources": "obstruction"}, "parts=3: expected a square number"),
+        ({"causes": 3, "sources": "obstruction"}, "causes=3: expected a square number"),
         ({"layers": "fc9"}, "fc9"),
         ({"strengths": "weak"}, "strengths='weak'"),
     ],

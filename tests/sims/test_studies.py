@@ -10,9 +10,8 @@ from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.sims.sweeps.lines import line_of
 from localnoise.sims.sweeps.space import combinations
-from localnoise.sims.sweeps.study import spelled
 from localnoise.sims.sweeps.study_files import parse_study
-from localnoise.sims.sweeps.trials import cells_of, config_of, fitted, settings_of
+from localnoise.sims.sweeps.trials import baselines_of, cells_of, config_of, fitted, settings_of
 
 STUDY = """name = "some"
 holdout = 200
@@ -38,8 +37,8 @@ def test_what_ships_is_valid_and_names_itself(name):
     assert len(list(combinations(study.space))) > 10
 
 
-def test_three_studies_ship():
-    assert set(SHIPPED) == {"quick", "rules", "bits-and-wires"}
+def test_four_studies_ship():
+    assert set(SHIPPED) == {"quick", "rules", "bits-and-wires", "repair"}
 
 
 def test_a_condition_decides_what_is_asked():
@@ -168,13 +167,62 @@ def test_what_learning_from_rewards_has_as_options_is_searched_and_the_training_
     study, _ = parse_study(REWARDED, "some.toml")
     found = list(combinations(study.space))
     assert len(found) == 2 * 2 * 2 * (1 + 2) * 2
-    plans = [named(spelled(one).name) for one in found]
+    plans = [named(study.arm_of(one).name) for one in found]
     assert len({plan.name for plan in plans}) == len(found) / 2
     settings = settings_of(study, "")
     assert {fitted(settings, one).training for one in found} == {"backprop", "local-heads"} == {*study.trainings}
     keys = {key(config_of(study, cell, settings, one)) for one in found for cell in cells_of(study, one, 0)}
     assert len(keys) == len(found)
     assert "rate" not in config_of(study, cells_of(study, found[0], 0)[0], settings, found[0])["hyperparameters"]
+
+
+REPAIR = """name = "some"
+defense = "repair"
+sources = ["rotate@2", "obstruction@2"]
+baselines = ["none", "repair"]
+goals = ["robust", "work", "bytes"]
+trials = 6
+
+[space]
+radius = [0, 1]
+causes = [1, 4]
+typical = { values = [true], when = { causes = [4] } }
+layers = ["first", "all"]
+"""
+
+
+def test_a_repair_learns_all_sources_together_and_grids_one_each():
+    study, _ = parse_study(REPAIR.replace("typical =", "anew ="), "some.toml")
+    found = list(combinations(study.space))
+    assert len({study.arm_of(one).name for one in found}) == len(found) == 2 * 2 * 2
+    for cells in (cells_of(study, found[0], 0), [cell for cell in baselines_of(study) if cell.arm == "repair"]):
+        (cell,) = cells
+        assert [source.name for source in cell.sources] == ["rotate", "obstruction"]
+        assert [threat.label for threat in cell.threats] == ["clean", "rotate@2", "obstruction@2"]
+    assert [cell.sources for cell in baselines_of(study) if cell.arm == "none"] == [()]
+    grids, _ = parse_study(STUDY.replace('"rotate@2"', '"rotate@2", "contrast@5"'), "some.toml")
+    assert [len(cell.sources) for cell in cells_of(grids, next(combinations(grids.space)), 0)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('"work"', '"links"', 5, "goals='links': of a repair expected"),
+        ("radius = [0, 1]", "rule = ['lms']", 9, "space.rule: no hyperparameter of a repair"),
+        ('sources = ["rotate@2", "obstruction@2"]', "", 1, "one of the two"),
+        ("causes = [1, 4]", "causes = [1, 4, 6]", 10, "causes=6"),
+        ('["first", "all"]', '["first", "layer9"]', 12, "layer9"),
+        ("radius = [0, 1]", "radius = [0, -1]", 9, "radius=-1"),
+        ("radius = [0, 1]", "radius = [1, 2]", 8, "typical: nothing in --train"),
+        ('defense = "repair"', 'defense = "grid"', 5, "goals='work': of a grid expected"),
+    ],
+)
+def test_what_is_wrong_with_a_repair_is_named_with_its_line(old, new, line, said):
+    text = REPAIR if "typical" in said else REPAIR.replace("typical =", "anew =")
+    assert old in text
+    with pytest.raises(ArgumentError, match=f"line {line}:") as caught:
+        parse_study(text.replace(old, new, 1), "some.toml")
+    assert said in str(caught.value)
 
 
 def test_a_reward_that_crosses_layers_is_refused_where_they_learn_locally():

@@ -201,6 +201,57 @@ def test_trainings_and_rewards_are_searched(small_dir: Path, tmp_path: Path, thr
     assert labels == ["no noise, backprop", "no noise, local-heads", *labels[2:]]
 
 
+REPAIR = """name = "mended"
+data = "full"
+defense = "repair"
+holdout = 100
+base_epochs = 1
+displaced = 200
+sources = ["contrast@5", "rotate@2"]
+baselines = ["none", "repair:layers=first:radius=0"]
+goals = ["robust", "work"]
+sampler = "grid"
+trials = 2
+
+[space]
+layers = "first"
+radius = [0, 1]
+"""
+
+
+def test_repairs_are_searched(small_dir: Path, tmp_path: Path, threads_as_workers: Any) -> None:
+    """One net learns all sources; the mean over them is judged; what is wider reads more, and takes more work."""
+    (tmp_path / "mended.toml").write_text(REPAIR)
+    command = (tmp_path / "mended.toml", "--output", tmp_path / "mended.sqlite", "--data-dir", small_dir)
+    with mock.patch("localnoise.sims.runtime.cluster.connected", return_value=nullcontext(threads_as_workers)):
+        done = run("sweep", *command)
+    assert done.returncode == 0, done.stderr
+    assert "2 trials, 0 pruned, 0 failed" in done.stdout
+    trials = trials_of(RecordFile(tmp_path / "mended.sqlite"))
+    narrow, wide = sorted((trial.values() for trial in trials), key=lambda values: values["work"])
+    assert wide["work"] - narrow["work"] == (sum(map(seen, range(14))) ** 2 - 196) * 16 * 16
+    for trial in trials:
+        (record,) = trial.records
+        own = [record.results[f"accuracy.{name}"] for name in ("contrast@5", "rotate@2")]
+        assert trial.values()["robust"] == pytest.approx(sum(own) / 2)
+    others = [one for one in RecordFile(tmp_path / "mended.sqlite") if "hyperparameters" not in one.config]
+    (twin,) = [one for one in others if one.config.get("arm") == "repair:layers=first:radius=0"]
+    (same,) = [trial for trial in trials if trial.parameters["radius"] == 0]
+    np.testing.assert_array_equal(same.records[0].results["correct.rotate@2"], twin.results["correct.rotate@2"])
+    content = content_of(tmp_path / "mended.sqlite")
+    assert not content.grids
+    assert not any("retention" in trial.values for trial in content.trials)
+    assert "--train contrast@5,rotate@2 --test contrast@5,rotate@2" in content.trials[0].command
+    done = run("report", tmp_path / "mended.sqlite", "-o", tmp_path / "page.html", "--figures", tmp_path / "figures")
+    assert done.returncode == 0, done.stderr
+    assert "multiplications per input" in (tmp_path / "page.html").read_text()
+
+
+def seen(place: int) -> int:
+    """Units of 14 in a row that one sees at radius 1."""
+    return len({place - 1, place, place + 1} & {*range(14)})
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_runs_elsewhere_is_used(small_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(STUDY)

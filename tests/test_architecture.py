@@ -50,18 +50,22 @@ def test_contracts_hold(installed):
 @pytest.mark.parametrize(
     ("where", "line"),
     [
-        ("localnoise", "from localnoise.hardware import __doc__"),
-        ("localnoise", "import localnoise.sims"),
+        pytest.param("localnoise", "from localnoise.hardware import __doc__", marks=pytest.mark.slow),
+        pytest.param("localnoise", "import localnoise.sims", marks=pytest.mark.slow),
         ("localnoise", "def lazily():\n    import torch"),
         ("localnoise", "import brian2"),
         ("localnoise/hardware", "import localnoise.sims"),
-        ("localnoise/hardware", "import torch"),
+        pytest.param("localnoise/hardware", "import torch", marks=pytest.mark.slow),
         ("localnoise/kernels", "from localnoise.errors import ArgumentError"),
-        ("localnoise/kernels", "from localnoise import hardware"),
-        ("localnoise/kernels", "from scipy import linalg"),
+        pytest.param("localnoise/kernels", "from localnoise import hardware", marks=pytest.mark.slow),
+        pytest.param("localnoise/kernels", "from scipy import linalg", marks=pytest.mark.slow),
         ("localnoise/sims/attacks", "from localnoise.sims import evaluation"),
-        ("localnoise/sims/results", "from localnoise.sims.reports import summarised"),
-        ("localnoise/sims/experiments", "from localnoise.sims.reports import summarised"),
+        pytest.param(
+            "localnoise/sims/results", "from localnoise.sims.reports import summarised", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "localnoise/sims/experiments", "from localnoise.sims.reports import summarised", marks=pytest.mark.slow
+        ),
         ("localnoise/sims/reports", "from localnoise.sims.experiments import cell"),
         ("localnoise/sims", "import math"),  # no floor of its own
     ],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from matplotlib.testing.compare import compare_images
 from pages import page
+from tiers import some_slow
 
 from benchmarks import redraw, rewards
 from localnoise.errors import ArgumentError
@@ -13,7 +14,10 @@ from localnoise.errors import ArgumentError
 NAMES = [name for name in redraw.SHOWN if redraw.record_of(name).exists()]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if redraw.SHOWN[name].drawn])
+DRAWN = [name for name in NAMES if redraw.SHOWN[name].drawn]
+
+
+@pytest.mark.parametrize("name", some_slow(DRAWN, DRAWN[::2]))
 def test_a_picture_is_that_of_its_record(name: str, tmp_path: Path) -> None:
     """To the eye: fonts and rounding may differ by a little between machines."""
     drawn = redraw.draw(name, tmp_path)

@@ -193,6 +193,7 @@ def test_data_draws_its_sheets(small_dir: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.png")} == {"classes.png", "modifications.png"}
 
 
+@pytest.mark.slow
 def test_each_module_is_a_script_too(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     UnitGrid((3, 4), 2).save(tmp_path / "g.h5")

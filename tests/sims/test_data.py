@@ -132,6 +132,7 @@ def test_embedded_is_drawn_from_the_official_sets_unmixed(embedded):
             assert official[image.tobytes()] == label
 
 
+@pytest.mark.slow
 @needs_debian
 def test_make_subset_again_gives_the_same_arrays(embedded, tmp_path, capsys):
     make_subset.main(["--out", str(tmp_path / "again")])

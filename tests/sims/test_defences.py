@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from tiers import some_slow
 from torch import nn
 
 from localnoise.errors import ArgumentError
@@ -96,7 +97,7 @@ def moved(fresh: nn.Module, trained: nn.Module) -> bool:
 # All of them
 
 
-@pytest.mark.parametrize("name", DEFENCES)
+@pytest.mark.parametrize("name", some_slow(DEFENCES, {"adversarial"}))
 def test_learns_the_layers_after_the_frozen_front(lesson, data, name):
     before = copy.deepcopy(lesson.front.state_dict())
     predictor = DEFENCES[name](lesson)
@@ -154,6 +155,7 @@ def test_bad_lessons_are_named(short, change, match):
 # Adversarial training
 
 
+@pytest.mark.slow
 def test_adversarial_training_raises_robust_accuracy(lesson, data):
     attack, longer = replace(WEAK, steps=5, step=None), replace(lesson, epochs=6)
     images, labels = (part[:150] for part in data[2:])

@@ -94,6 +94,7 @@ def test_bits_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> No
     assert "K=8 on chip, 4-bit weights" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_threads")
 def test_wires_on_a_few_images(tiny: None, small_dir: Path, tmp_path: Path) -> None:
     wires.wires(sources="rotate@2", fan_in="2,8", out=tmp_path, data_dir=small_dir, jobs=1)

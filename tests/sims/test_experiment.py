@@ -99,6 +99,8 @@ def test_a_chip_of_any_width_and_wiring_is_the_same_twice(arm: str) -> None:
 LARGE = ("full", "multiscale-8", "signal-8", "augmentation")  # central, local, affine, trained
 ONE = set(DEFENSES) - WIDTHS  # of the arms that differ in a number, one for all
 LONG = {arm for arm in ONE if arm.startswith("adversarial") or arm == "augmentation-converged"} - {"adversarial-90"}
+LONG |= {"repair-retrained", "repair-8", "repair-16", "reparametrised-isotropic-8", "three-factor-isotropic-8"}
+LONG |= {"mix-25", "mix-50", "multiscale-2", "signal-4", "full-test", "input-noise"}  # others of their kind are tried
 CASES = [
     *(("v1", arm) for arm in sorted(ONE - LONG)),
     *(pytest.param("v1", arm, marks=pytest.mark.slow) for arm in sorted(LONG)),

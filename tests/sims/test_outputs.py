@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from tiers import some_slow
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, LocalnoiseError, WriteError
@@ -208,7 +209,7 @@ KINDS: dict[str, tuple[Callable[[Path, bool], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("command", KINDS)
+@pytest.mark.parametrize("command", some_slow(KINDS, {"random", "inspect", "audit --figure"}))
 def test_another_kind_takes_force_and_ones_own_does_not(place: Path, command: str) -> None:
     call, kind = KINDS[command]
     for name in ("mine.png", "data.png"):

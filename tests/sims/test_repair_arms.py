@@ -132,8 +132,14 @@ def test_shared_laws_are_smaller_and_tell_causes_apart(h: Any) -> None:
     assert np.abs(fixed - h[:50]).mean() < 0.02
 
 
-@pytest.mark.parametrize("network", ["v1", "v2"])  # of two layers, of five
-@pytest.mark.parametrize("options", [{}, {"worth": False}, {"anew": False}, {"asks": 2}, {"layers": "first"}])
+@pytest.mark.parametrize(
+    ("options", "network"),  # of two layers, of five
+    [
+        pytest.param(options, network, marks=[pytest.mark.slow] * ((network == "v2") == bool(options)))
+        for options in ({}, {"worth": False}, {"anew": False}, {"asks": 2}, {"layers": "first"})
+        for network in ("v1", "v2")
+    ],
+)
 def test_a_planned_size_is_the_learned_one(
     small_dir: Path, tmp_path: Path, network: str, options: dict[str, Any]
 ) -> None:

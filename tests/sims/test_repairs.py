@@ -364,6 +364,7 @@ def test_the_command_writes_one_table_and_its_repairs(
     assert remade(tmp_path / "record.sqlite", "repair")[0].learned == ["brighten@0.5", "line_blur@13"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_threads")
 def test_a_network_that_learned_locally_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same table; records and networks of another training are others."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiers import some_slow
 
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.sims import bits, compare, demo, paper, repair, retention, tradeoff, transfer, wires
@@ -88,7 +89,7 @@ def design(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[list[Cell],
     return designed
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", some_slow(CALLS, {"compare, one net", "paper", "tradeoff", "wires", "demo"}))
 def test_every_arm_that_ran_has_its_row_whatever_came_out(
     name: str, design: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiers import some_slow
 
 from localnoise.errors import ArgumentError
 from localnoise.nn import LocalLearner
@@ -50,7 +51,7 @@ def lesson() -> Lesson:
     )
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", some_slow(PLANS, {"adversarial"}))
 def test_each_is_a_noisy_network_at_the_sources_variance(lesson: Lesson, plan: str) -> None:
     attacked = 0.1 if plan == "adversarial" else None
     given = replace(lesson, facts={}, attacked=attacked)

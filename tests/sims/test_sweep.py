@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from distributed import LocalCluster
 from helping import Done, run_command
+from tiers import some_slow
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
@@ -280,8 +281,8 @@ def test_bad_input_is_one_sentence(swept: tuple[Path, str], tmp_path: Path) -> N
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "grid", "random"])
-@pytest.mark.parametrize("url", [False, True])
+@pytest.mark.parametrize("sampler", some_slow(["tpe", "nsga2", "grid", "random"], {"nsga2"}))
+@pytest.mark.parametrize("url", some_slow([False, True], {True}))
 def test_every_sampler_exhausts_a_finite_space_without_repeats(sampler: str, url: bool, tmp_path: Path) -> None:
     text = STUDY.replace('"grid"', f'"{sampler}"').replace("[8, 10]", "{ low = 1, high = 5 }")
     study, _ = parse_study(text, "tiny.toml")

@@ -161,6 +161,7 @@ def test_the_lock_of_a_killed_sweep_is_given_back(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_killed_client_leaves_no_worker_behind(study: Path, tmp_path: Path) -> None:
     client = start(study, tmp_path / "s.sqlite")
     while not (workers := workers_of(client)) or not recorded(tmp_path / "s.sqlite"):

@@ -70,6 +70,7 @@ def test_trials_come_back_with_the_activation_they_were_shown():
     assert counts.std(1).max() <= 1  # noiseless: a spike that falls on the window's edge, no more
 
 
+@pytest.mark.slow
 def test_the_field_moves_spikes_together_and_a_seed_fixes_them():
     grid = ln.UnitGrid((2, 2), 3, order="raster", radius=1)
     grid.field.B[:] = 0.3

@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from brian2 import Hz, ms, mV, nA, second
+from tiers import some_slow
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, TooLargeError
@@ -190,7 +191,7 @@ def test_seconds_and_milliseconds_are_the_same():
     np.testing.assert_array_equal(*nets)
 
 
-@pytest.mark.parametrize("mistake", ["ln.spiking.network('grid')", "1 / 0"])
+@pytest.mark.parametrize("mistake", some_slow(["ln.spiking.network('grid')", "1 / 0"], {"1 / 0"}))
 def test_uncaught_errors_and_warnings_are_shown_as_before(mistake):
     script = f"""if True:
         import sys, warnings, localnoise as ln

@@ -55,10 +55,6 @@ class Energy:
         """Return whether messages have a price, or none is sent."""
         return self.messages is not None
 
-    def of_inference(self, draws: int) -> float:
-        """Energy of an inference that averages `draws` noisy passes, pJ: draws x total."""
-        return draws * self.total
-
 
 def energy_of(operations: Operations, formats: Formats, profile: Profile, memory_bytes: int) -> Energy:
     """Price the operations, as the module states. `memory_bytes`: of the memory that each read goes to."""

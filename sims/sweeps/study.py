@@ -167,7 +167,7 @@ class Study(BaseModel):
         part = self.space.get("training")
         return [self.training] if part is None else [str(value) for value in part.discrete or ()]
 
-    def lessons_of(self, parameters: Parameters) -> list[tuple[Source, ...]]:
+    def source_sets(self, parameters: Parameters) -> list[tuple[Source, ...]]:
         """Return what each net of a trial learns from: a grid from one source, a repair from all together.
 
         A modification is learned from `displaced` images.

@@ -68,13 +68,13 @@ def fitted(settings: Settings, parameters: Parameters) -> Settings:
 def cells_of(study: Study, parameters: Parameters, seed: int) -> list[Cell]:
     """A rung of a trial: one cell for each net."""
     arm = study.arm_of(parameters).name
-    return [_cell(study, arm, sources, seed) for sources in study.lessons_of(parameters)]
+    return [_cell(study, arm, sources, seed) for sources in study.source_sets(parameters)]
 
 
 def baselines_of(study: Study) -> list[Cell]:
     """Cells of the arms that trials are compared with."""
     values = [{"source": str(value)} for value in study.space["source"].discrete or ()] if not study.sources else [{}]
-    lessons = [sources for value in values for sources in study.lessons_of(value)]
+    lessons = [sources for value in values for sources in study.source_sets(value)]
     cells = [_cell(study, arm, own, seed) for seed in range(study.seeds) for own in lessons for arm in study.baselines]
     return list(dict.fromkeys(cells))
 
@@ -138,7 +138,7 @@ class Trial:
             return "failed"
         if self.pruned:
             return "pruned"
-        whole = study.seeds * len(study.lessons_of(self.parameters))
+        whole = study.seeds * len(study.source_sets(self.parameters))
         return "complete" if len(self.records) == whole else "running"
 
     @property

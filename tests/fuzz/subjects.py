@@ -263,7 +263,7 @@ def check_study(found: Any, path: Path) -> None:
     """Its first combinations are grids that draw, or repairs."""
     study, _ = found
     for parameters in islice(combinations(study.space), 3):
-        assert all(study.lessons_of(parameters))
+        assert all(study.source_sets(parameters))
         wanted = study.arm_of(parameters)
         if isinstance(wanted, Repairing):
             continue

@@ -80,7 +80,6 @@ def test_energy_by_hand_from_the_table():
     assert energy.messages == 0
     assert energy.complete
     assert energy.total == pytest.approx(energy.arithmetic + energy.memory + energy.random)
-    assert energy.of_inference(10) == pytest.approx(10 * energy.total)
     assert energy.sources == {"arithmetic": "45 nm table", "memory": "45 nm table", "random": "45 nm table"} | {
         "messages": "none sent"
     }

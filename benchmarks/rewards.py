@@ -23,7 +23,7 @@ from localnoise.nn.rewarding import stepped
 from localnoise.rules import ThreeFactor
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses import Lesson, Rewarding, rewarded
-from localnoise.sims.defenses.rewarded import HELD, SHARE, begun, moved_by, several
+from localnoise.sims.defenses.reward_training import HELD, SHARE, begun, moved_by, several
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen

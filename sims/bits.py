@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from localnoise.errors import choose
-from localnoise.sims.defenses.chips import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
+from localnoise.sims.defenses.chip_arms import BITS, OTHERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.reports import deployed

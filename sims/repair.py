@@ -8,7 +8,7 @@ import typer
 from localnoise.errors import ArgumentError
 from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing, repairing_name
-from localnoise.sims.defenses.repairing import ALL
+from localnoise.sims.defenses.repair_plan import ALL
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source, milder
 from localnoise.sims.evaluation.threat import Threat, threat

@@ -11,7 +11,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing
-from localnoise.sims.defenses.repairing import ALL
+from localnoise.sims.defenses.repair_plan import ALL
 from localnoise.sims.evaluation.names import check_eps, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen

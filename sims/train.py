@@ -11,7 +11,7 @@ import typer
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.sims.defenses import check_crossing, named
-from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -20,7 +20,7 @@ from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import keep_grids, publish
 from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
-from localnoise.sims.experiments.running import run_cells
+from localnoise.sims.experiments.run_cells import run_cells
 from localnoise.sims.experiments.training_rows import length_of, memory, noise_of, planned, rule_of, with_equal
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP, trainings

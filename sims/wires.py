@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from localnoise.sims.defenses.chips import FAN_IN, ORDERS
+from localnoise.sims.defenses.chip_arms import FAN_IN, ORDERS
 from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.design import own_threats
 from localnoise.sims.reports import deployed

@@ -8,9 +8,8 @@ from typing import Any
 from localnoise.sims.auditing.jobs import AuditJob, run, train
 from localnoise.sims.auditing.study import PARTS, Plan
 from localnoise.sims.experiments.networks import Groups, run_after_training
-from localnoise.sims.experiments.rehearsal import attempt
+from localnoise.sims.experiments.rehearsal import attempt, try_on_few
 from localnoise.sims.experiments.testbed import network_path
-from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import RecordFile, key
 from localnoise.sims.runtime.engine import Finished, Task

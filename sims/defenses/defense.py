@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from localnoise.nn import Predictor
 from localnoise.nn.local.base import BACKPROP
-from localnoise.sims.defenses.augmenting import Augmenting
-from localnoise.sims.defenses.converged import MOST, converged
+from localnoise.sims.defenses.augmentation_plan import Augmenting
+from localnoise.sims.defenses.augmentation_training import MOST, converged
 from localnoise.sims.defenses.lesson import Lesson
-from localnoise.sims.defenses.repairing import FIRST, NONE, Repairing
-from localnoise.sims.defenses.rewarded import rewarded
-from localnoise.sims.defenses.rewarding import Rewarding
+from localnoise.sims.defenses.repair_plan import FIRST, NONE, Repairing
+from localnoise.sims.defenses.reward_plan import Rewarding
+from localnoise.sims.defenses.reward_training import rewarded
 
 Array = npt.NDArray[np.float32]
 Build = Callable[[Array, Array, float], Any]

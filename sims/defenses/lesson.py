@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn import Arrangement, NoiseLayer, Predictor
 from localnoise.sims.data.tensors import PIXELS
-from localnoise.sims.defenses.learned import LearnedNoise
+from localnoise.sims.defenses.learned_covariance import LearnedNoise
 from localnoise.sims.models import training
 from localnoise.validate import as_count, as_seed
 

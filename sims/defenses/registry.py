@@ -7,15 +7,15 @@ from typing import final
 
 from localnoise.errors import ArgumentError
 from localnoise.registry import Registry
-from localnoise.sims.defenses import augmenting, repairing, rewarding
-from localnoise.sims.defenses.augmenting import Augmenting
+from localnoise.sims.defenses import augmentation_plan, repair_plan, reward_plan
+from localnoise.sims.defenses.augmentation_plan import Augmenting
 from localnoise.sims.defenses.defense import Defense
-from localnoise.sims.defenses.deployed import deployed_arm, is_deployed
-from localnoise.sims.defenses.repairing import Repairing
-from localnoise.sims.defenses.rewarding import Rewarding
-from localnoise.sims.defenses.spelled import PREFIX, Spelled
+from localnoise.sims.defenses.grid_plan import PREFIX, Spelled
+from localnoise.sims.defenses.integer_arms import deployed_arm, is_deployed
+from localnoise.sims.defenses.repair_plan import Repairing
+from localnoise.sims.defenses.reward_plan import Rewarding
 
-_SPELLED = (PREFIX, repairing.PREFIX, augmenting.PREFIX, rewarding.PREFIX)
+_SPELLED = (PREFIX, repair_plan.PREFIX, augmentation_plan.PREFIX, reward_plan.PREFIX)
 
 
 def _fault(name: str, defense: Defense) -> str:
@@ -73,9 +73,9 @@ def _spelled(name: str) -> Defense:
         return deployed_arm(name, named)
     if name.startswith(PREFIX):
         return Spelled.parse(name).arm
-    if name.startswith(augmenting.PREFIX):
+    if name.startswith(augmentation_plan.PREFIX):
         return Defense.of_augmentation(Augmenting.parse(name), name)
-    if name.startswith(rewarding.PREFIX):
+    if name.startswith(reward_plan.PREFIX):
         return Defense.of_rewards(Rewarding.parse(name), name)
     plan = Repairing.parse(name)
     if plan.after:

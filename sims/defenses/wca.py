@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from localnoise.nn import Predictor
-from localnoise.sims.defenses.learned import LearnedNoise
+from localnoise.sims.defenses.learned_covariance import LearnedNoise
 from localnoise.sims.defenses.lesson import Lesson, teach
 from localnoise.sims.models.readout import without_readout
 from localnoise.validate import as_count, check_positive

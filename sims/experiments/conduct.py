@@ -13,7 +13,7 @@ from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.evaluation.names import check_eps
 from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.rehearsal import rehearse
-from localnoise.sims.experiments.running import run_cells
+from localnoise.sims.experiments.run_cells import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results import experiment
 from localnoise.sims.results.experiment import Report

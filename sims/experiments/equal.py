@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.errors import ArgumentError
-from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
 from localnoise.sims.evaluation.equal import CURVE
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.networks import Groups, run_groups

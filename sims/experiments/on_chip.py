@@ -19,8 +19,8 @@ from localnoise.hardware.network import ChipDefense, Program, calibrated_again, 
 from localnoise.nn import NoiseLayer, Predictor, RepairLayer
 from localnoise.nn.attaching import Followed
 from localnoise.sims.defenses import Defense, named, repairing_name
-from localnoise.sims.defenses.deployed import fitted
-from localnoise.sims.defenses.mended import Mended
+from localnoise.sims.defenses.integer_arms import fitted
+from localnoise.sims.defenses.repaired_network import Mended
 from localnoise.sims.models import folded, training
 from localnoise.streams import Progress
 

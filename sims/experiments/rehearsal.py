@@ -1,17 +1,24 @@
-"""A report is tried on invented results of the same design before the long part: what it cannot show fails at once."""
+"""What is tried before the long part, so that what cannot be done fails at once.
+
+A report is made of invented results of the same design, and every perturbation acts on a few inputs.
+"""
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from localnoise.files import temporary_folder
+from localnoise.sims import tasks
 from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.evaluation.source import DRIFT
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.chosen import few_of
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.perturbations import MODIFICATIONS
+from localnoise.sims.perturbations.applied import apply
 from localnoise.sims.results.experiment import Report, draft
 from localnoise.sims.results.records import Record
 from localnoise.sims.runtime.console import PlainConsole
@@ -31,6 +38,22 @@ def attempt(report: Report, records: list[Record]) -> list[str]:
         for part in report.show(records):
             PlainConsole(file=io.StringIO(), width=1000).print(part)
         return report.write(records, folder)
+
+
+def try_on_few(strengths: Iterable[tuple[str, float]], network: str) -> None:
+    """Apply each modification to a few inputs of a task; what is no modification is passed over.
+
+    Raises
+    ------
+    MissingDependencyError
+        The library that makes one of them is not installed.
+    ArgumentError
+        A task's own modification does not give what it should.
+    """
+    few = few_of(tasks.find(network))
+    for name, level in dict.fromkeys(strengths):
+        if name in MODIFICATIONS:
+            apply(name, few, level, seed=0)
 
 
 def invented(cells: Sequence[Cell], settings: Settings, right: float | None = None) -> list[Record]:

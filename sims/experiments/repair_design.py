@@ -14,14 +14,14 @@ from localnoise.errors import ArgumentError, choose, listed
 from localnoise.nn import repair_like
 from localnoise.repair.lessons import CLEAN
 from localnoise.sims.defenses import Augmenting, Repairing, named, repairing_name
-from localnoise.sims.defenses.augmenting import NAME
-from localnoise.sims.defenses.mended import trunk
-from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE, WORTH_ALONE
+from localnoise.sims.defenses.augmentation_plan import NAME
+from localnoise.sims.defenses.repair_plan import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE, WORTH_ALONE
+from localnoise.sims.defenses.repaired_network import trunk
 from localnoise.sims.defenses.sizes import Layer, Part, Size, forward_products, weights
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import Chosen
-from localnoise.sims.experiments.repair_lessons import looked_at_again, source_name
-from localnoise.sims.experiments.repairs import asks_worth
+from localnoise.sims.experiments.mender import asks_worth
+from localnoise.sims.experiments.repair_learning import looked_at_again, source_name
 from localnoise.sims.models import build
 from localnoise.sims.models.registry import NETWORKS
 from localnoise.sims.models.stages import named_modules, stage_ends

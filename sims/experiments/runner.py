@@ -15,19 +15,19 @@ from localnoise.nn import NoiseLayer, Predictor
 from localnoise.sims.data.samples import Data
 from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
 from localnoise.sims.defenses.facts import facts, loudness
-from localnoise.sims.defenses.mended import Mended
-from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.defenses.repair_plan import Repairing
+from localnoise.sims.defenses.repaired_network import Mended
 from localnoise.sims.defenses.sizes import Size
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.lessons import lesson
+from localnoise.sims.experiments.mender import Mender
 from localnoise.sims.experiments.on_chip import deployed
-from localnoise.sims.experiments.repair_lessons import calibrating, kept_inputs, learned_from
-from localnoise.sims.experiments.repairs import Mender
+from localnoise.sims.experiments.repair_learning import calibrating, kept_inputs, learned_from
+from localnoise.sims.experiments.repair_variants import is_variant, variant
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed, with_network
 from localnoise.sims.experiments.testing import Examiner
-from localnoise.sims.experiments.variants import is_variant, variant
 from localnoise.sims.models import folded, training
 from localnoise.sims.runtime.stage import Stage, ticker
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from localnoise.nn import Predictor
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.defenses.mended import Mended
-from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
+from localnoise.sims.defenses.repaired_network import Mended
 from localnoise.sims.evaluation import AdaptiveReport
 from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.evaluation.source import DRIFT

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from localnoise.sims.defenses.repairing import FIRST, Repairing
+from localnoise.sims.defenses.repair_plan import FIRST, Repairing
 from localnoise.sims.reports.figures import DOUBLE, drawn, error_bars, legend, lettered, lying_bars
 from localnoise.sims.reports.table import sentence
 from localnoise.sims.results.statistics import Estimate

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
 from localnoise.sims.evaluation.names import CLEAN, WORST
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.comparison import Level

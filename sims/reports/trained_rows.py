@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.records import Record
 from localnoise.sims.results.statistics import Estimate, difference, over_seeds

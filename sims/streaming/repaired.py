@@ -12,7 +12,7 @@ from torch import Tensor
 from localnoise import Repair, RepairStream
 from localnoise.nn import Predictor
 from localnoise.nn.arrangement import Arrangement
-from localnoise.sims.defenses.mended import Mended
+from localnoise.sims.defenses.repaired_network import Mended
 from localnoise.sims.models import CutNetwork
 from localnoise.sims.streaming.temporal import Matched
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from localnoise.sims.experiments.networks import Groups, run_after_training
-from localnoise.sims.experiments.rehearsal import attempt
+from localnoise.sims.experiments.rehearsal import attempt, try_on_few
 from localnoise.sims.experiments.testbed import network_path
-from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import Record, RecordFile, key
 from localnoise.sims.runtime.engine import Finished, Task

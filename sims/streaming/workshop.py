@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from localnoise.nn import Predictor
 from localnoise.sims import perturbations
 from localnoise.sims.defenses import Repairing
-from localnoise.sims.defenses.mended import mended, trunk
+from localnoise.sims.defenses.repaired_network import mended, trunk
 from localnoise.sims.evaluation.source import Source
-from localnoise.sims.experiments.learned import Learned
-from localnoise.sims.experiments.repair_lessons import held_out, source_name
-from localnoise.sims.experiments.repairs import Mender
+from localnoise.sims.experiments.learned_repairs import Learned
+from localnoise.sims.experiments.mender import Mender
+from localnoise.sims.experiments.repair_learning import held_out, source_name
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import folded, training
 from localnoise.sims.runtime.stage import Stage

@@ -9,8 +9,8 @@ from localnoise.errors import choose, listed
 from localnoise.sims import tasks
 from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses import named as arm_named
-from localnoise.sims.defenses.repairing import Repairing
-from localnoise.sims.defenses.spelled import Spelled
+from localnoise.sims.defenses.grid_plan import Spelled
+from localnoise.sims.defenses.repair_plan import Repairing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT

@@ -14,7 +14,7 @@ from localnoise.sims import tasks
 from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses import named as arm_named
-from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.defenses.repair_plan import Repairing
 from localnoise.sims.evaluation.names import check_shapes
 from localnoise.sims.evaluation.source import DRIFT
 from localnoise.sims.experiments.chosen import Chosen, few_of

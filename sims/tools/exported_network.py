@@ -14,7 +14,7 @@ from localnoise.hardware import ChipBank, ChipGrid, ChipRepair, load_chips
 from localnoise.hardware.fitting.network import check_network_fits
 from localnoise.hardware.network import ChipDefense, Program, defend
 from localnoise.sims import tasks
-from localnoise.sims.defenses.repairs import UNDEFENDED
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
 from localnoise.sims.experiments.on_chip import CALIBRATION, FRONT, bits_of, on_chip
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.fits import network_costs

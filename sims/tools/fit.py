@@ -16,9 +16,9 @@ from localnoise.sims.defenses.facts import loud, loudness
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
-from localnoise.sims.experiments.fitted import fitted
+from localnoise.sims.experiments.fit_grid import fitted
+from localnoise.sims.experiments.rehearsal import try_on_few
 from localnoise.sims.experiments.testbed import Testbed
-from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime import commands

@@ -20,10 +20,10 @@ from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.on_chip import arm_for_chip
 from localnoise.sims.experiments.presets import preset
-from localnoise.sims.experiments.repair_lessons import calibrating
+from localnoise.sims.experiments.rehearsal import try_on_few
+from localnoise.sims.experiments.repair_learning import calibrating
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.testbed import given_weights, network_path
-from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.runtime.console import progress, staged
 from localnoise.sims.runtime.options import words

@@ -13,7 +13,7 @@ from localnoise.sims import bits
 from localnoise.sims.auditing import tables as audited
 from localnoise.sims.auditing.document import document
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.defenses.chips import BITS, WIRES
+from localnoise.sims.defenses.chip_arms import BITS, WIRES
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.paper import SOURCES

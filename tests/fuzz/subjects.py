@@ -45,7 +45,7 @@ from localnoise.hardware.fitting.fit import fit
 from localnoise.hardware.network import defend
 from localnoise.hardware.network import quantise as as_network
 from localnoise.sims.data import idx
-from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.defenses.repair_plan import Repairing
 from localnoise.sims.experiments.testbed import weights_in
 from localnoise.sims.reports.commands.chip import Bits
 from localnoise.sims.results.experiment import keep

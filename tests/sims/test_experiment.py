@@ -14,7 +14,7 @@ from localnoise.errors import ArgumentError, MissingDependencyError
 from localnoise.sims import data
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.defenses.chips import CHIPS
+from localnoise.sims.defenses.chip_arms import CHIPS
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments import worker
@@ -22,8 +22,8 @@ from localnoise.sims.experiments.cell import Cell, crossed
 from localnoise.sims.experiments.conduct import keep_grids
 from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.experiments.grouping import grouped
+from localnoise.sims.experiments.run_cells import run_cells
 from localnoise.sims.experiments.runner import Runner
-from localnoise.sims.experiments.running import run_cells
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.worker import Job
 from localnoise.sims.reports import summarised

@@ -144,7 +144,7 @@ def test_an_arm_in_integers_is_judged_as_its_twin_is(runner, arm):
 
 
 def test_a_repair_of_another_network_goes_to_the_chip_with_that_network(runner, monkeypatch):
-    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 3)
+    monkeypatch.setattr("localnoise.sims.defenses.augmentation_training.MOST", 3)
     x = runner.bench(0).test[0][:40]
     for arm in ("repair-retrained", "repair-noise"):
         cell = Cell(seed=0, sources=(Source.default("dim"),), arm=f"int8:{arm}", threats=(CLEAN_OF_40,))

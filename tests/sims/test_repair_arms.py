@@ -18,8 +18,8 @@ from localnoise.sims import repair as command
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.defenses import Augmenting, Lesson, Repairing, named, repairing_name
-from localnoise.sims.defenses.converged import Pace, converged
-from localnoise.sims.defenses.mended import IntegerRepairLayer, attached
+from localnoise.sims.defenses.augmentation_training import Pace, converged
+from localnoise.sims.defenses.repaired_network import IntegerRepairLayer, attached
 from localnoise.sims.defenses.sizes import Size, forward_products, weights
 from localnoise.sims.evaluation import gradients
 from localnoise.sims.evaluation.names import name_and_level
@@ -30,11 +30,11 @@ from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.command import Run
 from localnoise.sims.experiments.design import STRONGEST
+from localnoise.sims.experiments.mender import Mender
 from localnoise.sims.experiments.rehearsal import invented
-from localnoise.sims.experiments.repair_lessons import held_out, learned_from
-from localnoise.sims.experiments.repairs import Mender
+from localnoise.sims.experiments.repair_learning import held_out, learned_from
+from localnoise.sims.experiments.repair_variants import _altered
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.experiments.variants import _altered
 from localnoise.sims.reports import harm
 from localnoise.sims.reports.comparison import Level
 from localnoise.sims.reports.figures import looks
@@ -300,7 +300,7 @@ def lesson(width_of: Any = None) -> Lesson:
 
 
 def test_a_converged_network_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 3)
+    monkeypatch.setattr("localnoise.sims.defenses.augmentation_training.MOST", 3)
     given = lesson()
     made = converged(given, Augmenting(width=1.5, patience=1))
     assert given.facts["trained.epochs"] <= 3

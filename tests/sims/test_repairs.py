@@ -19,17 +19,17 @@ from localnoise.sims.attacks import APGD, PGD
 from localnoise.sims.attacks.base import noise_off
 from localnoise.sims.attacks.bypass import GateBypassed
 from localnoise.sims.defenses import DEFENSES, Repairing, named, repairing_name
-from localnoise.sims.defenses.converged import until_no_better
+from localnoise.sims.defenses.augmentation_training import until_no_better
 from localnoise.sims.defenses.lesson import Lesson
-from localnoise.sims.defenses.mended import DenseRepairLayer, Mended, attached, mended
+from localnoise.sims.defenses.repaired_network import DenseRepairLayer, Mended, attached, mended
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
 from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.mender import CHANGED, Mender
 from localnoise.sims.experiments.on_chip import _unrepaired
-from localnoise.sims.experiments.repair_lessons import held_out, kept_inputs
-from localnoise.sims.experiments.repairs import CHANGED, Mender
+from localnoise.sims.experiments.repair_learning import held_out, kept_inputs
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import affine, folded
@@ -192,7 +192,7 @@ def test_a_dense_way_back_is_an_affine_map_of_the_layer(runner: Runner) -> None:
 def test_retrained_later_layers_stand_behind_the_same_repair_and_are_repaired_anew(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 2)
+    monkeypatch.setattr("localnoise.sims.defenses.augmentation_training.MOST", 2)
     before = predictor(runner, "repair")
     own = [(repair.worth, repair.margins) for repair in before.noise.repairs]
     made, bench = predictor(runner, "repair-retrained"), runner.bench(0)
@@ -216,7 +216,7 @@ def test_retrained_later_layers_stand_behind_the_same_repair_and_are_repaired_an
 
 
 def test_retraining_shows_a_fifth_clean_and_ends_by_what_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("localnoise.sims.defenses.converged.MOST", 40)
+    monkeypatch.setattr("localnoise.sims.defenses.augmentation_training.MOST", 40)
     x = torch.rand(400, 6, generator=torch.Generator().manual_seed(0))
     seen: list[torch.Tensor] = []
 

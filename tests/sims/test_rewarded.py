@@ -14,7 +14,7 @@ from localnoise.sims import models
 from localnoise.sims.data import load
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.defenses import DEFENSES, Lesson, Rewarding, check_crossing, named, rewarded
-from localnoise.sims.defenses.spelled import Spelled
+from localnoise.sims.defenses.grid_plan import Spelled
 from localnoise.sims.models import training
 
 TRAIN = 600

@@ -5,7 +5,7 @@ from pages import fenced, page
 
 from localnoise.errors import ArgumentError, LocalnoiseError
 from localnoise.sims.defenses import named
-from localnoise.sims.defenses.spelled import Spelled
+from localnoise.sims.defenses.grid_plan import Spelled
 from localnoise.sims.results.records import key
 from localnoise.sims.sweeps import SHIPPED, load_study
 from localnoise.sims.sweeps.lines import line_of

@@ -9,7 +9,7 @@ from rich.table import Table
 from localnoise.files import write_text
 from localnoise.hardware.chips.profile import load_profile, profile_names
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.defenses.chips import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
+from localnoise.sims.defenses.chip_arms import FAN_IN, ORDERS, WEIGHT_BITS, WORD_BITS
 from localnoise.sims.reports import chips, deployed
 from localnoise.sims.reports.commands.base import ArmName, Report, SourceText, arms_of, sources_of
 from localnoise.sims.reports.comparison import Level, outcomes

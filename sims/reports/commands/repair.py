@@ -12,7 +12,7 @@ from rich.table import Table
 from localnoise.errors import ArgumentError
 from localnoise.files import write_text
 from localnoise.sims.defenses import DEFENSES
-from localnoise.sims.defenses.repairing import NONE
+from localnoise.sims.defenses.repair_plan import NONE
 from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.reports import comparing, figures, harm
 from localnoise.sims.reports import confusions as confusing

@@ -5,7 +5,7 @@ from typing import Any
 
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.registry import register
-from localnoise.sims.defenses.rewarding import ISOTROPIC, NOTHING, REPARAMETRISED, Rewarding
+from localnoise.sims.defenses.reward_plan import ISOTROPIC, NOTHING, REPARAMETRISED, Rewarding
 
 
 def _arm(name: str, summary: str, **plan: Any) -> Defense:

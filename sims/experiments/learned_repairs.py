@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from localnoise import Repair
-from localnoise.sims.defenses.mended import CUT, attached
+from localnoise.sims.defenses.repaired_network import CUT, attached
 from localnoise.sims.models.affine import Affine
 
 

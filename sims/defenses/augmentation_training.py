@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
 from localnoise.nn import Predictor
-from localnoise.sims.defenses.augmenting import Augmenting
+from localnoise.sims.defenses.augmentation_plan import Augmenting
 from localnoise.sims.defenses.lesson import Lesson, noiseless, teach
 from localnoise.sims.defenses.modified import mixture_of
 from localnoise.sims.defenses.sizes import forward_products, weights

@@ -9,9 +9,9 @@ import numpy as np
 from localnoise import Repair
 from localnoise.nn import Predictor
 from localnoise.repair.gate import Gate
-from localnoise.sims.defenses.mended import attached, mended, trunk
-from localnoise.sims.defenses.repairing import CALIBRATED, LIKELIEST, WORTH_ALONE, Repairing
-from localnoise.sims.experiments.learned import Learned
+from localnoise.sims.defenses.repair_plan import CALIBRATED, LIKELIEST, WORTH_ALONE, Repairing
+from localnoise.sims.defenses.repaired_network import attached, mended, trunk
+from localnoise.sims.experiments.learned_repairs import Learned
 from localnoise.sims.models import CutNetwork
 
 _HARD = 1e3  # times the scores: one cause has all of the weight

@@ -10,9 +10,9 @@ from localnoise.sims.defenses import DEFENSES
 from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.grouping import grouped
 from localnoise.sims.experiments.networks import Groups, run_after_training
+from localnoise.sims.experiments.rehearsal import try_on_few
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import network_path
-from localnoise.sims.experiments.trying import try_on_few
 from localnoise.sims.experiments.worker import Answer, Job, run, train
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results.records import RecordFile, key

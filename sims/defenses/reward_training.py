@@ -20,7 +20,7 @@ from localnoise.nn.rewarding import Folded, stepped
 from localnoise.nn.rewards import rewarding
 from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses.lesson import Alter, Lesson, teach
-from localnoise.sims.defenses.rewarding import CROSSING, LEARNED, NOTHING, THREE_FACTOR, Rewarding
+from localnoise.sims.defenses.reward_plan import CROSSING, LEARNED, NOTHING, THREE_FACTOR, Rewarding
 from localnoise.sims.models import training
 
 HELD, SHARE = 4_000, 10  # of the training images at most, and one in so many: on which draws are rated

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from localnoise.errors import ArgumentError
 from localnoise.sims.defenses.defense import Defense
-from localnoise.sims.defenses.repairing import CALIBRATED, FIRST, NONE
+from localnoise.sims.defenses.repair_plan import CALIBRATED, FIRST, NONE
 
 _NAME = re.compile(r"int([0-9]+):(.+)")
 

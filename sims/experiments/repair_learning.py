@@ -17,11 +17,11 @@ from localnoise.nn import RepairLayer, repair_like
 from localnoise.nn.arrangement import Arrangement
 from localnoise.repair.member import KEPT
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.defenses.mended import CUT
-from localnoise.sims.defenses.repairing import Repairing
+from localnoise.sims.defenses.repair_plan import Repairing
+from localnoise.sims.defenses.repaired_network import CUT
 from localnoise.sims.evaluation.source import DRIFT, Source
-from localnoise.sims.experiments.learned import Learned
-from localnoise.sims.experiments.outputs import CHUNK, Calm, Outputs, Pairs, ticked
+from localnoise.sims.experiments.layer_outputs import CHUNK, Calm, Outputs, Pairs, ticked
+from localnoise.sims.experiments.learned_repairs import Learned
 from localnoise.sims.experiments.testbed import Testbed
 from localnoise.sims.models import training
 from localnoise.sims.models.affine import least_squares

@@ -2,7 +2,7 @@
 
 from localnoise.nn import Predictor
 from localnoise.sims.defenses.adversarial import adversarial
-from localnoise.sims.defenses.augmenting import Augmenting
+from localnoise.sims.defenses.augmentation_plan import Augmenting
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.gaussian import gaussian
 from localnoise.sims.defenses.lesson import Lesson

@@ -11,7 +11,7 @@ from localnoise.rules import make_rule
 from localnoise.sims.defenses.defense import Array, Defense
 from localnoise.sims.defenses.facts import reported
 from localnoise.sims.defenses.parameters import parameters, text_of
-from localnoise.sims.defenses.rewarding import ISOTROPIC, THREE_FACTOR, Rewarding
+from localnoise.sims.defenses.reward_plan import ISOTROPIC, THREE_FACTOR, Rewarding
 from localnoise.validate import as_count, check_positive
 
 PREFIX = "grid:"

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoNoise, Predictor, calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
-from localnoise.sims.defenses.augmenting import Augmenting
-from localnoise.sims.defenses.converged import until_no_better
+from localnoise.sims.defenses.augmentation_plan import Augmenting
+from localnoise.sims.defenses.augmentation_training import until_no_better
 from localnoise.sims.defenses.lesson import Lesson
-from localnoise.sims.defenses.mended import CUT, mended, trunk
-from localnoise.sims.defenses.repairing import ALL, CALIBRATED, FIRST, NONE, WORTH_ALONE, Repairing
+from localnoise.sims.defenses.repair_plan import ALL, CALIBRATED, FIRST, NONE, WORTH_ALONE, Repairing
+from localnoise.sims.defenses.repaired_network import CUT, mended, trunk
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
-from localnoise.sims.experiments.learned import Learned
-from localnoise.sims.experiments.outputs import Calm
-from localnoise.sims.experiments.repair_lessons import Displace, RepairLessons, held_out, source_name
+from localnoise.sims.experiments.layer_outputs import Calm
+from localnoise.sims.experiments.learned_repairs import Learned
+from localnoise.sims.experiments.repair_learning import Displace, RepairLessons, held_out, source_name
 from localnoise.sims.experiments.testbed import Testbed, with_network
 from localnoise.sims.models import training
 from localnoise.sims.models.stages import named_modules, stage_ends

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from localnoise.sims.defenses.defense import Defense
 from localnoise.sims.defenses.registry import register
-from localnoise.sims.defenses.repairing import FIRST, NONE, Repairing
+from localnoise.sims.defenses.repair_plan import FIRST, NONE, Repairing
 
 UNDEFENDED = "undefended"
 """The network as it was trained."""

@@ -119,9 +119,9 @@ $(VENV)/.spiking: $(VENV)/.robustness
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,spiking]"
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.sims
+$(VENV)/.bench: $(VENV)/.robustness
 	@echo "==> Installing the peers of the benchmarks: a minute or two the first time"
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,spiking,bench]"
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable ".[sims,robustness,spiking,bench]"
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.sims

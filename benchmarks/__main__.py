@@ -19,6 +19,7 @@ SUBJECTS = (
     "sweeping",
     "scaling",
     "repairing",
+    "mending",
     "exponents",
 )
 

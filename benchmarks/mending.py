@@ -1,4 +1,7 @@
-"""A whole network repaired in all layers, told nothing, beside its own forward: what a repair costs in time."""
+"""A whole network repaired in all layers, told nothing, beside its own forward: what a repair costs in time.
+
+Of the ratio 1 is the forward itself; aims are 1.5 for the repair and 3 for the gate.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -37,7 +40,7 @@ def rows() -> Iterator[Row]:
             yield Row(
                 name=f"v2 repaired, 16 causes{f', asks every {asks}' * (asks > 1)}, {len(x):,} images",
                 ours=partial(_forward, repaired, x), peer=partial(_forward, plain, x), peer_name="its forward",
-                faster=False, bound=4.5, aim=4.5, check=partial(_differs, repaired, plain, x), seconds=10,
+                faster=False, bound=5.5, aim=5.5, check=partial(_differs, repaired, plain, x), seconds=10,
             )  # fmt: skip
 
 

@@ -52,6 +52,43 @@ def test_the_layer_does_what_the_repair_does(x, share, asks, known):
     assert lnn.RepairLayer(repair, when="train").eval()(x) is x
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("share", "asks"), [("none", 1), ("places", 3), ("all", 2)])
+def test_what_is_differentiated_is_what_kernels_give(x, share, asks, dtype):
+    """Without a gradient kernels decide and repair; a gradient, a tangent or a transform goes through torch."""
+    layer = lnn.RepairLayer(learned(dtype, share=share, asks=asks))
+    given = x.to(getattr(torch, dtype))
+    by_kernels, said = layer(given), layer.posterior
+    assert torch.is_grad_enabled()
+    by_tensors = layer(given.clone().requires_grad_())
+    torch.testing.assert_close(by_tensors.detach(), by_kernels, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(layer.posterior.detach(), said, atol=1e-4, rtol=1e-4)
+    assert not torch.equal(by_kernels, given)
+    along = torch.ones_like(given)
+    with torch.autograd.forward_ad.dual_level():
+        moved = torch.autograd.forward_ad.unpack_dual(layer(torch.autograd.forward_ad.make_dual(given, along)))
+        assert moved.tangent is not None
+    torch.testing.assert_close(torch.func.jvp(layer, (given,), (along,))[1], moved.tangent)
+
+
+def test_later_lessons_are_not_seen(x):
+    repair = learned()
+    layer = lnn.RepairLayer(repair)
+    before = layer(x)
+    h = activations(1200, 0)
+    repair.learn("near", 2 * h, h)
+    repair.learn("dark", 0.1 * h, h)
+    torch.testing.assert_close(layer(x), before)
+    for back in (member.back for member in repair.members if member.back is not None):
+        back.field.G[:] = back.field.a[:] = 9
+    torch.testing.assert_close(layer(x), before)
+    torch.testing.assert_close(copy.deepcopy(layer)(x), before)
+    moved = copy.deepcopy(layer).double()
+    torch.testing.assert_close(moved(x), before, atol=1e-5, rtol=1e-5)
+    layer.repair = repair
+    assert not torch.allclose(layer(x), before, atol=0.1)
+
+
 def test_a_network_that_was_trained_under_noise_is_repaired_behind_it():
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)

@@ -100,7 +100,7 @@ class RepairTensors(nn.Module):
 
     def _array(self, x: Tensor) -> Any:
         """Return what kernels may read of x (T, N, m), as (T, m, N); None where torch has to see what is done."""
-        seen = (torch.is_grad_enabled() and x.requires_grad) or torch.compiler.is_compiling() or torch.jit.is_tracing()
+        seen = (torch.is_grad_enabled() and x.requires_grad) or torch.compiler.is_compiling()
         if seen or x.device.type != "cpu" or type(x) is not Tensor or len(x) == 0:
             return None
         if self._law.device.type != "cpu" or str(x.dtype) != f"torch.{self._laws.law.dtype}":

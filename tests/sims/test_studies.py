@@ -237,7 +237,8 @@ def test_a_reward_that_crosses_layers_is_refused_where_they_learn_locally():
         parse_study(REWARDED.replace("trials = 6", 'trials = 6\nbaselines = ["wca"]'), "some.toml")
 
 
-def test_the_study_in_the_docs_is_valid():
-    (text,) = [code for language, code in fenced(page("sweeps")) if language == "toml"]
-    study, _ = parse_study(text, "docs/sweeps.md")
-    assert study.trainings == ["backprop", "local-heads"]
+def test_the_studies_in_the_docs_are_valid():
+    texts = [code for language, code in fenced(page("sweeps")) if language == "toml"]
+    rewards, repair = (parse_study(text, "docs/sweeps.md")[0] for text in texts)
+    assert rewards.trainings == ["backprop", "local-heads"]
+    assert repair.defense == "repair"

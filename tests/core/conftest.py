@@ -6,6 +6,8 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from grid_files import learned
+from own_networks import NETWORKS, Own
 
 import localnoise as ln
 
@@ -83,3 +85,18 @@ def threads() -> Iterator[Callable[[int], None]]:
     before = numba.get_num_threads()
     yield numba.set_num_threads
     numba.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return learned().save(tmp_path_factory.mktemp("saved") / "grid.h5")
+
+
+@pytest.fixture(params=NETWORKS)
+def own(request):
+    return Own(request.param)
+
+
+@pytest.fixture
+def residual():
+    return Own("residual")

@@ -1,5 +1,6 @@
 """A small Fashion-MNIST in IDX files, cut from the embedded images, for whole runs in seconds."""
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,11 @@ import dask
 import numpy as np
 import pytest
 import torch
+from idx_folder import raw, synthetic
+from own_tasks import FILE
 from torch import Tensor, nn
 
-from localnoise.sims.data import load
+from localnoise.sims.data import Dataset, load
 from localnoise.sims.data.idx import encode
 from localnoise.sims.data.tensors import to_tensor
 from localnoise.sims.experiments.chosen import Chosen
@@ -89,3 +92,26 @@ def trained() -> tuple[nn.Sequential, Tensor, Tensor]:
             optimiser.step()
     tested = torch.from_numpy(data.test_labels[:300].astype(np.int64))
     return net.requires_grad_(False).eval(), to_tensor(data.test_images[:300]), tested
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Four good files: two compressed, two not."""
+    for i, (name, array) in enumerate(synthetic().items()):
+        if i % 2:
+            (tmp_path / name).write_bytes(raw(array))
+        else:
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(raw(array)))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Dataset:
+    return load()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path

@@ -15,7 +15,7 @@ from benchmarks import rewards
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import temporary_folder, write_text
 from localnoise.sims.reports import comparing, summarised, trading
-from localnoise.sims.reports.commands import Ablation, Compare, Tradeoff, Train
+from localnoise.sims.reports.commands import Ablation, Compare, Repair, Tradeoff, Train
 from localnoise.sims.reports.commands.base import arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.figures import KINDS
@@ -80,6 +80,15 @@ def _attacked(records: list[Record]) -> list[str]:
     return [comparing.markdown(found, None).partition("\n\n")[0]]
 
 
+def _beside(records: list[Record]) -> list[str]:
+    made = Repair.of(records)
+    learned, others = f"mean of {len(made.learned)} learned", f"mean of {len(made.others)} never learned"
+    found = comparing.Comparison(
+        outcomes(records), arms_of(records), [*made.learned, *made.others], {learned: made.learned, others: made.others}
+    )
+    return [comparing.markdown(found, None).partition("\n\n")[0]]
+
+
 def _points(records: list[Record]) -> list[str]:
     with temporary_folder() as folder:
         report = Ablation.of(records)
@@ -93,6 +102,7 @@ SHOWN = {
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "repair-ablation": Shown(page="results/repair", command="repair-ablation", drawn="ablation", tables=_points),
     "repair-adaptive": Shown(page="results/repair", command="repair", drawn="", tables=_attacked),
+    "repair-beside": Shown(page="results/repair", command="repair", drawn="", tables=_beside),
     "repair-bits": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),

@@ -41,6 +41,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "repair": ["repair"],
     "repair-adaptive": ["repair"],
     "repair-ablation": ["repair-ablation"],
+    "repair-beside": ["repair"],
     "repair-bits": ["repair-ablation"],
     "retention": [""],
     "retention-local": [""],

@@ -135,7 +135,7 @@ def stream(
     _check([(one.name, one.level) for one in learned] + happening, chosen)
     repairing = Repairing(radius=radius, causes=causes, layers=layers)
     check_plan(repairing, chosen, learned)
-    strongest = {name: max(own for other, own in happening if other == name) for name, _ in happening}
+    strongest = {name: _strongest(name, [own for other, own in happening if other == name]) for name, _ in happening}
     count = _LENGTHS[spend] if length is None else as_count("length", length, 1)
     plan = StreamPlan(
         modifications=tuple(strongest.items()),
@@ -161,6 +161,12 @@ def stream(
     fresh = run_streams(wanted, records, out, report, data_dir=data_dir, **how)
     console.print(f"{fresh} of {len(configs)} methods run in {perf_counter() - began:.0f} s, all in {records.path}")
     publish(report, records.of(configs), out)
+
+
+def _strongest(name: str, levels: list[float]) -> float:
+    """Return the level that is farthest from the one at which nothing happens."""
+    mildest = perturbations.MODIFICATIONS[name].mildest or 0.0
+    return max(levels, key=lambda level: abs(level - mildest))
 
 
 def _ten(text: str) -> str:

@@ -68,8 +68,7 @@ def sweep(
     settings = prepared(plan, data_dir)
     with asked_to_stop() as asked, alone(kept.path):
         kept.begin(plan, text, resume=resume)
-        if not mix:
-            kept.file.refuse_to_mix(settings.fingerprint)
+        kept.file.refuse_to_mix(settings.fingerprint, code=not mix)  # trials of other data are no trials of this one
         search = Search(plan, storage or str(kept.journal))
         with connected(scheduler, many, each) as client, Display(plan) as display:
             running = Sweep(plan, kept, search, client, settings, data_dir, each)

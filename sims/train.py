@@ -12,7 +12,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
 from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.defenses.repair_arms import UNDEFENDED
-from localnoise.sims.evaluation.names import CLEAN, name_and_level
+from localnoise.sims.evaluation.names import CLEAN, check_eps, name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell, strengths
@@ -21,7 +21,15 @@ from localnoise.sims.experiments.conduct import keep_grids, publish
 from localnoise.sims.experiments.presets import Preset, preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.run_cells import run_cells
-from localnoise.sims.experiments.training_rows import length_of, memory, noise_of, planned, rule_of, with_equal
+from localnoise.sims.experiments.training_rows import (
+    length_of,
+    memory,
+    noise_of,
+    planned,
+    refuse_stopped,
+    rule_of,
+    with_equal,
+)
 from localnoise.sims.models import ACTIVATIONS
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.reports.commands.trained import Train
@@ -154,10 +162,12 @@ def train(
     wanted = [threat(text, spent.images, spent.attacked_test) for text in (CLEAN, *tested)]
     cells = _cells(spent, noises, source, wanted)
     chosen.check_inputs(name for name, _ in strengths(cells))
+    check_eps(strengths(cells), chosen.task.bounds)
     curves: list[dict[str, Any]] = []
     if equal:
         names, curves = with_equal(names, settings, chosen, spent.seeds, records, **how)
     plans = {name: planned(settings, name) for name in names}
+    refuse_stopped(plans, noises)
     report = Train(
         title=f"{chosen.title}{spend} preset",
         trainings=[row_of(name, arm) for name in names for arm in (UNDEFENDED, *noises)],
@@ -172,7 +182,8 @@ def train(
     configs += curves
     experiment.keep(report, configs, out)
     fresh = sum(
-        run_cells(cells, plan, records, out, keep=partial(keep_grids, out / "grids"), **how) for plan in plans.values()
+        run_cells(cells, plan, records, out, keep=partial(keep_grids, out / "grids", plan), **how)
+        for plan in plans.values()
     )
     console.print(
         f"{fresh} of {len(configs) - len(curves)} cells in {perf_counter() - began:.0f} s, all in {records.path}"

@@ -79,7 +79,7 @@ class IntegerRepairLayer(RepairLayer):
     def __init__(self, repair: Repair, bits: int, follows: RepairLayer | None = None) -> None:
         super().__init__(repair, follows)
         formats = Formats(weight_bits=bits, activation_bits=max(8, bits))
-        self._chip: Any = quantise(repair, formats)  # with feedback under the moments of held-out activations
+        self.chip: Any = quantise(repair, formats)  # with feedback under the moments of held-out activations
 
     def _weights(self, x: Tensor) -> Tensor:
         if _differentiated(x):
@@ -89,7 +89,7 @@ class IntegerRepairLayer(RepairLayer):
             before = self.follows.posterior
             assert before is not None
             known = torch.where(before.sum(1) > 0, before.argmax(1), -1).numpy()
-        member = torch.from_numpy(self._chip.likeliest(self._words(x), known))
+        member = torch.from_numpy(self.chip.likeliest(self._words(x), known))
         w = torch.eye(len(self._own), dtype=x.dtype)[member.clamp(min=0)] * (member >= 0)[:, None]
         self.posterior = torch.stack([w[:, where].sum(1) for where in self._where], 1)
         return w
@@ -98,13 +98,13 @@ class IntegerRepairLayer(RepairLayer):
         if _differentiated(x):
             return super()._change(x, w)
         member = torch.where(w.sum(1) > 0, w.argmax(1), -1)
-        fixed, _ = self._chip.words(self._words(x), member.numpy())
-        values = to_values(fixed, self._chip.field.activation_scale).reshape(len(x), x.shape[2], x.shape[1])
+        fixed, _ = self.chip.words(self._words(x), member.numpy())
+        values = to_values(fixed, self.chip.field.activation_scale).reshape(len(x), x.shape[2], x.shape[1])
         return torch.from_numpy(values).transpose(1, 2).to(x.dtype) - x
 
     def _words(self, x: Tensor) -> Any:
         c = self.repair.config
-        return self._chip.activation_words(x.detach().transpose(1, 2).reshape(-1, c.channels, *c.shape).numpy())
+        return self.chip.activation_words(x.detach().transpose(1, 2).reshape(-1, c.channels, *c.shape).numpy())
 
 
 def _differentiated(x: Tensor) -> bool:

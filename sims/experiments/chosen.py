@@ -10,6 +10,7 @@ from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.sims import tasks
+from localnoise.sims.attacks import ATTACKS
 from localnoise.sims.evaluation.names import check_shapes
 from localnoise.sims.models.registry import SIDE
 from localnoise.sims.models.training import BACKPROP, check_training
@@ -55,6 +56,11 @@ class Chosen:
             No such task, layer or training, a file that cannot be used, or a network that cannot be trained so.
         """
         found = tasks.mounted(task)
+        if taken := sorted({*found.own} & {*ATTACKS}):
+            raise ArgumentError(
+                f"task={task!r}: its perturbation {taken[0]!r} has the name of an attack: expected another one, such "
+                f"as {taken[0]}_own"
+            )
         network = found.network(0, activation, layer)
         if training != BACKPROP:
             if found.trained:

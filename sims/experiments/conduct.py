@@ -6,15 +6,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from localnoise.errors import ArgumentError
+from localnoise import load
+from localnoise.errors import ArgumentError, LocalnoiseError
 from localnoise.files import as_folder, write_bytes
 from localnoise.sims import tasks
 from localnoise.sims.defenses import check_crossing, named
 from localnoise.sims.evaluation.names import check_eps
+from localnoise.sims.evaluation.source import DRIFT, Source
 from localnoise.sims.experiments.cell import Cell, strengths
 from localnoise.sims.experiments.rehearsal import rehearse
 from localnoise.sims.experiments.run_cells import run_cells
 from localnoise.sims.experiments.settings import Settings
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
 from localnoise.sims.results.experiment import Report
 from localnoise.sims.results.records import NAME, Record, RecordFile, key
@@ -64,7 +67,7 @@ def conduct(
         records.refuse_to_mix(settings.fingerprint)
     if not records.done().issuperset(map(key, configs)):
         rehearse(report, cells, settings)
-    keep = partial(keep_grids, out / grids)
+    keep = partial(keep_grids, out / grids, settings)
     experiment.keep(report, configs, out)
     how: dict[str, Any] = {"jobs": as_count("jobs", jobs, 1), "scheduler": scheduler}
     fresh = run_cells(cells, settings, records, out, data_dir=data_dir, keep=keep, **how)
@@ -80,14 +83,37 @@ def publish(report: Report, records: list[Record], out: Path) -> None:
     console.print(f"{out}: {', '.join(report.write(records, out))}")
 
 
-def keep_grids(folder: Path, cell: Cell, grids: tuple[bytes, ...]) -> None:
-    """Save the grids or the repairs that a cell learned, without their running statistics."""
+def keep_grids(folder: Path, settings: Settings, cell: Cell, grids: tuple[bytes, ...]) -> None:
+    """Save the grids or the repairs that a cell learned, without their running statistics.
+
+    Their names say the sources, those levels that are not the usual ones, the arm, and how the network learned where
+    that is not backpropagation. A file of another cell stays as it is: the new one's name then ends in eight digits of
+    its record's key, which its provenance holds whole.
+    """
     kind = "grid" if named(cell.arm).repair is None else "layer"
-    names = "+".join(source.name for source in cell.sources)
+    own = [f"{kind}-{'+'.join(map(_said, cell.sources))}-{cell.arm}"]
+    own += [] if cell.variance is None else [f"variance{cell.variance:g}"]
+    own += [] if settings.training == BACKPROP else [f"by-{settings.training}"]
+    record = key(cell.config(settings))
     for index, content in enumerate(grids):
         if content:
             turn = f"-{index}" if len(grids) > 1 else ""
-            write_bytes(folder / f"{_short(f'{kind}-{names}-{cell.arm}{turn}')}-seed{cell.seed}.h5", content)
+            name = f"{_short('-'.join(own) + turn)}-seed{cell.seed}"
+            path = folder / f"{name}.h5"
+            write_bytes(path if _free(path, record) else folder / f"{name}-{record[:8]}.h5", content)
+
+
+def _said(source: Source) -> str:
+    usual = source.name == DRIFT or source.level == Source.default(source.name).level
+    return source.name if usual else f"{source.name}@{source.level:g}"
+
+
+def _free(path: Path, record: str) -> bool:
+    """Return whether a file is of this record, or of a version that did not say; or there is none."""
+    try:
+        return not path.exists() or load(path).provenance.get("record", record) == record
+    except LocalnoiseError:
+        return False
 
 
 def _short(name: str) -> str:

@@ -19,6 +19,7 @@ from localnoise.sims.experiments.chosen import few_of
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.perturbations.applied import apply
+from localnoise.sims.perturbations.modification import parts_of
 from localnoise.sims.results.experiment import Report, draft
 from localnoise.sims.results.records import Record
 from localnoise.sims.runtime.console import PlainConsole
@@ -43,6 +44,8 @@ def attempt(report: Report, records: list[Record]) -> list[str]:
 def try_on_few(strengths: Iterable[tuple[str, float]], network: str) -> None:
     """Apply each modification to a few inputs of a task; what is no modification is passed over.
 
+    So are the task's own, which were tried when it was made: of few inputs all may stay as they are by chance.
+
     Raises
     ------
     MissingDependencyError
@@ -50,9 +53,11 @@ def try_on_few(strengths: Iterable[tuple[str, float]], network: str) -> None:
     ArgumentError
         A task's own modification does not give what it should.
     """
-    few = few_of(tasks.find(network))
+    task = tasks.find(network)
+    few = few_of(task)
     for name, level in dict.fromkeys(strengths):
-        if name in MODIFICATIONS:
+        parts = {part.partition("@")[0] for part in parts_of(name)}
+        if name in MODIFICATIONS and not parts & {*task.own}:
             apply(name, few, level, seed=0)
 
 

@@ -16,7 +16,7 @@ from localnoise.sims.data.samples import Data
 from localnoise.sims.defenses import DEFENSES, Defense, added_parameters
 from localnoise.sims.defenses.facts import facts, loudness
 from localnoise.sims.defenses.repair_plan import Repairing
-from localnoise.sims.defenses.repaired_network import Mended
+from localnoise.sims.defenses.repaired_network import IntegerRepairLayer, Mended
 from localnoise.sims.defenses.sizes import Size
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
@@ -141,7 +141,8 @@ class Runner:
             predictor, size = variant(mender.bench.network, learned, plan), {"parameters": learned.parameters}
         else:
             predictor, size = mender.predictor(plan, cell.sources, given)
-        size["bytes_per_unit"] = size["parameters"] * 4 / math.prod(bench.network.layout[1:])
+        chips = [part.chip.flash for part in predictor.modules() if isinstance(part, IntegerRepairLayer)]
+        size["bytes_per_unit"] = (sum(chips) or size["parameters"] * 4) / math.prod(bench.network.layout[1:])
         noise: Any = predictor.noise
         if isinstance(noise, Mended):
             size["repair.learned"] = learned_from(bench, cell.sources)

@@ -1,5 +1,6 @@
 """Rows of `localnoise train`: NAME, NAME@EPOCHS or NAME@EPOCH/EPOCHS, a way of training and for how long."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def planned(settings: Settings, row: str) -> Settings:
     """Return the settings of a row."""
     epochs, stopped = length_of(row) or (settings.base_epochs, None)
     return replace(settings, training=rule_of(row), base_epochs=epochs, stopped=stopped)
+
+
+def refuse_stopped(plans: Mapping[str, Settings], arms: Sequence[str]) -> None:
+    """Raise an ArgumentError if an arm trains all layers, to their end, in networks whose training is stopped."""
+    stopped, whole = [row for row, own in plans.items() if own.stopped], [arm for arm in arms if named(arm).whole]
+    if stopped and whole:
+        raise ArgumentError(
+            f"noise={whole[0]!r} trains all layers, to the end also in the row {stopped[0]!r}: expected arms that "
+            "leave the first ones as they are; or leave out --equal and rows that are stopped"
+        )
 
 
 def equal_row(one: Equal, falls: bool) -> str:

@@ -21,6 +21,7 @@ from localnoise.sims.experiments.chosen import DEFAULT
 from localnoise.sims.experiments.runner import Result, Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.results.code import source_hash
+from localnoise.sims.results.records import key
 from localnoise.sims.runtime.stage import Stage, ticker
 
 _runners: OrderedDict[Any, Runner] = OrderedDict()
@@ -190,7 +191,7 @@ def _tell(what: str, done: int, of: int) -> None:
 def _file(noise: Any, index: int, job: Job) -> bytes:
     if not job.grids or not isinstance(noise, (UnitGrid, ChipGrid, Repair)):
         return b""
-    noise.provenance |= job.cell.provenance() | {"member": index}
+    noise.provenance |= job.cell.provenance() | {"member": index, "record": key(job.cell.config(job.settings))}
     with temporary_folder() as folder:
         noise.save(folder / "grid.h5", state=False)
         return (folder / "grid.h5").read_bytes()

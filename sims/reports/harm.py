@@ -146,6 +146,7 @@ def figure(
             levels = sorted(
                 [Level.named(one) for one in (*mild, row) if _name(one) == _name(row)], key=lambda x: x.level
             )
+            axes.axvline(Level.named(row).level, color="#BBBBBB", lw=0.8, zorder=0)
             for arm in table.arms:
                 found = [(one.level, own.accuracy) for one in levels if (own := table.entry(arm, one.label))]
                 style: Any = {
@@ -164,7 +165,7 @@ def figure(
             axes.set_xlabel("Severity or scale")
         for axes in panels[: len(rows) : wide]:
             axes.set_ylabel("Accuracy")
-        legend(page, f"{title}. The highest level is the one that was learned.", columns=2)
+        legend(page, f"{title}. Gray line: the level that was learned.", columns=2)
 
 
 def _name(row: str) -> str:

@@ -73,8 +73,8 @@ class RecordFile:
         wanted = {key(config) for config in configs}
         return [record for record in self if key(record.config) in wanted]
 
-    def refuse_to_mix(self, fingerprint: str) -> None:
-        """Raise a MixedRecordsError if the file holds records of other data, or that other code wrote."""
+    def refuse_to_mix(self, fingerprint: str, *, code: bool = True) -> None:
+        """Raise a MixedRecordsError if the file holds records of other data, or with `code` that other code wrote."""
         for record in self:
             other = record.config.get("fingerprint", fingerprint)
             if other != fingerprint:
@@ -84,7 +84,7 @@ class RecordFile:
                 )
             made = record.provenance
             source = made.get("source", made.get("code", "unknown"))  # earlier versions kept the hash as `code`
-            if source != source_hash():
+            if code and source != source_hash():
                 raise MixedRecordsError(
                     f"{self.path} holds records written by code {source}, this is {source_hash()}: name another --out "
                     "folder, or add --mix to go on all the same (each record says which code wrote it)"

@@ -110,8 +110,8 @@ class Sweep:
     def run(self, tell: Callable[["Sweep"], None] = lambda sweep: None, asked: Sequence[int] = ()) -> None:
         """Run what is missing; `tell` is called after every change, and `asked` to stop looked at between them."""
         self._engine = Engine(self.client, asked, again=_AGAIN)
-        for by, cell in product(self.study.trainings, baselines_of(self.study)):
-            settings = fitted(self.settings, {"training": by})
+        for network, cell in product(self.study.networks, baselines_of(self.study)):
+            settings = fitted(self.settings, network)
             config = config_of(self.study, cell, settings, None)
             if key(config) not in self.kept.by_key:
                 self._send(cell, config, None, settings)
@@ -160,7 +160,7 @@ class Sweep:
             holdout=self.study.holdout,
             data_dir=None if self.data_dir is None else str(self.data_dir),
             threads=self.threads,
-            grids=running is not None and running.seed == 0 and not running.open - {key(config)},
+            grids=running is not None and cell == cells_of(self.study, running.trial.parameters, 0)[0],
             held=jobs.HELD,
         )
         sent = _Sent(job, config, running)

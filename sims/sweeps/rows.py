@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
 from localnoise.records import Record
 from localnoise.sims.defenses import named
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.table import share, texts
 from localnoise.sims.results.statistics import over_seeds
 from localnoise.sims.sweeps.study import Study
-from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Trial, judged, values_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Trial, judged, met, values_of
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,24 @@ def best_first(study: Study, front: Iterable[Trial]) -> list[Trial]:
 
 
 def baselines(study: Study, records: Iterable[Record]) -> list[TrialRow]:
-    """A row for each baseline that has run, and each training of its network; one that failed says so."""
-    everything, found = [r for r in records if "hyperparameters" not in r.config], []
-    for arm, by in product(study.baselines, study.trainings):
-        own = [r for r in everything if (r.config.get("arm"), r.config.get("training", BACKPROP)) == (arm, by)]
-        if own:
-            label = named(arm).label
-            found.append(row(label if len(study.trainings) == 1 else f"{label}, {by}", own))
+    """A row for each baseline that has run, its network's training and layer, and its source where trials have one.
+
+    One that failed says so.
+    """
+    everything = [r for r in records if "hyperparameters" not in r.config and "arm" in r.config]
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in everything:
+        by, source = record.config.get("training", BACKPROP), ",".join(met(record)) if "source" in study.space else ""
+        groups.setdefault((record.config["arm"], by, record.config.get("layer", Settings.layer), source), []).append(
+            record
+        )
+    found, several = [], len({layer for _, _, layer, _ in groups}) > 1
+    for arm, network in product(study.baselines, study.networks):
+        by = network["training"]
+        for (name, training, layer, source), own in groups.items():
+            if (name, training, layer) == (arm, by, network.get("layer", layer)):
+                words = [by] * (len(study.trainings) > 1) + [f"layer {layer}"] * several + [source] * bool(source)
+                found.append(row(", ".join([named(arm).label, *words]), own))
     return found
 
 

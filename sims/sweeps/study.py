@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from localnoise.errors import choose, listed
+from localnoise.errors import ArgumentError, choose, listed
 from localnoise.sims import tasks
 from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses import named as arm_named
 from localnoise.sims.defenses.grid_plan import Spelled
-from localnoise.sims.defenses.repair_plan import Repairing
+from localnoise.sims.defenses.repair_plan import NONE, Repairing
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.chosen import DEFAULT
@@ -118,8 +118,11 @@ class Study(BaseModel):
     @field_validator("sources")
     @classmethod
     def _sources(cls, texts: list[str]) -> list[str]:
+        known: dict[Source, str] = {}
         for text in texts:
-            source_of(text)
+            other = known.setdefault(source_of(text), text)
+            if other is not text:
+                raise ValueError(f"sources={text!r} and {other!r} are the same: expected each once")
         return texts
 
     @field_validator("space")
@@ -167,6 +170,13 @@ class Study(BaseModel):
         part = self.space.get("training")
         return [self.training] if part is None else [str(value) for value in part.discrete or ()]
 
+    @property
+    def networks(self) -> list[Parameters]:
+        """Return what the networks of trials differ in: how they learn, and where they are cut if the space says so."""
+        part = self.space.get("layer")
+        cuts = [{}] if part is None else [{"layer": value} for value in part.discrete or ()]
+        return [{"training": by} | cut for by in self.trainings for cut in cuts]
+
     def source_sets(self, parameters: Parameters) -> list[tuple[Source, ...]]:
         """Return what each net of a trial learns from: a grid from one source, a repair from all together.
 
@@ -179,7 +189,10 @@ class Study(BaseModel):
     def arm_of(self, parameters: Parameters) -> Spelled | Repairing:
         """Return the grid or the repair of a trial."""
         if self.defense == "repair":
-            return Repairing(**{name: value for name, value in parameters.items() if name in REPAIR})
+            plan = Repairing(**{name: value for name, value in parameters.items() if name in REPAIR})
+            if plan.layers == NONE:
+                raise ArgumentError("layers='none' repairs nothing: expected all, first or modules' names")
+            return plan
         return Spelled(**{name: value for name, value in parameters.items() if name in GRID})
 
 

@@ -1,12 +1,14 @@
 """A sweep's records as what its figures and its page show: trials with values, the front, importances, commands."""
 
 import math
+import shlex
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from localnoise.records import Record
 from localnoise.sims import tasks
+from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import RecordFile
@@ -15,7 +17,7 @@ from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
 from localnoise.sims.sweeps.rows import TrialRow, baselines, columns, described, front_texts, row
 from localnoise.sims.sweeps.study import Study
-from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, judged, met, robust, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, arm_of, judged, met, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -58,17 +60,18 @@ def _goal(name: str) -> Goal:
 def command_of(study: Study, trial: Trial) -> str:
     """The command that tests a trial on the test images, beside no noise, and a grid beside the full covariance."""
     threats = ",".join(study.sources or [str(trial.parameters["source"])])
+    task = shlex.quote(study.network)
     whole = study.defense == "repair"
     said = [
         "localnoise compare",
-        f"--defenses none,{'' if whole else 'full,'}{study.arm_of(trial.parameters).name}",
+        f"--defenses none,{'' if whole else 'full,'}{arm_of(study, trial.parameters)}",
         *([f"--train {threats}"] if whole else []),
         f"--test {threats}",
         f"--preset {'standard' if study.data == 'full' else 'quick'}",
         f"--seeds {study.seeds} --epochs {study.epochs}",
     ]
     if study.network != "v2" or study.activation != "tanh":
-        said.append(f"--task {study.network} --activation {study.activation}")
+        said.append(f"--task {task} --activation {study.activation}")
     if (by := trial.parameters.get("training", study.training)) != BACKPROP:
         said.append(f"--training {by}")
     if "layer" in trial.parameters:
@@ -95,7 +98,8 @@ def _shown(trial: Trial, study: Study, references: dict[str, dict[Any, float]]) 
 
 
 def _place(record: Record) -> Any:
-    return record.config["seed"], *met(record), record.config.get("training", BACKPROP)
+    network = record.config.get("training", BACKPROP), record.config.get("layer", Settings.layer)
+    return record.config["seed"], *met(record), *network
 
 
 def _reference(records: list[Record], arm: str) -> dict[Any, float]:

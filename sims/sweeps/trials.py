@@ -9,7 +9,7 @@ from typing import Any
 
 from localnoise.records import Record
 from localnoise.sims.attacks import ATTACKS
-from localnoise.sims.defenses import named
+from localnoise.sims.defenses import Repairing, named, repairing_name
 from localnoise.sims.evaluation.names import CLEAN
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
@@ -67,8 +67,14 @@ def fitted(settings: Settings, parameters: Parameters) -> Settings:
 
 def cells_of(study: Study, parameters: Parameters, seed: int) -> list[Cell]:
     """A rung of a trial: one cell for each net."""
-    arm = study.arm_of(parameters).name
+    arm = arm_of(study, parameters)
     return [_cell(study, arm, sources, seed) for sources in study.source_sets(parameters)]
+
+
+def arm_of(study: Study, parameters: Parameters) -> str:
+    """Return the name of a trial's arm: the short one where it has one."""
+    found = study.arm_of(parameters)
+    return repairing_name(found) if isinstance(found, Repairing) else found.name
 
 
 def baselines_of(study: Study) -> list[Cell]:
@@ -139,7 +145,9 @@ class Trial:
         if self.pruned:
             return "pruned"
         whole = study.seeds * len(study.source_sets(self.parameters))
-        return "complete" if len(self.records) == whole else "running"
+        if len(self.records) < whole:
+            return "running"
+        return "complete" if self.values().keys() >= {*study.goals} else "failed"  # one without a goal's value
 
     @property
     def seeds(self) -> int:

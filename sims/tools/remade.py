@@ -1,6 +1,7 @@
 """Which command a folder of records belongs to: experiment.json beside them, else what the records tell."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -48,6 +49,7 @@ REPORTS: dict[str, type[Report]] = {
     )
 }
 _SETTINGS = ("data", "fingerprint", "base_epochs", "epochs", "draws", "network", "activation", "layer", "training")
+_STREAM = ("data", "fingerprint", "base_epochs", "activation", "layer", "stream", "tuned")  # its networks are two
 
 
 def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
@@ -74,6 +76,7 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
     if any("part" in record.config for record in records):
         return REPORTS["spiking"].of(records), records
     if any(record.config.get("experiment") == "stream" for record in records):
+        _of_one_setting(records, path, _STREAM)
         return REPORTS["stream"].of(records), records
     if all("threats" not in record.config and "arm" in record.config for record in records):
         return REPORTS["retention"].of(records), records
@@ -98,9 +101,9 @@ def _read(file: Path) -> tuple[Report, set[str]]:
         raise damaged(file, f"command {command!r}") from None
 
 
-def _of_one_setting(records: list[Record], path: Path) -> None:
+def _of_one_setting(records: list[Record], path: Path, names: Sequence[str] = _SETTINGS) -> None:
     """Refuse to set results of different settings beside one another."""
-    for name in _SETTINGS:
+    for name in names:
         usual = BACKPROP if name == "training" else None  # which records of backpropagation do not say
         values = {json.dumps(record.config.get(name, usual)) for record in records}
         if len(values - {"null"}) > 1:

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.worker import Job
 from localnoise.sims.reports import summarised
 from localnoise.sims.reports.summary import MIXED, summarise
-from localnoise.sims.results.records import RecordFile
+from localnoise.sims.results.records import RecordFile, key
 
 SOURCES = tuple(Source.default(name) for name in ("rotate", "brighten", "pgd"))
 ARMS_TRIED = ("none", "full", "raster-1", "bank-8", "augmentation")
@@ -78,11 +79,33 @@ def test_a_missing_library_is_missed_before_any_network_is_trained(
     cells = trained_on(0, SOURCES[:1], ["none"], [threat("fog@5", 100, 100)])
     records, how = (
         RecordFile(tmp_path / "record.sqlite"),
-        {"data_dir": small_dir, "keep": partial(keep_grids, tmp_path)},
+        {"data_dir": small_dir, "keep": partial(keep_grids, tmp_path, settings)},
     )
     with pytest.raises(MissingDependencyError, match="is not installed"):
         run_cells(cells, settings, records, tmp_path, jobs=1, **how)
     assert not list(tmp_path.iterdir())
+
+
+def test_files_of_learned_grids_do_not_take_each_others_place(settings: Settings, tmp_path: Path) -> None:
+    grid = UnitGrid((2, 2), 1)
+
+    def kept(own: Settings = settings, **changes: Any) -> list[str]:
+        given = {"seed": 0, "sources": SOURCES[:1], "arm": "raster-1"} | changes
+        cell = Cell(**given)
+        grid.provenance = {"record": key(cell.config(own))}
+        grid.save(tmp_path / "content", state=False)
+        before = {path.name for path in tmp_path.iterdir()}
+        keep_grids(tmp_path / "grids", own, cell, ((tmp_path / "content").read_bytes(),))
+        return sorted(path.name for path in (tmp_path / "grids").iterdir() if path.name not in before)
+
+    assert kept() == kept() == ["grid-rotate-raster-1-seed0.h5"]
+    mild = Source(name="rotate", level=1.0, variance=0.5)
+    assert "grid-rotate@1-raster-1-seed0.h5" in kept(sources=(mild,))
+    assert "grid-rotate-raster-1-variance0.3-seed0.h5" in kept(variance=0.3)
+    assert "grid-rotate-raster-1-by-local-heads-seed0.h5" in kept(replace(settings, training="local-heads"))
+    assert len(kept(sources=(SOURCES[0].of(99),))) == 5  # of fewer images: digits of its record's key in the name
+    (other,) = [path for path in (tmp_path / "grids").iterdir() if path.stem[-9] == "-"]
+    assert load(other).provenance["record"].startswith(other.stem[-8:])
 
 
 WIDTHS = {arm.name for arm in CHIPS} - {"chip-w8-d12", "chip-signal-8", "chip-lms-8", "wires-raster-4"}
@@ -144,7 +167,7 @@ def test_a_bank_holds_one_field_a_cause(runner: Runner) -> None:
 def test_run_keeps_records_grids_and_resumes(settings: Settings, small_dir: Path, tmp_path: Path) -> None:
     records = RecordFile(tmp_path / "record.sqlite")
     few = crossed((0,), SOURCES, ARMS_TRIED, ("augmentation",))
-    keep = partial(keep_grids, tmp_path)
+    keep = partial(keep_grids, tmp_path, settings)
     half = crossed((0,), SOURCES[:1], ARMS_TRIED)
     assert run_cells(half, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == 5
     assert run_cells(few, settings, records, tmp_path, data_dir=small_dir, keep=keep, jobs=2) == len(few) - 5
@@ -183,7 +206,9 @@ def test_grids_that_cannot_be_written_end_it_and_what_was_done_is_kept(
     blocked = tmp_path / "a file where the folder of grids should be"
     blocked.touch()
     with pytest.raises(OSError, match="a file where"):
-        run_cells(few, settings, records, tmp_path, data_dir=small_dir, keep=partial(keep_grids, blocked), jobs=1)
+        run_cells(
+            few, settings, records, tmp_path, data_dir=small_dir, keep=partial(keep_grids, blocked, settings), jobs=1
+        )
     assert [record.config["arm"] for record in records] == ["none"]
 
 

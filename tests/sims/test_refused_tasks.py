@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn import cut
 from localnoise.sims.experiments.chosen import Chosen
+from localnoise.sims.experiments.rehearsal import try_on_few
 from localnoise.sims.perturbations import MODIFICATIONS, apply
 from localnoise.sims.tasks import mounted
 from localnoise.sims.tools import fit
@@ -193,6 +195,25 @@ def test_a_file_that_is_no_task_is_refused(tmp_path: Path, content: str | None, 
         path.write_text(content)
     with pytest.raises(ArgumentError, match=message):
         Chosen.of(str(path))
+
+
+def test_a_perturbation_that_is_called_as_an_attack_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """Its name would be the attack's: what is learned from, and tested, would be that."""
+    path = tmp_path / "named.py"
+    path.write_text(FILE.replace('"dark": dark', '"square": dark'))
+    assert '"square"' in path.read_text()
+    with pytest.raises(ArgumentError, match="its perturbation 'square' has the name of an attack: expected another"):
+        Chosen.of(str(path))
+
+
+def test_a_perturbation_that_leaves_most_inputs_alone_is_not_refused_for_the_first_two(file: Path) -> None:
+    def dropped(x: Tensor, level: float = 0.05, generator: Any = None) -> Tensor:
+        return torch.where(torch.rand(len(x), generator=generator)[:, None, None] < level, 0.0, x) + 0.0
+
+    task = own(perturbations={"dropped": dropped})
+    with mock.patch("localnoise.sims.experiments.rehearsal.tasks.find", return_value=task):
+        MODIFICATIONS.mount(task.own)
+        try_on_few([("dropped", 0.05), ("clean", 0.0), ("pgd", 0.1)], "named")
 
 
 def test_what_images_alone_have_is_refused_for_other_inputs(file: Path, tmp_path: Path, in_threads: None) -> None:

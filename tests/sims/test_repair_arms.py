@@ -1,5 +1,7 @@
 """What a repair is set beside: milder levels, mixtures, augmentation of equal size, ablations, fewer bytes."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,9 +33,11 @@ from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.command import Run
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.mender import Mender
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import invented
 from localnoise.sims.experiments.repair_learning import held_out, learned_from
 from localnoise.sims.experiments.repair_variants import _altered
+from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports import harm
 from localnoise.sims.reports.comparison import Level
@@ -219,6 +223,20 @@ def test_integers_repair_as_the_chip_does(h: Any) -> None:
     model = attached(nn.Sequential(nn.Identity(), nn.Flatten()), {"0": repair}, bits=8)
     with torch.no_grad():
         torch.testing.assert_close(model(x), fixed.flatten(1))
+
+
+def test_narrow_words_take_fewer_bytes(small_dir: Path, tmp_path: Path) -> None:
+    settings = replace(preset("quick").settings(None, Chosen.of("v1")), data="full", base_epochs=1)
+    runner = Runner(settings, load("full", small_dir), tmp_path)
+    sources = (Source.default("contrast", 5).of(300),)
+    said = {}
+    for bits in (0, 8, 12):
+        arm = f"repair:layers=first:worth=no{f':bits={bits}' if bits else ''}"
+        _, said[bits] = runner.trained(Cell(seed=0, sources=sources, arm=arm))
+    units = math.prod(Chosen.of("v1").task.network(0, "tanh", 2).layout[1:])
+    assert said[0]["bytes_per_unit"] == 4 * said[0]["parameters"] / units
+    assert said[8]["bytes_per_unit"] == said[8]["repair.bytes"] / units < said[12]["bytes_per_unit"]
+    assert said[12]["bytes_per_unit"] < said[0]["bytes_per_unit"]
 
 
 def test_an_attacker_of_integers_has_the_float_twins_gradient(h: Any) -> None:

@@ -398,6 +398,13 @@ def test_the_command_writes_tables_and_a_figure_and_goes_on(
     assert (tmp_path / "table.md").read_text() == text
     command.stream(defenses="none,repair-filtered,bn", **how)
     assert len(list(RecordFile(tmp_path / "record.sqlite"))) == 3
+    mixed = RecordFile(tmp_path / "mixed" / "record.sqlite")
+    mixed.path.parent.mkdir()
+    for record in RecordFile(tmp_path / "record.sqlite"):
+        longer = record.config | {"stream": record.config["stream"] | {"stay": 99}}
+        mixed.append_all([(record.config, record.results, 0.0), (longer, record.results, 0.0)])
+    with pytest.raises(ArgumentError, match=r"holds records of several settings \(stream: "):
+        remade(mixed.path, "stream")
     assert remade(tmp_path / "record.sqlite", "stream")[0].methods == ["none", "repair-filtered", "bn"]  # type: ignore[attr-defined]
     networks = sorted(path.name.partition("-epochs")[0].rpartition("-")[0] for path in tmp_path.glob("*.pt"))
     assert networks == ["v1", "v1-bn"]

@@ -154,6 +154,34 @@ def test_backpropagation_is_made_as_accurate_as_a_local_rule(
     assert (tmp_path / "table.md").read_text() == table
 
 
+def test_the_row_that_is_as_accurate_is_named_whatever_else_was_asked_for() -> None:
+    """Of a rate that falls the row is a stopped one, also beside one of as many epochs."""
+    shared = {"seed": 0, "arm": "undefended", "held_out": 100, "base_epochs": 5}
+    curve = {"backprop": [0.1, 0.2, 0.5, 0.7, 0.8], "local-heads": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    records = [Record({"training": by} | shared, {CURVE: np.array(own)}, {}, 0.0) for by, own in curve.items()]
+    for by, more, hit in (
+        ("backprop", {}, 8),
+        ("backprop", {"base_epochs": 3}, 2),
+        ("local-heads", {}, 5),
+        ("backprop", {"stopped": 3}, 5),
+    ):
+        right = (np.arange(10) < hit).astype(np.uint8)
+        config = shared | {"training": by} | more
+        records.append(Record(config, {"accuracy.clean": hit / 10, "correct.clean": right}, {}, 0.0))
+    made = Train(trainings=["backprop", "backprop@3", "local-heads", "backprop@3/5"], epochs=5, title="")
+    (said,) = [line for line in made._notes(records) if "as accurate as" in line]
+    assert said.startswith("backprop@3/5 is as accurate as local-heads")
+    assert "local-heads less backprop@3/5 is +0.000" in said
+
+
+def test_arms_that_train_all_layers_are_no_arms_of_a_stopped_training(tmp_path: Path, small_dir: Path) -> None:
+    how = {"task": "conv3", "out": tmp_path, "data_dir": small_dir, "noise": "augmentation-whole", "seeds": 1}
+    with pytest.raises(ArgumentError, match="trains all layers, to the end also in the row 'backprop@1/3'"):
+        train(training="backprop@1/3", **how)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="expected an eps from 0 to 1"):
+        train(training="backprop", task="v3", threats="pgd@2", out=tmp_path, data_dir=small_dir)
+
+
 def test_a_stopped_training_is_a_checkpoint_of_the_whole_one(tmp_path: Path, small_dir: Path) -> None:
     """Of a rate that falls over all epochs: the network stopped at an epoch has the accuracy of the curve there."""
     settings = presets.PRESETS["quick"].settings(small_dir, Chosen.of("conv3"))

@@ -139,7 +139,7 @@ class Train(Report):
         """Say how near the row that was made as accurate as a local rule came to it."""
         lines = []
         for by, one in equals(records).items():
-            rows = (f"{BACKPROP}{SEP}{one.epoch}", f"{BACKPROP}{SEP}{one.epoch}/{one.epochs}", BACKPROP)
+            rows = (f"{BACKPROP}{SEP}{one.epoch}/{one.epochs}", f"{BACKPROP}{SEP}{one.epoch}", BACKPROP)
             row = next((name for name in rows if name in self.trainings), rows[0])
             own, other = (
                 {record.config["seed"]: record for record in records if label(record, self.epochs) == name

@@ -162,13 +162,14 @@ def _regular(parts: Iterator[Part], size: int) -> Iterator[Part]:
     held: list[Part] = []
     count = 0
     for own, other in chain.from_iterable(_slices(*part, size) for part in parts):
-        held.append((own, other))
         count += len(own)
-        while count >= size:
-            joined = _joined(held)
-            yield joined[0][:size], None if joined[1] is None else joined[1][:size]
-            rest = joined[0][size:], None if joined[1] is None else joined[1][size:]
-            held, count = ([rest] if len(rest[0]) else []), count - size
+        if count < size:  # it is held while the source goes on, which may use its memory again
+            held.append((own.copy(), None if other is None else other.copy()))
+            continue
+        joined = _joined([*held, (own, other)])
+        yield joined[0][:size], None if joined[1] is None else joined[1][:size]
+        rest = joined[0][size:], None if joined[1] is None else joined[1][size:]
+        held, count = ([rest] if len(rest[0]) else []), count - size
     if count:
         yield _joined(held)
 

@@ -58,7 +58,7 @@ def calibrate_repairs(
     model = whole(model)
     most = as_share("most", most)
     if not isinstance(inputs, Tensor):
-        inputs = torch.cat([x for x, _ in Batches(inputs, check_device(model, None), "inputs")])
+        inputs = torch.cat([x.clone() for x, _ in Batches(inputs, check_device(model, None), "inputs")])
     if not len(inputs):
         raise ArgumentError("inputs has 0 inputs: expected some hundreds of clean ones")
     if not inputs.isfinite().all():

@@ -100,7 +100,7 @@ def expect_worth(
                 likeliest[place].append(layer.posterior.argmax(1).cpu())
             gain.append(((after == right).double() - (before == right).double()).cpu())
             if sum(map(len, clean)) < _CLEAN:
-                clean.append(unaltered)
+                clean.append(unaltered.clone())  # the source may use its memory again
         if not gain:
             raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
         for place, repair in enumerate(deciding):

@@ -225,6 +225,39 @@ def test_a_network_shows_what_its_repairs_are_worth():
     assert right(1, careful) > right(1, net) + 0.1
 
 
+def test_loaders_and_pairs_may_use_their_memory_again():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    x = torch.randn(800, 3)
+    held, ways = x[400:], [0.3, 0.5, 0.7, 0.9, 1.0]
+
+    class Reused:
+        """Batches that all lie in the same memory."""
+
+        def __init__(self, *columns):
+            self.columns = columns
+
+        def __iter__(self):
+            kept = [torch.empty_like(column[:100]) for column in self.columns]
+            for first in range(0, len(self.columns[0]), 100):
+                for one, column in zip(kept, self.columns, strict=True):
+                    one[:] = column[first : first + 100]
+                yield tuple(kept)
+
+    def found(pairs, clean):
+        repairs = lnn.learn_repairs(net, ["1"], x[:400], {"dark": lambda x: 0.3 * x})
+        lnn.calibrate_repairs(net, repairs, clean, most=0.02)
+        margins = repairs["1"].margins
+        lnn.expect_worth(net, repairs, pairs, most=0.02)
+        return margins, repairs["1"].margins, repairs["1"].worth.offset.tolist()
+
+    altered = torch.cat([by * held for by in ways])
+    columns = altered, held.repeat(len(ways), 1)
+    assert found(Reused(*columns), Reused(held)) == found(
+        list(zip(*(column.split(100) for column in columns), strict=True)), held
+    )
+
+
 def test_every_layer_that_decides_learns_what_its_sources_are_worth():
     """The first one lets pass what the second one looks at again; margins are set behind both."""
     torch.manual_seed(0)

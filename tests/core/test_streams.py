@@ -146,6 +146,35 @@ def test_memory_does_not_grow_with_the_stream():
     assert many < 1.2 * few
 
 
+def reused(*arrays, tensor=False):
+    """Yield parts of 50, all in the same memory, as readers into a buffer do."""
+    kept = [np.empty((50, *array.shape[1:]), array.dtype) for array in arrays]
+    given = [torch.from_numpy(one) for one in kept] if tensor else kept
+    for first in range(0, len(arrays[0]), 50):
+        for one, array in zip(kept, arrays, strict=True):
+            one[:] = array[first : first + 50]
+        yield given[0] if len(given) == 1 else tuple(given)
+
+
+@pytest.mark.parametrize("most", [50, 64, 2048])  # presentations of a chunk
+@pytest.mark.parametrize("tensor", [False, True])
+def test_a_source_may_use_its_memory_again(tensor, most, file, monkeypatch):
+    monkeypatch.setattr("localnoise.streams._MOST", most)
+    for rule in RULES:
+        same(grid().learn(reused(d, tensor=tensor), rule=rule), grid().learn(d, rule=rule))
+    signal = {"signal": "local"}
+    same(grid(**signal).learn(reused(d, h, tensor=tensor)), grid(**signal).learn(d, h))
+    noise = grid().learn(d)
+    assert noise.score(reused(d, tensor=tensor)) == noise.score(d)
+    out = file.create_dataset("noise", d.shape, "float32")
+    noise = grid(**signal).learn(d, h)
+    np.testing.assert_array_equal(noise.perturb(reused(h, tensor=tensor), out=out)[:], noise.perturb(h))
+    with_way, expected = (ln.Repair(SHAPE, CHANNELS, radius=1) for _ in range(2))
+    with_way.learn("near", reused(h + d, h, tensor=tensor))
+    expected.learn("near", h + d, h)
+    np.testing.assert_array_equal(with_way(h)[0], expected(h)[0])
+
+
 class Variable:
     """As netCDF4 reads: a slice of stored numbers, masked where they are missing."""
 

@@ -21,9 +21,10 @@ class SourceReport:
     source : str
     activations : int
     equal : float
-        Share for which the chip decides for the member that is the likeliest in floating point.
+        Share for which the chip decides for the member that is the likeliest in floating point, or, as that does, for
+        none, where no repair is expected to pay.
     source_equal : float
-        Share for which it decides for a member of the same source.
+        Share for which it decides for a member of the same source, or for none likewise.
     error : float
         Mean square of chip's - float's repaired activations, over the mean square of the activations themselves.
     hard : float
@@ -134,18 +135,17 @@ def _part(repair: Repair, chip: ChipRepair, name: str, x: Any) -> SourceReport:
     if not len(x):
         raise ArgumentError(f"h has 0 activations of {name!r}: expected at least one")
     weights = repair.weights(x)
-    likeliest = weights.argmax(axis=1)
+    likeliest = np.where(weights.any(axis=1), weights.argmax(axis=1), -1)  # -1: no repair is expected to pay
     soft = repair._estimate(x, weights)
-    hard = repair._estimate(x, np.eye(weights.shape[1])[likeliest])
+    hard = repair._estimate(x, (np.arange(weights.shape[1]) == likeliest[:, None]).astype(float))
     words, member = chip.words(chip.activation_words(x))
     fixed = to_values(words, chip.field.activation_scale)
-    own = np.array(chip.member_sources)
     power = max(float(np.square(x, dtype=np.float64).mean()), 1e-300)
     return SourceReport(
         source=name,
         activations=len(x),
         equal=float((member == likeliest).mean()),
-        source_equal=float((own[member] == own[likeliest]).mean()),
+        source_equal=float((chip.verdict(member) == chip.verdict(likeliest)).mean()),
         error=float(np.square(fixed - soft, dtype=np.float64).mean()) / power,
         hard=float(np.square(hard - soft, dtype=np.float64).mean()) / power,
     )

@@ -343,6 +343,19 @@ def test_integers_ask_what_a_repair_is_worth_as_floating_point_does(twice):
     assert left[3] > 0.5 > left[2], "milder ones are left alone, learned ones are not"
 
 
+def test_a_report_knows_that_both_leave_alone_what_does_not_pay(twice):
+    chip, h = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
+    parts = repair_report(twice, chip, h).parts
+    for part, own in zip(parts, h.values(), strict=True):
+        w = twice.weights(own)
+        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
+        member, sources = chip.decide(chip.activation_words(own)), ["none", *chip.member_sources]
+        assert part.equal == np.mean(member == expected) > 0.97
+        same = [sources[1 + one] == sources[1 + other] for one, other in zip(member, expected, strict=True)]
+        assert part.source_equal == np.mean(same)
+        assert part.hard <= part.error
+
+
 def test_integers_take_a_second_look_as_floating_point_does(twice):
     chip = quantise(twice)
     for h in held().values():

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
 from localnoise.kernels import threads
 from localnoise.narrow import NarrowField
@@ -28,7 +29,8 @@ _CHUNK = 256  # activations whose neighborhoods are gathered at a time
 class RepairTensors(nn.Module):
     """Base of a `RepairLayer`: what the repair knows, and what follows from it for activations (T, N, m)."""
 
-    _repair: Repair
+    _given: Repair  # which may learn on
+    _repair: Repair  # as it was taken
     _names: list[str]  # of the sources
     _own: list[str]  # the source of each member
     _where: list[list[int]]  # the members of each source
@@ -51,7 +53,8 @@ class RepairTensors(nn.Module):
 
     def _take(self, repair: Repair) -> None:
         """Take a repair's weights as tensors; a gather of neighborhoods and a product each."""
-        self._repair = repair
+        self._given, self._backs = repair, [None if one.back is None else _as_it_is(one.back) for one in repair.members]
+        self._repair = repair = _taken(repair, self._backs)
         self._names, self._own = repair.sources, [member.source for member in repair.members]
         self._where = [[j for j, own in enumerate(self._own) if own == name] for name in self._names]
         c = repair.config
@@ -68,7 +71,6 @@ class RepairTensors(nn.Module):
         hold("_readers", np.maximum(readers, 0), torch.int64)
         for name in [name for name in self._buffers if name.startswith(("_way", "_offset"))]:
             del self._buffers[name]  # of another repair
-        self._backs = [None if member.back is None else _as_it_is(member.back) for member in repair.members]
         for j, back in enumerate(self._backs):
             if back is None:
                 continue
@@ -82,8 +84,22 @@ class RepairTensors(nn.Module):
         hold("_column", [self._names.index(own) for own in self._own], torch.int64)
 
     def decide_as_now(self) -> None:
-        """Take the gate of the repair as it is now: calibrated anew, it has other margins, and expects other worths."""
-        repair = self._repair
+        """Take margins, worth and `among` that the repair asks for now; laws and ways back stay as they were taken.
+
+        Raises
+        ------
+        ArgumentError
+            The repair has learned another source since it was taken.
+        """
+        repair, given = self._repair, self._given
+        if given is not repair and given.sources != repair.sources:
+            raise ArgumentError(
+                f"repair knows {', '.join(given.sources)}: expected the sources that the layer has taken, "
+                f"{', '.join(repair.sources)}; set layer.repair = repair"
+            )
+        if given.among != repair.among:
+            repair.decide_among(*given.among)
+        repair.margin, repair.margins, repair.worth = given.margin, dict(given.margins), given.worth
         for prefix, gate in {"": repair.gate, "_among": repair.among_gate if repair.among else None}.items():
             for name in _GATE if gate is not None else ():
                 self._hold(f"{prefix}_{name}", getattr(gate, name))
@@ -185,4 +201,13 @@ def _as_it_is(back: UnitGrid) -> UnitGrid:
     """Return a copy of a way back, which later lessons leave alone."""
     made = copy.copy(back)
     made.state, made.field = None, copy.deepcopy(back.field)
+    return made
+
+
+def _taken(repair: Repair, backs: list[UnitGrid | None]) -> Repair:
+    """Return a copy of a repair, which later lessons and margins of the one leave alone; its ways back are `backs`."""
+    made = copy.copy(repair)
+    made._gate, made._among_gate = repair.fitted_gate, repair.fitted_among if repair.among else None
+    made.members = [replace(member, back=back) for member, back in zip(repair.members, backs, strict=True)]
+    made.margins, made.provenance = dict(repair.margins), copy.deepcopy(repair.provenance)
     return made

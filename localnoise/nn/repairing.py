@@ -82,16 +82,19 @@ class RepairLayer(RepairTensors):
 
     @property
     def repair(self) -> Repair:
-        """The repair that is made; another may be set, and is taken as it is now."""
-        return self._repair
+        """The repair that was given, which may have learned since: what is made is as it was then.
+
+        Another one, or the same, may be set, and is taken as it is now. A `state_dict` holds the repair that is made.
+        """
+        return self._given
 
     @repair.setter
     def repair(self, repair: Repair) -> None:
         repair._refuse_empty()
-        if self.follows is not None and self.follows.repair.sources != repair.sources:
+        if self.follows is not None and self.follows._names != repair.sources:
             raise ArgumentError(
                 f"repair knows {', '.join(repair.sources)}: expected the sources of the layer that it follows, "
-                f"{', '.join(self.follows.repair.sources)}; learn them in the same order"
+                f"{', '.join(self.follows._names)}; learn them in the same order"
             )
         said = getattr(self, "_source", None)
         if said is not None:
@@ -214,7 +217,7 @@ class RepairLayer(RepairTensors):
         Returns
         -------
         dict
-            `repair`, packed into tensors.
+            `repair`, as it is made, packed into tensors.
         """
         return {"repair": packed(self._repair)}
 

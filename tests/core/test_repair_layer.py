@@ -89,6 +89,45 @@ def test_later_lessons_are_not_seen(x):
     assert not torch.allclose(layer(x), before, atol=0.1)
 
 
+def test_a_state_holds_the_repair_that_is_made(x):
+    h, repair = activations(1200, 0), learned()
+    layer = lnn.RepairLayer(repair)
+    assert layer.repair is repair
+    before, said = layer(x), layer.posterior
+    repair.adapt("near", 0.5 * h, h)
+    repair.margins["near"] = 50.0
+    repair.decide_among("shift")
+    for _ in range(2):
+        loaded = lnn.RepairLayer(learned(parents=2))
+        loaded.load_state_dict(layer.state_dict())
+        torch.testing.assert_close(layer(x), before)
+        torch.testing.assert_close(loaded(x), before)
+        torch.testing.assert_close(loaded.posterior, said)
+        assert not layer.repair.margins.keys() & loaded.repair.margins.keys()
+        repair.learn("dark", 0.1 * h, h)
+    assert "dark" not in repr(layer)
+    later = lnn.RepairLayer(learned(), layer)  # of the sources that the layer knows
+    assert (layer.decides, later.decides) == (True, False)
+
+
+def test_a_layer_asks_for_the_margins_of_now_and_keeps_its_laws(x):
+    h, repair = activations(1200, 0), learned()
+    layer, asked = lnn.RepairLayer(repair), learned()
+    repair.adapt("near", 0.5 * h, h)
+    repair.margins = asked.margins = {"shift": 1e3}
+    layer.decide_as_now()
+    layer(x)
+    expected = asked.posterior(x.numpy())
+    assert np.allclose(layer.posterior, expected, atol=1e-4)
+    loaded = lnn.RepairLayer(learned())
+    loaded.load_state_dict(layer.state_dict())
+    loaded(x)
+    assert np.allclose(loaded.posterior, expected, atol=1e-4)
+    repair.learn("dark", 0.1 * h, h)
+    with pytest.raises(ArgumentError, match=r"near, shift, dark: expected the sources .*; set layer.repair = repair"):
+        layer.decide_as_now()
+
+
 def test_a_network_that_was_trained_under_noise_is_repaired_behind_it():
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
@@ -116,8 +118,9 @@ class RepairTensors(nn.Module):
 
     def _array(self, x: Tensor) -> Any:
         """Return what kernels may read of x (T, N, m), as (T, m, N); None where torch has to see what is done."""
-        seen = (torch.is_grad_enabled() and x.requires_grad) or torch.compiler.is_compiling()
-        if seen or x.device.type != "cpu" or type(x) is not Tensor or len(x) == 0:
+        if (torch.is_grad_enabled() and x.requires_grad) or _watched():
+            return None
+        if x.device.type != "cpu" or type(x) is not Tensor or len(x) == 0:
             return None
         if self._law.device.type != "cpu" or str(x.dtype) != f"torch.{self._laws.law.dtype}":
             return None  # moved, or of another precision, since it was taken
@@ -195,6 +198,12 @@ class RepairTensors(nn.Module):
         for j in range(len(self._own)):
             if hasattr(self, f"_way{j}"):
                 yield j, getattr(self, f"_way{j}").flatten(2).transpose(1, 2), getattr(self, f"_offset{j}")
+
+
+def _watched() -> bool:
+    """Return whether torch traces or compiles what is done, or a mode such as a counter of operations sees it."""
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or get_proxy_mode() is not None
+    return traced or _get_current_dispatch_mode() is not None
 
 
 def _as_it_is(back: UnitGrid) -> UnitGrid:

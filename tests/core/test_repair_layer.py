@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
 import localnoise as ln
 from localnoise import nn as lnn
@@ -69,6 +71,42 @@ def test_what_is_differentiated_is_what_kernels_give(x, share, asks, dtype):
         moved = torch.autograd.forward_ad.unpack_dual(layer(torch.autograd.forward_ad.make_dual(given, along)))
         assert moved.tangent is not None
     torch.testing.assert_close(torch.func.jvp(layer, (given,), (along,))[1], moved.tangent)
+
+
+def jitted(layer, x):
+    return torch.jit.trace(layer, x, check_trace=False)
+
+
+def functional(layer, x):
+    return make_fx(layer)(x)
+
+
+def before_dispatch(layer, x):
+    return make_fx(layer, pre_dispatch=True)(x)
+
+
+@pytest.mark.parametrize("traced", [jitted, functional, before_dispatch])
+@pytest.mark.parametrize("known", [None, "near"])
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit.*:DeprecationWarning")
+def test_what_is_traced_repairs_what_it_is_given(repair, x, known, traced):
+    """Batches that the trace does not fit may raise; none is answered with the repair of the example."""
+    layer, answers = lnn.RepairLayer(repair, source=known), 0
+    with torch.no_grad():
+        made = traced(layer, x)
+        for other in (x, x.flip(0), torch.from_numpy(activations(len(x), 7)), torch.cat([x, x])):
+            try:
+                found = made(other)
+            except (RuntimeError, AssertionError):
+                continue
+            torch.testing.assert_close(found, layer(other), atol=1e-5, rtol=1e-5)
+            answers += 1
+    assert answers > 1
+
+
+def test_operations_of_a_repair_are_counted(repair, x):
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        lnn.RepairLayer(repair)(x)
+    assert counter.get_total_flops() > 0
 
 
 def test_later_lessons_are_not_seen(x):

@@ -127,9 +127,10 @@ class RepairTensors(nn.Module):
         if torch.autograd.forward_ad.unpack_dual(x).tangent is not None:
             return None
         try:
-            return np.ascontiguousarray(x.detach().transpose(1, 2).numpy())
+            array = np.ascontiguousarray(x.detach().transpose(1, 2).numpy())
         except RuntimeError:  # what torch.func wraps has no memory of its own
             return None
+        return array if np.isfinite(array).all() else None  # tensors pass NaN on, which kernels refuse
 
     def _densities(self, x: Tensor) -> Tensor:
         """Return the log density per neuron of each member's law, (T, J)."""

@@ -73,6 +73,19 @@ def test_what_is_differentiated_is_what_kernels_give(x, share, asks, dtype):
     torch.testing.assert_close(torch.func.jvp(layer, (given,), (along,))[1], moved.tangent)
 
 
+@pytest.mark.parametrize("known", [None, "near"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_passes_with_and_without_gradients(repair, x, known, value):
+    layer, strange = lnn.RepairLayer(repair.only("near"), source=known), x.clone()
+    strange[3, 1, 0, 2] = value
+    with torch.no_grad():
+        found = layer(strange)
+    torch.testing.assert_close(layer(strange.clone().requires_grad_()).detach(), found, equal_nan=True)
+    others = torch.arange(len(x)) != 3
+    torch.testing.assert_close(found[others], layer(x)[others], atol=1e-5, rtol=1e-5)
+    assert not found[3].isfinite().all()
+
+
 def jitted(layer, x):
     return torch.jit.trace(layer, x, check_trace=False)
 

@@ -65,6 +65,7 @@ class Lowering:
         held = x if bounds is None else np.array(bounds)
         self.forced = self._read_by_a_repair() | self.forced
         scale = self.forced.get(-1, self.pinned.get("input", by.holding(held, self.bits)))
+        self._refuse_other_scale("input", "the input", scale)
         words = np.floor(np.ldexp(x.astype(np.float64), scale) + 0.5)
         by.refuse_saturated("input", words, Curve(), self.bits, scale)
         first = Program(self.graph.shape, self.bits, scale, [_nothing(self.graph.shape, self.bits, scale)])
@@ -72,6 +73,9 @@ class Lowering:
         seen: list[Any] = [first.input_words(x)]
         self.layouts = [(self.bits, scale)]
         last = {value: k for k, layer in enumerate(self.graph.layers) for value in layer.inputs}
+        gives = {
+            module_of(layer.place): k for k, layer in enumerate(self.graph.layers) if not isinstance(layer, Mix)
+        }  # the last layer of a module
         layers: list[IntegerLayer] = []
         for k, layer in enumerate(self.graph.layers):
             self.at = k
@@ -80,6 +84,8 @@ class Lowering:
                 made, found, out = self._mix(layer, seen[layer.inputs[0]], out)
             else:
                 made, found = self._layer(layer, [seen[value] for value in layer.inputs], linear, out, k)
+            if isinstance(layer, Mix) or gives[module_of(layer.place)] == k:
+                self._refuse_other_scale(module_of(layer.place), layer.place, made.scale)
             layers.append(made)
             self.layouts.append((made.bits, made.scale))
             values.append(out)
@@ -215,6 +221,13 @@ class Lowering:
 
     def _wanted(self, layer: FloatLayer, otherwise: int) -> int:
         return self.forced.get(self.at, self.pinned.get(module_of(layer.place), otherwise))
+
+    def _refuse_other_scale(self, name: str, place: str, scale: int) -> None:
+        if (wanted := self.pinned.get(name, scale)) != scale:
+            raise ArgumentError(
+                f"scales[{name!r}]={wanted}: the words of {place} have scale {scale}, that of what it reads or of a "
+                "repair that reads them: expected the same, or none; state the scale of a layer before it"
+            )
 
     def _read_by_a_repair(self) -> dict[int, int]:
         """Return which layer (-1: the input) must give words of which scale, so that repairs can read them."""

@@ -55,7 +55,8 @@ def quantise(
         Of an input's values. The input's words then hold all of them; a calibration of another range is refused.
     scales : dict of str to int, optional
         Scale of what a module gives, value = word 2^-scale, where something else asks for one: a repair, a grid's
-        noise. "input" is the network's input.
+        noise. "input" is the network's input. Pooling, flattening and clamps by themselves give the scale that they
+        read, means and sums may not give any: another one is refused.
     feedback : bool
         Compensate a weight's rounding in the weights that are rounded after it.
     progress : callable
@@ -70,7 +71,7 @@ def quantise(
     ------
     ArgumentError
         A network that cannot be read (`hardware.network.reading`), a calibration that says too little, a value that
-        saturates on more than 1 % of it: the place.
+        saturates on more than 1 % of it, a scale that a layer cannot give: the place.
     """
     program, shape = as_program(
         model, calibration, weight_bits, activation_bits, bounds=bounds, scales=scales, feedback=feedback,

@@ -220,6 +220,46 @@ def test_a_calibration_that_says_too_little_is_refused():
     assert quantise(model, x, 8.0, np.int64(8)).program.bits == 8
 
 
+class Added(nn.Module):
+    """A sum, whose words may be coarser than what it reads and no finer."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.act = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()
+        self.last = nn.Linear(4 * 64, 3)
+
+    def forward(self, x):
+        h = self.one(x)
+        return self.last(self.act(h + self.two(h)).flatten(1))
+
+
+def test_a_scale_is_given_or_refused():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU6(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(16, 3),
+    )  # fmt: skip
+    x = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    free = quantise(net, x).program
+    own = {layer.place.rpartition(", ")[2].rpartition(" ")[0]: layer.scale for layer in free.layers}
+    again = quantise(net, x, scales=own | {"input": free.scale}).program
+    assert [layer.scale for layer in again.layers] == [layer.scale for layer in free.layers]
+    for name, scale in own.items():
+        coarser = {"scales": {name: scale - 1}}
+        if name in ("1", "6"):
+            found = quantise(net, x, **coarser).program
+            assert [layer.scale for layer in found.layers if f"{name} " in layer.place][-1] == scale - 1
+        else:
+            with pytest.raises(
+                ArgumentError, match=rf"scales\['{name}'\]={scale - 1}: the words of {name} .* have scale"
+            ):
+                quantise(net, x, **coarser)
+    scales = {layer.place: layer.scale for layer in quantise(Added(), x, scales={"act": 2}).program.layers}
+    assert scales["add, act relu"] == 2
+    with pytest.raises(ArgumentError, match=r"scales\['act'\]=6: the words of add, act relu have scale 3"):
+        quantise(Added(), x, scales={"one": 3, "two": 3, "act": 6})
+
+
 def test_inputs_of_any_kind_give_the_same_program():
     model, x = network(Vector)
     x = x.bfloat16().float()

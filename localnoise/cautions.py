@@ -39,6 +39,17 @@ def warn_of_forgotten(rule: str, *, stacklevel: int) -> None:
     )
 
 
+def warn_of_other_rule(before: str, rule: str, *, solves: bool, stacklevel: int) -> None:
+    """Warn where another rule drops statistics; one that solves from its own alone forgets the weights, too."""
+    what = "begins anew and forgets it" if solves else "begins with its weights and forgets its statistics"
+    warnings.warn(
+        f"this grid has learned by rule {before!r}, and rule {rule!r} {what}: expected the same one to go on; use "
+        f"rule={before!r}, or grid.blank() to begin anew on purpose",
+        ForgottenWarning,
+        stacklevel=stacklevel,
+    )
+
+
 def warn_of_singular(seen: int, neurons: int, *, stacklevel: int) -> None:
     """Warn where a dense covariance has fewer displacements than neurons: many directions are the ridge alone."""
     if seen < neurons:

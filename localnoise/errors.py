@@ -106,7 +106,7 @@ class FewInputsWarning(LocalnoiseWarning):
 
 
 class ForgottenWarning(LocalnoiseWarning):
-    """A grid begins anew, since the statistics of what it had learned are not there."""
+    """A grid forgets what it had learned: the statistics of it are not there, or another rule learns now."""
 
 
 class RidgeWarning(LocalnoiseWarning):

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from localnoise import gain
-from localnoise.cautions import warn_of_few, warn_of_forgotten, warn_of_ridge
+from localnoise.cautions import warn_of_few, warn_of_ridge
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
@@ -35,7 +35,7 @@ class Learning(Merging, Reinforcing):
         progress: Progress | None = None,
         **options: Any,
     ) -> Self:
-        """Learn from displacements; call again to go on learning. The gain returns to 1: normalise afterwards.
+        """Learn from displacements; call again, by the same rule, to go on. The gain returns to 1: normalise then.
 
         All or nothing: a call that raises leaves weights, statistics and rule as they were. The displacements need not
         fit into memory: a chunk of at most 2,048 of them, or 256 MiB, is held at a time.
@@ -52,7 +52,8 @@ class Learning(Merging, Reinforcing):
         rule : str or Rule
             "moments", "lms", "sign-lms", "three-factor" or the name of a plug-in's rule; `options` are the rule's. Or a
             rule that is built, `Moments(ridge=1e-3)` or an object of your own that follows `localnoise.rules.Rule`.
-            Another rule than before starts from the weights that the grid has now, with fresh statistics.
+            Another rule than before has fresh statistics: "moments" solves from them alone, and forgets what was
+            learned; the others start from the weights that the grid has now.
         rewards : (T,), with rule="three-factor"
             How good each presentation's draw was, more is better: d are then draws of the grid as it is now, by
             `sample` or `perturb(h)`. One number a draw is broadcast to all units, the reward less that of the others in
@@ -86,7 +87,8 @@ class Learning(Merging, Reinforcing):
         FewDisplacementsWarning
             The first call brings fewer than 8 displacements a regressor of a unit: how many are missing.
         ForgottenWarning
-            Rule "moments" on a grid that has learned and has no statistics of it (`save(path, state=False)`).
+            Rule "moments" on a grid that has learned and has no statistics of it (`save(path, state=False)`); another
+            rule than before, on a grid that has statistics.
         RidgeWarning
             The ridge is more than a tenth of the displacements' mean square, and so a good part of the noise.
         """
@@ -126,8 +128,7 @@ class Learning(Merging, Reinforcing):
             found = lesson(config, before.field.copy(), state, "ridge" * auto)
         field = found.field
         check_learned(config, field, found.rule)
-        if before.rule is not None and before.state is None and hasattr(chosen, "merged"):
-            warn_of_forgotten(chosen.name, stacklevel=3)
+        self._warn_of_forgotten(before.rule, before.state, chosen)
         now = {"config": config, "implied": implied, "field": field, "rule": found.rule, "state": found.state}
         vars(self).update(now, learned=field.wires, _open=None)  # one step of the interpreter
         if fresh:

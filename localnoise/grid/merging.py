@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, Self
 
-from localnoise.cautions import warn_of_few, warn_of_forgotten
+from localnoise.cautions import warn_of_few, warn_of_forgotten, warn_of_other_rule
 from localnoise.errors import ArgumentError
 from localnoise.field import Field
 from localnoise.grid.holding import Holding
@@ -128,13 +128,23 @@ class Merging(Holding):
         while len(states) > 1:
             pairs = [states[at : at + 2] for at in range(0, len(states), 2)]
             states = [delayed(added)(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-        forgotten = self.rule is not None and self.state is None
+        before = self.rule, self.state
         made = self._joined(rule, compute(states[0]))
-        if forgotten:
-            warn_of_forgotten(rule.name, stacklevel=4)
+        self._warn_of_forgotten(*before, rule, stacklevel=5)
         if progress is not None:
             progress(len(d), len(d))
         return made
+
+    def _warn_of_forgotten(self, before: Rule | None, state: State | None, rule: Rule, stacklevel: int = 4) -> None:
+        """Warn of what `rule` has made of what was learned before it."""
+        if before is None:
+            return
+        solves = hasattr(rule, "merged")
+        if state is None:
+            if solves:
+                warn_of_forgotten(rule.name, stacklevel=stacklevel)
+        elif before.name != rule.name:
+            warn_of_other_rule(before.name, rule.name, solves=solves, stacklevel=stacklevel)
 
     def _check_mergeable(self, name: str, other: Any) -> None:
         if not isinstance(other, Merging):

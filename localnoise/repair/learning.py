@@ -115,10 +115,10 @@ class Learning(Voting):
             raise ArgumentError(f"clean has {len(y)} activations, displaced has {len(x)}: expected as many")
         if member.back is None:
             raise ArgumentError(f"source={source!r} is recognised here, and undone in a later layer: adapt it there")
-        back = _going_on(member.back).learn(y - x, x, rule=rule, **options)
+        back = _going_on(member.back, rule).learn(y - x, x, rule=rule, **options)
         changed = replace(member, back=back)
         if law:
-            changed = replace(changed, law=_going_on(member.law).learn(x - member.centre, rule=rule, **options))
+            changed = replace(changed, law=_going_on(member.law, rule).learn(x - member.centre, rule=rule, **options))
         members = [*self.members[:at], changed, *self.members[at + 1 :]]
         if law:
             self._become(members)
@@ -197,8 +197,10 @@ class Learning(Voting):
         vars(self).update(members=members, _gate=None, _among_gate=None, worth=None)
 
 
-def _going_on(grid: UnitGrid) -> UnitGrid:
-    """Return a copy of a grid that learns where this one stopped."""
+def _going_on(grid: UnitGrid, rule: Any) -> UnitGrid:
+    """Return a copy of a grid that learns where this one stopped; by another rule, from its weights alone."""
     own = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
-    own.rule, own.state, own.learned = grid.rule, grid.state, grid.learned
+    own.learned = grid.learned
+    if grid.rule is not None and grid.rule.name == getattr(rule, "name", rule):
+        own.rule, own.state = grid.rule, grid.state
     return own

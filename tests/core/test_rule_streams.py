@@ -2,6 +2,7 @@
 
 import itertools
 import tracemalloc
+import warnings
 
 import naive
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from exact_rules import CHANNELS, RULES, SHAPE, covariance, exact_data, stationary
 
 import localnoise as ln
+from localnoise.errors import ForgottenWarning
 
 # Convergence
 
@@ -155,12 +157,21 @@ def test_another_rule_starts_from_the_weights_with_fresh_statistics():
     d = np.random.default_rng(0).normal(size=(500, CHANNELS, *SHAPE)).cumsum(axis=3)
     grid = ln.UnitGrid(SHAPE, CHANNELS).learn(d)
     weights = grid.field.B.copy()
-    grid.learn(d[:1], rule="lms", rate=1e-9)
+    with pytest.warns(ForgottenWarning, match="by rule 'moments', and rule 'lms' begins with its weights and forgets"):
+        grid.learn(d[:1], rule="lms", rate=1e-9)
     np.testing.assert_allclose(grid.field.B, weights, atol=1e-6)
     assert grid.state["seen"] == 1
     grid.learn(d[:1], rule="lms", rate=1e-9)
     assert grid.state["seen"] == 2
     assert grid.rule == ln.LMS(rate=1e-9)
+    with pytest.warns(ForgottenWarning, match="rule 'moments' begins anew and forgets it: .* rule='lms'") as warned:
+        grid.learn(d)
+    assert warned[0].filename == __file__
+    same = ln.UnitGrid(SHAPE, CHANNELS).learn(d)
+    np.testing.assert_array_equal(grid.field.B, same.field.B)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ForgottenWarning)
+        grid.learn(d).blank().learn(d, rule="lms").learn(d, rule="lms", rate=0.1)
 
 
 def test_a_rule_can_be_given_built():

@@ -32,7 +32,6 @@ Wide layers: weights that places share, links of a low rank (`hardware.narrow` h
     every accumulator. Random bytes are drawn as above. An innovation is d less what the neighbors alone say of it.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -55,18 +54,21 @@ def to_words(values: npt.ArrayLike, scale: Any, bits: int) -> Integers:
 def given_words(h: Any, config: GridConfig, bits: int, count: int | None = None) -> Integers:
     """Return activation words (T, C, H, W) of a grid as int32, if they are: `bits` bits, for which sums were bounded.
 
+    They may be given as (T, C, H W) or (T, C H W), too.
+
     Raises
     ------
     ArgumentError
-        No whole numbers, numbers beyond the bits, another size than the grid's, or other than `count` presentations.
+        No whole numbers, numbers beyond the bits, another shape than the grid's, or other than `count` presentations.
     """
     x, top = as_array("h", h), 2 ** (bits - 1)
-    whole = np.issubdtype(x.dtype, np.integer) and x.ndim > 1 and math.prod(x.shape[1:]) == config.neurons
+    layouts = (config.channels, *config.shape), (config.channels, config.units), (config.neurons,)
+    whole = np.issubdtype(x.dtype, np.integer) and x.shape[1:] in layouts
     if not whole or count not in (None, len(x)):
         C, (H, W) = config.channels, config.shape
         raise ArgumentError(
             f"h is {x.dtype} {x.shape}: expected activation words ({'T' if count is None else count}, {C}, {H}, {W}), "
-            "whole numbers; use activation_words(h)"
+            "whole numbers, channels first; use activation_words(h)"
         )
     if x.size and (x.min() < -top or x.max() >= top):
         raise ArgumentError(f"h holds {x.min()} to {x.max()}: expected words of {-top} to {top - 1}")

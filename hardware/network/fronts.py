@@ -1,6 +1,5 @@
 """The activations that integer layers give in the place of float ones: what a repair behind them is calibrated on."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.network import chain
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.quantiser import front_program
+from localnoise.hardware.network.windows import lies_as
 from localnoise.hardware.quantiser.repaired import activation_scale
 from localnoise.hardware.repair import ChipRepair
 
@@ -80,7 +80,7 @@ def _values(
     """Return the activations that an integer front gives of a source's inputs, as the repair takes them."""
     x = np.asarray(inputs, np.float32)
     c = repair.config
-    if x.ndim < 2 or math.prod(x.shape[1:]) != math.prod(front.shape):
+    if x.ndim < 2 or not lies_as(x.shape[1:], front.shape):
         raise ArgumentError(f"held: inputs of shape {x.shape}, expected (T, {', '.join(map(str, front.shape))})")
     words = front.input_words(x)
     parts = [words[first : first + _AT_ONCE] for first in range(0, max(len(words), 1), _AT_ONCE)]

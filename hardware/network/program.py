@@ -1,6 +1,5 @@
 """A network of integer layers, emulated to the bit: what a chip runs. It knows nothing of torch."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from localnoise.hardware.network.layers import (
 )
 from localnoise.hardware.network.saving import save_program
 from localnoise.hardware.network.soundness import Layout, refuse_unsound
-from localnoise.hardware.network.windows import Shape
+from localnoise.hardware.network.windows import Shape, lies_as
 from localnoise.streams import Progress
 from localnoise.validate import as_array
 
@@ -69,7 +68,7 @@ class Program:
 
         Parameters
         ----------
-        x : (T, C, H, W), or as many numbers an input
+        x : (T, C, H, W), or as many numbers an input in fewer axes
             Float inputs.
 
         Returns
@@ -84,7 +83,7 @@ class Program:
 
         Parameters
         ----------
-        x : (T, C, H, W), or as many numbers an input
+        x : (T, C, H, W), or as many numbers an input in fewer axes
             Inputs.
 
         Returns
@@ -98,7 +97,7 @@ class Program:
             Another shape, NaN or infinity.
         """
         values = as_array("x", x)
-        if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(self.shape):
+        if values.ndim < 2 or not lies_as(values.shape[1:], self.shape):
             raise ArgumentError(f"x has shape {values.shape}: expected (T, {', '.join(map(str, self.shape))})")
         if not (np.issubdtype(values.dtype, np.number) and np.isfinite(values).all()):
             raise ArgumentError(
@@ -267,7 +266,7 @@ class Program:
             No whole numbers, another shape, or beyond `bits`.
         """
         x, top = np.asarray(as_array("h", h)), 2 ** (self.bits - 1)
-        whole = x.ndim > 1 and math.prod(x.shape[1:]) == math.prod(self.shape)
+        whole = x.ndim > 1 and lies_as(x.shape[1:], self.shape)
         if not np.issubdtype(x.dtype, np.integer) or not whole:
             raise ArgumentError(
                 f"h is {x.dtype} {x.shape}: expected words (T, {', '.join(map(str, self.shape))}), whole numbers; use "

@@ -1,5 +1,6 @@
 """Windows of an activation: what a convolution multiplies and what a pooling layer reduces. Values and words alike."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,12 @@ def patches(x: Values, window: Window, shape: Shape, groups: int = 1) -> Values:
     own = seen.shape[1] // groups
     parts = seen.reshape(len(x), groups, own, *seen.shape[2:]).transpose(1, 0, 3, 4, 2, 5, 6)
     return parts.reshape(groups, len(x) * shape[1] * shape[2], own * window.kernel[0] * window.kernel[1])
+
+
+def lies_as(given: tuple[int, ...], shape: Shape) -> bool:
+    """Return whether an input of these sizes lies as (C, H, W): the same axes but for those of 1, or fewer axes."""
+    sides, own = ([side for side in sizes if side != 1] for sizes in (given, shape))
+    return math.prod(given) == math.prod(shape) and (0 < len(given) < 3 or sides == own)
 
 
 def module_of(place: str) -> str:

@@ -83,10 +83,30 @@ def test_tensors_that_are_no_layer_of_the_grid_are_refused():
     q = np.zeros((2, 4, 5, 3), np.int8)
     for wrong, match in (
         ({"q": q.astype(np.int16)}, "expected int8"),
-        ({"q": q[:, :3]}, "60 words"),
+        ({"q": q[:, :3]}, "expected int8 tensors .T, 4, 5, 3. or .T, 60. of the grid's layer, layout='hwc'"),
+        ({"q": q.transpose(0, 3, 1, 2)}, r"q is int8 \(2, 3, 4, 5\): expected .* state the layout"),
+        ({"layout": "chw"}, r"q is int8 \(2, 4, 5, 3\): expected int8 tensors \(T, 3, 4, 5\)"),
+        ({"q": q.reshape(2, 20, 3)}, "q is int8"),
+        ({"q": q[0, 0, 0]}, "q is int8"),
         ({"scale": 1e-5}, "scale"),
         ({"zero_point": 200}, "zero_point"),
+        ({"zero_point": 1.5}, "zero_point=1.5"),
         ({"layout": "nhwc"}, "layout"),
     ):
         with pytest.raises(ArgumentError, match=match):
             add_noise_int8(chip, **({"q": q, "scale": SCALE} | wrong))
+
+
+def test_a_series_and_a_dense_layer_have_fewer_axes():
+    d = np.random.default_rng(0).normal(size=(400, 3, 1, 6)).astype(np.float32)
+    chip = quantise(ln.UnitGrid(shape=(1, 6), channels=3, parents=2).learn(d))
+    q = np.random.default_rng(1).integers(-40, 40, (5, 1, 6, 3)).astype(np.int8)
+    expected = add_noise_int8(chip, q, SCALE, np.int64(ZERO))
+    channels = {"layout": "chw"}
+    for given, how in ((q[:, 0], {}), (q.reshape(5, 18), {}), (q[:, 0].transpose(0, 2, 1), channels)):
+        found = add_noise_int8(chip, given, SCALE, float(ZERO), **how)
+        assert found.shape == given.shape
+        assert np.array_equal(found.transpose(0, 2, 1) if how else found.reshape(5, 6, 3), expected[:, 0])
+        assert add_noise_int8(chip, given[:0], SCALE, **how).shape == given[:0].shape
+    with pytest.raises(ArgumentError, match="state the layout"):
+        add_noise_int8(chip, q[:, 0].transpose(0, 2, 1), SCALE)

@@ -337,6 +337,14 @@ def test_words_that_no_input_has_are_refused(made):
         made[2](twice)
     with pytest.raises(ArgumentError, match="expected words"):
         program.words(twice.astype(int))
+    last = np.moveaxis(np.zeros((1, *program.shape), int), 1, 3)  # channels last
+    if last.size > max(program.shape):
+        for call in (program.words, program.input_words):
+            with pytest.raises(ArgumentError, match="expected"):
+                call(last)
+    else:
+        program.words(last)
+    assert program.words(last.reshape(1, -1)).shape == program.words(np.zeros((1, *program.shape), int)).shape
     with pytest.raises(ArgumentError, match="x is float64 and holds NaN"):
         program.input_words(np.full((1, *program.shape), np.nan))
 

@@ -263,6 +263,9 @@ def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
         quantise(bare)
     with pytest.raises(ArgumentError, match=r"h is float64 .*: expected activation words .*use activation_words"):
         chip.words(h.astype(float))
+    for shape in ((2, 4, 5, 2), (2, 5, 4, 2), (2, 20, 2), (40,)):
+        with pytest.raises(ArgumentError, match=r"h is int64 .*: expected activation words .*channels first"):
+            chip.words(np.zeros(shape, int))
     with pytest.raises(ArgumentError, match="h holds 0 to 200: expected words of -128 to 127"):
         chip.words(np.array([[0, 200] * 20]))
     with pytest.raises(ArgumentError, match=r"member has shape \(1,\): expected a whole number of 0 to 3"):

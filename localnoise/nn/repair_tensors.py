@@ -203,7 +203,7 @@ class RepairTensors(nn.Module):
 
 def _watched() -> bool:
     """Return whether torch traces or compiles what is done, or a mode such as a counter of operations sees it."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or get_proxy_mode() is not None
+    traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or get_proxy_mode() is not None
     return traced or _get_current_dispatch_mode() is not None
 
 

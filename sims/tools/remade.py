@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -88,6 +89,8 @@ def remade(path: Path, command: str = "") -> tuple[Report, list[Record]]:
     choose("--as", command, fitting)
     if command != Train.name:
         _of_one_setting(records, path)
+    if command not in (Ablation.name, Front.name):  # whose rows say from how many images
+        _of_one_number(records, path)
     return REPORTS[command].of(records), records
 
 
@@ -99,6 +102,22 @@ def _read(file: Path) -> tuple[Report, set[str]]:
         raise damaged(file, error.errors()[0]["msg"]) from None
     except KeyError:
         raise damaged(file, f"command {command!r}") from None
+
+
+def _of_one_number(records: list[Record], path: Path) -> None:
+    """Refuse to take a net of an arm for another one, that learned the same from more or fewer images."""
+    found: dict[tuple[Any, ...], set[Any]] = {}
+    for record in records:
+        sources = record.config["sources"]
+        place = record.config["arm"], *((one["name"], one["level"]) for one in sources)
+        found.setdefault(place, set()).update(one["images"] for one in sources if one.get("images") is not None)
+    for (arm, *_), counts in found.items():
+        if len(counts) > 1:
+            raise ArgumentError(
+                f"{path} holds nets of arm {arm!r} that learned from {listed(sorted(map(str, counts)))} images of each "
+                f"source: expected one number; run the command again in its folder, which then says in {NAME} what "
+                "belongs together"
+            )
 
 
 def _of_one_setting(records: list[Record], path: Path, names: Sequence[str] = _SETTINGS) -> None:

@@ -108,6 +108,25 @@ def test_every_arm_that_ran_has_its_row_whatever_came_out(
         attempt(made, some)
 
 
+def test_nets_that_learned_from_more_or_fewer_images_are_told_apart(tmp_path: Path, design: Any) -> None:
+    """Rows of an ablation say from how many; other tables would take one for the other."""
+    cells, settings, _ = design("repair")
+    own = [cell for cell in cells if cell.seed == 0 and cell.arm in ("undefended", "repair:causes=4")]
+    fewer = [replace(cell, sources=tuple(one.of(99) for one in cell.sources)) for cell in own if cell.sources]
+    file = RecordFile(tmp_path / "record.sqlite")
+    for several, right in ((own, 0.9), (fewer, 0.4)):
+        file.append_all([(r.config, r.results, 0.0) for r in invented(several, settings, right)])
+    with pytest.raises(ArgumentError, match="holds nets of arm 'repair:causes=4' that learned from"):
+        remade(file.path, "repair")
+    made, records = remade(file.path, "repair-ablation")
+    rows = {point.value.partition(", from ")[2]: point.images for point in made.points}  # type: ignore[attr-defined]
+    assert rows["99 images"] == 99
+    assert len(rows) == 2
+    made.write(records, tmp_path)
+    table = (tmp_path / "ablation.md").read_text()
+    assert len({line.split("|")[2] for line in table.splitlines() if line.startswith("| repair, 4 causes, from")}) == 2
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_a_report_is_made_again_from_its_records(name: str, design: Any, tmp_path: Path) -> None:
     cells, settings, made = design(name)

@@ -188,7 +188,17 @@ class Points(Report):
             )
         own = next(record for record in records if record.config["arm"] == arms[0])
         learned = [f"{source['name']}@{source['level']:g}" for source in own.config["sources"]]
-        return cls(learned=learned, points=[Point(value=DEFENSES[arm].label, arm=arm) for arm in arms])
+        points = list[Point]()
+        for arm in arms:
+            counts = {source.get("images") for r in records if r.config["arm"] == arm for source in r.config["sources"]}
+            label = DEFENSES[arm].label
+            if len(counts) == 1:
+                points.append(Point(value=label, arm=arm))
+                continue
+            for count in sorted(counts, key=lambda one: one or 0):
+                said = "all" if count is None else f"{count:,}"
+                points.append(Point(value=f"{label}, from {said} images", arm=arm, images=count))
+        return cls(learned=learned, points=points)
 
 
 class Ablation(Points):

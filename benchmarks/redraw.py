@@ -103,6 +103,7 @@ SHOWN = {
     "repair-ablation": Shown(page="results/repair", command="repair-ablation", drawn="ablation", tables=_points),
     "repair-adaptive": Shown(page="results/repair", command="repair", drawn="", tables=_attacked),
     "repair-beside": Shown(page="results/repair", command="repair", drawn="", tables=_beside),
+    "repair-varied": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
     "repair-bits": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),

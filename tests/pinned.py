@@ -42,6 +42,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "repair-adaptive": ["repair"],
     "repair-ablation": ["repair-ablation"],
     "repair-beside": ["repair"],
+    "repair-varied": ["repair-ablation"],
     "repair-bits": ["repair-ablation"],
     "retention": [""],
     "retention-local": [""],

@@ -260,8 +260,15 @@ class ChipGrid:
         -------
         ndarray of int32, (T, C, H, W)
             Of `formats.activation_bits`.
+
+        Raises
+        ------
+        ArgumentError
+            Wrong shape or dtype, or NaN.
         """
-        return to_words(h, self.field.activation_scale, self.formats.activation_bits)
+        h3 = as_activity("h", h, *self._layout)
+        x = h3.reshape(-1, self.config.channels, *self.config.shape)
+        return to_words(x, self.field.activation_scale, self.formats.activation_bits)
 
     def innovation_words(self, d: npt.NDArray[Any], h: npt.NDArray[Any] | None = None) -> npt.NDArray[np.int32]:
         """Return saturate(d - prediction) of displacement words.

@@ -12,7 +12,7 @@ from localnoise.hardware.audit.residuals import Residuals, as_level, refuse_othe
 from localnoise.hardware.audit.sums import KEPT, Sums
 from localnoise.hardware.audit.verdict import Verdict
 from localnoise.hardware.fixedpoint import to_values, to_words
-from localnoise.validate import as_array, as_count, as_seed
+from localnoise.validate import as_activity, as_array, as_count, as_seed
 
 LEAST = 256  # draws: with fewer the tails of the statistics are not those of a normal law
 _CHUNK_NUMBERS = 2**21
@@ -162,6 +162,8 @@ class DeviceAudit:
             )
         flat = array.reshape(len(array), layout[0], units)
         if np.issubdtype(flat.dtype, np.floating):
+            if name == "h":  # as the chip's converter takes them
+                flat = as_activity(name, array, layout[0], shape, np.float32)
             words = to_words(flat, scale, bits)
             if name == "words" and not np.array_equal(to_values(words, scale), flat.astype(np.float32)):
                 wrong = float(np.mean(to_values(words, scale) != flat.astype(np.float32)))

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, Formats, quantise
+from localnoise.hardware.audit import DeviceAudit
+from localnoise.hardware.fixedpoint import to_values
 from localnoise.hardware.formats import GENERATORS, NORMALS, OVERFLOWS, ROUNDINGS
 
 
@@ -172,6 +174,24 @@ def test_innovations_need_what_the_grid_reads():
     ):
         with pytest.raises(ArgumentError, match=match):
             one.innovation_words(*words)
+
+
+def test_what_are_no_activations_is_refused():
+    grid, h = naive.learned((2, 3), 2, signal="local")
+    chip = quantise(grid, h=h)
+    words = chip.activation_words(h[:3])
+    np.testing.assert_array_equal(chip.activation_words(h[:3].astype(float).tolist()), words)
+    expected = to_values(chip.words(3, h=words), chip.field.scale.reshape(2, 3))
+    np.testing.assert_array_equal(chip.perturb(h[:3]), expected)
+    for wrong, match in (
+        (np.where(h == h.max(), np.nan, h), "h has .* values that are NaN or infinite"),
+        (h[0], r"h has shape \(2, 2, 3\): expected \(T, 2, 2, 3\)"),
+        (h.transpose(0, 2, 3, 1), r"expected \(T, 2, 2, 3\)"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            chip.activation_words(wrong)
+        with pytest.raises(ArgumentError, match="h has"):
+            DeviceAudit(chip).observe(chip.words(len(h)), wrong)
 
 
 def test_what_are_no_activation_words_is_refused():

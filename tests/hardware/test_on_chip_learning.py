@@ -71,7 +71,8 @@ def test_a_unit_reads_its_own_and_its_parents_activity_alone(rule):
     def learned(d, h):
         state = start(chip.field, chip.formats, OnChip(rule=rule))
         words = to_words(d.reshape(200, 2, 16), chip.field.scale, 12)
-        observe(chip.field, chip.formats, OnChip(rule=rule), state, words, chip.activation_words(h).reshape(200, 2, 16))
+        read = chip.activation_words(h.reshape(200, 2, 4, 4)).reshape(200, 2, 16)
+        observe(chip.field, chip.formats, OnChip(rule=rule), state, words, read)
         return {name: np.array(state[name][unit]) for name in ("V", "bias", "mean", "power", "states")}
 
     other_d, other_h = d.reshape(200, 2, 16).copy(), h.reshape(200, 2, 16).copy()

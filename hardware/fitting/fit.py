@@ -15,6 +15,7 @@ from localnoise.hardware.fitting.placement import capacity, place
 from localnoise.hardware.fitting.suggest import Change, suggestions
 from localnoise.hardware.fitting.wiring import BankOnChip, Chip, Wiring
 from localnoise.hardware.formats import Formats
+from localnoise.validate import as_count
 
 
 @final
@@ -116,7 +117,7 @@ def fit(
     profile : Profile, str or Path
         Or its name, or the path of its file.
     learner : str
-        "none", "lms" or "sign-lms": whether the units learn on the chip.
+        "none", "lms", "sign-lms" or "three-factor": whether the units learn on the chip, and by which rule.
     units_per_core : int, optional
         Units that a core is to hold, instead of what the profile implies; needed for a placement where it is silent.
 
@@ -128,14 +129,15 @@ def fit(
     Raises
     ------
     ArgumentError, FileFormatError
-        Unknown profile or learner; a learner with a bank, or members of unlike wires; a profile's file that breaks the
-        schema.
+        Unknown profile or learner; fewer than 1 unit a core; a learner with a bank, or members of unlike wires; a
+        profile's file that breaks the schema.
     """
     chosen = load_profile(profile) if isinstance(profile, (str, Path)) else profile
+    asked = None if units_per_core is None else as_count("units_per_core", units_per_core, 1)
     wiring, formats = Wiring.of(chip), chip.formats
 
     def demand_of(some: Wiring, widths: Formats) -> Demand:
-        room = units_per_core or capacity(some, widths, chosen, learner)
+        room = capacity(some, widths, chosen, learner) if asked is None else asked
         placement = place(some, room) if room else None
         whole = chosen.kind == "microcontroller"
         memory = map_of(some, widths, learner=learner, whole_bytes=whole)

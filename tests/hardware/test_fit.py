@@ -155,6 +155,9 @@ def test_an_unpublished_core_gives_no_placement_unless_one_is_stated():
     chip = chip_of((6, 6), 2)
     assert fit(chip, "loihi2").demand.placement is None
     assert fit(chip, "loihi2", units_per_core=9).demand.placement.cores == 4
+    for wrong in (0, -1, 2.5):
+        with pytest.raises(ArgumentError, match=f"units_per_core={wrong}: expected a whole number >= 1"):
+            fit(chip, "loihi1", units_per_core=wrong)
 
 
 def test_check_fits_returns_the_fit_or_names_unit_limit_numbers_and_fix():

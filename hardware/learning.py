@@ -72,11 +72,13 @@ class OnChip:
     def __post_init__(self) -> None:
         choose("rule", self.rule, RULES)
         for name, least, most in (("rate", 0, 24), ("halving", 1, 2**30), ("extra", 1, 16), ("memory", 1, 24)):
-            if not least <= as_count(name, getattr(self, name)) <= most:
+            count = as_count(name, getattr(self, name))
+            if not least <= count <= most:
                 raise ArgumentError(f"{name}={getattr(self, name)}: expected {least} to {most}")
+            object.__setattr__(self, name, count)  # a Python number, as files hold it
         if not isinstance(self.stochastic, bool):
             raise ArgumentError(f"stochastic={self.stochastic!r}: expected True or False")
-        as_seed(self.seed)
+        object.__setattr__(self, "seed", int(as_seed(self.seed)))
 
 
 def start(field: IntegerField, formats: Formats, rule: OnChip) -> State:

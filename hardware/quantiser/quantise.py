@@ -145,8 +145,11 @@ def _calibration(grid: UnitGrid, h: Any, d: Any) -> tuple[Any, Any]:
             f"h is {'missing' if h is None else 'given'}, but the grid has signal={grid.config.signal!r}: expected "
             f"{'the activations to calibrate on' if h is None else 'none'}; use quantise(grid{', h=h' * (h is None)})"
         )
-    h3 = None if h is None else as_activity("h", h, *layout)
-    return h3, None if d is None else as_activity("d", d, *layout)
+    given = [None if one is None else as_activity(name, one, *layout) for name, one in (("h", h), ("d", d))]
+    for name, one in zip("hd", given, strict=True):
+        if one is not None and not len(one):
+            raise ArgumentError(f"{name} has 0 presentations: expected some to calibrate on, a thousand or more")
+    return given[0], given[1]
 
 
 def _quantised(

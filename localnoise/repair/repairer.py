@@ -78,9 +78,9 @@ class Repair(Learning, Asking):
     ) -> None:
         if not isinstance(ridge, str) or ridge != "auto":
             check_positive("ridge", ridge, zero=True, what=", or 'auto'")
+            ridge = float(ridge)
         check_positive("width", width, what=", standard deviations")
-        as_count("radius", radius)
-        as_count("parents", parents, 1)
+        radius, parents = as_count("radius", radius), as_count("parents", parents, 1)
         self.asks = as_count("asks", asks, 1)
         common: dict[str, Any] = {"boundary": boundary, "dtype": dtype}
         choose("share", share, ("none", "places", "all"))

@@ -492,3 +492,10 @@ def test_no_activations_are_repaired_to_none(repair, held):
     assert fixed.shape == (0, CHANNELS, *SHAPE)
     assert posterior.shape == (0, 3)
     assert ln.RepairStream(repair)(held[:0])[0].shape == fixed.shape
+
+
+def test_numbers_of_any_kind_are_kept_as_pythons(tmp_path):
+    h = np.tanh(np.random.default_rng(0).normal(size=(200, 1, 2, 3)))
+    made = ln.Repair((2, 3), radius=np.int64(1), parents=2.0, ridge=np.float32(0.25), asks=np.int8(1))
+    found = ln.load(made.learn("dark", 0.3 * h, h).save(tmp_path / "repair.h5"))
+    assert (found.radius, found.parents, found.ridge, found.asks) == (1, 2, 0.25, 1)

@@ -12,7 +12,7 @@ from interrupting import Interruption
 
 import localnoise as ln
 from localnoise.errors import ArgumentError
-from localnoise.hardware import Formats, OnChip, quantise
+from localnoise.hardware import Formats, OnChip, load_chip, quantise
 from localnoise.hardware.fixedpoint import to_words
 from localnoise.hardware.learning import observe, start
 
@@ -174,6 +174,15 @@ def test_weights_in_steps_larger_than_one_are_refused():
 def test_wrong_options_get_one_sentence(options, message):
     with pytest.raises(ArgumentError, match=message):
         OnChip(**options)
+
+
+def test_options_of_any_kind_are_kept_as_pythons_numbers(tmp_path):
+    d = smooth(60, 2, 3, 3)
+    chip = untaught((3, 3), 2, d).learn(d, extra=6.0, halving=np.int64(512), rate=np.uint8(2), seed=np.int64(3))
+    assert chip.rule == OnChip(extra=6, halving=512, rate=2, seed=3)
+    assert {type(value) for value in vars(chip.rule).values()} == {str, int, bool}
+    again = load_chip(chip.save(tmp_path / "chip.h5"))
+    assert content(again) == content(chip)
 
 
 def content(chip):

@@ -152,6 +152,14 @@ def test_masters_that_no_learning_left_are_refused(tmp_path, name, place, value,
         load_chip(path)
 
 
+def test_options_of_any_kind_are_kept_as_pythons_numbers(tmp_path):
+    chip, _ = chip_of()
+    options = {"rate": np.int64(5), "extra": 8.0, "seed": np.uint8(2)}
+    chip.learn(chip.sample(50), rule="three-factor", rewards=np.arange(50), **options)
+    rule = load_chip(chip.save(tmp_path / "chip.h5")).rewarded[0]
+    assert rule == chip.rewarded[0] == OnChipReward(rate=5, extra=8, seed=2)
+
+
 def test_what_says_nothing_is_refused():
     chip, _ = chip_of()
     eta = chip.sample(20)

@@ -188,6 +188,9 @@ def test_bad_input_gets_one_sentence(grid, signal):
         quantise(silent)
     with pytest.raises(ArgumentError, match="h is missing"):
         quantise(signal[0])
+    for of, what, name in ((signal[0], {"h": signal[1][:0]}, "h"), (grid, {"d": np.zeros((0, 3, 6, 6))}, "d")):
+        with pytest.raises(ArgumentError, match=f"{name} has 0 presentations: expected some"):
+            quantise(of, **what)
     with pytest.raises(ArgumentError, match="h is given"):
         quantise(grid, h=np.zeros((2, 3, 6, 6)))
     with pytest.raises(ArgumentError, match=r"unit \(\d, \d\).*does not fit weight_bits=16, accumulator_bits=16"):

@@ -33,7 +33,7 @@ class GridConfig:
     far : int
         How many of the parents are hubs, units of the sublattice of stride 4, instead of the nearest units.
     radius : int or None
-        Chebyshev radius of the parents. None: 1 for raster, unlimited for other orders.
+        Chebyshev radius of the parents. None: 1 for raster without `parents`, else unlimited.
     boundary : str
         "clipped" or "periodic".
     signal : str

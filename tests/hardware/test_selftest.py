@@ -4,13 +4,15 @@ import ctypes
 import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from broken_devices import Broken, chip_of, words_of
 
+import localnoise as ln
 from localnoise.errors import ArgumentError
-from localnoise.hardware import ChipBank, Formats, OnChip
+from localnoise.hardware import ChipBank, Formats, OnChip, quantise
 from localnoise.hardware.audit.residuals import Residuals
 from localnoise.hardware.audit.selftest import SelfTest
 from localnoise.hardware.export import export, verify
@@ -118,6 +120,19 @@ def test_what_it_takes_is_what_its_tables_take(tmp_path, signal):
     sizes = {"uint8_t": 1, "uint32_t": 4, "int32_t": 4, "uint64_t": 8, "ln_weight": 1, "ln_index": 2, "ln_acc": 4}
     tables = re.findall(r"^const (\w+) ln_x_\w+\[(\d+)\] = ", text, flags=re.MULTILINE)
     assert sum(sizes[kind] * int(count) for kind, count in tables) == SelfTest(chip, 300).table_bytes
+
+
+@pytest.mark.parametrize(("channels", "parents", "expected"), [(16, 8, 9608), (1, 1, 40), (3, 2, 192)])
+def test_what_it_keeps_is_what_the_page_says(channels, parents, expected):
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    assert "of 8 m + 4 m (4 + (K + R + 1) m) + 8 bytes (and 4 more where that is no multiple of 8)" in " ".join(
+        page.split()
+    )
+    m, K, R = channels, parents, 0
+    said = 8 * m + 4 * m * (4 + (K + R + 1) * m) + 8
+    d = np.random.default_rng(0).normal(size=(600, m, 4, 4)).astype(np.float32)
+    chip = quantise(ln.UnitGrid((4, 4), m, parents=K).learn(d), feedback=False)
+    assert said + said % 8 == SelfTest(chip, 300).state_bytes == expected
 
 
 def built(folder, place):

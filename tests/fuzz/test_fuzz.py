@@ -19,6 +19,7 @@ def test_a_changed_file_is_read_as_it_was_or_refused_or_sound(tmp_path: Path, co
     assert not faults, told(faults)
     every = {name for name, _ in outcomes}
     refused = {name for name, outcome in outcomes if outcome.startswith("own error")}
-    # Of damaged records the others are read; most bytes of a .npy are numbers, which may be any.
-    partly = {"records", "records-old", "npy"} if count < 1000 else set()
-    assert every - refused <= partly
+    if count < 1000:  # of damaged records the others are read; most bytes of a .npy are numbers, which may be any
+        assert len(refused) > len(every) / 2
+    else:
+        assert refused == every

@@ -84,12 +84,14 @@ def test_a_damaged_file_is_not_used(shipped, damage):
 @pytest.mark.parametrize(
     "processor", ["x86-64-v3", *(pytest.param(more, marks=pytest.mark.slow) for more in ("x86-64", "skylake-avx512"))]
 )
+@pytest.mark.slow
 def test_each_processor_finishes_it_for_itself(shipped, processor):
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("processors of another kind")
     assert shipped.compiled(NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="") == (20.0, 0)
 
 
+@pytest.mark.slow
 def test_an_option_that_changes_what_is_compiled_makes_it_useless(shipped):
     assert shipped.compiled(NUMBA_BOUNDSCHECK="1") == (20.0, 1)
 

@@ -143,6 +143,7 @@ def test_whatever_a_kernel_imports_lies_in_the_sources_that_name_its_code() -> N
     assert found > 30
 
 
+@pytest.mark.slow
 def test_folders_that_nobody_used_for_a_month_are_removed(toy: Toy) -> None:
     toy.run()
     (ours,) = (toy.cache / "localnoise").iterdir()

@@ -40,6 +40,7 @@ void both(int16_t *a, int16_t *b)
 """
 
 
+@pytest.mark.slow
 def test_two_grids_share_one_program(tmp_path, chips):
     d = np.random.default_rng(0).normal(size=(50, 3, 3, 4))
     learner = OnChip(rule="lms")

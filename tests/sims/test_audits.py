@@ -329,6 +329,7 @@ def test_an_attack_that_never_succeeds_leaves_a_valid_document(records: Path, tm
     assert made.caught.inputs == round(made.fooled.value * made.fooled.inputs)
 
 
+@pytest.mark.slow
 def test_any_part_by_itself_has_its_report(records: Path) -> None:
     report, own = remade(records / NAME)
     for some in ([own[0]], own[1:2], own[2:3], own[3:], own[1:3], own[::3], []):

@@ -309,6 +309,7 @@ DEFAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_threads")
 def test_paper_and_transfer_write_their_tables(
     small_dir: Path, tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]

@@ -197,6 +197,7 @@ def go(process: "subprocess.Popen[str]") -> None:
     process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_two_processes_of_200_records_each_lose_none(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
     writers = [begun(path, writer, 200) for writer in range(2)]

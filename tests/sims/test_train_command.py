@@ -96,6 +96,7 @@ def test_rows_are_tested_alike_and_set_beside_one_of_them(
     assert (report.threats, report.epochs) == (["rotate@2", "pgd@0.02"], 2)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_backprop_twin_is_attacked_too(
     tmp_path: Path, small_dir: Path, in_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

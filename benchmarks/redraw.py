@@ -83,8 +83,9 @@ def _attacked(records: list[Record]) -> list[str]:
 def _beside(records: list[Record]) -> list[str]:
     made = Repair.of(records)
     learned, others = f"mean of {len(made.learned)} learned", f"mean of {len(made.others)} never learned"
+    arms = sorted(arms_of(records), key=lambda arm: (arm != "undefended", not arm.startswith("repair")))
     found = comparing.Comparison(
-        outcomes(records), arms_of(records), [*made.learned, *made.others], {learned: made.learned, others: made.others}
+        outcomes(records), arms, [*made.learned, *made.others], {learned: made.learned, others: made.others}
     )
     return [comparing.markdown(found, None).partition("\n\n")[0]]
 

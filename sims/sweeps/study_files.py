@@ -46,7 +46,7 @@ def load_study(place: str | Path) -> tuple[Study, str]:
 
 
 def parse_study(text: str, place: str) -> tuple[Study, str]:
-    """As `load_study`, from the text of a file; `place` names it in errors."""
+    """Read a study from the text of a file, as `load_study` does; `place` names it in errors."""
     try:
         given = parse_toml(text)
     except ValueError as error:

@@ -17,7 +17,7 @@ from localnoise.sims.sweeps.keeping import TrialStore, study_in
 from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference
 from localnoise.sims.sweeps.rows import TrialRow, baselines, columns, described, front_texts, row
 from localnoise.sims.sweeps.study import Study
-from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, arm_of, judged, met, robust, trials_of
+from localnoise.sims.sweeps.trials import BEST, LABELS, MEASURED, Front, Trial, arm_name, judged, met, robust, trials_of
 
 
 def content_of(path: Path) -> Content:
@@ -64,7 +64,7 @@ def command_of(study: Study, trial: Trial) -> str:
     whole = study.defense == "repair"
     said = [
         "localnoise compare",
-        f"--defenses none,{'' if whole else 'full,'}{arm_of(study, trial.parameters)}",
+        f"--defenses none,{'' if whole else 'full,'}{arm_name(study, trial.parameters)}",
         *([f"--train {threats}"] if whole else []),
         f"--test {threats}",
         f"--preset {'standard' if study.data == 'full' else 'quick'}",

@@ -67,11 +67,11 @@ def fitted(settings: Settings, parameters: Parameters) -> Settings:
 
 def cells_of(study: Study, parameters: Parameters, seed: int) -> list[Cell]:
     """A rung of a trial: one cell for each net."""
-    arm = arm_of(study, parameters)
+    arm = arm_name(study, parameters)
     return [_cell(study, arm, sources, seed) for sources in study.source_sets(parameters)]
 
 
-def arm_of(study: Study, parameters: Parameters) -> str:
+def arm_name(study: Study, parameters: Parameters) -> str:
     """Return the name of a trial's arm: the short one where it has one."""
     found = study.arm_of(parameters)
     return repairing_name(found) if isinstance(found, Repairing) else found.name

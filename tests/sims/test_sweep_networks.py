@@ -12,7 +12,7 @@ from localnoise.sims.sweeps.rows import baselines
 from localnoise.sims.sweeps.study import Study
 from localnoise.sims.sweeps.study_files import parse_study
 from localnoise.sims.sweeps.summary import command_of, content_of
-from localnoise.sims.sweeps.trials import Trial, arm_of, baselines_of, cells_of, config_of, fitted, settings_of
+from localnoise.sims.sweeps.trials import Trial, arm_name, baselines_of, cells_of, config_of, fitted, settings_of
 
 STUDY = """name = "cut"
 holdout = 200
@@ -104,7 +104,7 @@ def test_a_repair_that_repairs_nothing_is_no_trial_and_the_usual_one_has_its_sho
     with pytest.raises(ArgumentError, match="layers='none' repairs nothing"):
         parse_study(text, "cut.toml")
     study, _ = parse_study(text.replace(', "none"', ""), "cut.toml")
-    assert arm_of(study, {"layers": "all"}) == "repair"
+    assert arm_name(study, {"layers": "all"}) == "repair"
     assert cells_of(study, {"layers": "all"}, 0)[0].arm == "repair"
 
 

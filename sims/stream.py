@@ -18,7 +18,7 @@ from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.presets import preset
-from localnoise.sims.experiments.repair_design import check_plan
+from localnoise.sims.experiments.repair_design import LEARNED, check_plan, sources_of
 from localnoise.sims.models.registry import ARCHITECTURES, TWIN
 from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.results import experiment
@@ -48,7 +48,7 @@ from localnoise.sims.streaming.workshop import MIXED
 from localnoise.sims.streaming.workshop import STRONGEST as TOP
 from localnoise.validate import as_count
 
-_LEARNED, _SAME, _EVERY = "modifications", "learned", "all"
+_SAME, _EVERY = "learned", "all"
 _LENGTHS = {"quick": 6_000, "standard": 30_000, "full": 100_000}
 _STAYS = {"quick": 300, "standard": 1_000, "full": 2_000}
 _TUNED = 70_000  # images of the stream on which hyperparameters are chosen, at most: a reset after 1,000 batches is met
@@ -68,7 +68,7 @@ def stream(
         typer.Option(
             "--train", help="NAME@LEVEL,...: what repairs learn; modifications: the paper's ten, or the task's."
         ),
-    ] = _LEARNED,
+    ] = LEARNED,
     tested: Annotated[
         str, typer.Option("--test", help="NAME@LEVEL,...: what happens on the stream; learned: what repairs learn.")
     ] = _SAME,
@@ -123,11 +123,7 @@ def stream(
     if not arms:
         raise ArgumentError(f"defenses is empty: expected all, or some of {', '.join(ARMS)}")
     images = min(spent.displaced, 10_000) if displaced is None else as_count("displaced", displaced, 100)
-    learned = tuple(
-        Source.default(*name_and_level(text)).of(images) for text in words(_ten(chosen.usual(sources, _LEARNED)))
-    )
-    if not learned:
-        raise ArgumentError("train is empty: expected at least one perturbation, such as rotate@2")
+    learned = sources_of(sources, chosen, images)
     happening = [(one.name, one.level) for one in learned]
     if tested != _SAME:
         named = [Source.default(*name_and_level(text)) for text in words(_ten(tested))]
@@ -144,7 +140,7 @@ def stream(
     )
     shared = StreamSettings(
         settings=spent.settings(data_dir, chosen),
-        sources=tuple(dict.fromkeys(learned)),
+        sources=tuple(learned),
         plan=plan,
         strengths=strengths,
         tuned=min(_TUNED, count),
@@ -170,7 +166,7 @@ def _strongest(name: str, levels: list[float]) -> float:
 
 
 def _ten(text: str) -> str:
-    return STRONGEST if text == _LEARNED else text
+    return STRONGEST if text == LEARNED else text
 
 
 def _check(happening: list[tuple[str, float]], chosen: Chosen) -> None:

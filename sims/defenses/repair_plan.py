@@ -138,6 +138,11 @@ class Repairing:
         return ", ".join([*words, *([f"after {self.after}"] if self.after else [])])
 
     @property
+    def differing(self) -> str:
+        """How it differs from the default, for titles: ", 16 causes"; "" where it does not."""
+        return "" if self == type(self)() else f", {self.label.partition(', ')[2]}"
+
+    @property
     def _flags(self) -> tuple[tuple[str, bool], ...]:
         return (
             ("dense", self.dense),

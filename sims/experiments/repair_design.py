@@ -1,33 +1,28 @@
-"""The design of a repair's evaluation: what is tested, what stands beside it, what is varied, and a front of sizes."""
+"""The design of a repair's evaluation: what is learned, what is tested besides, and the cells of every arm."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
-import torch
-from torch import nn
-
-from localnoise import Repair
-from localnoise.errors import ArgumentError, choose, listed
-from localnoise.nn import repair_like
-from localnoise.repair.lessons import CLEAN
-from localnoise.sims.defenses import Augmenting, Repairing, named, repairing_name
-from localnoise.sims.defenses.augmentation_plan import NAME
-from localnoise.sims.defenses.repair_plan import ALL, CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, NONE, WORTH_ALONE
-from localnoise.sims.defenses.repaired_network import trunk
-from localnoise.sims.defenses.sizes import Layer, Part, Size, forward_products, weights
-from localnoise.sims.evaluation.source import Source
+from localnoise.errors import ArgumentError, listed
+from localnoise.sims import perturbations
+from localnoise.sims.defenses import Repairing, repairing_name
+from localnoise.sims.defenses.repair_plan import ALL, FIRST, NONE
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import DRIFT, Source, milder
+from localnoise.sims.evaluation.threat import Threat, threat
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
-from localnoise.sims.experiments.mender import asks_worth
-from localnoise.sims.experiments.repair_learning import looked_at_again, source_name
-from localnoise.sims.models import build
-from localnoise.sims.models.registry import NETWORKS
-from localnoise.sims.models.stages import named_modules, stage_ends
+from localnoise.sims.experiments.design import STRONGEST, trained_on
+from localnoise.sims.experiments.presets import Preset
+from localnoise.sims.experiments.repair_beside import beside as named_beside
+from localnoise.sims.models.stages import named_modules
 from localnoise.sims.perturbations import MODIFICATIONS, causes
+from localnoise.sims.runtime.choices import words
 
-MEMORY, WORK = "equal-memory", "equal-work"
+LEARNED, OTHERS = "modifications", "others"
+"""What options call the paper's ten perturbations, or a task's own, and those that are never learned."""
+UNREPAIRED = "undefended"
 PAIRS = (
     "motion_blur@3+brightness@3",
     "contrast@3+gaussian_noise@3",
@@ -37,28 +32,114 @@ PAIRS = (
     "obstruction@1+brightness@3",
 )
 """Mixtures of the paper's ten: what happens to the scene comes first, then the lens, then the sensor."""
-_STEP = 16  # widths are multiples of 1 / 16
-_VARIED = ("radius", "parents", "asks", "causes", "layers", "share", "bits")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One value of what an ablation varies.
+class Design:
+    """A repair, what stands beside it, and what both are tested on.
 
     Attributes
     ----------
-    value : str
-    plan : Repairing
-    displaced : int or None
-        Activations of each source that it learns from; None: as many as otherwise.
+    arm : str
+        The repair, told nothing.
+    beside : list of str
+        Arms beside it, less the unrepaired network.
+    heads : dict of str to str
+        What arms are called whose names do not say it.
+    learned, others, named : list of str
+        NAME@LEVEL of what was learned, of what is tested besides, and of those of the latter that the user named.
+    cells : list of Cell
     """
 
-    value: str
-    plan: Repairing
-    displaced: int | None = None
+    arm: str
+    beside: list[str]
+    heads: dict[str, str]
+    learned: list[str]
+    others: list[str]
+    named: list[str]
+    cells: list[Cell]
 
 
-# What is tested
+def design(
+    plan: Repairing,
+    chosen: Chosen,
+    spent: Preset,
+    learned: Sequence[Source],
+    *,
+    threats: str = OTHERS,
+    severities: str = "",
+    mixed: bool = False,
+    dense: bool = True,
+    retrained: bool = False,
+    beside: str = "",
+) -> Design:
+    """Return the arms and the cells that test a repair clean, on what it learned, and on what it never met.
+
+    Parameters
+    ----------
+    plan : Repairing
+    chosen : Chosen
+    spent : Preset
+    learned : sequence of Source
+    threats, severities, beside : str
+        As the options of `localnoise repair` spell them.
+    mixed, dense, retrained : bool
+        Whether mixtures are tested, and whether a dense repair and one with later layers retrained stand beside.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ArgumentError
+        As `check_plan`, `beside`, `severities_of` and `mixtures`; or a name that is unknown.
+    """
+    check_plan(plan, chosen, learned)
+    named = named_beside(beside, plan, chosen, learned)
+    names = names_of(learned)
+    others = _others(threats, chosen, learned, spent)
+    asked = [one.label for one in others if one.label not in names]
+    others += [threat(text, spent.images, 1) for text in _milder(severities, learned)]
+    others += [threat(text, spent.images, 1) for text in (mixtures(learned) if mixed else [])]
+    others = list(dict.fromkeys(one for one in others if one.label not in names))
+    arms = list(dict.fromkeys([*_arms(plan, dense, retrained), *named]))
+    tested = [
+        Threat(name="clean", level=0.0, images=spent.images),
+        *(threat(name, spent.images, spent.attacked_test) for name in names),
+        *others,
+    ]
+    sources, every = tuple(learned), [UNREPAIRED, *arms]
+    return Design(
+        arm=arms[0],
+        beside=arms[1:],
+        heads={arm: said for arm, said in named.items() if said},
+        learned=names,
+        others=[one.label for one in others],
+        named=asked,
+        cells=[cell for seed in range(spent.seeds) for cell in trained_on(seed, sources, every, tested)],
+    )
+
+
+def sources_of(text: str, chosen: Chosen, images: int | None) -> list[Source]:
+    """Return what is learned: NAME@LEVEL,... or "modifications", the paper's ten or a task's own, each of `images`.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown name, a level out of range, or nothing.
+    """
+    usual = chosen.usual(text, LEARNED)
+    spelled = words(STRONGEST if usual == LEARNED else usual)
+    found = [Source.default(*name_and_level(one)).of(images) for one in spelled]
+    if not found:
+        raise ArgumentError("train is empty: expected at least one perturbation, such as rotate@2")
+    return list(dict.fromkeys(found))
+
+
+def names_of(learned: Iterable[Source]) -> list[str]:
+    """Return NAME@LEVEL of what was learned and can be tested: a drift is no threat."""
+    return [f"{one.name}@{one.level:g}" for one in learned if one.name != DRIFT]
 
 
 def severities_of(text: str) -> list[float]:
@@ -116,162 +197,31 @@ def check_plan(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> No
         named_modules(back, plan.layers.split("+"))
 
 
-# What stands beside it
+def _arms(plan: Repairing, dense: bool, retrained: bool) -> list[str]:
+    """Return the repair, and what is derived from it; what its bits or sharing rule out stays out."""
+    found = [plan, replace(plan, told=True)]
+    if dense:
+        found.append(replace(plan, dense=True, causes=1, share="none", bits=0))
+    if retrained:
+        found.append(replace(plan, retrained=True, bits=0))
+    return [repairing_name(one) for one in found]
 
 
-def beside(text: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> dict[str, str]:
-    """Return the arms that an option names, and what each is called where its name does not say it.
-
-    "equal-memory" and "equal-work": `augmentation-converged` of the least wider network that holds as many numbers as
-    network and repair together, or takes as many multiplications an input.
-
-    Raises
-    ------
-    ArgumentError
-        An unknown name, or a width of a network that has none.
-    """
-    found = dict[str, str]()
-    for word in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
-        if word not in (MEMORY, WORK):
-            own = named(word)
-            if own.repair is not None and own.repair.after and ":" not in word:  # as the command's own, but for that
-                own = named(repairing_name(replace(plan, after=own.repair.after, bits=0)))
-            found[own.name] = "augmented to convergence" if word == NAME else ""
-            continue
-        width, said = equal(word, plan, chosen, learned)
-        found[Augmenting(width=width).name] = said
+def _milder(severities: str, learned: Sequence[Source]) -> list[str]:
+    wanted = severities_of(severities)
+    found = [text for source in learned for text in milder(source, wanted)]
+    if wanted and not found:
+        raise ArgumentError(
+            f"severities={severities!r}: no milder levels are known of {', '.join(one.name for one in learned)}: "
+            "expected them in --test, as in gain_drift@0.5"
+        )
     return found
 
 
-def equal(word: str, plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> tuple[float, str]:
-    """Return the width of an equal network, and what its column is called."""
-    if chosen.task.name not in NETWORKS:
-        raise ArgumentError(
-            f"beside={word!r}: task {chosen.task.name!r} has no width: expected one of {', '.join(NETWORKS)}; bring a "
-            "wider network as a task of its own"
-        )
-    layer, size = int(chosen.layer), planned(plan, chosen, learned)
-
-    def measured(width: float) -> int:
-        with torch.device("meta" if word == MEMORY else "cpu"):  # shapes alone: such networks are large
-            wide = build(chosen.task.name, chosen.activation, layer, width=width)
-            if word == MEMORY:
-                return weights(wide.front, wide.back)
-            return forward_products(nn.Sequential(wide.front, wide.back), torch.zeros(1, 1, 28, 28))
-
-    own = measured(1.0)
-    aim = own + (size.numbers if word == MEMORY else size.work)
-    low, high = _STEP, _STEP * max(2, math.ceil(2 * math.sqrt(aim / own)))
-    while low < high:  # the least multiple of the step that reaches the aim
-        middle = (low + high) // 2
-        low, high = (low, middle) if measured(middle / _STEP) >= aim else (middle + 1, high)
-    what = "equal memory" if word == MEMORY else "equal work"
-    return low / _STEP, f"augmented, {what} ({low / _STEP:.3g} x as wide)"
-
-
-def planned(plan: Repairing, chosen: Chosen, learned: Sequence[Source]) -> Size:
-    """Return the size that a plan's repairs will have, before anything is learned."""
-    network = chosen.task.network(0, chosen.activation, chosen.layer)
-    images = torch.zeros(2, 1, 28, 28)
-    model, few = trunk(network.back), network.front(images).detach()
-    channels, height, width = network.layout
-    repairs = [Repair((height, width), channels, **plan.options)]
-    if plan.layers == ALL:
-        later = [f"1.{name}" for name in stage_ends(network.back, few)]
-    else:
-        named_ones = [] if plan.layers == FIRST else plan.layers.split("+")
-        later = [f"1.{name}" for name in named_modules(network.back, named_ones)]
-    repairs += [repair_like(model, name, few, **plan.options) for name in later]
-    deciding = min(1, len(repairs) - 1)  # the layer that tells causes apart, and looks again
-    alone = [one for one in learned if deciding and _causes(one, plan) > 1 and looked_at_again(one)]
-    worth, layers = asks_worth(plan, learned), []
-    for place, repair in enumerate(repairs):
-        parts = [Part(source=CLEAN, law=repair.blank_law, back=None)]
-        for source in learned:
-            several = _causes(source, plan)
-            undone = several == 1 or place >= deciding
-            own = Part(source=source_name(source), law=repair.blank_law, back=repair.blank_back if undone else None)
-            parts += [own] * (several if place == deciding else 1)
-        among = (CLEAN, *sorted(map(source_name, alone))) if plan.anew and alone and place == deciding else ()
-        asks = worth and (not place or bool(among))
-        layers.append(Layer(parts=tuple(parts), asks=plan.asks, among=among, worth=asks))
-    return Size.counted(layers)
-
-
-def _causes(source: Source, plan: Repairing) -> int:
-    own = MODIFICATIONS.get(source.name)
-    cut = own is not None and own.shape is not None and (own.numbers or (plan.typical and own.movements is not None))
-    return plan.causes if cut else 1
-
-
-# Ablations, and the front
-
-
-def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
-    """Return what "radius=0,1,2,3" varies, and each value's repair; all else is as `plan` has it.
-
-    radius, parents, asks, causes, layers, share, bits: fields of a repair. displacements: activations that it learns
-    from. gate: as calibrated, with worth or margins alone, with neither, without a second look, always the likeliest
-    cause, told the source. dense: ways back of units, or one affine map of a whole layer.
-
-    Raises
-    ------
-    ArgumentError
-        Nothing that can be varied, or no values.
-    """
-    what, _, values = text.partition("=")
-    choose("ablate", what, (*_VARIED, "displacements", "gate", "dense"))
-    named_values = [part.strip() for part in values.split(",") if part.strip()]
-    if what in ("gate", "dense"):
-        if named_values:
-            raise ArgumentError(f"ablate={text!r}: expected {what} alone, whose values are known")
-        return what, _gates(plan) if what == "gate" else _densities(plan)
-    if len(named_values) < 2:
-        raise ArgumentError(f"ablate={text!r}: expected two values or more, as in radius=0,1,2,3")
-    if what != "displacements":
-        words = isinstance({one.name: one.default for one in fields(Repairing)}[what], str)
-        fitting: list[tuple[str, Any]] = [(value, value if words else _whole(text, value)) for value in named_values]
-        return what, [Variant(value=value, plan=replace(plan, **{what: own})) for value, own in fitting]
-    return what, [Variant(value=value, plan=plan, displaced=_whole(text, value)) for value in named_values]
-
-
-def front() -> list[Variant]:
-    """Return the repairs whose accuracy is set against their bytes: all at 8 bits, large ones first."""
-    wide = [("none", 2, 4, 16), ("none", 2, 4, 1), ("none", 1, 4, 16), ("places", 2, 4, 16), ("places", 2, 4, 1)]
-    narrow = [(2, 4, 16), (2, 4, 4), (2, 4, 1), (1, 4, 16), (1, 4, 4), (1, 4, 1), (1, 2, 16), (1, 1, 1), (0, 4, 1)]
-    designs = [*wide, *(("all", *one) for one in narrow)]
-    found = [
-        Repairing(share=share, radius=radius, parents=parents, causes=causes, bits=8)
-        for share, radius, parents, causes in designs
-    ]
-    found += [Repairing(share="all", radius=radius, layers=FIRST, bits=8) for radius in (2, 1)]
-    return [Variant(value=_said(plan), plan=plan) for plan in found]
-
-
-def _said(plan: Repairing) -> str:
-    shared = {"none": "own", "places": "ways back shared", "all": "all shared"}[plan.share]
-    one = ", one layer" if plan.layers == FIRST else ""
-    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{one}"
-
-
-def _gates(plan: Repairing) -> list[Variant]:
-    return [
-        Variant(value="calibrated", plan=replace(plan, gate=CALIBRATED)),
-        Variant(value="worth without margins", plan=replace(plan, gate=WORTH_ALONE)),
-        Variant(value="margins in the place of worth", plan=replace(plan, worth=False)),
-        Variant(value="neither margins nor worth", plan=replace(plan, gate=NO_MARGIN)),
-        Variant(value="no second look", plan=replace(plan, anew=False)),
-        Variant(value="no gate: always the likeliest", plan=replace(plan, gate=LIKELIEST)),
-        Variant(value="told the source", plan=replace(plan, told=True)),
-    ]
-
-
-def _densities(plan: Repairing) -> list[Variant]:
-    one = replace(plan, causes=1, share="none")
-    return [Variant(value="units", plan=one), Variant(value="dense", plan=replace(one, dense=True))]
-
-
-def _whole(text: str, value: str) -> int:
-    if not value.isdigit():
-        raise ArgumentError(f"ablate={text!r}: {value!r} is no whole number; expected values such as 1,4,16")
-    return int(value)
+def _others(text: str, chosen: Chosen, learned: Sequence[Source], spent: Preset) -> list[Threat]:
+    if text == "none":
+        return []
+    own, known = list(chosen.task.own) or list(perturbations.HELD_OUT), {one.name for one in learned}
+    several = ([name for name in own if name not in known] if word == OTHERS else [word] for word in words(text))
+    found = [threat(name, spent.images, spent.attacked_test) for names in several for name in names]
+    return list(dict.fromkeys(one for one in found if one.name != "clean"))

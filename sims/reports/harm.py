@@ -40,6 +40,11 @@ def kind(row: str, learned: Sequence[str]) -> str:
     return MILDER if known else OTHER
 
 
+def milder(rows: Sequence[str], learned: Sequence[str]) -> list[str]:
+    """Return those of the rows that are milder than what was learned."""
+    return [row for row in rows if kind(row, learned) == MILDER]
+
+
 def said(table: Comparison, arm: str, against: str, rows: Sequence[str], kind: Kind) -> list[str]:
     """Return lines: the worst of each kind, and which of all rows fall by more than `BOUND`."""
     accidents = [row for row in rows if kind(row) != ATTACK]

@@ -27,7 +27,7 @@ from localnoise.sims.evaluation import gradients
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.evaluation.threat import threat
-from localnoise.sims.experiments import presets, repair_design, testbed
+from localnoise.sims.experiments import presets, repair_beside, repair_design, repair_points, testbed
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.command import Run
@@ -152,7 +152,7 @@ def test_a_planned_size_is_the_learned_one(
     sources = (Source.default("contrast", 5).of(300), Source.default("rotate").of(300))
     plan = Repairing(**({"causes": 4, "share": "all", "radius": 1} | options))
     repairs = Mender(bench, bench.displacement, lambda what, done, of: None).learned(plan, sources).repairs
-    found = repair_design.planned(plan, Chosen.of(network), sources)
+    found = repair_beside.planned(plan, Chosen.of(network), sources)
     assert found == Size.of(repairs.values())
     assert found.look == sum(
         (len(repair.members) if repair.worth else len(repair.among_members)) * _scores(repair)
@@ -179,13 +179,13 @@ def _scores(repair: Repair) -> int:
 def test_a_second_look_counts_as_work() -> None:
     """Of sixteen causes, as the published record's repairs have them: what that record does not hold."""
     ten = [Source.default(*name_and_level(text)) for text in STRONGEST.split(",")]
-    found = repair_design.planned(Repairing(causes=16), Chosen.of("v2"), ten)
+    found = repair_beside.planned(Repairing(causes=16), Chosen.of("v2"), ten)
     assert (found.gate, found.look, found.repair) == (2_507_307, 41 * 26_841, 1_142_372)
-    without = repair_design.planned(Repairing(causes=16, anew=False), Chosen.of("v2"), ten)
+    without = repair_beside.planned(Repairing(causes=16, anew=False), Chosen.of("v2"), ten)
     assert without.look == 0
-    cut = repair_design.planned(Repairing(causes=16, typical=True), Chosen.of("v2"), ten)  # perspective, too
+    cut = repair_beside.planned(Repairing(causes=16, typical=True), Chosen.of("v2"), ten)  # perspective, too
     assert (cut.gate, cut.look) == (found.gate, 56 * 26_841)
-    alone = repair_design.planned(Repairing(causes=16, typical=True), Chosen.of("v2"), [Source.default("perspective")])
+    alone = repair_beside.planned(Repairing(causes=16, typical=True), Chosen.of("v2"), [Source.default("perspective")])
     assert alone.look == 0
     page = Path("docs/repair.md").read_text()
     assert "1.10 M" in page
@@ -332,38 +332,38 @@ def test_a_converged_network_says_what_it_took(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_equal_network_is_the_least_wide_one_that_reaches_it() -> None:
     sources, plan, chosen = [Source.default("brighten")], Repairing(share="all", radius=1), Chosen.of("v2")
-    size = repair_design.planned(plan, chosen, sources)
+    size = repair_beside.planned(plan, chosen, sources)
     x = torch.zeros(1, 1, 28, 28)
-    width, said = repair_design.equal("equal-work", plan, chosen, sources)
+    width, said = repair_beside.equal("equal-work", plan, chosen, sources)
     assert "equal work" in said
     own = {factor: models.build(width=factor) for factor in (1.0, width, width - 1 / 16)}
     work = {factor: forward_products(nn.Sequential(net.front, net.back), x) for factor, net in own.items()}
     assert work[1.0] == 940_416
     assert work[width - 1 / 16] < work[1.0] + size.work <= work[width]
-    found = repair_design.beside("augmentation-whole,equal-memory", plan, chosen, sources)
+    found = repair_beside.beside("augmentation-whole,equal-memory", plan, chosen, sources)
     assert next(iter(found)) == "augmentation-whole"
     other = SimpleNamespace(task=SimpleNamespace(name="mine"), layer="x")
     with pytest.raises(ArgumentError, match=r"task 'mine' has no width: expected one of v1, v2, v3"):
-        repair_design.beside("equal-work", plan, other, sources)  # type: ignore[arg-type]
+        repair_beside.beside("equal-work", plan, other, sources)  # type: ignore[arg-type]
 
 
 # Ablations, and the command
 
 
 def test_an_ablation_varies_one_thing() -> None:
-    what, found = repair_design.ablation("radius=0,2", Repairing(causes=4))
+    what, found = repair_points.ablation("radius=0,2", Repairing(causes=4))
     assert what == "radius"
     assert [one.plan for one in found] == [Repairing(causes=4, radius=0), Repairing(causes=4)]
-    assert [one.displaced for one in repair_design.ablation("displacements=10,20", Repairing())[1]] == [10, 20]
-    gates = {one.value: one.plan for one in repair_design.ablation("gate", Repairing(causes=4))[1]}
+    assert [one.displaced for one in repair_points.ablation("displacements=10,20", Repairing())[1]] == [10, 20]
+    gates = {one.value: one.plan for one in repair_points.ablation("gate", Repairing(causes=4))[1]}
     assert gates["calibrated"] == Repairing(causes=4)
     assert gates["margins in the place of worth"] == Repairing(causes=4, worth=False)
     assert gates["worth without margins"] == Repairing(causes=4, gate="worth-alone")
     assert gates["neither margins nor worth"] == Repairing(causes=4, gate="no-margin")
     assert gates["no second look"] == Repairing(causes=4, anew=False)
     assert len(set(gates.values())) == len(gates) == 7
-    assert [one.plan.asks for one in repair_design.ablation("asks=1,2,3", Repairing())[1]] == [1, 2, 3]
-    assert [one.plan.dense for one in repair_design.ablation("dense", Repairing(causes=4))[1]] == [False, True]
+    assert [one.plan.asks for one in repair_points.ablation("asks=1,2,3", Repairing())[1]] == [1, 2, 3]
+    assert [one.plan.dense for one in repair_points.ablation("dense", Repairing(causes=4))[1]] == [False, True]
     for bad, message in (
         ("radios=1,2", "did you mean 'radius'"),
         ("radius=1", "two values or more"),
@@ -371,7 +371,7 @@ def test_an_ablation_varies_one_thing() -> None:
         ("gate=1,2", "expected gate alone"),
     ):
         with pytest.raises(ArgumentError, match=message):
-            repair_design.ablation(bad, Repairing())
+            repair_points.ablation(bad, Repairing())
 
 
 def test_colors_differ_as_long_as_there_are_any() -> None:
@@ -504,7 +504,7 @@ def test_ablations_and_the_front_have_a_table_and_a_figure_each(designed: Any, t
     assert next(line for line in lines if line.startswith("| told the source")).count(" ±") == 4
     assert rows_of(tmp_path / "ablation-gate.md")[-1] == "told the source"
     cells, report = designed(sources="brighten,rotate@1", front=True)
-    assert len(rows_of(tmp_path / "front.md")) == 1 + len(repair_design.front())
+    assert len(rows_of(tmp_path / "front.md")) == 1 + len(repair_points.front_designs())
     assert (tmp_path / "front.png").exists()
     assert type(report).of(invented(cells, Settings(data="embedded", fingerprint="0"))).points
     with pytest.raises(ArgumentError, match="expected one of them"):

@@ -78,6 +78,24 @@ class Profile:
         figure = self.limits.get(name)
         return None if figure is None else figure.number
 
+    def width(self, name: str, usual: int) -> int:
+        """Return the usual width of a word, or the chip's, where that is less.
+
+        Parameters
+        ----------
+        name : str
+            One of `limits`, of bits.
+        usual : int
+            What it is where nothing limits it.
+
+        Returns
+        -------
+        int
+            Bits.
+        """
+        most = self.limit(name)
+        return usual if most is None else int(min(usual, most))
+
     @property
     def one_memory(self) -> bool:
         """Return whether all units share one memory, so that no word is sent."""

@@ -1,34 +1,23 @@
 """Quantise a fitted grid for a chip: integers that the emulator, and every export, draws to the bit."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
-from rich.table import Table
 
-from localnoise import Bank, Repair, UnitGrid, load
-from localnoise.bank import layout as layout_of
+from localnoise import Repair, load
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output, refuse_same
 from localnoise.files.places import destination
-from localnoise.hardware import ChipGrid, Formats, report
-from localnoise.hardware import quantise as to_integers
-from localnoise.hardware.chips.profile import Profile, load_profile
+from localnoise.hardware import Formats
+from localnoise.hardware.chips.profile import load_profile
 from localnoise.hardware.formats import NORMALS, OVERFLOWS, ROUNDINGS
 from localnoise.hardware.generators import GENERATORS
-from localnoise.hardware.quantiser import Report
-from localnoise.hardware.quantiser.quantise import FEEDBACK_NEURONS
-from localnoise.sims.reports.chips import quantised_figure
-from localnoise.sims.reports.fits import required_fit
 from localnoise.sims.runtime import commands
-from localnoise.sims.runtime.console import command, console, follow, progress, show
 from localnoise.sims.runtime.options import Force, one_of
-from localnoise.sims.runtime.tables import terminal_table
-from localnoise.sims.tools import inputs as places
+from localnoise.sims.tools.inputs import file_of
+from localnoise.sims.tools.quantised_grid import quantise_grid
 from localnoise.sims.tools.quantised_repair import quantise_repair
-
-_CALIBRATION = 4096  # presentations to calibrate on
 
 
 @commands.register("quantise", "Chip", "Quantise a grid for a chip: integers, emulated to the bit.")
@@ -80,10 +69,10 @@ def quantise(
     """
     inputs = {
         "grid": grid,
-        "activations": places.file_of(activations),
-        "displacements": places.file_of(displacements),
+        "activations": file_of(activations),
+        "displacements": file_of(displacements),
+        "chip": Path(chip) if chip.endswith(".toml") else None,
     }
-    inputs["chip"] = Path(chip) if chip.endswith(".toml") else None
     refuse_same("output", output, inputs)
     destination(output)
     if figure is not None:
@@ -92,8 +81,8 @@ def quantise(
     kind = "a chip's repair" if isinstance(source, Repair) else "a chip grid"
     as_output("output", output, kind, inputs=inputs, force=force)
     formats = Formats(
-        weight_bits=_within(weight_bits, 8, profile, "weight_bits"),
-        word_bits=_within(word_bits, 12, profile, "word_bits"),
+        weight_bits=profile.width("weight_bits", 8) if weight_bits is None else weight_bits,
+        word_bits=profile.width("word_bits", 12) if word_bits is None else word_bits,
         activation_bits=activation_bits,
         accumulator_bits=accumulator_bits,
         rounding=rounding,
@@ -108,56 +97,10 @@ def quantise(
                 raise ArgumentError(f"--{option} was given with a repair, which has no use for it: expected none")
         quantise_repair(source, formats, grid.name, output, chip, feedback=feedback)
         return
-    bank = isinstance(source, Bank)
-    layout, members = layout_of(source), source.members if bank else [source]
-    h, d = _read(activations, "activations", layout), _read(displacements, "displacements", layout)
-    if h is None and any(isinstance(one, UnitGrid) and one.field.signal for one in members):
-        raise ArgumentError(
-            "--activations is missing, but the grid is signal-dependent: expected FILE:NAME of activations to "
-            "calibrate on; `localnoise fit --keep run.h5` writes them as run.h5:h"
-        )
-    with progress() as bars:
-        bar = bars.add_task("quantise", total=len(members) * layout[1] * layout[2])
-        made = to_integers(source, formats, h=h, d=d, feedback=feedback, progress=follow(bars, bar))
-        made.provenance |= {"grid": grid.name, "chip": profile.name}
-    chips = made.members if bank else [made]
-    required_fit(made, chip, "none" if d is None else "lms")
-    made.save(output)  # first: whatever happens to the comparison, the chip grid is there
-    console.print(f"{output}: {made!r}, {made.parameters:,} integers, {made.bytes_per_unit:,.0f} bytes/unit")
-    if feedback and made.config.neurons > FEEDBACK_NEURONS and not made.config.narrow:
-        console.print(f"Rounded without feedback: more than {FEEDBACK_NEURONS:,} neurons")
-    with progress() as bars:
-        bar = bars.add_task("compare with the grid", total=len(chips))
-        found = []
-        for one, own in zip(members, chips, strict=True):
-            found.append(report(one, own, h=h))
-            bars.update(bar, advance=1)
-    for index, (said, own) in enumerate(zip(found, chips, strict=True)):
-        show(_table(said, own, f"member {index} against its grid" if bank else "against the grid it came from"))
-    if figure is not None:
-        quantised_figure(found[0], chips[0], figure)
-        console.print(f"{figure}: errors unit by unit{', of member 0' * bank}")
-    if bank:
-        console.print(f"To C: {command('export', output)}")
-    else:
-        console.print(f"Does it fit? {command('chip', 'fit', output, '--chip', chip)}")
-
-
-def _within(asked: int | None, usual: int, profile: Profile, name: str) -> int:
-    """Return the width that was asked for; else the usual one, or what the chip has, if that is less."""
-    most = profile.limit(name)
-    return asked if asked is not None else usual if most is None else int(min(usual, most))
-
-
-def _read(place: str, argument: str, layout: places.Layout) -> Any:
-    with places.given(place, argument, layout) as stored:
-        return None if stored is None else np.asarray(stored[:_CALIBRATION], np.float32)
-
-
-def _table(found: Report, made: ChipGrid, title: str) -> Table:
-    rows = [[what, value, ""] for what, value in found.summary()]
-    rows += [[f"worst {what}", value, unit] for what, value, unit in found.worst(made.config.shape[1])]
-    return terminal_table(["measure", "value", "worst unit (y, x)"], rows, title)
+    quantise_grid(
+        source, formats, grid.name, output, chip, activations=activations, displacements=displacements,
+        feedback=feedback, figure=figure,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

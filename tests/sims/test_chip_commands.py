@@ -16,7 +16,7 @@ from localnoise.hardware.audit.selftest import SelfTest
 from localnoise.hardware.export import manifest
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.sims.cli import build
-from localnoise.sims.tools import quantise
+from localnoise.sims.tools import quantised_grid
 
 
 def run(*arguments: object) -> Result:
@@ -38,7 +38,7 @@ def test_the_chip_is_saved_before_it_is_compared(tmp_path: Path, monkeypatch: py
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(quantise, "report", fail)
+    monkeypatch.setattr(quantised_grid, "report", fail)
     UnitGrid(shape=(3, 3)).save(tmp_path / "grid.h5")
     assert isinstance(run("quantise", tmp_path / "grid.h5", "-o", tmp_path / "chip.h5").exception, MemoryError)
     assert load_chip(tmp_path / "chip.h5").config.units == 9

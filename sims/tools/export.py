@@ -5,30 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from localnoise.errors import ArgumentError
 from localnoise.files import as_folder, refuse_inputs
-from localnoise.hardware import ChipGrid, ChipRepair, load_chips
+from localnoise.hardware import load_chips
 from localnoise.hardware.export import check_network_export
-from localnoise.hardware.export import export as write
 from localnoise.hardware.export.exporters import EXPORTERS
 from localnoise.hardware.export.folder import replaceable
 from localnoise.hardware.export.naming import USUAL
-from localnoise.hardware.export.verilog.placed import must_load
-from localnoise.hardware.fitting.network import check_network_fits, program_profile
-from localnoise.hardware.fitting.repair import check_repair_fits
-from localnoise.hardware.learners import RULES, learner_of
-from localnoise.hardware.network import ChipDefense, Program
-from localnoise.sims.reports.fits import required_fit
+from localnoise.hardware.fitting.network import program_profile
+from localnoise.hardware.learners import RULES
 from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import command, console
 from localnoise.sims.runtime.options import Epochs, PresetName, Training, one_of
-
-_USUAL = {"engines": 1, "loaded": False, "name": USUAL, "selftest": 0}
-_TASKS = {
-    "weights": None, "layer": "", "defense": "none", "train": "", "preset": "standard", "epochs": None, "cache": None,
-    "training": "backprop", "draws": None, "vote": False, "weight-bits": 8, "activation-bits": 8, "data": "full",
-    "test-images": 1000,
-}  # fmt: skip
+from localnoise.sims.tools.asked_network import Asked
+from localnoise.sims.tools.exported_artefact import asked_learner, costs_of_selftest, options_of, write
 
 
 @commands.register("export", "Chip", "Export a chip grid as C99, Verilog, JSON, HDF5 or NIR; a network as C99.")
@@ -149,64 +138,28 @@ def export(
     replaceable(output, force)  # before a network is trained
     if cache is not None:
         as_folder("cache", cache)
-    if rate is not None and not learner:
-        raise ArgumentError(
-            f"rate={rate}: the first step of a learner, and none was asked for; add --learner, or leave --rate out"
-        )
-    rule = learner_of(learner, **({} if rate is None else {"rate": rate})) if learner else None
-    asked = {"engines": engines, "loaded": load_weights, "name": name, "selftest": selftest}
-    options: dict[str, Any] = {key: value for key, value in asked.items() if value != _USUAL[key]}
-    own = {
-        "weights": weights, "layer": layer, "defense": defense, "train": sources, "preset": spend, "epochs": epochs,
-        "cache": cache, "training": training, "draws": draws, "vote": vote, "weight-bits": weight_bits,
-        "activation-bits": activation_bits, "data": data, "test-images": test_images,
-    }  # fmt: skip
-    grid: Any
+    rule = asked_learner(learner, rate)
+    options = options_of(engines=engines, loaded=load_weights, name=name, selftest=selftest)
+    asked = Asked(
+        task=str(file), chip=chip, seed=seed, weights=weights, layer=layer, defense=defense, train=sources,
+        preset=spend, epochs=epochs, cache=cache, training=training, draws=draws, vote=vote, weight_bits=weight_bits,
+        activation_bits=activation_bits, data=data, test_images=test_images,
+    )  # fmt: skip
+    held: Any
     if file.suffix == ".py" or not (file.suffix or file.exists()):  # a task, by file or by name
-        from localnoise.sims.tools.exported_network import Asked, exported_network  # torch comes with it
+        from localnoise.sims.tools.exported_network import exported_network  # torch comes with it
 
         check_network_export(output, kind, learner=rule, force=force, **options)
         program_profile(chip)
-        grid = exported_network(
-            Asked(
-                task=str(file), weights=weights, layer=layer, defense=defense, draws=draws, vote=vote,
-                weight_bits=weight_bits, activation_bits=activation_bits, data=data, images=test_images, seed=seed,
-                chip=chip, sources=sources, preset=spend, epochs=epochs, keep=cache, training=training,
-            )
-        )  # fmt: skip
+        held = exported_network(asked)
     else:
-        for option, value in own.items():
-            if value != _TASKS[option]:
-                raise ArgumentError(
-                    f"--{option}={value}: of a task's network, and {file} holds what is in integers already: leave it "
-                    "out; bits are chosen by `localnoise quantise`"
-                )
-        grid = load_chips(file)
-    if isinstance(grid, (Program, ChipDefense)):
-        check_network_fits(grid, chip)
-    elif isinstance(grid, ChipRepair):
-        check_repair_fits(grid, chip)
-    else:
-        required_fit(grid, chip, learner or "none")
-    if kind in EXPORTERS and "target" in EXPORTERS[kind].options:
-        options["target"] = chip
-    if kind == "verilog" and not load_weights and isinstance(grid, ChipGrid) and must_load(grid, chip):
-        raise ArgumentError(
-            f"chip={chip!r}: its block RAM has no room for this grid's weights; expected --load-weights, which puts "
-            "them into single-port RAM"
-        )
-    folder = write(grid, output, kind, seed=seed, learner=rule, force=force, **options)
+        asked.refuse_beside(file)
+        held = load_chips(file)
+    folder = write(held, output, kind, chip, seed=seed, learner=rule, force=force, options=options)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     console.print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))} ({size:.1f} MiB)")
     if selftest:
-        from localnoise.hardware.audit.selftest import SelfTest  # SciPy's distributions come with it
-
-        test = SelfTest(grid, selftest)
-        console.print(
-            f"Self-test: {test.state_bytes:,} bytes of RAM for each unit that is tested at a time, "
-            f"{test.table_bytes:,} bytes of tables in flash, beside what fits were counted of; "
-            f"{selftest:,} draws a unit"
-        )
+        console.print(costs_of_selftest(held, selftest))
     console.print(f"Prove it with: {command('verify', folder)}")
 
 

@@ -1,6 +1,5 @@
 """The part of `localnoise export` that is about a task's whole network: quantised, measured, held against the chip."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +19,8 @@ from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.fits import network_costs
 from localnoise.sims.reports.table import as_terminal, texts
 from localnoise.sims.runtime.console import console, follow, progress, show
+from localnoise.sims.tools.asked_network import NONE, Asked
 from localnoise.sims.tools.named_defense import Made, accuracy, made_by_name, named_sources
-
-NONE = "none"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The command's arguments; its options say what each is."""
-
-    task: str
-    weights: Path | None
-    layer: str
-    defense: str
-    draws: int | None
-    vote: bool
-    weight_bits: int
-    activation_bits: int
-    data: str
-    images: int
-    seed: int
-    chip: str
-    sources: str = ""
-    preset: str = "standard"
-    epochs: int | None = None
-    training: str = BACKPROP
-    keep: Path | None = None
 
 
 def exported_network(asked: Asked) -> Program | ChipDefense:
@@ -64,8 +39,8 @@ def exported_network(asked: Asked) -> Program | ChipDefense:
             f"{asked.defense} was learned for"
         )
     made = made_by_name(
-        UNDEFENDED if base else asked.defense, asked.task, asked.layer, sources=asked.sources, weights=asked.weights,
-        keep=asked.keep, data=asked.data, spend=asked.preset, epochs=asked.epochs, draws=asked.draws, seed=asked.seed,
+        UNDEFENDED if base else asked.defense, asked.task, asked.layer, sources=asked.train, weights=asked.weights,
+        keep=asked.cache, data=asked.data, spend=asked.preset, epochs=asked.epochs, draws=asked.draws, seed=asked.seed,
         training=asked.training,
     )  # fmt: skip
     own = _in_integers(asked, made, file)
@@ -81,7 +56,7 @@ def exported_network(asked: Asked) -> Program | ChipDefense:
     elif not base and asked.defense != UNDEFENDED:
         console.print(f"{asked.defense} adds nothing at test: its layers are exported, and no noise")
     show(network_costs(check_network_fits(own, asked.chip)))
-    if asked.images:
+    if asked.test_images:
         show(_accuracies(asked, made, own))
     return own
 
@@ -110,10 +85,10 @@ def _chip(defense: str) -> ChipGrid | ChipBank | ChipRepair:
 
 def _accuracies(asked: Asked, made: Made, own: Program | ChipDefense) -> Table:
     """Return the accuracies of test inputs, in floating point and in integers, and how many classes are equal."""
-    labels = made.test[1][: asked.images]
+    labels = made.test[1][: asked.test_images]
     defended = isinstance(own, ChipDefense) and not Path(asked.defense).is_file()
     rows = []
-    for name, inputs in made.tested(asked.images).items():
+    for name, inputs in made.tested(asked.test_images).items():
         found = _classes(own, inputs, name)
         cells = [accuracy(made.model, inputs, labels)]
         cells += [accuracy(made.predictor, inputs, labels)] if defended or made.sources else []

@@ -19,7 +19,8 @@ from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.models import training
 from localnoise.sims.tasks.registry import TASKS
-from localnoise.sims.tools.exported_network import Asked, exported_network
+from localnoise.sims.tools.asked_network import Asked
+from localnoise.sims.tools.exported_network import exported_network
 
 
 def windows(count, seed):
@@ -52,8 +53,8 @@ def task():
 def asked(tmp_path, defense, **more):
     given = {
         "task": "toy-windows", "weights": None, "layer": "", "defense": defense, "draws": None, "vote": False,
-        "weight_bits": 8, "activation_bits": 8, "data": "full", "images": 30, "seed": 0, "chip": "stm32f407",
-        "preset": "quick", "epochs": 1, "keep": tmp_path,
+        "weight_bits": 8, "activation_bits": 8, "data": "full", "test_images": 30, "seed": 0, "chip": "stm32f407",
+        "preset": "quick", "epochs": 1, "cache": tmp_path,
     }  # fmt: skip
     return Asked(**given | more)
 

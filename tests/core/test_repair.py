@@ -1,30 +1,15 @@
-"""Repair: the ways back are local least squares, the gate is calibrated and says when nothing fits, files keep all."""
+"""Repair: the ways back are local least squares, the gate is calibrated and says when nothing fits."""
 
 import warnings
 
-import h5py
 import numpy as np
 import pytest
+from small_repairs import CHANNELS, SHAPE, UNITS, activations, blurred, dimmed
 
 import localnoise as ln
-from localnoise.errors import ArgumentError, FewInputsWarning, FileFormatError, LocalnoiseWarning
+from localnoise.errors import ArgumentError, FewInputsWarning, LocalnoiseWarning
 from localnoise.repair.gate import fitted, softmax
 from localnoise.repair.laws import voters
-
-SHAPE, CHANNELS, UNITS = (4, 5), 2, 20
-
-
-def activations(count, seed):
-    rng = np.random.default_rng(seed)
-    return np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
-
-
-def blurred(h):
-    return (h + np.roll(h, 1, 3) + np.roll(h, 1, 2)) / 3
-
-
-def dimmed(h):
-    return 0.3 * h
 
 
 @pytest.fixture(scope="module")
@@ -107,100 +92,6 @@ def test_a_unit_learns_and_repairs_from_its_neighborhood_alone(clean, held):
     other[:, :, far] += 1
     fixed = [one(x.reshape(held.shape), "b")[0].reshape(-1, CHANNELS, UNITS)[:, :, u] for x in (held, other)]
     assert np.array_equal(*fixed)
-
-
-def test_more_sources_leave_the_others_as_they_are(repair, clean):
-    before = [(m.back.field.G.copy(), m.law.field.S.copy()) for m in repair.members[1:]]
-    more = ln.Repair(SHAPE, CHANNELS, radius=1)
-    more.members = list(repair.members)
-    more.learn("lift", clean + 0.5, clean)
-    assert more.sources == ["clean", "blur", "dim", "lift"]
-    for (G, S), member in zip(before, more.members[1:3], strict=True):
-        assert np.array_equal(G, member.back.field.G)
-        assert np.array_equal(S, member.law.field.S)
-    assert more(clean[:9] + 0.5)[1].argmax(axis=1).tolist() == [3] * 9
-
-
-def test_iterators_and_data_sets_teach_what_arrays_teach(repair, clean, tmp_path):
-    def pairs():
-        for first in range(0, len(clean), 170):
-            yield blurred(clean[first : first + 170]), clean[first : first + 170]
-
-    with h5py.File(tmp_path / "h.h5", "w") as file:
-        file["d"], file["h"] = blurred(clean), clean
-        for given in ((pairs(),), (file["d"], file["h"])):
-            other = ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", *given)
-            for mine, theirs in zip(repair.members[:2], other.members, strict=True):
-                assert np.array_equal(mine.kept, theirs.kept)
-                assert np.array_equal(mine.law.field.B, theirs.law.field.B)
-            assert np.array_equal(repair.members[1].back.field.G, other.members[1].back.field.G)
-
-
-def test_a_source_goes_on_learning(clean):
-    first, more = clean[:300], activations(3000, 5)
-    repair = ln.Repair(SHAPE, CHANNELS, radius=1, ridge=1e-4).learn("b", blurred(first), first)
-    few = repair.members[1]
-    repair.learn("b", blurred(more), more)
-    assert repair.members[1].seen == few.seen + 3000
-    assert repair.members[1].law.rule.ridge == few.law.rule.ridge
-    error = [np.square(m.back.mean(blurred(clean)) + blurred(clean) - clean).mean() for m in (few, repair.members[1])]
-    assert error[1] < error[0]
-
-
-def rough(h, seed):
-    """What a device gives in the place of h: errors that no lesson had."""
-    return (h + 0.1 * np.random.default_rng(seed).normal(size=h.shape)).astype(np.float32)
-
-
-@pytest.mark.parametrize("share", ["none", "all"])
-def test_a_repair_can_be_told_of_a_devices_errors(clean, share):
-    """Its laws become as wide as what is held out, and activations with errors are recognised again."""
-    repair = ln.Repair(SHAPE, CHANNELS, radius=1, share=share)
-    repair.learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
-    h, own = activations(300, 5), {"clean": lambda h: h, "blur": blurred, "dim": dimmed}
-    told = repair.with_held_out([rough(own[member.source](h), 6) for member in repair.members])
-    fresh, before = activations(300, 7), [member.law.field.S.copy() for member in repair.members]
-    for name, apply in own.items():
-        at, x = repair.sources.index(name), rough(apply(fresh), 8)
-        assert told.posterior(x)[:, at].mean() > 0.95
-        assert name == "clean" or repair.posterior(x)[:, at].mean() < 0.8
-        law = told.members[at].law
-        e = law.innovations(x - told.members[at].centre)
-        assert np.square(e).mean() == pytest.approx(1, abs=0.1), "its innovations are of unit variance again"
-    assert all(np.array_equal(old, member.law.field.S) for old, member in zip(before, repair.members, strict=True))
-    same = repair.with_held_out([own[member.source](fresh) for member in repair.members])
-    assert np.abs(same.posterior(dimmed(h)) - repair.posterior(dimmed(h))).mean() < 0.02
-    for held, words in (
-        ([h, h], "held has 2 arrays: expected one for each of the 3 members, clean, blur, dim"),
-        ([h, h, h[:1]], r"held\[2\] has 1 activations of 'dim'"),
-        ([h, h, h[:, :1]], r"held\[2\]"),
-    ):
-        with pytest.raises(ArgumentError, match=words):
-            repair.with_held_out(held)
-
-
-def test_causes_share_a_source_and_are_told_apart(held, clean):
-    turn = np.arange(len(clean)) % 2
-    moved = np.where(turn[:, None, None, None] == 0, np.roll(clean, 1, 3), np.roll(clean, -1, 3))
-    one = ln.Repair(SHAPE, CHANNELS, radius=1).learn("shift", moved, clean)
-    two = ln.Repair(SHAPE, CHANNELS, radius=1).learn("shift", moved, clean, causes=turn)
-    assert two.sources == ["clean", "shift"]
-    assert [member.source for member in two.members] == ["clean", "shift", "shift"]
-    x = np.roll(held, 1, 3)
-    error = [np.square(r(x, "shift")[0] - held).mean() for r in (one, two)]
-    assert error[1] < 0.7 * error[0]
-
-
-def test_a_source_may_be_recognised_and_left_to_a_later_layer(repair, clean, held, tmp_path):
-    both = ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean)
-    both.learn("dim", dimmed(clean), clean, way_back=False)
-    both = ln.load(both.save(tmp_path / "r.h5"))
-    fixed, posterior = both(dimmed(held))
-    assert np.array_equal(posterior, repair(dimmed(held))[1])
-    sure = posterior[:, 2] > 0.9999
-    assert sure.mean() > 0.5
-    assert np.allclose(fixed[sure], dimmed(held)[sure], atol=1e-3)
-    assert both.parameters < repair.parameters
 
 
 def test_calibration_leaves_clean_activations_alone(clean, held):
@@ -306,102 +197,6 @@ def test_the_gate_is_the_maximum_likelihood_one():
     assert mine <= minimize(loss, np.zeros(3)).fun + 1e-6
 
 
-@pytest.mark.parametrize("state", [True, False])
-def test_files_keep_what_a_repair_does(repair, held, tmp_path, state):
-    repair.margin, repair.margins = 1.5, {"dim": 0.25}
-    path = repair.save(tmp_path / "r.h5", state=state)
-    other = ln.load(path)
-    assert (other.sources, other.margin, other.margins, other.radius) == (repair.sources, 1.5, {"dim": 0.25}, 1)
-    for mine, theirs in zip(repair(blurred(held)), other(blurred(held)), strict=True):
-        assert np.array_equal(mine, theirs)
-    if state:
-        other.learn("lift", held + 0.5, held)
-        assert other(held[:5] + 0.5)[1].argmax(axis=1).tolist() == [3] * 5
-    else:
-        for source in ("lift", "blur"):
-            with pytest.raises(ArgumentError, match="without its state"):
-                other.learn(source, held + 0.5, held)
-    repair.margin, repair.margins = 0.0, {}
-
-
-def test_a_file_of_schema_1_is_read(repair, held, tmp_path):
-    path = repair.save(tmp_path / "r.h5")
-    with h5py.File(path, "r+") as file:
-        file.attrs["schema"] = 1
-        del file.attrs["margins"], file.attrs["among"]
-    other = ln.load(path)
-    for mine, theirs in zip(repair(blurred(held)), other(blurred(held)), strict=True):
-        assert np.array_equal(mine, theirs)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("margins", b'{"fog": 1.0}'), ("margins", b'{"dim": "x"}'), ("among", b"[]"), ("among", b'{"sources": ["dim"]}')],
-)
-def test_margins_of_no_source_are_refused(repair, tmp_path, name, value):
-    path = repair.save(tmp_path / "r.h5")
-    with h5py.File(path, "r+") as file:
-        file.attrs[name] = np.bytes_(value)
-    with pytest.raises(FileFormatError, match="margin"):
-        ln.load(path)
-
-
-def test_a_damaged_file_is_refused(repair, tmp_path):
-    path = repair.save(tmp_path / "r.h5")
-    with h5py.File(path, "r+") as file:
-        file["gate"][-1] = -1
-    with pytest.raises(FileFormatError, match="gate"):
-        ln.load(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(FileFormatError):
-        ln.load(path)
-
-
-def test_a_stream_is_the_forward_algorithm_in_any_batches(repair, held):
-    x = np.concatenate([held[:30], blurred(held[30:60]), dimmed(held[60:90])])
-    stream = ln.RepairStream(repair, stay=0.9)
-    whole = stream(x)
-    stream.reset()
-    parts = [stream(x[:7]), stream(x[7:40]), stream(x[40:])]
-    for k in (0, 1):
-        assert np.array_equal(whole[k], np.concatenate([part[k] for part in parts]))
-    density = repair.log_densities(x)
-    likely, p = np.exp(repair.gate.scores(density) - repair.gate.scores(density).max(axis=1, keepdims=True)), None
-    for t in range(len(x)):
-        ahead = np.full(3, 1 / 3) if p is None else p
-        p = likely[t] * (0.9 * ahead + 0.1 / 3)
-        p /= p.sum()
-        assert np.allclose(repair.gate.typical(p[None], density[[t]])[0], whole[1][t], atol=1e-9)
-
-
-def test_a_source_that_changes_is_followed(clean, held):
-    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
-    error = [np.square(repair(0.4 * held, "dim")[0] - held).mean()]
-    for _ in range(3):
-        repair.adapt("dim", 0.4 * clean, clean)
-        error.append(np.square(repair(0.4 * held, "dim")[0] - held).mean())
-    assert error[-1] < 0.3 * error[0]
-    with pytest.raises(ArgumentError, match="adapted"):
-        repair.learn("dim", 0.4 * clean, clean)
-
-
-def test_a_way_back_that_follows_alone_leaves_all_that_decides(clean, held):
-    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
-    repair.calibrate(held)
-    density = repair.log_densities(held)
-    repair.expect_worth(density, np.arange(len(held)) % 2, np.linspace(-1, 1, len(held)))
-    repair.margins = {"clean": 0.0, "dim": 3.0}
-    members, worth, before = repair.members, repair.worth, repair.posterior(0.4 * held)
-    repair.adapt("dim", 0.4 * clean, clean, law=False)
-    assert repair.worth is worth is not None
-    assert repair.margins == {"clean": 0.0, "dim": 3.0}
-    assert [new.law is old.law for new, old in zip(repair.members, members, strict=True)] == [True, True]
-    assert repair.members[1].back is not members[1].back
-    np.testing.assert_array_equal(repair.posterior(0.4 * held), before)
-    repair.adapt("dim", 0.4 * clean, clean)
-    assert repair.worth is None  # of other laws
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -446,35 +241,6 @@ def test_bad_input_is_one_sentence_and_changes_nothing(repair, held, call, words
         assert np.array_equal(mine, now)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda r, h: r.adapt("dim", dimmed(h), h),
-        lambda r, h: r.only("dim"),
-        lambda r, h: r.decide_among("dim")(h, np.full((len(h), 3), 1 / 3)),
-        lambda r, h: r.learn("dim", dimmed(h), h),
-    ],
-    ids=["adapt", "only", "decide_among", "learn"],
-)
-def test_without_its_state_a_repair_refuses_what_needs_a_new_gate(repair, held, tmp_path, call):
-    small = ln.load(repair.save(tmp_path / "small.h5", state=False))
-    before = repair(held[:5])
-    with pytest.raises(ArgumentError, match="saved without its state"):
-        call(small, held)
-    for mine, now in zip(before, small(held[:5]), strict=True):
-        assert np.array_equal(mine, now), "and repairs as before"
-    small.adapt("dim", dimmed(held), held, law=False)
-
-
-def test_a_source_that_is_known_keeps_its_way_back_or_has_none(clean):
-    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
-    repair.learn("blur", blurred(clean), clean, way_back=False)
-    for source, way_back in (("dim", False), ("blur", True)):
-        with pytest.raises(ArgumentError, match=f"way_back={way_back}: source '{source}' was learned with way_back="):
-            repair.learn(source, dimmed(clean), clean, way_back=way_back)
-    assert repair.learn("blur", blurred(clean), clean, way_back=False).members[2].back is None
-
-
 @pytest.mark.parametrize("unit", [1e-8, 1e6])
 def test_activations_of_any_size_are_repaired_alike(clean, held, unit, tmp_path):
     """Held-out ones are kept in half precision where that resolves them, and as they are elsewhere."""
@@ -492,10 +258,3 @@ def test_no_activations_are_repaired_to_none(repair, held):
     assert fixed.shape == (0, CHANNELS, *SHAPE)
     assert posterior.shape == (0, 3)
     assert ln.RepairStream(repair)(held[:0])[0].shape == fixed.shape
-
-
-def test_numbers_of_any_kind_are_kept_as_pythons(tmp_path):
-    h = np.tanh(np.random.default_rng(0).normal(size=(200, 1, 2, 3)))
-    made = ln.Repair((2, 3), radius=np.int64(1), parents=2.0, ridge=np.float32(0.25), asks=np.int8(1))
-    found = ln.load(made.learn("dark", 0.3 * h, h).save(tmp_path / "repair.h5"))
-    assert (found.radius, found.parents, found.ridge, found.asks) == (1, 2, 0.25, 1)

@@ -1,39 +1,16 @@
-"""A repair on a chip: integers as stated, close to the float repair, saved, held against chips, exported to the bit."""
+"""A repair on a chip: integers as stated, close to the float repair, counted, held against chips."""
 
-from contextlib import closing
-from copy import copy
-from dataclasses import replace
-
-import h5py
 import numpy as np
 import pytest
-from naive_repair_chip import (
-    activations,
-    blurred,
-    dimmed,
-    learned,
-    looking_twice,
-    read_golden,
-    repaired,
-    squares_of,
-    told,
-    undone,
-)
+from naive_repair_chip import activations, dimmed, learned, read_golden, repaired, squares_of, undone
+from small_repair_chips import FORMATS, held, sample
 
 import localnoise as ln
-from localnoise.errors import ArgumentError, FileFormatError, UnknownNameError
-from localnoise.hardware import ChipRepair, Formats, OnChip, load_chip, load_chips, quantise, repair_report
+from localnoise.errors import ArgumentError, UnknownNameError
+from localnoise.hardware import ChipRepair, Formats, load_chips, quantise, repair_report
 from localnoise.hardware.export import export, verify
-from localnoise.hardware.export.repair_machines import RepairCortexM, RepairHost
 from localnoise.hardware.export.repair_parts import plausible
 from localnoise.hardware.fitting.repair import check_repair_fits, fit_repair
-
-FORMATS = {
-    "usual": Formats(),
-    "few bits": Formats(weight_bits=4, word_bits=8, activation_bits=5),
-    "many bits": Formats(weight_bits=16, word_bits=16, activation_bits=14, accumulator_bits=56),
-    "least": Formats(weight_bits=2, word_bits=4, activation_bits=2),
-}
 
 
 @pytest.fixture(scope="module", params=["none", "places"])
@@ -44,18 +21,6 @@ def repair(request):
 @pytest.fixture(scope="module")
 def chip(repair):
     return quantise(repair)
-
-
-def sample(chip, count=9, seed=0):
-    """Activation words (2 count, m, N): some as each member expects them, and any."""
-    rng, top = np.random.default_rng(seed), chip.formats.activation_limit + 1
-    near = plausible(chip, count, rng)
-    return np.concatenate([near, rng.integers(-top, top, near.shape)])
-
-
-def held():
-    h = activations(300, 1)
-    return {"clean": h, "blur": blurred(h), "dim": np.concatenate([dimmed(h[:150]), 0.5 * h[150:]])}
 
 
 @pytest.mark.parametrize("formats", FORMATS)
@@ -175,77 +140,6 @@ def test_numbers_of_weights_and_products_are_counted(chip, repair):
     assert chip.ram == 4 * 40
 
 
-# Files
-
-
-def test_a_repair_comes_back_to_the_bit(chip, tmp_path):
-    chip.provenance = {"note": "two"}
-    path = chip.save(tmp_path / "repair.h5")
-    loaded = load_chips(path)
-    assert isinstance(loaded, ChipRepair)
-    assert loaded.provenance["note"] == "two"
-    assert loaded.member_sources == chip.member_sources
-    words = sample(chip)
-    for ours, theirs in zip(chip.words(words), loaded.words(words), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(FileFormatError, match=r"format 'localnoise.chiprepair', expected .*load_chips"):
-        load_chip(path)
-    with pytest.raises(FileFormatError, match="quantise it first"):
-        load_chips(learned(count=300).save(tmp_path / "float.h5"))
-
-
-def changed(name, change):
-    def act(file):
-        array = file[name][()]
-        del file[name]
-        file[name] = change(array)
-
-    return act
-
-
-def first(value):
-    def act(array):
-        array.reshape(-1)[0] = value
-        return array
-
-    return act
-
-
-DAMAGE = {
-    "a weight too large": (changed("law", first(500)), "law holds .*: expected -127 to 127"),
-    "a reader beyond": (changed("readers", first(20)), "readers holds .* expected -1 to 19"),
-    "a reader twice": (changed("readers", lambda r: np.where(r >= 0, 0, -1).astype(r.dtype)), "name one twice"),
-    "a fraction too fine": (changed("way_bits", first(99)), "way_bits holds"),
-    "a class of nobody": (changed("kinds", lambda k: np.zeros_like(k)), "kinds: expected every set of weights used"),
-    "another type": (changed("centre", lambda c: c.astype(np.int64)), "centre is int64"),
-    "an array missing": (lambda f: f.pop("low"), "low is missing"),
-    "a range below zero": (changed("low", first(-1)), "low holds"),
-    "an accumulator too small": (
-        lambda f: f.attrs.update(formats=np.bytes_(f.attrs["formats"].decode().replace('its": 32', 'its": 18'))),
-        "accumulator of the laws can reach .* quantise with more",
-    ),
-    "a way back of nobody": (changed("backs", first(1)), "backs=.*: expected -1 for the first"),
-    "a multiplier too large": (lambda f: f.attrs.update(multiplier=2**20), "multiplier=1048576: expected"),
-    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1 and 2"),
-    "a name missing": (lambda f: f.attrs.update(sources=np.bytes_('["clean"]')), "expected 4 names"),
-    "names that are none": (lambda f: f.attrs.update(sources=np.bytes_("[1, 2]")), "no list of names"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_one_sentence(chip, tmp_path, damage):
-    path = chip.save(tmp_path / "repair.h5")
-    act, message = DAMAGE[damage]
-    with h5py.File(path, "r+") as file:
-        act(file)
-    with pytest.raises(FileFormatError, match=message) as error:
-        load_chips(path)
-    assert "\n" not in str(error.value)
-
-
-# What cannot be
-
-
 def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):
     h = activations(5, 0)
     with pytest.raises(ArgumentError, match="h was given with a repair, which holds what it is calibrated on"):
@@ -298,185 +192,3 @@ def test_a_repair_fits_or_one_sentence_says_why_not(chip, tmp_path):
         ArgumentError, match=r"chip='small': the repair takes .* bytes of flash, it has 5,000: expected"
     ):
         check_repair_fits(chip, small)
-
-
-# Exports
-
-
-def test_exports_that_hold_no_repair(chip, tmp_path):
-    for kind in ("verilog", "json", "hdf5", "nir"):
-        with pytest.raises(ArgumentError, match=f"kind='{kind}' holds no repair: expected c99"):
-            export(chip, tmp_path / kind, kind)
-    with pytest.raises(ArgumentError, match="learner was given with a repair"):
-        export(chip, tmp_path / "learner", learner=OnChip())
-    assert not list(tmp_path.iterdir())
-
-
-# Worth, and a second look
-
-
-@pytest.fixture(scope="module")
-def twice(repair):
-    return looking_twice(copy(repair))
-
-
-@pytest.mark.parametrize("formats", FORMATS)
-def test_worth_and_a_second_look_are_those_of_the_oracle(twice, formats):
-    chip = quantise(twice, FORMATS[formats])
-    words = sample(chip, 12)
-    expected, members = repaired(chip, words)
-    fixed, member = chip.words(words)
-    assert member.tolist() == members
-    assert (fixed.reshape(expected.shape) == expected).all()
-    word = np.arange(len(words)) % 4 - 1
-    again = chip.likeliest(words, word)
-    assert again.tolist() == [told(chip, *pair) for pair in zip(words, word, strict=True)]
-    assert chip.verdict(again)[word < 0].tolist() == [-1] * int((word < 0).sum())
-
-
-def test_integers_ask_what_a_repair_is_worth_as_floating_point_does(twice):
-    chip, kinds = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
-    left = []
-    for h in kinds.values():
-        w = twice.weights(h)
-        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
-        member = chip.decide(chip.activation_words(h))
-        assert np.mean(member == expected) > 0.97
-        left.append(np.mean(member < 0))
-    assert left[3] > 0.5 > left[2], "milder ones are left alone, learned ones are not"
-
-
-def test_a_report_knows_that_both_leave_alone_what_does_not_pay(twice):
-    chip, h = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
-    parts = repair_report(twice, chip, h).parts
-    for part, own in zip(parts, h.values(), strict=True):
-        w = twice.weights(own)
-        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
-        member, sources = chip.decide(chip.activation_words(own)), ["none", *chip.member_sources]
-        assert part.equal == np.mean(member == expected) > 0.97
-        same = [sources[1 + one] == sources[1 + other] for one, other in zip(member, expected, strict=True)]
-        assert part.source_equal == np.mean(same)
-        assert part.hard <= part.error
-
-
-def test_integers_take_a_second_look_as_floating_point_does(twice):
-    chip = quantise(twice)
-    for h in held().values():
-        word = np.random.default_rng(0).integers(0, 3, len(h))
-        w = twice.weights(h, np.eye(3)[word])
-        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
-        assert np.mean(chip.likeliest(chip.activation_words(h), word) == expected) > 0.97
-    h = held()["dim"]
-    assert set(chip.source_of[chip.likeliest(chip.activation_words(h), "clean")]) == {0}, "a name is sure"
-
-
-def test_worth_and_a_second_look_come_back_to_the_bit(twice, tmp_path):
-    chip = quantise(twice)
-    found = load_chips(chip.save(tmp_path / "twice.h5"))
-    for name, array in chip.field.arrays.items():
-        np.testing.assert_array_equal(getattr(found.field, name), array)
-    assert found.field.among_multiplier == chip.field.among_multiplier > 0
-
-
-def test_a_file_of_the_first_schema_has_neither(chip, tmp_path):
-    path = chip.save(tmp_path / "old.h5")
-    with h5py.File(path, "r+") as file:
-        file.attrs["schema"] = 1
-        for name in ("log", "worth", "worth_bias", "among", "among_bias"):
-            del file[name]
-        for name in ("among_multiplier", "among_shift"):
-            del file.attrs[name]
-    words = sample(chip)
-    np.testing.assert_array_equal(load_chips(path).words(words)[0], chip.words(words)[0])
-
-
-def test_worth_that_cannot_be_is_refused(twice):
-    chip = quantise(twice)
-    f = chip.field
-    for changed, match in (
-        ({"log": f.log[:0]}, "log is of 0 members, worth of 3 sources"),
-        ({"worth": f.worth[:2, :2], "worth_bias": f.worth_bias[:2]}, "worth is of 2 sources: expected 3"),
-        ({"worth_bias": np.full_like(f.worth_bias, 2**62)}, "worth could leave 64 bits"),
-        ({"among": f.among * 0}, "among leaves out clean"),
-        ({"among": f.among[:2]}, "among is of 2 sources: expected 3"),
-        ({"among_shift": 99}, "among_shift=99"),
-    ):
-        with pytest.raises(ArgumentError, match=match):
-            ChipRepair(chip.config, chip.formats, replace(f, **changed), chip.member_sources)
-
-
-@pytest.mark.parametrize("formats", ["usual", "many bits"])
-def test_exported_c_asks_and_looks_twice_to_the_bit(twice, formats, tmp_path):
-    export(quantise(twice, FORMATS[formats]), tmp_path / "c", name="mine")
-    checks, _ = verify(tmp_path / "c", 4_000, ["host"])
-    assert [check.mismatch for check in checks] == [""] * 8
-
-
-@pytest.mark.toolchain
-def test_a_cortex_m_asks_and_looks_twice_to_the_bit(twice, tmp_path):
-    made = quantise(twice)
-    export(made, tmp_path / "c")
-    checks, _ = verify(tmp_path / "c", 4_000)
-    assert [check.mismatch for check in checks] == [""] * 16
-    with closing(RepairCortexM(tmp_path / "c", tmp_path, made)) as machine:
-        assert made.flash <= machine.footprint.tables <= made.flash + 1024
-        assert machine.footprint.code <= 4096
-
-
-@pytest.mark.parametrize("formats", FORMATS)
-def test_exported_c_is_the_emulators_to_the_bit(repair, formats, tmp_path):
-    made = quantise(repair, FORMATS[formats])
-    export(made, tmp_path / "c", seed=3, name="mine")
-    checks, _ = verify(tmp_path / "c", 1_000, ["host"])
-    assert {check.name.partition(":")[0] for check in checks} == {
-        "undo",
-        "squares",
-        "repair",
-        "repair, any words",
-        "repair, told",
-    }
-    assert [check.mismatch for check in checks] == [""] * 8
-    words = sample(made)
-    with closing(RepairHost(tmp_path / "c", tmp_path, made, "mine")) as machine:
-        member, fixed = machine.repair(words)
-    expected, members = repaired(made, words)
-    assert member.tolist() == members
-    np.testing.assert_array_equal(fixed, expected)
-
-
-@pytest.mark.toolchain
-@pytest.mark.parametrize("formats", FORMATS)
-def test_a_cortex_m_repairs_to_the_bit(repair, formats, tmp_path):
-    made = quantise(repair, FORMATS[formats])
-    export(made, tmp_path / "c")
-    checks, costs = verify(tmp_path / "c", 4_000)
-    assert {check.backend for check in checks} == {"host", "cortex-m"}
-    assert [check.mismatch for check in checks] == [""] * 16
-    assert "instructions to decide" in costs["cortex-m"]
-    with closing(RepairCortexM(tmp_path / "c", tmp_path, made)) as machine:
-        assert made.flash <= machine.footprint.tables <= made.flash + 1024  # and what the linker adds
-        assert machine.footprint.code <= 4096  # `fitting.repair.PROGRAM`
-
-
-@pytest.mark.parametrize("name", ["centre", "law", "way", "way_bias", "bias", "low"])
-def test_a_changed_number_is_found(chip, tmp_path, name, monkeypatch):
-    export(chip, tmp_path / "c")
-    honest, array = chip.field.arrays[name], chip.field.arrays[name].copy()
-    if name == "bias":
-        array[0] += 10**9
-    elif name == "low":
-        array[:] = chip.field.high
-    else:
-        array.reshape(-1)[np.flatnonzero(honest.reshape(-1))[0]] += 64 if name == "centre" else 1
-    if name == "way_bias":
-        array[...] = honest + 128
-    other = ChipRepair(chip.config, chip.formats, replace(chip.field, **{name: array}), chip.member_sources)
-    monkeypatch.setattr("localnoise.hardware.export.comparison.load_chips", lambda _: other)
-    checks, _ = verify(tmp_path / "c", 4_000, ["host"])
-    assert any(check.mismatch for check in checks)
-
-
-def test_a_back_end_that_runs_no_repair_says_so(chip, tmp_path):
-    export(chip, tmp_path / "c")
-    with pytest.raises(ArgumentError, match="on='verilator': does not run c99"):
-        verify(tmp_path / "c", 10, ["verilator"])

@@ -1,0 +1,113 @@
+"""What a repair is worth, and a second look, on a chip: as the oracle and floating point have them, kept in files."""
+
+from copy import copy
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from naive_repair_chip import activations, learned, looking_twice, repaired, told
+from small_repair_chips import FORMATS, held, sample
+
+from localnoise.errors import ArgumentError
+from localnoise.hardware import ChipRepair, load_chips, quantise, repair_report
+
+
+@pytest.fixture(scope="module", params=["none", "places"])
+def repair(request):
+    return learned(share=request.param)
+
+
+@pytest.fixture(scope="module")
+def chip(repair):
+    return quantise(repair)
+
+
+@pytest.fixture(scope="module")
+def twice(repair):
+    return looking_twice(copy(repair))
+
+
+@pytest.mark.parametrize("formats", FORMATS)
+def test_worth_and_a_second_look_are_those_of_the_oracle(twice, formats):
+    chip = quantise(twice, FORMATS[formats])
+    words = sample(chip, 12)
+    expected, members = repaired(chip, words)
+    fixed, member = chip.words(words)
+    assert member.tolist() == members
+    assert (fixed.reshape(expected.shape) == expected).all()
+    word = np.arange(len(words)) % 4 - 1
+    again = chip.likeliest(words, word)
+    assert again.tolist() == [told(chip, *pair) for pair in zip(words, word, strict=True)]
+    assert chip.verdict(again)[word < 0].tolist() == [-1] * int((word < 0).sum())
+
+
+def test_integers_ask_what_a_repair_is_worth_as_floating_point_does(twice):
+    chip, kinds = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
+    left = []
+    for h in kinds.values():
+        w = twice.weights(h)
+        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
+        member = chip.decide(chip.activation_words(h))
+        assert np.mean(member == expected) > 0.97
+        left.append(np.mean(member < 0))
+    assert left[3] > 0.5 > left[2], "milder ones are left alone, learned ones are not"
+
+
+def test_a_report_knows_that_both_leave_alone_what_does_not_pay(twice):
+    chip, h = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
+    parts = repair_report(twice, chip, h).parts
+    for part, own in zip(parts, h.values(), strict=True):
+        w = twice.weights(own)
+        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
+        member, sources = chip.decide(chip.activation_words(own)), ["none", *chip.member_sources]
+        assert part.equal == np.mean(member == expected) > 0.97
+        same = [sources[1 + one] == sources[1 + other] for one, other in zip(member, expected, strict=True)]
+        assert part.source_equal == np.mean(same)
+        assert part.hard <= part.error
+
+
+def test_integers_take_a_second_look_as_floating_point_does(twice):
+    chip = quantise(twice)
+    for h in held().values():
+        word = np.random.default_rng(0).integers(0, 3, len(h))
+        w = twice.weights(h, np.eye(3)[word])
+        expected = np.where(w.sum(axis=1) > 0, w.argmax(axis=1), -1)
+        assert np.mean(chip.likeliest(chip.activation_words(h), word) == expected) > 0.97
+    h = held()["dim"]
+    assert set(chip.source_of[chip.likeliest(chip.activation_words(h), "clean")]) == {0}, "a name is sure"
+
+
+def test_worth_and_a_second_look_come_back_to_the_bit(twice, tmp_path):
+    chip = quantise(twice)
+    found = load_chips(chip.save(tmp_path / "twice.h5"))
+    for name, array in chip.field.arrays.items():
+        np.testing.assert_array_equal(getattr(found.field, name), array)
+    assert found.field.among_multiplier == chip.field.among_multiplier > 0
+
+
+def test_a_file_of_the_first_schema_has_neither(chip, tmp_path):
+    path = chip.save(tmp_path / "old.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = 1
+        for name in ("log", "worth", "worth_bias", "among", "among_bias"):
+            del file[name]
+        for name in ("among_multiplier", "among_shift"):
+            del file.attrs[name]
+    words = sample(chip)
+    np.testing.assert_array_equal(load_chips(path).words(words)[0], chip.words(words)[0])
+
+
+def test_worth_that_cannot_be_is_refused(twice):
+    chip = quantise(twice)
+    f = chip.field
+    for changed, match in (
+        ({"log": f.log[:0]}, "log is of 0 members, worth of 3 sources"),
+        ({"worth": f.worth[:2, :2], "worth_bias": f.worth_bias[:2]}, "worth is of 2 sources: expected 3"),
+        ({"worth_bias": np.full_like(f.worth_bias, 2**62)}, "worth could leave 64 bits"),
+        ({"among": f.among * 0}, "among leaves out clean"),
+        ({"among": f.among[:2]}, "among is of 2 sources: expected 3"),
+        ({"among_shift": 99}, "among_shift=99"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            ChipRepair(chip.config, chip.formats, replace(f, **changed), chip.member_sources)

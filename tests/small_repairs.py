@@ -1,0 +1,18 @@
+"""Activations of a small layer, and what happens to them."""
+
+import numpy as np
+
+SHAPE, CHANNELS, UNITS = (4, 5), 2, 20
+
+
+def activations(count, seed):
+    rng = np.random.default_rng(seed)
+    return np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
+
+
+def blurred(h):
+    return (h + np.roll(h, 1, 3) + np.roll(h, 1, 2)) / 3
+
+
+def dimmed(h):
+    return 0.3 * h

@@ -68,6 +68,7 @@ def test_contracts_hold(installed):
         ),
         ("localnoise/sims/reports", "from localnoise.sims.experiments import cell"),
         ("localnoise/sims", "import math"),  # no floor of its own
+        ("localnoise/hardware/fitting", "from localnoise.hardware import export"),
     ],
 )
 def test_contracts_bite(installed, where, line):
@@ -78,7 +79,8 @@ def test_contracts_bite(installed, where, line):
 
 
 def test_the_floors_that_are_described_are_those_of_the_contract():
-    (contract,) = (c for c in CONFIG["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    contracts = CONFIG["tool"]["importlinter"]["contracts"]
+    (contract,) = (c for c in contracts if c.get("containers") == ["localnoise.sims"])
     _, _, table = (ROOT / "docs" / "design.md").read_text().partition("| floor | holds |\n|---|---|\n")
     rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()]
     described = [set(re.findall(r"`(\w+)(?:\.py|/)`", row)) for row in rows]

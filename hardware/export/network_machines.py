@@ -9,10 +9,11 @@ import numpy.typing as npt
 from localnoise.hardware.export.cortex import RAM, CortexM, cross_compiled, tool
 from localnoise.hardware.export.host import Host, started
 from localnoise.hardware.export.naming import USUAL, prefix
-from localnoise.hardware.export.network_tables import places_first, word_bytes
+from localnoise.hardware.export.network_tables import places_first
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.memory import planned
 from localnoise.hardware.network.program import Program
+from localnoise.hardware.network.sizes import word_bytes
 
 Ints = npt.NDArray[np.integer[Any]]
 IMAGES = {"host": 1000, "cortex-m": 24}  # that are compared where nobody says how many

@@ -1,4 +1,4 @@
-"""A network's numbers in C: those of its layers, weights, biases and tables; golden images; bytes that they take."""
+"""A network's numbers in C: those of its layers, weights, biases and tables; golden images."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy.typing as npt
 from localnoise.hardware.export.tables import Tables, table
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.layers import (
-    ApplyWords,
     ConvolutionWords,
     IntegerLayer,
     MaximumWords,
@@ -18,35 +17,10 @@ from localnoise.hardware.network.layers import (
 )
 from localnoise.hardware.network.memory import planned
 from localnoise.hardware.network.program import Program
+from localnoise.hardware.network.sizes import FINISHED, NUMBERS, patch_words, word_bytes
 
 _KINDS = ("convolution", "sum", "maximum", "mean", "apply", "reshape", "mix")  # as the C numbers them
-_NUMBERS = 28  # a layer's, as the C names them
-_FINISHED = (ConvolutionWords, SumWords, ApplyWords, MixWords)
 Ints = npt.NDArray[np.integer[Any]]
-
-
-def word_bytes(program: Program) -> int:
-    """Bytes of a word between layers, in C."""
-    inner = [program.bits, *(bits for _, bits, _ in program.layouts[1:-1])]
-    return 1 if max(inner) <= 8 else 2
-
-
-def network_bytes(program: Program) -> tuple[dict[str, int], dict[str, int]]:
-    """Return bytes of flash by part, and of RAM, that the exported C takes; less the program, noise, and the stack."""
-    size, outputs = word_bytes(program), program.layers[-1].shape
-    convolutions = [one for one in program.layers if isinstance(one, ConvolutionWords)]
-    tables = {one.finish.table.tobytes() for one in program.layers if isinstance(one, _FINISHED)}
-    flash = {
-        "weights": sum(one.weights.size for one in convolutions),
-        "biases and shifts": sum(5 * one.bias.size for one in convolutions),
-        "tables of functions": sum(len(one) // 2 * size for one in tables),
-        "layers": 4 * _NUMBERS * len(program.layers),
-    }
-    ram = {
-        "working memory": (planned(program)[1] + _patch(program)) * size,
-        "image and logits": int(np.prod(program.shape)) * size + 2 * int(np.prod(outputs)),
-    }
-    return flash, ram
 
 
 def network_tables(program: Program) -> Tables:
@@ -67,9 +41,9 @@ def network_tables(program: Program) -> Tables:
         "OUTPUT_BITS": output_bits,
         "OUTPUT_SCALE": f"({output_scale}) /* a logit's value is logit 2^-scale */",
         "LAYERS": f"{len(program.layers)}U",
-        "NUMBERS": f"{_NUMBERS}U",
+        "NUMBERS": f"{NUMBERS}U",
         "MEMORY": memory,
-        "PATCH": _patch(program),
+        "PATCH": patch_words(program),
     }
     word = "int8_t" if word_bytes(program) == 1 else "int16_t"
     tables = [
@@ -106,16 +80,6 @@ def golden_tables(program: Program, defense: ChipDefense | None = None) -> Table
         types={},
         arrays=dict(arrays),
     )
-
-
-def _patch(program: Program) -> int:
-    """Words that a place of a convolution multiplies, at most, of those that gather them."""
-    every = [
-        one.weights[0].size
-        for one in program.layers
-        if isinstance(one, ConvolutionWords) and one.weights.shape[1] == program.layouts[one.inputs[0]][0][0]
-    ]
-    return max(every, default=1)
 
 
 def places_first(words: Ints) -> Ints:
@@ -167,7 +131,7 @@ def _numbers(k: int, layer: IntegerLayer, program: Program, at: list[int], made:
         lift, fraction = layer.lift, int(layer.padded)
     elif isinstance(layer, MixWords):
         lift, fraction = layer.lift, layer.fraction
-    if isinstance(layer, _FINISHED):
+    if isinstance(layer, FINISHED):
         low, high, top = layer.finish.low, layer.finish.high, len(layer.finish.table) // 2
         table_at = made.look_up(layer.finish.table) if top else 0
     assert not isinstance(layer, MaximumWords) or fraction == 0
@@ -176,5 +140,5 @@ def _numbers(k: int, layer: IntegerLayer, program: Program, at: list[int], made:
         *(size for pair in pairs for size in pair),
         own, weights, channel, low, high, table_at, top, lift, lift_too, fraction,
     ]  # fmt: skip
-    assert len(found) == _NUMBERS
+    assert len(found) == NUMBERS
     return [int(number) for number in found]

@@ -8,11 +8,11 @@ from localnoise.errors import ArgumentError
 from localnoise.hardware.bank import ChipBank
 from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.emulator import ChipGrid
-from localnoise.hardware.export.network_tables import network_bytes
 from localnoise.hardware.fitting.cycles import Share, shares
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
+from localnoise.hardware.network.sizes import network_bytes
 from localnoise.hardware.repair import ChipRepair
 
 PROGRAM = 8192  # bytes that the exported C's code of a network takes at most on a Cortex-M4; it was 6.2 kB

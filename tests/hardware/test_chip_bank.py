@@ -1,48 +1,19 @@
-"""A bank on a chip: quantised, emulated, saved, exported to C and verified, to the bit, as a grid is."""
-
-import hashlib
-import json
-import re
+"""A bank on a chip: quantised, emulated, saved, held against chips, to the bit, as a grid is."""
 
 import h5py
-import icarus
 import numpy as np
 import pytest
+from chip_banks import CHANNELS, SHAPE, activations, learned
 
 import localnoise as ln
 from localnoise.bank import hashes
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.hardware import ChipBank, Formats, OnChip, load_chip, load_chips, quantise
-from localnoise.hardware.configuration.bank import (
-    SCHEMA,
-    configure_bank,
-    read_bank_hdf5,
-    read_bank_json,
-    read_bank_nir,
-    write_bank_hdf5,
-    write_bank_json,
-    write_bank_nir,
-)
-from localnoise.hardware.configuration.graph import graph_of
-from localnoise.hardware.export import export, verify
-from localnoise.hardware.export.exporters import EXPORTERS
+from localnoise.hardware.export import export
 from localnoise.hardware.fitting.blocks import memories
 from localnoise.hardware.fitting.fit import check_fits, fit
 from localnoise.hardware.fitting.memory import memory_map
 from localnoise.hardware.fitting.wiring import Wiring
-
-SHAPE, CHANNELS = (3, 3), 2
-
-
-def learned(axis, signal="none", variance=0.5, **wiring):
-    h, white = np.random.default_rng(axis).normal(size=(2, 400, CHANNELS, *SHAPE))
-    d = white.cumsum(axis=axis) + (0.5 * h if signal == "local" else 0)
-    grid = ln.UnitGrid(SHAPE, CHANNELS, signal=signal, **wiring)
-    return grid.learn(d, h if signal == "local" else None).normalise(variance)
-
-
-def activations(count=400):
-    return np.random.default_rng(9).normal(size=(count, CHANNELS, *SHAPE)).astype(np.float32)
 
 
 @pytest.fixture(scope="module", params=["none", "local"])
@@ -188,16 +159,6 @@ def test_a_bank_has_one_set_of_wires(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plugins_format_that_holds_no_bank_says_so(chip, tmp_path, monkeypatch):
-    exporter = type("Plain", (), {"options": (), "write": staticmethod(lambda *a, **k: None)})
-    monkeypatch.setattr(type(EXPORTERS), "find", lambda self, name, argument="kind": exporter)
-    with pytest.raises(ArgumentError, match="kind='plain' holds no bank: expected c99 or"):
-        export(chip, tmp_path / "plain", "plain")
-
-
-# All members together on a chip
-
-
 def test_memory_of_all_members_by_hand(bank, chip):
     one, every = memory_map(chip.members[0]), memory_map(chip)
     for region in ("weights", "biases", "shifts"):
@@ -207,21 +168,6 @@ def test_memory_of_all_members_by_hand(bank, chip):
     assert every.generator == one.generator + 64  # from which the turn follows
     assert every.shared == 3 * 32  # a threshold each
     assert every.bits == sum(every.regions.values())
-
-
-def test_flash_is_what_c_stores(chip, tmp_path):
-    """Bytes of the tables that a draw reads; the scales, 2 bytes a unit, are the caller's."""
-    export(chip, tmp_path / "c")
-    header = (tmp_path / "c" / "localnoise_tables.h").read_text()
-    size = {f"ln_{name}": _bytes(kind) for kind, name in re.findall(r"typedef (\w+) ln_(\w+);", header)}
-    arrays = re.findall(r"extern const (\w+) ln_(\w+)\[(\d+)\];", header)
-    read = [(kind, count) for kind, name, count in arrays if name != "scale" and (name, count) != ("bias", "1")]
-    total = sum(int(count) * size.get(kind, 0) or int(count) * _bytes(kind) for kind, count in read)
-    assert memory_map(chip, whole_bytes=True).flash == total
-
-
-def _bytes(kind):
-    return int(re.sub(r"\D", "", kind) or 0) // 8
 
 
 def small_chip(path, **limits):
@@ -257,165 +203,6 @@ def test_a_bank_on_many_cores_and_in_blocks(chip):
     assert several["weights"][1] == 3 * single["weights"][1]
     assert several["units"][1] == 3 * single["units"][1]
     assert several["links"] == single["links"]
-
-
-# The configuration
-
-
-READERS = {
-    "json": ("bank.json", read_bank_json),
-    "hdf5": ("bank.h5", read_bank_hdf5),
-    "nir": ("bank.nir", read_bank_nir),
-}
-
-
-@pytest.mark.parametrize("kind", READERS)
-def test_a_configuration_comes_back_to_the_bit(chip, tmp_path, kind):
-    chip.provenance = {"note": "three"}
-    export(chip, tmp_path / "bank", kind, seed=7, target="stm32f407")
-    name, read = READERS[kind]
-    found = read(tmp_path / "bank" / name)
-    assert (found.seed, found.target, len(found)) == (7, "stm32f407", 9)
-    assert found.provenance["note"] == "three"
-    limits = {row["limit"]: row["used"] for row in found.limits}
-    assert limits["flash"] == memory_map(chip, whole_bytes=True).flash
-    alone = {row["limit"]: row["used"] for row in found.members[0].limits}
-    assert alone["flash"] == memory_map(chip.members[0], whole_bytes=True).flash
-    np.testing.assert_array_equal(found.chip.words(60, 7), chip.words(60, 7))
-    checks, costs = verify(tmp_path / "bank", 1_000)
-    signal = chip.members[0].field.signal
-    assert {check.name for check in checks} == {"draw", "draw, seeded"} | ({"perturb"} if signal else set())
-    assert [check.mismatch for check in checks] == [""] * len(checks)
-    assert "9 units of 3 members, for stm32f407" in costs["file"]
-
-
-def test_the_document_is_what_its_schema_says(chip, tmp_path):
-    found = configure_bank(chip, seed=3)
-    path = write_bank_json(found, tmp_path / "bank.json")
-    said = json.loads(path.read_text())
-    assert set(said) == set(json.loads(SCHEMA.read_text())["required"])
-    assert said["thresholds"] == chip.thresholds.tolist()
-    digest = hashlib.sha256()
-    for part in ({k: v for k, v in said.items() if k not in ("checksum", "members")},
-                 *(one["checksum"] for one in said["members"])):  # fmt: skip
-        digest.update(json.dumps(part, sort_keys=True, separators=(",", ":")).encode() + b"\n")
-    assert said["checksum"] == f"sha256:{digest.hexdigest()}"
-    assert write_bank_json(read_bank_json(path), tmp_path / "again.json").read_bytes() == path.read_bytes()
-
-
-EDITS = {
-    "a threshold": (lambda d: d["thresholds"].__setitem__(1, d["thresholds"][1] + 1), "checksum is not that"),
-    "thresholds that fall": (lambda d: d["thresholds"].reverse(), "inconsistent .*rising"),
-    "a member missing": (lambda d: d["members"].pop(), "inconsistent .*expected 2 whole numbers"),
-    "members in another order": (lambda d: d["members"].reverse(), "checksum is not that"),
-    "another seed": (lambda d: d.update(seed=9), "another seed or target than the bank"),
-    "a weight": (lambda d: d["members"][0]["units"][0]["s"].__setitem__(0, 3), "inconsistent .*checksum"),
-    "another format": (lambda d: d.update(format="localnoise.configuration"), "expected what the schema says"),
-    "another version": (lambda d: d.update(version=2), "version 2, this version of localnoise reads 1"),
-    "no members": (lambda d: d.update(members=[]), "expected what the schema says"),
-    "something more": (lambda d: d.update(more=1), "expected what the schema says"),
-}
-
-
-@pytest.mark.parametrize("edit", EDITS)
-def test_what_was_edited_is_one_sentence(chip, tmp_path, edit):
-    path = write_bank_json(configure_bank(chip), tmp_path / "bank.json")
-    act, message = EDITS[edit]
-    said = json.loads(path.read_text())
-    act(said)
-    path.write_text(json.dumps(said))
-    with pytest.raises(FileFormatError, match=message) as raised:
-        read_bank_json(path)
-    assert "\n" not in str(raised.value)
-
-
-def test_files_that_hold_no_banks_configuration(chip, tmp_path):
-    path = tmp_path / "bank"
-    path.write_text("{")
-    for read, message in (
-        (read_bank_json, "not JSON"),
-        (read_bank_hdf5, "bank.*expected|HDF5"),
-        (read_bank_nir, "bank"),
-    ):
-        with pytest.raises(FileFormatError, match=message):
-            read(path)
-        with pytest.raises(FileFormatError, match="no such file"):
-            read(tmp_path / "nothing")
-    with h5py.File(write_bank_hdf5(configure_bank(chip), tmp_path / "b.h5"), "r+") as file:
-        file.attrs["version"] = 5
-    with pytest.raises(FileFormatError, match=r"version 5; this localnoise reads localnoise\.configuration\.bank"):
-        read_bank_hdf5(tmp_path / "b.h5")
-
-
-def test_the_graph_holds_each_members_weights(chip, tmp_path):
-    import nir
-
-    found = configure_bank(chip)
-    path = write_bank_nir(found, tmp_path / "bank.nir")
-    graph = nir.read(path)
-    assert sum(name.startswith("member_2_unit_") for name in graph.nodes) == 9
-    alone = graph_of(found.members[1])
-    np.testing.assert_array_equal(graph.nodes["member_1_private_4"].scale, alone.nodes["private_4"].scale)
-    graph.nodes["member_1_private_4"].scale[0] *= 2
-    nir.write(path, graph)
-    with pytest.raises(FileFormatError, match="scale of node member_1_private_4 is not that of its configuration"):
-        read_bank_nir(path)
-
-
-@pytest.mark.toolchain
-@pytest.mark.parametrize("engines", [1, 2])
-@pytest.mark.parametrize("formats", [Formats(), Formats(rounding="half-even", generator="lfsr16", weight_bits=5)])
-def test_a_bank_in_verilog_is_the_emulators_to_the_bit(bank, formats, engines, tmp_path):
-    signal = bank.members[0].field.signal
-    chip = quantise(bank, formats, h=activations() if signal else None)
-    export(chip, tmp_path / "bank", "verilog", seed=11, name="mine", engines=engines)
-    checks, costs = verify(tmp_path / "bank", 3_000)
-    hard = {"draw", "draw, slow reader", "draw after a reset"}
-    assert {check.name for check in checks} == hard | ({"perturb"} if signal else set())
-    assert [check.mismatch for check in checks] == [""] * len(checks)
-    assert "clocks a draw" in costs["verilator"]
-
-
-@pytest.mark.toolchain
-def test_a_bank_in_verilog_is_the_verilog_of_2005(chip, tmp_path):
-    export(chip, tmp_path / "rtl", "verilog")
-    assert icarus.compiled(tmp_path / "run", tmp_path / "rtl") == ""
-
-
-@pytest.mark.toolchain
-def test_a_wrong_turn_in_verilog_is_found(chip, tmp_path, monkeypatch):
-    export(chip, tmp_path / "bank", "verilog", seed=11)
-    honest = ChipBank.turns
-    monkeypatch.setattr(ChipBank, "turns", lambda self, *where: (honest(self, *where) + 2) % 4 - 1)
-    checks, _ = verify(tmp_path / "bank", 2_000)
-    assert all(check.mismatch for check in checks)
-
-
-@pytest.mark.toolchain
-@pytest.mark.parametrize(
-    "formats",
-    [Formats(), Formats(rounding="stochastic", generator="lfsr24", overflow="wrap", accumulator_bits=40, word_bits=9)],
-    ids=["usual", "stochastic"],
-)
-def test_an_exported_bank_is_the_emulators_to_the_bit(bank, formats, tmp_path):
-    signal = bank.members[0].field.signal
-    chip = quantise(bank, formats, h=activations() if signal else None)
-    export(chip, tmp_path / "bank", seed=11, name="mine")
-    checks, costs = verify(tmp_path / "bank", 3_000)
-    assert {check.name for check in checks} == {"draw", "draw, seeded"} | ({"perturb"} if signal else set())
-    assert {check.backend for check in checks} == {"host", "cortex-m"}
-    assert [check.mismatch for check in checks] == [""] * len(checks)
-    assert "of state" in costs["cortex-m"]
-
-
-@pytest.mark.toolchain
-def test_a_wrong_threshold_is_found(bank, tmp_path, monkeypatch):
-    chip = quantise(bank, h=activations() if bank.members[0].field.signal else None)
-    export(chip, tmp_path / "bank")
-    honest = ChipBank.turns
-    monkeypatch.setattr(ChipBank, "turns", lambda self, *where: np.maximum(honest(self, *where), 0))
-    checks, _ = verify(tmp_path / "bank", 2_000, ["host"])
-    assert all(check.mismatch for check in checks)
 
 
 @pytest.mark.parametrize("kind", ["chip bank", "bank of chips"])

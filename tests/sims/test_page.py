@@ -6,96 +6,33 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from browsing import Tab, opened, until, used
+from page_contents import GOALS, HOSTILE, Shown, page_of_grids, trial
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import localnoise as ln
-from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipGrid, quantise, report
-from localnoise.sims.sweeps.page import Content, Goal, PageTrial, Reference, explorer, write_page
-from localnoise.sims.sweeps.page.figures import figures, unbeaten
-from localnoise.sims.sweeps.page.searched import searched
+from localnoise.sims.sweeps.page import Content, write_page
+from localnoise.sims.sweeps.page.figures import figures
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ARGUMENTS += ["--disable-sync", "--no-first-run"]
-GOALS = (
-    Goal(name="robust", label="robust accuracy", unit="", best="high"),
-    Goal(name="bytes", label="memory a unit", unit="B", best="low"),
-    Goal(name="energy", label="energy a draw", unit="pJ", best="low"),
-)
-HOSTILE = 'ValueError: </script><script>window.hacked = 1</script> & "quoted"\nsecond line'
 NAMES = ["noise variance", "innovation", "quantisation error", "wire length"]
 SIX = 1e-5  # layers are written with six digits
 THREE = 6e-4  # correlations in thousandths
 
 
-def trial(number: int) -> PageTrial:
-    state = {3: "failed", 7: "pruned"}.get(number, "complete")
-    parameters: dict[str, Any] = {"order": ("raster", "multiscale")[number % 2], "parents": 1 + number}
-    parameters |= {"weight_bits": 3 + number % 5, "word_bits": 12, "rule": "moments"}
-    if number % 3 == 0:
-        parameters |= {"rule": "lms", "rate": 10.0 ** -(1 + number % 4)}
-    values = {"robust": 0.5 + 0.03 * number, "bytes": 100.0 * (12 - number) ** 2, "energy": 50.0 * (1 + number % 4)}
-    values |= {"links": 20.0 * number, "retention": 0.1 * number}
-    return PageTrial(
-        number=number,
-        state=state,
-        parameters=parameters,
-        values={} if state == "failed" else values,
-        seeds=3,
-        seconds=100.0 / (1 + number),
-        peak_bytes=10**8 + number,
-        command=f"localnoise sweep --only {number} --name 'it''s <b>'",
-        error=HOSTILE if state == "failed" else "",
-    )
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A page, and the grids that it was made of: by trial."""
-
-    path: Path
-    content: Content
-    grids: dict[int, ln.UnitGrid]
-    chip: ChipGrid
-    files: dict[int, Path]
-
-
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    folder = tmp_path_factory.mktemp("a sweep's <grids>")
-    rng = np.random.default_rng(5)
-    grids, files = {}, {}
-    wirings: dict[int, tuple[tuple[int, int], int, dict[str, Any]]] = {
-        0: ((5, 7), 2, {"order": "raster", "boundary": "periodic"}),
-        1: ((6, 6), 3, {"order": "multiscale", "parents": 4}),
-    }
-    for number, (shape, channels, wiring) in wirings.items():
-        d = rng.normal(size=(600, channels, *shape))
-        d = (d + 0.7 * np.roll(d, 1, axis=3) - 0.5 * np.roll(d, 1, axis=2)).astype("float32")
-        grids[number] = ln.UnitGrid(shape=shape, channels=channels, **wiring).learn(d).normalise(0.5)
-        files[number] = grids[number].save(folder / f"grid{number}.h5")
-    chip = quantise(grids[1])
-    chip.provenance["grid"] = "grid1.h5"
-    files[2] = chip.save(folder / "chip.h5")
-    content = Content(
-        title="Sweep <i>of</i> grids",
-        facts={"data": "embedded <b>images</b>", "sampler": "NSGA-II"},
-        goals=GOALS,
-        trials=tuple(map(trial, range(12))),
-        front=(4, 8, 11),
-        importance={"robust": {"parents": 0.75, "order": 0.25}, "bytes": {"weight_bits": 1.0}},
-        grids=files | {5: folder / "missing.h5"},
-    )
-    return Shown(write_page(content, folder / "page.html"), content, grids, chip, files)
+    return page_of_grids(tmp_path_factory.mktemp("a sweep's <grids>"))
 
 
 @pytest.fixture(scope="module")
@@ -105,45 +42,6 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield started
         started.close()
-
-
-@dataclass(frozen=True)
-class Tab:
-    """An open page, what it asked for, and what went wrong in it."""
-
-    page: Page
-    asked: list[str]
-    wrong: list[str]
-
-
-def until(page: Page, what: str) -> None:
-    """Wait until an expression holds. Playwright's own way evaluates text in the page, which its policy forbids."""
-    patience = time.monotonic() + 10
-    while not page.evaluate(what):
-        assert time.monotonic() < patience, what
-        page.wait_for_timeout(20)
-
-
-def opened(browser: Browser, path: Path, **options: Any) -> Tab:
-    """Open the page where there is no network."""
-    context = browser.new_context(**options)
-    context.set_default_timeout(10_000)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
-    tab = Tab(context.new_page(), [], [])
-    context.on("request", lambda request: tab.asked.append(request.url))
-    tab.page.on("console", lambda message: tab.wrong.append(message.text) if message.type == "error" else None)
-    tab.page.on("pageerror", lambda error: tab.wrong.append(str(error)))
-    tab.page.goto(path.as_uri())
-    until(tab.page, "document.querySelector('#units .hoverlayer') !== null")
-    return tab
-
-
-def used(tab: Tab, path: Path) -> Iterator[Page]:
-    """Yield the page; afterwards, nothing was asked of the network and nothing went wrong."""
-    yield tab.page
-    assert [url for url in tab.asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
-    assert tab.wrong == []
 
 
 @pytest.fixture(scope="module")
@@ -393,24 +291,6 @@ def test_figures_are_valid_and_tell_what_was_tried(page: Page, shown: Shown) -> 
     assert len(names["Pareto front over all goals"]["x"]) == len(shown.content.front)
 
 
-def test_scatters_hold_baselines_intervals_and_parameters() -> None:
-    some = tuple(replace(trial(n), half_widths={"robust": 0.01 * n}) for n in range(1, 6) if n != 3)
-    known = (Reference("no noise", {"robust": 0.2}, {"robust": 0.05}), Reference("full <b>", {"robust": 0.8}, {}))
-    content = Content(
-        title="", facts={}, goals=GOALS, trials=some, front=(5,), importance={}, grids={}, references=known
-    )
-    drawn = figures(content)["pareto-bytes"]
-    go.Figure(drawn)
-    front = next(trace for trace in drawn["data"] if trace["name"].startswith("Pareto"))
-    assert front["error_y"]["array"] == [0.05]
-    assert not front["error_x"]["visible"]  # bytes are known
-    assert front["text"] == [
-        "trial 5, 3 seeds<br>order: multiscale<br>parents: 6<br>weight bits: 3<br>word bits: 12<br>rule: moments"
-    ]
-    levels = [(shape["type"], shape["y0"], shape["y1"]) for shape in drawn["layout"]["shapes"]]
-    assert levels == [("rect", pytest.approx(0.15), pytest.approx(0.25)), ("line", 0.2, 0.2), ("line", 0.8, 0.8)]
-
-
 def test_the_best_comes_first_and_no_column_is_empty(page: Page, shown: Shown, tmp_path: Path) -> None:
     assert [t.number for t in shown.content.ranked] == [11, 8, 4, 10, 9, 6, 5, 2, 1, 0, 7, 3]
     numbers = [grid["trial"] for grid in page.evaluate("data.grids.map(({trial}) => ({trial}))")]
@@ -425,54 +305,3 @@ def test_the_best_comes_first_and_no_column_is_empty(page: Page, shown: Shown, t
     tables = text[: text.index('id="data"')]
     for word in ("energy a draw", "peak memory", ">error<", ">links<"):
         assert word not in tables
-
-
-def test_a_goal_without_importance_is_explained(tmp_path: Path) -> None:
-    goals = (GOALS[0], replace(GOALS[1], known=True))
-    content = Content(title="", facts={}, goals=goals, trials=(trial(1),), front=(1,), importance={}, grids={})
-    text = write_page(content, tmp_path / "p.html").read_text(encoding="utf-8")
-    assert "Not of memory a unit: what follows from the configuration alone needs no estimate." in text
-    assert "For robust accuracy no parameter stands out from chance." in text
-
-
-def test_nothing_beats_the_line_of_the_front() -> None:
-    rng = np.random.default_rng(2)
-    made = [replace(trial(0), values={"robust": a, "bytes": b}) for a, b in rng.integers(0, 6, (30, 2)).tolist()]
-    line = unbeaten(made, GOALS[0], GOALS[1])
-    pairs = {(t.values["robust"], t.values["bytes"]) for t in made}
-    best = {(a, b) for a, b in pairs if not any(c >= a and d <= b and (c, d) != (a, b) for c, d in pairs)}
-    assert [(t.values["robust"], t.values["bytes"]) for t in line] == sorted(best)
-
-
-def test_parallel_coordinates_place_what_is_absent() -> None:
-    trials = tuple(replace(trial(0), parameters={"x": 0.1 * n} if n else {}, number=n) for n in range(12))
-    content = Content(title="", facts={}, goals=GOALS, trials=trials, front=(), importance={}, grids={})
-    drawn = searched(content)
-    lines = [trace for trace in drawn["parallel"]["data"] if trace["mode"] == "lines" and "customdata" in trace]
-    assert len(lines) == 12
-    assert sum(["x", "None"] in line["customdata"] for line in lines) == 1
-    assert len(drawn["slice"]["data"][0]["x"]) == 11
-    assert len(drawn["history"]["data"][0]["x"]) == 12
-
-
-def test_large_grids_have_no_correlations(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer, "_LARGE", 10)
-    found = explorer.explored(0, shown.files[0])
-    assert found["correlation"] is None
-    assert "35 units" in found["how"]
-
-
-def test_a_page_without_grids_or_complete_trials(tmp_path: Path) -> None:
-    content = Content(title="t", facts={}, goals=GOALS[:1], trials=(trial(3),), front=(), importance={}, grids={})
-    text = write_page(content, tmp_path / "p.html").read_text(encoding="utf-8")
-    assert 'id="units"' not in text
-    assert "No trial is complete." in text
-
-
-def test_bad_content() -> None:
-    with pytest.raises(ArgumentError, match=r"front: no trials \[99\]"):
-        Content(title="", facts={}, goals=GOALS, trials=(trial(0),), front=(99,), importance={}, grids={})
-    with pytest.raises(ArgumentError, match="state"):
-        replace(trial(0), state="complet")
-    with pytest.raises(ArgumentError, match="best"):
-        Goal(name="", label="", unit="", best="higher")

@@ -21,6 +21,7 @@ _SLOW = (
     "test_export.py",
     "test_pages.py",
     "test_cli.py",
+    "test_cli_chips.py",
     "test_experiment.py",
     "test_sweep.py",
     "test_spiking.py",

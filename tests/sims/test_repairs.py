@@ -1,4 +1,4 @@
-"""Repair as a defense: what it learns from, what it leaves alone, what the command writes of it."""
+"""Repair as a defense: what it learns from, what it leaves alone, how an attacker goes around it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,32 +10,25 @@ import pytest
 import torch
 from torch import nn
 
-from localnoise import Repair, load
-from localnoise.errors import ArgumentError
 from localnoise.nn import RepairLayer
 from localnoise.sims import data, models
-from localnoise.sims import repair as command
 from localnoise.sims.attacks import APGD, PGD
 from localnoise.sims.attacks.base import noise_off
 from localnoise.sims.attacks.bypass import GateBypassed
-from localnoise.sims.defenses import DEFENSES, Repairing, named, repairing_name
+from localnoise.sims.defenses import DEFENSES, Repairing, named
 from localnoise.sims.defenses.augmentation_training import until_no_better
 from localnoise.sims.defenses.lesson import Lesson
 from localnoise.sims.defenses.repaired_network import DenseRepairLayer, Mended, attached, mended
 from localnoise.sims.evaluation import Adaptive
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import Threat
-from localnoise.sims.experiments import presets
 from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.mender import CHANGED, Mender
 from localnoise.sims.experiments.on_chip import _unrepaired
 from localnoise.sims.experiments.repair_learning import held_out, kept_inputs
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.experiments.settings import Settings
-from localnoise.sims.models import affine, folded
-from localnoise.sims.models.stages import stage_ends
-from localnoise.sims.results.records import RecordFile, key
-from localnoise.sims.tools.remade import remade
+from localnoise.sims.models import folded
 
 SOURCES = (Source.default("brighten"), Source.default("line_blur"))
 IMAGES = 100
@@ -68,56 +61,6 @@ def predictor(runner: Runner, arm: str) -> Any:
     runner.run(cell(arm))
     assert runner._trained is not None
     return runner._trained[1]
-
-
-def test_an_arm_is_spelled_out_and_read_again() -> None:
-    plan = Repairing(layers="2+5", radius=1, causes=4, told=True)
-    assert plan.name == "repair:layers=2+5:radius=1:causes=4:told=yes"
-    assert Repairing.parse(plan.name) == plan
-    assert named(plan.name).repair == plan
-    assert named(plan.name).causes == 4
-    assert repairing_name(plan) == plan.name
-    assert repairing_name(Repairing(causes=16)) == "repair-16"
-    assert not named("repair").central
-    assert named("repair-dense").central
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("repair:radios=1", "did you mean 'radius'"),
-        ("repair:radius=x", "radius='x': expected a whole number"),
-        ("repair:radius=-1", "radius=-1: expected a whole number >= 0"),
-        ("repair:told=maybe", "told='maybe'"),
-        ("repair:layers=1++2", "expected all, first, none, or modules' names joined by"),
-        ("repair:after=augmentation-whole:retrained=yes", "after=augmentation-whole with retrained=yes"),
-        ("repair:after=multiscale-8", "draws nothing at test: expected augmentation-whole"),
-        ("repair:after=signal8", "did you mean 'signal-8'"),
-        ("repair:after=repair", "draws nothing at test"),
-    ],
-)
-def test_arms_that_cannot_be_are_named(name: str, message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        named(name)
-
-
-def test_a_stage_ends_before_the_next_weights() -> None:
-    back = models.build("v2").back
-    ends = [back.get_submodule(name) for name in stage_ends(back, torch.zeros(2, 16, 14, 14))]
-    assert [type(module).__name__ for module in ends] == ["MaxPool2d", "Tanh", "Tanh", "Linear"]
-    twice = nn.Tanh()
-    net = nn.Sequential(nn.Linear(4, 4), twice, nn.Linear(4, 4), twice, nn.Dropout(), nn.Linear(4, 2))
-    assert stage_ends(net, torch.zeros(2, 4)) == ["0", "2", "5"]  # what runs twice ends none
-
-
-def test_the_dense_map_is_the_least_squares_one() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(4_000, 6)).astype(np.float32)
-    G, a = rng.normal(size=(6, 3)), rng.normal(size=3)
-    found = affine.least_squares(x, (x @ G + a + 0.01 * rng.normal(size=(4_000, 3))).astype(np.float32))
-    np.testing.assert_allclose(found.G, G, atol=5e-3)
-    np.testing.assert_allclose(found.a, a, atol=5e-3)
-    assert found.parameters == 21
 
 
 def test_no_weight_changes_and_no_label_is_read(runner: Runner) -> None:
@@ -332,74 +275,3 @@ def test_the_worst_case_has_an_attack_around_the_gate(runner: Runner) -> None:
     values = runner.run(cell("repair", "adaptive", 0.05, 20)).values
     assert "adaptive.broken_by.gate-bypassed" in values
     assert "adaptive.broken_by.gate-bypassed" not in runner.run(cell("undefended", "adaptive", 0.05, 20)).values
-
-
-@pytest.mark.usefixtures("in_threads", "small_network")
-def test_the_command_writes_one_table_and_its_repairs(
-    small_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    quick = presets.PRESETS["quick"]
-    monkeypatch.setitem(
-        presets.PRESETS, "quick", presets.replace(quick, data="full", base_epochs=1, epochs=1, images=40)
-    )
-    how: dict[str, Any] = {"out": tmp_path, "data_dir": small_dir, "jobs": 1, "layers": "first"}
-    command.repair(sources="brighten,line_blur", threats="obstruction", **how)
-    text = (tmp_path / "table.md").read_text()
-    head = text.splitlines()[0]
-    for word in ("undefended", "repaired", "told the source", "dense", "gate right", "left alone"):
-        assert word in head
-    rows = [line.split("|")[1].strip() for line in text.split("What the gate")[0].splitlines() if line.startswith("|")]
-    assert rows[2:] == ["clean", "brighten@0.5", "line_blur@13", "obstruction@2", "mean of 2 learned"]
-    assert "What the gate said" in text
-    saved = sorted((tmp_path / "repairs").glob("layer-*.h5"))
-    assert saved
-    assert isinstance(load(saved[0]), Repair)
-    report, records = remade(tmp_path / "record.sqlite")
-    assert report.name == "repair"
-    report.write(records, tmp_path)
-    assert (tmp_path / "table.md").read_text() == text
-    before = len(list(RecordFile(tmp_path / "record.sqlite")))
-    command.repair(sources="brighten,line_blur", threats="obstruction", **how)
-    assert len(list(RecordFile(tmp_path / "record.sqlite"))) == before
-    assert remade(tmp_path / "record.sqlite", "repair")[0].learned == ["brighten@0.5", "line_blur@13"]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("in_threads")
-def test_a_network_that_learned_locally_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same table; records and networks of another training are others."""
-    quick = presets.PRESETS["quick"]
-    monkeypatch.setitem(presets.PRESETS, "quick", presets.replace(quick, base_epochs=1, displaced=1000, images=200))
-    how: dict[str, Any] = {"out": tmp_path, "jobs": 1, "layers": "first", "task": "v1"}
-    command.repair(sources="contrast@5", threats="none", dense=False, worth=False, training="local-heads", **how)
-    head = (tmp_path / "table.md").read_text().splitlines()[0]
-    assert [word in head for word in ("undefended", "repaired", "told the source", "gate right")] == [True] * 4
-    local = list(RecordFile(tmp_path / "record.sqlite"))
-    assert {one.config["training"] for one in local} == {"local-heads"}
-    for one in local:
-        twin = {name: value for name, value in one.config.items() if name != "training"}
-        assert key(twin) != key(one.config)
-    assert all("-by-local-heads-" in path.name for path in tmp_path.glob("v1-*.pt"))
-    tested = "accuracy.contrast@5"
-    found = {one.config["arm"]: one.results[tested] for one in local if tested in one.results}
-    assert found["repair:layers=first:worth=no"] > found["undefended"] + 0.1
-    with pytest.raises(ArgumentError, match="expected one way of training: run the command once for each"):
-        command.repair(sources="contrast@5", training="backprop,local-heads", **how)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"layers": "nowhere"}, "no module 'nowhere'"),
-        ({"causes": 3, "sources": "obstruction"}, "expected a square number"),
-        ({"causes": 4, "typical": True, "sources": "brighten"}, "typical: nothing in --train has typical movements"),
-        ({"typical": True, "sources": "perspective"}, "typical=yes with causes=1: expected causes=4"),
-        ({"sources": ""}, "train is empty"),
-        ({"sources": "brigten"}, "did you mean 'brighten'"),
-        ({"radius": -1}, "radius=-1"),
-    ],
-)
-def test_the_command_refuses_at_once(tmp_path: Path, given: dict[str, Any], message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        command.repair(out=tmp_path, **given)
-    assert not list(tmp_path.iterdir())

@@ -46,7 +46,12 @@ class Learned:
     @property
     def first(self) -> "Learned":
         """The task's layer alone; it may be calibrated anew."""
-        return Learned({CUT: copy(self.repairs[CUT])}, None if self.ways is None else {CUT: self.ways[CUT]})
+        return self.only_layers(CUT)
+
+    def only_layers(self, *layers: str) -> "Learned":
+        """Return what was learned in these layers; they may be calibrated anew."""
+        ways = None if self.ways is None else {name: self.ways[name] for name in layers}
+        return Learned({name: copy(self.repairs[name]) for name in layers}, ways)
 
     @property
     def parameters(self) -> int:

@@ -1,9 +1,6 @@
-"""Repairs of a seed's network: learned from displacements, layer by layer, calibrated, put together as a predictor.
+"""Repairs of a seed's network: learned from displacements, layer by layer, and calibrated. No label is read."""
 
-No label is read, but where fresh later layers are trained.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
-from localnoise.nn import NoNoise, Predictor, calibrate_repairs, expect_worth
+from localnoise.nn import calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
-from localnoise.sims.defenses.augmentation_plan import Augmenting
-from localnoise.sims.defenses.augmentation_training import until_no_better
-from localnoise.sims.defenses.lesson import Lesson
-from localnoise.sims.defenses.repair_plan import ALL, CALIBRATED, FIRST, NONE, WORTH_ALONE, Repairing
-from localnoise.sims.defenses.repaired_network import CUT, mended, trunk
+from localnoise.sims.defenses.repair_plan import ALL, CALIBRATED, FIRST, WORTH_ALONE, Repairing
+from localnoise.sims.defenses.repaired_network import CUT, trunk
 from localnoise.sims.evaluation.names import name_and_level
 from localnoise.sims.evaluation.source import Source, milder
 from localnoise.sims.experiments.layer_outputs import Calm
@@ -54,51 +48,28 @@ class Mender:
 
     def __init__(self, bench: Testbed, displace: Displace, stage: Stage) -> None:
         self.bench, self._displace, self._stage = bench, displace, stage
-        self._model = trunk(bench.network.back)
+        self.model = trunk(bench.network.back)
         self._kept: tuple[Any, Learned] | None = None
 
     @cached_property
     def _calm(self) -> Calm:
         """Clean activations of later layers, which all plans share."""
         h = self.bench.h_train
-        return Calm(self._model, h[: len(h) - held_out(len(h))])
+        return Calm(self.model, h[: len(h) - held_out(len(h))])
 
-    def predictor(
-        self, plan: Repairing, sources: tuple[Source, ...], lesson: Callable[[], Lesson]
-    ) -> tuple[Predictor, dict[str, float]]:
-        """Return the repaired network; and how many numbers its repairs need, and what training has to say.
+    def behind(self, later: nn.Module) -> "Mender":
+        """Return the mender of the same network with other later layers."""
+        bench = with_network(self.bench, self.bench.network.front, later.eval())
+        return Mender(bench, self._displace, self._stage)
 
-        lesson : asked for where later layers are trained.
-        """
-        front = self.bench.network.front
-        if plan.layers == NONE:
-            return Predictor(front, NoNoise(), self.bench.network.back, 1).eval(), {"parameters": 0}
-        learned = self.learned(plan, sources)
-        if not plan.retrained:
-            made = mended(front, learned.attached(self._model), told=plan.told)
-            return made, {"parameters": learned.parameters}
-        given, task = lesson(), mended(front, learned.first.attached(self._model))
-        later = given.back(given.seed)
-        until_no_better(given, nn.Sequential(front, task.noise), later, whole=False, patience=Augmenting.patience)
-        behind = Mender(with_network(self.bench, front, later.eval()), self._displace, self._stage)
-        anew = behind.relearned(plan, sources, learned)
-        made = mended(front, anew.attached(behind._model), told=plan.told)
-        return made, {"parameters": anew.parameters, **given.facts}
-
-    def relearned(self, plan: Repairing, sources: tuple[Source, ...], known: Learned) -> Learned:
-        """Return repairs whose first layer is known already, calibrated for this network's later layers."""
-        layers = [] if plan.layers == FIRST else self._later(plan.layers)
-        learned = known.first
-        if layers:
-            lessons = RepairLessons(self.bench, self._model, plan, self._calm, self._displace, self._stage)
-            learned = lessons.learned(sources, layers, known)
-        self._calibrate(learned, plan, sources)
-        return learned
+    def lessons(self, plan: Repairing) -> RepairLessons:
+        """Return what learns the repairs of a plan, each source in all layers."""
+        return RepairLessons(self.bench, self.model, plan, self._calm, self._displace, self._stage)
 
     def learned(self, plan: Repairing, sources: tuple[Source, ...]) -> Learned:
         """Return calibrated repairs; those of the last call are used again where they are the same."""
         key = (plan.lesson, tuple(source.moved for source in sources))
-        layers = [] if plan.layers == FIRST else self._later(plan.layers)
+        layers = self.later(plan.layers)
         if self._kept is not None and self._kept[0] == key:
             before = self._kept[1]
             names = [*before.repairs]
@@ -106,17 +77,19 @@ class Mender:
                 return before
             if not layers and plan.causes == 1:  # else the task's layer of several undoes nothing
                 one = before.first
-                self._calibrate(one, plan, sources)
+                self.calibrate(one, plan, sources)
                 return one
         self._kept = None
-        lessons = RepairLessons(self.bench, self._model, plan, self._calm, self._displace, self._stage)
-        learned = lessons.learned(sources, layers)
-        self._calibrate(learned, plan, sources)
+        learned = self.lessons(plan).learned(sources, layers)
+        self.calibrate(learned, plan, sources)
         self._kept = key, learned
         return learned
 
-    def _later(self, layers: str) -> list[str]:
+    def later(self, layers: str) -> list[str]:
+        """Return the names in the trunk of the layers that follow the task's and are repaired."""
         back, few = self.bench.network.back, self.bench.h_train[:2]
+        if layers == FIRST:
+            return []
         if layers != ALL:
             return [f"1.{name}" for name in named_modules(back, layers.split("+"))]
         return [name for name in (f"1.{end}" for end in stage_ends(back, few)) if self._lies(name, few)]
@@ -124,12 +97,13 @@ class Mender:
     def _lies(self, name: str, few: Tensor) -> bool:
         """Return whether it is plain how a layer's output lies on a grid."""
         try:
-            arrangement_of(self._model, name, few)
+            arrangement_of(self.model, name, few)
         except ArgumentError:
             return False
         return True
 
-    def _calibrate(self, learned: Learned, plan: Repairing, sources: tuple[Source, ...]) -> None:
+    def calibrate(self, learned: Learned, plan: Repairing, sources: tuple[Source, ...]) -> None:
+        """Set gate, margins and worth on held-out inputs."""
         self._stage("calibrate the gate", 0, 0)
         h = self.bench.h_train
         first = len(h) - held_out(len(h))
@@ -139,9 +113,9 @@ class Mender:
         if mild:  # else nobody knows which levels are milder
             own = [source_name(source) for source in sources if source.name in MODIFICATIONS]
             pairs = self._pairs([*own, *mild], first)
-            expect_worth(self._model, learned.repairs, pairs, attach=learned.attached, most=CHANGED)
+            expect_worth(self.model, learned.repairs, pairs, attach=learned.attached, most=CHANGED)
         else:
-            calibrate_repairs(self._model, learned.repairs, h[first:], CHANGED, attach=learned.attached)
+            calibrate_repairs(self.model, learned.repairs, h[first:], CHANGED, attach=learned.attached)
 
     def _pairs(self, levels: list[str], first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield activations of held-out inputs, those from `first` on, altered and unaltered; other inputs for each."""

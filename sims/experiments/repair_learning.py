@@ -122,14 +122,15 @@ class RepairLessons:
     def learned(self, sources: tuple[Source, ...], layers: list[str], known: Learned | None = None) -> Learned:
         """Learn the task's layer and these from one source after the other: its activations are needed once.
 
-        known : what was learned at the task's layer already, which is then taken as it is.
+        known : what was learned already, the task's layer and perhaps more, which is then taken as it is.
         """
         plan, out, h = self._plan, Learned(ways={} if self._plan.dense else None), self.bench.h_train
         if known is not None:
-            out = known.first
+            out = known.only_layers(*known.repairs)
+        given = [*out.repairs]
         first = len(h) - held_out(len(h))
         few = h[:2]
-        for name in (*([] if known is not None else [CUT]), *layers):
+        for name in [name for name in (CUT, *layers) if name not in given]:
             options = plan.options
             if name == CUT:
                 out.repairs[name] = self._blank(**options)
@@ -140,10 +141,10 @@ class RepairLessons:
             if out.ways is not None:
                 out.ways[name] = [None]
         for source in sources:
-            self._source(source, out, first, known is not None)
-            for repair in [out.repairs[name] for name in out.repairs if name != CUT or known is None]:
+            self._source(source, out, first, given)
+            for repair in [out.repairs[name] for name in out.repairs if name not in given]:
                 _forget(repair)
-        if plan.anew and layers:
+        if plan.anew and layers and layers[0] not in given:
             alone = {member.source for member in out.repairs[CUT].members[1:] if member.back is None}
             again = {source_name(source) for source in sources if looked_at_again(source)}
             out.repairs[layers[0]].decide_among(*sorted(alone & again))
@@ -158,13 +159,13 @@ class RepairLessons:
         repair.provenance["arrangement"] = lies.as_plain()
         return repair
 
-    def _source(self, source: Source, out: Learned, most: int, known: bool) -> None:
+    def _source(self, source: Source, out: Learned, most: int, known: list[str]) -> None:
         """Learn one source in all layers, each behind the repairs of earlier ones, which know the source.
 
         A source of several causes is recognised in the task's layer and undone from the next one on, where units are
         fewer and see more: for rotations that is better than to undo them on average first, and takes less memory.
 
-        known : whether the task's layer has learned it.
+        known : layers that have learned it.
         """
         calm, moved = self._activations(source)
         parts = self._plan.causes
@@ -175,7 +176,7 @@ class RepairLessons:
         split = np.unique(causes, return_inverse=True)[1] if causes.any() else None
         deciding = 0 if len(out.repairs) == 1 else 1  # the layer that tells causes apart, and undoes each in its way
         for place, (name, repair) in enumerate(out.repairs.items()):
-            if name != CUT or not known:
+            if name not in known:
                 which = split if place == deciding else None
                 lesson = Pairs(self._clean(name, calm, repair), Outputs(model, name, at, repair))
                 self._learn(out, name, told, lesson, which, len(calm), way_back=split is None or place >= deciding)

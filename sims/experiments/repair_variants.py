@@ -32,13 +32,21 @@ def _altered(repair: Repair, plan: Repairing) -> Repair:
     """Return a repair of the same members with another gate; nothing is copied."""
     if plan.gate == CALIBRATED:
         return repair
-    out = copy(repair)
     own, again = repair.fitted_gate, repair.fitted_among if repair.among else None
-    worth = repair.worth if plan.gate == WORTH_ALONE else None
     if plan.gate == LIKELIEST:
         own, again = _hard(own), None if again is None else _hard(again)
+    return _decided(repair, own, again, repair.worth if plan.gate == WORTH_ALONE else None)
+
+
+def opened(repair: Repair) -> Repair:
+    """Return a repair of the same members with neither margins nor worth, which protect clean inputs."""
+    return _decided(repair, repair.fitted_gate, repair.fitted_among if repair.among else None, None)
+
+
+def _decided(repair: Repair, gate: Gate, again: Gate | None, worth: Any) -> Repair:
+    out = copy(repair)
     decided: dict[str, Any] = {"margin": 0.0, "margins": {}, "among": repair.among, "worth": worth}
-    out.restore(members=repair.members, gate=own, among_gate=again, **decided)
+    out.restore(members=repair.members, gate=gate, among_gate=again, **decided)
     return out
 
 

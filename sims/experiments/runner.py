@@ -25,6 +25,7 @@ from localnoise.sims.experiments.mender import Mender
 from localnoise.sims.experiments.on_chip import deployed
 from localnoise.sims.experiments.repair_learning import calibrating, kept_inputs, learned_from
 from localnoise.sims.experiments.repair_variants import is_variant, variant
+from localnoise.sims.experiments.retraining import repaired
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.experiments.testbed import Testbed, with_network
 from localnoise.sims.experiments.testing import Examiner
@@ -140,7 +141,7 @@ class Runner:
             learned = mender.learned(plan, cell.sources)
             predictor, size = variant(mender.bench.network, learned, plan), {"parameters": learned.parameters}
         else:
-            predictor, size = mender.predictor(plan, cell.sources, given)
+            predictor, size = repaired(mender, plan, cell.sources, given)
         chips = [part.chip.flash for part in predictor.modules() if isinstance(part, IntegerRepairLayer)]
         size["bytes_per_unit"] = (sum(chips) or size["parameters"] * 4) / math.prod(bench.network.layout[1:])
         noise: Any = predictor.noise

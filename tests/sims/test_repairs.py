@@ -123,7 +123,7 @@ def test_a_dense_way_back_is_an_affine_map_of_the_layer(runner: Runner) -> None:
     predictor(runner, "repair-dense")
     assert runner._mender is not None
     learned, bench = runner._mender.learned(DEFENSES["repair-dense"].repair, SOURCES), runner.bench(0)
-    layer: Any = attached(runner._mender._model, learned.repairs, learned.ways).get_submodule("0.noise")
+    layer: Any = attached(runner._mender.model, learned.repairs, learned.ways).get_submodule("0.noise")
     assert isinstance(layer, DenseRepairLayer)
     h, way = bench.h_test[:10], learned.ways["0"][1]
     layer.source = learned.repairs["0"].sources[1]
@@ -237,7 +237,7 @@ def test_the_next_layer_decides_anew_on_what_the_first_leaves_alone(runner: Runn
     assert (first.among, second.among) == ((), ("clean", "line_blur@13"))
     assert not any(repair.among for repair in others)
     assert first.margins == second.margins
-    model = found.attached(mender._model)
+    model = found.attached(mender.model)
     layers = [part for part in model.modules() if isinstance(part, RepairLayer)]
     assert [layer.decides for layer in layers] == [True, True, *[False] * len(others)]
     assert all(layer.follows is layers[1] for layer in layers[2:])

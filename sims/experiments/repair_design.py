@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from localnoise.errors import ArgumentError, listed
 from localnoise.sims import perturbations
-from localnoise.sims.defenses import Repairing, repairing_name
+from localnoise.sims.defenses import DEFENSES, Repairing, repairing_name
 from localnoise.sims.defenses.repair_plan import ALL, FIRST, NONE
-from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source, milder
 from localnoise.sims.evaluation.threat import Threat, threat
 from localnoise.sims.experiments.cell import Cell
@@ -105,11 +105,12 @@ def design(
     others = list(dict.fromkeys(one for one in others if one.label not in names))
     arms = list(dict.fromkeys([*_arms(plan, dense, retrained), *named]))
     tested = [
-        Threat(name="clean", level=0.0, images=spent.images),
+        Threat(name=CLEAN, level=0.0, images=spent.images),
         *(threat(name, spent.images, spent.attacked_test) for name in names),
         *others,
     ]
-    sources, every = tuple(learned), [UNREPAIRED, *arms]
+    sources, known = tuple(learned), {source.name for source in learned} | {CLEAN}
+    meets = {arm: [one for one in tested if not _told(arm) or one.name in known] for arm in (UNREPAIRED, *arms)}
     return Design(
         arm=arms[0],
         beside=arms[1:],
@@ -117,7 +118,12 @@ def design(
         learned=names,
         others=[one.label for one in others],
         named=asked,
-        cells=[cell for seed in range(spent.seeds) for cell in trained_on(seed, sources, every, tested)],
+        cells=[
+            cell
+            for seed in range(spent.seeds)
+            for arm, own in meets.items()
+            for cell in trained_on(seed, sources, [arm], own)
+        ],
     )
 
 
@@ -207,6 +213,12 @@ def _arms(plan: Repairing, dense: bool, retrained: bool) -> list[str]:
     return [repairing_name(one) for one in found]
 
 
+def _told(arm: str) -> bool:
+    """Return whether a repair is told what happened: where it never learned that, it is the unrepaired network."""
+    plan = DEFENSES[arm].repair
+    return plan is not None and plan.told
+
+
 def _milder(severities: str, learned: Sequence[Source]) -> list[str]:
     wanted = severities_of(severities)
     found = [text for source in learned for text in milder(source, wanted)]
@@ -224,4 +236,4 @@ def _others(text: str, chosen: Chosen, learned: Sequence[Source], spent: Preset)
     own, known = list(chosen.task.own) or list(perturbations.HELD_OUT), {one.name for one in learned}
     several = ([name for name in own if name not in known] if word == OTHERS else [word] for word in words(text))
     found = [threat(name, spent.images, spent.attacked_test) for names in several for name in names]
-    return list(dict.fromkeys(one for one in found if one.name != "clean"))
+    return list(dict.fromkeys(one for one in found if one.name != CLEAN))

@@ -149,11 +149,11 @@ def test_retrained_later_layers_stand_behind_the_same_repair_and_are_repaired_an
     assert all(one is other for one, other in first)
     assert not any(one.law is other.law for one, other in zip(new[1].members, old[1].members, strict=True))
     assert [(repair.worth, repair.margins) for repair in old] == own  # the others' gate stays as it was
-    assert new[0].worth is not old[0].worth
+    assert not any(repair.worth or repair.margins for repair in new)  # labels protect clean inputs
     size = runner._trained[2]  # type: ignore[index]
-    assert 1 <= size["trained.epochs"] <= 2
+    assert 2 <= size["trained.epochs"] <= 4  # behind one repair, and behind two
     assert size["parameters"] == sum(repair.parameters for repair in new)
-    assert DEFENSES["repair-retrained"].revision > 2
+    assert DEFENSES["repair-retrained"].revision > 3
     one = predictor(runner, "repair:layers=first:retrained=yes")
     assert len(one.noise.repairs) == 1
 

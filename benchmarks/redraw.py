@@ -22,6 +22,7 @@ from localnoise.sims.reports.figures import KINDS
 from localnoise.sims.reports.summary import summarise
 from localnoise.sims.reports.table import as_markdown
 from localnoise.sims.results.records import Record, RecordFile
+from localnoise.sims.streaming.reported import Stream
 from localnoise.sims.tools.remade import remade
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,12 @@ def _points(records: list[Record]) -> list[str]:
         return [(folder / f"{report.stem}.md").read_text(encoding="utf-8").partition("\n\n")[0]]
 
 
+def _streamed(records: list[Record]) -> list[str]:
+    with temporary_folder() as folder:
+        Stream.of(records).write(records, folder)
+        return (folder / "table.md").read_text(encoding="utf-8").split("\n\n")[:3]
+
+
 SHOWN = {
     "local": Shown(page="results/local", command="train", drawn="accuracy", tables=_trained),
     "local-equal": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
@@ -113,6 +120,7 @@ SHOWN = {
     "rewarded-tradeoff": Shown(page="results/rewarded-noise", command="tradeoff", drawn="tradeoff", tables=_traded),
     "penalty-adaptive": Shown(page="results/rewarded-noise", command="tradeoff", drawn="", tables=_traded),
     "rewarded-ten": Shown(page="results/rewarded-noise", command="compare", drawn="", tables=_compared),
+    "stream": Shown(page="results/stream", command="stream", drawn="stream", tables=_streamed),
     "rewards": Shown(page="results/rewarded-noise", command="", drawn="rewards", tables=rewards.tables),
 }
 

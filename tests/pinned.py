@@ -44,6 +44,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "repair-beside": ["repair"],
     "repair-varied": ["repair-ablation"],
     "repair-bits": ["repair-ablation"],
+    "stream": ["stream"],
     "retention": [""],
     "retention-local": [""],
     "retention-conv3": [""],
@@ -81,7 +82,7 @@ def columns(rows: list[dict[str, Any]]) -> dict[str, str]:
     for index, row in enumerate(rows):
         for name, value in row.items():
             found[name].update(f"{index} ".encode() + said(value))
-            if np.size(value) > KEPT:
+            if isinstance(value, np.ndarray) and value.size > KEPT:
                 found[f"{name}[:{KEPT}]"]
         for name, value in row.items():
             if f"{name}[:{KEPT}]" in found:

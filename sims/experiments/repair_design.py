@@ -109,8 +109,8 @@ def design(
         *(threat(name, spent.images, spent.attacked_test) for name in names),
         *others,
     ]
-    sources, known = tuple(learned), {source.name for source in learned} | {CLEAN}
-    meets = {arm: [one for one in tested if not _told(arm) or one.name in known] for arm in (UNREPAIRED, *arms)}
+    sources, known = tuple(learned), {CLEAN, *names}
+    meets = {arm: [one for one in tested if not _told(arm) or one.label in known] for arm in (UNREPAIRED, *arms)}
     return Design(
         arm=arms[0],
         beside=arms[1:],
@@ -214,7 +214,7 @@ def _arms(plan: Repairing, dense: bool, retrained: bool) -> list[str]:
 
 
 def _told(arm: str) -> bool:
-    """Return whether a repair is told what happened: where it never learned that, it is the unrepaired network."""
+    """Return whether a repair is told what happened: it shows what a perfect gate would give on what was learned."""
     plan = DEFENSES[arm].repair
     return plan is not None and plan.told
 

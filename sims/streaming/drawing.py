@@ -14,8 +14,9 @@ from localnoise.sims.streaming.outcome import Outcome
 from localnoise.sims.streaming.schedule import CLEAN
 
 _WINDOWS = 100  # points over a whole stream, about
-_HEIGHT, _SMALL = 1.9, 4.5
+_HEIGHT, _SMALL = 2.1, 5.0
 _BINS = 16
+_NAMES = 40  # points that upright names of corruptions take above a panel
 
 
 def draw(own: Mapping[str, Sequence[Outcome]], path: Path, title: str) -> None:
@@ -36,8 +37,10 @@ def draw(own: Mapping[str, Sequence[Outcome]], path: Path, title: str) -> None:
         over[-1].set_xlabel("Images")
         heads = [f"{network}, seed {seed}" for network in groups] + [f"{network}, after a change" for network in groups]
         lettered([*over, *after], heads)
+        for axes in over:  # above the names of corruptions
+            axes.set_title(axes.get_title(loc="left"), loc="left", pad=_NAMES)
         figure.suptitle(title)
-        legend(figure, columns=4)
+        legend(figure, columns=2)
 
 
 def _over_time(axes: Any, lines: Sequence[tuple[str, Outcome, str]], network: str) -> None:
@@ -53,8 +56,6 @@ def _over_time(axes: Any, lines: Sequence[tuple[str, Outcome, str]], network: st
     for name, own, hue in lines:
         axes.plot(*measures.windowed(own.correct, window), color=hue, lw=0.8, label=f"{ARMS[name].label} ({name})")
     axes.set(xlim=(0, length), ylim=(0, 1), ylabel=f"Accuracy ({window} images)")
-    axes.title.set_position((0, 1))
-    axes.set_title("", pad=34)
 
 
 def _after(axes: Any, lines: Sequence[tuple[str, Sequence[Outcome], str]]) -> None:

@@ -19,7 +19,7 @@ REPAIRS = tuple(
         (
             "repair-retrained",
             "repair, later layers retrained",
-            "Later layers retrained behind the task's repair, then repaired.",
+            "Later layers retrained behind repairs, stage by stage.",
             Repairing(retrained=True),
         ),
         (

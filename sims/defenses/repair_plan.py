@@ -44,8 +44,7 @@ class Repairing:
         Whether a test says which source it is: what a perfect gate would give.
     retrained : bool
         Whether fresh layers after the task's are trained, with labels, on repaired and clean activations until held-out
-        ones are answered no better; then those of `layers` that follow are repaired anew, and the gate is calibrated on
-        the new network.
+        ones are answered no better; then, behind the next of `layers`, too, whose ways back are learned anew.
     share : str
         Of `localnoise.Repair`: "none", "places" (ways back) or "all" (laws, too).
     gate : str

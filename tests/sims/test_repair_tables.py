@@ -66,6 +66,23 @@ def designed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return run
 
 
+def test_a_repair_that_is_told_what_happened_is_tested_on_what_it_learned(designed: Any, tmp_path: Path) -> None:
+    """Elsewhere it leaves inputs alone, or undoes more than happened: nobody asks a perfect gate for that."""
+    named = "fog,brighten@-0.2,adaptive@0.02,brighten@-0.2+rotate@0.4"
+    cells, _ = designed(sources="brighten,rotate@1", threats=named, severities="1", dense=False, spend="quick", seeds=1)
+    arms = {cell.arm for cell in cells}
+    tested = {arm: {one.label for cell in cells if cell.arm == arm for one in cell.threats} for arm in arms}
+    told, whole = tested["repair-oracle"], tested["repair"]
+    assert told == {"clean", "brighten@0.5", "rotate@1"}
+    levels = {"brighten@-0.2", "brighten@0.1", "rotate@0.2"}
+    assert whole - told == levels | {"fog@5", "adaptive@0.02", "brighten@-0.2+rotate@0.4"}
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    head = [one.strip() for one in lines[0].split("|")]
+    row = {line.split("|")[1].strip(): line.split("|") for line in lines[: lines.index("")]}
+    assert row["fog@5"][head.index("told the source")].strip() == ""
+    assert row["rotate@1"][head.index("told the source")].strip() != ""
+
+
 def test_the_terminal_shows_every_row_that_was_named_and_means_of_the_rest(designed: Any) -> None:
     cells, report = designed(
         sources="brighten,rotate@1", threats="rotate@0.1", severities="2,3", mixtures=True, dense=False,

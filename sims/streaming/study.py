@@ -184,7 +184,8 @@ class StreamStudy:
             schedule = drawn(plan, stream_seed(self.seed, part), len(pool[1]))
             own = stream_seed(self.seed, part)
             with temporary_folder() as folder:  # the file lives as long as it is mapped
-                _frames[key] = Frames(pool, schedule, own, folder / "frames.bin", self.stage, what)
+                bounds = self.bench.task.bounds
+                _frames[key] = Frames(pool, bounds, schedule, own, folder / "frames.bin", self.stage, what)
         _frames.move_to_end(key)
         return _frames[key]
 

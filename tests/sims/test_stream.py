@@ -55,19 +55,51 @@ def test_a_longer_stream_begins_alike_and_a_seed_gives_the_same_again() -> None:
     assert drawn(PLAN, 6, 400).names != short.names or (drawn(PLAN, 6, 400).image != short.image).any()
 
 
-def test_images_are_made_as_each_would_be_alone(tmp_path: Path) -> None:
+def frames_of(pool: Any, bounds: Any, schedule: Any, folder: Path) -> Frames:
+    return Frames(pool, bounds, schedule, 9, folder / "frames", lambda what, done, of: None, "stream")
+
+
+@pytest.mark.parametrize("camera", [True, False])
+def test_images_are_made_as_each_would_be_alone(tmp_path: Path, camera: bool) -> None:
     from localnoise.sims import perturbations
 
-    pool = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 10
+    inputs = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    inputs = (255 * inputs).round() / 255 if camera else inputs
+    pool = inputs, torch.arange(50) % 10
     plan = StreamPlan(modifications=(("rotate", 2.0),), length=700, stay=200)
     made = drawn(plan, 1, 50)
-    frames = Frames(pool, made, 9, tmp_path / "frames", lambda what, done, of: None, "stream")
+    frames = frames_of(pool, (0, 1), made, tmp_path)
+    assert (tmp_path / "frames").stat().st_size == 700 * 784 * (1 if camera else 4)
     x, y = (torch.cat(part) for part in zip(*frames, strict=True))
     assert torch.equal(y, pool[1][made.image])
     for t in (0, 250, 699):
         level, image = float(made.level[t]), pool[0][made.image[t]][None]
         expected = perturbations.apply("rotate", image, level, 9, t) if level else image
-        torch.testing.assert_close(x[t : t + 1], expected, atol=0.5 / 255 + 1e-6, rtol=0)
+        rounded = (255 * expected).round() / 255
+        assert torch.equal(x[t : t + 1], rounded if camera else expected)
+
+
+@pytest.mark.parametrize(("scale", "images"), [(1.0, False), (1.0, True), (0.006, False)])
+def test_inputs_without_bounds_are_kept_as_they_are(
+    tmp_path: Path, request: pytest.FixtureRequest, scale: float, images: bool
+) -> None:
+    from localnoise.sims import perturbations
+
+    def gain(x: torch.Tensor, level: float, words: Any) -> torch.Tensor:
+        return x * level - 0.5
+
+    kept = {"unit": "", "description": "", "words": 1, "level": 1.5, "lowest": 0.0, "highest": 2.0}
+    made: Any = perturbations.Modification(name="gain", function=gain, bounds=None, **kept)  # type: ignore[arg-type]
+    perturbations.MODIFICATIONS.mount({"gain": made})
+    request.addfinalizer(lambda: perturbations.MODIFICATIONS.mount({}))
+    inputs = scale * torch.rand(50, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    inputs = (255 * inputs).round() / 255 if images else inputs
+    schedule = drawn(StreamPlan(modifications=(("gain", 1.5),), length=700, stay=200), 1, 50)
+    for bounds in (None, (0, 1)):  # the task's; the perturbation has none
+        x = torch.cat([x for x, _ in frames_of((inputs, torch.arange(50)), bounds, schedule, tmp_path)])
+        level = torch.from_numpy(schedule.level)[:, None, None, None]
+        seen = inputs[torch.from_numpy(schedule.image)]
+        assert torch.equal(x, torch.where(level > 0, seen * level - 0.5, seen))
 
 
 @pytest.mark.parametrize(

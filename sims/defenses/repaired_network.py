@@ -138,7 +138,7 @@ class Mended(nn.Module):
 
     Attributes
     ----------
-    said : list of (T,) uint8 or None
+    said : list of (T,) uint8 or None, or more bits where there are more than 255 sources
         If set to a list: of each activation what the gate called it, an index of `sources`, batch by batch.
     """
 
@@ -149,13 +149,14 @@ class Mended(nn.Module):
         self.first = first
         self._layers = (first, *later)  # a tuple: later ones are the back's modules
         self._told = told
-        self.said: list[npt.NDArray[np.uint8]] | None = None
+        self.said: list[npt.NDArray[np.integer[Any]]] | None = None
         [layer for layer in self._layers if layer.decides][-1].register_forward_hook(self._listen)
 
     def _listen(self, layer: nn.Module, inputs: Any, output: Any) -> None:
         posterior: Any = layer.posterior
         if self.said is not None and posterior is not None:
-            self.said.append(posterior.argmax(1).cpu().numpy().astype(np.uint8))
+            most = posterior.shape[1] - 1
+            self.said.append(posterior.argmax(1).cpu().numpy().astype(np.min_scalar_type(most)))
 
     @property
     def repairs(self) -> list[Repair]:

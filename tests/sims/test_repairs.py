@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,16 @@ def test_no_weight_changes_and_no_label_is_read(runner: Runner) -> None:
         assert silent
         torch.testing.assert_close(made(images[:20]), bench.network(images[:20]))
     assert made.noise.when == "both"
+
+
+def test_what_a_gate_says_has_as_many_numbers_as_there_are_sources() -> None:
+    h = np.random.default_rng(0).normal(size=(40, 1, 1, 2)).astype(np.float32)
+    made = Mended(RepairLayer(Repair((1, 2)).learn("dim", 0.3 * h, h)), [])
+    for count, dtype in ((256, np.uint8), (300, np.uint16)):
+        made.said, layer = [], SimpleNamespace(posterior=torch.eye(count))
+        made._listen(layer, None, None)  # type: ignore[arg-type]
+        assert made.said[0].dtype == dtype
+        assert made.said[0].tolist() == list(range(count))
 
 
 def test_the_gate_leaves_held_out_decisions_alone(runner: Runner) -> None:

@@ -18,14 +18,6 @@ def spans(starts: Starts, length: int) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
-def by_name(correct: Outcomes, starts: Starts, names: Sequence[str]) -> dict[str, float]:
-    """Return the accuracy over all images of each kind of stretch."""
-    found: dict[str, list[Outcomes]] = {}
-    for name, span in zip(names, spans(starts, len(correct)), strict=True):
-        found.setdefault(name, []).append(correct[span])
-    return {name: float(np.concatenate(own).mean()) for name, own in found.items()}
-
-
 def windowed(correct: Outcomes, window: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the middles of consecutive windows, and the accuracy in each."""
     count = max(len(correct) // window, 1)

@@ -1,10 +1,12 @@
 """The report that `localnoise stream` writes: what each method was worth, what it needed, and a figure over time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import AfterValidator
 from rich.table import Table
@@ -21,6 +23,8 @@ from localnoise.sims.streaming.arms import ARMS, OWN, StreamArm, stream_arm
 from localnoise.sims.streaming.drawing import draw
 from localnoise.sims.streaming.outcome import Outcome
 from localnoise.sims.streaming.schedule import CLEAN
+
+Kinds = npt.NDArray[np.str_]  # of an outcome's images
 
 
 def _named(name: str) -> str:
@@ -69,27 +73,26 @@ class Stream(Report):
     def _overall(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
         heads = ["network", "stream", *_LESS.values(), "clean", "corrupted"]
         heads += ["recovery\n(images)", "back to clean\n(images)"]
-        rows = []
+        rows, seeds = [], _seeds(own)
         for name, several in own.items():
-            clean = _over(several, lambda one: _mean(one, clean=True))
-            corrupted = _over(several, lambda one: _mean(one, clean=False))
-            times = [_text(_times(several, at)) for at in (0, 1)]
-            whole = _over(several, lambda one: float(one.correct.mean()))
             others = [own.get(other, []) if other != name else [] for other in _others(ARMS[name])]
-            less = [signed(_less(several, other)) for other in others]
-            rows.append([several[0].network, accuracy(whole), *less, accuracy(clean), accuracy(corrupted), *times])
+            estimates = [
+                (accuracy, _over(several, lambda kinds: np.full(len(kinds), True))),
+                *((signed, _less(several, other)) for other in others),
+                (accuracy, _over(several, lambda kinds: kinds == CLEAN)),
+                (accuracy, _over(several, lambda kinds: kinds != CLEAN)),
+                *((_text, _times(several, at)) for at in (0, 1)),
+            ]
+            rows.append([several[0].network, *(said(one) + _fewer(one, seeds) for said, one in estimates)])
         return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
 
     def _by_name(self, own: dict[str, list[Outcome]]) -> pd.DataFrame:
-        names = list(dict.fromkeys(name for several in own.values() for one in several for name in one.names))
-        names = [CLEAN, *sorted(name for name in names if name != CLEAN)]
+        met = {name for several in own.values() for one in several for name in one.names}
+        names, seeds = [CLEAN, *sorted(met - {CLEAN})], _seeds(own)
         rows = []
         for several in own.values():
-            cells = []
-            for name in names:
-                values = [by[name] for one in several if name in (by := one.by_name)]
-                cells.append(accuracy(over_seeds(values, several[0].images(name))) if values else "")
-            rows.append(cells)
+            found = [_over(several, lambda kinds, name=name: kinds == name) for name in names]
+            rows.append([accuracy(one) + _fewer(one, seeds) for one in found])
         heads = [words(name).replace(" ", "\n") for name in names]
         return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
 
@@ -104,17 +107,20 @@ class Stream(Report):
         return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")
 
     def _footnote(self, own: dict[str, list[Outcome]]) -> str:
-        several = next(iter(own.values()))
-        one, seeds = several[0], max(len(many) for many in own.values())
+        streams, seeds = {one.seed: one for several in own.values() for one in several}, _seeds(own)
+        one = next(iter(streams.values()))
+        stretches = sum(len(one.names) for one in streams.values())
         spread = (
-            f"± is Student's 95 % interval over {seeds} seeds, each with its own network, stream and images"
+            f"± is Student's 95 % interval over {seeds} seeds, each with its own network, stream and images; cells "
+            f"marked (1 of {seeds} seeds) are of those that met it and are done, of one seed with ± over its images"
             if seeds > 1
             else "one seed: ± of an accuracy is Wilson's interval over images, of a recovery Student's over stretches"
         )
         return (
-            f"{len(one.correct):,} images, {len(one.names)} stretches, mean stay {one.stay:,} images of each "
-            f"corruption; {spread}. Less: of the same seeds, streams and images, paired; no adaptation is that of the "
-            "method's own network. Clean, corrupted: images of clean stretches, and all others. Recovery: images from "
+            f"{len(one.correct):,} images{' a seed' * (seeds > 1)}, {stretches:,} stretches"
+            f"{f' in all {seeds} seeds' * (seeds > 1)}, mean stay {one.stay:,} images of each corruption; {spread}. "
+            "Less: of the same seeds, streams and images, paired; no adaptation is that of the method's own network. "
+            "Clean, corrupted: images of clean stretches, and all others. Recovery: images from "
             f"a change until the accuracy over the next {measures.WINDOW} images is at most {measures.WITHIN:g} below "
             "that of the stretch's second half, at most half of the stretch; into a corruption, and back to clean. The "
             "network that does not adapt shows what drift and chance alone make of it. No method reads a label; "
@@ -161,24 +167,29 @@ def _label(arm: StreamArm) -> str:
     return f"{arm.label} ({arm.name})"
 
 
-def _mean(one: Outcome, *, clean: bool) -> float:
-    names = np.repeat(one.names, [span.stop - span.start for span in measures.spans(one.starts, len(one.correct))])
-    rows = (names == CLEAN) == clean
-    return float(one.correct[rows].mean()) if rows.any() else float("nan")
-
-
-def _over(several: list[Outcome], value: Callable[[Outcome], float]) -> Estimate | None:
-    found = [number for one in several if not np.isnan(number := value(one))]
-    return over_seeds(found, len(several[0].correct)) if found else None
+def _over(several: list[Outcome], which: Callable[[Kinds], npt.NDArray[np.bool_]]) -> Estimate | None:
+    """Return the accuracy over the images of some kinds of stretches, of the seeds that met them; None: of none."""
+    parts = [own for one in several if (own := one.correct[which(one.kinds)]).size]
+    return over_seeds([float(own.mean()) for own in parts], len(parts[0])) if parts else None
 
 
 def _times(several: list[Outcome], at: int) -> Estimate | None:
     own = [measures.recoveries(one.correct, one.starts, one.names, CLEAN)[at] for one in several]
     if len(own) == 1:
-        return over_seeds(own[0], len(own[0])) if len(own[0]) > 1 else None
+        return replace(over_seeds(own[0], len(own[0])), seeds=1) if len(own[0]) > 1 else None
     means = [float(np.mean(times)) for times in own if times]
     return over_seeds(means, len(means)) if len(means) > 1 else None
 
 
 def _text(estimate: Estimate | None) -> str:
     return "" if estimate is None else f"{estimate.mean:.0f} ±{estimate.half_width:.0f}"
+
+
+def _seeds(own: dict[str, list[Outcome]]) -> int:
+    """Return how many seeds the table is of."""
+    return len({one.seed for several in own.values() for one in several})
+
+
+def _fewer(estimate: Estimate | None, seeds: int) -> str:
+    """Return what marks a cell of fewer seeds than the table's; "" for one of all."""
+    return "" if estimate is None or estimate.seeds == seeds else f" ({estimate.seeds} of {seeds} seeds)"

@@ -10,9 +10,12 @@ import torch
 from localnoise.errors import ArgumentError
 from localnoise.sims import stream as command
 from localnoise.sims.experiments import presets
-from localnoise.sims.results.records import RecordFile
+from localnoise.sims.reports.table import accuracy
+from localnoise.sims.results.records import Record, RecordFile
+from localnoise.sims.results.statistics import over_seeds
 from localnoise.sims.streaming import measures
 from localnoise.sims.streaming.frames import Frames
+from localnoise.sims.streaming.reported import Stream
 from localnoise.sims.streaming.schedule import CLEAN, STEP, StreamPlan, drawn, levels
 from localnoise.sims.tools.remade import remade
 
@@ -139,7 +142,52 @@ def test_recoveries_of_corruptions_and_of_clean_stretches_are_told_apart() -> No
     into, back = measures.recoveries(correct, starts, names, CLEAN)
     assert back == [0]
     assert into == [measures.recovery(correct[1000:2000])]
-    assert measures.by_name(correct, starts, names) == {CLEAN: 1.0, "rotate": 0.6}
+
+
+# What is reported
+
+
+def record(seed: int, method: str, stretches: list[tuple[str, int, int]]) -> Record:
+    """Of stretches (name, images, right ones)."""
+    correct = np.concatenate([np.arange(count) < right for _, count, right in stretches]).astype(np.uint8)
+    starts = np.cumsum([0, *(count for _, count, _ in stretches)])[:-1]
+    config = {"experiment": "stream", "method": method, "network": "v2", "seed": seed, "stream": {"stay": 100}}
+    sizes = dict.fromkeys(("parameter_bytes", "state_bytes", "gradient_bytes"), 8)
+    names = ",".join(name for name, _, _ in stretches)
+    results = {"correct.stream": correct, "stream.starts": starts, "stream.names": names, **sizes}
+    return Record(config, results | {"seconds_per_image": 0.001}, {}, 1.0)
+
+
+def cells(records: list[Record]) -> tuple[dict[str, str], dict[str, str], str]:
+    """Return the first row of both tables of accuracies, and what stands below them."""
+    report = Stream.of(records)
+    own = report._outcomes(records)
+    return report._overall(own).iloc[0].to_dict(), report._by_name(own).iloc[0].to_dict(), report._footnote(own)
+
+
+def test_intervals_of_one_seed_are_over_the_images_that_a_cell_is_of() -> None:
+    overall, by, note = cells([record(0, "none", [(CLEAN, 40, 30), ("fog", 960, 480), (CLEAN, 60, 45)])])
+    for cell, right, images in (
+        (overall["clean"], 75, 100),
+        (by["clean"], 75, 100),
+        (overall["corrupted"], 480, 960),
+        (by["fog"], 480, 960),
+        (overall["stream"], 555, 1060),
+    ):
+        assert cell == accuracy(over_seeds([right / images], images))
+    assert "1,060 images, 3 stretches, mean stay 100" in note
+
+
+def test_what_only_a_later_seed_met_is_of_that_seed_and_says_so() -> None:
+    first = record(0, "none", [(CLEAN, 100, 90), ("rotate", 200, 100)])
+    second = record(1, "none", [(CLEAN, 50, 40), ("fog", 100, 50), (CLEAN, 50, 40), ("rotate", 100, 25)])
+    overall, by, note = cells([first, second])
+    assert by["fog"] == f"{accuracy(over_seeds([0.5], 100))} (1 of 2 seeds)"
+    assert by["rotate"] == accuracy(over_seeds([0.5, 0.25], 200))
+    assert overall["clean"] == accuracy(over_seeds([0.9, 0.8], 100))
+    assert "300 images a seed, 6 stretches in all 2 seeds" in note
+    overall, _, _ = cells([first, record(0, "repair", [(CLEAN, 100, 90)]), record(1, "repair", [(CLEAN, 100, 90)])])
+    assert overall["stream"].endswith(" (1 of 2 seeds)")  # of a method that is not done
 
 
 # The command

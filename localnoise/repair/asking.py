@@ -167,6 +167,6 @@ class Asking(Deciding):
         """
         for name in sources:
             choose("sources", name, self.sources)
-        among = (CLEAN, *(name for name in sources if name != CLEAN)) if sources else ()
+        among = tuple(dict.fromkeys((CLEAN, *sources))) if sources else ()  # each once: its weight is added up
         vars(self).update(among=among, _among_gate=None)  # at once
         return self

@@ -11,6 +11,8 @@ from localnoise.repair.gate import FLOOR, Floats, Gate
 from localnoise.repair.voting import Voting
 from localnoise.validate import Array, as_array
 
+_ROUNDING = 0.01  # by which weights may add up to more than 1, as those of 16 bits do
+
 
 class Deciding(Voting):
     """The part of a `Repair` that decides how much it trusts each cause."""
@@ -50,7 +52,8 @@ class Deciding(Voting):
         Raises
         ------
         ArgumentError
-            Nothing is learned yet; an unknown source; weights of another shape, negative or not finite.
+            Nothing is learned yet; an unknown source; weights of another shape, negative, not finite, or of more
+            than 1 in a row.
         """
         self._refuse_empty()
         if sources is None:
@@ -120,6 +123,11 @@ class Deciding(Voting):
             raise ArgumentError(
                 f"sources has shape {given.shape}: expected weights >= 0 ({count}, {len(names)}), a column for "
                 f"each of {', '.join(names)}"
+            )
+        if len(given) and (most := float(given.sum(axis=1).max())) > 1 + _ROUNDING:
+            raise ArgumentError(
+                f"sources has a row that adds up to {most:g}: expected weights that add up to 1 at most; divide each "
+                "row by its sum"
             )
         return given
 

@@ -107,7 +107,7 @@ def _decided(source: Path, file: Any, known: list[str]) -> tuple[dict[str, float
         raise FileFormatError(f"{source}: margins or among name no sources of it; the file was edited or damaged")
     if among and among[0] != known[0]:
         raise FileFormatError(f"{source}: margins or among leave clean out; the file was edited or damaged")
-    return {name: _number(source, value) for name, value in margins.items()}, tuple(among)
+    return {name: _number(source, value) for name, value in margins.items()}, tuple(dict.fromkeys(among))
 
 
 def _number(source: Path, value: Any) -> float:

@@ -1,5 +1,6 @@
 """Repair: the ways back are local least squares, the gate is calibrated and says when nothing fits."""
 
+import json
 import warnings
 
 import numpy as np
@@ -174,6 +175,14 @@ def test_a_later_layer_decides_anew_among_some_sources(undecided, held, tmp_path
         assert other.among == ("clean", "shift")
         for mine, theirs in zip(undecided(moved, said), other(moved, said), strict=True):
             assert np.array_equal(mine, theirs)
+        once = undecided(moved, said)
+        undecided.decide_among("shift", "clean", "shift")
+        assert undecided.among == ("clean", "shift")
+        for mine, theirs in zip(once, undecided(moved, said), strict=True):
+            assert np.array_equal(mine, theirs)
+        with h5py.File(undecided.save(tmp_path / "twice.h5"), "r+") as file:  # as files were when each name counted
+            file.attrs["among"] = json.dumps({"sources": ["clean", "shift", "shift"]})
+        assert ln.load(tmp_path / "twice.h5").among == ("clean", "shift")
     finally:
         undecided.decide_among()
     assert np.allclose(undecided(moved, said)[1], said)
@@ -215,6 +224,7 @@ def test_the_gate_is_the_maximum_likelihood_one():
         (lambda r, h: r(h, "fog"), "fog"),
         (lambda r, h: r.decide_among("fog"), "fog"),
         (lambda r, h: r(h, np.ones((2, 2))), "weights"),
+        (lambda r, h: r(h, np.full((len(h), 3), 0.5)), "adds up to 1.5: expected weights that add up to 1 at most"),
         (lambda r, h: r.calibrate(h, most=2), "share"),
         (lambda r, h: r.calibrate(h, most="all"), "most='all': expected a share"),
         (lambda r, h: r(h, sources=["dim"] * len(h)), "expected one name for all, or weights"),

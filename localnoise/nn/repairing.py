@@ -184,6 +184,16 @@ class RepairLayer(RepairTensors):
         self.posterior = torch.stack(sums, 1)
         return w
 
+    def _replicate_for_data_parallel(self) -> "RepairLayer":
+        """Return a replica on another device; refused where it would follow the layer of this one."""
+        if self.follows is not None:
+            raise ArgumentError(
+                "DataParallel: its replicas of this RepairLayer would follow the layer of another replica (follows=): "
+                "expected one device, or torch.nn.parallel.DistributedDataParallel"
+            )
+        replica: RepairLayer = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]  # torch's own
+        return replica
+
     def __getstate__(self) -> dict[str, Any]:
         """Copy or pickle: what the last forward found stays behind, which belongs to a graph."""
         return self.__dict__ | {"posterior": None, "density": None}

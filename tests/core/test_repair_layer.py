@@ -241,6 +241,12 @@ def test_another_repair_takes_the_place_of_all_ways_back(repair, x):
     assert torch.equal(layer(x + 0.2), x + 0.2)
 
 
+def test_a_replica_of_a_layer_that_decides_does_what_the_layer_does(repair, x):
+    layer = lnn.RepairLayer(repair)
+    replica = layer._replicate_for_data_parallel()  # as DataParallel makes them, where there is more than one device
+    assert torch.equal(replica(x), layer(x))
+
+
 def test_any_floating_dtype_comes_back_as_it_was(repair, x):
     layer = lnn.RepairLayer(repair)
     for dtype in (torch.float64, torch.bfloat16):

@@ -132,6 +132,10 @@ def test_decisions_on_too_few_inputs_are_warned_of(in_turn):
         (lambda net, r: lnn.RepairLayer(r)(torch.zeros(2, 5)), "expected"),
         (lambda net, r: lnn.RepairLayer(r, lnn.RepairLayer(r))(torch.zeros(2, CHANNELS, *SHAPE)), "follows"),
         (lambda net, r: lnn.RepairLayer(r)(torch.zeros(2, CHANNELS, *SHAPE, dtype=torch.int64)), "floating"),
+        (
+            lambda net, r: lnn.RepairLayer(r, lnn.RepairLayer(r))._replicate_for_data_parallel(),
+            "DistributedDataParallel",
+        ),
         (lambda net, r: lnn.calibrate_repairs(net, {"first": r}, torch.zeros(0, 1, 8, 8)), "0 inputs"),
         (lambda net, r: lnn.calibrate_repairs(net, {"first": r}, 3), "inputs is int: expected a DataLoader"),
         (lambda net, r: lnn.expect_worth(net, {"first": r}, (torch.zeros(2, 1, 8, 8),) * 3), "pairs holds Tensor"),

@@ -18,7 +18,7 @@ from localnoise.bank import Bank, layout
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.operators import advance, as_word, eta, number_of
-from localnoise.nn.state import packed, unpacked
+from localnoise.nn.state import entry, packed, unpacked
 from localnoise.validate import as_seed
 
 _KEYS = 2**63 - 1  # seeds that torch's generator gives
@@ -191,17 +191,17 @@ class NoiseLayer(nn.Module):
         Raises
         ------
         ArgumentError
-            The noise is of another layout.
+            The state is none of a NoiseLayer, or damaged; the noise is of another layout.
         """
-        noise = unpacked(state["noise"])
+        noise, seed, position = unpacked(entry(state, "noise")), entry(state, "seed"), entry(state, "position")
         if layout(noise) != self._layout:
             raise ArgumentError(
                 f"state_dict holds a noise of layout {layout(noise)}: expected {self._layout}, as this layer's; make "
                 "the layer with a grid of that layout"
             )
         self.noise = noise
-        self.reseed(state["seed"])
-        self.position = state["position"]
+        self.reseed(seed)
+        self.position = position
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy or unpickle: the noise is another object, or lies in another process."""

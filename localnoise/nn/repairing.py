@@ -15,7 +15,7 @@ from torch import Tensor
 from localnoise.errors import ArgumentError, choose
 from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.repair_tensors import RepairTensors
-from localnoise.nn.state import packed, unpacked
+from localnoise.nn.state import entry, packed, unpacked
 from localnoise.repair import Repair
 
 
@@ -242,9 +242,11 @@ class RepairLayer(RepairTensors):
         Raises
         ------
         ArgumentError
-            The repair is of another layout.
+            The state is none of a RepairLayer, or damaged; the repair is of another layout.
         """
-        found = unpacked(state["repair"])
+        found = unpacked(entry(state, "repair"))
+        if not isinstance(found, Repair):
+            raise ArgumentError(f"state_dict holds a {type(found).__name__}: expected a Repair, as this layer's")
         own, other = self._repair.config, found.config
         if (own.channels, own.shape) != (other.channels, other.shape):
             raise ArgumentError(

@@ -7,7 +7,7 @@ import torch
 
 import localnoise
 from localnoise.bank import Bank
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.files import temporary_folder
 
 
@@ -40,17 +40,45 @@ def unpacked(state: dict[str, Any]) -> Any:
     Raises
     ------
     ArgumentError
-        The state is of no kind that is known.
+        The state is of no kind that is known, or damaged.
     """
-    kind = state.get("kind")
+    kind = state.get("kind") if isinstance(state, dict) else None
     if kind == "bank":
-        return Bank([unpacked(one) for one in state["members"]], state["clean"], state["shares"])
+        members = [unpacked(one) for one in _list(entry(state, "members"))]
+        return Bank(members, entry(state, "clean"), entry(state, "shares"))
     if kind not in ("grid", "chip"):
         raise ArgumentError(f"state_dict: a noise of kind {kind!r}: expected grid, chip or bank")
+    content = entry(state, "file")
+    if not isinstance(content, torch.Tensor) or content.dtype != torch.uint8:
+        raise ArgumentError(f"state_dict: a file of {type(content).__name__}: expected a tensor of bytes (torch.uint8)")
     with temporary_folder() as folder:
         path = folder / "noise.h5"
-        path.write_bytes(state["file"].cpu().numpy().tobytes())
-        return localnoise.load(path) if kind == "grid" else localnoise.hardware.load_chips(path)
+        path.write_bytes(content.cpu().numpy().tobytes())
+        try:
+            return localnoise.load(path) if kind == "grid" else localnoise.hardware.load_chips(path)
+        except FileFormatError as error:
+            reason = str(error).removeprefix(f"{path}: ").replace(str(path), "its file")
+            raise ArgumentError(f"state_dict: {reason}; expected what state_dict() of this layer returned") from error
+
+
+def entry(state: Any, name: str) -> Any:
+    """Return an entry of a layer's extra state.
+
+    Raises
+    ------
+    ArgumentError
+        There is none, or the state is no dict.
+    """
+    if not isinstance(state, dict) or name not in state:
+        held = f"a dict of {[*map(str, state)]}" if isinstance(state, dict) else type(state).__name__
+        raise ArgumentError(f"state_dict: _extra_state is {held}: expected {name!r} in it, as state_dict() returned it")
+    return state[name]
+
+
+def _list(members: Any) -> list[Any]:
+    if not isinstance(members, list):
+        raise ArgumentError(f"state_dict: members is {type(members).__name__}: expected a list of noises")
+    return members
 
 
 def _on_chip(noise: Any) -> bool:

@@ -145,6 +145,39 @@ def test_a_state_holds_the_repair_that_is_made(x):
     assert (layer.decides, later.decides) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda s: None, "_extra_state is NoneType: expected 'repair'"),
+        (lambda s: {}, "expected 'repair'"),
+        (lambda s: {"repair": 3}, "kind None"),
+        (lambda s: {"repair": {"kind": "grid"}}, "expected 'file'"),
+        (lambda s: {"repair": {"kind": "grid", "file": "r.h5"}}, "a file of str: expected a tensor of bytes"),
+        (lambda s: {"repair": {"kind": "grid", "file": s["repair"]["file"][:100]}}, "expected what state_dict"),
+        (
+            lambda s: {"repair": lnn.NoiseLayer(noise()).get_extra_state()["noise"]},
+            "holds a UnitGrid: expected a Repair",
+        ),
+        (lambda s: {"repair": {"kind": "bank", "members": 3}}, "members is int"),
+    ],
+)
+def test_a_damaged_state_is_one_sentence(repair, x, damage, words):
+    layer = lnn.RepairLayer(repair)
+    before, state = layer(x), layer.state_dict()
+    state["_extra_state"] = damage(state["_extra_state"])
+    with pytest.raises(ArgumentError, match=words) as caught:
+        layer.load_state_dict(state)
+    assert "\n" not in str(caught.value)
+    assert torch.equal(layer(x), before)
+    other = lnn.NoiseLayer(noise())
+    with pytest.raises(ArgumentError, match="state_dict"):
+        other.load_state_dict({"_extra_state": damage(layer.get_extra_state())})
+
+
+def noise():
+    return ln.UnitGrid(SHAPE, CHANNELS).learn(activations(300, 5), ridge=1e-3)
+
+
 def test_a_layer_asks_for_the_margins_of_now_and_keeps_its_laws(x):
     h, repair = activations(1200, 0), learned()
     layer, asked = lnn.RepairLayer(repair), learned()

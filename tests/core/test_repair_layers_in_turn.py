@@ -143,6 +143,7 @@ def test_decisions_on_too_few_inputs_are_warned_of(in_turn):
             lambda net, r: lnn.expect_worth(net, {"first": r}, [(torch.zeros(2, 1, 8, 8),) * 3]),
             "Tensor, Tensor, Tensor",
         ),
+        (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {"a": dim}, progress=3), "progress=3"),
         (lambda net, r: lnn.attach_repairs(net, {}), "dict"),
         (lambda net, r: lnn.attach_repairs(net, {"frist": r}), "first"),
         (lambda net, r: lnn.learn_repairs(net, "first", torch.zeros(9, 1, 8, 8), {}), "at least one"),

@@ -19,6 +19,7 @@ from localnoise.validate import (
     as_array,
     as_positions,
     as_presentations,
+    check_progress,
     first_position,
     is_iterator,
 )
@@ -35,6 +36,11 @@ def chunk_size(channels: int, shape: tuple[int, int], dtype: Any) -> int:
 
 def told(chunks: Iterator[Part], total: int | None, progress: Progress | None) -> Iterator[Part]:
     """The same chunks; `progress(done, total)` when each is done with, total None where it is not known."""
+    check_progress(progress)
+    return _told(chunks, total, progress)
+
+
+def _told(chunks: Iterator[Part], total: int | None, progress: Progress | None) -> Iterator[Part]:
     done = 0
     for chunk in chunks:
         yield chunk
@@ -83,6 +89,7 @@ def fill(out: Any, chunks: Iterator[Array], count: int | None, progress: Progres
 
     count : how many presentations there will be, None: not known. `progress` is told (written, count).
     """
+    check_progress(progress)
     if not np.issubdtype(out.dtype, np.floating):
         raise ArgumentError(f"out has dtype {out.dtype}: expected a floating one; create it with dtype='float32'")
     if count is not None:

@@ -193,6 +193,12 @@ def check_positive(argument: str, value: Any, *, zero: bool = False, what: str =
         raise ArgumentError(f"{argument}={value!r}: expected a finite number {'>= 0' if zero else '> 0'}{what}")
 
 
+def check_progress(progress: Any) -> None:
+    """Raise an ArgumentError unless `progress` is None or can be called."""
+    if progress is not None and not callable(progress):
+        raise ArgumentError(f"progress={progress!r}: expected a function that is told how far it is, or None")
+
+
 def as_share(argument: str, value: Any) -> float:
     """Return a share as a float, 0 <= value < 1."""
     try:

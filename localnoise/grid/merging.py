@@ -22,7 +22,7 @@ from localnoise.rules import Rule
 from localnoise.rules.base import AUTO, State, begun
 from localnoise.soundness import check_learned, check_statistics
 from localnoise.streams import Progress, chunk_size, presentations
-from localnoise.validate import as_presentations
+from localnoise.validate import as_presentations, check_progress
 
 
 class Merging(Holding):
@@ -93,6 +93,7 @@ class Merging(Holding):
         """Learn dask arrays: each block where it lies, statistics added up in a tree."""
         import dask
 
+        check_progress(progress)
         delayed: Any = dask.delayed  # type: ignore[attr-defined]
         compute: Any = dask.compute  # type: ignore[attr-defined]
 

@@ -20,7 +20,7 @@ from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.tapping import Tap
 from localnoise.repair import Repair
 from localnoise.repair.lessons import CLEAN
-from localnoise.validate import Array
+from localnoise.validate import Array, check_progress
 
 Progress = Callable[[str, str], None]
 _DENSE = 1024  # neurons of a dense layer up to which every one reads every other
@@ -173,6 +173,7 @@ def learn_repairs(
     >>> bool((mended(0.3 * x) - net(x)).abs().mean() < (net(0.3 * x) - net(x)).abs().mean())
     True
     """
+    check_progress(progress)
     model = whole(model)
     own = check_device(model, device)
     named = [layers] if isinstance(layers, str) else list(layers)

@@ -20,7 +20,7 @@ from localnoise.nn.rating import Draws, Rater
 from localnoise.nn.rewards import Reward
 from localnoise.nn.tapping import evaluating
 from localnoise.rules.three_factor import ThreeFactor, broadcast
-from localnoise.validate import as_count, as_seed, check_positive
+from localnoise.validate import as_count, as_seed, check_positive, check_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +136,7 @@ def reward_noise(
     """
     if corrupt is not None and attack is not None:
         raise ArgumentError("corrupt and attack were given: expected one of them, or neither for clean inputs")
+    check_progress(progress)
     turns, seed = as_count("turns", turns, 1), int(as_seed(seed))
     rule = ThreeFactor(rate=rate, spread=spread, decorrelate=decorrelate)
     rater = Rater(reward=reward, pairs=pairs, common=common, baseline=baseline)

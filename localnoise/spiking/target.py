@@ -11,6 +11,7 @@ from brian2.devices.device import get_device, reset_device
 from localnoise.errors import choose
 from localnoise.files import temporary_folder
 from localnoise.streams import Progress
+from localnoise.validate import check_progress
 
 TARGETS = ("numpy", "cython", "cpp_standalone")
 
@@ -51,6 +52,7 @@ def reporting(progress: Progress | None, turns: int, each: int = 1) -> dict[str,
 
     None on C++ standalone, whose report is C++ text.
     """
+    check_progress(progress)
     if progress is None or isinstance(get_device(), CPPStandaloneDevice):
         return {}
 

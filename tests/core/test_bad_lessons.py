@@ -53,6 +53,7 @@ LEARNING = {
         "h was given, but signal='none': expected no activation; build UnitGrid",
         lambda g: g.learn(d, h),
     ),
+    "progress that cannot be called": ("progress=3: expected a function", lambda g: g.learn(d, progress=3)),
 }
 FRESH = {"too few samples", "a dead channel", "duplicated channels", "proportional units", "a dead channel, lms"}
 HISTORIES = [(c, b) for c in LEARNING for b in ("nothing", "moments", "lms") if b == "nothing" or c not in FRESH]

@@ -14,7 +14,7 @@ from localnoise.repair.gate import FLOOR, Floats
 from localnoise.repair.lessons import CLEAN
 from localnoise.repair.worth import LEAST, by_source
 from localnoise.repair.worth import fitted as fitted_worth
-from localnoise.validate import Array, as_share
+from localnoise.validate import Array, as_array, as_share
 
 Worse = Callable[[Array, Array], npt.NDArray[np.bool_]]
 
@@ -48,7 +48,8 @@ class Asking(Deciding):
         Raises
         ------
         ArgumentError
-            No activations, a share outside [0, 1), or a `worse` that calls activations worse that are not changed.
+            No activations, a share outside [0, 1), or a `worse` that fails, returns anything but (T,) bool, or calls
+            activations worse that are not changed.
         """
         most = as_share("most", most)
         if worse is not None and not callable(worse):
@@ -62,7 +63,7 @@ class Asking(Deciding):
         def moved(fixed: Array, calm: Array) -> npt.NDArray[np.bool_]:
             return np.asarray(np.square(fixed - calm).mean(axis=(1, 2, 3)) > bound)
 
-        judge = worse or moved
+        judge = moved if worse is None else _checked(worse)
         if np.mean(judge(h, h)) > most:
             raise ArgumentError(
                 f"worse says that more than most={most!r} of the activations are changed for the worse even where none "
@@ -170,3 +171,25 @@ class Asking(Deciding):
         among = tuple(dict.fromkeys((CLEAN, *sources))) if sources else ()  # each once: its weight is added up
         vars(self).update(among=among, _among_gate=None)  # at once
         return self
+
+
+def _checked(worse: Worse) -> Worse:
+    """Return a judge whose answers are looked at."""
+
+    def judge(fixed: Array, clean: Array) -> npt.NDArray[np.bool_]:
+        try:
+            said = as_array("worse", worse(fixed, clean), "(T,) bool")
+        except Exception as error:  # whatever a user's function raises
+            if isinstance(error, ArgumentError):
+                raise
+            reason = (str(error).splitlines() or [""])[0][:150]
+            raise ArgumentError(
+                f"worse raised {type(error).__name__} ({reason}): expected a function (fixed, clean) -> (T,) bool"
+            ) from error
+        if said.shape != (len(fixed),) or said.dtype != bool:
+            raise ArgumentError(
+                f"worse returned {said.dtype} of shape {said.shape}: expected ({len(fixed)},) bool, one an activation"
+            )
+        return said
+
+    return judge

@@ -100,7 +100,8 @@ class Learning(Voting):
         Raises
         ------
         ArgumentError
-            A source that is not learned, that has several causes, or that is undone in a later layer; unequal lengths.
+            A source that is not learned, that has several causes, or that is undone in a later layer; unequal lengths;
+            units that share weights.
         """
         self._refuse_empty()
         where = [at for at, name in enumerate(self._own) if name == source]
@@ -113,6 +114,11 @@ class Learning(Voting):
         x, y = self._activity("displaced", displaced), self._activity("clean", clean)
         if len(x) != len(y):
             raise ArgumentError(f"clean has {len(y)} activations, displaced has {len(x)}: expected as many")
+        if self.share != "none" and (named := getattr(rule, "name", rule)) != "moments":
+            raise ArgumentError(
+                f"rule={named!r}: it changes each unit's weights alone, and this repair's units share theirs "
+                f"(share={self.share!r}), which no rule that forgets can do; expected Repair(share='none'), or learn"
+            )
         if member.back is None:
             raise ArgumentError(f"source={source!r} is recognised here, and undone in a later layer: adapt it there")
         back = _going_on(member.back, rule).learn(y - x, x, rule=rule, **options)

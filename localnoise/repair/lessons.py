@@ -112,6 +112,14 @@ class Lesson:
                 "many; learn it under another name"
             )
 
+        shown = 1 if cause is None else len(cause)
+        most = max(min(shown, KEPT) // 2, 1)
+        if not self.mine and many > most:
+            raise ArgumentError(
+                f"causes goes up to {many - 1}: expected 0 to {most - 1} at most with {shown} activations, since of "
+                f"those that are held out, at most {KEPT}, each cause needs 2; number causes 0, 1, ..., or take fewer"
+            )
+
         def learner(before: Member | None) -> Learner:
             way = None if source == CLEAN else back
             if before is None:

@@ -206,6 +206,11 @@ def test_the_gate_is_the_maximum_likelihood_one():
     assert mine <= minimize(loss, np.zeros(3)).fun + 1e-6
 
 
+def shared():
+    h = activations(300, 3)
+    return ln.Repair(SHAPE, CHANNELS, radius=0, share="places").learn("dim", dimmed(h), h)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -214,6 +219,11 @@ def test_the_gate_is_the_maximum_likelihood_one():
         (lambda r, h: r.learn("fog", h, h[:-1]), "expected as many"),
         (lambda r, h: r.learn("fog", h[:, :1], h), "expected"),
         (lambda r, h: r.learn("fog", h, h, causes=[0.5] * len(h)), "whole number"),
+        (
+            lambda r, h: r.learn("fog", h, h, causes=np.full(len(h), 10**9)),
+            "causes goes up to 1000000000: expected 0 to",
+        ),
+        (lambda r, h: r.learn("fog", h, h, progress=3), "progress=3: expected a function"),
         (lambda r, h: r.learn("fog", h * np.nan, h), "NaN"),
         (lambda r, h: r.learn("fog", h[:1], h[:1]), "at least 2"),
         (lambda r, h: r.learn("fog", h, h, causes=np.arange(len(h)) // 399), "expected at least 2"),
@@ -238,6 +248,14 @@ def test_the_gate_is_the_maximum_likelihood_one():
         (lambda r, h: ln.RepairStream(r, stay=None), "stay=None: expected a share"),
         (lambda r, h: ln.RepairStream("r"), "repair is str: expected a Repair"),
         (lambda r, h: r.calibrate(h, worse=5), "worse=5: expected a function"),
+        (lambda r, h: r.calibrate(h, worse=lambda a, b: None), r"worse returned object of shape \(\)"),
+        (lambda r, h: r.calibrate(h, worse=lambda a: a), r"worse raised TypeError .*expected a function"),
+        (lambda r, h: r.calibrate(h, worse=lambda a, b: np.zeros(3, bool)), r"worse returned bool of shape \(3,\)"),
+        (lambda r, h: r.calibrate(h, worse=lambda a, b: np.zeros(len(a), int)), "worse returned int64"),
+        (
+            lambda r, h: shared().adapt("dim", dimmed(h), h),
+            r"rule='lms': .*share='places'.* expected Repair\(share='none'",
+        ),
         (lambda r, h: r.expect_worth("a", [0], [0]), "expected arrays of numbers"),
         (lambda r, h: r.expect_worth([[0.0], [1.0, 2.0]], [0], [0]), "expected arrays of numbers"),
     ],

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from localnoise import Repair
 from localnoise.nn import RepairLayer
 from localnoise.sims import data, models
 from localnoise.sims.attacks import APGD, PGD

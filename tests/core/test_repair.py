@@ -3,6 +3,7 @@
 import json
 import warnings
 
+import h5py
 import numpy as np
 import pytest
 from small_repairs import CHANNELS, SHAPE, UNITS, activations, blurred, dimmed

@@ -98,6 +98,12 @@ def _points(records: list[Record]) -> list[str]:
         return [(folder / f"{report.stem}.md").read_text(encoding="utf-8").partition("\n\n")[0]]
 
 
+def _repaired(records: list[Record]) -> list[str]:
+    with temporary_folder() as folder:
+        Repair.of(records).write(records, folder)
+        return (folder / "table.md").read_text(encoding="utf-8").split("\n\n")[:1]
+
+
 def _streamed(records: list[Record]) -> list[str]:
     with temporary_folder() as folder:
         Stream.of(records).write(records, folder)
@@ -112,6 +118,7 @@ SHOWN = {
     "repair-adaptive": Shown(page="results/repair", command="repair", drawn="", tables=_attacked),
     "repair-beside": Shown(page="results/repair", command="repair", drawn="", tables=_beside),
     "repair-varied": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
+    "repair-watch": Shown(page="results/watch", command="repair", drawn="", tables=_repaired),
     "repair-bits": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),
     "retention-conv3": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),

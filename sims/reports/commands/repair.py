@@ -213,7 +213,7 @@ class Repair(Report):
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:
-        """The first repair that records hold, all others beside it; threats that it learned come first."""
+        """The first repair that records hold, all other arms beside it; threats that it learned come first."""
         arms = arms_of(records)
         repairs = [name for name in arms if DEFENSES[name].repair is not None and name != _UNREPAIRED]
         if not repairs:
@@ -224,4 +224,5 @@ class Repair(Report):
         sources = [f"{source['name']}@{source['level']:g}" for source in own.config["sources"]]
         tested = threats_of(records)
         others = [text for text in tested if text not in sources]
-        return cls(arm=repairs[0], beside=repairs[1:], learned=sources, others=others)
+        beside = [*repairs[1:], *(name for name in arms if name != _UNREPAIRED and name not in repairs)]
+        return cls(arm=repairs[0], beside=beside, learned=sources, others=others)

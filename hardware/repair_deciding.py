@@ -180,12 +180,29 @@ class Deciding:
         ndarray of bool, (T,)
             All True where nothing is known of worth.
         """
+        if not len(self.field.worth):
+            return np.ones(len(source), bool)
+        return np.asarray(self.worths(squares)[np.arange(len(source)), source] > 0)
+
+    def worths(self, squares: Members) -> Members:
+        """Return what the repair of each source is worth.
+
+        Parameters
+        ----------
+        squares : (T, J) int64
+            As `squares` returned them.
+
+        Returns
+        -------
+        ndarray of int64, (T, S)
+            Of S sources, a scale of its own for each; (T, 0) where worth is not asked.
+        """
         f, of = self.field, self.source_of
         if not len(f.worth):
-            return np.ones(len(source), bool)
+            return np.zeros((len(squares), 0), np.int64)
         D = f.log - squares
         best = np.stack([D[:, of == s].max(axis=1) for s in range(len(f.worth))], axis=1)
-        return np.asarray(f.worth_bias[source] + (f.worth[source].astype(np.int64) * best).sum(axis=1) > 0)
+        return np.asarray(f.worth_bias + best @ f.worth.astype(np.int64).T)
 
     def _told(self, words: Words, source: Any) -> Members:
         f, of, names = self.field, self.source_of, self.sources

@@ -52,10 +52,10 @@ def tool(name: str) -> Any:
         ) from None
 
 
-def cross_compiled(folder: Path, build: Path, entry: str) -> Path:
-    """Compile an artefact's sources in `folder` for a Cortex-M4, and return the program, which begins at `entry`."""
+def cross_compiled(folder: Path, build: Path, entry: str, *defined: str) -> Path:
+    """Compile an artefact's sources in `folder`, with more flags, and return the program, which begins at `entry`."""
     program, sources = build / "localnoise.elf", sorted(map(str, folder.glob("*.c")))
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-Wl,-e,{entry}", "-I", str(folder), *sources]
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, *defined, f"-Wl,-e,{entry}", "-I", str(folder), *sources]
     done = compiled([*command, "-o", str(program)])
     if done.returncode:
         raise LocalnoiseError(f"{folder} does not compile for a Cortex-M4: {done.stderr.strip()[:2000]}")
@@ -111,6 +111,7 @@ class CortexM:
             uc.mem_write(segment["p_vaddr"], segment.data())
         symbols = elf.get_section_by_name(".symtab")
         self._at = {symbol.name: symbol["st_value"] for symbol in symbols.iter_symbols()}
+        self._sizes = {symbol.name: int(symbol["st_size"]) for symbol in symbols.iter_symbols()}
         code = sum(segment["p_memsz"] for segment in loads if segment["p_flags"] & 1)
         tables = sum(segment["p_memsz"] for segment in loads if not segment["p_flags"] & 1)
         self.footprint = Footprint(code=code, tables=tables, state=self._state, words=2 * self.neurons)

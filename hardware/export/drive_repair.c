@@ -2,13 +2,15 @@
  *   r 0 h         repair the activation words h: the member, and LN_NEURONS words come back
  *   k source h    likewise, where the source is known
  *   u member h    undo what the member is: as many words come back
- *   q member h    a member's sum of squares comes back, uint64 */
+ *   q member h    a member's sum of squares comes back, uint64
+ *   n 0 h         the numbers that decide come back, LN_NUMBERS int64 */
 #include "localnoise_repair.h"
 
 #include <stdio.h>
 
 static ln_word first[LN_NEURONS];
 static ln_word answer[LN_NEURONS];
+static int64_t numbers[LN_NUMBERS];
 
 static int taken(void *to, size_t size)
 {
@@ -26,6 +28,12 @@ int main(void)
         if (command == 'q') {
             const uint64_t squares = ln_squares(member, first, answer);
             (void)fwrite(&squares, sizeof squares, 1U, stdout);
+            (void)fflush(stdout);
+            continue;
+        }
+        if (command == 'n') {
+            ln_numbers(first, answer, numbers);
+            (void)fwrite(numbers, sizeof numbers, 1U, stdout);
             (void)fflush(stdout);
             continue;
         }

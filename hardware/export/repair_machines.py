@@ -1,6 +1,7 @@
 """A repair's artefact on this computer and on an emulated Cortex-M4."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,23 @@ from localnoise.hardware.repair import ChipRepair
 Ints = npt.NDArray[np.integer[Any]]
 
 
+def checked(name: str) -> str:
+    """Return the compiler's flag with which an artefact of this name also says what decides."""
+    return f"-D{prefix(name).upper()}_CHECKED"
+
+
+def numbers_in(chip: ChipRepair) -> int:
+    """Return how many numbers `ln_numbers` gives."""
+    return chip.field.members * (4 + bool(len(chip.field.among))) + len(chip.field.worth)
+
+
 class RepairHost(Host):
     """The artefact in `folder`, compiled into `build` and run with limits (`confined`)."""
 
     def __init__(self, folder: Path, build: Path, chip: ChipRepair, name: str = USUAL) -> None:
         self.neurons, self.m = chip.config.neurons, chip.config.channels
-        self._running = started(folder, build, "drive_repair.c", name)
+        self._numbers = numbers_in(chip)
+        self._running = started(folder, build, "drive_repair.c", name, checked(name))
 
     def repair(self, h: Ints) -> tuple[Ints, Words]:
         """Members (T,) and repaired words (T, m, N) of activation words h (T, m, N)."""
@@ -55,6 +67,14 @@ class RepairHost(Host):
             found.append(np.frombuffer(self._running.receive(8), np.uint64)[0])
         return np.array(found).astype(np.int64)
 
+    def numbers(self, h: Ints) -> Ints:
+        """Return what decides on each of the words h (T, m, N), as `ln_numbers` gives it."""
+        found = []
+        for words in unit_major(h):
+            self._running.send(b"n", np.int16(0).tobytes(), words.tobytes())
+            found.append(np.frombuffer(self._running.receive(8 * self._numbers), np.int64))
+        return np.stack(found)
+
 
 class RepairCortexM(CortexM):
     """The artefact in `folder` on an emulated Cortex-M4; the same calls as `RepairHost`."""
@@ -62,8 +82,11 @@ class RepairCortexM(CortexM):
     def __init__(self, folder: Path, build: Path, chip: ChipRepair, name: str = USUAL) -> None:
         self._prefix, self._state = prefix(name), 0
         self.m, self.neurons = chip.config.channels, chip.config.neurons
-        self._load(cross_compiled(folder, build, f"{self._prefix}_repair"))
-        self._h, self._eta = RAM + 16, RAM + 16 + -(-2 * self.neurons // 16) * 16
+        self._load(cross_compiled(folder, build, f"{self._prefix}_repair", checked(name)))
+        own = self._sizes[f"{self._prefix}_numbers"]  # which a device does without
+        self.footprint = replace(self.footprint, code=self.footprint.code - own)
+        self._numbers, words = numbers_in(chip), -(-2 * self.neurons // 16) * 16
+        self._h, self._eta, self._asked = (RAM + 16 + k * words for k in range(3))
         self._some: Words | None = None
         self._last = int(chip.field.backs.argmax())
 
@@ -99,6 +122,14 @@ class RepairCortexM(CortexM):
             low, high = (int(self._uc.reg_read(register)) for register in self._registers[:2])
             found.append(high << 32 | low)
         return np.array(found, np.int64)
+
+    def numbers(self, h: Ints) -> Ints:
+        """Return what decides on each of the words h (T, m, N), as `ln_numbers` gives it."""
+        found = []
+        for words in unit_major(h):
+            self._with(self._h, words, "numbers", self._h, self._eta, self._asked)
+            found.append(self._held(self._asked, self._numbers, np.int64))
+        return np.stack(found)
 
     def cost(self) -> str:
         """Decide and undo once, and say what they and the program take."""

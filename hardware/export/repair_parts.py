@@ -1,6 +1,11 @@
-"""Parts of a repair that `verify` compares: undoing, sums of squares, decisions; on words of every kind."""
+"""Parts of a repair that `verify` compares: undoing, sums of squares, what decides, decisions; on words of every kind.
 
-from collections.abc import Iterator
+Whether a decision is right says little of the numbers that it hangs on: most inputs lie far from where it turns. So
+these numbers themselves are compared, and many of the inputs lie where a decision turns: at the edges of the ranges,
+and where a repair's worth is about nothing.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +15,9 @@ from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_words import lift_of
 
 _AT_ONCE = 64  # activations compared together
+_FEW = 4  # activations of which what decides is compared, at least
+_STEPS = 12  # to an edge
+_OFF = 1 / 64  # beyond it
 Ints = npt.NDArray[np.integer[Any]]
 Pairs = Iterator[tuple[Any, Any]]
 
@@ -18,7 +26,8 @@ def repair_parts(machine: Any, chip: ChipRepair, seed: int, count: int) -> Itera
     """Name, and pairs (expected, got), of each function; words (T, m, N), members (T, 1, 1)."""
     rng, shape = np.random.default_rng(seed), (count, chip.config.channels, chip.config.units)
     top = chip.formats.activation_limit + 1
-    any_words, member = rng.integers(-top, top, shape), rng.integers(0, chip.field.members, count)
+    turn = np.arange(count) % chip.field.members
+    any_words, member = rng.integers(-top, top, shape), rng.permutation(turn)
     near = plausible(chip, count, rng)
     cuts = [slice(first, min(first + _AT_ONCE, count)) for first in range(0, count, _AT_ONCE)]
     yield (
@@ -26,14 +35,16 @@ def repair_parts(machine: Any, chip: ChipRepair, seed: int, count: int) -> Itera
         ((chip.words(any_words[k], member[k])[0].reshape(any_words[k].shape), machine.undo(member[k], any_words[k]))
          for k in cuts),
     )  # fmt: skip
-    turn = np.arange(count) % chip.field.members
     both = np.where((np.arange(count) % 2)[:, None, None] > 0, near, any_words)
     yield (
         "squares",
         ((np.take_along_axis(chip.squares(both[k]), turn[k][:, None], 1)[:, :, None],
           machine.squares(turn[k], both[k])[:, None, None]) for k in cuts),
     )  # fmt: skip
+    few = max(-(-count // chip.field.members), _FEW)  # each asks all members: together about as many laws as above
+    yield from number_parts(chip, both[:few], machine.numbers)
     told = np.arange(count) % (len(chip.sources) + 1) - 1  # -1: left alone by an earlier layer
+    near[::4] = undecided(chip, near[::4])
     for name, words, source in (
         ("repair", near, None), ("repair, any words", any_words, None), ("repair, told", near, told),
     ):  # fmt: skip
@@ -41,6 +52,25 @@ def repair_parts(machine: Any, chip: ChipRepair, seed: int, count: int) -> Itera
         parts = [(words[k], None if source is None else source[k]) for k in cuts]
         yield name, _words_of(machine, chip, parts, found)
         yield f"{name}: member", iter(found)
+
+
+def number_parts(chip: ChipRepair, words: Ints, asked: Callable[[Ints], Ints]) -> Iterator[tuple[str, Pairs]]:
+    """Name, and pairs (expected, got), of what decides: of members, (T, numbers, J), and of sources, (T, 1, S).
+
+    asked : gives what `ln_numbers` does, for words (T, m, N).
+    """
+    f, Q, got = chip.field, chip.squares(words), asked(words)
+    expected = {"scores": [chip.scores(Q)], "ranges": [Q - f.low, f.high - Q]}
+    expected["sources"] = [np.broadcast_to(chip.source_of, Q.shape)]
+    if len(f.among):
+        expected["scores, second look"] = [chip.scores_among(Q)]
+    rows = got[:, : f.members * sum(map(len, expected.values()))].reshape(len(got), f.members, -1).transpose(0, 2, 1)
+    at = 0
+    for name, parts in expected.items():
+        yield name, iter([(np.stack(parts, axis=1), rows[:, at : at + len(parts)])])
+        at += len(parts)
+    if len(f.worth):
+        yield "worth", iter([(chip.worths(Q)[:, None], got[:, None, rows[0].size :])])
 
 
 def _words_of(machine: Any, chip: ChipRepair, parts: list[tuple[Ints, Any]], members: list[tuple[Any, Any]]) -> Pairs:
@@ -53,18 +83,44 @@ def _words_of(machine: Any, chip: ChipRepair, parts: list[tuple[Ints, Any]], mem
 
 
 def plausible(chip: ChipRepair, count: int, rng: np.random.Generator) -> Ints:
-    """Return activation words (count, m, N) about the centres of the members in turn, some as loud as their own are."""
+    """Return activation words (count, m, N) about the centres of the members in turn, as loud as the ranges ask.
+
+    Sums of squares lie in the middle of a member's range, and a little within and beyond both of its edges.
+    """
     f, formats = chip.field, chip.formats
     top, lift = formats.activation_limit + 1, lift_of(formats)
     shape = (chip.config.channels, chip.config.units)
     member = np.arange(count) % f.members
+    aims = np.stack([(f.low + f.high) / 2, *(edge * (1 + off) for off in (-_OFF, _OFF) for edge in (f.low, f.high))])
+    aim = aims[(member + np.arange(count) // f.members) % len(aims), member] + 1
     centre = f.centre.astype(np.float64).transpose(0, 2, 1)[member] * 0.5**lift
     noise = rng.normal(size=(count, *shape))
     best, least = np.zeros((count, *shape), np.int64), np.full(count, np.inf)
-    for loud in 2.0 ** np.arange(-2, np.log2(top), 0.5):
-        h = np.clip(np.rint(centre + loud * noise), -top, top - 1).astype(np.int64)
+    loud, step = np.full(count, np.sqrt(top)), np.log2(top) / 4 + 1
+    for _ in range(_STEPS):  # the louder, the larger the sum of squares, but for rounding and the words' ends
+        h = np.clip(np.rint(centre + loud[:, None, None] * noise), -top, top - 1).astype(np.int64)
         Q = chip.squares(h)[np.arange(count), member].astype(np.float64)
-        off = np.abs(np.log((Q + 1) / ((f.low + f.high) / 2 + 1)[member]))
+        off = np.abs(np.log((Q + 1) / aim))
         better = off < least
         best[better], least[better] = h[better], off[better]
+        loud *= 2.0 ** np.where(aim > Q + 1, step, -step)
+        step /= 2
     return best
+
+
+def undecided(chip: ChipRepair, words: Ints) -> Ints:
+    """Return words, (T, m, N) as well, of which a repair is worth next to nothing; the same where worth is not asked.
+
+    Between one activation that is left alone for its worth and one that is not lies another where that turns.
+    """
+    left = chip.decide(words) < 0
+    if left.all() or not left.any():
+        return words
+    one, other = (words[np.resize(np.flatnonzero(kind), len(words))] for kind in (left, ~left))
+    near, far = np.zeros(len(words)), np.ones(len(words))  # the part of the other: left alone, and not
+    for _ in range(_STEPS):
+        middle = (near + far)[:, None, None] / 2
+        h = np.rint(one + middle * (other - one)).astype(np.int64)
+        still = chip.decide(h) < 0
+        near, far = np.where(still, middle[:, 0, 0], near), np.where(still, far, middle[:, 0, 0])
+    return h

@@ -64,17 +64,27 @@ uint64_t ln_squares(int member, const ln_word h[LN_NEURONS], ln_word d[LN_NEURON
     return total;
 }
 
-#if LN_WORTHS
-/* The member, or -1 where its source's repair is not expected to pay, by the log densities of all sources. */
-static int ln_worthwhile(int member, const int64_t density[LN_SOURCES])
+static int64_t ln_score_of(int member, uint64_t squares)
 {
-    const int source = (int)ln_source[member];
+    return ln_score[member] - (int64_t)((squares * LN_MULTIPLIER) >> LN_SHIFT);
+}
+
+#if LN_WORTHS
+/* What the repair of a source is worth, by the log densities of all sources. */
+static int64_t ln_worth_of(int source, const int64_t density[LN_SOURCES])
+{
     int64_t worth = ln_worth_bias[source];
     int k;
     for (k = 0; k < LN_SOURCES; k++) {
         worth += (int64_t)ln_worth[(source * LN_SOURCES) + k] * density[k];
     }
-    return (worth > 0) ? member : -1;
+    return worth;
+}
+
+/* The member, or -1 where its source's repair is not expected to pay. */
+static int ln_worthwhile(int member, const int64_t density[LN_SOURCES])
+{
+    return (ln_worth_of((int)ln_source[member], density) > 0) ? member : -1;
 }
 
 static void ln_unlikely(int64_t density[LN_SOURCES])
@@ -103,7 +113,7 @@ static int ln_likeliest(int source, const ln_word *h, ln_word *scratch, uint64_t
     for (member = 0; member < LN_MEMBERS; member++) {
         if ((source < 0) || ((int)ln_source[member] == source)) {
             const uint64_t own = ln_squares(member, h, scratch);
-            const int64_t score = ln_score[member] - (int64_t)((own * LN_MULTIPLIER) >> LN_SHIFT);
+            const int64_t score = ln_score_of(member, own);
             if ((winner < 0) || (score > best)) {
                 winner = member;
                 best = score;
@@ -127,6 +137,16 @@ static int ln_typical(int member, uint64_t squares)
 }
 
 #if LN_AMONG
+static int ln_asked(int member)
+{
+    return ln_among[ln_source[member]] != 0U;
+}
+
+static int64_t ln_score_anew(int member, uint64_t squares)
+{
+    return ln_among_score[member] - (int64_t)((squares * LN_AMONG_MULTIPLIER) >> LN_AMONG_SHIFT);
+}
+
 /* The member of the highest score among those between which an earlier layer's word is decided anew; -1: it does not pay. */
 static int ln_anew(const ln_word *h, ln_word *scratch)
 {
@@ -140,10 +160,10 @@ static int ln_anew(const ln_word *h, ln_word *scratch)
     ln_unlikely(density);
 #endif
     for (member = 0; member < LN_MEMBERS; member++) {
-        const int asked = (ln_among[ln_source[member]] != 0U);
+        const int asked = ln_asked(member);
         if ((asked != 0) || (LN_WORTHS != 0)) {
             const uint64_t own = ln_squares(member, h, scratch);
-            const int64_t score = ln_among_score[member] - (int64_t)((own * LN_AMONG_MULTIPLIER) >> LN_AMONG_SHIFT);
+            const int64_t score = ln_score_anew(member, own);
             if ((asked != 0) && ((first != 0) || (score > best))) {
                 first = 0;
                 winner = member;
@@ -264,3 +284,34 @@ int ln_verdict(int member)
 {
     return (member < 0) ? -1 : (int)ln_source[member];
 }
+
+#ifdef LN_CHECKED
+void ln_numbers(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS], int64_t numbers[LN_NUMBERS])
+{
+    int member;
+#if LN_WORTHS
+    int64_t density[LN_SOURCES];
+    int source;
+    ln_unlikely(density);
+#endif
+    for (member = 0; member < LN_MEMBERS; member++) {
+        const uint64_t own = ln_squares(member, h, scratch);
+        int64_t *row = &numbers[member * LN_ROW];
+        row[0] = ln_score_of(member, own);
+        row[1] = (int64_t)own - (int64_t)ln_low[member];
+        row[2] = (int64_t)ln_high[member] - (int64_t)own;
+        row[3] = ln_verdict(member);
+#if LN_AMONG
+        row[4] = (ln_asked(member) != 0) ? ln_score_anew(member, own) : INT64_MIN;
+#endif
+#if LN_WORTHS
+        ln_note(member, own, density);
+#endif
+    }
+#if LN_WORTHS
+    for (source = 0; source < LN_SOURCES; source++) {
+        numbers[(LN_MEMBERS * LN_ROW) + source] = ln_worth_of(source, density);
+    }
+#endif
+}
+#endif

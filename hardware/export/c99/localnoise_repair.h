@@ -49,6 +49,15 @@ int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS]);
 /* The second half. Where a member has no way back, as 0 and -1 have none, `fixed` becomes h. */
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS]);
 
+#ifdef LN_CHECKED
+/* For localnoise verify alone, which defines LN_CHECKED: what ln_decide and ln_repair_as compare. Of each member its score, how far
+ * its sum of squares lies above the least and below the largest of its range, its source, and its score of a second look, if there
+ * is one; then of each source its worth, if that is asked. `scratch` is overwritten, and must not be h. */
+#define LN_ROW (4 + LN_AMONG)
+#define LN_NUMBERS ((LN_MEMBERS * LN_ROW) + (LN_WORTHS * LN_SOURCES))
+void ln_numbers(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS], int64_t numbers[LN_NUMBERS]);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
+from localnoise.lesson import SHARE
 from localnoise.repair.lessons import CLEAN, Lesson, lesson_of
-from localnoise.repair.member import Member
+from localnoise.repair.member import KEPT, Member
 from localnoise.repair.voting import Voting
 from localnoise.streams import Progress, told
 from localnoise.validate import is_iterator
@@ -79,6 +80,10 @@ class Learning(Voting):
         The ways back and the law start from the weights that they have. Cost per activation and unit: that of the rule,
         no solve; no state beyond its averages. A source that was adapted no longer goes on with `learn`.
 
+        Where the law follows, so does the gate: the last fifth of the pairs, at most 256, is held out for it, in the
+        place of the oldest of those that it was fitted to. Of fewer than five pairs the last one is held for it, too,
+        and learned from.
+
         Parameters
         ----------
         source : str
@@ -121,10 +126,14 @@ class Learning(Voting):
             )
         if member.back is None:
             raise ArgumentError(f"source={source!r} is recognised here, and undone in a later layer: adapt it there")
+        learned = len(x) - (min(len(x) // SHARE, KEPT) if law else 0)
+        kept = x[min(learned, len(x) - 1) :]  # of a few the last one, which is learned, too
+        x, y = x[:learned], y[:learned]
         back = _going_on(member.back, rule).learn(y - x, x, rule=rule, **options)
         changed = replace(member, back=back)
         if law:
-            changed = replace(changed, law=_going_on(member.law, rule).learn(x - member.centre, rule=rule, **options))
+            own = _going_on(member.law, rule).learn(x - member.centre, rule=rule, **options)
+            changed = replace(changed, law=own, kept=member.with_newer(kept))
         members = [*self.members[:at], changed, *self.members[at + 1 :]]
         if law:
             self._become(members)

@@ -86,6 +86,11 @@ class Member:
         law.rule, law.state, law.learned = self.law.rule, self.law.state, self.law.learned
         return replace(self, law=law, kept=held(kept))
 
+    def with_newer(self, kept: Array) -> Array:
+        """Return the held-out activations with newer ones in the place of the oldest, as many as before or `KEPT`."""
+        both = np.concatenate([self.kept.astype(kept.dtype), kept])
+        return held(both[max(len(both) - max(KEPT, len(self.kept)), 0) :])
+
     def numbers(self, voters: npt.NDArray[np.int64]) -> int:
         """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""
         m, parents = self.law.config.channels, self.law.field.parents[voters]

@@ -146,6 +146,37 @@ def test_a_source_that_changes_is_followed(clean, held):
         repair.learn("dim", 0.4 * clean, clean)
 
 
+@pytest.mark.filterwarnings("ignore:d has .* displacements")
+@pytest.mark.parametrize(("batch", "count"), [(1, 90), (20, 600), (400, 800)])
+def test_the_gate_follows_a_source_that_changes(clean, held, batch, count):
+    """What was adapted to is told by the gate as by name, whether pairs come one at a time or many."""
+    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
+    for scale in (0.35, 0.45, 0.6):
+        for first in range(0, count, batch):
+            part = clean[np.arange(first, first + batch) % len(clean)]
+            repair.adapt("dim", scale * part, part)
+    fixed, posterior = repair(0.6 * held)
+    assert (posterior.argmax(axis=1) == 1).mean() > 0.8
+    told = repair(0.6 * held, "dim")[0]
+    assert np.square(fixed - held).mean() < 1.2 * np.square(told - held).mean()
+    assert (repair(held)[1].argmax(axis=1) == 0).mean() > 0.95, "clean is left alone"
+    assert len(repair.members[1].kept) == 256
+
+
+@pytest.mark.filterwarnings("ignore:d has .* displacements")
+def test_one_small_batch_leaves_the_gate_what_it_knew(clean, held):
+    repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
+    before = repair.posterior(dimmed(held)).argmax(axis=1)
+    kept = repair.members[1].kept
+    repair.adapt("dim", 0.35 * clean[:20], clean[:20])
+    assert (repair.posterior(dimmed(held)).argmax(axis=1) == before).mean() > 0.95
+    now = repair.members[1].kept
+    grown = min(len(kept) + 4, 256)
+    assert len(now) == grown
+    np.testing.assert_array_equal(now[:-4], kept[len(kept) + 4 - grown :])
+    np.testing.assert_allclose(now[-4:], 0.35 * clean[16:20], atol=2e-3)
+
+
 def test_a_way_back_that_follows_alone_leaves_all_that_decides(clean, held):
     repair = ln.Repair(SHAPE, CHANNELS, radius=0).learn("dim", dimmed(clean), clean)
     repair.calibrate(held)

@@ -34,7 +34,7 @@ def packed(noise: Any) -> dict[str, Any]:
     return {"kind": "chip" if _on_chip(noise) else "grid", "file": torch.from_numpy(content.copy())}
 
 
-def unpacked(state: dict[str, Any]) -> Any:
+def unpacked(state: Any) -> Any:
     """Return the noise that `packed` took apart.
 
     Raises

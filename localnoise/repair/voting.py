@@ -44,6 +44,7 @@ class Voting:
     blank_law: UnitGrid
     blank_back: UnitGrid
     ridge: float | str
+    share: str
     members: list[Member]
     margin: float
     margins: dict[str, float]

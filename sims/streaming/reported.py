@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -91,7 +92,7 @@ class Stream(Report):
         names, seeds = [CLEAN, *sorted(met - {CLEAN})], _seeds(own)
         rows = []
         for several in own.values():
-            found = [_over(several, lambda kinds, name=name: kinds == name) for name in names]
+            found = [_over(several, partial(np.equal, name)) for name in names]
             rows.append([accuracy(one) + _fewer(one, seeds) for one in found])
         heads = [words(name).replace(" ", "\n") for name in names]
         return texts(heads, rows, [_label(ARMS[name]) for name in own]).rename_axis("method")

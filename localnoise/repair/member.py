@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.cautions import warn_of_offset
 from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
 from localnoise.narrow import NarrowField
@@ -175,6 +176,7 @@ class Learner:
         law = _best(self.law, self.law_state, self._tried(self.law, LAW, self.power[0] / per, kept), density)
         back = None
         if self.back is not None:
+            warn_of_offset(self.source, self.power[1], self.power[0], stacklevel=6)
             shape = (config.channels, *config.shape)
             inputs = kept.reshape(-1, *shape)
             aim = np.zeros(0) if clean is None else (clean - kept).reshape(-1, *shape)

@@ -1,12 +1,14 @@
 """What a repair learns of: more sources, iterators, a device with errors, causes of one source, what changes."""
 
+import warnings
+
 import h5py
 import numpy as np
 import pytest
 from small_repairs import CHANNELS, SHAPE, activations, blurred, dimmed
 
 import localnoise as ln
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, RidgeWarning
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,20 @@ def test_a_stream_is_the_forward_algorithm_in_any_batches(repair, held):
         p = likely[t] * (0.9 * ahead + 0.1 / 3)
         p /= p.sum()
         assert np.allclose(repair.gate.typical(p[None], density[[t]])[0], whole[1][t], atol=1e-9)
+
+
+def test_activations_far_from_zero_are_warned_of(clean, held):
+    """There a ridge that is a share of their mean square undoes too little; nearer to it nothing is lost."""
+    for off, left in ((3.0, 1e-4), (60.0, 1.0)):
+        repair = ln.Repair(SHAPE, CHANNELS, radius=0)
+        moved = (off + 0.6 * clean).astype(np.float32)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            repair.learn("dim", moved, (off + clean).astype(np.float32))
+        assert [one.category for one in found] == [RidgeWarning] * (off > 50)
+        assert all("of their standard deviations from 0" in str(one.message) for one in found)
+        fixed, aim = repair((off + 0.6 * held).astype(np.float32), "dim")[0], off + held
+        assert np.square(fixed - aim).mean() < left * np.square(0.4 * held).mean()
 
 
 def test_a_source_that_changes_is_followed(clean, held):

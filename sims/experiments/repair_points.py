@@ -129,6 +129,7 @@ def front_designs() -> list[Variant]:
         Repairing(share=share, radius=radius, parents=parents, causes=causes, bits=8)
         for share, radius, parents, causes in designs
     ]
+    found[5:5] = [Repairing(share="places", asks=3, causes=causes, bits=8) for causes in (4, 1)]
     found += [Repairing(share="all", radius=radius, layers=FIRST, bits=8) for radius in (2, 1)]
     twins = [repairing_name(replace(plan, bits=0)) for plan in found]
     return [Variant(value=_said(plan), plan=plan, twin=twin) for plan, twin in zip(found, twins, strict=True)]
@@ -137,7 +138,8 @@ def front_designs() -> list[Variant]:
 def _said(plan: Repairing) -> str:
     shared = {"none": "own", "places": "ways back shared", "all": "all shared"}[plan.share]
     one = ", one layer" if plan.layers == FIRST else ""
-    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{one}"
+    asked = f", asks every {plan.asks}" * (plan.asks > 1)
+    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{asked}{one}"
 
 
 def _gates(plan: Repairing) -> list[Variant]:

@@ -111,7 +111,7 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 axes.step(
                     [one.bytes / _TO_MB for one in joined], [_of(one.mean) for one in joined], color=_LINE, where="post"
                 )
-            for one in found:
+            for at, one in enumerate(sorted(found, key=lambda one: one.bytes)):
                 estimate, plan = getattr(one, name), one.plan
                 if estimate is None or plan is None:
                     continue
@@ -120,8 +120,10 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 style: Any = {"fmt": _RADII.get(plan.radius, "v"), "color": colour, "label": label}
                 style |= {"mfc": "white"} if plan.layers == FIRST else {}
                 error_bars(axes, [one.bytes / _TO_MB], [estimate], **style)
-                where = (one.bytes / _TO_MB, estimate.mean)
-                axes.annotate(_short(plan), where, xytext=(4, -7), textcoords="offset points", fontsize=6)
+                if name == "mean":  # in turn on either side: neighbors lie close
+                    place: Any = {"xytext": (3, -8)} if at % 2 else {"xytext": (-3, 4), "ha": "right"}
+                    where = (one.bytes / _TO_MB, estimate.mean)
+                    axes.annotate(_short(plan), where, textcoords="offset points", fontsize=6, **place)
             plain = None if undefended is None else getattr(undefended, name)
             if plain is not None:
                 axes.axhline(plain.mean, color="#000000", ls="--", lw=0.9, label="undefended")
@@ -135,11 +137,15 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
         panels[0].set_ylabel("Accuracy (share of images right)")
         lettered(panels, ["Mean over what was learned", "Clean"])
-        legend(page, f"{title}\nnumbers: causes of a source / parents of a law; hollow: one layer alone", columns=4)
+        legend(
+            page,
+            f"{title}\nnumbers: causes of a source / parents of a law / one unit of so many rows asked; hollow: one layer",
+            columns=4,
+        )
 
 
 def _short(plan: Repairing) -> str:
-    return f"{plan.causes}/{plan.parents}"
+    return f"{plan.causes}/{plan.parents}" + f"/{plan.asks}" * (plan.asks > 1)
 
 
 def _of(estimate: Estimate | None) -> float:

@@ -137,11 +137,8 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
         panels[0].set_ylabel("Accuracy (share of images right)")
         lettered(panels, ["Mean over what was learned", "Clean"])
-        legend(
-            page,
-            f"{title}\nnumbers: causes of a source / parents of a law / one unit of so many rows asked; hollow: one layer",
-            columns=4,
-        )
+        said = "numbers: causes of a source / parents of a law / rows of which one is asked; hollow: one layer alone"
+        legend(page, f"{title}\n{said}", columns=4)
 
 
 def _short(plan: Repairing) -> str:

@@ -5,13 +5,13 @@
 3. The layers that are left learn theirs.
 
 Here repairs have neither margins nor worth: what a repair of a clean input costs, labels teach later layers to bear.
-Where the network cannot be cut behind the second repaired layer, as inside of a residual branch, stage 2 is left out,
-and all repairs are calibrated as they are of a frozen network.
+Where the network cannot be cut behind the second repaired layer, as inside of a residual branch, or nothing follows to
+train, stage 2 is left out, and all repairs are calibrated as they are of a frozen network.
 """
 
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
 from localnoise.nn import NoNoise, Predictor, cut
@@ -70,18 +70,27 @@ def retrained(
     layers = behind.later(plan.layers)
     if not layers:
         return behind, first
-    try:
-        before, after = cut(later, layers[0].removeprefix("1."), mender.bench.h_train[:2])
-    except ArgumentError:  # something passes beside the layer
+    parts = _cut(later, layers[0].removeprefix("1."), mender.bench.h_train[:2])
+    if parts is None:
         anew = behind.lessons(plan).learned(sources, layers, learned.first)
         behind.calibrate(anew, plan, sources)
         return behind, anew
+    before, after = parts
     known = behind.lessons(plan).learned(sources, layers[:1], first)
     model = known.attached(behind.model)
     task, second = model.get_submodule(CUT), model.get_submodule(f"{layers[0]}.noise")
     _train(given, nn.Sequential(front, task, before, second), after.requires_grad_(True))  # weights of `later`
     final = mender.behind(later)
     return final, final.lessons(plan).learned(sources, layers, known)
+
+
+def _cut(later: nn.Module, name: str, few: Tensor) -> tuple[nn.Module, nn.Module] | None:
+    """Return what runs up to a layer and what follows; None where values pass beside it, or there is none to train."""
+    try:
+        before, after = cut(later, name, few)
+    except ArgumentError:
+        return None
+    return (before, after) if any(True for _ in after.parameters()) else None
 
 
 def _open(learned: Learned) -> Learned:

@@ -133,7 +133,7 @@ def test_a_repair_is_quantised_held_against_a_chip_exported_and_verified(tmp_pat
     assert run("export", chip, "--chip", "stm32f407", "--out", build).exit_code == 0
     verified = run("verify", build, "--on", "host", "--words", 200)
     assert verified.exit_code == 0, verified.output
-    assert verified.output.count("equal to the bit") == 8
+    assert verified.output.count("equal to the bit") == 11
     for arguments, message in (
         (("quantise", tmp_path / "repair.h5", "--activations", "h.npy"), "--activations was given with a repair"),
         (("quantise", tmp_path / "repair.h5", "--rounding", "stochastic"), "a repair on a chip has 'half-up' alone"),

@@ -37,6 +37,10 @@ class Straight(nn.Module):
     def forward(self, x):
         return self.last(self.then(self.deep(self.act(self.conv(x)))))
 
+class Short(Straight):
+    def forward(self, x):
+        return self.last(self.act(self.conv(x)))
+
 class Residual(Straight):
     def forward(self, x):
         h = self.act(self.conv(x))
@@ -109,14 +113,15 @@ def test_what_follows_the_second_repaired_layer_is_trained_behind_both_repairs(
         assert not torch.equal(one, other)  # the network as it was stays
 
 
-def test_a_network_that_cannot_be_cut_there_is_trained_once_and_calibrated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("net", "layers"), [("Residual", ["0", "1.then", "1.last.1"]), ("Short", ["0", "1.last.1"])])
+def test_where_nothing_can_be_trained_behind_the_next_layer_all_is_trained_once_and_calibrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, net: str, layers: list[str]
 ) -> None:
-    _, final, repairs, seen, facts = made(tmp_path, "Residual", monkeypatch)
+    _, final, repairs, seen, facts = made(tmp_path, net, monkeypatch)
     ((_, first),) = seen
     weights = final.bench.network.back.state_dict().values()
     assert all(torch.equal(old, new) for old, new in zip(first, weights, strict=True))
-    assert [*repairs.repairs] == ["0", "1.then", "1.last.1"]
+    assert [*repairs.repairs] == layers
     assert repairs.repairs["0"].margins
     assert 1 <= facts["trained.epochs"] <= 3
 

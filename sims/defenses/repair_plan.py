@@ -93,6 +93,10 @@ class Repairing:
             raise ArgumentError(
                 f"bits={self.bits} with gate={self.gate}: expected one of them; a chip has its own gate"
             )
+        if self.bits and self.asks > 1:
+            raise ArgumentError(
+                f"bits={self.bits} with asks={self.asks}: expected asks=1, since on a chip all units vote"
+            )
         if not self.layers or not all(self.layers.split("+")):
             raise ArgumentError(f"layers={self.layers!r}: expected all, first, none, or modules' names joined by +")
         if self.after and (self.retrained or self.layers == NONE):

@@ -122,14 +122,21 @@ def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
 
 def front_designs() -> list[Variant]:
     """Return the repairs whose accuracy is set against their bytes: at 8 bits, with their twins, large ones first."""
-    wide = [("none", 2, 4, 16), ("none", 2, 4, 1), ("none", 1, 4, 16), ("places", 2, 4, 16), ("places", 2, 4, 1)]
+    wide = [
+        ("none", 2, 4, 16),
+        ("none", 2, 4, 1),
+        ("none", 1, 4, 16),
+        ("places", 2, 4, 16),
+        ("places", 2, 4, 1),
+        ("places", 2, 1, 4),
+        ("places", 2, 1, 1),
+    ]
     narrow = [(2, 4, 16), (2, 4, 4), (2, 4, 1), (1, 4, 16), (1, 4, 4), (1, 4, 1), (1, 2, 16), (1, 1, 1), (0, 4, 1)]
     designs = [*wide, *(("all", *one) for one in narrow)]
     found = [
         Repairing(share=share, radius=radius, parents=parents, causes=causes, bits=8)
         for share, radius, parents, causes in designs
     ]
-    found[5:5] = [Repairing(share="places", asks=3, causes=causes, bits=8) for causes in (4, 1)]
     found += [Repairing(share="all", radius=radius, layers=FIRST, bits=8) for radius in (2, 1)]
     twins = [repairing_name(replace(plan, bits=0)) for plan in found]
     return [Variant(value=_said(plan), plan=plan, twin=twin) for plan, twin in zip(found, twins, strict=True)]
@@ -138,8 +145,7 @@ def front_designs() -> list[Variant]:
 def _said(plan: Repairing) -> str:
     shared = {"none": "own", "places": "ways back shared", "all": "all shared"}[plan.share]
     one = ", one layer" if plan.layers == FIRST else ""
-    asked = f", asks every {plan.asks}" * (plan.asks > 1)
-    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{asked}{one}"
+    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{one}"
 
 
 def _gates(plan: Repairing) -> list[Variant]:

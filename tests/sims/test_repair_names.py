@@ -33,7 +33,7 @@ def test_an_arm_is_spelled_out_and_read_again() -> None:
         ("repair:told=maybe", "told='maybe'"),
         ("repair:layers=1++2", "expected all, first, none, or modules' names joined by"),
         ("repair:after=augmentation-whole:retrained=yes", "after=augmentation-whole with retrained=yes"),
-        ("repair:asks=3:bits=8", "bits=8 with asks=3: expected asks=1; on a chip all units vote"),
+        ("repair:asks=3:bits=8", "bits=8 with asks=3: expected asks=1, since on a chip all units vote"),
         ("repair:after=multiscale-8", "draws nothing at test: expected augmentation-whole"),
         ("repair:after=signal8", "did you mean 'signal-8'"),
         ("repair:after=repair", "draws nothing at test"),

@@ -15,7 +15,7 @@ from benchmarks import rewards
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import temporary_folder, write_text
 from localnoise.sims.reports import comparing, summarised, trading
-from localnoise.sims.reports.commands import Ablation, Compare, Repair, Tradeoff, Train
+from localnoise.sims.reports.commands import Ablation, Compare, Front, Repair, Tradeoff, Train
 from localnoise.sims.reports.commands.base import arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.figures import KINDS
@@ -98,6 +98,12 @@ def _points(records: list[Record]) -> list[str]:
         return [(folder / f"{report.stem}.md").read_text(encoding="utf-8").partition("\n\n")[0]]
 
 
+def _front(records: list[Record]) -> list[str]:
+    with temporary_folder() as folder:
+        Front.of(records).write(records, folder)
+        return (folder / "front.md").read_text(encoding="utf-8").split("\n\n")[:1]
+
+
 def _repaired(records: list[Record]) -> list[str]:
     with temporary_folder() as folder:
         Repair.of(records).write(records, folder)
@@ -118,6 +124,7 @@ SHOWN = {
     "repair-adaptive": Shown(page="results/repair", command="repair", drawn="", tables=_attacked),
     "repair-beside": Shown(page="results/repair", command="repair", drawn="", tables=_beside),
     "repair-varied": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
+    "repair-front": Shown(page="results/repair", command="repair-front", drawn="front", tables=_front),
     "repair-watch": Shown(page="results/watch", command="repair", drawn="", tables=_repaired),
     "repair-bits": Shown(page="results/repair", command="repair-ablation", drawn="", tables=_points),
     "retention-local": Shown(page="results/local", command="", drawn="accuracy", tables=_retained),

@@ -44,6 +44,7 @@ REPORTS = {  # of which command an experiment's records are; those of speeds are
     "repair-beside": ["repair"],
     "repair-varied": ["repair-ablation"],
     "repair-bits": ["repair-ablation"],
+    "repair-front": ["repair-front"],
     "repair-watch": ["repair"],
     "stream": ["stream"],
     "retention": [""],

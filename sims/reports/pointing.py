@@ -104,6 +104,7 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
     """Accuracy over what was learned, and clean, against the bytes of the repair's tables; a line joins the best."""
     with drawn(path, (DOUBLE, 3.4)) as page:
         panels = page.subplots(1, 2)
+        turn = {one.value: at for at, one in enumerate(sorted(found, key=lambda one: one.bytes))}
         for axes, name in zip(panels, ("mean", "clean"), strict=True):
             axes.set_xscale("log")
             if name == "mean":
@@ -111,7 +112,7 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 axes.step(
                     [one.bytes / _TO_MB for one in joined], [_of(one.mean) for one in joined], color=_LINE, where="post"
                 )
-            for at, one in enumerate(sorted(found, key=lambda one: one.bytes)):
+            for one in found:
                 estimate, plan = getattr(one, name), one.plan
                 if estimate is None or plan is None:
                     continue
@@ -121,7 +122,7 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 style |= {"mfc": "white"} if plan.layers == FIRST else {}
                 error_bars(axes, [one.bytes / _TO_MB], [estimate], **style)
                 if name == "mean":  # in turn on either side: neighbors lie close
-                    place: Any = {"xytext": (3, -8)} if at % 2 else {"xytext": (-3, 4), "ha": "right"}
+                    place: Any = {"xytext": (3, -8)} if turn[one.value] % 2 else {"xytext": (-3, 4), "ha": "right"}
                     where = (one.bytes / _TO_MB, estimate.mean)
                     axes.annotate(_short(plan), where, textcoords="offset points", fontsize=6, **place)
             plain = None if undefended is None else getattr(undefended, name)

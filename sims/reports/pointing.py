@@ -122,7 +122,7 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 style |= {"mfc": "white"} if plan.layers == FIRST else {}
                 error_bars(axes, [one.bytes / _TO_MB], [estimate], **style)
                 if name == "mean":  # in turn on either side: neighbors lie close
-                    place: Any = {"xytext": (3, -8)} if turn[one.value] % 2 else {"xytext": (-3, 4), "ha": "right"}
+                    place: Any = {"xytext": (-3, 4), "ha": "right"} if turn[one.value] % 2 else {"xytext": (3, -8)}
                     where = (one.bytes / _TO_MB, estimate.mean)
                     axes.annotate(_short(plan), where, textcoords="offset points", fontsize=6, **place)
             plain = None if undefended is None else getattr(undefended, name)

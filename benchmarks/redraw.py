@@ -16,7 +16,7 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.files import temporary_folder, write_text
 from localnoise.sims.reports import comparing, summarised, trading
 from localnoise.sims.reports.commands import Ablation, Compare, Front, Repair, Tradeoff, Train
-from localnoise.sims.reports.commands.base import arms_of, threats_of
+from localnoise.sims.reports.commands.base import Report, arms_of, threats_of
 from localnoise.sims.reports.comparison import outcomes
 from localnoise.sims.reports.figures import KINDS
 from localnoise.sims.reports.summary import summarise
@@ -92,28 +92,27 @@ def _beside(records: list[Record]) -> list[str]:
 
 
 def _points(records: list[Record]) -> list[str]:
-    with temporary_folder() as folder:
-        report = Ablation.of(records)
-        report.write(records, folder)
-        return [(folder / f"{report.stem}.md").read_text(encoding="utf-8").partition("\n\n")[0]]
+    report = Ablation.of(records)
+    return _written(report, records, report.stem)
 
 
 def _front(records: list[Record]) -> list[str]:
-    with temporary_folder() as folder:
-        Front.of(records).write(records, folder)
-        return (folder / "front.md").read_text(encoding="utf-8").split("\n\n")[:1]
+    return _written(Front.of(records), records, "front")
 
 
 def _repaired(records: list[Record]) -> list[str]:
-    with temporary_folder() as folder:
-        Repair.of(records).write(records, folder)
-        return (folder / "table.md").read_text(encoding="utf-8").split("\n\n")[:1]
+    return _written(Repair.of(records), records, "table")
 
 
 def _streamed(records: list[Record]) -> list[str]:
+    return _written(Stream.of(records), records, "table", count=3)
+
+
+def _written(report: Report, records: list[Record], stem: str, count: int = 1) -> list[str]:
+    """Return the first tables of the page that a report writes."""
     with temporary_folder() as folder:
-        Stream.of(records).write(records, folder)
-        return (folder / "table.md").read_text(encoding="utf-8").split("\n\n")[:3]
+        report.write(records, folder)
+        return (folder / f"{stem}.md").read_text(encoding="utf-8").split("\n\n")[:count]
 
 
 SHOWN = {

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from localnoise.sims.attacks import PGD
 from localnoise.sims.defenses import Repairing
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments import retraining, testbed
@@ -71,7 +72,7 @@ def made(tmp_path: Path, net: str, monkeypatch: pytest.MonkeyPatch, **options: A
     file.write_text(FILE.replace("NET", net))
     task = mounted(str(file))
     sources = (Source.default("dark"),)
-    bench = testbed.Testbed(task.data("task"), 0, 1, None, 10, tmp_path, task.name, layer="act")  # type: ignore[arg-type]
+    bench = testbed.Testbed(task.data("task"), 0, 1, PGD(), 10, tmp_path, task.name, layer="act")
     bench.train_base()
     mender, plan = Mender(bench, bench.displacement, lambda *_: None), Repairing(retrained=True, **options)
     cell = Cell(seed=0, sources=sources, arm=plan.name)

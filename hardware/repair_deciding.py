@@ -59,7 +59,7 @@ class Deciding:
         """
         return self._decided(self._flat(h))
 
-    def likeliest(self, h: Any, source: Any = None) -> Members:
+    def likeliest(self, h: Any, source: Any = None, squares: Members | None = None) -> Members:
         """Return the member that repairs each activation.
 
         Parameters
@@ -68,13 +68,17 @@ class Deciding:
             Activation words.
         source : str, or (T,) whole numbers, optional
             As in a call; None: the gate decides.
+        squares : (T, J) int64, optional
+            As `squares` returned them, where they are known.
 
         Returns
         -------
         ndarray of int64, (T,)
             0 is clean, -1 none.
         """
-        return self.decide(h) if source is None else self._told(h, source)
+        if source is not None:
+            return self._told(h, source, squares)
+        return self.decide(h) if squares is None else self._winner(squares)
 
     def verdict(self, member: Members) -> Members:
         """Return what a later layer is told of members.
@@ -155,7 +159,9 @@ class Deciding:
         return out
 
     def _decided(self, x: Words) -> Members:
-        Q = self._squares(x)
+        return self._winner(self._squares(x))
+
+    def _winner(self, Q: Members) -> Members:
         winner = self._typical(self.scores(Q).argmax(axis=1), Q)
         return np.where(self.pays(self.source_of[winner], Q), winner, -1)
 
@@ -204,7 +210,7 @@ class Deciding:
         best = np.stack([D[:, of == s].max(axis=1) for s in range(len(f.worth))], axis=1)
         return np.asarray(f.worth_bias + best @ f.worth.astype(np.int64).T)
 
-    def _told(self, words: Words, source: Any) -> Members:
+    def _told(self, words: Words, source: Any, squares: Members | None = None) -> Members:
         f, of, names = self.field, self.source_of, self.sources
         if isinstance(source, str):
             choose("source", source, names)
@@ -222,7 +228,7 @@ class Deciding:
             anew = (told >= 0) & (f.among[told] > 0)
         if len(of) == len(names) and not anew.any():  # a source is a member: nothing to decide
             return np.asarray(told, np.int64)
-        Q = self.squares(words)
+        Q = self.squares(words) if squares is None else squares
         member = np.where(of == told[:, None], self.scores(Q), -(2**63)).argmax(axis=1)
         if anew.any():
             again = self._typical(self.scores_among(Q).argmax(axis=1), Q)

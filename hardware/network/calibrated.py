@@ -15,9 +15,7 @@ from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.fronts import Fronts, by_member, joined
 from localnoise.hardware.quantiser.repaired import SCORE_BITS, quantise_repair
 from localnoise.hardware.repair import ChipRepair
-from localnoise.hardware.repair_words import fraction_of
 from localnoise.repair.calibration import FINE, least_margins
-from localnoise.repair.worth import by_source
 from localnoise.streams import Progress
 from localnoise.validate import as_share
 
@@ -124,29 +122,7 @@ def _quantised(
 ) -> ChipRepair:
     """Return a repair in integers, from the one that has heard what integer layers give; worths move with its laws."""
     heard.worth = repair.worth
-    chip = quantise_repair(heard, formats, scale=scale, feedback=feedback, progress=progress)
-    return chip if repair.worth is None else _worth_behind(chip, repair, heard)
-
-
-def _worth_behind(chip: ChipRepair, repair: Repair, heard: Repair) -> ChipRepair:
-    """Return the chip with worths that are, of each source's own activations, in the mean what they are in float.
-
-    Behind integers all laws expect other densities, and each source's shift in a way of their own: a worth is a
-    difference of theirs, so that it would move by as much.
-    """
-    f, of = chip.field, chip.source_of
-    unit = 2 * 4.0 ** fraction_of(chip.formats) * chip.config.neurons  # squares of a log density per neuron
-    sources = [np.flatnonzero(of == s) for s in range(len(chip.sources))]
-    bias = f.worth_bias.copy()
-    for t, own in enumerate(sources):
-        before = np.concatenate([repair.log_densities(repair.members[j].kept) for j in own])
-        words = chip.activation_words(np.concatenate([heard.members[j].kept for j in own]))
-        behind = by_source((f.log - chip.squares(words)).astype(np.float64), sources).mean(axis=0)
-        moved = by_source(before, sources).mean(axis=0) * unit - behind
-        bias[t] += int(np.floor(f.worth[t].astype(np.float64) @ moved + 0.5))
-    again = ChipRepair(chip.config, chip.formats, replace(f, worth_bias=bias), chip.member_sources)
-    again.provenance = dict(chip.provenance)
-    return again
+    return quantise_repair(heard, formats, scale=scale, feedback=feedback, twin=repair, progress=progress)
 
 
 def calibrated_again(defense: ChipDefense, inputs: Any, most: float = 0.005) -> ChipDefense:

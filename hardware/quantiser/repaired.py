@@ -16,6 +16,7 @@ from localnoise.hardware.repair_ranges import check_formats
 from localnoise.hardware.repair_words import MULTIPLIER_BITS, WORTH_BITS, RepairWords, fraction_of, max_squares
 from localnoise.narrow import NarrowField
 from localnoise.repair.gate import Gate
+from localnoise.repair.worth import by_source
 from localnoise.streams import Progress
 
 SCORE_BITS = 8  # fraction bits of a score
@@ -28,6 +29,7 @@ def quantise_repair(
     *,
     scale: int | None = None,
     feedback: bool = True,
+    twin: Repair | None = None,
     progress: Progress | None = None,
 ) -> ChipRepair:
     """Return `repair` in integers, to be emulated, saved and exported.
@@ -37,7 +39,8 @@ def quantise_repair(
     then make up for what the rounding does on average. Scores are held against the float ones on the
     activations that were held out: each law's log determinant moves by the mean difference on its own, and so does the
     range that a member's own activations have. What `expect_worth` found, and the second look of `decide_among`, take
-    the same sums. Time O(n (m R)^2) a member.
+    the same sums; each source's worth moves by what rounding changes of it, in the mean, on the source's own. Time
+    O(n (m R)^2) a member.
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def quantise_repair(
         Of activation words; default: `activation_scale`.
     feedback : bool
         False: every weight is rounded to the nearest.
+    twin : Repair, optional
+        By whose densities worth was learned, where it is another one: of the same members, behind float layers.
     progress : callable
         Told (members quantised, all of them).
 
@@ -94,9 +99,59 @@ def quantise_repair(
     )
     sources = [member.source for member in members]
     chip = ChipRepair(repair.config, formats, words, sources)
-    made = ChipRepair(repair.config, formats, replace(words, **_scores(repair, chip)), sources)
+    return rescored(chip, repair, repair if twin is None else twin)
+
+
+def rescored(chip: ChipRepair, repair: Repair, twin: Repair | None = None, logs: Floats | None = None) -> ChipRepair:
+    """Return the same laws and ways back in integers, with the gate, margins, worth and second look that `repair` has.
+
+    chip : of this repair's members, whatever it was asked for;  twin : by whose densities worth was learned, None: by
+    those of the chip (`densities`);  logs : `log_terms`, where they are known.
+    """
+    found = _scores(repair, chip, log_terms(repair, chip) if logs is None else logs)
+    made = ChipRepair(repair.config, chip.formats, replace(chip.field, **found), chip.member_sources)
+    if repair.worth is not None and twin is not None:
+        bias = made.field.worth_bias + _moved(made, repair, twin)
+        made = ChipRepair(repair.config, chip.formats, replace(made.field, worth_bias=bias), chip.member_sources)
     made.provenance = dict(repair.provenance)
     return made
+
+
+def log_terms(repair: Repair, chip: ChipRepair) -> Floats:
+    """Return log determinant and n/2 log 2 pi of each law, (J,), as its sums of squares in integers need them."""
+    square, logs = 4.0 ** fraction_of(chip.formats), np.empty(len(repair.members))
+    for j, member in enumerate(repair.members):
+        kept = member.kept.astype(repair.config.dtype)
+        Q = chip.squares(chip.activation_words(kept))[:, j]
+        logs[j] = -(member.law.log_density(kept - member.centre) + Q / (2 * square)).mean()
+    return logs
+
+
+def densities(chip: ChipRepair, squares: Any, logs: Floats) -> Floats:
+    """Return log densities per neuron (T, members) of activations, as `Repair.log_densities` has them.
+
+    squares : (T, members), of the activations' words;  logs : `log_terms`.
+    """
+    return np.asarray(-(squares / (2 * 4.0 ** fraction_of(chip.formats)) + logs) / chip.config.neurons)
+
+
+def _moved(chip: ChipRepair, repair: Repair, twin: Repair) -> Any:
+    """Return what is added to worths, so that of each source's own activations they are in the mean what the twin has.
+
+    In integers all laws expect other densities, and each source's shift in a way of their own: a worth is a difference
+    of theirs, so that it would move by as much.
+    """
+    f, of = chip.field, chip.source_of
+    unit = 2 * 4.0 ** fraction_of(chip.formats) * chip.config.neurons
+    sources = [np.flatnonzero(of == s) for s in range(len(chip.sources))]
+    out = np.zeros(len(sources), np.int64)
+    for t, own in enumerate(sources):
+        before = np.concatenate([twin.log_densities(twin.members[j].kept) for j in own])
+        words = chip.activation_words(np.concatenate([repair.members[j].kept for j in own]))
+        now = by_source((f.log - chip.squares(words)) / unit, sources)
+        less = by_source(before, sources).mean(axis=0) - now.mean(axis=0)
+        out[t] = int(np.floor(f.worth[t].astype(np.float64) @ less * unit + 0.5))
+    return out
 
 
 def _refuse_unfit(repair: Repair) -> None:
@@ -123,16 +178,10 @@ def activation_scale(repair: Repair, formats: Formats) -> int:
     return finest_scale(loudest, formats)
 
 
-def _scores(repair: Repair, chip: ChipRepair) -> dict[str, Any]:
+def _scores(repair: Repair, chip: ChipRepair, logs: Floats) -> dict[str, Any]:
     """Return what scores are made with: the float gate's, for the integers' sums on held-out activations."""
     gate: Gate = repair.gate
     n, square = chip.config.neurons, 4.0 ** fraction_of(chip.formats)
-    logs = np.empty(len(repair.members))
-    for j, member in enumerate(repair.members):
-        kept = member.kept.astype(repair.config.dtype)
-        Q = chip.squares(chip.activation_words(kept))[:, j]
-        density = member.law.log_density(kept - member.centre)
-        logs[j] = -(density + Q / (2 * square)).mean()  # log determinant and n/2 log 2 pi, as the integers need it
     edges = [np.clip(2 * square * -(n * density + logs), 0, _MOST) for density in (gate.high, gate.low)]
     multiplier, shift, bias = _gate(gate, logs, n, square)
     found = {
@@ -184,7 +233,7 @@ def _worth(repair: Repair, chip: ChipRepair, logs: Floats, square: float) -> dic
     rows, biases = np.zeros(worth.slope.shape, np.int32), np.zeros(len(worth.slope), np.int64)
     limit = 2 ** (WORTH_BITS - 1) - 1
     for t, slope in enumerate(worth.slope):
-        offset = (worth.offset[t] - worth.least) * unit
+        offset = worth.excess[t] * unit
         fine = math.floor(math.log2(limit / max(float(np.abs(slope).max()), 1e-30)))
         fine = min(fine, math.floor(60 - math.log2(max(abs(offset), 1))))
         while math.ldexp(float(np.abs(slope).sum()) + 1, fine) * loudest + math.ldexp(abs(offset), fine) >= _MOST / 2:

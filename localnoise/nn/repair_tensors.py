@@ -47,6 +47,8 @@ class RepairTensors(nn.Module):
     _high: Tensor
     _back_to: Tensor
     _worth: Tensor
+    _passed: Tensor
+    _passing: Tensor
     _among: Tensor
     _among_names: Tensor
     _column: Tensor
@@ -106,7 +108,10 @@ class RepairTensors(nn.Module):
             for name in _GATE if gate is not None else ():
                 self._hold(f"{prefix}_{name}", getattr(gate, name))
         worth = repair.worth  # offset and slope of each source; what it must exceed is taken off
-        self._hold("_worth", [] if worth is None else np.c_[worth.offset - worth.least, worth.slope])
+        self._hold("_worth", [] if worth is None else np.c_[worth.excess, worth.slope])
+        passed: Any = [] if worth is None or not worth.passed.any() else worth.passed  # sources, and then members
+        self._hold("_passed", passed, torch.bool)
+        self._hold("_passing", [passed[repair.sources.index(own)] for own in self._own if len(passed)], torch.bool)
         self._hold("_among", repair.among_members, torch.int64)
         self._hold("_among_names", [repair.sources.index(name) for name in repair.among], torch.int64)
 
@@ -164,10 +169,12 @@ class RepairTensors(nn.Module):
         likeliest = torch.stack([w[:, where].sum(1) for where in self._where], 1).argmax(1)
         by_source = torch.stack([density[:, where].max(1).values for where in self._where], 1)
         gain = self._worth[likeliest, 0] + (self._worth[likeliest, 1:] * by_source).sum(1)
-        pays = gain > 0
+        pays = (gain > 0)[:, None]
+        if len(self._passed):  # where the likeliest is asked about elsewhere, others have no say
+            pays = pays & (~self._passed[likeliest][:, None] | self._passing)
         if among is not None:
-            pays = pays | ~torch.isin(likeliest, among)
-        return w * pays[:, None]
+            pays = pays | ~torch.isin(likeliest, among)[:, None]
+        return w * pays
 
     def _change(self, x: Tensor, w: Tensor) -> Tensor:
         """Return the ways back, weighed, (T, N, m)."""

@@ -1,6 +1,6 @@
 """Worth of a network's repairs: what they did to its decisions on inputs that were altered in known ways."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn.calibrating import asking_anew, calibrate_repairs
 from localnoise.nn.naming import whole
-from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.outcomes import Heard, Outcomes
 from localnoise.nn.repairs import attach_repairs
-from localnoise.nn.tapping import evaluating
 from localnoise.repair import Repair
-from localnoise.repair.worth import LEAST
+from localnoise.repair.gate import Floats
+from localnoise.repair.thresholds import Ints, least_loss
+from localnoise.repair.worth import LEAST, Worth, by_source
+from localnoise.validate import as_share
 
 _CLEAN = 2000  # unaltered inputs on which margins are set
 
@@ -30,9 +32,11 @@ def expect_worth(
     """Let repairs act only where that is expected to pay (`Repair.expect_worth`); no label is read.
 
     A repair pays where the network then decides as it does on the input unaltered. That decides in the place of
-    margins: they are dropped, each layer that decides learns what its sources are worth, and margins are set anew on
-    unaltered inputs (`calibrate_repairs`), which then ask for little or nothing. Cost: two passes of the network, one
-    with repairs, and those of `calibrate_repairs`.
+    margins: they are dropped, and each layer that decides learns what its sources are worth. Sources that are easily
+    taken for unaltered inputs are asked for more than `least`, so that at most a share `most` of these is decided
+    otherwise, at the least loss of what repairs gain (`localnoise.repair.thresholds`). Margins are set last
+    (`calibrate_repairs`), and then have nothing left to ask for, but where layers that decide act on each other.
+    Cost: two passes of the network, one with repairs, and those of `calibrate_repairs`.
 
     Parameters
     ----------
@@ -66,58 +70,90 @@ def expect_worth(
     >>> repairs = lnn.learn_repairs(net, ["1"], x[:400], {"dark": lambda x: 0.3 * x})
     >>> lnn.expect_worth(net, repairs, [(c * x[400:], x[400:]) for c in (0.3, 0.5, 0.7, 0.9, 1.0)])
     >>> repairs["1"].worth.least
-    0.08
+    0.04
     """
-    model = whole(model)
+    model, least, most = whole(model), as_share("least", least), as_share("most", most)
     named: Any = [*repairs.values()]
     if not named:
         raise ArgumentError("repairs is empty: expected a dict of layers' names to repairs")
     deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
     with asking_anew(deciding):
-        for repair in deciding:
-            repair.worth = None
-        mended = attach(model, repairs).eval()
-        layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
-        density: list[list[Tensor]] = [[] for _ in layers]
-        likeliest: list[list[Tensor]] = [[] for _ in layers]
-        gain: list[Tensor] = []
-        clean: list[Tensor] = []
+        asked = [_asked(deciding, place) for place in range(len(deciding))]
+        passed = [[n for n in repair.sources if n not in own] for repair, own in zip(deciding, asked, strict=True)]
+        for repair, others in zip(deciding, passed, strict=True):
+            names = repair.sources
+            repair.worth = Worth.of_all(len(names), [names.index(name) for name in others])
+        mended, clean = attach(model, repairs).eval(), list[Tensor]()
+        examples, unharmed = Outcomes(model, mended), Outcomes(model, mended)
         for pair in pairs:
             x, unaltered = _tensors(pair)
-            if x.shape != unaltered.shape:
-                raise ArgumentError(
-                    f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs "
-                    "twice"
-                )
-            if not (x.isfinite().all() and unaltered.isfinite().all()):
-                raise ArgumentError("pairs holds values that are not finite: expected inputs altered and unaltered")
-            with evaluating(model), torch.no_grad():
-                right, before, after = model(unaltered).argmax(1), model(x).argmax(1), mended(x).argmax(1)
-            for place, layer in enumerate(layers):
-                assert layer.posterior is not None
-                assert layer.density is not None
-                density[place].append(layer.density.double().cpu())
-                likeliest[place].append(layer.posterior.argmax(1).cpu())
-            gain.append(((after == right).double() - (before == right).double()).cpu())
-            if sum(map(len, clean)) < _CLEAN:
-                clean.append(unaltered.clone())  # the source may use its memory again
-        if not gain:
+            examples.add(x, unaltered)
+            if len(own := unaltered[: _CLEAN - sum(map(len, clean))]):
+                unharmed.add(own, own)
+                clean.append(own.clone())  # the source may use its memory again
+        if not len(examples):
             raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
+        density, likeliest, gain = examples.found()
         for place, repair in enumerate(deciding):
-            later = {name for other in deciding[place + 1 :] for name in other.among}
-            own = {*(repair.among or repair.sources)} - later
-            passed = [name for name in repair.sources if name not in own]
-            given = (torch.cat(part).numpy() for part in (density[place], likeliest[place], gain))
-            repair.expect_worth(*given, least, passed)
-        calibrate_repairs(model, repairs, torch.cat(clean)[:_CLEAN], most, attach=attach)
+            repair.expect_worth(density[place], likeliest[place], gain, least, passed[place])
+        _ask_more(deciding, asked, unharmed.found(), (density, likeliest, gain), most)
+        calibrate_repairs(model, repairs, torch.cat(clean), most, attach=attach)
+
+
+def _asked(deciding: Sequence[Repair], place: int) -> set[str]:
+    """Return the sources that a layer asks what their repair is worth: those that no later one decides about."""
+    later = {name for other in deciding[place + 1 :] for name in other.among}
+    return {*(deciding[place].among or deciding[place].sources)} - later
+
+
+def _ask_more(
+    deciding: Sequence[Repair], asked: Sequence[Collection[str]], clean: Heard, examples: Heard, most: float
+) -> None:
+    """Let sources ask for more than the least worth, so that at most a share of clean inputs is harmed by repairs."""
+    names = deciding[0].sources
+    of_clean, of_examples = (_excess(deciding, asked, *heard[:2]) for heard in (clean, examples))
+    bad = clean[2] < 0
+    thresholds = least_loss(
+        (of_clean[0][bad], of_clean[1][bad]),
+        (*of_examples, examples[2]),
+        len(deciding) * len(names),
+        int(most * len(bad) + 1e-9),
+    )
+    for repair, own in zip(deciding, np.split(thresholds, len(deciding)), strict=True):
+        assert repair.worth is not None
+        repair.worth = repair.worth.asking(own)
+
+
+def _excess(
+    deciding: Sequence[Repair], asked: Sequence[Collection[str]], density: list[Floats], likeliest: list[Ints]
+) -> tuple[Floats, Ints]:
+    """Return what inputs' repairs are worth beyond the least, (T,), and who says so: an index of layer and source.
+
+    Where several layers ask, the one that is least convinced.
+    """
+    excess, voice = np.full(len(density[0]), np.inf), np.zeros(len(density[0]), np.int64)
+    for place, repair in enumerate(deciding):
+        worth, names, t = repair.worth, repair.sources, likeliest[place]
+        assert worth is not None
+        own = worth.of(by_source(density[place], repair._members_of()), t) - worth.least
+        less = np.isin(t, [names.index(name) for name in asked[place]]) & (own < excess)
+        excess[less], voice[less] = own[less], place * len(names) + t[less]
+    return excess, voice
 
 
 def _tensors(pair: Any) -> tuple[Tensor, Tensor]:
-    """Return a pair of batches as tensors."""
+    """Return a pair of batches as tensors, checked."""
     kinds = [type(part).__name__ for part in pair] if isinstance(pair, (tuple, list)) else [type(pair).__name__]
     if len(kinds) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in pair):
         raise ArgumentError(
             f"pairs holds {', '.join(kinds)}: expected batches of inputs altered and unaltered, pairs of tensors, as "
             "in [(0.3 * x, x), (0.5 * x, x)]"
         )
-    return torch.as_tensor(pair[0]), torch.as_tensor(pair[1])
+    x, unaltered = (torch.as_tensor(part) for part in pair)
+    if x.shape != unaltered.shape:
+        raise ArgumentError(
+            f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"
+        )
+    if not (x.isfinite().all() and unaltered.isfinite().all()):
+        raise ArgumentError("pairs holds values that are not finite: expected inputs altered and unaltered")
+    return x, unaltered

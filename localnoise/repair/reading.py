@@ -18,6 +18,7 @@ from localnoise.soundness import not_finite
 from localnoise.validate import as_count
 
 _MOST = 100_000  # members that are read
+_ALIKE = 3  # the last schema in which all sources are asked for the same worth
 
 
 def read(
@@ -91,10 +92,13 @@ def _gate(source: Path, file: Any, name: str, count: int, array_in: Callable[...
 
 
 def _worth(source: Path, file: Any, count: int, array_in: Callable[..., Any]) -> Worth:
-    numbers = array_in(source, file, "worth", (count * (count + 1) + 1,), np.float64)[()]
-    if not (np.isfinite(numbers).all() and 0 <= numbers[-1] < 1):
+    asked = count if int(file.attrs["schema"]) > _ALIKE else 0
+    numbers = array_in(source, file, "worth", (count * (count + 1) + asked + 1,), np.float64)[()]
+    offset, slope, more, (least,) = np.split(numbers, np.cumsum([count, count**2, asked]))
+    if not (np.isfinite(numbers).all() and 0 <= least < 1 and (more >= 0).all()):
         raise FileFormatError(f"{source}: worth holds what is none; the file was edited or damaged")
-    return Worth(offset=numbers[:count], slope=numbers[count:-1].reshape(count, count), least=float(numbers[-1]))
+    more = more if asked else np.zeros(count)
+    return Worth(offset=offset, slope=slope.reshape(count, count), least=float(least), more=more)
 
 
 def _decided(source: Path, file: Any, known: list[str]) -> tuple[dict[str, float], tuple[str, ...]]:

@@ -6,11 +6,12 @@ l_s is the log density of the likeliest cause of source s. A map for each source
 be worth, in right decisions, given what *all* laws make of h': where a milder or another displacement is taken for t,
 the law of t expects it, but the others' surprises are not those that t has. Where the likeliest source is not worth
 enough, nothing is repaired. Where layers are repaired in turn, each asks this of the sources that it decides about, by
-its own laws, and lets the others pass.
+its own laws, and lets the others pass. What must be expected of a repair is more for a source that is easily taken for
+clean (`localnoise.repair.thresholds`).
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from localnoise.repair.gate import Floats
 from localnoise.validate import as_share
 
-LEAST = 0.08  # share of decisions
+LEAST = 0.04  # share of decisions
 _PRIOR = 5.0  # examples of worth 0 that a map starts from, in every direction
 
 
@@ -34,24 +35,54 @@ class Worth:
         v, a row for each source that is likeliest.
     least : float
         Share of right decisions above which a repair is made.
+    more : (S,)
+        What a source's repair must be expected to bring beyond that, since it is easily taken for clean.
     """
 
     offset: Floats
     slope: Floats
     least: float
+    more: Floats
+
+    @classmethod
+    def of_all(cls, sources: int, passed: Collection[int] = ()) -> "Worth":
+        """Return the maps of S sources by which every repair pays; some are asked about elsewhere."""
+        offset = np.full(sources, 0.5)
+        offset[[*passed]] = 1.0
+        return cls(offset=offset, slope=np.zeros((sources, sources)), least=0.0, more=np.zeros(sources))
+
+    @property
+    def excess(self) -> Floats:
+        """The offsets less what they must exceed, (S,): a repair is made where this and v l are above 0."""
+        return np.asarray(self.offset - self.least - self.more)
+
+    def asking(self, more: Floats) -> "Worth":
+        """Return the same maps, asked for so much more."""
+        return replace(self, more=np.array(more, np.float64))
 
     def of(self, density: Floats, likeliest: npt.NDArray[np.int64]) -> Floats:
         """Return the expected worth (T,) of repairs by the likeliest sources (T,), given log densities (T, S)."""
         return np.asarray(self.offset[likeliest] + (self.slope[likeliest] * density).sum(axis=1))
 
+    @property
+    def passed(self) -> npt.NDArray[np.bool_]:
+        """Which sources are asked about elsewhere, (S,): they are worth 1, whatever the laws say."""
+        return np.asarray((self.offset >= 1) & (self.slope == 0).all(axis=1))
+
     def kept(self, weights: Floats, density: Floats, sources: list[npt.NDArray[np.int64]]) -> Floats:
         """Return members' weights (T, J), those of zeros where the likeliest source is not worth enough.
+
+        Where the likeliest one is asked about elsewhere, others, which nobody would ask about, have no say.
 
         density : (T, J), log densities per neuron of the members;  sources : the members of each source, clean first.
         """
         likeliest = np.stack([weights[:, own].sum(axis=1) for own in sources], axis=1).argmax(axis=1)
-        enough = self.of(by_source(density, sources), likeliest) > self.least
-        return weights * enough[:, None]
+        enough = self.of(by_source(density, sources), likeliest) > (self.least + self.more)[likeliest]
+        out: Floats = weights * enough[:, None]
+        if (passed := self.passed).any():
+            others = [member for t, own in enumerate(sources) if not passed[t] for member in own]
+            out[np.ix_(passed[likeliest], others)] = 0
+        return out
 
 
 def by_source(density: Floats, sources: list[npt.NDArray[np.int64]]) -> Floats:
@@ -97,4 +128,4 @@ def fitted(
         found = np.linalg.solve(z.T @ z + _PRIOR * np.eye(z.shape[1]), z.T @ gain[likeliest == t])
         slope[t] = found[1:] / unit
         offset[t] = found[0] - slope[t] @ mean
-    return Worth(offset=offset, slope=slope, least=least)
+    return Worth(offset=offset, slope=slope, least=least, more=np.zeros(sources))

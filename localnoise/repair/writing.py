@@ -1,9 +1,10 @@
-"""A repair as one HDF5 file (format localnoise.repair, schema 3).
+"""A repair as one HDF5 file (format localnoise.repair, schema 4).
 
 Attributes `options` (JSON: those of `Repair`), `margin`, `margins` (JSON, by source), `among` (JSON, sources),
 `members` (how many), `provenance` (JSON); data set `gate`, (3 J + 1,): bias, low, high of J members, and the scale;
-`among_gate`, where `among` names sources, likewise of their members; `worth`, where it was learned, (S (S + 1) + 1,):
-offsets and slopes of S sources, and the least worth. Schema 1 has neither `margins` nor `among`, schema 2 no `worth`.
+`among_gate`, where `among` names sources, likewise of their members; `worth`, where it was learned, (S (S + 2) + 1,):
+offsets and slopes of S sources, what each must bring beyond the least worth, and that. Schema 1 has neither `margins`
+nor `among`, schema 2 no `worth`; in schema 3 all sources are asked for the least worth alone.
 Groups `0`, `1`, ...: attribute `source`, data sets `centre` (C, H, W) and, with state, `kept`; groups `law` and, but
 for clean, `back`, which are grids as `localnoise.storage` has them. Without state neither grids nor gate go on
 learning: the gate's numbers are those of the file.
@@ -17,7 +18,7 @@ import numpy as np
 from localnoise.files import hdf5
 from localnoise.saving import CHECKSUMMED, packed, versions, write_array, write_grid
 
-FORMAT, SCHEMA, OLD_SCHEMAS = "localnoise.repair", 3, (1, 2)
+FORMAT, SCHEMA, OLD_SCHEMAS = "localnoise.repair", 4, (1, 2, 3)
 
 
 def save(repair: Any, path: str | Path, *, state: bool) -> Path:
@@ -40,7 +41,7 @@ def save(repair: Any, path: str | Path, *, state: bool) -> Path:
                 write_array(file, name, np.concatenate([one.bias, one.low, one.high, [one.scale]]))
         if repair.worth is not None:
             worth = repair.worth
-            write_array(file, "worth", np.concatenate([worth.offset, worth.slope.ravel(), [worth.least]]))
+            write_array(file, "worth", np.concatenate([worth.offset, worth.slope.ravel(), worth.more, [worth.least]]))
         for index, one in enumerate(repair.members):
             group = file.create_group(str(index))
             group.attrs["source"] = packed("source", {"name": one.source})

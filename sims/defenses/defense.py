@@ -188,12 +188,12 @@ class Defense:
 def _revision(plan: Repairing) -> int:
     """Return the revision of a repair.
 
-    In integers 1 rounded to the nearest, 2 did not ask what a repair is worth; in floating point 1 had margins first.
-    Retrained, 2 trained for as many epochs as noise arms do, with fewer clean images, and repaired one layer; 3 trained
-    behind the task's repair alone, with margins.
+    In integers 1 rounded to the nearest, 2 did not ask what a repair is worth, 3 asked what the float densities had
+    taught; in floating point 1 had margins first, 2 behind worth. Retrained, 2 trained for as many epochs as noise arms
+    do, with fewer clean images, and repaired one layer; 3 trained behind the task's repair alone, with margins.
     """
     if plan.retrained:
         return 4
     if plan.bits:
-        return 3 if plan.worth or plan.layers != FIRST else 2
-    return 2 if plan.worth and not plan.told and plan.layers != NONE else 1
+        return (3 if plan.worth or plan.layers != FIRST else 2) if plan.told else 4
+    return 3 if plan.worth and not plan.told and plan.layers != NONE else 1

@@ -39,7 +39,8 @@ def deployed_arm(name: str, find: Callable[[str], Defense]) -> Defense:
     repairs = plan is not None and plan.layers != NONE
     revision = 2 if repairs else arm.revision  # 1 calibrated repairs behind the float network's layers
     if plan is not None and repairs and (plan.layers != FIRST or plan.worth):
-        revision = 3  # before, the first layer alone was repaired, and nobody asked what a repair is worth
+        # before, the first layer alone was repaired, and nobody asked what a repair is worth, or for margins behind it
+        revision = 4 if plan.worth else 3
     label = f"{arm.label}; all in {bits} bits"
     return replace(arm, name=name, label=label, deployed=bits, twin=arm.name, revision=revision)
 

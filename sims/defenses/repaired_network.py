@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from localnoise import Repair
 from localnoise.hardware import Formats, quantise
 from localnoise.hardware.fixedpoint import to_values
+from localnoise.hardware.quantiser.repaired import densities, log_terms, rescored
 from localnoise.nn import Predictor, RepairLayer
 from localnoise.nn.attaching import Followed
 from localnoise.repair.gate import FLOOR
@@ -80,6 +81,13 @@ class IntegerRepairLayer(RepairLayer):
         super().__init__(repair, follows)
         formats = Formats(weight_bits=bits, activation_bits=max(8, bits))
         self.chip: Any = quantise(repair, formats)  # with feedback under the moments of held-out activations
+        self._terms = log_terms(repair, self.chip)
+
+    def decide_as_now(self) -> None:
+        """Take margins, worth and `among` that the repair asks for now, in integers as well."""
+        super().decide_as_now()
+        if hasattr(self, "chip"):
+            self.chip = rescored(self.chip, self.repair, logs=self._terms)
 
     def _weights(self, x: Tensor) -> Tensor:
         if _differentiated(x):
@@ -89,7 +97,11 @@ class IntegerRepairLayer(RepairLayer):
             before = self.follows.posterior
             assert before is not None
             known = torch.where(before.sum(1) > 0, before.argmax(1), -1).numpy()
-        member = torch.from_numpy(self.chip.likeliest(self._words(x), known))
+        words, squares = self._words(x), None
+        if self.decides:
+            squares = self.chip.squares(words)
+            self.density = torch.from_numpy(densities(self.chip, squares, self._terms))
+        member = torch.from_numpy(self.chip.likeliest(words, known, squares))
         w = torch.eye(len(self._own), dtype=x.dtype)[member.clamp(min=0)] * (member >= 0)[:, None]
         self.posterior = torch.stack([w[:, where].sum(1) for where in self._where], 1)
         return w

@@ -1,6 +1,6 @@
 """Repairs of a seed's network: learned from displacements, layer by layer, and calibrated. No label is read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from localnoise import Repair
 from localnoise.errors import ArgumentError
 from localnoise.nn import calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
@@ -24,6 +25,7 @@ from localnoise.sims.models.stages import named_modules, stage_ends
 from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.runtime.stage import Stage, ticker
 
+Attach = Callable[[nn.Module, Mapping[str, Repair]], nn.Module]
 CHANGED = 0.005  # share of their decisions that a repair may change
 _MILDER = (1.0, 2.0, 3.0, 4.0)  # severities on which it is seen what repairs are worth
 _EACH = 500  # held-out inputs at each of them
@@ -102,8 +104,14 @@ class Mender:
             return False
         return True
 
-    def calibrate(self, learned: Learned, plan: Repairing, sources: tuple[Source, ...]) -> None:
-        """Set gate, margins and worth on held-out inputs."""
+    def calibrate(
+        self, learned: Learned, plan: Repairing, sources: tuple[Source, ...], attach: Attach | None = None
+    ) -> None:
+        """Set margins and worth on held-out inputs.
+
+        attach : makes the repaired network in another way than `learned.attached`.
+        """
+        attach = learned.attached if attach is None else attach
         self._stage("calibrate the gate", 0, 0)
         h = self.bench.h_train
         first = len(h) - held_out(len(h))
@@ -113,9 +121,9 @@ class Mender:
         if mild:  # else nobody knows which levels are milder
             own = [source_name(source) for source in sources if source.name in MODIFICATIONS]
             pairs = self._pairs([*own, *mild], first)
-            expect_worth(self.model, learned.repairs, pairs, attach=learned.attached, most=CHANGED)
+            expect_worth(self.model, learned.repairs, pairs, attach=attach, most=CHANGED)
         else:
-            calibrate_repairs(self.model, learned.repairs, h[first:], CHANGED, attach=learned.attached)
+            calibrate_repairs(self.model, learned.repairs, h[first:], CHANGED, attach=attach)
 
     def _pairs(self, levels: list[str], first: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield activations of held-out inputs, those from `first` on, altered and unaltered; other inputs for each."""

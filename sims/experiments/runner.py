@@ -138,8 +138,8 @@ class Runner:
         given = partial(lesson, cell, bench, s.epochs, tick, s.draws, partial(self._displacement, bench))
         size: dict[str, float]
         if is_variant(plan):
-            learned = mender.learned(plan, cell.sources)
-            predictor, size = variant(mender.bench.network, learned, plan), {"parameters": learned.parameters}
+            predictor, learned = variant(mender, plan, cell.sources)
+            size = {"parameters": learned.parameters}
         else:
             predictor, size = repaired(mender, plan, cell.sources, given)
         chips = [part.chip.flash for part in predictor.modules() if isinstance(part, IntegerRepairLayer)]

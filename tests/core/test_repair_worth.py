@@ -316,7 +316,7 @@ def test_pairs_must_belong_together():
 
 
 def test_worth_needs_all_sources():
-    worth = Worth(offset=np.zeros(2), slope=np.array([[0.0, 1.0], [0.0, -1.0]]), least=0.5)
+    worth = Worth(offset=np.zeros(2), slope=np.array([[0.0, 1.0], [0.0, -1.0]]), least=0.5, more=np.zeros(2))
     own = [np.array([0]), np.array([1, 2])]
     density = np.array([[0.0, 0.2, 0.9], [0.0, 0.2, -0.9]])
     weights = np.array([[0.8, 0.1, 0.1], [0.1, 0.5, 0.4]])

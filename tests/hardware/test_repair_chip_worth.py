@@ -10,7 +10,10 @@ from naive_repair_chip import activations, learned, looking_twice, repaired, tol
 from small_repair_chips import FORMATS, held, sample
 
 from localnoise.errors import ArgumentError
-from localnoise.hardware import ChipRepair, load_chips, quantise, repair_report
+from localnoise.hardware import ChipRepair, Formats, load_chips, quantise, repair_report
+from localnoise.hardware.quantiser.repaired import densities, log_terms, rescored
+from localnoise.hardware.repair_words import fraction_of
+from localnoise.repair.worth import by_source
 
 
 @pytest.fixture(scope="module", params=["none", "places"])
@@ -52,6 +55,36 @@ def test_integers_ask_what_a_repair_is_worth_as_floating_point_does(twice):
         assert np.mean(member == expected) > 0.97
         left.append(np.mean(member < 0))
     assert left[3] > 0.5 > left[2], "milder ones are left alone, learned ones are not"
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_worths_of_a_sources_own_activations_are_in_the_mean_what_floating_point_has(twice, bits):
+    """Rounding moves all laws' densities, each source's in a way of its own; worths are differences of them."""
+    chip = quantise(twice, Formats(weight_bits=bits))
+    sources = [np.flatnonzero(chip.source_of == s) for s in range(len(chip.sources))]
+    unit, terms = 2 * 4.0 ** fraction_of(chip.formats) * chip.config.neurons, log_terms(twice, chip)
+    shifts = []
+    for t, own in enumerate(sources):
+        h = np.concatenate([twice.members[j].kept for j in own]).astype(np.float32)
+        found, squares = twice.log_densities(h), chip.squares(chip.activation_words(h))
+        slope = chip.field.worth[t].astype(float)
+        scale = np.abs(slope).max() / max(np.abs(twice.worth.slope[t]).max(), 1e-30) * unit
+        if not slope.any():
+            continue
+        expected = (twice.worth.excess[t] + by_source(found, sources) @ twice.worth.slope[t]).mean()
+        assert chip.worths(squares)[:, t].mean() / scale == pytest.approx(expected, abs=1e-4)
+        shifts.append(abs(densities(chip, squares, terms) - found).mean())
+    assert max(shifts) > 1e-4, "else nothing had to be moved"
+
+
+def test_a_chip_may_ask_by_its_own_densities(twice):
+    """Worth that was learned by what integers say stands as it is; nothing else changes."""
+    chip = quantise(twice)
+    again = rescored(chip, twice, logs=log_terms(twice, chip))
+    moved = rescored(chip, twice, twice)
+    for name, array in chip.field.arrays.items():
+        assert np.array_equal(getattr(moved.field, name), array), name
+        assert np.array_equal(getattr(again.field, name), array) == (name != "worth_bias"), name
 
 
 def test_a_report_knows_that_both_leave_alone_what_does_not_pay(twice):

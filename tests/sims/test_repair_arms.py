@@ -13,6 +13,7 @@ from torch import nn
 from localnoise import Repair
 from localnoise.errors import ArgumentError
 from localnoise.hardware import Formats, quantise
+from localnoise.hardware.quantiser.repaired import log_terms, rescored
 from localnoise.repair.laws import voters
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
@@ -29,7 +30,7 @@ from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.mender import Mender
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.repair_learning import held_out, learned_from
-from localnoise.sims.experiments.repair_variants import _altered
+from localnoise.sims.experiments.repair_variants import _altered, variant
 from localnoise.sims.experiments.runner import Runner
 
 
@@ -123,8 +124,10 @@ def test_another_gate_is_no_other_repair(h: Any) -> None:
     repair = learned(h, "none").calibrate(h[:100])
     repair.margin = 50.0
     repair.expect_worth(repair.log_densities(h[:40]), np.arange(40) % 2, np.ones(40))
+    repair.worth = repair.worth.asking(np.full(2, 0.3))
     bold = _altered(repair, Repairing(gate="worth-alone"))
-    assert (bold.worth is repair.worth, bold.margin, bold.margins) == (True, 0.0, {})
+    assert (bold.worth.slope is repair.worth.slope, bold.margin, bold.margins) == (True, 0.0, {})
+    assert not bold.worth.more.any(), "worth alone"
     free, hard = _altered(repair, Repairing(gate="no-margin")), _altered(repair, Repairing(gate="likeliest"))
     assert (repair.margin, free.margin, free.worth, hard.worth) == (50.0, 0.0, None, None)
     w = hard.weights(np.concatenate([h[:20], 0.3 * h[:20], 5 * h[:20]]))
@@ -150,6 +153,30 @@ def test_integers_repair_as_the_chip_does(h: Any) -> None:
     model = attached(nn.Sequential(nn.Identity(), nn.Flatten()), {"0": repair}, bits=8)
     with torch.no_grad():
         torch.testing.assert_close(model(x), fixed.flatten(1))
+
+
+def test_integers_ask_by_their_own_densities(small_dir: Path, tmp_path: Path) -> None:
+    """Worth is learned anew on what integers say, and set in them; the float repairs keep theirs."""
+    bench = testbed.Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path, "v1")
+    mender = Mender(bench, bench.displacement, lambda what, done, of: None)
+    sources = (Source.default("contrast", 5).of(300), Source.default("brightness", 5).of(300))
+    plan = Repairing(layers="first", share="all", radius=1)
+    (floating,) = mender.learned(plan, sources).repairs.values()
+    worth = floating.worth
+    predictor, found = variant(mender, replace(plan, bits=4), sources)
+    (repair,) = found.repairs.values()
+    layer: Any = predictor.noise.first
+    assert floating.worth is worth is not None
+    assert repair.worth is not None
+    assert not np.array_equal(repair.worth.slope, worth.slope)
+    wanted = rescored(layer.chip, repair, logs=log_terms(repair, layer.chip))
+    for name, array in layer.chip.field.arrays.items():
+        assert np.array_equal(getattr(wanted.field, name), array), name
+    h = bench.h_train[:50]
+    with torch.no_grad():
+        layer(h)
+    for own, other in zip(layer.density.numpy().T, repair.log_densities(h.numpy()).T, strict=True):
+        assert 0.9 < np.corrcoef(own, other)[0, 1] < 0.99999, "near, and not the same: loud innovations saturate"
 
 
 def test_narrow_words_take_fewer_bytes(small_dir: Path, tmp_path: Path) -> None:

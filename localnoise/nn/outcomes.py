@@ -1,0 +1,53 @@
+"""What repairs did to a network's decisions, input by input, and what their gates said."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.tapping import evaluating
+from localnoise.repair.gate import Floats
+from localnoise.repair.thresholds import Ints
+
+Heard = tuple[list[Floats], list[Ints], Floats]
+
+
+class Outcomes:
+    """Outcomes of repairs that ask for nothing; batches are added.
+
+    Parameters
+    ----------
+    model, mended : Module
+        Without repairs, and with them.
+    """
+
+    def __init__(self, model: nn.Module, mended: nn.Module) -> None:
+        self._model, self._mended = model, mended
+        self._layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
+        self._parts: list[list[Tensor]] = []
+
+    def __len__(self) -> int:
+        return sum(len(gain) for *_, gain in self._parts)
+
+    def add(self, x: Tensor, unaltered: Tensor) -> None:
+        """Decide about a batch of inputs, altered and unaltered."""
+        with evaluating(self._model), torch.no_grad():
+            right, before, after = (
+                of(one).argmax(1) for of, one in ((self._model, unaltered), (self._model, x), (self._mended, x))
+            )
+        said: list[Tensor] = []
+        for layer in self._layers:
+            assert layer.posterior is not None
+            assert layer.density is not None
+            said += [layer.density.double().cpu(), layer.posterior.argmax(1).cpu()]
+        self._parts.append([*said, ((after == right).double() - (before == right).double()).cpu()])
+
+    def found(self) -> Heard:
+        """Return log densities (T, members) and likeliest sources (T,) of each layer that decides, and gains (T,).
+
+        A gain is 1 where the repair turned a wrong decision into that on the input unaltered, -1 the reverse, else 0.
+        """
+        arrays: list[Any] = [torch.cat(parts).numpy() for parts in zip(*self._parts, strict=True)]
+        return arrays[0:-1:2], arrays[1:-1:2], arrays[-1].astype(np.float64)

@@ -1,0 +1,72 @@
+"""Thresholds of worth: what each source's repair must be expected to bring before it is made.
+
+A repair that is expected to pay may still change a clean input for the worse, and for sources that look like clean it
+does so more often. Of all thresholds with which at most B clean inputs are harmed, those are taken that lose the least
+of what repairs gain,
+
+    max_k sum_v G_v(k_v)   with   sum_v k_v <= B,
+
+G_v(k) being the gain of source v's repairs where its threshold lets it harm k clean inputs. Exact, by dynamic
+programming over the sources; in time O(V B^2) for V of them.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from localnoise.repair.gate import Floats
+
+_BEYOND = 0.01  # of a worth, by which a threshold lies above the highest
+Ints = npt.NDArray[np.int64]
+
+
+def least_loss(harm: tuple[Floats, Ints], examples: tuple[Floats, Ints, Floats], voices: int, most: int) -> Floats:
+    """Return thresholds (V,) above 0 with which at most `most` clean inputs are harmed, and the gain is greatest.
+
+    Parameters
+    ----------
+    harm : (expected (H,), voice (H,))
+        Of each clean input that its repair changes for the worse, what that was expected to be worth beyond what all
+        repairs are asked for, and whose repair it was.
+    examples : (expected (T,), voice (T,), gain (T,))
+        Likewise of inputs of all kinds, with what their repairs gained.
+    voices : int
+        V.
+    most : int
+        B.
+    """
+    best, choices = np.zeros(1), []
+    candidates = []
+    for voice in range(voices):
+        thresholds, gains = _choices(voice, harm, examples, most)
+        candidates.append(thresholds)
+        total = best[:, None] + gains  # of the voices before, by what they harm; of this one, by what it harms
+        harmed = np.arange(len(best))[:, None] + np.arange(len(gains))
+        count = min(harmed[-1, -1], most) + 1
+        best, taken = np.full(count, -np.inf), np.zeros(count, np.int64)
+        for k in range(len(gains)):  # few first: of two that gain the same, the one that harms less
+            own = harmed[:, k]
+            own = own[own < count]
+            better = total[: len(own), k] > best[own]
+            best[own[better]], taken[own[better]] = total[: len(own), k][better], k
+        choices.append(taken)
+    left, out = int(best.argmax()), np.zeros(voices)
+    for voice in reversed(range(voices)):
+        k = choices[voice][left]
+        out[voice], left = candidates[voice][k], left - k
+    return out
+
+
+def _choices(
+    voice: int, harm: tuple[Floats, Ints], examples: tuple[Floats, Ints, Floats], most: int
+) -> tuple[Floats, Floats]:
+    """Return the thresholds with which a voice harms 0, 1, 2, ... clean inputs, and what its repairs then gain.
+
+    They lie halfway between what two inputs' repairs are worth, so that rounding decides about none.
+    """
+    own = examples[1] == voice
+    expected, gain = examples[0][own], examples[2][own]
+    harmed = np.sort(harm[0][(harm[1] == voice) & (harm[0] > 0)])[::-1]
+    levels = np.append(np.unique(np.concatenate([harmed, expected])), np.inf)
+    above = np.minimum(levels[np.searchsorted(levels, harmed, side="right")], harmed + 2 * _BEYOND)
+    thresholds = np.append((harmed + above) / 2, 0.0)[: most + 1]
+    return thresholds, np.array([gain[expected > threshold].sum() for threshold in thresholds])

@@ -81,6 +81,12 @@ def _attacked(records: list[Record]) -> list[str]:
     return [comparing.markdown(found, None).partition("\n\n")[0]]
 
 
+def _attackers(records: list[Record]) -> list[str]:
+    made = Compare.of(records)
+    table = comparing.Comparison(outcomes(records), made.arms, made.threats, made.groups)
+    return [comparing.markdown(table, None).partition("\n\n")[0]]
+
+
 def _beside(records: list[Record]) -> list[str]:
     made = Repair.of(records)
     learned, others = f"mean of {len(made.learned)} learned", f"mean of {len(made.others)} never learned"
@@ -116,6 +122,8 @@ def _written(report: Report, records: list[Record], stem: str, count: int = 1) -
 
 
 SHOWN = {
+    "adaptive-10": Shown(page="results/adaptive", command="compare", drawn="", tables=_attackers),
+    "adaptive-10-again": Shown(page="results/adaptive", command="compare", drawn="", tables=_attackers),
     "local": Shown(page="results/local", command="train", drawn="accuracy", tables=_trained),
     "local-equal": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),
     "local-robust": Shown(page="results/local", command="train", drawn="robustness", tables=_trained),

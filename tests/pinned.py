@@ -24,8 +24,8 @@ GOLDEN = Path(__file__).parent / "golden"
 PUBLISHED = Path(__file__).parents[1] / "benchmarks" / "published"
 KEPT = 5000  # entries of an array: of longer ones a second hash is kept of these, in single precision
 REPORTS = {  # of which command an experiment's records are; those of speeds are no experiment's
-    "adaptive": ["compare"],
     "adaptive-10": ["compare"],
+    "adaptive-10-again": ["compare"],
     "audit": [""],
     "augmentation-whole": ["compare"],
     "chip": ["bits", "wires"],

@@ -63,7 +63,7 @@ class DenseRepairLayer(RepairLayer):
 
 
 class IntegerRepairLayer(RepairLayer):
-    """A repair as a chip makes it, emulated to the bit: one member decides.
+    """A repair as a chip makes it, emulated to the bit: one member decides. What is left alone stays as it is.
 
     Where a gradient is asked for, the floating-point repair answers, with its own gradients: rounding has none, and an
     attacker knows the twin. What an attack finds is judged on the integers (as `on_chip.Deployed` has it).
@@ -112,7 +112,8 @@ class IntegerRepairLayer(RepairLayer):
         member = torch.where(w.sum(1) > 0, w.argmax(1), -1)
         fixed, _ = self.chip.words(self._words(x), member.numpy())
         values = to_values(fixed, self.chip.field.activation_scale).reshape(len(x), x.shape[2], x.shape[1])
-        return torch.from_numpy(values).transpose(1, 2).to(x.dtype) - x
+        undone = (member >= 0) & torch.from_numpy(self.chip.field.backs >= 0)[member.clamp(min=0)]
+        return (torch.from_numpy(values).transpose(1, 2).to(x.dtype) - x) * undone[:, None, None]
 
     def _words(self, x: Tensor) -> Any:
         c = self.repair.config

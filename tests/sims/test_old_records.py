@@ -50,7 +50,7 @@ def test_an_old_file_is_read_and_gone_on_from_and_stays(tmp_path: Path, capfd: p
     assert sorted(path.name for path in tmp_path.iterdir()) == [".record.sqlite.writing", "record.h5", "record.sqlite"]
 
 
-@pytest.mark.parametrize("name", ["paper-10", "speed-zen4", "adaptive", "sweep-rules", "spiking"])
+@pytest.mark.parametrize("name", ["paper-10", "speed-zen4", "tradeoff", "sweep-rules", "spiking"])
 def test_what_is_published_reads_the_same_in_either_kind_of_file(name: str, tmp_path: Path) -> None:
     """Rows, column by column: from HDF5, from what goes on from it, and as published."""
     records, old = list(RecordFile(pinned.published(name)))[:40], tmp_path / "r.h5"

@@ -147,7 +147,11 @@ def test_integers_repair_as_the_chip_does(h: Any) -> None:
     np.testing.assert_allclose(fixed.numpy(), expected, atol=1e-6)
     assert layer.posterior is not None
     assert (layer.posterior.argmax(1).numpy() == member).all()
+    with torch.no_grad():
+        assert torch.equal(layer(torch.from_numpy(h[:20])), torch.from_numpy(h[:20])), "not even rounded"
     follower = IntegerRepairLayer(repair, 8, layer)
+    with torch.no_grad():
+        layer(x)
     with torch.no_grad():
         torch.testing.assert_close(follower(x), fixed)
     model = attached(nn.Sequential(nn.Identity(), nn.Flatten()), {"0": repair}, bits=8)

@@ -51,7 +51,7 @@ def test_a_page_without_a_place_for_the_tables_is_named() -> None:
     ("module", "given", "said"),
     [
         (redraw, ["lokal"], "did you mean 'local'"),
-        (redraw, ["speed"], "record='speed': expected one of 'local'"),
+        (redraw, ["speed"], "record='speed': expected one of 'adaptive-10'"),
         (rewards, ["signal", "--rows", "lesson, no pears"], "did you mean 'lesson, no pairs'"),
         (rewards, ["signal", "--draws", "2,none"], "draws='none': expected a whole number >= 1"),
         (rewards, ["signal", "--shuffles", "0"], "shuffles=0: expected a whole number >= 1"),

@@ -199,9 +199,9 @@ def test_sources_against_themselves_are_those_of_their_record():
 
 
 def test_adaptive_evaluations_are_those_of_their_records():
-    some, threats = ["none", "identity", "full", "multiscale-8"], ["adaptive@0.1", "adaptive@0.04"]
-    all_arms = [*some, "signal-8", "signal-on-8", "signal-amplified-8", "signal-amplified-on-8", "adversarial-90"]
-    all_arms += ["input-noise", "wca"]
+    some, threats = ["none", "identity", "full", "multiscale-8"], ["adaptive@0.04", "adaptive@0.1"]
+    all_arms = [*some, "signal-8", "signal-on-8", "signal-amplified-8", "signal-amplified-on-8", "input-noise"]
+    all_arms += ["adversarial-90", "wca"]
     for name, arms in {"adaptive-10": all_arms, "adaptive-10-again": [*some, "adversarial-90"]}.items():
         found = outcomes(RecordFile(published(name)))
         table = comparing.Comparison(found, arms, threats, {"mean of the 2 others": threats})

@@ -3,7 +3,7 @@
 Start with `quantise`, which turns a trained torch module into a `ChipNetwork`; `ChipNetwork.program` is what a chip
 runs, a list of integer layers (`hardware.network.layers`), and knows nothing of torch. `defend` joins a grid's noise or
 a repair to one of its layers, or repairs to several; `repair_behind` and `repairs_behind` make repairs that know the
-errors of the integer layers before them.
+errors of the integer layers before them, `calibrated_again` and `expecting_again` what they may repair in integers.
 """
 
 from importlib import import_module
@@ -18,9 +18,10 @@ if TYPE_CHECKING:  # for editors and type checkers; loaded by `__getattr__` when
     from localnoise.hardware.network.calibrated import repair_behind as repair_behind
     from localnoise.hardware.network.calibrated import repairs_behind as repairs_behind
     from localnoise.hardware.network.chip import ChipNetwork as ChipNetwork
+    from localnoise.hardware.network.expecting import expecting_again as expecting_again
     from localnoise.hardware.network.quantiser import quantise as quantise
 
-_LAZY = {"ChipNetwork": "chip", "quantise": "quantiser"}  # torch comes with them
+_LAZY = {"ChipNetwork": "chip", "expecting_again": "expecting", "quantise": "quantiser"}  # torch comes with them
 _LAZY |= dict.fromkeys(("calibrated_again", "repair_behind", "repairs_behind"), "calibrated")
 __all__ = [
     "ChipDefense",
@@ -28,6 +29,7 @@ __all__ = [
     "Program",
     "calibrated_again",
     "defend",
+    "expecting_again",
     "quantise",
     "repair_behind",
     "repairs_behind",

@@ -16,7 +16,7 @@ from localnoise.hardware.repair_ranges import check_formats
 from localnoise.hardware.repair_words import MULTIPLIER_BITS, WORTH_BITS, RepairWords, fraction_of, max_squares
 from localnoise.narrow import NarrowField
 from localnoise.repair.gate import Gate
-from localnoise.repair.worth import by_source
+from localnoise.repair.worth import Worth, by_source
 from localnoise.streams import Progress
 
 SCORE_BITS = 8  # fraction bits of a score
@@ -224,11 +224,15 @@ def _among(repair: Repair, logs: Floats, square: float) -> dict[str, Any]:
 
 
 def _worth(repair: Repair, chip: ChipRepair, logs: Floats, square: float) -> dict[str, Any]:
-    """Return the maps that say what a repair is worth, of log densities in squares; each row at the finest scale."""
+    """Return the maps that say what a repair is worth, of log densities in squares."""
     if repair.worth is None:
         return {}
-    worth, unit = repair.worth, 2 * square * chip.config.neurons  # squares that a log density per neuron of 1 has
-    log = np.floor(-2 * square * logs + 0.5).astype(np.int64)
+    return worth_words(repair.worth, chip, np.floor(-2 * square * logs + 0.5).astype(np.int64))
+
+
+def worth_words(worth: Worth, chip: ChipRepair, log: Any) -> dict[str, Any]:
+    """Return `log`, and what a repair is worth as maps of log densities in squares, each row at the finest scale."""
+    unit = 2 * 4.0 ** fraction_of(chip.formats) * chip.config.neurons  # squares that a log density per neuron of 1 has
     loudest = max_squares(chip.config, chip.formats) + int(np.abs(log).max())
     rows, biases = np.zeros(worth.slope.shape, np.int32), np.zeros(len(worth.slope), np.int64)
     limit = 2 ** (WORTH_BITS - 1) - 1

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from localnoise.nn.repairing import RepairLayer
 from localnoise.nn.tapping import evaluating
-from localnoise.repair.gate import Floats
-from localnoise.repair.thresholds import Ints
-
-Heard = tuple[list[Floats], list[Ints], Floats]
+from localnoise.repair.thresholds import Heard
+from localnoise.repair.worth import by_source
 
 
 class Outcomes:
@@ -41,11 +39,12 @@ class Outcomes:
         for layer in self._layers:
             assert layer.posterior is not None
             assert layer.density is not None
-            said += [layer.density.double().cpu(), layer.posterior.argmax(1).cpu()]
+            density = by_source(layer.density.double().cpu().numpy(), layer.repair._members_of())
+            said += [torch.from_numpy(density), layer.posterior.argmax(1).cpu()]
         self._parts.append([*said, ((after == right).double() - (before == right).double()).cpu()])
 
     def found(self) -> Heard:
-        """Return log densities (T, members) and likeliest sources (T,) of each layer that decides, and gains (T,).
+        """Return log densities (T, sources) and likeliest sources (T,) of each layer that decides, and gains (T,).
 
         A gain is 1 where the repair turned a wrong decision into that on the input unaltered, -1 the reverse, else 0.
         """

@@ -1,6 +1,6 @@
 """Worth of a network's repairs: what they did to its decisions on inputs that were altered in known ways."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from localnoise.errors import ArgumentError
 from localnoise.nn.calibrating import asking_anew, calibrate_repairs
 from localnoise.nn.naming import whole
-from localnoise.nn.outcomes import Heard, Outcomes
+from localnoise.nn.outcomes import Outcomes
 from localnoise.nn.repairs import attach_repairs
 from localnoise.repair import Repair
-from localnoise.repair.gate import Floats
-from localnoise.repair.thresholds import Ints, least_loss
-from localnoise.repair.worth import LEAST, Worth, by_source
+from localnoise.repair.thresholds import asked_about, worths
+from localnoise.repair.worth import LEAST, Worth
 from localnoise.validate import as_share
 
 _CLEAN = 2000  # unaltered inputs on which margins are set
@@ -78,67 +77,23 @@ def expect_worth(
         raise ArgumentError("repairs is empty: expected a dict of layers' names to repairs")
     deciding = [repair for place, repair in enumerate(named) if not place or repair.among]
     with asking_anew(deciding):
-        asked = [_asked(deciding, place) for place in range(len(deciding))]
-        passed = [[n for n in repair.sources if n not in own] for repair, own in zip(deciding, asked, strict=True)]
-        for repair, others in zip(deciding, passed, strict=True):
-            names = repair.sources
-            repair.worth = Worth.of_all(len(names), [names.index(name) for name in others])
+        asked = asked_about(named[0].sources, [repair.among for repair in deciding])
+        for repair, own in zip(deciding, asked, strict=True):
+            count = len(repair.sources)
+            repair.worth = Worth.of_all(count, {*range(count)} - own)
         mended, clean = attach(model, repairs).eval(), list[Tensor]()
         examples, unharmed = Outcomes(model, mended), Outcomes(model, mended)
         for pair in pairs:
             x, unaltered = _tensors(pair)
             examples.add(x, unaltered)
-            if len(own := unaltered[: _CLEAN - sum(map(len, clean))]):
-                unharmed.add(own, own)
-                clean.append(own.clone())  # the source may use its memory again
+            if len(kept := unaltered[: _CLEAN - sum(map(len, clean))]):
+                unharmed.add(kept, kept)
+                clean.append(kept.clone())  # the source may use its memory again
         if not len(examples):
             raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
-        density, likeliest, gain = examples.found()
-        for place, repair in enumerate(deciding):
-            repair.expect_worth(density[place], likeliest[place], gain, least, passed[place])
-        _ask_more(deciding, asked, unharmed.found(), (density, likeliest, gain), most)
+        for repair, worth in zip(deciding, worths(examples.found(), unharmed.found(), asked, least, most), strict=True):
+            repair.worth = worth
         calibrate_repairs(model, repairs, torch.cat(clean), most, attach=attach)
-
-
-def _asked(deciding: Sequence[Repair], place: int) -> set[str]:
-    """Return the sources that a layer asks what their repair is worth: those that no later one decides about."""
-    later = {name for other in deciding[place + 1 :] for name in other.among}
-    return {*(deciding[place].among or deciding[place].sources)} - later
-
-
-def _ask_more(
-    deciding: Sequence[Repair], asked: Sequence[Collection[str]], clean: Heard, examples: Heard, most: float
-) -> None:
-    """Let sources ask for more than the least worth, so that at most a share of clean inputs is harmed by repairs."""
-    names = deciding[0].sources
-    of_clean, of_examples = (_excess(deciding, asked, *heard[:2]) for heard in (clean, examples))
-    bad = clean[2] < 0
-    thresholds = least_loss(
-        (of_clean[0][bad], of_clean[1][bad]),
-        (*of_examples, examples[2]),
-        len(deciding) * len(names),
-        int(most * len(bad) + 1e-9),
-    )
-    for repair, own in zip(deciding, np.split(thresholds, len(deciding)), strict=True):
-        assert repair.worth is not None
-        repair.worth = repair.worth.asking(own)
-
-
-def _excess(
-    deciding: Sequence[Repair], asked: Sequence[Collection[str]], density: list[Floats], likeliest: list[Ints]
-) -> tuple[Floats, Ints]:
-    """Return what inputs' repairs are worth beyond the least, (T,), and who says so: an index of layer and source.
-
-    Where several layers ask, the one that is least convinced.
-    """
-    excess, voice = np.full(len(density[0]), np.inf), np.zeros(len(density[0]), np.int64)
-    for place, repair in enumerate(deciding):
-        worth, names, t = repair.worth, repair.sources, likeliest[place]
-        assert worth is not None
-        own = worth.of(by_source(density[place], repair._members_of()), t) - worth.least
-        less = np.isin(t, [names.index(name) for name in asked[place]]) & (own < excess)
-        excess[less], voice[less] = own[less], place * len(names) + t[less]
-    return excess, voice
 
 
 def _tensors(pair: Any) -> tuple[Tensor, Tensor]:

@@ -10,13 +10,75 @@ G_v(k) being the gain of source v's repairs where its threshold lets it harm k c
 programming over the sources; in time O(V B^2) for V of them.
 """
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from localnoise.repair.gate import Floats
+from localnoise.repair.worth import Worth, fitted
 
 _BEYOND = 0.01  # of a worth, by which a threshold lies above the highest
 Ints = npt.NDArray[np.int64]
+Heard = tuple[list[Floats], list[Ints], Floats]
+
+
+def asked_about(sources: Sequence[str], among: Sequence[Sequence[str]]) -> list[set[int]]:
+    """Return the indices of the sources that each layer asks about: those that no later one decides about.
+
+    among : of each layer that decides, the sources that it decides about anew; none: all.
+    """
+    out = []
+    for place, own in enumerate(among):
+        later = {name for other in among[place + 1 :] for name in other}
+        out.append({sources.index(name) for name in {*(own or sources)} - later})
+    return out
+
+
+def worths(examples: Heard, clean: Heard, asked: Sequence[Collection[int]], least: float, most: float) -> list[Worth]:
+    """Return what each layer that decides expects of repairs, and asks of sources, from what open repairs did.
+
+    Parameters
+    ----------
+    examples, clean : (densities, likeliest, gain)
+        Of inputs of all kinds, and of clean ones. For each layer log densities (T, S) of the sources' likeliest members
+        and the likeliest source (T,), where every repair was made; gain (T,): 1 where it turned a wrong decision into
+        the right one, -1 the reverse, else 0.
+    asked : sequence of collections of int
+        For each layer the sources that it asks about; the others are asked about elsewhere.
+    least : float
+        Gain above which a repair is made.
+    most : float
+        Share of clean inputs whose decision may get worse.
+    """
+    density, likeliest, gain = examples
+    found = []
+    for d, t, own in zip(density, likeliest, asked, strict=True):
+        found.append(fitted(d, t, gain, least, [source for source in range(d.shape[1]) if source not in own]))
+    of_clean, of_examples = (_excess(found, asked, *heard[:2]) for heard in (clean, examples))
+    bad = clean[2] < 0
+    thresholds = least_loss(
+        (of_clean[0][bad], of_clean[1][bad]),
+        (*of_examples, gain),
+        len(found) * density[0].shape[1],
+        int(most * len(bad) + 1e-9),
+    )
+    return [worth.asking(own) for worth, own in zip(found, np.split(thresholds, len(found)), strict=True)]
+
+
+def _excess(
+    found: Sequence[Worth], asked: Sequence[Collection[int]], density: list[Floats], likeliest: list[Ints]
+) -> tuple[Floats, Ints]:
+    """Return what inputs' repairs are worth beyond the least, (T,), and who says so: an index of layer and source.
+
+    Where several layers ask, the one that is least convinced.
+    """
+    excess, voice = np.full(len(density[0]), np.inf), np.zeros(len(density[0]), np.int64)
+    for place, (worth, d, t) in enumerate(zip(found, density, likeliest, strict=True)):
+        own = worth.of(d, t) - worth.least
+        less = np.isin(t, [*asked[place]]) & (own < excess)
+        excess[less], voice[less] = own[less], place * d.shape[1] + t[less]
+    return excess, voice
 
 
 def least_loss(harm: tuple[Floats, Ints], examples: tuple[Floats, Ints, Floats], voices: int, most: int) -> Floats:

@@ -1,5 +1,7 @@
 """Repairs of several layers of a network in integers: one decides, the later ones follow, to the bit."""
 
+from dataclasses import replace
+
 import h5py
 import naive_repair_chip as naive
 import numpy as np
@@ -10,12 +12,19 @@ from torch import nn
 from localnoise import UnitGrid
 from localnoise import nn as lnn
 from localnoise.errors import ArgumentError, FileFormatError
-from localnoise.hardware import load_chips
+from localnoise.hardware import ChipRepair, load_chips
 from localnoise.hardware import quantise as to_chip
 from localnoise.hardware.export import export, manifest, verify
 from localnoise.hardware.fitting.cycles import shares
 from localnoise.hardware.fitting.network import fit_network
-from localnoise.hardware.network import ChipDefense, calibrated_again, defend, repair_behind, repairs_behind
+from localnoise.hardware.network import (
+    ChipDefense,
+    calibrated_again,
+    defend,
+    expecting_again,
+    repair_behind,
+    repairs_behind,
+)
 
 PLACES = ["1", "2", "7", "8"]  # a convolution, what is pooled of it, a dense layer, the logits
 
@@ -179,6 +188,52 @@ def test_margins_grow_on_what_integers_decide(learned, made):
         assert (after.later[0].field.among_bias <= before.later[0].field.among_bias).all()
     assert strict.chip.field.bias[0] == made.chip.field.bias[0]
     assert np.array_equal(calibrated_again(made, few, 0.99).scores(words), made.scores(words))
+
+
+def test_worth_is_learned_by_what_integers_decide(learned, made):
+    """Clean decisions stay as they are; repairs win no less than with the worth of floating point, moved."""
+    held = learned[2]
+    pairs = [(change(held), held) for change in (*KINDS.values(), milder)]
+    again = expecting_again(made, pairs, most=0.01)
+    words = [made.program.input_words(change(held)) for change in (*KINDS.values(), milder)]
+    right = made.program.words(words[0]).argmax(axis=1)
+
+    def gained(defense):
+        return [float(np.mean(defense.decided(own)[0].argmax(axis=1) == right)) for own in words]
+
+    assert gained(again)[0] >= 0.99
+    assert sum(gained(again)) >= sum(gained(calibrated_again(made, held, 0.01)))
+    assert sum(gained(again)[1:3]) > 0.05 + sum(
+        np.mean(made.program.words(own).argmax(1) == right) for own in words[1:3]
+    )
+    changed = [name for name in ("worth", "worth_bias") if not _same(made.chip, again.chip, name)]
+    assert changed == ["worth", "worth_bias"]
+    for name in ("law", "way", "log", "low", "high", "centre"):
+        assert _same(made.chip, again.chip, name), name
+    assert [len(one.field.worth) for one in again.repairs] == [3, 3, 0, 0]
+    alone = expecting_again(made, pairs, least=0.999)
+    assert (alone.decided(words[1])[1] <= 0).all(), "nothing is worth so much"
+    assert _same(expecting_again(made, iter(pairs), most=0.01).chip, again.chip, "worth_bias")
+
+
+def test_a_network_that_asks_for_no_worth_cannot_learn_it_anew(learned, made):
+    held = learned[2]
+    field = replace(
+        made.chip.field, log=np.zeros(0, np.int64), worth=np.zeros((0, 0), np.int32), worth_bias=np.zeros(0, int)
+    )
+    bare = ChipRepair(made.chip.config, made.chip.formats, field, made.chip.member_sources)
+    with pytest.raises(ArgumentError, match=r"do not ask for worth: .* call localnoise.nn.expect_worth before"):
+        expecting_again(ChipDefense(made.program, bare, 1, later=made.later), [(held, held)])
+    with pytest.raises(ArgumentError, match="pairs is empty"):
+        expecting_again(made, [])
+    with pytest.raises(ArgumentError, match=r"altered, .* unaltered: expected the same inputs twice"):
+        expecting_again(made, [(held[:9], held[:8])])
+    with pytest.raises(ArgumentError, match=r"most=1\.0"):
+        expecting_again(made, [(held, held)], most=1.0)
+
+
+def _same(one, other, name):
+    return np.array_equal(getattr(one.field, name), getattr(other.field, name))
 
 
 def test_what_does_not_belong_together_is_refused(learned, made, chips, tmp_path):

@@ -1,0 +1,144 @@
+"""What repairs of a network in integers are worth, learned by what the integers decide."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from localnoise.errors import ArgumentError
+from localnoise.hardware.network.calibrated import calibrated_again
+from localnoise.hardware.network.defense import ChipDefense
+from localnoise.hardware.quantiser.repaired import worth_words
+from localnoise.hardware.repair import ChipRepair
+from localnoise.hardware.repair_deciding import Members
+from localnoise.hardware.repair_words import fraction_of
+from localnoise.repair.thresholds import Heard, asked_about, worths
+from localnoise.repair.worth import LEAST, Worth, by_source
+from localnoise.validate import as_share
+
+_CLEAN = 2000  # unaltered inputs that are not to be decided otherwise
+_AT_ONCE = 64
+
+
+def expecting_again(
+    defense: ChipDefense, pairs: Iterable[tuple[Any, Any]], least: float = LEAST, most: float = 0.005
+) -> ChipDefense:
+    """Return a network whose repairs make what pays in integers: `localnoise.nn.expect_worth` of what these decide.
+
+    Layers in integers add errors, and loud innovations saturate, so that laws expect other densities than in floating
+    point: worth that was learned there is off by what each source's own activations differ in the mean, and by more of
+    others, such as milder ones. Margins grow last where integers need it (`calibrated_again`). Cost: three passes of
+    the network in integers for the altered inputs, and some more of the first 2,000 unaltered ones.
+
+    Parameters
+    ----------
+    defense : ChipDefense
+        With repairs that ask for worth; left as it is.
+    pairs : iterable of (T, ...), (T, ...)
+        Batches of inputs altered and unaltered, as `localnoise.nn.expect_worth` takes them.
+    least : float
+        Share of decisions that a repair must be expected to put right.
+    most : float
+        Share of unaltered inputs that may be decided otherwise than by the integer network without repairs.
+
+    Returns
+    -------
+    ChipDefense
+        The same program, with repairs of another worth and no smaller margins.
+
+    Raises
+    ------
+    ArgumentError
+        No repairs that ask for worth, no pairs, pairs of unlike shapes, or a share outside [0, 1).
+    """
+    least, most = as_share("least", least), as_share("most", most)
+    if not defense.repairs or not len(defense.repairs[0].field.worth):
+        kind = "repairs that do not ask for worth" if defense.repairs else type(defense.chip).__name__
+        raise ArgumentError(
+            f"defense holds {kind}: expected repairs that do; call localnoise.nn.expect_worth before they are quantised"
+        )
+    open_ones = [Listening(chip) for chip in defense.repairs]
+    heard = [one for place, one in enumerate(open_ones) if not place or len(one.field.among)]
+    opened = _with(defense, open_ones)
+    examples, unharmed, clean = Outcomes(opened, heard), Outcomes(opened, heard), list[Any]()
+    for altered, unaltered in pairs:
+        x, u = (np.asarray(part, np.float32) for part in (altered, unaltered))
+        if x.shape != u.shape:
+            raise ArgumentError(f"pairs: {x.shape} altered, {u.shape} unaltered: expected the same inputs twice")
+        examples.add(x, u)
+        if len(own := u[: _CLEAN - sum(map(len, clean))]):
+            unharmed.add(own, own)
+            clean.append(own.copy())  # the source may use its memory again
+    if not examples.count:
+        raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
+    among = [[name for name, own in zip(one.sources, one.field.among, strict=False) if own] for one in heard]
+    found = worths(examples.found(), unharmed.found(), asked_about(heard[0].sources, among), least, most)
+    chips = list[ChipRepair]()
+    for chip, one in zip(defense.repairs, open_ones, strict=True):
+        chips.append(_asking(chip, found[heard.index(one)]) if one in heard else chip)
+    return calibrated_again(_with(defense, chips), np.concatenate(clean), most)
+
+
+class Listening(ChipRepair):
+    """A chip's repair that makes every repair, and keeps what its laws and its gate said of the last activations."""
+
+    def __init__(self, chip: ChipRepair) -> None:
+        field, count = chip.field, len(chip.field.worth)
+        changed: dict[str, Any] = {"worth": np.zeros((count, count), np.int32), "worth_bias": np.ones(count, np.int64)}
+        super().__init__(chip.config, chip.formats, replace(field, **changed), chip.member_sources)
+        self.provenance = chip.provenance
+        self.said: tuple[Any, Any] = None, None
+
+    def likeliest(self, h: Any, source: Any = None, squares: Members | None = None) -> Members:
+        """As of `ChipRepair`."""
+        if not len(self.field.log) or (source is not None and not len(self.field.among)):
+            return super().likeliest(h, source, squares)
+        Q = self.squares(h) if squares is None else squares
+        member = super().likeliest(h, source, Q)
+        unit = 2 * 4.0 ** fraction_of(self.formats) * self.config.neurons
+        members = [np.flatnonzero(self.source_of == s) for s in range(len(self.sources))]
+        self.said = by_source((self.field.log - Q) / unit, members), self.verdict(member)
+        return member
+
+
+class Outcomes:
+    """What open repairs did to an integer network's decisions, batch by batch; as `localnoise.nn.outcomes` has it."""
+
+    def __init__(self, opened: ChipDefense, heard: Sequence[Listening]) -> None:
+        self._opened, self._heard, self._parts, self.count = opened, heard, list[list[Any]](), 0
+
+    def add(self, altered: Any, unaltered: Any) -> None:
+        """Decide about a batch of inputs, altered and unaltered."""
+        program = self._opened.program
+        for first in range(0, len(altered), _AT_ONCE):
+            x, u = (program.input_words(part[first : first + _AT_ONCE]) for part in (altered, unaltered))
+            right, before = (_decided(program.words(part)) for part in (u, x))
+            after = _decided(self._opened.decided(x)[0])
+            said = [part for one in self._heard for part in one.said]
+            self._parts.append([*said, (after == right).astype(float) - (before == right)])
+            self.count += len(x)
+
+    def found(self) -> Heard:
+        """Return densities and likeliest sources of each layer that decides, and gains."""
+        arrays = [np.concatenate(parts) for parts in zip(*self._parts, strict=True)]
+        return arrays[0:-1:2], arrays[1:-1:2], arrays[-1]
+
+
+def _decided(words: Any) -> Any:
+    return words.reshape(len(words), -1).argmax(axis=1)
+
+
+def _asking(chip: ChipRepair, worth: Worth) -> ChipRepair:
+    """Return a chip's repair that asks for this worth."""
+    field = replace(chip.field, **worth_words(worth, chip, chip.field.log))
+    made = ChipRepair(chip.config, chip.formats, field, chip.member_sources)
+    made.provenance = dict(chip.provenance)
+    return made
+
+
+def _with(defense: ChipDefense, chips: Sequence[ChipRepair]) -> ChipDefense:
+    """Return a network with other repairs of the same layers."""
+    made = ChipDefense(defense.program, chips[0], defense.draws, vote=defense.vote, seed=defense.seed, later=chips[1:])
+    made.provenance = dict(defense.provenance)
+    return made

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,26 +13,23 @@ from localnoise.nn import calibrate_repairs, expect_worth
 from localnoise.nn.likeness import arrangement_of
 from localnoise.sims.defenses.repair_plan import ALL, CALIBRATED, FIRST, WORTH_ALONE, Repairing
 from localnoise.sims.defenses.repaired_network import CUT, trunk
-from localnoise.sims.evaluation.names import name_and_level
-from localnoise.sims.evaluation.source import Source, milder
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.experiments.held_pairs import EACH, altered, held_rows, levels_of
 from localnoise.sims.experiments.layer_outputs import Calm
 from localnoise.sims.experiments.learned_repairs import Learned
-from localnoise.sims.experiments.repair_learning import Displace, RepairLessons, held_out, source_name
+from localnoise.sims.experiments.repair_learning import Displace, RepairLessons, held_out
 from localnoise.sims.experiments.testbed import Testbed, with_network
 from localnoise.sims.models import training
 from localnoise.sims.models.stages import named_modules, stage_ends
-from localnoise.sims.perturbations import MODIFICATIONS
 from localnoise.sims.runtime.stage import Stage, ticker
 
 Attach = Callable[[nn.Module, Mapping[str, Repair]], nn.Module]
 CHANGED = 0.005  # share of their decisions that a repair may change
-_MILDER = (1.0, 2.0, 3.0, 4.0)  # severities on which it is seen what repairs are worth
-_EACH = 500  # held-out inputs at each of them
 
 
 def asks_worth(plan: Repairing, sources: Sequence[Source]) -> bool:
     """Return whether a plan's repairs ask what they are worth: nobody knows without milder levels of some source."""
-    return plan.worth and plan.gate in (CALIBRATED, WORTH_ALONE) and any(milder(source, _MILDER) for source in sources)
+    return plan.worth and plan.gate in (CALIBRATED, WORTH_ALONE) and bool(levels_of(plan, sources))
 
 
 class Mender:
@@ -117,25 +113,18 @@ class Mender:
         first = len(h) - held_out(len(h))
         if first == len(h):
             return
-        mild = [level for source in sources for level in milder(source, _MILDER)] if plan.worth else []
-        if mild:  # else nobody knows which levels are milder
-            own = [source_name(source) for source in sources if source.name in MODIFICATIONS]
-            pairs = self._pairs([*own, *mild], first)
-            expect_worth(self.model, learned.repairs, pairs, attach=attach, most=CHANGED)
+        if levels := levels_of(plan, sources):
+            expect_worth(self.model, learned.repairs, self._pairs(levels), attach=attach, most=CHANGED)
         else:
             calibrate_repairs(self.model, learned.repairs, h[first:], CHANGED, attach=attach)
 
-    def _pairs(self, levels: list[str], first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield activations of held-out inputs, those from `first` on, altered and unaltered; other inputs for each."""
+    def _pairs(self, levels: list[str]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield activations of held-out inputs, altered and unaltered."""
         h, said = self.bench.h_train, "calibrate the gate: what repairs are worth"
-        held, turn = len(h) - first, 0
-        tick = ticker(self._stage, said, (1 + len(levels)) * min(held, _EACH))
-        for level in ["", *levels]:
-            rows = first + np.sort((turn + np.arange(min(held, _EACH))) % held)
-            turn += len(rows)
+        tick = ticker(self._stage, said, (1 + len(levels)) * min(held_out(len(h)), EACH))
+        for level, rows in held_rows(len(h), levels):
             x = unaltered = h[torch.from_numpy(rows)]
             if level:
-                images = self.bench.altered(Source.default(*name_and_level(level)), rows=rows)
-                x = training.activations(self.bench.network.front, images)
+                x = training.activations(self.bench.network.front, altered(self.bench, level, rows))
             yield x, unaltered
             tick(len(rows))

@@ -3,7 +3,7 @@
 What is on at test is exported. An arm whose noise is on at training only leaves its retrained layers, and no noise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from typing import Any
 
@@ -15,7 +15,15 @@ from localnoise import Bank, UnitGrid
 from localnoise.errors import ArgumentError
 from localnoise.hardware import ChipBank, ChipGrid, Formats
 from localnoise.hardware import quantise as to_chip
-from localnoise.hardware.network import ChipDefense, Program, calibrated_again, defend, quantise, repairs_behind
+from localnoise.hardware.network import (
+    ChipDefense,
+    Program,
+    calibrated_again,
+    defend,
+    expecting_again,
+    quantise,
+    repairs_behind,
+)
 from localnoise.nn import NoiseLayer, Predictor, RepairLayer
 from localnoise.nn.attaching import Followed
 from localnoise.sims.defenses import Defense, named, repairing_name
@@ -27,6 +35,7 @@ from localnoise.streams import Progress
 CALIBRATION = 512  # inputs that a network's layers are calibrated on
 ACTIVATIONS = 2048  # and activations that a grid which reads them is calibrated on
 Held = Mapping[str, list[Tensor]]
+Pair = tuple[Tensor, Tensor]
 FRONT = "0"  # the module that holds the layers up to the noise
 
 
@@ -120,13 +129,13 @@ class Deployed(Predictor):
 
 def deployed(
     arm: Defense, twin: Predictor, network: Any, inputs: Tensor, bounds: Any, seed: int, held: Held | None = None,
-    clean: Tensor | None = None,
+    clean: Tensor | None = None, pairs: Sequence[Pair] = (),
 ) -> Deployed:  # fmt: skip
     """Return the predictor of an arm in integers, from its float twin and training inputs; the rest as in `on_chip`."""
     x = inputs[torch.from_numpy(np.random.default_rng(seed).permutation(len(inputs))[:ACTIVATIONS])]
     own = bits_of(arm.name.partition(":")[2])
     given: dict[str, Any] = {"bounds": bounds, "weight_bits": arm.deployed, "own_bits": own, "seed": seed}
-    made = on_chip(twin, network, x, held=held, clean=clean, **given)
+    made = on_chip(twin, network, x, held=held, clean=clean, pairs=pairs, **given)
     return Deployed(twin, made)
 
 
@@ -144,6 +153,7 @@ def on_chip(
     seed: int = 0,
     held: Held | None = None,
     clean: Tensor | None = None,
+    pairs: Sequence[Pair] = (),
     progress: Progress | None = None,
 ) -> Program | ChipDefense:
     """Return a predictor in integers.
@@ -166,6 +176,8 @@ def on_chip(
     clean : Tensor, optional
         Of a repair, clean inputs on which its margins grow behind the integer layers (`calibrated_again`). None: they
         stay as they are.
+    pairs : sequence of (Tensor, Tensor), optional
+        Of a repair that asks for worth, inputs altered and unaltered, on which it learns that anew (`expecting_again`).
 
     Raises
     ------
@@ -184,7 +196,7 @@ def on_chip(
         return program
     formats = Formats(weight_bits=own_bits, activation_bits=activation_bits)
     if isinstance(noise, Mended):
-        return _mended(noise, predictor.back, model, few, held, formats, clean, seed, how)
+        return _mended(noise, predictor.back, model, few, held, formats, clean, pairs, seed, how)
     chip = _noise(noise, network, predictor.front, inputs[:ACTIVATIONS], formats)
     count = predictor.draws if draws is None else draws
     return defend(model, few, chip, FRONT, draws=count, vote=vote, seed=seed, **how)
@@ -192,7 +204,7 @@ def on_chip(
 
 def _mended(
     noise: Mended, back: nn.Module, model: nn.Module, few: Tensor, held: Held | None, formats: Formats,
-    clean: Tensor | None, seed: int, how: dict[str, Any],
+    clean: Tensor | None, pairs: Sequence[Pair], seed: int, how: dict[str, Any],
 ) -> ChipDefense:  # fmt: skip
     """Return a repaired network in integers, its repairs calibrated behind what integers give, if inputs are held."""
     named_later = [f"1.{name}" for name, part in back.named_modules() if _repairs(part)]
@@ -208,6 +220,8 @@ def _mended(
     chips = repairs_behind(model, few, repairs, held, formats, **how)
     first = chips.pop(FRONT)
     made = defend(model, few, first, FRONT, later=chips, seed=seed, **how)
+    if pairs and len(first.field.worth):
+        return expecting_again(made, pairs)
     return made if clean is None else calibrated_again(made, clean)
 
 

@@ -86,11 +86,14 @@ def learned_from(bench: Testbed, sources: tuple[Source, ...]) -> int:
     return min([total - held_out(total), *few])
 
 
-def calibrating(bench: Testbed) -> Tensor | None:
-    """Return the clean training inputs on which margins are set; None of a handful of inputs, which leave none."""
+def calibrating(bench: Testbed, plan: Repairing | None) -> Tensor | None:
+    """Return the clean training inputs on which margins are set; None where none are asked for.
+
+    Labels have taught retrained layers what a repaired clean input looks like. A handful of inputs leaves none.
+    """
     x = bench.train[0]
     held = held_out(len(x))
-    return x[len(x) - held :] if held else None
+    return x[len(x) - held :] if held and plan is not None and not plan.retrained else None
 
 
 def _last(count: int) -> npt.NDArray[np.int64]:

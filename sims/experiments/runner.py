@@ -20,6 +20,7 @@ from localnoise.sims.defenses.repaired_network import IntegerRepairLayer, Mended
 from localnoise.sims.defenses.sizes import Size
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments.cell import Cell
+from localnoise.sims.experiments.held_pairs import held_pairs
 from localnoise.sims.experiments.lessons import lesson
 from localnoise.sims.experiments.mender import Mender
 from localnoise.sims.experiments.on_chip import deployed
@@ -89,8 +90,9 @@ class Runner:
                 twin, own = self.trained(replace(cell.trained, arm=arm.twin))
                 self.stage("quantise the network", 0, 0)
                 given = (bench.network, bench.train[0], bench.task.bounds, cell.seed)
-                held = self.kept_inputs(cell, twin)
-                made: Predictor = deployed(arm, twin, *given, held, None if held is None else calibrating(bench))
+                held, pairs = self.kept_inputs(cell, twin), self.held_pairs(cell, twin)
+                clean = None if held is None else calibrating(bench, arm.repair)
+                made: Predictor = deployed(arm, twin, *given, held, clean, pairs)
                 self._trained = (cell.trained, made, own)
             else:
                 self._trained = None  # a bank and the next may not fit into memory together
@@ -105,6 +107,11 @@ class Runner:
         if plan is None or not isinstance(noise, Mended):
             return None
         return kept_inputs(self.bench(cell.seed), plan, cell.sources)
+
+    def held_pairs(self, cell: Cell, predictor: Predictor) -> list[tuple[Tensor, Tensor]]:
+        """Return inputs on which a chip's repair learns what it is worth; none where the predictor repairs nothing."""
+        plan, noise = DEFENSES[cell.arm].repair, predictor.noise
+        return held_pairs(self.bench(cell.seed), plan, cell.sources) if plan and isinstance(noise, Mended) else []
 
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""

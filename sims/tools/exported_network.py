@@ -73,7 +73,8 @@ def _in_integers(asked: Asked, made: Made, file: ChipGrid | ChipBank | ChipRepai
         if file is not None:
             return defend(made.model, shuffled[:CALIBRATION], file, FRONT, **how)
         bits = 8 if asked.defense == NONE else bits_of(asked.defense)
-        return on_chip(made.predictor, made.network, shuffled, own_bits=bits, held=made.held, clean=made.clean, **how)
+        how |= {"held": made.held, "clean": made.clean, "pairs": made.pairs}
+        return on_chip(made.predictor, made.network, shuffled, own_bits=bits, **how)
 
 
 def _chip(defense: str) -> ChipGrid | ChipBank | ChipRepair:

@@ -51,6 +51,8 @@ class Made:
         Of a repair, inputs on which it is calibrated on the chip.
     clean : Tensor or None
         Likewise, clean inputs on which its margins are set.
+    pairs : list of (Tensor, Tensor)
+        Likewise, inputs altered and unaltered, on which it learns what it is worth.
     """
 
     network: Any
@@ -62,6 +64,7 @@ class Made:
     seed: int
     held: dict[str, list[Tensor]] | None
     clean: Tensor | None
+    pairs: list[tuple[Tensor, Tensor]]
 
     @property
     def model(self) -> nn.Module:
@@ -124,8 +127,8 @@ def made_by_name(
         bench = runner.bench(seed)
         return Made(
             network=bench.network, predictor=predictor, train=bench.train, test=bench.test,
-            bounds=chosen.task.bounds, sources=learned, seed=seed, clean=calibrating(bench),
-            held=runner.kept_inputs(cell, predictor),
+            bounds=chosen.task.bounds, sources=learned, seed=seed, clean=calibrating(bench, DEFENSES[arm].repair),
+            held=runner.kept_inputs(cell, predictor), pairs=runner.held_pairs(cell, predictor),
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.on_chip import Deployed, arm_for_chip
 from localnoise.sims.experiments.presets import preset
+from localnoise.sims.experiments.repair_learning import calibrating, held_out
 from localnoise.sims.experiments.runner import Runner
 from localnoise.sims.models import training
 from localnoise.sims.tasks.registry import TASKS
@@ -155,6 +156,12 @@ def test_a_repair_of_another_network_goes_to_the_chip_with_that_network(runner, 
         with torch.no_grad():
             near, far = twin(x), runner.bench(0).network(x)
             assert (own(x) - near).abs().mean() < 0.3 * (own(x) - far).abs().mean()
+
+
+def test_no_margins_are_asked_of_a_repair_behind_which_layers_were_retrained(runner):
+    bench = runner.bench(0)
+    assert calibrating(bench, DEFENSES["repair-retrained"].repair) is None
+    assert len(calibrating(bench, DEFENSES["repair"].repair)) == held_out(len(bench.train[0]))
 
 
 def test_an_attacker_goes_around_the_gate_of_a_repair_in_integers(runner):

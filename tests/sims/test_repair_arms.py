@@ -28,6 +28,7 @@ from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.design import STRONGEST
 from localnoise.sims.experiments.mender import Mender
+from localnoise.sims.experiments.on_chip import on_chip
 from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.repair_learning import held_out, learned_from
 from localnoise.sims.experiments.repair_variants import _altered, variant
@@ -181,6 +182,27 @@ def test_integers_ask_by_their_own_densities(small_dir: Path, tmp_path: Path) ->
         layer(h)
     for own, other in zip(layer.density.numpy().T, repair.log_densities(h.numpy()).T, strict=True):
         assert 0.9 < np.corrcoef(own, other)[0, 1] < 0.99999, "near, and not the same: loud innovations saturate"
+
+
+def test_a_network_in_integers_learns_what_its_repair_is_worth(small_dir: Path, tmp_path: Path) -> None:
+    """On held-out inputs as learned and milder, clean ones first; few decisions about clean ones change."""
+    settings = replace(preset("quick").settings(None, Chosen.of("v1")), data="full", base_epochs=1)
+    runner = Runner(settings, load("full", small_dir), tmp_path)
+    arm = "int8:repair:layers=first:share=all:radius=1"
+    cell = Cell(seed=0, sources=(Source.default("contrast", 5).of(300),), arm=arm)
+    own: Any = runner.trained(cell)[0]
+    (twin,) = own._twin
+    pairs, bench = runner.held_pairs(cell, twin), runner.bench(0)
+    assert len(pairs) == 6
+    assert torch.equal(*pairs[0])
+    assert not any(torch.equal(*pair) for pair in pairs[1:])
+    given: Any = {"bounds": bench.task.bounds, "held": runner.kept_inputs(cell, twin)}
+    moved: Any = on_chip(twin, bench.network, bench.train[0], clean=pairs[0][1], **given)
+    assert own.made.chip.field.worth.shape == moved.chip.field.worth.shape == (2, 2)
+    assert not np.array_equal(own.made.chip.field.worth, moved.chip.field.worth)
+    clean = torch.cat([x for _, x in pairs]).numpy()
+    alone = own.made.program.words(own.made.program.input_words(clean)).reshape(len(clean), -1).argmax(axis=1)
+    assert np.mean(own.made(clean).argmax(axis=1) != alone) <= 0.005
 
 
 def test_narrow_words_take_fewer_bytes(small_dir: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from localnoise.hardware.quantiser.repaired import worth_words
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_deciding import Members
 from localnoise.hardware.repair_words import fraction_of
+from localnoise.nn.weighing import as_pair
 from localnoise.repair.thresholds import Heard, asked_about, worths
 from localnoise.repair.worth import LEAST, Worth, by_source
 from localnoise.validate import as_share
@@ -50,22 +51,21 @@ def expecting_again(
     Raises
     ------
     ArgumentError
-        No repairs that ask for worth, no pairs, pairs of unlike shapes, or a share outside [0, 1).
+        No repairs that ask for worth, no pairs, pairs of unlike shapes or not finite, or a share outside [0, 1).
     """
     least, most = as_share("least", least), as_share("most", most)
-    if not defense.repairs or not len(defense.repairs[0].field.worth):
-        kind = "repairs that do not ask for worth" if defense.repairs else type(defense.chip).__name__
+    deciding = [chip for place, chip in enumerate(defense.repairs) if not place or len(chip.field.among)]
+    if not deciding or not all(len(chip.field.worth) for chip in deciding):
+        kind = "repairs that do not ask for worth" if deciding else type(defense.chip).__name__
         raise ArgumentError(
             f"defense holds {kind}: expected repairs that do; call localnoise.nn.expect_worth before they are quantised"
         )
-    open_ones = [Listening(chip) for chip in defense.repairs]
-    heard = [one for place, one in enumerate(open_ones) if not place or len(one.field.among)]
+    open_ones = [Listening(chip) if chip in deciding else chip for chip in defense.repairs]
+    heard = [one for one in open_ones if isinstance(one, Listening)]
     opened = _with(defense, open_ones)
     examples, unharmed, clean = Outcomes(opened, heard), Outcomes(opened, heard), list[Any]()
-    for altered, unaltered in pairs:
-        x, u = (np.asarray(part, np.float32) for part in (altered, unaltered))
-        if x.shape != u.shape:
-            raise ArgumentError(f"pairs: {x.shape} altered, {u.shape} unaltered: expected the same inputs twice")
+    for pair in pairs:
+        x, u = (part.cpu().float().numpy() for part in as_pair(pair))
         examples.add(x, u)
         if len(own := u[: _CLEAN - sum(map(len, clean))]):
             unharmed.add(own, own)
@@ -74,9 +74,9 @@ def expecting_again(
         raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
     among = [[name for name, own in zip(one.sources, one.field.among, strict=False) if own] for one in heard]
     found = worths(examples.found(), unharmed.found(), asked_about(heard[0].sources, among), least, most)
-    chips = list[ChipRepair]()
-    for chip, one in zip(defense.repairs, open_ones, strict=True):
-        chips.append(_asking(chip, found[heard.index(one)]) if one in heard else chip)
+    chips = [*defense.repairs]
+    for chip, worth in zip(deciding, found, strict=True):
+        chips[chips.index(chip)] = _asking(chip, worth)
     return calibrated_again(_with(defense, chips), np.concatenate(clean), most)
 
 
@@ -92,8 +92,6 @@ class Listening(ChipRepair):
 
     def likeliest(self, h: Any, source: Any = None, squares: Members | None = None) -> Members:
         """As of `ChipRepair`."""
-        if not len(self.field.log) or (source is not None and not len(self.field.among)):
-            return super().likeliest(h, source, squares)
         Q = self.squares(h) if squares is None else squares
         member = super().likeliest(h, source, Q)
         unit = 2 * 4.0 ** fraction_of(self.formats) * self.config.neurons

@@ -210,7 +210,8 @@ def _gate(gate: Gate, logs: Floats, n: int, square: float) -> tuple[int, int, An
 def _among(repair: Repair, logs: Floats, square: float) -> dict[str, Any]:
     """Return the sources between which the repair decides anew, and the scores of their members."""
     if not repair.among:
-        return {}
+        none: dict[str, Any] = {"among": np.zeros(0, np.int32), "among_bias": np.zeros(0, np.int64)}
+        return none | {"among_multiplier": 0, "among_shift": 0}
     those = repair.among_members
     multiplier, shift, own = _gate(repair.among_gate, logs[those], repair.config.units * repair.config.channels, square)
     bias = np.zeros(len(logs), np.int64)
@@ -226,7 +227,8 @@ def _among(repair: Repair, logs: Floats, square: float) -> dict[str, Any]:
 def _worth(repair: Repair, chip: ChipRepair, logs: Floats, square: float) -> dict[str, Any]:
     """Return the maps that say what a repair is worth, of log densities in squares."""
     if repair.worth is None:
-        return {}
+        nothing = np.zeros(0, np.int64)
+        return {"log": nothing, "worth": np.zeros((0, 0), np.int32), "worth_bias": nothing}
     return worth_words(repair.worth, chip, np.floor(-2 * square * logs + 0.5).astype(np.int64))
 
 

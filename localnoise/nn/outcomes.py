@@ -23,7 +23,8 @@ class Outcomes:
 
     def __init__(self, model: nn.Module, mended: nn.Module) -> None:
         self._model, self._mended = model, mended
-        self._layers = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
+        deciding = [part for part in mended.modules() if isinstance(part, RepairLayer) and part.decides]
+        self._layers = sorted(deciding, key=_before)  # as they run, whatever the order in which modules are named
         self._parts: list[list[Tensor]] = []
 
     def __len__(self) -> int:
@@ -50,3 +51,8 @@ class Outcomes:
         """
         arrays: list[Any] = [torch.cat(parts).numpy() for parts in zip(*self._parts, strict=True)]
         return arrays[0:-1:2], arrays[1:-1:2], arrays[-1].astype(np.float64)
+
+
+def _before(layer: RepairLayer) -> int:
+    """Return how many repairs a layer follows, one behind the other."""
+    return 0 if layer.follows is None else 1 + _before(layer.follows)

@@ -84,7 +84,7 @@ def expect_worth(
         mended, clean = attach(model, repairs).eval(), list[Tensor]()
         examples, unharmed = Outcomes(model, mended), Outcomes(model, mended)
         for pair in pairs:
-            x, unaltered = _tensors(pair)
+            x, unaltered = as_pair(pair)
             examples.add(x, unaltered)
             if len(kept := unaltered[: _CLEAN - sum(map(len, clean))]):
                 unharmed.add(kept, kept)
@@ -96,15 +96,21 @@ def expect_worth(
         calibrate_repairs(model, repairs, torch.cat(clean), most, attach=attach)
 
 
-def _tensors(pair: Any) -> tuple[Tensor, Tensor]:
-    """Return a pair of batches as tensors, checked."""
+def as_pair(pair: Any) -> tuple[Tensor, Tensor]:
+    """Return a pair of batches as tensors, checked.
+
+    Raises
+    ------
+    ArgumentError
+        No pair of tensors or arrays, unlike shapes, or values that are not finite.
+    """
     kinds = [type(part).__name__ for part in pair] if isinstance(pair, (tuple, list)) else [type(pair).__name__]
     if len(kinds) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in pair):
         raise ArgumentError(
             f"pairs holds {', '.join(kinds)}: expected batches of inputs altered and unaltered, pairs of tensors, as "
             "in [(0.3 * x, x), (0.5 * x, x)]"
         )
-    x, unaltered = (torch.as_tensor(part) for part in pair)
+    x, unaltered = (torch.as_tensor(part).detach() for part in pair)
     if x.shape != unaltered.shape:
         raise ArgumentError(
             f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"

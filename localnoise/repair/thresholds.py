@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.errors import ArgumentError
 from localnoise.repair.gate import Floats
 from localnoise.repair.worth import Worth, fitted
 
@@ -26,12 +27,12 @@ Heard = tuple[list[Floats], list[Ints], Floats]
 def asked_about(sources: Sequence[str], among: Sequence[Sequence[str]]) -> list[set[int]]:
     """Return the indices of the sources that each layer asks about: those that no later one decides about.
 
-    among : of each layer that decides, the sources that it decides about anew; none: all.
+    among : of each layer that decides, the sources that it decides about anew; the first one decides about all.
     """
     out = []
     for place, own in enumerate(among):
         later = {name for other in among[place + 1 :] for name in other}
-        out.append({sources.index(name) for name in {*(own or sources)} - later})
+        out.append({sources.index(name) for name in {*(own if place else sources)} - later})
     return out
 
 
@@ -50,8 +51,18 @@ def worths(examples: Heard, clean: Heard, asked: Sequence[Collection[int]], leas
         Gain above which a repair is made.
     most : float
         Share of clean inputs whose decision may get worse.
+
+    Raises
+    ------
+    ArgumentError
+        Log densities that are not finite.
     """
     density, likeliest, gain = examples
+    if not all(np.isfinite(d).all() for d in [*density, *clean[0]]):
+        raise ArgumentError(
+            "pairs: the laws' log densities of some inputs are not finite: expected inputs that the network's "
+            "activations and their squares can hold"
+        )
     found = []
     for d, t, own in zip(density, likeliest, asked, strict=True):
         found.append(fitted(d, t, gain, least, [source for source in range(d.shape[1]) if source not in own]))
@@ -71,14 +82,14 @@ def _excess(
 ) -> tuple[Floats, Ints]:
     """Return what inputs' repairs are worth beyond the least, (T,), and who says so: an index of layer and source.
 
-    Where several layers ask, the one that is least convinced.
+    Where several layers ask, the one that is least convinced; minus infinity where none does.
     """
     excess, voice = np.full(len(density[0]), np.inf), np.zeros(len(density[0]), np.int64)
     for place, (worth, d, t) in enumerate(zip(found, density, likeliest, strict=True)):
         own = worth.of(d, t) - worth.least
         less = np.isin(t, [*asked[place]]) & (own < excess)
         excess[less], voice[less] = own[less], place * d.shape[1] + t[less]
-    return excess, voice
+    return np.where(np.isinf(excess), -np.inf, excess), voice
 
 
 def least_loss(harm: tuple[Floats, Ints], examples: tuple[Floats, Ints, Floats], voices: int, most: int) -> Floats:

@@ -78,20 +78,37 @@ class IntegerRepairLayer(RepairLayer):
     """
 
     def __init__(self, repair: Repair, bits: int, follows: RepairLayer | None = None) -> None:
+        self._formats = Formats(weight_bits=bits, activation_bits=max(8, bits))
         super().__init__(repair, follows)
-        formats = Formats(weight_bits=bits, activation_bits=max(8, bits))
-        self.chip: Any = quantise(repair, formats)  # with feedback under the moments of held-out activations
-        self._terms = log_terms(repair, self.chip)
+
+    def _take(self, repair: Repair) -> None:
+        vars(self).pop("chip", None)  # of another repair
+        super()._take(repair)
+        chip: Any = quantise(repair, self._formats)  # with feedback under the moments of held-out activations
+        self.chip, self._terms = chip, log_terms(repair, chip)
 
     def decide_as_now(self) -> None:
-        """Take margins, worth and `among` that the repair asks for now, in integers as well."""
+        """Take margins, worth and `among` that the repair asks for now, in integers as well; by their own densities."""
         super().decide_as_now()
-        if hasattr(self, "chip"):
-            self.chip = rescored(self.chip, self.repair, logs=self._terms)
+        if "chip" in vars(self):
+            self.chip = rescored(self.chip, self._repair, logs=self._terms)
 
     def _weights(self, x: Tensor) -> Tensor:
-        if _differentiated(x):
-            return super()._weights(x)
+        if not _differentiated(x):
+            return self._chosen(x)
+        with torch.no_grad():
+            pays = self._chosen(x.detach()).sum(1) > 0  # worth was learned by what integers say: they are asked
+        asked, self._worth = self._worth, self._worth[:0]
+        try:
+            w = super()._weights(x)
+        finally:
+            self._worth = asked
+        assert self.posterior is not None
+        self.posterior = self.posterior * pays[:, None]
+        return w * pays[:, None]
+
+    def _chosen(self, x: Tensor) -> Tensor:
+        """Return the members' weights (T, J) as the chip has them: one member, or none."""
         known: Any = self.source
         if known is None and self.follows is not None:
             before = self.follows.posterior

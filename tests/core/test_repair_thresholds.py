@@ -10,8 +10,8 @@ import torch
 
 import localnoise as ln
 from localnoise import nn as lnn
-from localnoise.errors import FileFormatError
-from localnoise.repair.thresholds import least_loss
+from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.repair.thresholds import asked_about, least_loss
 from localnoise.repair.worth import Worth
 
 
@@ -145,3 +145,51 @@ def test_files_hold_what_sources_are_asked_for(network, tmp_path):
         file["worth"][-2] = -0.1
     with pytest.raises(FileFormatError, match="worth"):
         ln.load(path)
+
+
+def test_the_first_layer_asks_about_all_that_no_later_one_decides_about():
+    """Whatever it would look at again behind another: it decides about all."""
+    names = ["clean", "dark", "turned", "near"]
+    assert asked_about(names, [()]) == asked_about(names, [("clean", "turned")]) == [{0, 1, 2, 3}]
+    assert asked_about(names, [(), ("clean", "turned")]) == [{1, 3}, {0, 2}]
+    assert asked_about(names, [(), ("clean", "turned"), ("clean", "near")]) == [{1}, {2}, {0, 3}]
+
+
+def test_a_repair_that_would_look_again_learns_worth_alone(network):
+    net, repairs, pairs, held = network
+    lnn.expect_worth(net, {"3": repairs["3"]}, pairs, most=0.002)
+    assert repairs["3"].worth.slope[1:].any(axis=1).all(), "dark, too"
+    assert changed(net, {"3": repairs["3"]}, held) <= 0.002
+
+
+class Backwards(torch.nn.Module):
+    """The same network, its layers named in another order than they run."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.e, self.d, self.c, self.b, self.a = reversed(net)
+
+    def forward(self, x):
+        return self.e(self.d(self.c(self.b(self.a(x)))))
+
+
+def test_layers_learn_worth_in_the_order_in_which_they_run(network):
+    net, repairs, pairs, _ = network
+    lnn.expect_worth(net, repairs, pairs, most=0.002)
+    expected = [repair.worth for repair in repairs.values()]
+    named = {"b": repairs["1"], "d": repairs["3"]}
+    lnn.expect_worth(Backwards(net), named, pairs, most=0.002)
+    for found, worth in zip((repair.worth for repair in named.values()), expected, strict=True):
+        np.testing.assert_allclose(found.slope, worth.slope)
+        np.testing.assert_allclose(found.more, worth.more)
+
+
+def test_inputs_that_overflow_are_named(network):
+    net, _, pairs, _ = network
+    loud = torch.nn.Sequential(*[torch.nn.ReLU() if isinstance(part, torch.nn.Tanh) else part for part in net])
+    again = lnn.learn_repairs(loud, "1", pairs[0][0][:600], {"dark": lambda x: 0.6 * x})
+    x = pairs[0][0][:200].clone()
+    x[3] *= 1e30
+    with pytest.raises(ArgumentError, match="pairs: the laws' log densities of some inputs are not finite"):
+        lnn.expect_worth(loud, again, [(x, pairs[0][0][:200])])
+    assert again["1"].worth is None

@@ -228,6 +228,14 @@ def test_a_network_that_asks_for_no_worth_cannot_learn_it_anew(learned, made):
         expecting_again(made, [])
     with pytest.raises(ArgumentError, match=r"altered, .* unaltered: expected the same inputs twice"):
         expecting_again(made, [(held[:9], held[:8])])
+    for pair, words in {"ab": "pairs holds str", None: "pairs holds NoneType"}.items():
+        with pytest.raises(ArgumentError, match=words):
+            expecting_again(made, [pair])
+    second = made.later[0]
+    field = replace(second.field, log=field.log, worth=field.worth, worth_bias=field.worth_bias)
+    bare = ChipRepair(second.config, second.formats, field, second.member_sources)
+    with pytest.raises(ArgumentError, match="do not ask for worth"):
+        expecting_again(ChipDefense(made.program, made.chip, 1, later=[bare, *made.later[1:]]), [(held, held)])
     with pytest.raises(ArgumentError, match=r"most=1\.0"):
         expecting_again(made, [(held, held)], most=1.0)
 

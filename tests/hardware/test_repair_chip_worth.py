@@ -87,6 +87,17 @@ def test_a_chip_may_ask_by_its_own_densities(twice):
         assert np.array_equal(getattr(again.field, name), array) == (name != "worth_bias"), name
 
 
+def test_a_chip_forgets_what_its_repair_no_longer_asks(twice):
+    repair, chip = copy(twice), quantise(twice)
+    repair.worth = None
+    repair.decide_among()
+    found, fresh = rescored(chip, repair), quantise(repair)
+    for name, array in fresh.field.arrays.items():
+        assert np.array_equal(getattr(found.field, name), array), name
+    assert found.field.extra == (0, 0, 0)
+    assert (found.field.among_multiplier, found.field.among_shift) == (0, 0)
+
+
 def test_a_report_knows_that_both_leave_alone_what_does_not_pay(twice):
     chip, h = quantise(twice), held() | {"milder": 0.8 * activations(300, 2)}
     parts = repair_report(twice, chip, h).parts

@@ -161,6 +161,40 @@ def test_integers_repair_as_the_chip_does(h: Any) -> None:
         torch.testing.assert_close(model(x), fixed.flatten(1))
 
 
+def test_integers_are_those_of_the_repair_that_a_layer_has_taken(h: Any) -> None:
+    """Another repair is quantised anew; lessons of the one that was given are not seen, nor do they move its gate."""
+    first, other = learned(h, "none"), learned(h[:, ::-1].copy(), "none")
+    x = torch.from_numpy(0.3 * h[:30])
+    layer = IntegerRepairLayer(first, 8)
+    with torch.no_grad():
+        before = layer(x)
+        first.learn("dark", 0.9 * h[:300], h[:300])
+        layer.decide_as_now()
+        assert torch.equal(layer(x), before)
+        layer.repair = other
+        assert torch.equal(layer(x), IntegerRepairLayer(other, 8)(x))
+
+
+def test_an_attackers_gradient_goes_through_what_integers_repair(h: Any) -> None:
+    """Worth learned by what integers say is asked of these, in the twin that answers with gradients, too."""
+    repair = learned(h, "none")
+    x = torch.from_numpy(np.concatenate([h[:40], 0.3 * h[:40], (h[:40] + np.roll(h[:40], 1, 3)) / 2]))
+    layer = IntegerRepairLayer(repair, 3)
+    with torch.no_grad():
+        layer(x)
+    assert layer.density is not None
+    assert layer.posterior is not None
+    gain = np.where(np.arange(len(x)) % 3 == 0, 1.0, -0.5)
+    repair.expect_worth(layer.density.numpy(), layer.posterior.argmax(1).numpy(), gain)
+    layer.decide_as_now()
+    with torch.no_grad():
+        layer(x)
+    left = layer.posterior.sum(1) == 0
+    assert 0.1 < left.float().mean() < 0.9
+    layer(x.requires_grad_(True))
+    assert torch.equal(layer.posterior.sum(1) == 0, left)
+
+
 def test_integers_ask_by_their_own_densities(small_dir: Path, tmp_path: Path) -> None:
     """Worth is learned anew on what integers say, and set in them; the float repairs keep theirs."""
     bench = testbed.Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path, "v1")

@@ -11,7 +11,6 @@ from torch import nn
 
 from localnoise import Repair
 from localnoise.errors import ArgumentError
-from localnoise.sims import stream as command
 from localnoise.sims.attacks import PGD
 from localnoise.sims.data import load
 from localnoise.sims.defenses import Repairing
@@ -19,6 +18,7 @@ from localnoise.sims.evaluation.source import Source
 from localnoise.sims.experiments import testbed
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models import build
+from localnoise.sims.streaming import planned
 from localnoise.sims.streaming.arms import ARMS
 from localnoise.sims.streaming.entropy import RDumb, Statistics, Tent, entropy
 from localnoise.sims.streaming.norms import BatchNormed, RunningNormed, with_norms
@@ -254,7 +254,7 @@ def test_choices_are_made_on_a_stream_like_the_one_to_come(shop: Workshop, tmp_p
     own = StreamSettings(settings=settings, sources=shop.sources, plan=plan, strengths=MIXED, tuned=900)
     schedule = StreamStudy(own, 0, shop.bench.data, tmp_path)._stream(HELD).schedule
     assert 60 <= np.diff(schedule.starts)[1::2].min() <= np.diff(schedule.starts)[1::2].max() <= 180
-    assert command._TUNED > 64 * 1000  # a reset after 1,000 batches of 64 is met
+    assert planned._TUNED > 64 * 1000  # a reset after 1,000 batches of 64 is met
     assert own.config(0, ARMS["repair"])["revision"] > 1
     other = replace(own, repairing=Repairing(causes=16))
     assert other.config(0, ARMS["repair"]) != own.config(0, ARMS["repair"])

@@ -10,28 +10,31 @@ import typer
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.files import as_folder
-from localnoise.sims.defenses import check_crossing, named
+from localnoise.sims.defenses import check_crossing
 from localnoise.sims.defenses.repair_arms import UNDEFENDED
-from localnoise.sims.evaluation.names import CLEAN, check_eps, name_and_level
-from localnoise.sims.evaluation.source import Source
-from localnoise.sims.evaluation.threat import Threat, threat
-from localnoise.sims.experiments.cell import Cell, strengths
+from localnoise.sims.evaluation.names import CLEAN, check_eps
+from localnoise.sims.evaluation.threat import threat
+from localnoise.sims.experiments.cell import strengths
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import keep_grids, publish
-from localnoise.sims.experiments.presets import Preset, preset
+from localnoise.sims.experiments.presets import preset
 from localnoise.sims.experiments.rehearsal import attempt, invented
 from localnoise.sims.experiments.run_cells import run_cells
 from localnoise.sims.experiments.training_rows import (
+    ALL,
+    cells_of,
+    learnable,
     length_of,
     memory,
     noise_of,
     planned,
     refuse_stopped,
+    rows_of,
     rule_of,
     with_equal,
 )
 from localnoise.sims.models import ACTIVATIONS
-from localnoise.sims.models.training import BACKPROP, trainings
+from localnoise.sims.models.training import BACKPROP
 from localnoise.sims.reports.commands.trained import Train
 from localnoise.sims.reports.trained_rows import row_of
 from localnoise.sims.results import experiment
@@ -55,7 +58,7 @@ from localnoise.sims.runtime.options import (
 )
 from localnoise.validate import as_count
 
-_ALL, _USUAL = "all", "input_noise"
+_USUAL = "input_noise"
 
 
 @commands.register(
@@ -135,7 +138,7 @@ def train(
         localnoise train --task my_task.py --training backprop,local-heads
     """
     began, spent = perf_counter(), preset(spend, seeds=seeds, attacked=attacked, steps=steps)
-    names = _asked(training)
+    names = rows_of(training)
     if source != _USUAL and not words(noise):
         raise ArgumentError(
             f"train={source!r} was given without --noise, which learns from it: expected both, or neither"
@@ -144,7 +147,7 @@ def train(
         choose("against", against, names)
     as_folder("out", out)
     chosen = Chosen.of(task, activation, layer)
-    names = _learnable(names, training == _ALL, chosen)
+    names = learnable(names, training == ALL, chosen)
     settings = spent.settings(data_dir, chosen)
     if epochs is not None:
         settings = replace(settings, base_epochs=as_count("epochs", epochs, 1))
@@ -160,7 +163,7 @@ def train(
         check_crossing(rule_of(name), noises)
     tested = words(threats) or ([source] if noises else [])
     wanted = [threat(text, spent.images, spent.attacked_test) for text in (CLEAN, *tested)]
-    cells = _cells(spent, noises, source, wanted)
+    cells = cells_of(spent, noises, source, wanted)
     chosen.check_inputs(name for name, _ in strengths(cells))
     check_eps(strengths(cells), chosen.task.bounds)
     curves: list[dict[str, Any]] = []
@@ -189,42 +192,6 @@ def train(
         f"{fresh} of {len(configs) - len(curves)} cells in {perf_counter() - began:.0f} s, all in {records.path}"
     )
     publish(report, records.of(configs), out)
-
-
-def _asked(training: str) -> list[str]:
-    """Return the rows that were asked for; refused are those that could be none."""
-    names = trainings() if training == _ALL else words(training)
-    if not names:
-        raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
-    for name in names:
-        length_of(name)
-    return names
-
-
-def _learnable(names: list[str], every: bool, chosen: Chosen) -> list[str]:
-    """Return the rows by which the network can learn; others are refused, or left out where all were asked for."""
-    found = []
-    for name in names:
-        try:
-            Chosen.of(chosen.task.name, chosen.activation, chosen.layer, rule_of(name))
-        except ArgumentError as error:
-            if not every:
-                raise
-            console.print(f"left out: {error}")
-        else:
-            found.append(name)
-    return found
-
-
-def _cells(spent: Preset, noises: list[str], source: str, wanted: list[Threat]) -> list[Cell]:
-    """Return the cells of a row: the network as it is, and with each noise, one threat each."""
-    learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()
-    return [
-        Cell(seed=seed, sources=learned if named(arm).learns else (), arm=arm, threats=(one,))
-        for seed in range(spent.seeds)
-        for arm in (UNDEFENDED, *noises)
-        for one in wanted
-    ]
 
 
 if __name__ == "__main__":

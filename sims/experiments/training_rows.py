@@ -11,13 +11,22 @@ from localnoise.errors import ArgumentError, choose
 from localnoise.nn.local.memory import activations_kept
 from localnoise.rules import RULES
 from localnoise.sims.defenses import named
+from localnoise.sims.defenses.repair_arms import UNDEFENDED
 from localnoise.sims.evaluation.equal import Equal, equals
+from localnoise.sims.evaluation.names import name_and_level
+from localnoise.sims.evaluation.source import Source
+from localnoise.sims.evaluation.threat import Threat
+from localnoise.sims.experiments.cell import Cell
 from localnoise.sims.experiments.chosen import Chosen
 from localnoise.sims.experiments.equal import held_of, run_curves
+from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.models.training import BACKPROP, trainings
 from localnoise.sims.results.records import RecordFile
+from localnoise.sims.runtime.console import console
+from localnoise.sims.runtime.options import words
 
+ALL = "all"
 Length = tuple[int, int | None]
 """Epochs, and the one after which training stops; None: it runs to its end."""
 
@@ -116,3 +125,39 @@ def memory(chosen: Chosen, plans: dict[str, Settings]) -> dict[str, int]:
     network = chosen.task.network(0, chosen.activation, chosen.layer)
     every, largest = activations_kept(nn.Sequential(network.front, network.back), chosen.few())
     return {rule_of(row): every if rule_of(row) == BACKPROP else largest for row in plans}
+
+
+def rows_of(training: str) -> list[str]:
+    """Return the rows that were asked for; refused are those that could be none."""
+    names = trainings() if training == ALL else words(training)
+    if not names:
+        raise ArgumentError("training is empty: expected all, or names such as backprop,local-heads")
+    for name in names:
+        length_of(name)
+    return names
+
+
+def learnable(names: list[str], every: bool, chosen: Chosen) -> list[str]:
+    """Return the rows by which the network can learn; others are refused, or left out where all were asked for."""
+    found = []
+    for name in names:
+        try:
+            Chosen.of(chosen.task.name, chosen.activation, chosen.layer, rule_of(name))
+        except ArgumentError as error:
+            if not every:
+                raise
+            console.print(f"left out: {error}")
+        else:
+            found.append(name)
+    return found
+
+
+def cells_of(spent: Preset, noises: list[str], source: str, wanted: list[Threat]) -> list[Cell]:
+    """Return the cells of a row: the network as it is, and with each noise, one threat each."""
+    learned = (Source.default(*name_and_level(source)).of(spent.displaced),) if noises else ()
+    return [
+        Cell(seed=seed, sources=learned if named(arm).learns else (), arm=arm, threats=(one,))
+        for seed in range(spent.seeds)
+        for arm in (UNDEFENDED, *noises)
+        for one in wanted
+    ]

@@ -109,18 +109,32 @@ def plausible(chip: ChipRepair, count: int, rng: np.random.Generator) -> Ints:
 
 
 def undecided(chip: ChipRepair, words: Ints) -> Ints:
-    """Return words, (T, m, N) as well, of which a repair is worth next to nothing; the same where worth is not asked.
+    """Return words, (T, m, N) as well, of which a source's repair is worth next to nothing; the same where none turns.
 
-    Between one activation that is left alone for its worth and one that is not lies another where that turns.
+    Between one activation that a repair by the source would pay for and one that it would not lies another where that
+    turns; of activations that are taken for the source, if there are both kinds.
     """
-    left = chip.decide(words) < 0
-    if left.all() or not left.any():
+    Q = chip.squares(words)
+    worth, taken = chip.worths(Q), chip.source_of[chip.scores(Q).argmax(axis=1)]
+    ends = list[tuple[int, Any, Any]]()
+    for index in range(worth.shape[1]):
+        pays = worth[:, index] > 0
+        for own in (taken == index, np.ones(len(words), bool)):
+            no, yes = (np.flatnonzero(own & kind) for kind in (~pays, pays))
+            if no.size and yes.size:
+                ends.append((index, no, yes))
+                break
+    if not ends:
         return words
-    one, other = (words[np.resize(np.flatnonzero(kind), len(words))] for kind in (left, ~left))
-    near, far = np.zeros(len(words)), np.ones(len(words))  # the part of the other: left alone, and not
+    turn = np.arange(len(words))
+    given = [ends[t % len(ends)] for t in turn]
+    source = np.array([index for index, _, _ in given])
+    one = words[[no[t % len(no)] for t, (_, no, _) in zip(turn, given, strict=True)]]
+    other = words[[yes[t % len(yes)] for t, (_, _, yes) in zip(turn, given, strict=True)]]
+    near, far = np.zeros(len(words)), np.ones(len(words))  # the part of the other: it would not pay, and would
     for _ in range(_STEPS):
-        middle = (near + far)[:, None, None] / 2
-        h = np.rint(one + middle * (other - one)).astype(np.int64)
-        still = chip.decide(h) < 0
-        near, far = np.where(still, middle[:, 0, 0], near), np.where(still, far, middle[:, 0, 0])
+        middle = (near + far) / 2
+        h = np.rint(one + middle[:, None, None] * (other - one)).astype(np.int64)
+        still = chip.worths(chip.squares(h))[turn, source] <= 0
+        near, far = np.where(still, middle, near), np.where(still, far, middle)
     return h

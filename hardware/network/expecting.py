@@ -1,10 +1,12 @@
-"""What repairs of a network in integers are worth, learned by what the integers decide."""
+"""Learn what repairs of a network in integers are worth, from what the integers decide."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from localnoise.errors import ArgumentError
 from localnoise.hardware.network.calibrated import calibrated_again
@@ -13,12 +15,11 @@ from localnoise.hardware.quantiser.repaired import worth_words
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_deciding import Members
 from localnoise.hardware.repair_words import fraction_of
-from localnoise.nn.weighing import as_pair
-from localnoise.repair.thresholds import Heard, asked_about, worths
+from localnoise.nn.outcomes import gain, gathered
+from localnoise.repair.thresholds import asked_about, worths
 from localnoise.repair.worth import LEAST, Worth, by_source
 from localnoise.validate import as_share
 
-_CLEAN = 2000  # unaltered inputs that are not to be decided otherwise
 _AT_ONCE = 64
 
 
@@ -62,22 +63,13 @@ def expecting_again(
         )
     open_ones = [Listening(chip) if chip in deciding else chip for chip in defense.repairs]
     heard = [one for one in open_ones if isinstance(one, Listening)]
-    opened = _with(defense, open_ones)
-    examples, unharmed, clean = Outcomes(opened, heard), Outcomes(opened, heard), list[Any]()
-    for pair in pairs:
-        x, u = (part.cpu().float().numpy() for part in as_pair(pair))
-        examples.add(x, u)
-        if len(own := u[: _CLEAN - sum(map(len, clean))]):
-            unharmed.add(own, own)
-            clean.append(own.copy())  # the source may use its memory again
-    if not examples.count:
-        raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
+    examples, unharmed, clean = gathered(pairs, partial(_decide, _with(defense, open_ones), heard))
     among = [[name for name, own in zip(one.sources, one.field.among, strict=False) if own] for one in heard]
-    found = worths(examples.found(), unharmed.found(), asked_about(heard[0].sources, among), least, most)
+    found = worths(examples, unharmed, asked_about(heard[0].sources, among), least, most)
     chips = [*defense.repairs]
     for chip, worth in zip(deciding, found, strict=True):
         chips[chips.index(chip)] = _asking(chip, worth)
-    return calibrated_again(_with(defense, chips), np.concatenate(clean), most)
+    return calibrated_again(_with(defense, chips), clean, most)
 
 
 class Listening(ChipRepair):
@@ -91,7 +83,7 @@ class Listening(ChipRepair):
         self.said: tuple[Any, Any] = None, None
 
     def likeliest(self, h: Any, source: Any = None, squares: Members | None = None) -> Members:
-        """As of `ChipRepair`."""
+        """Return the member that repairs each activation, and keep what was said of them."""
         Q = self.squares(h) if squares is None else squares
         member = super().likeliest(h, source, Q)
         unit = 2 * 4.0 ** fraction_of(self.formats) * self.config.neurons
@@ -100,30 +92,17 @@ class Listening(ChipRepair):
         return member
 
 
-class Outcomes:
-    """What open repairs did to an integer network's decisions, batch by batch; as `localnoise.nn.outcomes` has it."""
-
-    def __init__(self, opened: ChipDefense, heard: Sequence[Listening]) -> None:
-        self._opened, self._heard, self._parts, self.count = opened, heard, list[list[Any]](), 0
-
-    def add(self, altered: Any, unaltered: Any) -> None:
-        """Decide about a batch of inputs, altered and unaltered."""
-        program = self._opened.program
-        for first in range(0, len(altered), _AT_ONCE):
-            x, u = (program.input_words(part[first : first + _AT_ONCE]) for part in (altered, unaltered))
-            right, before = (_decided(program.words(part)) for part in (u, x))
-            after = _decided(self._opened.decided(x)[0])
-            said = [part for one in self._heard for part in one.said]
-            self._parts.append([*said, (after == right).astype(float) - (before == right)])
-            self.count += len(x)
-
-    def found(self) -> Heard:
-        """Return densities and likeliest sources of each layer that decides, and gains."""
-        arrays = [np.concatenate(parts) for parts in zip(*self._parts, strict=True)]
-        return arrays[0:-1:2], arrays[1:-1:2], arrays[-1]
+def _decide(opened: ChipDefense, heard: Sequence[Listening], altered: Tensor, unaltered: Tensor) -> list[Any]:
+    """Return what open repairs made of a pair, as `localnoise.nn.outcomes.gathered` takes it."""
+    program, parts = opened.program, list[list[Any]]()
+    for own in zip(altered.split(_AT_ONCE), unaltered.split(_AT_ONCE), strict=True):
+        x, u = (program.input_words(part.cpu().float().numpy()) for part in own)
+        classes = [_classes(words) for words in (program.words(u), program.words(x), opened.decided(x)[0])]
+        parts.append([*(part for one in heard for part in one.said), gain(*classes)])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
-def _decided(words: Any) -> Any:
+def _classes(words: Any) -> Any:
     return words.reshape(len(words), -1).argmax(axis=1)
 
 

@@ -3,21 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from localnoise.errors import ArgumentError
 from localnoise.nn.calibrating import asking_anew, calibrate_repairs
 from localnoise.nn.naming import whole
-from localnoise.nn.outcomes import Outcomes
+from localnoise.nn.outcomes import decided_by, gathered
 from localnoise.nn.repairs import attach_repairs
 from localnoise.repair import Repair
 from localnoise.repair.thresholds import asked_about, worths
 from localnoise.repair.worth import LEAST, Worth
 from localnoise.validate import as_share
-
-_CLEAN = 2000  # unaltered inputs on which margins are set
 
 
 def expect_worth(
@@ -81,40 +77,8 @@ def expect_worth(
         for repair, own in zip(deciding, asked, strict=True):
             count = len(repair.sources)
             repair.worth = Worth.of_all(count, {*range(count)} - own)
-        mended, clean = attach(model, repairs).eval(), list[Tensor]()
-        examples, unharmed = Outcomes(model, mended), Outcomes(model, mended)
-        for pair in pairs:
-            x, unaltered = as_pair(pair)
-            examples.add(x, unaltered)
-            if len(kept := unaltered[: _CLEAN - sum(map(len, clean))]):
-                unharmed.add(kept, kept)
-                clean.append(kept.clone())  # the source may use its memory again
-        if not len(examples):
-            raise ArgumentError("pairs is empty: expected batches of inputs, altered and unaltered")
-        for repair, worth in zip(deciding, worths(examples.found(), unharmed.found(), asked, least, most), strict=True):
+        decide = decided_by(model, attach(model, repairs).eval())
+        examples, unharmed, clean = gathered(pairs, decide)
+        for repair, worth in zip(deciding, worths(examples, unharmed, asked, least, most), strict=True):
             repair.worth = worth
-        calibrate_repairs(model, repairs, torch.cat(clean), most, attach=attach)
-
-
-def as_pair(pair: Any) -> tuple[Tensor, Tensor]:
-    """Return a pair of batches as tensors, checked.
-
-    Raises
-    ------
-    ArgumentError
-        No pair of tensors or arrays, unlike shapes, or values that are not finite.
-    """
-    kinds = [type(part).__name__ for part in pair] if isinstance(pair, (tuple, list)) else [type(pair).__name__]
-    if len(kinds) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in pair):
-        raise ArgumentError(
-            f"pairs holds {', '.join(kinds)}: expected batches of inputs altered and unaltered, pairs of tensors, as "
-            "in [(0.3 * x, x), (0.5 * x, x)]"
-        )
-    x, unaltered = (torch.as_tensor(part).detach() for part in pair)
-    if x.shape != unaltered.shape:
-        raise ArgumentError(
-            f"pairs: {tuple(x.shape)} altered, {tuple(unaltered.shape)} unaltered: expected the same inputs twice"
-        )
-    if not (x.isfinite().all() and unaltered.isfinite().all()):
-        raise ArgumentError("pairs holds values that are not finite: expected inputs altered and unaltered")
-    return x, unaltered
+        calibrate_repairs(model, repairs, clean, most, attach=attach)

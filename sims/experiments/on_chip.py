@@ -220,7 +220,7 @@ def _mended(
     chips = repairs_behind(model, few, repairs, held, formats, **how)
     first = chips.pop(FRONT)
     made = defend(model, few, first, FRONT, later=chips, seed=seed, **how)
-    if pairs and len(first.field.worth):
+    if pairs:
         return expecting_again(made, pairs)
     return made if clean is None else calibrated_again(made, clean)
 

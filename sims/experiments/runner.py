@@ -109,9 +109,10 @@ class Runner:
         return kept_inputs(self.bench(cell.seed), plan, cell.sources)
 
     def held_pairs(self, cell: Cell, predictor: Predictor) -> list[tuple[Tensor, Tensor]]:
-        """Return inputs on which a chip's repair learns what it is worth; none where the predictor repairs nothing."""
+        """Return inputs on which a chip's repair learns what it is worth; none where it asks for no worth."""
         plan, noise = DEFENSES[cell.arm].repair, predictor.noise
-        return held_pairs(self.bench(cell.seed), plan, cell.sources) if plan and isinstance(noise, Mended) else []
+        asks = plan is not None and isinstance(noise, Mended) and noise.first.repair.worth is not None
+        return held_pairs(self.bench(cell.seed), plan, cell.sources) if plan is not None and asks else []
 
     def _train(self, cell: Cell, bench: Testbed) -> tuple[Predictor, dict[str, float]]:
         """Return the deployed predictor, and the size and `facts` of its noise."""

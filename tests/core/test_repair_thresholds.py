@@ -1,4 +1,4 @@
-"""What sources are asked for beyond the least worth: clean inputs are spared at the least loss."""
+"""Ask sources for more than the least worth: clean inputs are spared at the least loss."""
 
 import itertools
 from dataclasses import replace

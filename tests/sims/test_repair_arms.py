@@ -220,7 +220,7 @@ def test_integers_ask_by_their_own_densities(small_dir: Path, tmp_path: Path) ->
 
 
 def test_what_repairs_are_worth_is_seen_on_held_out_inputs(small_dir: Path, tmp_path: Path) -> None:
-    """As they are, as learned, and at four milder levels; others for each as far as there are any."""
+    """Look at inputs as they are, as learned, and at four milder levels; others for each as far as there are any."""
     bench = testbed.Testbed(load("full", small_dir), 0, 1, PGD(), 1, tmp_path, "v1")
     sources, x = (Source.default("contrast", 5),), bench.train[0]
     pairs = held_pairs(bench, Repairing(), sources)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.noise_files import save
 from localnoise.validate import (
@@ -285,6 +286,8 @@ def layout(noise: Any) -> tuple[int, int, int]:
     owner = getattr(member, "config", member)
     if not (hasattr(owner, "channels") and hasattr(owner, "shape") and hasattr(member, "perturb")):
         raise ArgumentError(f"noise={noise!r}: expected a UnitGrid, a CentralNoise or a Bank")
+    if isinstance(owner, GridConfig):
+        owner.refuse_second("noise")
     return (owner.channels, *owner.shape)
 
 

@@ -8,6 +8,8 @@ from localnoise.orders import MOST_HUBS, ORDERS, slots
 from localnoise.orders.base import OWN
 from localnoise.validate import as_count, whole
 
+SECOND = "second_radius"  # of grids that `repair` makes; no option of a `UnitGrid`
+
 
 class AbsentOrder(str):
     """The name of an order that is not installed here, of a file that holds its wires."""
@@ -40,6 +42,9 @@ class GridConfig:
         "none", or "local": the noise depends on the activation of the units within `signal_radius`.
     signal_radius : int
         Chebyshev radius of the activations read; 0 is the unit's own.
+    second_radius : int or None
+        Likewise, of a second activation that is read besides, as `repair.bends` makes it: h is then (T, C, 2H, W), one
+        after the other. None: there is none.
     share : str
         "none": every unit has weights of its own. "places": units share theirs where their parents and inputs lie at
         the same offsets.
@@ -60,6 +65,7 @@ class GridConfig:
     boundary: str = "clipped"
     signal: str = "none"
     signal_radius: int = 1
+    second_radius: int | None = None
     share: str = "none"
     rank: int | None = None
     dtype: str = "float32"
@@ -107,6 +113,12 @@ class GridConfig:
         if self.far > MOST_HUBS:
             raise ArgumentError(f"far={self.far!r}: expected at most {MOST_HUBS}, the hubs around a unit; use fewer")
         object.__setattr__(self, "signal_radius", as_count("signal_radius", self.signal_radius))
+        if self.second_radius is not None:
+            object.__setattr__(self, "second_radius", as_count("second_radius", self.second_radius))
+            if self.signal == "none":
+                raise ArgumentError(
+                    f"second_radius={self.second_radius}: expected None with signal='none', or signal='local'"
+                )
 
     def plain(self) -> dict[str, Any]:
         """Return what a file holds: options that earlier versions do not know are left out where they are not used.
@@ -119,6 +131,8 @@ class GridConfig:
         said = asdict(self)
         if not self.narrow:
             del said["share"], said["rank"]
+        if self.second_radius is None:
+            del said[SECOND]
         return said
 
     @classmethod
@@ -147,6 +161,25 @@ class GridConfig:
             said = said | {"order": AbsentOrder(order)}
         return cls(**said)
 
+    def refuse_second(self, what: str) -> None:
+        """Raise an ArgumentError where units read a second activation, which `what` would leave out.
+
+        Parameters
+        ----------
+        what : str
+            Begins the message.
+
+        Raises
+        ------
+        ArgumentError
+            They do.
+        """
+        if self.second_radius is not None:
+            raise ArgumentError(
+                f"{what}: the units read a second activation (second_radius={self.second_radius}), which this would "
+                "leave out: expected a grid without, second_radius=None"
+            )
+
     @property
     def units(self) -> int:
         """N = H W."""
@@ -162,11 +195,13 @@ class GridConfig:
         """Most bytes that the field of such a grid takes, from the configuration alone; shared maps not counted."""
         m, most = self.channels, None if self.parents is None else self.parents - self.far
         near = slots(*self.shape, most, self.radius) + self.far
-        side = 2 * self.signal_radius + 1
-        read = min(side, 2 * self.shape[0]) * min(side, 2 * self.shape[1]) if self.signal == "local" else 0
-        numbers = m * m * (near + min(read, self.units) + 1) + m + 1
+        radii = [radius for radius in (self.signal_radius, self.second_radius) if radius is not None]
+        sides = [2 * radius + 1 for radius in radii if self.signal == "local"]
+        found = [min(side, 2 * self.shape[0]) * min(side, 2 * self.shape[1]) for side in sides]
+        read, held = sum(found), sum(min(one, self.units) for one in found)
+        numbers = m * m * (near + held + 1) + m + 1
         if self.narrow:
-            numbers = 2 * m + 1 + (self.rank or 0) ** 2 * (near + min(read, self.units)) * (self.share == "none")
+            numbers = 2 * m + 1 + (self.rank or 0) ** 2 * (near + held) * (self.share == "none")
         return self.units * (numbers * (4 if self.dtype == "float32" else 8) + 4 * (near + read) + 8)
 
     @property

@@ -1,8 +1,8 @@
 """Which second moments a grid's units need: each pair of neighbors once, however many units read it.
 
-A unit's regressors are activities of *items*: item u is unit u's displacement, item N + u its activation h_u. Two items
-that one unit reads together make a pair; neighboring units read mostly the same pairs, so that the pairs of a grid are
-half or less of what the units would sum on their own.
+A unit's regressors are activities of *items*: item u is unit u's displacement, item N + u its activation h_u, and
+item 2N + u its second activation, where units read one. Two items that one unit reads together make a pair; neighboring
+units read mostly the same pairs, so that the pairs of a grid are half or less of what the units would sum on their own.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,11 @@ import numpy.typing as npt
 from localnoise.dense import refuse_beyond_memory
 
 Ints = npt.NDArray[np.int32]
+
+
+def activations(readers: Ints) -> int:
+    """Return how many activations these units read, (N, R): 0, 1, or 2 where one goes beyond N, to a second one."""
+    return int(readers.shape[1] > 0) + int(readers.max(initial=-1) >= len(readers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class Pairs:
         most = units * q * (q + 1) // 2
         refuse_beyond_memory(f"{most:,} pairs of what units read together", 40 * most, "fewer parents, or rule='lms'")
         own = np.arange(units, dtype=np.int32)[:, None]
-        count = 2 * units if readers.shape[1] else units
+        count = (1 + activations(readers)) * units
         items = np.concatenate([np.where(readers >= 0, readers + units, -1), parents, own], axis=1)
         row, column = np.tril_indices(items.shape[1])
         low, high = np.sort(np.stack([items[:, row], items[:, column]]), axis=0).astype(np.int64)

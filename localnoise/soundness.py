@@ -103,7 +103,8 @@ def unsound(config: GridConfig, field: Field) -> str:
         return fault
     if field.signal != (config.signal == "local"):
         return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
-    return wiring.unsound(field.order, field.parents, field.readers)
+    most = 1 if config.second_radius is None else 2
+    return wiring.unsound(field.order, field.parents, field.readers, most)
 
 
 def arrays_of(config: GridConfig) -> tuple[str, ...]:

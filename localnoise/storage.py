@@ -11,7 +11,6 @@ could not be loaded again is refused before it is written (`localnoise.saving`).
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,7 @@ def read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> Unit
     field = NarrowField(**arrays) if config.narrow else Field(**arrays)
     implied = None
     if not own:
-        expected = UnitGrid(**asdict(config))
+        expected = UnitGrid(**config.plain())
         for name in WIRES:
             if not np.array_equal(arrays[name], getattr(expected.field, name)):
                 raise FileFormatError(

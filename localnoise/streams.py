@@ -50,27 +50,29 @@ def _told(chunks: Iterator[Part], total: int | None, progress: Progress | None) 
 
 
 def presentations(
-    d: Any, h: Any, channels: int, shape: tuple[int, int], dtype: Any, *, signal: bool, size: int
+    d: Any, h: Any, channels: int, shape: tuple[int, int], dtype: Any, *, signal: bool, size: int, read: int = 1
 ) -> Iterator[tuple[Array, Array | None]]:
     """Chunks (d, h) of `size` presentations, (t, m, N) each; h is None without `signal`. Checked as they come.
+
+    read : activations that an h holds, one after the other: (T, C, read H, W).
 
     Raises
     ------
     ArgumentError
         From the first chunk on that is not as expected: shape, dtype, NaN, d and h that do not belong together.
     """
-    layout = (channels, shape)
+    layout, other_layout = (channels, shape), (channels, (max(read, 1) * shape[0], shape[1]))
     if is_iterator(d):
         if h is not None:
             raise ArgumentError("h was given, but d is an iterator: expected it to yield pairs (d, h); use zip(d, h)")
-        parts = _regular(_parts(d, *layout, signal), size)
+        parts = _regular(_parts(d, *layout, signal, other_layout), size)
     else:
-        activations = None if h is None else as_presentations("h", h, *layout)
+        activations = None if h is None else as_presentations("h", h, *other_layout)
         parts = _slices(as_presentations("d", d, *layout), activations, size)
     first = 0
     for own, other in parts:
         flat = as_activity("d", own, *layout, dtype, first=first)
-        activation = None if other is None else as_activity("h", other, *layout, dtype, first=first)
+        activation = None if other is None else as_activity("h", other, *other_layout, dtype, first=first)
         first += len(flat)
         yield flat, activation
     if not first:
@@ -124,7 +126,9 @@ def _slices(d: npt.NDArray[Any], h: npt.NDArray[Any] | None, size: int) -> Itera
         yield as_array("d", d[rows]), None if h is None else as_array("h", h[rows])
 
 
-def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal: bool) -> Iterator[Part]:
+def _parts(
+    source: Iterator[Any], channels: int, shape: tuple[int, int], signal: bool, read: tuple[int, tuple[int, int]]
+) -> Iterator[Part]:
     """Yield an iterator's parts, each checked in shape: d, or (d, h) with `signal`."""
     spare = getattr(source, "yields_pairs", False) and not signal  # h comes along, and is not asked for
     of_inputs = type(source).__module__.startswith("torch.utils.data")
@@ -143,7 +147,7 @@ def _parts(source: Iterator[Any], channels: int, shape: tuple[int, int], signal:
         own, other = part if pair else (part, None)
         own = as_presentations(f"d, part {index}", own, channels, shape)
         if other is not None:
-            other = as_presentations(f"h, part {index}", other, channels, shape)
+            other = as_presentations(f"h, part {index}", other, *read)
             if len(other) != len(own):
                 raise ArgumentError(
                     f"part {index} has {len(own)} displacements and {len(other)} activations: expected as many of each"

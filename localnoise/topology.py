@@ -81,6 +81,9 @@ def wired(options: dict[str, Any]) -> Topology:
     readers = np.empty((config.units, 0), np.int32)
     if config.signal == "local":
         readers = neighbours(*config.shape, config.signal_radius, config.boundary == "periodic")
+        if config.second_radius is not None:
+            second = neighbours(*config.shape, config.second_radius, config.boundary == "periodic")
+            readers = np.concatenate([readers, np.where(second >= 0, second + config.units, -1)], axis=1)
     return Topology(config, sequence, links, readers, config.order != OWN and ORDERS.is_ours(config.order))
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.pairs import activations
+
 Ints = npt.NDArray[np.int32]
 
 _HELD = 15  # units before the end of a group that may wait for the next one, to fill a cache line
@@ -65,10 +67,11 @@ class Reading(NamedTuple):
         Parts in the order in which they enter; those that no unit reads are left out.
     arrivals : (groups + 1,) int32
         Before group g is visited, parts[arrivals[g] : arrivals[g + 1]] enter.
-    slots : (N / STEP,) int32
+    slots : (A N / STEP,) int32
         Part p lies in the STEP units of the buffer from slots[p] STEP on.
-    places : (N,) int32
-        Unit u's activation lies in the m rows from places[u] m on.
+    places : (A N,) int32
+        Unit u's activation lies in the m rows from places[u] m on, and its second one, where A = 2 are read, in those
+        from places[N + u] m on.
     kept : int
         Parts that the buffer holds.
     """
@@ -88,16 +91,17 @@ class Reading(NamedTuple):
         units, groups = len(readers), len(schedule.starts) - 1
         when = np.empty(units, np.int64)
         when[schedule.visits] = np.repeat(np.arange(groups), np.diff(schedule.starts))
+        items = max(activations(readers), 1) * units
         read, there = readers // STEP, readers >= 0  # -1: missing
         group = np.broadcast_to(when[:, None], read.shape)[there]
-        born, last = np.full(-(-units // STEP), groups), np.full(-(-units // STEP), -1)
+        born, last = np.full(-(-items // STEP), groups), np.full(-(-items // STEP), -1)
         np.minimum.at(born, read[there], group)
         np.maximum.at(last, read[there], group)
         parts = np.flatnonzero(last >= 0).astype(np.int32)
         arriving, arrivals = _grouped(parts, born, groups)
         slots = np.zeros(len(born), np.int32)
         kept = allot(slots, arriving, arrivals, *_grouped(parts, last, groups))
-        own = np.arange(units)
+        own = np.arange(items)
         return cls(arriving, arrivals, slots, (slots[own // STEP] * STEP + own % STEP).astype(np.int32), int(kept))
 
 

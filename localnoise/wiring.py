@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localnoise.errors import ArgumentError
-from localnoise.pairs import Pairs
+from localnoise.pairs import Pairs, activations
 from localnoise.visits import Reading, Visits
 
 Ints = npt.NDArray[np.int32]
@@ -41,6 +41,11 @@ class Wires:
         return isinstance(other, Wires) and other.content == self.content
 
     __hash__ = None  # type: ignore[assignment]  # of the kind that compares by content
+
+    @cached_property
+    def activations(self) -> int:
+        """How many activations the units read, one after the other: 0, 1 or 2."""
+        return activations(self.readers)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -96,17 +101,19 @@ def content_of(*arrays: Ints) -> bytes:
     return known.digest()
 
 
-def unsound(order: Any, parents: Any, readers: Any) -> str:
+def unsound(order: Any, parents: Any, readers: Any, most: int = 2) -> str:
     """Return what is wrong with these wires, or "": each parent must come before its unit, missing ones last as -1.
 
     They need not follow from a configuration: a user's own, or pruned ones, serve as well.
+
+    most : activations that units may read, N + u of the second one.
     """
     units = len(order)
     if not np.array_equal(np.sort(order), np.arange(units)):
         return "order is no permutation of the units: expected each once"
-    for name, wires in (("parents", parents), ("readers", readers)):
-        if wires.min(initial=-1) < -1 or wires.max(initial=-1) >= units:
-            return f"{name} names units that do not exist: expected 0 to {units - 1}, or -1 where there is none"
+    for name, wires, there in (("parents", parents, units), ("readers", readers, most * units)):
+        if wires.min(initial=-1) < -1 or wires.max(initial=-1) >= there:
+            return f"{name} names units that do not exist: expected 0 to {there - 1}, or -1 where there is none"
     place = np.empty(units, np.int64)
     place[order] = np.arange(units)
     linked = parents >= 0

@@ -140,6 +140,7 @@ def _bank(bank: Bank, formats: Formats, h: Any, d: Any, feedback: bool, progress
 def _calibration(grid: UnitGrid, h: Any, d: Any) -> tuple[Any, Any]:
     """Activations and displacements, (T, m, N) each, checked, or None."""
     layout = (grid.config.channels, grid.config.shape, np.float32)
+    grid.config.refuse_second("grid")
     if grid.field.signal == (h is None):
         raise ArgumentError(
             f"h is {'missing' if h is None else 'given'}, but the grid has signal={grid.config.signal!r}: expected "

@@ -89,9 +89,9 @@ class Drawing(Holding):
         if is_stored(out):
             as_presentations("out", out, *self._layout[:2])
             first = int(as_positions(start, 1)[0])
-            parts = presentations(h, None, *self._layout, signal=False, size=chunk_size(*self._layout))
+            parts = presentations(h, None, *self._read, signal=False, size=chunk_size(*self._layout))
             return fill(out, self._now()._perturbed(parts, seed, first), None if is_iterator(h) else len(h), progress)
-        h3 = as_activity("h", h, *self._layout)
+        h3 = as_activity("h", h, *self._read)
         eta = as_out(out, len(h3), *self._layout)
         if np.shares_memory(eta, h3):
             raise ArgumentError("out shares memory with h: expected an array of its own; use np.empty_like(h)")
@@ -99,7 +99,7 @@ class Drawing(Holding):
 
     def _perturbed(self, parts: Iterator[tuple[Array, Array | None]], seed: int, start: int) -> Iterator[Array]:
         for part, _ in parts:
-            yield self.perturb(self._shaped(part), seed, start)
+            yield self.perturb(part.reshape(len(part), self._read[0], *self._read[1]), seed, start)
             start += len(part)
 
     def mean(self, h: npt.ArrayLike) -> Array:
@@ -115,8 +115,9 @@ class Drawing(Holding):
         ndarray of the grid's dtype, (T, C, H, W)
             In activation units.
         """
-        h3 = as_activity("h", h, *self._layout)
-        return self._now()._draw(np.empty_like(h3), h3, 0, 0, signal=self.field.signal, white=False)
+        h3, c = as_activity("h", h, *self._read), self.config
+        out = np.empty((len(h3), c.channels, c.units), h3.dtype)
+        return self._now()._draw(out, h3, 0, 0, signal=self.field.signal, white=False)
 
     def pull_back(self, gradient: npt.ArrayLike) -> Array:
         """Return the adjoint of the mean's linear part: G' (I - B)^-T diag(gain) gradient. Exact, by one reverse sweep.
@@ -130,7 +131,13 @@ class Drawing(Holding):
         -------
         ndarray of the grid's dtype, (T, C, H, W)
             By the activation, through the mean alone; 0 without signal dependence.
+
+        Raises
+        ------
+        ArgumentError
+            The units read a second activation, of which the mean is no linear map of the first.
         """
+        self.config.refuse_second("pull_back")
         from localnoise.kernels.sweep import pull_back
 
         g = as_activity("gradient", gradient, *self._layout, finite=False)

@@ -47,6 +47,12 @@ class Holding:
     def _layout(self) -> tuple[int, tuple[int, int], str]:
         return self.config.channels, self.config.shape, self.config.dtype
 
+    @property
+    def _read(self) -> tuple[int, tuple[int, int], str]:
+        """Layout of what the units read: an activation, or two, one after the other."""
+        channels, (height, width), dtype = self._layout
+        return channels, (max(self.field.wires.activations, 1) * height, width), dtype
+
     def _activation(self, h: npt.ArrayLike | None, d: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         if not self.field.signal:
             if h is not None:
@@ -58,7 +64,7 @@ class Holding:
             raise ArgumentError(
                 "h is missing, but signal='local': expected the activations that were displaced, as in learn(d, h)"
             )
-        array = as_presentations("h", h, *self._layout[:2])
+        array = as_presentations("h", h, *self._read[:2])
         if len(array) != len(d):
             raise ArgumentError(f"h has {len(array)} presentations, d has {len(d)}: expected the same number")
         return array

@@ -110,7 +110,8 @@ class Learning(Merging, Reinforcing):
         before, size, auto = self._now(), chunk_size(*self._layout), getattr(chosen, "ridge", None) == AUTO
 
         def lesson(config: GridConfig, field: Field, state: State, argument: str) -> Learned:
-            chunks = told(presentations(d, h, *self._layout, signal=field.signal, size=size), total, progress)
+            parts = presentations(d, h, *self._layout, signal=field.signal, size=size, read=field.wires.activations)
+            chunks = told(parts, total, progress)
             if not argument:
                 return learn(field, chosen, state, chunks)
             return learn_and_choose(config, field, chosen, state, chunks, size, argument)

@@ -113,6 +113,7 @@ class Merging(Holding):
         if signal:
             if h is None or not is_dask(h) or len(h) != len(d):
                 raise ArgumentError("h: expected a dask array with as many presentations as d, since signal='local'")
+            self.config.refuse_second("h, a dask array")
             as_presentations("h", h, *self._layout[:2])
             parts.append(h.rechunk({0: parts[0].chunks[0], **dict.fromkeys(sizes, -1)}))
         elif h is not None:

@@ -59,6 +59,7 @@ class Scoring(Holding):
 
         d3, now = as_activity("delta", delta, *self._layout, finite=False), self._now()
         if through_mean and self.field.signal:
+            self.config.refuse_second("through_mean=True")
             shift = now._draw(np.empty_like(d3), d3, 0, 0, signal=True, white=False, affine=False)
             d3 = d3 + shift.reshape(d3.shape)
         out, f = np.empty(len(d3)), now.field
@@ -114,7 +115,9 @@ class Scoring(Holding):
             d = as_presentations("d", d, *now._layout[:2])
             h = now._activation(h, d)
         return scoring.mean_log_density(
-            now.config, now.field, presentations(d, h, *now._layout, signal=signal, size=size)
+            now.config,
+            now.field,
+            presentations(d, h, *now._layout, signal=signal, size=size, read=now.field.wires.activations),
         )
 
     def surprise(
@@ -190,5 +193,5 @@ class Scoring(Holding):
     def _innovations(self, argument: str, d: npt.ArrayLike, h: npt.ArrayLike | None) -> Array:
         d3 = as_activity(argument, d, *self._layout)
         h3 = self._activation(h, d3)
-        h3 = None if h3 is None else as_activity("h", h3, *self._layout)
+        h3 = None if h3 is None else as_activity("h", h3, *self._read)
         return self._shaped(scoring.innovations(self.config, self.field, d3, h3))

@@ -8,7 +8,7 @@ from typing import Never, Self
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.config import GridConfig
+from localnoise.config import SECOND, GridConfig
 from localnoise.errors import ArgumentError, choose
 from localnoise.field import Field
 from localnoise.grid.drawing import Drawing
@@ -81,7 +81,7 @@ class UnitGrid(Learning, Drawing, Scoring):
         **unknown: Never,
     ) -> None:
         for option in unknown:
-            choose("option of UnitGrid", option, GridConfig.__dataclass_fields__)
+            choose("option of UnitGrid", option, [name for name in GridConfig.__dataclass_fields__ if name != SECOND])
         options = {
             "shape": shape, "channels": channels, "order": order, "parents": parents, "far": far, "radius": radius,
             "boundary": boundary, "signal": signal, "signal_radius": signal_radius, "share": share, "rank": rank,

@@ -81,14 +81,14 @@ def draw_narrow(
     blocks = (N * m + 3) // 4
     buffer, own = aligned(4 * blocks, tile, eta.dtype), aligned(m, tile, eta.dtype)
     words, mixed = aligned(4, tile, np.uint32), aligned(max(r, 1), tile, eta.dtype)
-    p, q = aligned(N * r, tile, eta.dtype), aligned(N * r if signal else 0, tile, eta.dtype)
-    activation = aligned(N * m if signal else 0, tile, eta.dtype)
+    p, q = aligned(N * r, tile, eta.dtype), aligned(h.shape[2] * r if signal else 0, tile, eta.dtype)
+    activation = aligned(h.shape[2] * m if signal else 0, tile, eta.dtype)
     for index in range(worker, tiles, workers):
         first = index * tile
         count = min(tile, T - first)
         if signal:
             gather_tile(activation, h, first, count)
-            project(q, reading, activation, N if r > 0 else 0)
+            project(q, reading, activation, h.shape[2] if r > 0 else 0)
         if white:
             places = positions[first : first + tile]
             for block in range(blocks):
@@ -121,8 +121,8 @@ def whiten_narrow(
     tiles = (T + tile - 1) // tile
     moved, said = aligned(N * m, tile, d.dtype), aligned(m, tile, d.dtype)
     one, mixed = aligned(m, tile, d.dtype), aligned(max(r, 1), tile, d.dtype)
-    p, q = aligned(N * r, tile, d.dtype), aligned(N * r if signal else 0, tile, d.dtype)
-    activation = aligned(N * m if signal else 0, tile, d.dtype)
+    p, q = aligned(N * r, tile, d.dtype), aligned(h.shape[2] * r if signal else 0, tile, d.dtype)
+    activation = aligned(h.shape[2] * m if signal else 0, tile, d.dtype)
     for index in range(worker, tiles, workers):
         first = index * tile
         count = min(tile, T - first)
@@ -134,7 +134,7 @@ def whiten_narrow(
         project(p, inward, moved, N if r > 0 else 0)
         if signal:
             gather_tile(activation, h, first, count)
-            project(q, reading, activation, N if r > 0 else 0)
+            project(q, reading, activation, h.shape[2] if r > 0 else 0)
         for u in range(N):
             for i in range(m):
                 offset = a[u, i]

@@ -65,8 +65,8 @@ def whiten(e, d, h, parents, readers, offset, read, past, own, signal, affine, t
     T, m, N = d.shape
     tiles = (T + tile - 1) // tile
     moved, one = aligned((N if ring == -1 else ring + 1) * m, tile, d.dtype), aligned(m, tile, d.dtype)
-    activation = aligned(N * m if signal else 0, tile, d.dtype)
-    rows, places = rows_of(N, ring), rows_of(N if signal else ZERO, ALL)
+    activation = aligned(h.shape[2] * m if signal else 0, tile, d.dtype)
+    rows, places = rows_of(N, ring), rows_of(h.shape[2] if signal else ZERO, ALL)
     for index in range(worker, tiles, workers):
         first = index * tile
         count = min(tile, T - first)

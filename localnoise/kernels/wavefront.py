@@ -32,7 +32,8 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
     k0, k1 = key(seed)
     rows = rows_of(N, ALL)
     buffer = np.empty(((N * m + 3) // 4 * 4, T), eta.dtype)
-    activation = np.empty((N * m if signal else 0, T), eta.dtype)
+    activation = np.empty((h.shape[2] * m if signal else 0, T), eta.dtype)
+    places = rows_of(h.shape[2], ALL)
     if signal:
         gather_tile(activation, h, ZERO, T)
     blocks = buffer.shape[0] // 4 if white else 0
@@ -47,5 +48,5 @@ def draw_fronts(eta, h, units, starts, parents, readers, a, G, B, S, gain, seed,
             for v in range(low + many * worker // workers, low + many * (worker + 1) // workers):
                 u = units[v]
                 begin(buffer, own, u * m, S[u], white)
-                add_neighbours(buffer, rows, u, activation, rows, parents, readers, a, G, B, signal)
+                add_neighbours(buffer, rows, u, activation, places, parents, readers, a, G, B, signal)
     scatter_tile(eta, ZERO, T, buffer, gain)

@@ -18,6 +18,7 @@ def checked(grid: Any, rule: Any, dt: Any) -> Quantity:
     """Return dt, once grid, rule and dt are what is expected."""
     if not isinstance(grid, UnitGrid):
         raise ArgumentError(f"grid is {type(grid).__name__}: expected a UnitGrid, such as localnoise.load(file)")
+    grid.config.refuse_second("grid")
     if not isinstance(rule, LMS):
         raise ArgumentError(f"rule={rule!r}: expected an LMS, the one rule in Brian2; use localnoise.LMS(rate=0.1)")
     return as_quantity("dt", dt, 1 * ms)

@@ -109,6 +109,7 @@ class FieldNetwork:
     ) -> None:
         if not isinstance(grid, UnitGrid):
             raise ArgumentError(f"grid is {type(grid).__name__}: expected a UnitGrid, such as localnoise.load(file)")
+        grid.config.refuse_second("grid")
         self.grid, self.limit = grid, limit
         self.target, self.copies = choose("target", target, TARGETS), as_count("copies", copies, 1)
         self.tau, self.scale = as_quantity("tau", tau, 5 * ms), as_quantity("scale", scale, 1 * nA)

@@ -73,7 +73,7 @@ class RepairTensors(nn.Module):
         self.decide_as_now()
         readers = repair.blank_back.field.readers
         hold("_readers", np.maximum(readers, 0), torch.int64)
-        for name in [name for name in self._buffers if name.startswith(("_way", "_offset"))]:
+        for name in [name for name in self._buffers if name.startswith(("_way", "_offset", "_bend"))]:
             del self._buffers[name]  # of another repair
         for j, back in enumerate(self._backs):
             if back is None:
@@ -83,6 +83,8 @@ class RepairTensors(nn.Module):
             f.G.reshape(N, m, -1, m).transpose(0, 2, 1, 3)[readers < 0] = 0
             hold(f"_way{j}", f.G)
             hold(f"_offset{j}", f.a)
+            if repair.bends is not None:
+                hold(f"_bend{j}", repair.members[j].centre.reshape(m, N).T)
         order = [j for where in self._where for j in where]
         hold("_back_to", np.argsort(order), torch.int64)
         hold("_column", [self._names.index(own) for own in self._own], torch.int64)
@@ -184,8 +186,8 @@ class RepairTensors(nn.Module):
         out = torch.zeros_like(x)
         for j, weights, offset in self._ways():
             for rows in (w[:, j] > FLOOR).nonzero()[:, 0].split(_CHUNK):
-                part = x[rows]
-                seen = part[:, self._readers].reshape(len(part), part.shape[1], weights.shape[1])
+                part = self._read(j, x[rows])
+                seen = part[:, self._readers].reshape(len(part), len(weights), weights.shape[1])
                 r = torch.bmm(seen.transpose(0, 1), weights).transpose(0, 1) + offset
                 out = out.index_add(0, rows, w[rows, j, None, None] * r)
         return out
@@ -198,8 +200,13 @@ class RepairTensors(nn.Module):
             for j, back in enumerate(self._backs):
                 rows = np.flatnonzero(weights[:, j] > FLOOR)
                 if back is not None and rows.size:
-                    out[rows] += weights[rows, j, None, None, None] * back.mean(h[rows])
+                    out[rows] += weights[rows, j, None, None, None] * self._repair.members[j].missing(h[rows])
         return torch.from_numpy(out).flatten(2).transpose(1, 2)
+
+    def _read(self, j: int, x: Tensor) -> Tensor:
+        """Return what member j's way back reads of activations (T, N, m): them, and their bends after them."""
+        bend = getattr(self, f"_bend{j}", None)
+        return x if bend is None else torch.cat([x, (x - bend).abs()], 1)
 
     def _ways(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield each member that has a way back, its weights and its offset."""

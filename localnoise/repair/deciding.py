@@ -139,5 +139,5 @@ class Deciding(Voting):
                 continue
             rows = np.flatnonzero(w[:, j] > FLOOR)
             if rows.size:
-                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.back.mean(h[rows])
+                out[rows] += w[rows, j, None, None, None].astype(out.dtype) * member.missing(h[rows])
         return out

@@ -8,6 +8,7 @@ from typing import Any, Self
 from localnoise.errors import ArgumentError, choose
 from localnoise.grid import UnitGrid
 from localnoise.lesson import SHARE
+from localnoise.repair.bends import what_is_read
 from localnoise.repair.lessons import CLEAN, Lesson, lesson_of
 from localnoise.repair.member import KEPT, Member
 from localnoise.repair.voting import Voting
@@ -129,7 +130,8 @@ class Learning(Voting):
         learned = len(x) - (min(len(x) // SHARE, KEPT) if law else 0)
         kept = x[min(learned, len(x) - 1) :]  # of a few the last one, which is learned, too
         x, y = x[:learned], y[:learned]
-        back = _going_on(member.back, rule).learn(y - x, x, rule=rule, **options)
+        read = what_is_read(member.back, x, member.centre)
+        back = _going_on(member.back, rule).learn(y - x, read, rule=rule, **options)
         changed = replace(member, back=back)
         if law:
             own = _going_on(member.law, rule).learn(x - member.centre, rule=rule, **options)

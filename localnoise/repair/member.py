@@ -1,7 +1,7 @@
 """One cause of displacement: the way back, and the law of the activations that it leaves behind.
 
 way back   r_u = a_u + G_u h'_R(u), learned from r = h - h', the local linear least-squares estimate of what is
-missing; h' the displaced activation, R(u) the units within the radius
+missing; h' the displaced activation, R(u) the units within the radius; with `bends` also of |h' - centre|
 law        log p(h') = -1/2 sum_u |e_u|^2 - log det, e the whitened innovations of h' less its mean, each unit
 seen from its parents: by it units tell causes apart
 """
@@ -17,6 +17,7 @@ from localnoise.cautions import warn_of_offset
 from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
 from localnoise.narrow import NarrowField
+from localnoise.repair.bends import what_is_read
 from localnoise.rules import Moments
 from localnoise.rules.base import begun
 from localnoise.scoring import mean_log_density
@@ -43,7 +44,7 @@ class Member:
     centre : (C, H, W)
         Mean of the first chunk that was learned.
     back : UnitGrid or None
-        Its `mean(h')` is what to add to h'.
+        The way back; `missing` asks it.
     kept : (T, C, H, W)
         Displaced activations that were not learned: on them the gate is calibrated. float16, but where that has not
         the range (`held`).
@@ -59,6 +60,22 @@ class Member:
     def seen(self) -> int:
         """Activations learned from."""
         return int(self.law.state["seen"]) if self.law.state is not None else 0
+
+    def missing(self, h: Array) -> Array:
+        """Return what to add to displaced activations, of a member that has a way back.
+
+        Parameters
+        ----------
+        h : (T, C, H, W)
+            Displaced activations.
+
+        Returns
+        -------
+        ndarray, (T, C, H, W)
+            The way back's estimate of what is missing.
+        """
+        assert self.back is not None
+        return self.back.mean(what_is_read(self.back, h, self.centre))
 
     @property
     def parameters(self) -> int:
@@ -95,7 +112,8 @@ class Member:
     def numbers(self, voters: npt.NDArray[np.int64]) -> int:
         """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""
         m, parents = self.law.config.channels, self.law.field.parents[voters]
-        seen = len(np.unique(np.concatenate([voters, parents[parents >= 0]])))
+        bent = self.back is not None and self.back.config.second_radius is not None  # every unit, about its centre
+        seen = self.law.config.units if bent else len(np.unique(np.concatenate([voters, parents[parents >= 0]])))
         law = int((parents >= 0).sum()) * m * m + len(voters) * (m * (m + 1) // 2 + 1)
         return law + seen * m + (0 if self.back is None else means_parameters(self.back))
 
@@ -150,7 +168,10 @@ class Learner:
         Moments().observe(self.law.field, self.law_state, d, d[:, :, :0])
         self.power[0] += float(np.square(d, dtype=np.float64).sum())
         if self.back is not None and clean is not None:
-            Moments().observe(self.back.field, self.back_state, clean - displaced, displaced)
+            shape = (self.law.config.channels, *self.law.config.shape)
+            read = what_is_read(self.back, displaced.reshape(-1, *shape), self.centre.reshape(shape))
+            read = read.reshape(len(read), shape[0], -1)
+            Moments().observe(self.back.field, self.back_state, clean - displaced, read)
             self.power[1] += float(np.square(displaced, dtype=np.float64).sum())
         self.seen += len(displaced)
 
@@ -178,7 +199,7 @@ class Learner:
         if self.back is not None:
             warn_of_offset(self.source, self.power[1], self.power[0], stacklevel=6)
             shape = (config.channels, *config.shape)
-            inputs = kept.reshape(-1, *shape)
+            inputs = what_is_read(self.back, kept.reshape(-1, *shape), self.centre.reshape(shape))
             aim = np.zeros(0) if clean is None else (clean - kept).reshape(-1, *shape)
 
             def error(grid: UnitGrid) -> float:

@@ -46,7 +46,7 @@ def read(
         if "back" in group:
             back = grid(member(source, group, "back"))
         for part, blank, held in (("law", repair.blank_law, law), ("back", repair.blank_back, back)):
-            if held is not None and held.config != blank.config:
+            if held is not None and (held.config != blank.config or held.field.wires != blank.field.wires):
                 raise FileFormatError(f"{source}: {part} of member {index} has another layout; the file was edited")
         centre = array_in(source, group, "centre", (c.channels, *c.shape), c.dtype)
         budget.spend(centre)

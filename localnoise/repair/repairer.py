@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from localnoise.config import SECOND
 from localnoise.errors import choose
 from localnoise.grid import UnitGrid
 from localnoise.repair.asking import Asking
@@ -14,6 +15,7 @@ from localnoise.repair.learning import Learning
 from localnoise.repair.member import Member
 from localnoise.repair.worth import Worth
 from localnoise.repair.writing import save
+from localnoise.topology import initial
 from localnoise.validate import Array, as_count, check_positive
 
 
@@ -36,6 +38,9 @@ class Repair(Learning, Asking):
         m, neurons per unit.
     radius : int
         Chebyshev radius of the activations that a way back reads; 0 is the unit's own.
+    bends : int or None
+        Chebyshev radius within which a way back also reads how far each activation is from its mean, |h - c|, so that
+        it need not be affine (`repair.bends`). None: it reads the activation alone.
     parents : int
         Parents per unit of the laws by which causes are told apart.
     ridge : float or "auto"
@@ -68,6 +73,7 @@ class Repair(Learning, Asking):
         channels: int = 1,
         *,
         radius: int = 2,
+        bends: int | None = None,
         parents: int = 4,
         ridge: float | str = "auto",
         width: float = 4.0,
@@ -81,16 +87,18 @@ class Repair(Learning, Asking):
             ridge = float(ridge)
         check_positive("width", width, what=", standard deviations")
         radius, parents = as_count("radius", radius), as_count("parents", parents, 1)
+        self.bends = None if bends is None else as_count("bends", bends)
         self.asks = as_count("asks", asks, 1)
         common: dict[str, Any] = {"boundary": boundary, "dtype": dtype}
         choose("share", share, ("none", "places", "all"))
         law: dict[str, Any] = {"order": "raster", "share": "places"} if share == "all" else {}
         self.blank_law = UnitGrid(shape, channels, parents=parents, **law, **common)
         none = np.full((self.blank_law.config.units, 1), -1)
-        self.blank_back = UnitGrid(
-            shape, channels, order="raster", parents=none, signal="local", signal_radius=radius,
-            share="none" if share == "none" else "places", **common,
-        )  # fmt: skip
+        own = "none" if share == "none" else "places"
+        self.blank_back = UnitGrid.of_field(*initial(common | {
+            "shape": shape, "channels": channels, "order": "raster", "parents": none, "far": 0, "radius": None,
+            "signal": "local", "signal_radius": radius, SECOND: self.bends, "share": own,
+        }))  # fmt: skip
         self.radius, self.parents, self.ridge, self.width, self.share = radius, parents, ridge, float(width), share
         self.members: list[Member] = []
         self.margin, self.margins = 0.0, dict[str, float]()
@@ -141,7 +149,8 @@ class Repair(Learning, Asking):
     def __repr__(self) -> str:
         c = self.config
         return (
-            f"Repair({c.shape[0]}x{c.shape[1]} units x {c.channels}, radius {self.radius}; "
+            f"Repair({c.shape[0]}x{c.shape[1]} units x {c.channels}, radius {self.radius}"
+            f"{'' if self.bends is None else f', bends {self.bends}'}; "
             f"{', '.join(self.sources) if self.members else 'nothing learned'})"
         )
 

@@ -30,6 +30,8 @@ def save(repair: Any, path: str | Path, *, state: bool) -> Path:
         "ridge": repair.ridge, "width": repair.width, "asks": repair.asks, "share": repair.share,
         "boundary": c.boundary, "dtype": c.dtype,
     }  # fmt: skip
+    if repair.bends is not None:  # which earlier versions do not know
+        options["bends"] = repair.bends
     said = {"options": options, "provenance": versions() | repair.provenance}
     said |= {"margins": repair.margins, "among": {"sources": list(repair.among)}}
     attributes = {name: packed(name, value) for name, value in said.items()}

@@ -14,6 +14,10 @@ With winner k and fraction f of its row,
 
     fixed_ui = saturate(h_ui + round((bias_kui + G_kui h_R(u)) 2^-f))     to activation_bits bits
 
+where a way back has bends (`localnoise.repair.bends`), R(u) has further entries, each a unit v's
+
+    b_v = |h_v - round(centre_kv 2^-lift)|               exact; as wide as an activation word, without a sign
+
 or fixed = h where k has no way back: the clean one, and what is recognised alone. Rounding is half up, words saturate,
 F = max(word_bits - 6, 0): words hold 32 standard deviations. Sums of products are exact in `accumulator_bits`, checked
 to suffice whatever words come, so that their order changes nothing. A row of weights has f fraction bits of its
@@ -49,7 +53,7 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair_deciding import Deciding, Members, Words
 from localnoise.hardware.repair_ranges import refuse_unsound
 from localnoise.hardware.repair_saving import save_repair
-from localnoise.hardware.repair_words import RepairWords
+from localnoise.hardware.repair_words import RepairWords, lift_of
 from localnoise.validate import Array, as_activity, as_array
 
 
@@ -166,7 +170,9 @@ class ChipRepair(Deciding):
                 )
             chosen = chosen.astype(np.int64)
         out, top = np.empty_like(x), np.int64(2 ** (self.formats.activation_bits - 1))
-        undo(out, x, chosen, f.backs, f.readers, f.kinds, f.way, f.way_bits, f.way_bias, top, parts=max(len(x), 1))
+        way = (f.backs, f.readers, f.kinds, f.way, f.way_bits, f.way_bias)
+        lift, read = np.int64(lift_of(self.formats)), np.int64(1 + f.bends)
+        undo(out, x, chosen, *way, top, f.centre, lift, read, parts=max(len(x), 1))
         shape = (len(x), self.config.channels, *self.config.shape)
         return np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(shape), chosen
 
@@ -192,7 +198,7 @@ class ChipRepair(Deciding):
         f, formats = self.field, self.formats
         J, N, m, C = f.members, f.units, f.channels, f.way.shape[1]
         weight, acc = 1 if formats.weight_bits <= 8 else 2, 4 if formats.accumulator_bits <= 32 else 8
-        index = 2 if N < 2**16 else 4
+        index = 2 if (1 + f.bends) * N < 2**16 else 4
         wires = (f.parents.size + f.readers.size + N) * index + 4 * C
         laws = J * (f.law_weights * weight + 3 * N * m)
         ways = len(f.way) * (f.way_weights * weight + C * m + acc * N * m)
@@ -201,8 +207,8 @@ class ChipRepair(Deciding):
 
     @property
     def ram(self) -> int:
-        """Bytes that a caller keeps for it: activation words in, and out; nothing else changes but the stack."""
-        return 4 * self.config.neurons
+        """Bytes that it needs: activation words in and out, kept by a caller; on the stack what bends are read from."""
+        return (8 if self.field.bends else 4) * self.config.neurons
 
     @property
     def multiplications(self) -> tuple[int, int]:

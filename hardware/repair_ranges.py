@@ -73,20 +73,26 @@ def _refuse_shapes(config: GridConfig, f: RepairWords) -> None:
 
 def _refuse_numbers(formats: Formats, f: RepairWords) -> None:
     limit, acc, top = formats.weight_limit, 2 ** (formats.accumulator_bits - 1) - 1, 2 ** (CENTRE_BITS - 1) - 1
-    ranges = {"parents": (-1, f.units - 1), "readers": (-1, f.units - 1), "kinds": (0, f.way.shape[1] - 1)}
+    ranges = {"parents": (-1, f.units - 1), "readers": (-1, f.activations * f.units - 1)}
+    ranges["kinds"] = (0, f.way.shape[1] - 1)
     ranges |= {"centre": (-top, top), "law": (-limit, limit), "way": (-limit, limit), "way_bias": (-acc, acc)}
     ranges |= dict.fromkeys(("law_bits", "way_bits"), (COARSEST, min(FINEST, formats.accumulator_bits - 2)))
     ranges |= {"bias": (-(2**62), 2**62), "low": (0, 2**62), "high": (0, 2**62), "log": (-(2**61), 2**61)}
     ranges |= {"worth_bias": (-(2**62), 2**62), "among": (0, 1), "among_bias": (-(2**62), 2**62)}
     worths = 2 ** (WORTH_BITS - 1) - 1
     ranges["worth"] = (-worths, worths)
+    _refuse_scalars(f)
     for name, (low, high) in ranges.items():
         array = f.arrays[name]
         if array.size and (array.min() < low or array.max() > high):
             raise ArgumentError(
                 f"{name} holds {array.min()} to {array.max()}: expected {low} to {high} in these formats"
             )
+
+
+def _refuse_scalars(f: RepairWords) -> None:
     for name, least, most in (
+        ("activations", 1, 2),
         ("multiplier", 0, 2**MULTIPLIER_BITS - 1), ("shift", 0, 62), ("activation_scale", LEAST_SCALE, MOST_SCALE),
         ("among_multiplier", 0, 2**MULTIPLIER_BITS - 1), ("among_shift", 0, 62),
     ):  # fmt: skip

@@ -11,7 +11,7 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_ranges import layout
 from localnoise.hardware.repair_saving import REPAIR_SCHEMA
-from localnoise.hardware.repair_words import ADDED, NUMBERS, RepairWords
+from localnoise.hardware.repair_words import ADDED, ADDED_LAST, NUMBERS, RepairWords
 from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import Budget, member
 
@@ -29,13 +29,14 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
     schema = int(file.attrs.get("schema", -1))
     if not 1 <= schema <= REPAIR_SCHEMA:
         raise FileFormatError(
-            f"{source}: schema {schema}, this version reads 1 and {REPAIR_SCHEMA}; use the version that wrote it"
+            f"{source}: schema {schema}, this version reads 1 to {REPAIR_SCHEMA}; use the version that wrote it"
         )
-    absent = ADDED if schema == 1 else ()
+    absent = {1: ADDED, 2: ADDED_LAST}.get(schema, ())
     config, formats = GridConfig.of_file(from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
     shapes = {name: member(source, file, name).shape for name in ("centre", "parents", "readers", "way")}
     slots = 4 * config.units + 25
-    most = {"centre": (_MOST_MEMBERS, 0, 3), "parents": (slots, 1, 2), "readers": (slots, 1, 2), "way": (slots, 1, 4)}
+    most = {"centre": (_MOST_MEMBERS, 0, 3), "parents": (slots, 1, 2), "way": (slots, 1, 4)}
+    most["readers"] = (2 * slots, 1, 2)  # bends, too
     for name, (limit, axis, axes) in most.items():
         if len(shapes[name]) != axes or not 0 < shapes[name][axis] <= limit:
             raise FileFormatError(
@@ -43,7 +44,7 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
                 "edited or damaged"
             )
     sizes = (shapes["centre"][0], shapes["parents"][1], shapes["readers"][1], shapes["way"][1], shapes["way"][0])
-    extra = (0, 0, 0) if absent else _extra(source, file)
+    extra = (0, 0, 0) if schema == 1 else _extra(source, file)
     arrays, budget = {}, Budget(source, _MOST_BYTES)
     for name, (shape, dtype) in layout(config, sizes, extra).items():
         if name in absent:

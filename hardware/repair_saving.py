@@ -1,8 +1,8 @@
-"""A chip's repair as one HDF5 file (format localnoise.chiprepair, schema 2): what writes it.
+"""A chip's repair as one HDF5 file (format localnoise.chiprepair, schema 3): what writes it.
 
 Root attributes `format`, `schema`, `config`, `formats`, `sources`, `provenance` (JSON), `multiplier`, `shift`,
-`activation_scale`, `among_multiplier`, `among_shift`; one data set an array of `RepairWords`. Schema 1 knew no worth
-and no second look.
+`activation_scale`, `among_multiplier`, `among_shift`, `activations`; one data set an array of `RepairWords`. Schema 1
+knew no worth and no second look, schema 2 no bends.
 """
 
 import json
@@ -18,7 +18,7 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair_words import NUMBERS, RepairWords
 from localnoise.saving import CHECKSUMMED, versions, write_array
 
-REPAIR, REPAIR_SCHEMA = "localnoise.chiprepair", 2
+REPAIR, REPAIR_SCHEMA = "localnoise.chiprepair", 3
 
 
 class RepairParts(Protocol):

@@ -1,8 +1,8 @@
 """A repair in integers, as a chip holds it: laws by which members are told apart, ways back, and the gate.
 
 The arithmetic is that of `hardware.repair`. J members, the first one clean; W of the others have a way back, the rest
-are recognised alone; N units of m channels, K parents, R readable activations; C sets of weights of a way back, one a
-unit or, with share="places", one a class of places.
+are recognised alone; N units of m channels, K parents, R readable activations and bends of them; C sets of weights of a
+way back, one a unit or, with share="places", one a class of places.
 """
 
 from dataclasses import dataclass, field, fields
@@ -28,7 +28,8 @@ class RepairWords:
     Attributes
     ----------
     parents, readers, kinds : int32
-        (N, K), (N, R), -1 where there is none; (N,), which set of weights a unit's ways back have.
+        (N, K), (N, R), -1 where there is none, N + u the bend of unit u; (N,), which set of weights a unit's ways back
+        have.
     centre : (J, N, m) int16
         With `lift` more fraction bits than an activation word.
     law : (J, N, m, (K + 1) m) int16
@@ -60,6 +61,8 @@ class RepairWords:
     among_bias : (J,) int64
         Of the scores by which that is done; those of other members are not read.
     among_multiplier, among_shift : int
+    activations : int
+        1; or 2 where ways back read bends besides.
     """
 
     parents: Ints
@@ -85,6 +88,7 @@ class RepairWords:
     among_bias: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     among_multiplier: int = 0
     among_shift: int = 0
+    activations: int = 1
 
     @property
     def members(self) -> int:
@@ -100,6 +104,11 @@ class RepairWords:
     def channels(self) -> int:
         """Channels per unit, m."""
         return int(self.centre.shape[2])
+
+    @property
+    def bends(self) -> bool:
+        """Whether ways back read bends."""
+        return self.activations > 1
 
     @property
     def arrays(self) -> dict[str, Ints]:
@@ -143,7 +152,10 @@ class RepairWords:
         """Largest magnitude that an accumulator of the laws, and one of the ways back, can reach. Exact."""
         loud = 2 ** (formats.activation_bits - 1 + lift_of(formats)) + 2 ** (CENTRE_BITS - 1)
         laws = (_absolute(self.law).sum(axis=3) * loud).astype(object)
-        ways = (_absolute(self.way).sum(axis=3) * 2 ** (formats.activation_bits - 1)).astype(object)
+        first = np.full(self.way.shape[1], -1)
+        first[self.kinds] = np.arange(self.units)
+        reach = np.repeat(loudest(self.readers[first], self.units, formats), self.channels, axis=1)  # (C, R m)
+        ways = (_absolute(self.way) * reach[:, None]).sum(axis=3).astype(object)
         law, way = (_extent(*part) for part in ((laws, 0, self.law_bits), (ways, 0, self.way_bits)))
         if self.way_bias.size:
             bias = _absolute(self.way_bias).astype(object)
@@ -151,8 +163,9 @@ class RepairWords:
         return law, way
 
 
-NUMBERS = ("multiplier", "shift", "activation_scale", "among_multiplier", "among_shift")
-ADDED = ("log", "worth", "worth_bias", "among", "among_bias", "among_multiplier", "among_shift")  # since schema 2
+NUMBERS = ("multiplier", "shift", "activation_scale", "among_multiplier", "among_shift", "activations")
+ADDED_LAST = ("activations",)  # since schema 3
+ADDED = ("log", "worth", "worth_bias", "among", "among_bias", "among_multiplier", "among_shift", *ADDED_LAST)  # 2
 
 
 def lift_of(formats: Formats) -> int:
@@ -163,6 +176,11 @@ def lift_of(formats: Formats) -> int:
 def fraction_of(formats: Formats) -> int:
     """Fraction bits of an innovation word: one standard deviation is 2^this."""
     return max(formats.word_bits - 6, 0)
+
+
+def loudest(readers: Ints, units: int, formats: Formats) -> npt.NDArray[np.int64]:
+    """Largest magnitude of what these places hold: an activation word, or a bend, the difference of two."""
+    return np.where(readers >= units, 2, 1) * np.int64(2 ** (formats.activation_bits - 1))
 
 
 def max_squares(config: GridConfig, formats: Formats) -> int:

@@ -29,7 +29,7 @@ from localnoise.hardware.network.stored import read_program
 from localnoise.hardware.ranges import layout, refuse_state
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_reading import read_repair
-from localnoise.hardware.repair_saving import REPAIR
+from localnoise.hardware.repair_saving import REPAIR, REPAIR_SCHEMA
 from localnoise.hardware.rewarding import OnChipReward, begin, refuse_rewarded
 from localnoise.hardware.saving import BANK, FORMAT, NARROW_SCHEMA, SCHEMA
 from localnoise.hardware.texts import from_json
@@ -106,10 +106,10 @@ def _kind(source: Path, group: Any, allowed: tuple[str, ...]) -> str:
         hint = "; use localnoise.hardware.load_chips" if found in (BANK, REPAIR, NETWORK, DEFENSE) else ""
         hint = "; quantise it first: localnoise quantise" if found in _FLOAT else hint
         raise FileFormatError(f"{source}: format {short(repr(found), 60)}, expected {FORMAT!r}{hint}")
-    schema = int(group.attrs.get("schema", -1))
-    if schema not in ((SCHEMA,) if found == BANK else (SCHEMA, NARROW_SCHEMA)):
+    schema, newest = int(group.attrs.get("schema", -1)), {BANK: SCHEMA, REPAIR: REPAIR_SCHEMA}.get(found, NARROW_SCHEMA)
+    if not SCHEMA <= schema <= newest:
         raise FileFormatError(
-            f"{source}: schema {schema}, this version reads {SCHEMA} and {NARROW_SCHEMA}; use the version that wrote it"
+            f"{source}: schema {schema}, this version reads {SCHEMA} to {newest}; use the version that wrote it"
         )
     return str(found)
 

@@ -119,12 +119,19 @@ def undone(chip, h, member):
     f, form, m = chip.field, chip.formats, chip.field.channels
     out = np.array(h, np.int64)
     back = int(f.backs[member]) if member >= 0 else -1
+    lift = 15 - form.activation_bits
+
+    def read(p, c):
+        if p < f.units:
+            return int(h[c, p])
+        return abs(int(h[c, p - f.units]) - round_half_up(int(f.centre[member, p - f.units, c]), lift))
+
     for u in range(f.units if back >= 0 else 0):
         for i in range(m):
             row, bits = f.way[back, f.kinds[u], i], int(f.way_bits[back, f.kinds[u], i])
             acc = 0
             for r, p in enumerate(f.readers[u]):
-                acc += sum(int(row[r * m + c]) * int(h[c, p]) for c in range(m)) if p >= 0 else 0
+                acc += sum(int(row[r * m + c]) * read(p, c) for c in range(m)) if p >= 0 else 0
             acc = acc * 2 ** max(-bits, 0) + int(f.way_bias[back, u, i])
             assert abs(acc) + 2 ** max(bits - 1, 0) < 2 ** (form.accumulator_bits - 1)
             out[i, u] = clip(int(h[i, u]) + round_half_up(acc, max(bits, 0)), form.activation_bits)

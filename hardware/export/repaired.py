@@ -28,7 +28,7 @@ def write_repair(chip: ChipRepair, folder: Path, name: str) -> None:
 def repair_tables(chip: ChipRepair) -> Tables:
     """Return `localnoise_tables` of a repair: weights packed row by row in the order in which they are read."""
     f, formats = chip.field, chip.formats
-    nobody = f.units
+    nobody = (1 + f.bends) * f.units
     law, (way, first) = _laws(chip), _ways(chip)
     constants: dict[str, object] = {
         "UNITS": f.units,
@@ -46,6 +46,7 @@ def repair_tables(chip: ChipRepair) -> Tables:
         "MULTIPLIER": f"{f.multiplier}U",
         "SHIFT": f.shift,
         "NO_UNIT": nobody,
+        "BENDS": int(f.bends),
         "LAW_WEIGHTS": f"{f.law_weights}U",
         "WAY_WEIGHTS": f"{f.way_weights}U",
         "WORTHS": int(len(f.worth) > 0),

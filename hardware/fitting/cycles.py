@@ -51,7 +51,7 @@ CONSTANTS: dict[str, Features] = {
         "unpacked": 5.73,
     },
     "decide": {"neurons": 24.3, "links": 1.41, "products": 4.26, "worths": 20.26},
-    "undo": {"neurons": 31.05, "links": 10.22, "products": 2.99},
+    "undo": {"neurons": 31.05, "links": 10.22, "products": 2.99, "bends": 10.0},
 }
 _WIDE = 8  # channels from which on loops over them are not unrolled
 _JOIN, _SCORE = 22, 8  # of a word that noise joins, and of a draw's logit
@@ -165,6 +165,7 @@ def of_undoing(repair: ChipRepair) -> Features:
         "neurons": float(f.units * f.channels),
         "links": float((f.readers >= 0).sum() * f.channels),
         "products": float(f.way_products),
+        "bends": float(f.units * f.channels * f.bends),
     }
 
 

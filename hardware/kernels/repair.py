@@ -54,18 +54,30 @@ def squares(out, h, parents, centre, law, bits, lift, top, worker, workers):
             out[t, j] = total
 
 
+@inlined
+def read_on(near, h, centre, lift):
+    """near = h, (N, m), and after it, where it has 2N rows, the bends |h - round(centre 2^-lift)|."""
+    N = h.shape[0]
+    near[:N] = h
+    for u in range(near.shape[0] - N):
+        for c in range(h.shape[1]):
+            near[N + u, c] = abs(np.int64(h[u, c]) - rounded(np.int64(centre[u, c]), lift))
+
+
 @shared_integer_kernel
-def undo(out, h, member, backs, readers, kinds, way, bits, bias, top, worker, workers):
+def undo(out, h, member, backs, readers, kinds, way, bits, bias, top, centre, lift, read, worker, workers):
     """out[t] = h[t] and the way back of member[t], if it has one; -1 has none. Cost O(T N m^2 R).
 
-    top = 2^(activation bits - 1).
+    top = 2^(activation bits - 1);  read : 1, or 2 where bends are read, too.
     """
     T, N, m = h.shape
+    near = np.empty((read * N, m), np.int64)
     for t in range(worker, T, workers):
         j = backs[member[t]] if member[t] >= 0 else np.int64(-1)
         if j < 0:
             out[t] = h[t]
             continue
+        read_on(near, h[t], centre[member[t]], lift)
         for u in range(N):
             for i in range(m):
                 row = way[j, kinds[u], i]
@@ -74,7 +86,7 @@ def undo(out, h, member, backs, readers, kinds, way, bits, bias, top, worker, wo
                     p = readers[u, r]
                     if p >= 0:
                         for c in range(m):
-                            acc += np.int64(row[r * m + c]) * np.int64(h[t, p, c])
+                            acc += np.int64(row[r * m + c]) * near[p, c]
                 fine = np.int64(bits[j, kinds[u], i])
                 acc = bias[j, u, i] + (acc << max(-fine, np.int64(0)))
                 value = np.int64(h[t, u, i]) + rounded(acc, max(fine, np.int64(0)))

@@ -12,8 +12,9 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.quantiser.feedback import damped, round_row
 from localnoise.hardware.quantiser.target import Floats
 from localnoise.hardware.ranges import LEAST_SCALE, MOST_SCALE
-from localnoise.hardware.repair_words import CENTRE_BITS, COARSEST, FINEST, fraction_of, lift_of
+from localnoise.hardware.repair_words import CENTRE_BITS, COARSEST, FINEST, fraction_of, lift_of, loudest
 from localnoise.narrow import NarrowField
+from localnoise.repair.bends import what_is_read
 from localnoise.repair.member import Member
 
 _DAMPINGS = (1e-4, 1e-2)  # as `feedback.DAMPINGS`; two of them, for rows are many
@@ -65,7 +66,7 @@ def quantised_way(
     assert member.back is not None
     f, m = member.back.field, member.back.config.channels
     G = np.asarray(f.read if isinstance(f, NarrowField) else f.G, np.float64)
-    offset, loud = np.ldexp(f.a.astype(np.float64), scale), 2 ** (formats.activation_bits - 1)
+    offset, reach = np.ldexp(f.a.astype(np.float64), scale), loudest(f.readers, len(kinds), formats)
     N, C, p = len(kinds), int(kinds.max()) + 1, f.readers.shape[1] * m
     way, bits, means = np.zeros((C, m, p), np.int16), np.zeros((C, m), np.int8), np.zeros((N, p))
     count = np.bincount(kinds, minlength=C)
@@ -78,6 +79,7 @@ def quantised_way(
         factors = _factors(H[np.ix_(seen, seen)]) if feedback and H is not None else []
         for i in range(m):
             what = f"the way back of {member.source!r}, unit {own[0]}"
+            loud = np.repeat(reach[own[0]], m)[seen]
             row = Row(G[c, i, seen], loud, np.abs(offset[own]).max(), formats, what)
             way[c, i, seen], bits[c, i] = row.rounded(H, seen, factors)
 
@@ -102,10 +104,11 @@ def quantised_way(
 
 
 class Row:
-    """A row of weights w, in words, on inputs of at most `loud`; with `offset` its accumulator must hold."""
+    """A row of weights w, in words, on inputs of at most `loud` each; with `offset` its accumulator must hold."""
 
-    def __init__(self, w: Floats, loud: int, offset: float, formats: Formats, what: str) -> None:
-        self.w, self.loud, self.offset, self.formats, self.what = w, loud, 2 * offset, formats, what
+    def __init__(self, w: Floats, loud: Any, offset: float, formats: Formats, what: str) -> None:
+        self.w, self.loud, self.offset = w, np.broadcast_to(loud, w.shape), 2 * offset
+        self.formats, self.what = formats, what
 
     def rounded(self, H: Any, seen: Any, factors: list[Floats]) -> tuple[Any, int]:
         """Return the integers and their fraction bits: the most that weights and accumulator allow."""
@@ -121,10 +124,10 @@ class Row:
                 q = round_row(scaled, moments, limit, [R[:p, :p] for R in factors])
             else:
                 q = np.clip(np.floor(scaled + 0.5), -limit, limit).astype(np.int64)
-            if not q.any() and most * self.loud >= 1:
+            if not q.any() and float((np.abs(self.w) * self.loud).max(initial=0)) >= 1:
                 break  # nothing is left of a row that says something
             fine = 2.0 ** max(bits, 0)
-            if float(np.abs(q).sum()) * self.loud * 2.0 ** max(-bits, 0) + (self.offset + 1) * fine + fine <= acc:
+            if float((np.abs(q) * self.loud).sum()) * 2.0 ** max(-bits, 0) + (self.offset + 1) * fine + fine <= acc:
                 return q, bits
             bits -= 1
         raise ArgumentError(
@@ -159,7 +162,8 @@ def _moments(member: Member, grid: Any, *, signal: bool) -> Iterator[Any]:
         return
     m, T = grid.config.channels, len(member.kept)
     values = member.kept.astype(np.float64)
-    x = (values if signal else values - member.centre).reshape(T, m, units).transpose(0, 2, 1)
+    x = what_is_read(grid, values, member.centre) if signal else values - member.centre
+    x = x.reshape(T, m, -1).transpose(0, 2, 1)
     slots = grid.field.readers if signal else grid.field.parents
     for u in range(units):
         near = np.where(slots[u][:, None] >= 0, x[:, slots[u]], 0).reshape(T, -1)

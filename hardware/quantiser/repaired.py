@@ -96,6 +96,7 @@ def quantise_repair(
         multiplier=0,
         shift=0,
         activation_scale=scale,
+        activations=1 + (repair.bends is not None),
     )
     sources = [member.source for member in members]
     chip = ChipRepair(repair.config, formats, words, sources)

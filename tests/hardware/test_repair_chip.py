@@ -13,9 +13,10 @@ from localnoise.hardware.export.repair_parts import plausible
 from localnoise.hardware.fitting.repair import check_repair_fits, fit_repair
 
 
-@pytest.fixture(scope="module", params=["none", "places"])
+@pytest.fixture(scope="module", params=["none", "places", "none, bends", "places, bends"])
 def repair(request):
-    return learned(share=request.param)
+    share, _, bends = request.param.partition(", ")
+    return learned(share=share, bends=1 if bends else None)
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +130,16 @@ def test_a_source_that_is_recognised_alone_is_named_and_left_as_it_is(tmp_path):
 
 def test_numbers_of_weights_and_products_are_counted(chip, repair):
     m, units, parents = 2, 20, (chip.field.parents >= 0).sum()
-    readers = (chip.field.readers >= 0).sum()
-    assert readers == sum(len(range(max(0, y - 1), min(4, y + 2))) for y in range(4)) * sum(
+    near, readers = ((chip.field.readers >= 0) & (chip.field.readers < units)).sum(), (chip.field.readers >= 0).sum()
+    assert readers == (1 + chip.field.bends) * near
+    assert near == sum(len(range(max(0, y - 1), min(4, y + 2))) for y in range(4)) * sum(
         len(range(max(0, x - 1), min(5, x + 2))) for x in range(5)
     )
     laws = parents * m * m + units * 3
     assert chip.multiplications == (4 * (laws + units * m + 1), readers * m * m)
     shared = repair.share == "places"
     assert (chip.field.way_weights < readers * m * m) == shared
-    assert chip.ram == 4 * 40
+    assert chip.ram == (8 if chip.field.bends else 4) * 40
 
 
 def test_what_cannot_be_a_repair_on_a_chip(repair, chip, tmp_path):

@@ -15,9 +15,10 @@ from localnoise.hardware.export import export, verify
 from localnoise.hardware.export.repair_machines import RepairCortexM, RepairHost
 
 
-@pytest.fixture(scope="module", params=["none", "places"])
+@pytest.fixture(scope="module", params=["none", "places", "none, bends", "places, bends"])
 def repair(request):
-    return learned(share=request.param)
+    share, _, bends = request.param.partition(", ")
+    return learned(share=share, bends=1 if bends else None)
 
 
 @pytest.fixture(scope="module")

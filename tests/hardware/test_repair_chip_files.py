@@ -59,7 +59,7 @@ DAMAGE = {
     ),
     "a way back of nobody": (changed("backs", first(1)), "backs=.*: expected -1 for the first"),
     "a multiplier too large": (lambda f: f.attrs.update(multiplier=2**20), "multiplier=1048576: expected"),
-    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1 and 2"),
+    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1 to 3"),
     "a name missing": (lambda f: f.attrs.update(sources=np.bytes_('["clean"]')), "expected 4 names"),
     "names that are none": (lambda f: f.attrs.update(sources=np.bytes_("[1, 2]")), "no list of names"),
 }

@@ -198,12 +198,30 @@ int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
 #endif
 }
 
+#if LN_BENDS
+/* What a way back reads: words, and how far each lies from the mean of the member that it is repaired from. */
+static void ln_bend(const ln_word *h, const int16_t *centre, ln_word read[2 * LN_NEURONS])
+{
+    unsigned i;
+    for (i = 0U; i < LN_NEURONS; i++) {
+        const int32_t from = (int32_t)h[i] - (int32_t)ln_rounded((ln_acc)centre[i], LN_LIFT);
+        read[i] = h[i];
+        read[LN_NEURONS + i] = (ln_word)((from < 0) ? -from : from);
+    }
+}
+#endif
+
 void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
 {
     unsigned i;
 #if LN_WAYS > 0
     const uint32_t back = ((member >= 0) && (ln_back[member] > 0)) ? (uint32_t)ln_back[member] : 0U;
     const ln_acc *bias = &ln_way_bias[back * LN_NEURONS];
+#if LN_BENDS
+    ln_word read[2 * LN_NEURONS];
+#else
+    const ln_word *read = h;
+#endif
     unsigned u;
     unsigned k;
     unsigned c;
@@ -215,6 +233,9 @@ void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
         return;
     }
 #if LN_WAYS > 0
+#if LN_BENDS
+    ln_bend(h, &ln_centre[(uint32_t)member * LN_NEURONS], read);
+#endif
     for (u = 0U; u < LN_UNITS; u++) {
         const unsigned kind = ln_kind[u];
         const ln_weight *w = &ln_way[(back * LN_WAY_WEIGHTS) + ln_first[kind]];
@@ -225,7 +246,7 @@ void ln_undo(int member, const ln_word h[LN_NEURONS], ln_word fixed[LN_NEURONS])
             for (k = 0U; k < LN_READERS; k++) {
                 const ln_index from = ln_readers[(u * LN_READERS) + k];
                 if (from != LN_NO_UNIT) {
-                    const ln_word *near = &h[(unsigned)from * LN_CHANNELS];
+                    const ln_word *near = &read[(unsigned)from * LN_CHANNELS];
                     for (c = 0U; c < LN_CHANNELS; c++) {
                         acc = (ln_acc)(acc + ((ln_acc)w[c] * (ln_acc)near[c]));
                     }

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from localnoise.sims.defenses import Repairing
-from localnoise.sims.defenses.repair_plan import ALL
+from localnoise.sims.defenses.repair_plan import ALL, NO_BENDS
 from localnoise.sims.experiments import repair_points
 from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.repair_design import LEARNED, OTHERS, design, sources_of
@@ -14,6 +14,7 @@ from localnoise.sims.reports import harm
 from localnoise.sims.reports.commands import Ablation, Front, Point, Repair
 from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import one_of
+from localnoise.validate import as_count
 
 
 @commands.register("repair", "Evaluate", "Repair a trained network, its weights untouched: learn, test, one table.")
@@ -45,6 +46,10 @@ def repair(
     radius: Annotated[
         int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a unit reads.")
     ] = 2,
+    bends: Annotated[
+        int | None,
+        typer.Option(help="Radius within which a way back also reads how far activations are from their mean: 1."),
+    ] = None,
     parents: Annotated[int, typer.Option(help="Parents of a unit in the laws by which causes are told apart.")] = 4,
     asks: Annotated[
         int,
@@ -90,8 +95,9 @@ def repair(
     ablate: Annotated[
         str,
         typer.Option(
-            help="Vary one thing instead, all else as it is: radius=0,1,2,3; parents=, asks=, causes=, layers=, "
-            "share=, bits= or displacements=1000,10000; gate (worth, margins, second look, likeliest, told); dense."
+            help="Vary one thing instead, all else as it is: radius=0,1,2,3; bends=none,1; parents=, asks=, causes=, "
+            "layers=, share=, bits= or displacements=1000,10000; gate (worth, margins, second look, likeliest, told); "
+            "dense."
         ),
     ] = "",
     front: Annotated[
@@ -109,7 +115,7 @@ def repair(
 
         localnoise repair --preset full --causes 16 --severities 1,2,3,4 --mixtures --out results/repair16
 
-        localnoise repair --causes 16 --beside augmentation-converged,equal-work
+        localnoise repair --causes 16 --bends 1 --beside augmentation-converged,equal-work
 
         localnoise repair --ablate radius=0,1,2,3
 
@@ -120,7 +126,7 @@ def repair(
     chosen, spent = run.chosen(), run.plan()
     plan = Repairing(
         layers=layers, radius=radius, parents=parents, asks=asks, causes=causes, typical=typical, worth=worth,
-        share=share, bits=bits,
+        share=share, bits=bits, bends=NO_BENDS if bends is None else as_count("bends", bends),
     )  # fmt: skip
     learned = sources_of(sources, chosen, spent.displaced)
     if ablate or front:

@@ -16,6 +16,7 @@ _GATES = {
     LIKELIEST: "always the likeliest",
 }
 _BITS = (2, 12)
+NO_BENDS = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Repairing:
         "none"; or the names of modules behind the task's layer, joined by "+", which are repaired too.
     radius, parents, asks : int
         Of `localnoise.Repair`, for layers that lie on a grid.
+    bends : int
+        Of `localnoise.Repair`; -1: none.
     causes : int
         Into how many causes a source is cut where it has numbers to cut: ranges of an angle, say.
     typical : bool
@@ -72,12 +75,16 @@ class Repairing:
     bits: int = 0
     after: str = ""
     typical: bool = False
+    bends: int = NO_BENDS
 
     def __post_init__(self) -> None:
         """Check the hyperparameters."""
         as_count("radius", self.radius)
         as_count("parents", self.parents, 1)
         as_count("asks", self.asks, 1)
+        as_count("bends", self.bends, NO_BENDS)
+        if self.bends >= 0 and self.dense:
+            raise ArgumentError(f"bends={self.bends} with dense=yes: expected one of them; a dense map has no bends")
         as_count("causes", self.causes, 1)
         if self.typical and self.causes == 1:
             raise ArgumentError("typical=yes with causes=1: expected causes=4 or more, into which movements are cut")
@@ -125,6 +132,8 @@ class Repairing:
             words.append(f"r={self.radius}")
         if self.parents != 4:
             words.append(f"K={self.parents}")
+        if self.bends >= 0:
+            words.append("bends" if self.bends == 1 else f"bends r={self.bends}")
         if self.asks != 1:
             words.append(f"asks every {self.asks}")
         if self.layers == FIRST:
@@ -158,12 +167,13 @@ class Repairing:
     def lesson(self) -> tuple[Any, ...]:
         """The values that its repairs depend on, but for the layers; plans that agree share them."""
         how = self.radius, self.parents, self.asks, self.causes, self.dense, self.anew, self.worth, self.share
-        return *how, self.typical
+        return *how, self.typical, self.bends
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of `localnoise.Repair`."""
-        return {"radius": self.radius, "parents": self.parents, "asks": self.asks, "share": self.share}
+        own = {"radius": self.radius, "parents": self.parents, "asks": self.asks, "share": self.share}
+        return own | {"bends": None if self.bends < 0 else self.bends}
 
     @classmethod
     def parse(cls, name: str) -> Self:

@@ -107,11 +107,12 @@ class Layer:
         law, rows = self.parts[0].law, self.voters
         backs = [part.back for part in self.parts if part.back is not None]
         N, m = law.config.units, law.config.channels
-        index = 2 if N < 2**16 else 4
+        bent = bool(backs) and _bent(backs[0])
+        index = 2 if (1 + bent) * N < 2**16 else 4
         readers = backs[0].field.readers.size if backs else 0
         classes = _classes(backs[0]) if backs else N
         wires = (law.field.parents[rows].size + readers + N) * index + 4 * classes
-        held = _law_bytes(law, rows) + 2 * m * len(_seen(law, rows))  # and the centre
+        held = _law_bytes(law, rows) + 2 * m * (N if bent else len(_seen(law, rows)))  # and the centre
         ways = sum(_links(back) * m * m * _WEIGHT + classes * m + _ACCUMULATOR * N * m for back in backs)
         return int(wires + len(self.parts) * (held + 27) + ways) + self._asking
 
@@ -215,13 +216,18 @@ def _numbers(part: Part, rows: npt.NDArray[np.int64]) -> int:
     if len(rows) == units:
         return law.parameters + law.config.neurons + back
     own = int((law.field.parents[rows] >= 0).sum()) * m * m + len(rows) * (m * (m + 1) // 2 + 1)
-    return own + m * len(_seen(law, rows)) + back
+    bent = part.back is not None and _bent(part.back)  # about the centre of every unit
+    return own + m * (units if bent else len(_seen(law, rows))) + back
 
 
 def _seen(law: UnitGrid, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the units that some units look at, themselves too."""
     parents = law.field.parents[rows]
     return np.unique(np.concatenate([rows, parents[parents >= 0]]))
+
+
+def _bent(back: UnitGrid) -> bool:
+    return back.config.second_radius is not None
 
 
 def _classes(grid: UnitGrid) -> int:

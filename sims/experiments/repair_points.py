@@ -6,7 +6,7 @@ from typing import Any
 
 from localnoise.errors import ArgumentError, choose
 from localnoise.sims.defenses import Repairing, repairing_name
-from localnoise.sims.defenses.repair_plan import CALIBRATED, FIRST, LIKELIEST, NO_MARGIN, WORTH_ALONE
+from localnoise.sims.defenses.repair_plan import CALIBRATED, FIRST, LIKELIEST, NO_BENDS, NO_MARGIN, WORTH_ALONE
 from localnoise.sims.evaluation.source import Source
 from localnoise.sims.evaluation.threat import threat
 from localnoise.sims.experiments.cell import Cell
@@ -15,7 +15,7 @@ from localnoise.sims.experiments.design import trained_on
 from localnoise.sims.experiments.presets import Preset
 from localnoise.sims.experiments.repair_design import UNREPAIRED, check_plan, names_of
 
-_VARIED = ("radius", "parents", "asks", "causes", "layers", "share", "bits")
+_VARIED = ("radius", "bends", "parents", "asks", "causes", "layers", "share", "bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +95,9 @@ def varied(
 def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
     """Return what "radius=0,1,2,3" varies, and each value's repair; all else is as `plan` has it.
 
-    radius, parents, asks, causes, layers, share, bits: fields of a repair. displacements: activations that it learns
-    from. gate: as calibrated, with worth or margins alone, with neither, without a second look, always the likeliest
-    cause, told the source. dense: ways back of units, or one affine map of a whole layer.
+    radius, bends, parents, asks, causes, layers, share, bits: fields of a repair. displacements: activations that it
+    learns from. gate: as calibrated, with worth or margins alone, with neither, without a second look, always the
+    likeliest cause, told the source. dense: ways back of units, or one affine map of a whole layer.
 
     Raises
     ------
@@ -115,7 +115,10 @@ def ablation(text: str, plan: Repairing) -> tuple[str, list[Variant]]:
         raise ArgumentError(f"ablate={text!r}: expected two values or more, as in radius=0,1,2,3")
     if what != "displacements":
         words = isinstance({one.name: one.default for one in fields(Repairing)}[what], str)
-        fitting: list[tuple[str, Any]] = [(value, value if words else _whole(text, value)) for value in named_values]
+        none = {"none": NO_BENDS} if what == "bends" else {}
+        fitting: list[tuple[str, Any]] = [
+            (value, value if words else none[value] if value in none else _whole(text, value)) for value in named_values
+        ]
         return what, [Variant(value=value, plan=replace(plan, **{what: own})) for value, own in fitting]
     return what, [Variant(value=value, plan=plan, displaced=_whole(text, value)) for value in named_values]
 

@@ -17,7 +17,7 @@ GRID = ("rule", "rate", "order", "parents", "far", "radius", "signal", "signal_r
         "scope", "trace", "turns", "draws", "spread", "reward", "baseline", "decorrelate", "weight_bits",
         "word_bits")  # fmt: skip
 FINITE = 100_000  # values of a range, and combinations of a space, that are listed; more are taken for endless
-REPAIR = ("layers", "radius", "parents", "asks", "causes", "typical", "share", "worth", "anew", "gate", "bits",
+REPAIR = ("layers", "radius", "bends", "parents", "asks", "causes", "typical", "share", "worth", "anew", "gate", "bits",
           "retrained")  # fmt: skip
 SEARCHED = {"grid": (*GRID, "source", "layer", "training"), "repair": (*REPAIR, "layer", "training")}
 NAMES = tuple(dict.fromkeys(name for names in SEARCHED.values() for name in names))

@@ -42,14 +42,16 @@ def h() -> Any:
     return np.tanh(rng.normal(size=(700, 3, 6, 6)).cumsum(axis=3) / 2).astype(np.float32)
 
 
-def learned(h: Any, share: str) -> Repair:
+def learned(h: Any, share: str, bends: int | None = None) -> Repair:
     blurred = (h + np.roll(h, 1, 2) + np.roll(h, 1, 3)) / 3
-    return Repair((6, 6), 3, radius=1, share=share).learn("dark", 0.3 * h, h).learn("blur", blurred, h)
+    made = Repair((6, 6), 3, radius=1, bends=bends, share=share)
+    return made.learn("dark", 0.3 * h, h).learn("blur", blurred, h)
 
 
+@pytest.mark.parametrize("bends", [None, 1])
 @pytest.mark.parametrize("share", ["none", "places"])
-def test_bytes_are_those_of_the_exported_tables(h: Any, share: str) -> None:
-    repair = learned(h, share)
+def test_bytes_are_those_of_the_exported_tables(h: Any, share: str, bends: int | None) -> None:
+    repair = learned(h, share, bends)
     chip, size = quantise(repair, Formats()), Size.of([repair])
     assert (size.bytes, size.numbers) == (chip.flash, repair.parameters)
     assert (size.gate, size.repair) == chip.multiplications
@@ -70,7 +72,14 @@ def test_shared_laws_are_smaller_and_tell_causes_apart(h: Any) -> None:
     ("options", "network"),  # of two layers, of five
     [
         pytest.param(options, network, marks=[pytest.mark.slow] * ((network == "v2") == bool(options)))
-        for options in ({}, {"worth": False}, {"anew": False}, {"asks": 2}, {"layers": "first"})
+        for options in (
+            {},
+            {"worth": False},
+            {"anew": False},
+            {"asks": 2},
+            {"layers": "first"},
+            {"asks": 2, "bends": 0},
+        )
         for network in ("v1", "v2")
     ],
 )

@@ -20,6 +20,12 @@ def test_an_arm_is_spelled_out_and_read_again() -> None:
     assert named(plan.name).causes == 4
     assert repairing_name(plan) == plan.name
     assert repairing_name(Repairing(causes=16)) == "repair-16"
+    assert [Repairing.parse(f"repair:bends={radius}").label for radius in (0, 1)] == [
+        "repair, bends r=0",
+        "repair, bends",
+    ]
+    assert Repairing.parse("repair:bends=1") == Repairing(bends=1) != Repairing()
+    assert Repairing(bends=1).lesson != Repairing().lesson
     assert not named("repair").central
     assert named("repair-dense").central
 
@@ -31,6 +37,8 @@ def test_an_arm_is_spelled_out_and_read_again() -> None:
         ("repair:radius=x", "radius='x': expected a whole number"),
         ("repair:radius=-1", "radius=-1: expected a whole number >= 0"),
         ("repair:told=maybe", "told='maybe'"),
+        ("repair:bends=-2", "bends=-2: expected a whole number >= -1"),
+        ("repair:bends=1:dense=yes", "bends=1 with dense=yes: expected one of them"),
         ("repair:layers=1++2", "expected all, first, none, or modules' names joined by"),
         ("repair:after=augmentation-whole:retrained=yes", "after=augmentation-whole with retrained=yes"),
         ("repair:asks=3:bits=8", "bits=8 with asks=3: expected asks=1, since on a chip all units vote"),

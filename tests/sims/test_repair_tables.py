@@ -35,7 +35,10 @@ def test_an_ablation_varies_one_thing() -> None:
     assert len(set(gates.values())) == len(gates) == 7
     assert [one.plan.asks for one in repair_points.ablation("asks=1,2,3", Repairing())[1]] == [1, 2, 3]
     assert [one.plan.dense for one in repair_points.ablation("dense", Repairing(causes=4))[1]] == [False, True]
+    bends = [one.plan for one in repair_points.ablation("bends=none,0,1", Repairing(causes=4))[1]]
+    assert bends == [Repairing(causes=4), Repairing(causes=4, bends=0), Repairing(causes=4, bends=1)]
     for bad, message in (
+        ("bends=none,-1", "'-1' is no whole number"),
         ("radios=1,2", "did you mean 'radius'"),
         ("radius=1", "two values or more"),
         ("radius=1,x", "'x' is no whole number"),

@@ -59,7 +59,7 @@ def learned():
     model = network()
     x = torch.rand(1500, 1, 10, 12, generator=torch.Generator().manual_seed(1))
     held = x[900:]
-    repairs = lnn.learn_repairs(model, PLACES, x[:900], {"dark": dark, "tilted": tilted}, radius=1, parents=2)
+    repairs = lnn.learn_repairs(model, PLACES, x[:900], {"dark": dark, "tilted": tilted}, radius=1, bends=1, parents=2)
     repairs["2"].decide_among("tilted")
     lnn.calibrate_repairs(model, repairs, held)
     lnn.expect_worth(model, repairs, [(change(held), held) for change in (*KINDS.values(), milder)])

@@ -44,7 +44,7 @@ def check_repair(repair: Any, path: Path) -> None:
         expected = h.astype(np.float64)
         for share, member in zip(w.T, repair.members, strict=True):
             if member.back is not None:
-                expected = expected + share[:, None, None, None] * member.back.mean(h)
+                expected = expected + share[:, None, None, None] * member.missing(h)
     near = np.isfinite(expected) & (np.abs(expected) < 1e6)
     assert np.allclose(fixed[near], expected[near], rtol=1e-3, atol=1e-3)
     assert posterior.shape == (6, len(repair.sources))
@@ -130,7 +130,7 @@ def _learned(d: Any, layout: Any) -> Any:
 def made() -> dict[str, Any]:
     """Return a repair, a surprise and a chip's repair, small ones, and displacements."""
     h = naive_repair_chip.activations(120, 0, SHAPE, CHANNELS)
-    repair = ln.Repair(SHAPE, CHANNELS, radius=1, parents=2)
+    repair = ln.Repair(SHAPE, CHANNELS, radius=1, bends=0, parents=2)
     repair.learn("blur", naive_repair_chip.blurred(h), h).learn("dim", 0.3 * h, h)
     wide = naive_repair_chip.activations(1200, 1, SHAPE, CHANNELS)
     return {

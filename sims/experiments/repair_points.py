@@ -135,11 +135,22 @@ def front_designs() -> list[Variant]:
         ("places", 2, 1, 1),
     ]
     narrow = [(2, 4, 16), (2, 4, 4), (2, 4, 1), (1, 4, 16), (1, 4, 4), (1, 4, 1), (1, 2, 16), (1, 1, 1), (0, 4, 1)]
-    designs = [*wide, *(("all", *one) for one in narrow)]
-    found = [
-        Repairing(share=share, radius=radius, parents=parents, causes=causes, bits=8)
-        for share, radius, parents, causes in designs
+    straight = [*wide, *(("all", *one) for one in narrow)]
+    bent = [
+        ("none", 2, 4, 16),
+        ("places", 2, 4, 16),
+        ("places", 2, 1, 4),
+        ("all", 2, 4, 16),
+        ("all", 2, 4, 4),
+        ("all", 1, 4, 16),
+        ("all", 1, 4, 4),
+        ("all", 0, 4, 1),
     ]
+
+    def at_8_bits(share: str, radius: int, parents: int, causes: int, bends: int = NO_BENDS) -> Repairing:
+        return Repairing(share=share, radius=radius, parents=parents, causes=causes, bits=8, bends=bends)
+
+    found = [at_8_bits(*one) for one in straight] + [at_8_bits(*one, bends=min(one[1], 1)) for one in bent]
     found += [Repairing(share="all", radius=radius, layers=FIRST, bits=8) for radius in (2, 1)]
     twins = [repairing_name(replace(plan, bits=0)) for plan in found]
     return [Variant(value=_said(plan), plan=plan, twin=twin) for plan, twin in zip(found, twins, strict=True)]
@@ -148,7 +159,8 @@ def front_designs() -> list[Variant]:
 def _said(plan: Repairing) -> str:
     shared = {"none": "own", "places": "ways back shared", "all": "all shared"}[plan.share]
     one = ", one layer" if plan.layers == FIRST else ""
-    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{one}"
+    bent = ", bends" if plan.bends != NO_BENDS else ""
+    return f"{shared}, r={plan.radius}, K={plan.parents}, {plan.causes} cause{'s' * (plan.causes > 1)}{bent}{one}"
 
 
 def _gates(plan: Repairing) -> list[Variant]:

@@ -35,8 +35,8 @@ class Reinforcing(Holding):
         eta = as_presentations("eta", eta, *self._layout[:2])
         h, field = self._activation(h, eta), now.field.copy()
         said, at, state = broadcast(rewards, len(eta)), 0, begun(rule, field)
-        size, read = chunk_size(*self._layout), field.wires.activations
-        parts = presentations(eta, h, *self._layout, signal=field.signal, size=size, read=read)
+        size, many = chunk_size(*self._layout), field.wires.activations
+        parts = presentations(eta, h, *self._layout, signal=field.signal, size=size, read=many)
         for own, read in told(parts, len(eta), progress):
             rule.reward(field, state, own, own[:, :, :0] if read is None else read, said[at : at + len(own)])
             at += len(own)

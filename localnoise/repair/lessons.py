@@ -10,7 +10,8 @@ import numpy.typing as npt
 from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
 from localnoise.lesson import Held
-from localnoise.repair.member import KEPT, Learner, Member
+from localnoise.repair.learner import Learner
+from localnoise.repair.member import KEPT, Member
 from localnoise.streams import chunk_size, presentations
 from localnoise.validate import Array, as_array, as_presentations, is_iterator
 

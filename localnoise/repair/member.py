@@ -6,28 +6,19 @@ law        log p(h') = -1/2 sum_u |e_u|^2 - log det, e the whitened innovations 
 seen from its parents: by it units tell causes apart
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from localnoise.cautions import warn_of_offset
-from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
 from localnoise.narrow import NarrowField
 from localnoise.repair.bends import what_is_read
-from localnoise.rules import Moments
-from localnoise.rules.base import begun
-from localnoise.scoring import mean_log_density
 from localnoise.validate import Array
 
 KEPT = 256  # activations of a source that are held out, at most
-BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
-_ENOUGH = 32
 _HALF = (2.0**-8, 2.0**15)  # of the largest activation: then what is 2^-6 of it still has 10 bits
-LAW = (1e-3, 1e-2, 1e-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,150 +121,3 @@ def means_parameters(grid: UnitGrid) -> int:
     if isinstance(field, NarrowField):
         return field.numbers
     return int((field.readers >= 0).sum()) * m * m + units * m
-
-
-class Learner:
-    """Learns one member, chunk by chunk, from displaced activations and the clean ones of the same inputs.
-
-    Parameters
-    ----------
-    source : str
-    law, back : UnitGrid
-        Learned so far, or blank; without `back` the law alone is learned.
-    centre : (C, H, W) or None
-        None: the mean of the first chunk.
-    ridge : float or "auto"
-        Of the way back; "auto": the one of `BACK` with the least squared error on `kept`.
-    """
-
-    def __init__(
-        self, source: str, law: UnitGrid, back: UnitGrid | None, centre: Array | None, ridge: float | str
-    ) -> None:
-        self.source, self.centre, self.ridge = source, centre, ridge
-        self.law, self.law_state = _going_on(law)
-        self.back: UnitGrid | None = None
-        self.back_state: dict[str, Any] = {}
-        if back is not None:
-            self.back, self.back_state = _going_on(back)
-        self.power = [0.0, 0.0]
-        self.seen = 0
-
-    def observe(self, displaced: Array, clean: Array | None) -> None:
-        """Learn from a chunk, (t, m, N) each; without the clean activations the law alone."""
-        if not len(displaced):
-            return
-        if self.centre is None:
-            self.centre = displaced.mean(axis=0)
-        d = displaced - self.centre
-        Moments().observe(self.law.field, self.law_state, d, d[:, :, :0])
-        self.power[0] += float(np.square(d, dtype=np.float64).sum())
-        if self.back is not None and clean is not None:
-            shape = (self.law.config.channels, *self.law.config.shape)
-            read = what_is_read(self.back, displaced.reshape(-1, *shape), self.centre.reshape(shape))
-            read = read.reshape(len(read), shape[0], -1)
-            Moments().observe(self.back.field, self.back_state, clean - displaced, read)
-            self.power[1] += float(np.square(displaced, dtype=np.float64).sum())
-        self.seen += len(displaced)
-
-    def settled(self, kept: Array, clean: Array | None) -> Member:
-        """Solve, with the ridges that serve the kept activations best; (t, m, N) each, neither was observed.
-
-        Raises
-        ------
-        ArgumentError
-            Nothing was observed.
-        """
-        if not self.seen or self.centre is None:
-            raise ArgumentError(
-                f"source={self.source!r} has no activations to learn from but the {len(kept)} that are held out: "
-                "expected at least 2"
-            )
-        config, per = self.law.config, self.seen * self.centre.size
-        d = kept - self.centre
-
-        def density(grid: UnitGrid) -> float:
-            return -mean_log_density(config, grid.field, [(d, None)]) if len(d) else 0.0
-
-        law = _best(self.law, self.law_state, self._tried(self.law, LAW, self.power[0] / per, kept), density)
-        back = None
-        if self.back is not None:
-            warn_of_offset(self.source, self.power[1], self.power[0], stacklevel=6)
-            shape = (config.channels, *config.shape)
-            inputs = what_is_read(self.back, kept.reshape(-1, *shape), self.centre.reshape(shape))
-            aim = np.zeros(0) if clean is None else (clean - kept).reshape(-1, *shape)
-
-            def error(grid: UnitGrid) -> float:
-                return float(np.square(grid.mean(inputs) - aim, dtype=np.float64).mean()) if len(inputs) else 0.0
-
-            tried = self._tried(self.back, BACK, self.power[1] / per, kept)
-            tried = tried if isinstance(self.ridge, str) else [self.ridge]
-            back = _best_way(self.back, self.back_state, tried, error)
-        return Member(
-            source=self.source,
-            law=law,
-            centre=self.centre.reshape(config.channels, *config.shape),
-            back=back,
-            kept=held(kept.reshape(-1, config.channels, *config.shape)),
-        )
-
-    def _tried(self, grid: UnitGrid, shares: Sequence[float], power: float, kept: Array) -> list[float]:
-        """Return the ridges to choose from on `kept`; without it the one of the lesson before.
-
-        With many activations a regressor any small ridge gives the same, and a choice would cost more than it brings.
-        """
-        before = getattr(grid.rule, "ridge", None)
-        if not len(kept) and isinstance(before, float):
-            return [before]
-        some = shares if self.seen < _ENOUGH * grid.field.regressors else shares[:1]
-        return [share * (power or 1.0) for share in some]
-
-
-def _going_on(grid: UnitGrid) -> tuple[UnitGrid, dict[str, Any]]:
-    """Return a copy of a grid, and a copy of its statistics, or fresh ones."""
-    own = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
-    own.rule = grid.rule
-    if grid.state is None:
-        return own, begun(Moments(), own.field)
-    return own, {name: np.copy(value) if name != "seen" else value for name, value in grid.state.items()}
-
-
-def _best(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: Any) -> UnitGrid:
-    """Return the grid settled with the ridge of least loss; it can go on learning."""
-    best: tuple[float, UnitGrid] | None = None
-    for ridge in ridges:
-        trial = _trial(grid, state, ridge)
-        try:
-            Moments(ridge=ridge).settle(trial.field, state)
-        except ArgumentError:  # too small for what rounding left of the moments
-            if ridge == ridges[-1] and best is None:
-                raise
-            continue
-        found = loss(trial) if len(ridges) > 1 else 0.0
-        if best is None or found < best[0]:
-            best = found, trial
-    assert best is not None
-    return best[1]
-
-
-def _best_way(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: Any) -> UnitGrid:
-    """As `_best`, of a way back: it draws no noise, so that its means are solved alone, for all ridges at once."""
-    if isinstance(grid.field, NarrowField):
-        return _best(grid, state, ridges, loss)
-    best: tuple[float, UnitGrid] | None = None
-    for ridge, W in zip(ridges, Moments().means(grid.field, state, ridges), strict=True):
-        if W is None:
-            continue
-        trial = _trial(grid, state, ridge)
-        trial.field.assign(W, grid.field.S)
-        found = loss(trial) if len(ridges) > 1 else 0.0
-        if best is None or found < best[0]:
-            best = found, trial
-    if best is None:  # says why
-        return _best(grid, state, ridges[-1:], loss)
-    return best[1]
-
-
-def _trial(grid: UnitGrid, state: dict[str, Any], ridge: float) -> UnitGrid:
-    trial = UnitGrid.of_field(grid.config, grid.field.copy(), grid.implied)
-    trial.rule, trial.state, trial.learned = Moments(ridge=ridge), state, trial.field.wires
-    return trial

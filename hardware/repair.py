@@ -16,7 +16,7 @@ With winner k and fraction f of its row,
 
 where a way back has bends (`localnoise.repair.bends`), R(u) has further entries, each a unit v's
 
-    b_v = |h_v - round(centre_kv 2^-lift)|               exact; as wide as an activation word, without a sign
+    b_v = |h_v - round(centre_kv 2^-lift)|               exact; from 0 to 2^activation_bits, both included
 
 or fixed = h where k has no way back: the clean one, and what is recognised alone. Rounding is half up, words saturate,
 F = max(word_bits - 6, 0): words hold 32 standard deviations. Sums of products are exact in `accumulator_bits`, checked
@@ -207,8 +207,13 @@ class ChipRepair(Deciding):
 
     @property
     def ram(self) -> int:
-        """Bytes that it needs: activation words in and out, kept by a caller; on the stack what bends are read from."""
-        return (8 if self.field.bends else 4) * self.config.neurons
+        """Bytes that it needs: activation words in and out, which a caller keeps, and its `stack`."""
+        return 4 * self.config.neurons + self.stack
+
+    @property
+    def stack(self) -> int:
+        """Bytes of the exported C's stack that grow with the layer: words and bends, side by side."""
+        return 4 * self.config.neurons if self.field.bends and len(self.field.way) else 0
 
     @property
     def multiplications(self) -> tuple[int, int]:

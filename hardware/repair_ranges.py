@@ -122,7 +122,9 @@ def _refuse_links(f: RepairWords) -> None:
     blind = np.repeat(f.readers < 0, m, axis=1)
     first = np.full(f.way.shape[1], -1)
     first[f.kinds[::-1]] = np.arange(f.units)[::-1]
-    if (first < 0).any() or (blind[first][f.kinds] != blind).any():
+    bent = f.readers >= f.units
+    unlike = (blind[first][f.kinds] != blind).any() or (bent[first][f.kinds] != bent).any()
+    if (first < 0).any() or unlike:
         raise ArgumentError("kinds: expected every set of weights used, by units that read as many activations alike")
     if f.way.transpose(1, 3, 0, 2)[blind[first]].any():
         raise ArgumentError("way: expected no weight where nothing is read")

@@ -11,7 +11,7 @@ from localnoise.hardware.formats import Formats
 from localnoise.hardware.repair import ChipRepair
 from localnoise.hardware.repair_ranges import layout
 from localnoise.hardware.repair_saving import REPAIR_SCHEMA
-from localnoise.hardware.repair_words import ADDED, ADDED_LAST, NUMBERS, RepairWords
+from localnoise.hardware.repair_words import ABSENT, NUMBERS, RepairWords
 from localnoise.hardware.texts import from_json
 from localnoise.hdf5 import Budget, member
 
@@ -31,7 +31,7 @@ def read_repair(source: Path, file: Any) -> ChipRepair:
         raise FileFormatError(
             f"{source}: schema {schema}, this version reads 1 to {REPAIR_SCHEMA}; use the version that wrote it"
         )
-    absent = {1: ADDED, 2: ADDED_LAST}.get(schema, ())
+    absent = ABSENT[schema]
     config, formats = GridConfig.of_file(from_json(file.attrs["config"])), Formats(**from_json(file.attrs["formats"]))
     shapes = {name: member(source, file, name).shape for name in ("centre", "parents", "readers", "way")}
     slots = 4 * config.units + 25

@@ -2,7 +2,7 @@
 
 Root attributes `format`, `schema`, `config`, `formats`, `sources`, `provenance` (JSON), `multiplier`, `shift`,
 `activation_scale`, `among_multiplier`, `among_shift`, `activations`; one data set an array of `RepairWords`. Schema 1
-knew no worth and no second look, schema 2 no bends.
+knew no worth and no second look; schema 2, that of a repair without bends, has no `activations`.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from localnoise.config import GridConfig
 from localnoise.files import hdf5
 from localnoise.hardware.formats import Formats
-from localnoise.hardware.repair_words import NUMBERS, RepairWords
+from localnoise.hardware.repair_words import ABSENT, NUMBERS, RepairWords
 from localnoise.saving import CHECKSUMMED, versions, write_array
 
 REPAIR, REPAIR_SCHEMA = "localnoise.chiprepair", 3
@@ -46,8 +46,9 @@ def write_repair(file: Any, chip: RepairParts) -> None:
         "sources": chip.member_sources,
         "provenance": versions() | chip.provenance,
     }
-    file.attrs.update({"format": np.bytes_(REPAIR), "schema": REPAIR_SCHEMA})
+    schema = REPAIR_SCHEMA if chip.field.bends else REPAIR_SCHEMA - 1
+    file.attrs.update({"format": np.bytes_(REPAIR), "schema": schema})
     file.attrs.update({name: np.bytes_(json.dumps(value)) for name, value in said.items()})
-    file.attrs.update({name: getattr(chip.field, name) for name in NUMBERS})
+    file.attrs.update({name: getattr(chip.field, name) for name in NUMBERS if name not in ABSENT[schema]})
     for name, array in chip.field.arrays.items():
         write_array(file, name, array)

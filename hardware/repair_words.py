@@ -152,9 +152,9 @@ class RepairWords:
         """Largest magnitude that an accumulator of the laws, and one of the ways back, can reach. Exact."""
         loud = 2 ** (formats.activation_bits - 1 + lift_of(formats)) + 2 ** (CENTRE_BITS - 1)
         laws = (_absolute(self.law).sum(axis=3) * loud).astype(object)
-        first = np.full(self.way.shape[1], -1)
-        first[self.kinds] = np.arange(self.units)
-        reach = np.repeat(loudest(self.readers[first], self.units, formats), self.channels, axis=1)  # (C, R m)
+        reach = np.zeros((self.way.shape[1], self.readers.shape[1]), np.int64)  # of each set's slots
+        np.maximum.at(reach, self.kinds, loudest(self.readers, self.units, formats))
+        reach = np.repeat(reach, self.channels, axis=1)
         ways = (_absolute(self.way) * reach[:, None]).sum(axis=3).astype(object)
         law, way = (_extent(*part) for part in ((laws, 0, self.law_bits), (ways, 0, self.way_bits)))
         if self.way_bias.size:
@@ -164,8 +164,8 @@ class RepairWords:
 
 
 NUMBERS = ("multiplier", "shift", "activation_scale", "among_multiplier", "among_shift", "activations")
-ADDED_LAST = ("activations",)  # since schema 3
-ADDED = ("log", "worth", "worth_bias", "among", "among_bias", "among_multiplier", "among_shift", *ADDED_LAST)  # 2
+_WORTHS = ("log", "worth", "worth_bias", "among", "among_bias", "among_multiplier", "among_shift")
+ABSENT = {1: (*_WORTHS, "activations"), 2: ("activations",), 3: ()}  # in files of each schema
 
 
 def lift_of(formats: Formats) -> int:

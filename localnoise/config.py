@@ -8,7 +8,7 @@ from localnoise.orders import MOST_HUBS, ORDERS, slots
 from localnoise.orders.base import OWN
 from localnoise.validate import as_count, whole
 
-SECOND = "second_radius"  # of grids that `repair` makes; no option of a `UnitGrid`
+SECOND = "second_radius"  # the one field that is no option of `UnitGrid`: repairs alone make such grids
 
 
 class AbsentOrder(str):
@@ -160,6 +160,11 @@ class GridConfig:
         if isinstance(order, str) and order.isprintable() and order != OWN and order not in ORDERS:
             said = said | {"order": AbsentOrder(order)}
         return cls(**said)
+
+    @property
+    def most_read(self) -> int:
+        """How many activations units may read, one after the other."""
+        return 1 if self.second_radius is None else 2
 
     def refuse_second(self, what: str) -> None:
         """Raise an ArgumentError where units read a second activation, which `what` would leave out.

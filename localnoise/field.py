@@ -31,9 +31,12 @@ class Field:
     parents : (N, K) int32
         Each unit's parents, -1 where it has fewer.
     readers : (N, R) int32
-        Units whose activation it reads (itself first), -1 where clipped; R = 0 without signal dependence.
+        Units whose activation it reads (itself first), -1 where clipped; N + u: the second activation of unit u. R = 0
+        without signal dependence.
     a, G, B, S, gain : floating
         (N, m), (N, m, R m), (N, m, K m), (N, m, m) lower triangular, (N,).
+    most_read : int
+        How many activations units may read: 1; 2 of a configuration with a `second_radius`.
     """
 
     order: Ints
@@ -44,9 +47,12 @@ class Field:
     B: Floats
     S: Floats
     gain: Floats
+    most_read: int = 1
 
     @classmethod
-    def initial(cls, order: Ints, parents: Ints, readers: Ints, channels: int, dtype: Any) -> "Field":
+    def initial(
+        cls, order: Ints, parents: Ints, readers: Ints, channels: int, dtype: Any, most_read: int = 1
+    ) -> "Field":
         """Independent unit-variance noise: a = G = B = 0, S = I, gain = 1."""
         units, m = len(order), channels
         return cls(
@@ -58,6 +64,7 @@ class Field:
             B=np.zeros((units, m, parents.shape[1] * m), dtype),
             S=np.tile(np.eye(m, dtype=dtype), (units, 1, 1)),
             gain=np.ones(units, dtype),
+            most_read=most_read,
         )
 
     @property
@@ -71,7 +78,7 @@ class Field:
         """
         wires: Wires | None = self.__dict__.get("_wires")
         if wires is None or not wires.are(self.order, self.parents, self.readers):
-            self.__dict__["_wires"] = wires = Wires(self.order, self.parents, self.readers)
+            self.__dict__["_wires"] = wires = Wires(self.order, self.parents, self.readers, self.most_read)
         return wires
 
     @property
@@ -170,7 +177,8 @@ class Field:
     def astype(self, dtype: Any) -> "Field":
         """The same field in another precision (a copy)."""
         weights = {name: getattr(self, name).astype(dtype) for name in ("a", "G", "B", "S", "gain")}
-        same = Field(order=self.order, parents=self.parents, readers=self.readers, **weights)
+        weights |= {"order": self.order, "parents": self.parents, "readers": self.readers}
+        same = Field(**weights, most_read=self.most_read)
         vars(same)["_wires"] = vars(self).get("_wires")  # looked at again when they are asked for
         return same
 

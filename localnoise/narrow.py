@@ -173,7 +173,8 @@ class NarrowField(Field):
     def widened(self) -> Field:
         """Return the same law as a field in which every unit has all of its weights."""
         weights = {name: np.array(getattr(self, name), order="C") for name in ("a", "G", "B", "S", "gain")}
-        return Field(order=self.order, parents=self.parents, readers=self.readers, **weights)
+        weights |= {"order": self.order, "parents": self.parents, "readers": self.readers}
+        return Field(**weights, most_read=self.most_read)
 
     @property
     def _maps(self) -> tuple[Floats, ...]:
@@ -211,7 +212,7 @@ class NarrowField(Field):
 def initial(config: GridConfig, order: Ints, parents: Ints, readers: Ints) -> Field:
     """Return independent unit-variance noise on these wires, in the form that the configuration asks for."""
     if not config.narrow:
-        return Field.initial(order, parents, readers, config.channels, config.dtype)
+        return Field.initial(order, parents, readers, config.channels, config.dtype, config.most_read)
     kinds, periodic = np.arange(config.units, dtype=np.int32), config.boundary == "periodic"
     if config.share == "places":
         kinds = classes(parents, readers, config.shape, periodic)
@@ -220,7 +221,8 @@ def initial(config: GridConfig, order: Ints, parents: Ints, readers: Ints) -> Fi
     arrays = {name: np.zeros(shape, config.dtype) for name, shape in narrow_shapes(config, *sizes).items()}
     arrays["L"][:] = np.eye(config.channels)
     arrays["scale"][:] = arrays["gain"][:] = 1
-    return NarrowField(order=order, parents=parents, readers=readers, kinds=kinds, levels=above, **arrays)
+    wires = {"order": order, "parents": parents, "readers": readers, "kinds": kinds, "levels": above}
+    return NarrowField(**wires, most_read=config.most_read, **arrays)
 
 
 def narrow_shapes(config: GridConfig, parents: int, readers: int, kinds: int, above: int) -> dict[str, tuple[int, ...]]:

@@ -14,7 +14,7 @@ from localnoise.parts import GridParts
 from localnoise.rules import RULES, Rule
 from localnoise.validate import whole
 
-ARRAYS = tuple(field.name for field in fields(Field))
+ARRAYS = tuple(field.name for field in fields(Field) if field.name != "most_read")
 WIRES = ("order", "parents", "readers")
 
 
@@ -103,8 +103,7 @@ def unsound(config: GridConfig, field: Field) -> str:
         return fault
     if field.signal != (config.signal == "local"):
         return f"readers has {field.readers.shape[1]} columns, which signal={config.signal!r} cannot have"
-    most = 1 if config.second_radius is None else 2
-    return wiring.unsound(field.order, field.parents, field.readers, most)
+    return wiring.unsound(field.order, field.parents, field.readers, config.most_read)
 
 
 def arrays_of(config: GridConfig) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ def read_grid(source: Path, file: Any, budget: Budget, with_state: bool) -> Unit
             f"{listed(ORDERS)}; the file was edited or damaged"
         )
     arrays = {name: data[()] for name, data in stored.items()}
+    arrays["most_read"] = config.most_read
     field = NarrowField(**arrays) if config.narrow else Field(**arrays)
     implied = None
     if not own:

@@ -54,7 +54,7 @@ def presentations(
 ) -> Iterator[tuple[Array, Array | None]]:
     """Chunks (d, h) of `size` presentations, (t, m, N) each; h is None without `signal`. Checked as they come.
 
-    read : activations that an h holds, one after the other: (T, C, read H, W).
+    read : how many activations an h holds, one after the other, so that it is (T, C, read H, W).
 
     Raises
     ------

@@ -41,8 +41,9 @@ class ProcessingUnit:
 
     @property
     def readers(self) -> list[tuple[int, int]]:
-        """(y, x) of the units whose activation it reads; empty without signal dependence."""
-        return self._positions(self.grid.field.readers[self.index])
+        """(y, x) of the units of which it reads an activation, each once; empty without signal dependence."""
+        units, read = self.grid.config.units, self.grid.field.readers[self.index]
+        return list(dict.fromkeys(self._positions(np.where(read >= units, read - units, read))))
 
     @property
     def weights(self) -> Floats:

@@ -19,14 +19,16 @@ class Wires:
 
     The arrays stay the field's: wires know their content by its hash, and an edit of it ends them.
 
+    most : how many activations the units may read, as `unsound` takes it.
+
     Raises
     ------
     ArgumentError
         No sweep could run: a kernel would read what is not there, or not yet drawn.
     """
 
-    def __init__(self, order: Ints, parents: Ints, readers: Ints) -> None:
-        fault = unsound(order, parents, readers)
+    def __init__(self, order: Ints, parents: Ints, readers: Ints, most: int = 1) -> None:
+        fault = unsound(order, parents, readers, most)
         if fault:
             raise ArgumentError(f"field.{fault}")
         self.order, self.parents, self.readers = order, parents, readers
@@ -101,12 +103,12 @@ def content_of(*arrays: Ints) -> bytes:
     return known.digest()
 
 
-def unsound(order: Any, parents: Any, readers: Any, most: int = 2) -> str:
+def unsound(order: Any, parents: Any, readers: Any, most: int = 1) -> str:
     """Return what is wrong with these wires, or "": each parent must come before its unit, missing ones last as -1.
 
     They need not follow from a configuration: a user's own, or pruned ones, serve as well.
 
-    most : activations that units may read, N + u of the second one.
+    most : how many activations units may read: 1, or 2, where reader N + u is the second activation of unit u.
     """
     units = len(order)
     if not np.array_equal(np.sort(order), np.arange(units)):

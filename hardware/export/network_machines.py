@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from localnoise.errors import LocalnoiseError
 from localnoise.hardware.export.cortex import RAM, CortexM, cross_compiled, tool
 from localnoise.hardware.export.host import Host, started
 from localnoise.hardware.export.naming import USUAL, prefix
@@ -18,7 +19,7 @@ from localnoise.hardware.network.sizes import word_bytes
 Ints = npt.NDArray[np.integer[Any]]
 IMAGES = {"host": 1000, "cortex-m": 24}  # that are compared where nobody says how many
 _NAMED = 5  # parts of an image's instructions
-_STACK, _PAINT = 2**16, 0xA5  # bytes that are painted below the stack's end, and with what
+_STACK, _PAINT = 2**16, 0xA5  # bytes that are painted below what bends take of the stack, and with what
 
 
 class NetworkHost(Host):
@@ -139,13 +140,16 @@ class NetworkCortexM(CortexM):
 
     def cost(self) -> str:
         """Classify once more, and say what that and the program take."""
-        self._uc.mem_write(self._top - _STACK, bytes([_PAINT]) * (_STACK - 64))
+        deep = _STACK + (self._chip.stack if isinstance(self._chip, ChipDefense) else 0)
+        self._uc.mem_write(self._top - deep, bytes([_PAINT]) * (deep - 64))
         self._code_hook = tool("unicorn").UC_HOOK_BLOCK  # a tenth of the time
         if self._defended:
             self.start()
         run = "defend" if self._defended else "classify"
         self.call(run, self._own, self._image, self._logits, counted=True)
-        painted = bytes(self._uc.mem_read(self._top - _STACK, _STACK - 64))
+        painted = bytes(self._uc.mem_read(self._top - deep, deep - 64))
+        if painted[0] != _PAINT:
+            raise LocalnoiseError(f"the artefact took more than {deep:,} bytes of stack: this is a fault of localnoise")
         self.stack = len(painted) - next(k for k, byte in enumerate(painted) if byte != _PAINT)
         words = self._inputs * np.dtype(self._word).itemsize
         parts = [

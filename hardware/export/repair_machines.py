@@ -88,7 +88,7 @@ class RepairCortexM(CortexM):
         self._numbers, words = numbers_in(chip), -(-2 * self.neurons // 16) * 16
         self._h, self._eta, self._asked = (RAM + 16 + k * words for k in range(3))
         self._some: Words | None = None
-        self._last = int(chip.field.backs.argmax())
+        self._last, self._deep = int(chip.field.backs.argmax()), chip.stack
 
     def repair(self, h: Ints) -> tuple[Ints, Words]:
         """Members (T,) and repaired words (T, m, N) of activation words h (T, m, N)."""
@@ -140,7 +140,8 @@ class RepairCortexM(CortexM):
         self.call("undo", self._last, self._h, self._eta, counted=True)
         f = self.footprint
         return (
-            f"{f.code:,} bytes of code, {f.tables:,} of tables in flash; {2 * f.words:,} of words in RAM; {decides:,} "
+            f"{f.code:,} bytes of code, {f.tables:,} of tables in flash; {2 * f.words:,} of words in RAM"
+            f"{f' and {self._deep:,} of stack for bends' if self._deep else ''}; {decides:,} "
             f"instructions to decide, {self.instructions:,} to repair"
         )
 

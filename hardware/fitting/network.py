@@ -10,6 +10,7 @@ from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.emulator import ChipGrid
 from localnoise.hardware.fitting.cycles import Share, shares
 from localnoise.hardware.fitting.memory import memory_map
+from localnoise.hardware.fitting.repair import BENDING
 from localnoise.hardware.network.defense import ChipDefense
 from localnoise.hardware.network.program import Program
 from localnoise.hardware.network.sizes import network_bytes
@@ -162,12 +163,12 @@ def fit_network(chip: Program | ChipDefense, profile: Profile | str | Path) -> N
         else:
             flash["noise or repair"] = sum(one.flash for one in chip.repairs)
             words = 2 * neurons * (1 + chip.entry.signal)
-        flash["program"] += FIELD * len(chip.chips)
+        flash["program"] += FIELD * len(chip.chips) + BENDING * sum(one.field.bends for one in chip.repairs)
         ram["words of noise or repair"] = words + 4 * program.outputs
         multiplications = program.multiplications_from(0, program.mix) + draws * program.multiplications_from(
             program.mix, None
         )
-    ram["stack"] = STACK
+    ram["stack"] = STACK + (chip.stack if isinstance(chip, ChipDefense) else 0)
     return NetworkFit(
         profile=chosen,
         flash=flash,

@@ -9,7 +9,7 @@ from localnoise.hardware.chips.profile import Profile, load_profile
 from localnoise.hardware.fitting.cycles import repair_instructions
 from localnoise.hardware.repair import ChipRepair
 
-PROGRAM = 4096  # bytes that the exported C's code takes at most on a Cortex-M4; it was 2.0 to 2.2 kB
+PROGRAM, BENDING = 4096, 512  # bytes that the exported C's code takes at most on a Cortex-M4, and more with bends
 
 
 @final
@@ -21,7 +21,7 @@ class RepairFit:
     ----------
     profile : Profile
     flash, ram : int
-        Bytes: tables and program; activation words in and out.
+        Bytes: tables and program; activation words in and out, and what bends are read from.
     flash_limit, ram_limit : float or None
         Bytes, infinity without a limit; None where none is published.
     decides, repairs : int
@@ -80,7 +80,7 @@ def fit_repair(chip: ChipRepair, profile: Profile | str | Path) -> RepairFit:
     decides, repairs = chip.multiplications
     return RepairFit(
         profile=chosen,
-        flash=chip.flash + PROGRAM,
+        flash=chip.flash + PROGRAM + BENDING * chip.field.bends,
         ram=chip.ram,
         flash_limit=ideal or chosen.limit("flash"),
         ram_limit=ideal or chosen.limit("ram"),

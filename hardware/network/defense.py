@@ -100,6 +100,11 @@ class ChipDefense:
         """Parts that join the network, in the order in which they run."""
         return [self.chip, *self.later]
 
+    @property
+    def stack(self) -> int:
+        """Bytes of the exported C's stack that grow with a repaired layer: of the one that takes the most."""
+        return max((one.stack for one in self.chips if isinstance(one, ChipRepair)), default=0)
+
     def restart(self, seed: int) -> None:
         """Draw from the stream of another seed from now on.
 

@@ -88,7 +88,7 @@ class RepairReport:
             ("repaired activations, relative mean-square error", f"{self.error:.3%}"),
             ("of it by the hard decision, without rounding", f"{self.hard:.3%}"),
             ("tables, bytes of flash", f"{self.flash:,}"),
-            ("activation words in and out, bytes of RAM", f"{self.ram:,}"),
+            ("activation words, and what bends are read from, bytes of RAM", f"{self.ram:,}"),
             ("multiplications an image, to decide", f"{self.decides:,}"),
             ("multiplications an image, to repair", f"{self.repairs:,}"),
         ]

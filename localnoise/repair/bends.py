@@ -1,6 +1,6 @@
 """Bends: what a unit reads beside the activation, so that its way back need not be affine.
 
-    b_u = |h'_u - c_u|,   c the mean of the displaced activations, as of `Member.centre`
+    b_u = |h'_u - c_u|,   c the mean of the first displaced activations that were learned, `Member.centre`
 
 A weight of h and one of b together have one slope below the mean and another one above it: a map that bends once in
 each neuron that is read. It is learned as any other, by least squares over [1; h'_R(u); b_S(u)], so that nothing but

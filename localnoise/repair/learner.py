@@ -16,8 +16,9 @@ from localnoise.rules.base import begun
 from localnoise.scoring import mean_log_density
 from localnoise.validate import Array
 
-BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the mean square of what they are added to
+BACK = (1e-4, 1e-3, 1e-2)  # ridges that are tried, of the activations' mean square
 LAW = (1e-3, 1e-2, 1e-1)
+_MIDDLE = 64  # activations whose mean is where ways back bend
 _ENOUGH = 32  # activations a regressor, from which on any small ridge gives the same
 
 
@@ -30,7 +31,7 @@ class Learner:
     law, back : UnitGrid
         Learned so far, or blank; without `back` the law alone is learned.
     centre : (C, H, W) or None
-        None: the mean of the first chunk.
+        None: the mean of the first chunk; where ways back bend, of the first ones that are `_MIDDLE` or more.
     ridge : float or "auto"
         Of the way back; "auto": the one of `BACK` with the least squared error on `kept`.
     """
@@ -46,11 +47,17 @@ class Learner:
             self.back, self.back_state = _going_on(back)
         self.power = [0.0, 0.0]
         self.seen = 0
+        self._waiting: list[tuple[Array, Array | None]] = []
 
     def observe(self, displaced: Array, clean: Array | None) -> None:
         """Learn from a chunk, (t, m, N) each; without the clean activations the law alone."""
         if not len(displaced):
             return
+        if self.centre is None and self._bends:
+            self._waiting.append((displaced.copy(), None if clean is None else clean.copy()))
+            if sum(len(part) for part, _ in self._waiting) < _MIDDLE:
+                return
+            displaced, clean = self._waited()
         if self.centre is None:
             self.centre = displaced.mean(axis=0)
         d = displaced - self.centre
@@ -72,6 +79,10 @@ class Learner:
         ArgumentError
             Nothing was observed.
         """
+        if self._waiting:
+            displaced, paired = self._waited()
+            self.centre = displaced.mean(axis=0)
+            self.observe(displaced, paired)
         if not self.seen or self.centre is None:
             raise ArgumentError(
                 f"source={self.source!r} has no activations to learn from but the {len(kept)} that are held out: "
@@ -104,6 +115,16 @@ class Learner:
             back=back,
             kept=held(kept.reshape(-1, config.channels, *config.shape)),
         )
+
+    @property
+    def _bends(self) -> bool:
+        return self.back is not None and self.back.config.second_radius is not None
+
+    def _waited(self) -> tuple[Array, Array | None]:
+        """Return what waited for a centre, in one part; nothing waits any more."""
+        parts, self._waiting = self._waiting, []
+        clean = [other for _, other in parts if other is not None]
+        return np.concatenate([own for own, _ in parts]), np.concatenate(clean) if clean else None
 
     def _tried(self, grid: UnitGrid, shares: Sequence[float], power: float, kept: Array) -> list[float]:
         """Return the ridges to choose from on `kept`; without it the one of the lesson before.

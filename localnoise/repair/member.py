@@ -33,7 +33,7 @@ class Member:
     law : UnitGrid
         Of the displaced activations less `centre`; it reads no activation.
     centre : (C, H, W)
-        Mean of the first chunk that was learned.
+        Mean of the first chunk that was learned; where `back` bends, of 64 activations at least, if there are so many.
     back : UnitGrid or None
         The way back; `missing` asks it.
     kept : (T, C, H, W)
@@ -103,7 +103,7 @@ class Member:
     def numbers(self, voters: npt.NDArray[np.int64]) -> int:
         """Numbers that are needed where only these units have laws; a centre is what one of them or a parent has."""
         m, parents = self.law.config.channels, self.law.field.parents[voters]
-        bent = self.back is not None and self.back.config.second_radius is not None  # every unit, about its centre
+        bent = self.back is not None and self.back.config.second_radius is not None  # then each unit's centre is needed
         seen = self.law.config.units if bent else len(np.unique(np.concatenate([voters, parents[parents >= 0]])))
         law = int((parents >= 0).sum()) * m * m + len(voters) * (m * (m + 1) // 2 + 1)
         return law + seen * m + (0 if self.back is None else means_parameters(self.back))

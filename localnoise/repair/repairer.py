@@ -24,10 +24,11 @@ class Repair(Learning, Asking):
 
     fixed = h + sum_j w_j(h) (a_j + G_j h_R(u)),   w = the gate's weights of the causes; the clean one has no term
 
-    Every unit has, for each cause, one affine map of its neighborhood's activation, the local least-squares estimate of
-    what is missing, and one of its parents' activation, whose squared innovation is its vote on what has happened. The
-    sum of the votes over the units is the only step that is not local. Cost of a call: O(n m (K J + R)) for J causes,
-    R units within the radius and K parents; storage O(n m (K + R) J).
+    Every unit has, for each cause, one map of its neighborhood's activation, affine or with `bends`, the local
+    least-squares estimate of what is missing, and an affine one of its parents' activation, whose squared innovation is
+    its vote on what has happened. The sum of the votes over the units is the only step that is not local. Cost of a
+    call: O(n m (K J + R)) for J causes, R units within the radius, and again those of the bends, and K parents; storage
+    O(n m (K + R) J).
 
     Parameters
     ----------

@@ -52,6 +52,7 @@ class Voting:
     width: float
     asks: int
     worth: Worth | None
+    bends: int | None = None  # as of repairs that were pickled before there were any
     provenance: dict[str, Any]
     _laws: tuple[list[Member], int, Laws] | None
     _gate: Gate | None

@@ -1,4 +1,4 @@
-"""A repair as one HDF5 file (format localnoise.repair, schema 4).
+"""A repair as one HDF5 file (format localnoise.repair, schema 4, or 5 of one whose ways back bend).
 
 Attributes `options` (JSON: those of `Repair`), `margin`, `margins` (JSON, by source), `among` (JSON, sources),
 `members` (how many), `provenance` (JSON); data set `gate`, (3 J + 1,): bias, low, high of J members, and the scale;
@@ -18,7 +18,7 @@ import numpy as np
 from localnoise.files import hdf5
 from localnoise.saving import CHECKSUMMED, packed, versions, write_array, write_grid
 
-FORMAT, SCHEMA, OLD_SCHEMAS = "localnoise.repair", 4, (1, 2, 3)
+FORMAT, SCHEMA, OLD_SCHEMAS = "localnoise.repair", 5, (1, 2, 3, 4)  # 4: without bends
 
 
 def save(repair: Any, path: str | Path, *, state: bool) -> Path:
@@ -30,13 +30,14 @@ def save(repair: Any, path: str | Path, *, state: bool) -> Path:
         "ridge": repair.ridge, "width": repair.width, "asks": repair.asks, "share": repair.share,
         "boundary": c.boundary, "dtype": c.dtype,
     }  # fmt: skip
-    if repair.bends is not None:  # which earlier versions do not know
-        options["bends"] = repair.bends
+    schema = SCHEMA - 1
+    if repair.bends is not None:
+        options["bends"], schema = repair.bends, SCHEMA
     said = {"options": options, "provenance": versions() | repair.provenance}
     said |= {"margins": repair.margins, "among": {"sources": list(repair.among)}}
     attributes = {name: packed(name, value) for name, value in said.items()}
     with hdf5(path, libver=CHECKSUMMED) as file:
-        file.attrs.update({"format": np.bytes_(FORMAT), "schema": SCHEMA} | attributes)
+        file.attrs.update({"format": np.bytes_(FORMAT), "schema": schema} | attributes)
         file.attrs.update({"margin": float(repair.margin), "members": len(repair.members)})
         for name, one in {"gate": gate, "among_gate": repair.fitted_among if repair.among else None}.items():
             if one is not None:

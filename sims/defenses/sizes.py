@@ -112,9 +112,9 @@ class Layer:
         readers = backs[0].field.readers.size if backs else 0
         classes = _classes(backs[0]) if backs else N
         wires = (law.field.parents[rows].size + readers + N) * index + 4 * classes
-        held = _law_bytes(law, rows) + 2 * m * (N if bent else len(_seen(law, rows)))  # and the centre
+        held = sum(_law_bytes(law, rows) + 2 * m * _centred(one, rows) for one in self.parts)  # laws and centres
         ways = sum(_links(back) * m * m * _WEIGHT + classes * m + _ACCUMULATOR * N * m for back in backs)
-        return int(wires + len(self.parts) * (held + 27) + ways) + self._asking
+        return int(wires + held + 27 * len(self.parts) + ways) + self._asking
 
     @property
     def _asking(self) -> int:
@@ -216,8 +216,12 @@ def _numbers(part: Part, rows: npt.NDArray[np.int64]) -> int:
     if len(rows) == units:
         return law.parameters + law.config.neurons + back
     own = int((law.field.parents[rows] >= 0).sum()) * m * m + len(rows) * (m * (m + 1) // 2 + 1)
-    bent = part.back is not None and _bent(part.back)  # about the centre of every unit
-    return own + m * (units if bent else len(_seen(law, rows))) + back
+    return own + m * _centred(part, rows) + back
+
+
+def _centred(part: Part, rows: npt.NDArray[np.int64]) -> int:
+    """Return how many units' centres are held: what some units look at, or all, where a way back bends about them."""
+    return part.law.config.units if part.back is not None and _bent(part.back) else len(_seen(part.law, rows))
 
 
 def _seen(law: UnitGrid, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

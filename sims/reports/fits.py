@@ -36,7 +36,7 @@ def repair_costs(found: RepairFit) -> Table:
         [what, f"{used:,}", "" if limit in (None, float("inf")) else f"{limit:,.0f}"]
         for what, used, limit in (
             ("tables and program, bytes of flash", found.flash, found.flash_limit),
-            ("activation words, bytes of RAM", found.ram, found.ram_limit),
+            ("activation words, and what bends are read from, bytes of RAM", found.ram, found.ram_limit),
             ("multiplications an image, to decide", found.decides, None),
             ("multiplications an image, to repair", found.repairs, None),
             ("instructions an image that is repaired, within 20 %", found.instructions, None),

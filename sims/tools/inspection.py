@@ -11,6 +11,7 @@ from matplotlib.ticker import NullFormatter
 from rich.table import Table
 
 from localnoise import UnitGrid
+from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
 from localnoise.loading import load_grid as load
@@ -121,6 +122,11 @@ def _wiring(axes: Any, grid: UnitGrid, unit: tuple[int, int]) -> str:
     return f"Unit {unit[0]}, {unit[1]}"
 
 
+def _read(config: GridConfig) -> str:
+    second = "" if config.second_radius is None else f", bends within radius {config.second_radius}"
+    return f"local, activations within radius {config.signal_radius}{second}"
+
+
 def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:
     """Return the grid's facts, one a row."""
     config = grid.config
@@ -129,7 +135,7 @@ def summary_table(grid: UnitGrid, seen: Inspection, title: str) -> Table:
         "order": f"{config.order}, {config.boundary}, radius {config.radius or 'any'}",
         "parents": f"{(grid.field.parents >= 0).sum(1).mean():.2f} a unit, at most {grid.field.parents.shape[1]}",
         "wire length": f"{grid.wire_length:,} pitches in all",
-        "signal": "none" if config.signal == "none" else f"local, activations within radius {config.signal_radius}",
+        "signal": "none" if config.signal == "none" else _read(config),
         "rule": _learned(grid),
         "parameters": f"{grid.parameters:,}, {grid.bytes_per_unit:,.0f} bytes a unit",
         "gain": f"{grid.field.gain.min():.4g} to {grid.field.gain.max():.4g}",

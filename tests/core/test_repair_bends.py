@@ -1,6 +1,7 @@
 """Bends: ways back that also read how far each activation is from its mean, and so need not be affine."""
 
 import json
+import pickle
 
 import h5py
 import numpy as np
@@ -104,6 +105,11 @@ def test_files_hold_bends_and_old_ones_have_none(repair, clean, held, tmp_path):
     with h5py.File(plain.save(tmp_path / "plain.h5")) as file:
         assert "bends" not in json.loads(file.attrs["options"])
     assert ln.load(tmp_path / "plain.h5").bends is None
+    schemas = []
+    for path in ("bent.h5", "plain.h5"):
+        with h5py.File(tmp_path / path) as file:
+            schemas.append(int(file.attrs["schema"]))
+    assert schemas == [5, 4]
 
 
 def test_a_file_whose_wires_were_edited_is_refused(repair, tmp_path):
@@ -121,6 +127,43 @@ def test_a_displacement_that_changes_is_followed_with_bends(clean, held):
     before = np.square(made(harder, "fold")[0] - held).mean()
     made.adapt("fold", harder, held, rate=0.02)
     assert np.square(made(harder, "fold")[0] - held).mean() < 0.9 * before
+
+
+def test_where_activations_bend_does_not_depend_on_how_the_first_ones_are_sorted(clean, held):
+    """A cause of which the first chunk has one activation waits for more of them."""
+    count = 2600  # beyond a chunk of 2,048
+    h = activations(count, 3)
+    late = (np.arange(count) >= 2047).astype(int)
+    late[-256:] = np.arange(256) % 2
+    made = ln.Repair(SHAPE, CHANNELS, radius=1, bends=1).learn("fold", folded(h), h, causes=late)
+    first = folded(h)[2047 : count - 256]
+    centre = made.members[2].centre
+    assert np.abs(centre - folded(h)[2047]).max() > 0.1
+    assert np.abs(centre - first.mean(axis=0)).max() < 1e-5
+    assert made.members[2].seen == len(first)
+    few = ln.Repair(SHAPE, CHANNELS, radius=1, bends=1).learn("fold", folded(held[:40]), held[:40])
+    assert np.allclose(few.members[1].centre, folded(held[:32]).mean(axis=0), atol=1e-6)
+
+
+def test_units_name_those_that_are_there(repair):
+    back = repair.members[1].back
+    assert sorted(back[0, 0].readers) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_wires_of_any_other_grid_stay_within_it():
+    grid = ln.UnitGrid(SHAPE, CHANNELS, signal="local")
+    grid.field.readers[3, 0] += UNITS
+    for act in (grid.mean, grid.pull_back, grid.perturb):
+        with pytest.raises(ArgumentError, match="readers names units that do not exist: expected 0 to 19"):
+            act(activations(3, 0))
+
+
+def test_a_repair_of_before_there_were_bends_is_unpickled(clean):
+    made = ln.Repair(SHAPE, CHANNELS, radius=1).learn("dim", dimmed(clean), clean)
+    old = pickle.loads(pickle.dumps(made))  # our own
+    del old.__dict__["bends"]
+    assert old.bends is None
+    assert repr(old) == repr(made)
 
 
 def test_numbers_and_names_say_that_there_are_bends(clean):

@@ -267,3 +267,10 @@ def test_what_does_not_belong_together_is_refused(learned, made, chips, tmp_path
         del file["later 2"]
     with pytest.raises(FileFormatError, match="later 2 is missing"):
         load_chips(path)
+
+
+def test_what_bends_take_of_the_stack_is_part_of_the_budget(made):
+    most = max(4 * one.config.neurons for one in made.repairs)
+    assert made.stack == most == 4 * 4 * 120
+    fit = fit_network(made, "stm32f407")
+    assert fit.ram["stack"] == 1024 + most

@@ -128,6 +128,15 @@ def test_a_source_that_is_recognised_alone_is_named_and_left_as_it_is(tmp_path):
     assert [check.mismatch for check in verify(tmp_path / "alone", 400, ["host"])[0]] == [""] * 11
 
 
+def test_bends_of_sources_that_are_all_recognised_alone_compile(tmp_path):
+    h = activations(600, 0)
+    alone = ln.Repair((4, 5), 2, bends=1).learn("dim", dimmed(h), h, way_back=False)
+    chip = quantise(alone)
+    export(chip, tmp_path / "c")
+    assert [check.mismatch for check in verify(tmp_path / "c", 200, ["host"])[0]] == [""] * 11
+    assert (chip.stack, chip.ram) == (0, 160)
+
+
 def test_numbers_of_weights_and_products_are_counted(chip, repair):
     m, units, parents = 2, 20, (chip.field.parents >= 0).sum()
     near, readers = ((chip.field.readers >= 0) & (chip.field.readers < units)).sum(), (chip.field.readers >= 0).sum()

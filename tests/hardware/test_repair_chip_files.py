@@ -65,6 +65,22 @@ DAMAGE = {
 }
 
 
+def test_slots_of_shared_weights_hold_words_in_all_places_or_bends(tmp_path):
+    """Else an accumulator that was bounded for words could overflow."""
+    path = quantise(learned(share="places", radius=0, bends=0)).save(tmp_path / "bent.h5")
+    with h5py.File(path, "r+") as file:
+        assert int(file.attrs["schema"]) == 3
+        file["readers"][19] = [19 + 20, 19]
+    with pytest.raises(FileFormatError, match="kinds: expected every set of weights used, by units that read as many"):
+        load_chips(path)
+
+
+def test_a_repair_without_bends_is_read_by_earlier_versions(chip, tmp_path):
+    with h5py.File(chip.save(tmp_path / "plain.h5")) as file:
+        assert int(file.attrs["schema"]) == 2
+        assert "activations" not in file.attrs
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_one_sentence(chip, tmp_path, damage):
     path = chip.save(tmp_path / "repair.h5")

@@ -198,7 +198,7 @@ int ln_decide(const ln_word h[LN_NEURONS], ln_word scratch[LN_NEURONS])
 #endif
 }
 
-#if LN_BENDS
+#if LN_BENDS && (LN_WAYS > 0)
 /* What a way back reads: words, and how far each lies from the mean of the member that it is repaired from. */
 static void ln_bend(const ln_word *h, const int16_t *centre, ln_word read[2 * LN_NEURONS])
 {

@@ -138,12 +138,12 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
                 axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
         panels[0].set_ylabel("Accuracy (share of images right)")
         lettered(panels, ["Mean over what was learned", "Clean"])
-        said = "numbers: causes of a source / parents of a law; hollow: one layer alone"
+        said = "numbers: causes of a source / parents of a law; b: bends; hollow: one layer alone"
         legend(page, f"{title}\n{said}", columns=4)
 
 
 def _short(plan: Repairing) -> str:
-    return f"{plan.causes}/{plan.parents}"
+    return f"{plan.causes}/{plan.parents}{'b' * (plan.bends >= 0)}"
 
 
 def _of(estimate: Estimate | None) -> float:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import PUBLISHED
 
 from localnoise.errors import ArgumentError
 from localnoise.sims import repair as command
@@ -14,6 +15,7 @@ from localnoise.sims.experiments.command import Run
 from localnoise.sims.experiments.rehearsal import invented
 from localnoise.sims.experiments.settings import Settings
 from localnoise.sims.reports import harm
+from localnoise.sims.reports.commands import Repair
 from localnoise.sims.reports.figures import looks
 from localnoise.sims.results.experiment import draft
 from localnoise.sims.results.records import RecordFile
@@ -46,6 +48,16 @@ def test_an_ablation_varies_one_thing() -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             repair_points.ablation(bad, Repairing())
+
+
+def test_records_of_several_repairs_are_those_of_the_one_that_is_told_nothing() -> None:
+    records = list(RecordFile(PUBLISHED / "repair-beside.sqlite"))
+    made = Repair.of(sorted(records, key=lambda record: "retrained" not in record.config["arm"]))
+    assert made.arm == "repair:causes=16:bends=1"
+    heads = [made._head(arm) for arm in (made.arm, *made.beside)]
+    assert len(set(heads)) == len(heads)
+    assert heads[0] == "repaired"
+    assert {"told the source", "repair, 16 causes, bends, later layers retrained"} < set(heads)
 
 
 def test_colors_differ_as_long_as_there_are_any() -> None:

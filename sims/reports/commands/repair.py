@@ -128,7 +128,10 @@ class Repair(Report):
         return comparing.Comparison(outcomes(records), arms, threats, groups)
 
     def _head(self, arm: str) -> str:
-        return self.heads.get(arm) or head(arm)
+        """Return an arm's column; where another one beside it would be called the same, its label."""
+        called = [self.heads.get(one) or head(one) for one in (self.arm, *self.beside)]
+        own = self.heads.get(arm) or head(arm)
+        return DEFENSES[arm].label if arm != self.arm and called.count(own) > 1 else own
 
     def _frame(self, table: comparing.Comparison) -> pd.DataFrame:
         heads = [*map(self._head, table.arms), "less undefended", "gate right", "left alone"]
@@ -213,13 +216,14 @@ class Repair(Report):
 
     @classmethod
     def of(cls, records: list[Record]) -> Self:
-        """The first repair that records hold, all other arms beside it; threats that it learned come first."""
+        """The first repair of the network as it is, told nothing, all arms beside it; what it learned comes first."""
         arms = arms_of(records)
         repairs = [name for name in arms if DEFENSES[name].repair is not None and name != _UNREPAIRED]
         if not repairs:
             raise ArgumentError(
                 "records hold no repair: expected those of `localnoise repair`; name another command with --as"
             )
+        repairs.sort(key=lambda name: head(name) != "repaired")
         own = next(record for record in records if record.config["arm"] == repairs[0])
         sources = [f"{source['name']}@{source['level']:g}" for source in own.config["sources"]]
         tested = threats_of(records)

@@ -13,26 +13,8 @@ from localnoise.grid import UnitGrid
 from localnoise.validate import Array
 
 
-def with_bends(h: Array, centre: Array) -> Array:
-    """Return activations and their bends, one after the other.
-
-    Parameters
-    ----------
-    h : (T, C, H, W)
-        Activations.
-    centre : (C, H, W)
-        Where they bend.
-
-    Returns
-    -------
-    ndarray of the dtype of h, (T, C, 2H, W)
-        What a way back with bends reads.
-    """
-    return np.concatenate([h, np.abs(h - centre)], axis=2)
-
-
 def what_is_read(back: UnitGrid, h: Array, centre: Array) -> Array:
-    """Return what a way back reads of activations: `h` itself, or with its bends.
+    """Return what a way back reads of activations: `h` itself, or with its bends, one after the other.
 
     Parameters
     ----------
@@ -45,7 +27,7 @@ def what_is_read(back: UnitGrid, h: Array, centre: Array) -> Array:
 
     Returns
     -------
-    ndarray
+    ndarray of the dtype of h
         (T, C, H, W), or (T, C, 2H, W).
     """
-    return h if back.config.second_radius is None else with_bends(h, centre)
+    return h if back.config.second_radius is None else np.concatenate([h, np.abs(h - centre)], axis=2)

@@ -13,7 +13,7 @@ import localnoise as ln
 from localnoise import hardware
 from localnoise.errors import ArgumentError, FileFormatError
 from localnoise.nn import NoiseLayer, RepairLayer
-from localnoise.repair.bends import with_bends
+from localnoise.repair.bends import what_is_read
 
 
 def folded(h):
@@ -187,7 +187,7 @@ def test_whatever_would_leave_the_bends_out_refuses(repair, held):
     back = repair.members[1].back
     with pytest.raises(ArgumentError, match=r"h has shape .*: expected \(T, 2, 8, 5\)"):
         back.mean(held)
-    assert back.mean(with_bends(held, repair.members[1].centre)).shape == held.shape
+    assert back.mean(what_is_read(back, held, repair.members[1].centre)).shape == held.shape
     for name, act in {
         "noise": lambda: NoiseLayer(back),
         "pull_back": lambda: back.pull_back(held),

@@ -241,5 +241,6 @@ class ChipRepair(Deciding):
         c, f = self.config, self.formats
         return (
             f"ChipRepair({c.shape[0]}x{c.shape[1]} units x {c.channels}; {', '.join(self.sources)}; "
-            f"{self.field.members} members, weights {f.weight_bits} bit, activations {f.activation_bits} bit)"
+            f"{self.field.members} members{', bends' * self.field.bends}, weights {f.weight_bits} bit, activations "
+            f"{f.activation_bits} bit)"
         )

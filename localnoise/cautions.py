@@ -22,9 +22,10 @@ def warn_of_few(field: Any, seen: int, *, stacklevel: int) -> None:
     regressors = getattr(field, "hardest", max(int(read.max()) * m + field.signal, m))
     wanted = _ENOUGH * regressors
     if seen < wanted:
+        fewer = "fewer parents" if (field.parents >= 0).any() else "a smaller radius"
         warnings.warn(
             f"d has {seen:,} displacements for up to {regressors:,} regressors a unit, so that weights fit chance: "
-            f"expected at least {wanted:,}, {_ENOUGH} a regressor; give {wanted - seen:,} more, or fewer parents",
+            f"expected at least {wanted:,}, {_ENOUGH} a regressor; give {wanted - seen:,} more, or {fewer}",
             FewDisplacementsWarning,
             stacklevel=stacklevel,
         )

@@ -175,11 +175,11 @@ def room(shape: tuple[int, ...], dtype: Any) -> Array:
         raise TooLargeError(f"{what}: {error}; use {instead}") from None
 
 
-def as_count(argument: str, value: Any, least: int = 0) -> int:
-    """Return a whole number >= `least`, or raise an ArgumentError."""
+def as_count(argument: str, value: Any, least: int = 0, what: str = "") -> int:
+    """Return a whole number >= `least`, or raise an ArgumentError; `what` ends the message."""
     count = whole(value)
     if count is None or count < least:
-        raise ArgumentError(f"{argument}={value!r}: expected a whole number >= {least}")
+        raise ArgumentError(f"{argument}={value!r}: expected a whole number >= {least}{what}")
     return count
 
 

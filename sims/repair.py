@@ -48,7 +48,10 @@ def repair(
     ] = 2,
     bends: Annotated[
         int | None,
-        typer.Option(help="Radius within which a way back also reads how far activations are from their mean: 1."),
+        typer.Option(
+            help="Radius within which a way back also reads how far activations are from their mean, so that it bends: "
+            "1; 0: the unit's own; not given: none. A dense counterpart has none."
+        ),
     ] = None,
     parents: Annotated[int, typer.Option(help="Parents of a unit in the laws by which causes are told apart.")] = 4,
     asks: Annotated[

@@ -88,7 +88,7 @@ class Repair(Learning, Asking):
             ridge = float(ridge)
         check_positive("width", width, what=", standard deviations")
         radius, parents = as_count("radius", radius), as_count("parents", parents, 1)
-        self.bends = None if bends is None else as_count("bends", bends)
+        self.bends = None if bends is None else as_count("bends", bends, what=", or None")
         self.asks = as_count("asks", asks, 1)
         common: dict[str, Any] = {"boundary": boundary, "dtype": dtype}
         choose("share", share, ("none", "places", "all"))

@@ -15,14 +15,27 @@ from typing import Any
 
 import numpy as np
 
+from localnoise.errors import ArgumentError
 from localnoise.files import hdf5
 from localnoise.saving import CHECKSUMMED, packed, versions, write_array, write_grid
 
 FORMAT, SCHEMA, OLD_SCHEMAS = "localnoise.repair", 5, (1, 2, 3, 4)  # 4: without bends
 
 
+def _refuse_edited(repair: Any) -> None:
+    """Refuse a repair whose options were set after it was made: its file would say what its wires are not."""
+    law, back = repair.blank_law.config, repair.blank_back.config
+    for name, own in {"parents": law.parents, "radius": back.signal_radius, "bends": back.second_radius}.items():
+        if (now := getattr(repair, name)) != own:
+            raise ArgumentError(
+                f"repair.{name}={now!r}, and it was made with {own!r}: expected the same; make another "
+                f"Repair({name}={now!r}) and let it learn"
+            )
+
+
 def save(repair: Any, path: str | Path, *, state: bool) -> Path:
     """Write a repair to `path`; see `Repair.save`."""
+    _refuse_edited(repair)
     gate = repair.fitted_gate
     c = repair.config
     options = {

@@ -7,7 +7,7 @@ from itertools import pairwise
 from localnoise.errors import ArgumentError, listed
 from localnoise.sims import perturbations
 from localnoise.sims.defenses import DEFENSES, Repairing, repairing_name
-from localnoise.sims.defenses.repair_plan import ALL, FIRST, NONE
+from localnoise.sims.defenses.repair_plan import ALL, FIRST, NO_BENDS, NONE
 from localnoise.sims.evaluation.names import CLEAN, name_and_level
 from localnoise.sims.evaluation.source import DRIFT, Source, milder
 from localnoise.sims.evaluation.threat import Threat, threat
@@ -207,7 +207,7 @@ def _arms(plan: Repairing, dense: bool, retrained: bool) -> list[str]:
     """Return the repair, and what is derived from it; what its bits or sharing rule out stays out."""
     found = [plan, replace(plan, told=True)]
     if dense:
-        found.append(replace(plan, dense=True, causes=1, share="none", bits=0))
+        found.append(replace(plan, dense=True, causes=1, share="none", bits=0, bends=NO_BENDS))
     if retrained:
         found.append(replace(plan, retrained=True, bits=0))
     return [repairing_name(one) for one in found]

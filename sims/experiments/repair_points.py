@@ -176,8 +176,8 @@ def _gates(plan: Repairing) -> list[Variant]:
 
 
 def _densities(plan: Repairing) -> list[Variant]:
-    one = replace(plan, causes=1, share="none", bends=NO_BENDS)  # which a dense map has not
-    return [Variant(value="units", plan=one), Variant(value="dense", plan=replace(one, dense=True))]
+    one = replace(plan, causes=1, share="none")
+    return [Variant(value="units", plan=one), Variant(value="dense", plan=replace(one, dense=True, bends=NO_BENDS))]
 
 
 def _whole(text: str, value: str) -> int:

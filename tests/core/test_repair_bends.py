@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from copy import copy
 
 import h5py
 import numpy as np
@@ -11,7 +12,7 @@ from small_repairs import CHANNELS, SHAPE, UNITS, activations, dimmed
 
 import localnoise as ln
 from localnoise import hardware
-from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.errors import ArgumentError, FewDisplacementsWarning, FileFormatError
 from localnoise.nn import NoiseLayer, RepairLayer
 from localnoise.repair.bends import what_is_read
 
@@ -179,7 +180,7 @@ def test_numbers_and_names_say_that_there_are_bends(clean):
 
 @pytest.mark.parametrize("bends", [-1, 1.5, "1"])
 def test_what_is_no_radius_is_refused(bends):
-    with pytest.raises(ArgumentError, match=r"bends=.*expected a whole number >= 0"):
+    with pytest.raises(ArgumentError, match=r"bends=.*expected a whole number >= 0, or None"):
         ln.Repair(SHAPE, CHANNELS, bends=bends)
 
 
@@ -200,3 +201,20 @@ def test_whatever_would_leave_the_bends_out_refuses(repair, held):
         ln.UnitGrid(SHAPE, CHANNELS, signal="local", second_radius=1)
     with pytest.raises(ArgumentError, match="second_radius=1: expected None with signal='none'"):
         type(back.config)(shape=SHAPE, second_radius=1)
+
+
+@pytest.mark.parametrize(("name", "value", "own"), [("bends", 2, 1), ("radius", 3, 1), ("parents", 1, 4)])
+def test_options_that_were_set_afterwards_are_not_saved(repair, tmp_path, name, value, own):
+    edited = copy(repair)
+    setattr(edited, name, value)
+    with pytest.raises(
+        ArgumentError, match=rf"repair.{name}={value}, and it was made with {own}: .*make another Repair"
+    ):
+        edited.save(tmp_path / "edited.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_few_pairs_are_missed_by_name(clean, held):
+    made = ln.Repair(SHAPE, CHANNELS, radius=1, bends=1).learn("fold", folded(clean), clean)
+    with pytest.warns(FewDisplacementsWarning, match="or a smaller radius"):
+        made.adapt("fold", folded(held[:40]), held[:40])

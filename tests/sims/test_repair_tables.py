@@ -36,7 +36,8 @@ def test_an_ablation_varies_one_thing() -> None:
     assert gates["no second look"] == Repairing(causes=4, anew=False)
     assert len(set(gates.values())) == len(gates) == 7
     assert [one.plan.asks for one in repair_points.ablation("asks=1,2,3", Repairing())[1]] == [1, 2, 3]
-    assert [one.plan.dense for one in repair_points.ablation("dense", Repairing(causes=4))[1]] == [False, True]
+    dense = [one.plan for one in repair_points.ablation("dense", Repairing(causes=4, bends=1))[1]]
+    assert dense == [Repairing(bends=1), Repairing(dense=True)]
     bends = [one.plan for one in repair_points.ablation("bends=none,0,1", Repairing(causes=4))[1]]
     assert bends == [Repairing(causes=4), Repairing(causes=4, bends=0), Repairing(causes=4, bends=1)]
     for bad, message in (
@@ -174,6 +175,12 @@ def test_the_table_says_what_is_harmed(designed: Any, tmp_path: Path) -> None:
     assert type(report).model_validate(report.model_dump()) == report
     with pytest.raises(ArgumentError, match="no milder levels are known of pgd"):
         designed(sources="pgd", severities="1,2")
+
+
+def test_a_repair_that_bends_stands_beside_a_dense_one_that_does_not(designed: Any) -> None:
+    cells, report = designed(sources="brighten", bends=1)
+    assert report.arm == "repair:bends=1"
+    assert {cell.arm for cell in cells} >= {"undefended", "repair:bends=1", "repair:told=yes:bends=1", "repair-dense"}
 
 
 def test_ablations_and_the_front_have_a_table_and_a_figure_each(designed: Any, tmp_path: Path) -> None:

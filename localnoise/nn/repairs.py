@@ -121,7 +121,7 @@ def _at_training_only(attached: nn.Module) -> bool:
 
 def learn_repairs(
     model: nn.Module,
-    layers: str | Sequence[str],
+    layers: str | Sequence[str] | Mapping[str, Repair],
     loader: Any,
     sources: Mapping[str, Callable[[Tensor], Tensor]],
     *,
@@ -139,8 +139,10 @@ def learn_repairs(
     ----------
     model : Module
         Is left as it is.
-    layers : str or sequence of str
-        Names of layers, in the order in which they run.
+    layers : str or sequence of str, or dict of str to Repair
+        Names of layers, in the order in which they run; or what this returned before, to learn further sources: none is
+        learned again, and what was given stays as it is. Calibrate anew then: what was found of worth is of other
+        sources.
     loader : DataLoader, Dataset, Tensor, (x, y), or iterable of batches
         Undisplaced inputs, read as often as there are layers and sources.
     sources : dict of str to callable
@@ -150,7 +152,7 @@ def learn_repairs(
     device : device or None
         The network's own, None or stated.
     **options
-        Of `Repair`.
+        Of `Repair`; `kind` and `skipped`, as `repair_like` takes them. None with repairs that are there.
 
     Returns
     -------
@@ -186,17 +188,35 @@ def learn_repairs(
         raise ArgumentError(
             f"sources holds {CLEAN!r}, the name of inputs that nothing has happened to: expected another name"
         )
+    if options and isinstance(layers, Mapping):
+        raise ArgumentError(
+            f"{next(iter(options))} was given with repairs, which keep the options that they were made with: expected "
+            "none of them"
+        )
     batches, made = Batches(loader, own), dict[str, Repair]()
     _refuse_order(model, named, next(iter(batches))[0])
     for name in named:
         find(model, name)
-        repair = repair_like(model, name, next(iter(batches))[0], **options)
+        if isinstance(layers, Mapping):
+            repair = _copy(name, layers[name])
+        else:
+            repair = repair_like(model, name, next(iter(batches))[0], **options)
         for source, corrupt in sources.items():
             if progress is not None:
                 progress(name, source)
             earlier = attach_repairs(model, made, source=source) if made else model
             repair.learn(source, _Pairs(model, earlier, name, batches, corrupt, source, repair))
         made[name] = repair
+    return made
+
+
+def _copy(name: str, repair: Repair) -> Repair:
+    """Return a copy whose lessons and margins the repair does not see."""
+    given: Any = repair
+    if not isinstance(given, Repair) or not given.members:
+        raise ArgumentError(f"layers[{name!r}] is {given!r}: expected a Repair that has learned")
+    made = repair._copied(list(repair.members))
+    made.margins = dict(repair.margins)
     return made
 
 

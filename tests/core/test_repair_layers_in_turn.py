@@ -155,3 +155,40 @@ def test_bad_input_is_one_sentence(in_turn, repair, call, words):
     with pytest.raises(ArgumentError, match=words) as caught:
         call(in_turn[0], repair)
     assert "\n" not in str(caught.value)
+
+
+def test_a_further_source_is_learned_later_as_if_it_had_been_there(in_turn):
+    """Layer by layer, behind what the layers before undo of it; the repairs that were given stay as they are."""
+    net, repairs, _ = in_turn
+    images = torch.nn.functional.avg_pool2d(
+        torch.randn(1600, 1, 10, 10, generator=torch.Generator().manual_seed(1)), 3, 1
+    )[:1200]
+    names = ["first", "pool"]
+    one = lnn.learn_repairs(net, names, images, {"dim": dim}, radius=1)
+    lnn.calibrate_repairs(net, one, images[1000:])
+    margins = {name: dict(made.margins) for name, made in one.items()}
+    two = lnn.learn_repairs(net, one, images, {"turned": turned})
+    assert [made.sources for made in one.values()] == [["clean", "dim"]] * 2
+    assert [made.sources for made in two.values()] == [["clean", "dim", "turned"]] * 2
+    assert all(margins[name].items() <= two[name].margins.items() for name in names)
+    lnn.calibrate_repairs(net, two, images[1000:])
+    assert margins == {name: dict(made.margins) for name, made in one.items()}
+    x = images[:40]
+    for source, change in (("dim", dim), ("turned", turned)):
+        told = [lnn.attach_repairs(net, {name: made[name] for name in names}, source=source) for made in (two, repairs)]
+        with torch.no_grad():
+            assert torch.allclose(*(one(change(x)) for one in told), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "message"),
+    [
+        ({"first": None}, {}, r"layers\['first'\] is None: expected a Repair that has learned"),
+        ({"first": ln.Repair(SHAPE, CHANNELS)}, {}, "nothing learned\\): expected a Repair that has learned"),
+        ({"first": None}, {"radius": 1}, "radius was given with repairs, which keep the options"),
+    ],
+)
+def test_what_learns_no_further_source(in_turn, layers, options, message):
+    net, _, x = in_turn
+    with pytest.raises(ArgumentError, match=message):
+        lnn.learn_repairs(net, layers, x, {"dim": dim}, **options)

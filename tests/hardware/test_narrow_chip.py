@@ -127,7 +127,7 @@ DAMAGE = {
     "a bias of nothing": (_put("bias", (0, 0), 5), "bias: expected none where nothing is read"),
     "an order that cannot be": (_put("order", 0, 1), "order is no permutation"),
     "classes at odds": (_put("kinds", ..., 0), "links at the slots of its class"),
-    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1 and 2"),
+    "another schema": (lambda f: f.attrs.update(schema=9), "schema 9, this version reads 1 to 2"),
     "an array missing": (lambda f: f.pop("deep"), "deep is missing"),
     "classes without end": (
         lambda f: (f.pop("past"), f.create_dataset("past", (99, 3, 9), np.int32)),

@@ -100,13 +100,8 @@ def repairs() -> list[Any]:
     """Return repairs of several radii and channels."""
     rng, found = np.random.default_rng(2), []
     sizes = [(2, 5, 1, 2, None), (4, 4, 2, 4, None), (8, 4, 1, 2, None), (16, 4, 1, 1, None)]
-    for channels, side, radius, parents, bends in [
-        *sizes,
-        (2, 5, 1, 2, 1),
-        (4, 4, 2, 2, 1),
-        (16, 4, 1, 1, 0),
-        (8, 5, 1, 1, 1),
-    ]:
+    sizes += [(2, 5, 1, 2, 1), (4, 4, 2, 2, 1), (16, 4, 1, 1, 0), (8, 5, 1, 1, 1)]
+    for channels, side, radius, parents, bends in sizes:
         h = rng.normal(size=(600, channels, side, side)).astype(np.float32)
         made = ln.Repair((side, side), channels, radius=radius, bends=bends, parents=parents)
         made.learn("dark", 0.3 * h, h)

@@ -107,7 +107,7 @@ class RepairWords:
 
     @property
     def bends(self) -> bool:
-        """Whether ways back read bends."""
+        """Return whether ways back read bends."""
         return self.activations > 1
 
     @property

@@ -163,7 +163,7 @@ class GridConfig:
 
     @property
     def most_read(self) -> int:
-        """How many activations units may read, one after the other."""
+        """Return how many activations units may read, one after the other."""
         return 1 if self.second_radius is None else 2
 
     def refuse_second(self, what: str) -> None:

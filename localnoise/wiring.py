@@ -46,7 +46,7 @@ class Wires:
 
     @cached_property
     def activations(self) -> int:
-        """How many activations the units read, one after the other: 0, 1 or 2."""
+        """Return how many activations the units read, one after the other: 0, 1 or 2."""
         return activations(self.readers)
 
     @cached_property

@@ -51,7 +51,7 @@ class Holding:
     def _read(self) -> tuple[int, tuple[int, int], str]:
         """Layout of what the units read: an activation, or two, one after the other."""
         channels, (height, width), dtype = self._layout
-        return channels, (max(self.field.wires.activations, 1) * height, width), dtype
+        return channels, (self.config.most_read * height, width), dtype
 
     def _activation(self, h: npt.ArrayLike | None, d: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         if not self.field.signal:

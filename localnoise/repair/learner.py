@@ -1,4 +1,4 @@
-"""How a member of a repair is learned: moments of its law and of its way back, and the ridges that serve best."""
+"""Learning of a repair's member: moments of its law and of its way back, and the ridges that serve best."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -166,7 +166,7 @@ def _best(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: 
 
 
 def _best_way(grid: UnitGrid, state: dict[str, Any], ridges: Sequence[float], loss: Any) -> UnitGrid:
-    """As `_best`, of a way back: it draws no noise, so that its means are solved alone, for all ridges at once."""
+    """Return the best way back, as `_best`: without noise, so that means are solved alone, for all ridges at once."""
     if isinstance(grid.field, NarrowField):
         return _best(grid, state, ridges, loss)
     best: tuple[float, UnitGrid] | None = None

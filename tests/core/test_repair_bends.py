@@ -18,7 +18,7 @@ from localnoise.repair.bends import what_is_read
 
 
 def folded(h):
-    """What no affine map undoes: the sign of what lies below -.1 is lost, and part of its size."""
+    """Return what no affine map undoes: the sign of what lies below -.1 is lost, and part of its size."""
     return np.where(h > -0.1, h, -0.6 * h - 0.16).astype(np.float32)
 
 

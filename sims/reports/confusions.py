@@ -27,8 +27,10 @@ class Confusion:
         Of the row's images.
     repaired, told, undefended : float
         Accuracy on these images: as the gate had it, told what had happened, unrepaired.
+    lost, won : float
+        Share of the row's images that are answered right when told alone, and as the gate had it alone.
     cost : Estimate
-        By how much the row's accuracy is lower than where these images alone were told.
+        By how much the row's accuracy is lower than where these images alone were told: lost less won.
     """
 
     tested: str
@@ -37,6 +39,8 @@ class Confusion:
     repaired: float
     told: float
     undefended: float
+    lost: float
+    won: float
     cost: Estimate
 
     @property
@@ -85,6 +89,7 @@ def _of_row(row: str, entries: list[Outcome], names: Sequence[str]) -> list[Conf
             continue
         right = [{seed: entry.correct[seed] > 0 for seed in seeds} for entry in entries]
         shares = [float(np.mean([_over(one[seed], where[seed]) for seed in seeds])) for one in right]
+        repaired, told = ({seed: one[seed] & where[seed] for seed in seeds} for one in right[:2])
         found.append(
             Confusion(
                 tested=row,
@@ -93,7 +98,9 @@ def _of_row(row: str, entries: list[Outcome], names: Sequence[str]) -> list[Conf
                 repaired=shares[0],
                 told=shares[1],
                 undefended=shares[2],
-                cost=_cost([(right[0][seed] & where[seed], right[1][seed] & where[seed]) for seed in seeds]),
+                lost=float(np.mean([(told[seed] & ~repaired[seed]).mean() for seed in seeds])),
+                won=float(np.mean([(repaired[seed] & ~told[seed]).mean() for seed in seeds])),
+                cost=_cost([(repaired[seed], told[seed]) for seed in seeds]),
             )
         )
     return found
@@ -124,7 +131,7 @@ def frame(found: Sequence[Confusion]) -> pd.DataFrame:
 
 
 def said(found: Sequence[Confusion]) -> str:
-    """Return a sentence on how often the gate is right, how often where that matters, and what is lost."""
+    """Return sentences on how often the gate is right, how often where that matters, and what is lost."""
     rows = list(dict.fromkeys(one.tested for one in found))
     if not rows:
         return ""
@@ -134,8 +141,10 @@ def said(found: Sequence[Confusion]) -> str:
     lost = sum(one.cost.mean for one in wrong if one.costs) / len(rows)
     rest = sum(one.cost.mean for one in found) / len(rows) - lost
     free = sum(not one.costs for one in wrong)
+    turned, won = (sum(getattr(one, name) for one in found) / len(rows) for name in ("lost", "won"))
     return (
         f"The gate names {share(right)} of the {len(rows)} learned rows' images right, {share(matters)} where it "
         f"matters: {free} of its {len(wrong)} confusions cost nothing beyond chance. Those that cost lose {lost:.4f} "
-        f"of the mean, everything else {rest:+.4f}."
+        f"of the mean, everything else {rest:+.4f}. Image by image, its choice matters to {share(turned + won)}: "
+        f"{share(turned)} are right only when told, {share(won)} only as the gate has it."
     )

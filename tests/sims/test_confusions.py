@@ -51,6 +51,17 @@ def test_the_table_and_the_sentence_say_what_costs():
     assert "1 of its 2 confusions cost nothing" in said(found)
 
 
+def test_what_is_lost_and_won_image_by_image_adds_up_to_the_cost():
+    table = comparison((0, 1))
+    own = table.outcomes[Place("repair", (), None, Level("rotate", 2.0))]
+    own.correct = {seed: np.where(np.arange(T) // 20 == 13, 1, right) for seed, right in own.correct.items()}
+    found = confusions(table, "repair", "oracle", "undefended", ["rotate@2"], NAMES)
+    clean = next(one for one in found if one.called == "clean")
+    assert (clean.lost, clean.won) == (60 / T, 20 / T)
+    assert clean.cost.mean == pytest.approx(clean.lost - clean.won)
+    assert "its choice matters to .200: .150 are right only when told, .050 only as the gate has it." in said(found)
+
+
 def test_records_that_do_not_say_what_was_decided_have_none():
     table = comparison()
     for own in table.outcomes.values():

@@ -85,15 +85,15 @@ def _read(source: Path, group: Any, budget: Budget, state: bool, allowed: tuple[
     found = format_of(group)
     if found not in allowed:
         hint = "is this a record or another tool's file?"
-        if found == "localnoise.chip":
-            hint = "use localnoise.hardware.load_chip"
+        if str(found).startswith("localnoise.chip"):
+            hint = "it holds integers of a chip; use localnoise.hardware.load_chips, or `localnoise chip fit`"
         elif found in _READERS:
-            hint = f"it holds a {found.removeprefix('localnoise.')} noise, which cannot stand here"
+            hint = f"it holds {_READERS[found][0]}, which cannot stand here"
         raise FileFormatError(
             f"{source}: format {short(repr(found), 60)}, expected {' or '.join(map(repr, allowed[:1]))}"
             f"{', or one of ' + listed(map(repr, allowed[1:])) if len(allowed) > 1 else ''}; {hint}"
         )
-    schemas, reader = _READERS[found]
+    _, schemas, reader = _READERS[found]
     said = group.attrs.get("schema")
     said = said.item() if isinstance(said, np.generic) else said
     if said not in schemas:
@@ -169,12 +169,16 @@ def _read_surprise(source: Path, group: Any, budget: Budget, state: bool) -> Sur
     return read_surprise(source, group, budget, lambda part: _read(source, part, budget, state, (FORMAT,)), array_in)
 
 
-_READERS: dict[str, tuple[tuple[int, ...], Reader]] = {
-    FORMAT: ((GRID_SCHEMA, NARROW_SCHEMA), read_grid),
-    BANK: ((SCHEMA,), _read_bank),
-    CENTRAL: ((SCHEMA,), _read_central),
-    AFFINE: ((SCHEMA,), _read_affine),
-    REPAIR: ((*OLD_REPAIR_SCHEMAS, REPAIR_SCHEMA), _read_repair),
-    SURPRISE: ((SURPRISE_SCHEMA,), _read_surprise),
-    UNITS: ((UNITS_SCHEMA,), lambda source, file, budget, state: read_units(source, file, budget)),
+_READERS: dict[str, tuple[str, tuple[int, ...], Reader]] = {
+    FORMAT: ("a grid", (GRID_SCHEMA, NARROW_SCHEMA), read_grid),
+    BANK: ("a bank", (SCHEMA,), _read_bank),
+    CENTRAL: ("central noise", (SCHEMA,), _read_central),
+    AFFINE: ("central signal-dependent noise", (SCHEMA,), _read_affine),
+    REPAIR: ("a repair", (*OLD_REPAIR_SCHEMAS, REPAIR_SCHEMA), _read_repair),
+    SURPRISE: ("a surprise", (SURPRISE_SCHEMA,), _read_surprise),
+    UNITS: (
+        "a layer of units",
+        (UNITS_SCHEMA,),
+        lambda source, file, budget, state: read_units(source, file, budget),
+    ),
 }

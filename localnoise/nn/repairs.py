@@ -17,6 +17,7 @@ from localnoise.nn.likeness import arrangement_of
 from localnoise.nn.loading import Batches, as_altered
 from localnoise.nn.naming import check_device, find, find_single, whole
 from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.saying import said_of
 from localnoise.nn.tapping import Tap
 from localnoise.repair import Repair
 from localnoise.repair.lessons import CLEAN
@@ -142,7 +143,7 @@ def learn_repairs(
     layers : str or sequence of str, or dict of str to Repair
         Names of layers, in the order in which they run; or what this returned before, to learn further sources: none is
         learned again, and what was given stays as it is. Calibrate anew then: what was found of worth is of other
-        sources.
+        sources. Or fresh repairs of `repair_like`, where layers differ in their options.
     loader : DataLoader, Dataset, Tensor, (x, y), or iterable of batches
         Undisplaced inputs, read as often as there are layers and sources.
     sources : dict of str to callable
@@ -193,6 +194,8 @@ def learn_repairs(
             f"{next(iter(options))} was given with repairs, which keep the options that they were made with: expected "
             "none of them"
         )
+    if isinstance(layers, Mapping):
+        _refuse_unlike(layers)
     batches, made = Batches(loader, own), dict[str, Repair]()
     _refuse_order(model, named, next(iter(batches))[0])
     for name in named:
@@ -205,7 +208,8 @@ def learn_repairs(
             if progress is not None:
                 progress(name, source)
             earlier = attach_repairs(model, made, source=source) if made else model
-            repair.learn(source, _Pairs(model, earlier, name, batches, corrupt, source, repair))
+            with said_of(f"layer {name!r}"):
+                repair.learn(source, _Pairs(model, earlier, name, batches, corrupt, source, repair))
         made[name] = repair
     return made
 
@@ -213,11 +217,26 @@ def learn_repairs(
 def _copy(name: str, repair: Repair) -> Repair:
     """Return a copy whose lessons and margins the repair does not see."""
     given: Any = repair
-    if not isinstance(given, Repair) or not given.members:
-        raise ArgumentError(f"layers[{name!r}] is {given!r}: expected a Repair that has learned")
+    if not isinstance(given, Repair) or Arrangement.remembered(given) is None:
+        raise ArgumentError(
+            f"layers[{name!r}] is {given!r}: expected a Repair that says how the layer's output lies on it, as "
+            "learn_repairs and repair_like make them"
+        )
     made = repair._copied(list(repair.members))
     made.margins = dict(repair.margins)
     return made
+
+
+def _refuse_unlike(repairs: Mapping[str, Repair]) -> None:
+    """Raise an ArgumentError unless repairs have learned the same sources, or all of them none."""
+    known = {name: sorted({one.source for one in getattr(own, "members", ())}) for name, own in repairs.items()}
+    first = next(iter(known))
+    for name, own in known.items():
+        if own != known[first]:
+            raise ArgumentError(
+                f"layers[{name!r}] has learned {own!r}, layers[{first!r}] {known[first]!r}: expected the same sources; "
+                "learn all of them together, or begin with fresh repairs"
+            )
 
 
 def _refuse_order(model: nn.Module, named: list[str], x: Tensor) -> None:

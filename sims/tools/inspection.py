@@ -1,4 +1,4 @@
-"""A description of a fitted grid: a summary in text and one figure, for `localnoise inspect`."""
+"""A description of what a file holds, for `localnoise inspect`: facts, and of a fitted grid one figure."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from localnoise import UnitGrid
 from localnoise.config import GridConfig
 from localnoise.errors import ArgumentError
 from localnoise.files import as_output
-from localnoise.loading import load_grid as load
+from localnoise.loading import load
 from localnoise.sims.reports.figures import DOUBLE, drawn, lettered
 from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.console import console, show
 from localnoise.sims.runtime.options import Force
 from localnoise.sims.runtime.tables import terminal_table
+from localnoise.sims.tools.described import facts
 
 _DRAWS = 4096
 Doubles = npt.NDArray[np.float64]
@@ -154,29 +155,50 @@ def _learned(grid: UnitGrid) -> str:
     )
 
 
-@commands.register("inspect", "Learn", "Summarise a fitted grid in text and one figure.")
+@commands.register("inspect", "Learn", "Say what a file holds; of a fitted grid in one figure, too.")
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A grid's HDF5 file.", metavar="GRID.H5")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="A file of a grid, bank, central noise, repair, surprise or layer.", metavar="FILE.H5"),
+    ],
     unit: Annotated[
-        str, typer.Option(help="The unit whose parents are shown: y,x. Default: one near the centre.")
+        str, typer.Option(help="The unit of a grid whose parents are shown: y,x. Default: one near the centre.")
     ] = "",
-    figure: Annotated[Path | None, typer.Option(help="PNG to write. Default: the grid's name with .png.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="PNG to write, of a grid. Default: the grid's name with .png.")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Summarise a fitted grid in text and one figure: variance, correlation, spectrum, parents of a unit.
+    """Say what a file holds; of a fitted grid also by a figure: variance, correlation, spectrum, parents of a unit.
 
     Examples
     --------
         localnoise inspect grid.h5
 
         localnoise inspect grid.h5 --unit 3,4 --figure unit.png
+
+        localnoise inspect repair.h5
     """
-    target = as_output("figure", figure or path.with_suffix(".png"), "a figure", inputs={"path": path}, force=force)
-    grid = load(path)
-    seen = measure(grid)
-    show(summary_table(grid, seen, str(path)))
-    draw_figure(grid, seen, _position(unit, grid), target, repr(grid))
-    console.print(f"figure {target}")
+    drawn_to = figure or path.with_suffix(".png")
+    if figure or drawn_to == path:
+        as_output("figure", drawn_to, "a figure", inputs={"path": path}, force=force)
+    held = load(path)
+    if isinstance(held, UnitGrid):
+        target = as_output("figure", drawn_to, "a figure", inputs={"path": path}, force=force)
+        seen = measure(held)
+        show(summary_table(held, seen, str(path)))
+        draw_figure(held, seen, _position(unit, held), target, repr(held))
+        console.print(f"figure {target}")
+        return
+    said = facts(held)
+    for name, given in {"figure": figure, "unit": unit}.items():
+        if given:
+            raise ArgumentError(
+                f"{name}={str(given)!r} with {path}, which holds {said['holds'].split(':')[0]}: expected none, since a "
+                f"figure is drawn of a grid alone; leave --{name} out"
+            )
+    rows = said | {f"provenance: {name}" if name in said else name: str(own) for name, own in held.provenance.items()}
+    show(terminal_table(["", ""], rows.items(), str(path), left=(0, 1)))
 
 
 def _position(text: str, grid: UnitGrid) -> tuple[int, int]:

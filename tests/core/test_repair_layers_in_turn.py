@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import localnoise as ln
 from localnoise import nn as lnn
-from localnoise.errors import ArgumentError, FewInputsWarning
+from localnoise.errors import ArgumentError, FewInputsWarning, RidgeWarning
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +183,12 @@ def test_a_further_source_is_learned_later_as_if_it_had_been_there(in_turn):
 @pytest.mark.parametrize(
     ("layers", "options", "message"),
     [
-        ({"first": None}, {}, r"layers\['first'\] is None: expected a Repair that has learned"),
-        ({"first": ln.Repair(SHAPE, CHANNELS)}, {}, "nothing learned\\): expected a Repair that has learned"),
+        (
+            {"first": None},
+            {},
+            r"layers\['first'\] is None: expected a Repair that says how the layer's",
+        ),
+        ({"first": ln.Repair(SHAPE, CHANNELS)}, {}, "nothing learned\\): expected a Repair that says how"),
         ({"first": None}, {"radius": 1}, "radius was given with repairs, which keep the options"),
     ],
 )
@@ -192,3 +196,40 @@ def test_what_learns_no_further_source(in_turn, layers, options, message):
     net, _, x = in_turn
     with pytest.raises(ArgumentError, match=message):
         lnn.learn_repairs(net, layers, x, {"dim": dim}, **options)
+
+
+def test_layers_may_have_options_of_their_own():
+    """A convolution as long as the dense layer behind it is wide: which axis has channels must be said of it alone."""
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 6, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(24, 4))
+    x = torch.randn(400, 1, 6, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ArgumentError, match=r"axis 1 or the last.*kind='channels-first'"):
+        lnn.learn_repairs(net, ["1", "3"], x, {"dark": lambda x: 0.3 * x})
+    with pytest.raises(ArgumentError, match="as kind='channels-first' says"):
+        lnn.learn_repairs(net, ["1", "3"], x, {"dark": lambda x: 0.3 * x}, kind="channels-first")
+    conv, dense = lnn.repair_like(net, "1", x, kind="channels-first", radius=1), lnn.repair_like(net, "3", x)
+    made = lnn.learn_repairs(net, {"1": conv, "3": dense}, x, {"dark": lambda x: 0.3 * x})
+    assert (made["1"].radius, made["3"].radius) == (1, 0)
+    assert [one.sources for one in made.values()] == [["clean", "dark"]] * 2
+    assert not conv.members + dense.members
+    mended = lnn.attach_repairs(net, made, source="dark")
+    with torch.no_grad():
+        assert (mended(0.3 * x) - net(x)).abs().mean() < 0.3 * (net(0.3 * x) - net(x)).abs().mean()
+
+
+def test_repairs_of_other_sources_are_not_learned_further(in_turn):
+    net, repairs, x = in_turn
+    other = {name: lnn.repair_like(net, name, x[:4]) for name in ("first", "pool")}
+    with pytest.raises(ArgumentError, match=r"layers\['pool'\] has learned \[\], layers\['first'\] \['clean', "):
+        lnn.learn_repairs(net, {"first": repairs["first"], "pool": other["pool"]}, x, {"dim": dim})
+
+
+def test_errors_and_warnings_name_the_layer():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 6), torch.nn.Tanh(), torch.nn.Linear(6, 2))
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        net[2].bias += 1000.0
+    with pytest.warns(RidgeWarning, match="^layer '2': activations of source 'dark' lie ") as caught:
+        lnn.learn_repairs(net, ["1", "2"], x, {"dark": lambda x: 0.3 * x})
+    assert [one.filename for one in caught] == [__file__] * len(caught)
+    with pytest.raises(ArgumentError, match=r"^layer '1': .*finite"):
+        lnn.learn_repairs(net, ["1", "2"], x, {"lost": lambda x: x * float("nan")})

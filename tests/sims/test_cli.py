@@ -223,7 +223,7 @@ def test_each_module_is_a_script_too(tmp_path: Path) -> None:
         (("data", "--data-dir", "nowhere"), 1, "nowhere"),
         (("retention", "--defenses", "none,ful"), 1, "did you mean 'full'"),
         (("demmo",), 2, "demo"),
-        (("inspect",), 2, "GRID.H5"),
+        (("inspect",), 2, "FILE.H5"),
         (("fit", "--parents", "many"), 2, "--parents"),
     ],
 )

@@ -7,7 +7,9 @@ SHAPE, CHANNELS, UNITS = (4, 5), 2, 20
 
 def activations(count, seed):
     rng = np.random.default_rng(seed)
-    return np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
+    made = np.tanh(rng.normal(size=(count, CHANNELS, *SHAPE)).cumsum(axis=3) / 2).astype(np.float32)
+    made.setflags(write=False)  # tests share them
+    return made
 
 
 def blurred(h):

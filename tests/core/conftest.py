@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from grid_files import learned
 from own_networks import NETWORKS, Own
+from small_repairs import CHANNELS, SHAPE, activations, blurred, dimmed
 
 import localnoise as ln
+from localnoise.validate import Array
 
 WIRINGS = [
     {"order": order, "boundary": boundary, "signal": signal, **extra}
@@ -27,6 +29,24 @@ def name(wiring: dict[str, Any]) -> str:
 def wiring(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Both orders, both boundaries, with and without signal dependence."""
     return dict(request.param)
+
+
+@pytest.fixture(scope="session")
+def clean() -> Array:
+    """Activations that repairs learn from."""
+    return activations(1500, 0)
+
+
+@pytest.fixture(scope="session")
+def held() -> Array:
+    """Activations that no repair has seen."""
+    return activations(400, 1)
+
+
+@pytest.fixture(scope="module")
+def repair(clean: Array) -> ln.Repair:
+    """A repair of what blurs and of what dims."""
+    return ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
 
 
 def random_grid(

@@ -14,21 +14,6 @@ from localnoise.repair.gate import fitted, softmax
 from localnoise.repair.laws import voters
 
 
-@pytest.fixture(scope="module")
-def clean():
-    return activations(1500, 0)
-
-
-@pytest.fixture(scope="module")
-def held():
-    return activations(400, 1)
-
-
-@pytest.fixture(scope="module")
-def repair(clean):
-    return ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
-
-
 def neighborhood(u, radius):
     y, x = divmod(u, SHAPE[1])
     rows = range(max(0, y - radius), min(SHAPE[0], y + radius + 1))

@@ -22,16 +22,6 @@ def folded(h):
     return np.where(h > -0.1, h, -0.6 * h - 0.16).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def clean():
-    return activations(1500, 0)
-
-
-@pytest.fixture(scope="module")
-def held():
-    return activations(400, 1)
-
-
 @pytest.fixture(scope="module", params=["none", "places", "all"])
 def repair(clean, request):
     made = ln.Repair(SHAPE, CHANNELS, radius=1, bends=1, share=request.param)

@@ -3,25 +3,10 @@
 import h5py
 import numpy as np
 import pytest
-from small_repairs import CHANNELS, SHAPE, activations, blurred, dimmed
+from small_repairs import blurred, dimmed
 
 import localnoise as ln
 from localnoise.errors import ArgumentError, FileFormatError
-
-
-@pytest.fixture(scope="module")
-def clean():
-    return activations(1500, 0)
-
-
-@pytest.fixture(scope="module")
-def held():
-    return activations(400, 1)
-
-
-@pytest.fixture(scope="module")
-def repair(clean):
-    return ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
 
 
 @pytest.mark.parametrize("state", [True, False])

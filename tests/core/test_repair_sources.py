@@ -11,21 +11,6 @@ import localnoise as ln
 from localnoise.errors import ArgumentError, RidgeWarning
 
 
-@pytest.fixture(scope="module")
-def clean():
-    return activations(1500, 0)
-
-
-@pytest.fixture(scope="module")
-def held():
-    return activations(400, 1)
-
-
-@pytest.fixture(scope="module")
-def repair(clean):
-    return ln.Repair(SHAPE, CHANNELS, radius=1).learn("blur", blurred(clean), clean).learn("dim", dimmed(clean), clean)
-
-
 def test_more_sources_leave_the_others_as_they_are(repair, clean):
     before = [(m.back.field.G.copy(), m.law.field.S.copy()) for m in repair.members[1:]]
     more = ln.Repair(SHAPE, CHANNELS, radius=1)

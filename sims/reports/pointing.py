@@ -21,6 +21,7 @@ _SHARED = {
 }
 _RADII = {0: "o", 1: "s", 2: "^", 3: "D"}
 _TO_MB = 1e6
+_NEAR = 0.1  # accuracy within which the undefended network is drawn with the designs
 _SHORT = 9  # characters of a name that fits below a place
 
 
@@ -102,48 +103,55 @@ def ablated(found: Sequence[Measured], undefended: Measured | None, varies: str,
 
 def front(found: Sequence[Measured], undefended: Measured | None, path: Path, title: str) -> None:
     """Accuracy over what was learned, and clean, against the bytes of the repair's tables; a line joins the best."""
-    with drawn(path, (DOUBLE, 3.4)) as page:
-        panels = page.subplots(1, 2)
-        turn = {one.value: at for at, one in enumerate(sorted(found, key=lambda one: one.bytes))}
+    with drawn(path, (DOUBLE, 3.6)) as page:
+        panels = page.subplots(1, 2, width_ratios=(5, 3))
+        joined = best(found)
+        panels[0].step(
+            [one.bytes / _TO_MB for one in joined], [_of(one.mean) for one in joined], color=_LINE, where="post"
+        )
         for axes, name in zip(panels, ("mean", "clean"), strict=True):
             axes.set_xscale("log")
-            if name == "mean":
-                joined = best(found)
-                axes.step(
-                    [one.bytes / _TO_MB for one in joined], [_of(one.mean) for one in joined], color=_LINE, where="post"
-                )
             for one in found:
-                estimate, plan = getattr(one, name), one.plan
-                if estimate is None or plan is None:
-                    continue
-                colour, said = _SHARED[plan.share]
-                label = f"{said}, radius {plan.radius}"
-                style: Any = {"fmt": _RADII.get(plan.radius, "v"), "color": colour, "label": label}
-                style |= {"mfc": "white"} if plan.layers == FIRST else {}
-                error_bars(axes, [one.bytes / _TO_MB], [estimate], **style)
-                if name == "mean":  # in turn on either side: neighbors lie close
-                    place: Any = {"xytext": (-3, 4), "ha": "right"} if turn[one.value] % 2 else {"xytext": (3, -8)}
-                    where = (one.bytes / _TO_MB, estimate.mean)
-                    axes.annotate(_short(plan), where, textcoords="offset points", fontsize=6, **place)
-            plain = None if undefended is None else getattr(undefended, name)
-            if plain is not None:
-                axes.axhline(plain.mean, color="#000000", ls="--", lw=0.9, label="undefended")
+                _design(axes, one, getattr(one, name), (one in joined) if name == "mean" else None)
+            _undefended(axes, found, None if undefended is None else getattr(undefended, name), name)
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set(xlabel="Tables of the repair at 8 bits (MB)")
             axes.margins(x=0.12)
-            known = [own.mean for one in found if (own := getattr(one, name))] + ([plain.mean] if plain else [])
-            if known:  # intervals of few seeds may be wider than what is of interest
-                axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
         panels[0].set_ylabel("Accuracy (share of images right)")
         lettered(panels, ["Mean over what was learned", "Clean"])
-        said = "numbers: causes of a source / parents of a law; b: bends; hollow: one layer alone"
+        said = "numbers: causes of a source / parents of a law; filled: ways back bend; *: one layer alone"
         legend(page, f"{title}\n{said}", columns=4)
 
 
-def _short(plan: Repairing) -> str:
-    return f"{plan.causes}/{plan.parents}{'b' * (plan.bends >= 0)}"
+def _design(axes: Any, one: Measured, estimate: Estimate | None, best: bool | None) -> None:
+    """Draw a design; its numbers stand above to the left where it is among the best, else below to the right."""
+    plan = one.plan
+    if estimate is None or plan is None:
+        return
+    colour, said = _SHARED[plan.share]
+    fill = colour if plan.bends >= 0 else "white"
+    style: Any = {"fmt": _RADII.get(plan.radius, "v"), "color": colour, "mfc": fill, "mec": colour, "mew": 0.9}
+    style["ecolor"] = (colour, 0.35)  # numbers stand on them
+    error_bars(axes, [one.bytes / _TO_MB], [estimate], label=f"{said}, radius {plan.radius}", **style)
+    if best is not None:
+        place: Any = {"xytext": (-3, 4), "ha": "right"} if best else {"xytext": (3, -8)}
+        text = f"{plan.causes}/{plan.parents}{'*' * (plan.layers == FIRST)}"
+        where = (one.bytes / _TO_MB, estimate.mean)
+        axes.annotate(text, where, textcoords="offset points", fontsize=6, **place)
+
+
+def _undefended(axes: Any, found: Sequence[Measured], plain: Estimate | None, name: str) -> None:
+    """Set the limits by the designs, and draw the undefended network where it lies near them, else say where it is."""
+    known = [own.mean for one in found if (own := getattr(one, name))]
+    if plain is not None and known and plain.mean < min(known) - _NEAR:
+        axes.text(0.98, 0.03, f"undefended: {plain.mean:.3f}", transform=axes.transAxes, fontsize=7, ha="right")
+    elif plain is not None:
+        axes.axhline(plain.mean, color="#000000", ls="--", lw=0.9, label="undefended")
+        known.append(plain.mean)
+    if known:  # intervals of few seeds may be wider than what is of interest
+        axes.set_ylim(max(0.0, min(known) - 0.05), min(1.0, max(known) + 0.05))
 
 
 def _of(estimate: Estimate | None) -> float:

@@ -230,6 +230,10 @@ class Front(Points):
         """Draw accuracy against bytes."""
         pointing.front(found, undefended, path, self.headline)
 
+    def _measured(self, records: list[Record]) -> tuple[list[Measured], Measured | None]:
+        found, undefended = super()._measured(records)
+        return sorted(found, key=lambda one: -one.bytes), undefended
+
     @property
     def _more_heads(self) -> list[str]:
         return ["on the front"]

@@ -34,11 +34,11 @@ def rows() -> Iterator[Row]:
         own = images[: 11 * _EACH].split(_EACH)
         x = torch.cat([own[0], *(apply(one.name, part, one.level, 0) for one, part in zip(ten, own[1:], strict=True))])
         plain = nn.Sequential(network.front, network.back).eval()
-        for asks in (1, 3):
-            arm = f"repair:{f'asks={asks}:' * (asks > 1)}causes=16:gate=no-margin"  # what margins are costs no time
+        for options, said in (("", ""), ("asks=3:", ", asks every 3"), ("bends=1:", ", bends")):
+            arm = f"repair:{options}causes=16:gate=no-margin"  # what margins are costs no time
             repaired, _ = runner.trained(Cell(seed=0, sources=ten, arm=arm))
             yield Row(
-                name=f"v2 repaired, 16 causes{f', asks every {asks}' * (asks > 1)}, {len(x):,} images",
+                name=f"v2 repaired, 16 causes{said}, {len(x):,} images",
                 ours=partial(_forward, repaired, x), peer=partial(_forward, plain, x), peer_name="its forward",
                 faster=False, bound=5.5, aim=5.5, check=partial(_differs, repaired, plain, x), seconds=10,
             )  # fmt: skip

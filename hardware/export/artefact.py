@@ -23,7 +23,7 @@ def export(
     folder: str | Path,
     kind: str = "c99",
     *,
-    seed: int = 0,
+    seed: int | None = None,
     learner: Learner | None = None,
     force: bool = False,
     **options: Any,
@@ -43,8 +43,8 @@ def export(
         "c99": tables, a freestanding runtime, and its header. "verilog": tables, engines, and their top module.
         "json", "hdf5", "nir": the configuration, unit by unit (`hardware.configuration`). Or the name of a plug-in's
         format (`hardware.export.exporters`).
-    seed : int
-        Of the generators: the stream that the artefact draws.
+    seed : int, optional
+        Of the generators: the stream that the artefact draws. None: a network's noise keeps its own, else 0.
     learner : OnChip, OnChipReward or None
         Adds learning on the chip by this rule, going on from where the chip grid is if it learned by the same one; from
         rewards, from the chip grid's weights.
@@ -67,6 +67,8 @@ def export(
         none, or a folder that is not empty (`folder.written_into`).
     """
     exporter = _exporter(kind, options)
+    if seed is None:
+        seed = chip.seed if isinstance(chip, ChipDefense) else 0
     if isinstance(chip, ChipRepair) and not getattr(exporter, "repairs", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "repairs", False)]
         raise ArgumentError(f"kind={kind!r} holds no repair: expected {' or '.join(able)}")
@@ -123,7 +125,8 @@ def _export_network(
     _refuse_for_networks(exporter, kind, learner)
     program = chip.program if isinstance(chip, ChipDefense) else chip
     if isinstance(chip, ChipDefense) and chip.seed != int(as_seed(seed)):
-        chip = ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed, later=chip.later)
+        given, chip = chip, ChipDefense(program, chip.chip, chip.draws, vote=chip.vote, seed=seed, later=chip.later)
+        chip.provenance = dict(given.provenance)
     with written_into(target, force) as fresh:
         exporter.write(chip, fresh, int(seed), learner, **options)
         chip.save(fresh / "chip.h5", state=False)

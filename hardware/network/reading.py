@@ -10,6 +10,7 @@ from localnoise.errors import ArgumentError, first_line, listed, short
 from localnoise.hardware.network.graph import FloatGraph, FloatLayer
 from localnoise.hardware.network.operators import INSTEAD, OPERATORS, Node, RefusedError, Value
 from localnoise.hardware.network.windows import Shape
+from localnoise.nn.tapping import evaluating
 
 _ALMOST = 1e-3  # relative error that float32 may leave between torch's logits and ours
 
@@ -23,14 +24,10 @@ def read(model: nn.Module, x: Tensor) -> FloatGraph:
         No graph, dynamic shapes, several inputs or outputs, an operator without integers here: its place and what
         could replace it; or layers that compute something else than the model.
     """
-    training = model.training
-    try:
-        model.eval()
+    with evaluating(model):
         graph = _layers(_exported(model, x))
         with torch.no_grad():
             expected = model(x).detach().numpy().reshape(len(x), -1)
-    finally:
-        model.train(training)
     found = graph(x.numpy().reshape(len(x), *graph.shape)).reshape(len(x), -1)
     if found.shape != expected.shape or np.abs(found - expected).max() > _ALMOST * (1 + np.abs(expected).max()):
         raise ArgumentError(

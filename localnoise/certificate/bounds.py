@@ -56,9 +56,9 @@ def lower_bound(successes: int, draws: int, alpha: float) -> float:
     check_alpha(alpha)
     if k > n:
         raise ArgumentError(f"successes={k}: expected at most draws={n}")
-    refuse_beyond_memory(f"draws={n}", 40 * n, "fewer draws")
     if k in (0, n):
         return 0.0 if k == 0 else float(alpha ** (1 / n))
+    refuse_beyond_memory(f"draws={n}", 40 * n, "fewer draws")
     j = np.arange(k, n + 1)
     ways = _log_factorials(n)[n] - _log_factorials(n)[j] - _log_factorials(n)[n - j]
     low, high = 0.0, k / n

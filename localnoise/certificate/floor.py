@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from localnoise.cautions import warn_of_few
+from localnoise.central import CentralNoise
 from localnoise.errors import ArgumentError
 from localnoise.grid import UnitGrid
 from localnoise.lesson import learn
@@ -52,10 +53,15 @@ def with_floor(d: Any, *, scale: float, floor: float, parents: int = 8, **option
     Raises
     ------
     ArgumentError
-        Displacements of another shape; scale or floor not > 0.
+        Displacements of another shape; scale or floor not > 0; signal dependence.
     """
     check_positive("scale", scale)
     check_positive("floor", floor)
+    if options.get("signal", "none") != "none":
+        raise ArgumentError(
+            f"signal={options['signal']!r}: expected 'none', since a certificate's covariance must not depend on the "
+            "activation; leave it out"
+        )
     array = d if hasattr(d, "shape") else np.asarray(d)
     if len(array.shape) != 4:
         raise ArgumentError(f"d has shape {tuple(array.shape)}: expected displacements (T, C, H, W)")
@@ -88,12 +94,19 @@ def log_volume(noise: Any, radius: float) -> float:
     -------
     float
         Natural logarithm, of activation units; -inf at radius 0.
+
+    Raises
+    ------
+    ArgumentError
+        Noise without such an ellipsoid: none, a bank, one whose covariance depends on the activation.
     """
     check_positive("radius", radius, zero=True)
     if radius == 0:
         return -math.inf
     if isinstance(noise, UnitGrid):
         return math.log(radius) + log_scale(noise.field) / noise.config.neurons
+    if not isinstance(noise, CentralNoise) or noise.factor is None:
+        raise ArgumentError(f"noise is {noise!r}: expected a UnitGrid or CentralNoise of full rank")
     factor = np.asarray(noise.factor, np.float64)
     diagonal = factor if factor.ndim == 1 else np.diagonal(factor)
     return math.log(radius) + float(np.log(diagonal).mean())

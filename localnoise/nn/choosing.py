@@ -1,7 +1,7 @@
 """Choose how loud a network's noise is, on images that it was not trained on; the test images stay unseen."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -100,8 +100,8 @@ def choose_variance(
     too: candidates whose clean accuracy is more than `loss` below its own are passed over. Of the rest the answer is
     the quietest whose robust accuracy is within one standard error, image by image, of the best (the rule of Breiman,
     Friedman, Olshen and Stone 1984, section 3.4.3); 0 where that is the network without noise. All trials see the same
-    images, perturbed alike. The model, its mode and torch's random numbers are left as they were. Cost: a training, if
-    any, and `draws` passes over the held-out images a variance and perturbation.
+    images, read once, perturbed alike. The model, its mode and torch's random numbers are left as they were. Cost: a
+    training, if any, and `draws` passes over the held-out images a variance and perturbation.
 
     Parameters
     ----------
@@ -154,6 +154,7 @@ def choose_variance(
     7
     """
     batches = Batches(held, device_of(model), "held")
+    _refuse_names(perturbations, attacks or {})
     goals = {key: _perturbing(key, act) for key, act in perturbations.items()}
     goals |= {key: _attacking(key, act) for key, act in (attacks or {}).items()}
     if not goals:
@@ -167,6 +168,8 @@ def choose_variance(
     trials: list[Trial] = []
     outcomes: list[Tensor] = []
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        shown = list(labelled(batches))  # once: a loader that shuffles would give each trial another order
         for variance in [0.0, *tried]:
             torch.manual_seed(seed)
             scaled = with_variance(noise, variance, own) if variance else None
@@ -176,7 +179,7 @@ def choose_variance(
                 train(network)
             network.eval()
             many = passes if variance and when in ("both", "eval") else 1
-            trial, robust = _trial(network, variance, batches, goals, many, seed, trials, loss)
+            trial, robust = _trial(network, variance, shown, goals, many, seed, trials, loss)
             trials.append(trial)
             outcomes.append(robust)
     able = [index for index, trial in enumerate(trials) if trial.eligible]
@@ -188,7 +191,7 @@ def choose_variance(
 def _trial(
     network: nn.Module,
     variance: float,
-    batches: Batches,
+    shown: list[tuple[Tensor, Tensor]],
     goals: Mapping[str, Attack],
     draws: int,
     seed: int,
@@ -197,7 +200,7 @@ def _trial(
 ) -> tuple[Trial, Tensor]:
     clean: list[Tensor] = []
     each: dict[str, list[Tensor]] = {key: [] for key in goals}
-    for index, (x, y) in enumerate(labelled(batches)):
+    for index, (x, y) in enumerate(shown):
         torch.manual_seed(seed + index)
         clean.append(_right(network, x, y, draws))
         for key, act in goals.items():
@@ -215,6 +218,15 @@ def _trial(
         eligible=not before or accuracy >= before[0].clean - loss,
     )
     return trial, robust.mean(0)
+
+
+def _refuse_names(perturbations: Mapping[str, Any], attacks: Mapping[str, Any]) -> None:
+    """Raise an ArgumentError where two columns of the table would have one name."""
+    taken = {field.name for field in fields(Trial)} - {"each"}
+    for name in [*perturbations, *attacks]:
+        if name in taken or (name in perturbations and name in attacks):
+            where = "a column of the table" if name in taken else "of a perturbation and of an attack"
+            raise ArgumentError(f"the name {name!r} is {where}: expected another one; rename it")
 
 
 def _quietest(outcomes: list[Tensor]) -> int:

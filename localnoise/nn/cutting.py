@@ -7,8 +7,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from localnoise.errors import ArgumentError, choose, first_line, short
+from localnoise.nn.attaching import Followed
+from localnoise.nn.layer import NoiseLayer
+from localnoise.nn.local.units import LocalUnits
 from localnoise.nn.naming import names
-from localnoise.nn.tapping import evaluating
+from localnoise.nn.repairing import RepairLayer
+from localnoise.nn.tapping import evaluating, quiet
 
 _GRAY = 3  # axes of a batch of images without an axis of channels
 _NAMED = 12  # layers that an error lists
@@ -68,6 +72,8 @@ class _Tracer(fx.Tracer):
             return True
         if self._layer.startswith(f"{module_qualified_name}."):
             return False
+        if isinstance(m, (Followed, NoiseLayer, RepairLayer, LocalUnits)):  # whose forwards hand values to kernels
+            return True
         return bool(super().is_leaf_module(m, module_qualified_name))
 
 
@@ -187,7 +193,7 @@ def _run(model: nn.Module, x: Tensor) -> Any:
 
 def _compare(model: nn.Module, front: nn.Module, back: nn.Module, layer: str, x: Tensor) -> None:
     """Raise an ArgumentError unless the parts do what the model does."""
-    with evaluating(model), torch.no_grad():  # the parts share the model's modules
+    with quiet(model):  # the parts share the model's modules
         whole: Any = _run(model, x)
         h: Any = front(x)
         if not isinstance(h, Tensor):

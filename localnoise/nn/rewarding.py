@@ -147,7 +147,9 @@ def reward_noise(
     batches = Batches(loader, device_of(model))
     first = next(labelled(batches))[0][:2]
     front, later = cut(model, name, first)
-    lies = Arrangement.remembered(grid) or Arrangement.of(front(first))
+    with evaluating(model), torch.no_grad():
+        like = front(first)
+    lies = Arrangement.remembered(grid) or Arrangement.of(like)
     shape = (grid.config.channels, *grid.config.shape)
     if lies.layout != shape:
         raise ArgumentError(f"grid has layout {shape}, the layer {lies.layout}: expected one of the layer's, grid_like")
@@ -158,9 +160,9 @@ def reward_noise(
     kept = float(grid.variance().mean()) if variance is None else variance
     found = []
     with evaluating(model):
-        folded = Folded(later, lies, front(first))
+        folded = Folded(later, lies, like)
         with torch.no_grad():
-            classes = folded(lies.folded(front(first).float())).shape[-1]
+            classes = folded(lies.folded(like.float())).shape[-1]
         for turn in range(turns):
             said = list(_activations(front, batches, corrupt, attack, lies))
             h, moved, y = (torch.cat(parts) for parts in zip(*said, strict=True))

@@ -13,10 +13,10 @@ from localnoise.spiking.lif import LIF
 from localnoise.spiking.network import network
 from localnoise.spiking.quantities import as_quantity
 from localnoise.spiking.settling import overrun
-from localnoise.spiking.target import TARGETS, finish, on, reporting
+from localnoise.spiking.target import TARGETS, as_brian_seed, finish, on, reporting
 from localnoise.spiking.wires import refuse_too_large
 from localnoise.streams import Progress
-from localnoise.validate import as_activity, as_count, as_seed
+from localnoise.validate import as_activity, as_count
 
 Counts = npt.NDArray[np.int32]
 _OWN = 2**31  # the neurons' own noise is not that of the field's units at the same seed
@@ -73,6 +73,8 @@ class SpikingLayer:
         target: str = "cython",
         max_bytes: int = 4 * 2**30,
     ) -> None:
+        if len(layout) != 3:
+            raise ArgumentError(f"layout={layout!r}: expected (C, H, W)")
         self.layout = (as_count("channels", layout[0], 1), *(as_count("side", side, 1) for side in layout[1:]))
         self.lif, self.limit = LIF() if lif is None else lif, max_bytes
         self.neurons, self.target = choose("neurons", neurons, ("lif", "poisson")), choose("target", target, TARGETS)
@@ -120,13 +122,15 @@ class SpikingLayer:
         (m, *shape), n = self.layout, int(np.prod(self.layout))
         flat = as_activity("h", h, m, (shape[0], shape[1]), np.float64)
         shown = np.repeat(flat.reshape(-1, *self.layout), trials, axis=0)
+        if not len(shown):
+            return np.zeros((len(flat), trials, *self.layout), np.int32)
         turns = -(-len(shown) // self.copies)
         refuse_too_large(n * self.copies, 0, self.limit, more=32 * turns * self.copies * n)
         if self.field is not None:
             shown += self.field.perturb(shown, seed)
         dealt = shown[np.minimum(np.arange(turns * self.copies), len(shown) - 1)]
         dealt = dealt.reshape(turns, self.copies, m, -1).swapaxes(2, 3).reshape(turns, -1)
-        with on(self.target, (int(as_seed(seed)) + _OWN) % 2**32):
+        with on(self.target, as_brian_seed(seed, _OWN)):
             counted = self._run(dealt, turns, progress)
         counted = counted.reshape(self.copies, -1, m, turns).transpose(3, 0, 2, 1).reshape(-1, m, *shape)[: len(shown)]
         return np.asarray(counted.reshape(len(flat), trials, m, *shape), np.int32)

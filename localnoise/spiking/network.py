@@ -13,10 +13,10 @@ from localnoise.grid import UnitGrid
 from localnoise.spiking.parts import Parts, build, synapses_of
 from localnoise.spiking.quantities import as_quantity
 from localnoise.spiking.settling import check_step, overrun, settling_steps
-from localnoise.spiking.target import TARGETS, finish, on, reporting
+from localnoise.spiking.target import TARGETS, as_brian_seed, finish, on, reporting
 from localnoise.spiking.wires import refuse_too_large
 from localnoise.streams import Progress
-from localnoise.validate import as_activity, as_array, as_count, as_seed
+from localnoise.validate import as_activity, as_array, as_count
 
 
 def network(
@@ -219,9 +219,11 @@ class FieldNetwork:
         return self._run(len(held), shown, held, 0, None)
 
     def _run(self, count: int, h: Any, private: Any, seed: int, progress: Progress | None) -> Floats:
+        if not count:
+            return np.zeros((0, self.grid.config.channels, *self.grid.config.shape))
         trials = -(-count // self.copies)
         self._refuse_too_large(trials)
-        with on(self.target, int(as_seed(seed)) % 2**32):
+        with on(self.target, as_brian_seed(seed)):
             parts = self.build(h=self._dealt(h, trials), private=self._dealt(private, trials))
             monitor = brian2.StateMonitor(parts.units, "eta", record=True, clock=parts.trials, when="start", order=-1)
             whole = brian2.Network(parts.objects, monitor)

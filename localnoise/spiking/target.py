@@ -5,26 +5,28 @@ from contextlib import contextmanager
 from typing import Any
 
 import brian2
+import numpy as np
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
-from brian2.devices.device import get_device, reset_device
+from brian2.devices.device import get_device, reset_device, runtime_device
 
 from localnoise.errors import choose
 from localnoise.files import temporary_folder
 from localnoise.streams import Progress
-from localnoise.validate import check_progress
+from localnoise.validate import as_seed, check_progress
 
 TARGETS = ("numpy", "cython", "cpp_standalone")
 
 
 @contextmanager
 def on(target: str, seed: int | None = None) -> Iterator[None]:
-    """Build and run Brian2 objects on `target`; Brian2's own settings are as before afterwards.
+    """Build and run Brian2 objects on `target`; Brian2's settings, and the generators that `seed` sets, stay as before.
 
     On "cpp_standalone" the simulation is compiled and run by `finish`, within the context; read results there.
     """
     choose("target", target, TARGETS)
     before = brian2.prefs.codegen.target
     standalone = target == "cpp_standalone"
+    drawn = None if seed is None else runtime_device.get_random_state()  # NumPy's global generator is among them
     with temporary_folder() as folder:
         try:
             if standalone:
@@ -39,6 +41,14 @@ def on(target: str, seed: int | None = None) -> Iterator[None]:
             if standalone:
                 brian2.device.reinit()
                 reset_device()
+            if drawn is not None:
+                runtime_device.set_random_state(drawn)
+
+
+def as_brian_seed(seed: int, more: int = 0) -> int:
+    """Return a seed below 2^64, plus `more`, as one of Brian2's 32 bits; what needs more bits is hashed."""
+    own = int(as_seed(seed)) + more
+    return own if own < 2**32 else int(np.random.SeedSequence(own).generate_state(1)[0])
 
 
 def finish() -> None:

@@ -30,7 +30,7 @@ from localnoise.sims.runtime.stage import Stage
 
 LOCAL, ISOTROPIC = "local", "isotropic"
 PLAIN, REPAIRED = "displacements", "what a repair leaves"
-HELD = 500  # training inputs on which the noise is chosen
+HELD = 500  # training inputs on which the noise is chosen; of few inputs a fifth
 BALLS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0)  # of inputs, l2
 RADII = tuple(float(r) for r in np.round(np.arange(0, 3.21, 0.2), 2))
 _TARGETS, _SHARE = (1.0, 1.6, 2.3), 0.6  # scales let this share of held-out displacements lie within these radii
@@ -65,10 +65,11 @@ def certificate_part(
         be covered.
     variance : of the noise, a neuron; None: scales are tried that let it cover displacements.
     """
-    total = min(learned, len(bench.train[0]) - HELD)
+    held = min(HELD, len(bench.train[0]) // 5)
+    total = min(learned, len(bench.train[0]) - held)
     stage("learn the repair" if repaired else "displace", 0, 0)
     read = mended(bench, source, severities, total) if repaired else plain(bench.network)
-    given = _Given.of(bench, source, severities, read, total, alpha, epochs)
+    given = _Given.of(bench, source, severities, read, total, held, alpha, epochs)
     net, out = _chosen(given, floors, variance, stage)
     out |= {"draws": draws, "alpha": alpha, "largest": largest_radius(draws, alpha), "images": images}
     stage("match isotropic noise", 0, 0)
@@ -90,7 +91,7 @@ class _Given:
     ----------
     h, d : arrays of float32, (T, C, H, W)
         Activations, displacements.
-    h_held, d_held : arrays of float32, (500, C, H, W)
+    h_held, d_held : arrays of float32, (held, C, H, W)
         The same of others, on which noises are chosen.
     behind : Tensor, (T, ...)
         What the later layers read of h.
@@ -113,13 +114,14 @@ class _Given:
         severities: Sequence[float],
         read: Read,
         total: int,
+        held: int,
         alpha: float,
         epochs: int,
     ) -> Self:
-        """Read `total` training inputs and the next `HELD`, each displaced at one of the severities."""
-        h = read(bench.train[0][: total + HELD])
+        """Read `total` training inputs and the next `held`, each displaced at one of the severities."""
+        h = read(bench.train[0][: total + held])
         moved = np.empty_like(h)
-        for one, rows in by_level(source, severities, total + HELD):
+        for one, rows in by_level(source, severities, total + held):
             moved[rows] = read(bench.altered(one, rows=rows))
         d = moved - h
         behind, lies = torch.from_numpy(h[:total]), bench.network.arrangement
@@ -135,7 +137,7 @@ class _Given:
     def trial(self, net: Smoothed) -> tuple[float, float]:
         """Return clean accuracy of the vote, and certified coverage, of few draws, on held-out training inputs."""
         found = net.vote(_FEW, self.alpha, self.bench.seed).certify(self.h_held)
-        right = found.winner == self.bench.train[1][len(self.h) : len(self.h) + HELD].numpy()
+        right = found.winner == self.bench.train[1][len(self.h) : len(self.h) + len(self.h_held)].numpy()
         return float(right.mean()), float((right & (norms(net.noise, self.d_held) < found.radius)).mean())
 
 

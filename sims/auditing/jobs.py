@@ -69,6 +69,7 @@ def _bench(job: AuditJob) -> Testbed:
     tasks.load(*job.tasks)
     refuse_other_code(job.source)
     use_threads(job.threads)
+    tasks.mounted(job.plan.trained.network)  # in this thread, which may be another than a kept bench was made in
     place = (repr(job.plan.settings), job.plan.data_dir, job.seed)
     if place not in _benches:
         _benches.clear()

@@ -1,9 +1,11 @@
 """A layer that moves nothing further apart: places side by side, times a matrix of orthonormal rows or columns."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.functional import pixel_unshuffle
 from torch.nn.utils.parametrizations import orthogonal
+
+_NO_FURTHER = (nn.Tanh, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Identity)  # move nothing further apart
 
 
 class OrthogonalPatches(nn.Module):
@@ -33,12 +35,35 @@ class OrthogonalPatches(nn.Module):
 def lipschitz(front: nn.Module) -> float | None:
     """Return a constant L with |front(x) - front(x')| <= L |x - x'| in l2; None where none is known.
 
-    Known of orthogonal patches followed by tanh or a rectifier, which move nothing further apart.
+    Known of orthogonal patches, followed by tanh or a rectifier, one after the other: in a Sequential, or in a graph
+    that is nothing but such a chain. A module of one's own may do anything in its forward, whatever it consists of.
     """
+    chain = _chain(front)
+    if chain is None:
+        return None
     total = 1.0
-    for module in front.children():
+    for module in chain:
         if isinstance(module, OrthogonalPatches):
             total *= module.norm()
-        elif not isinstance(module, (nn.Tanh, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Identity)):
+        elif type(module) not in _NO_FURTHER:
             return None
     return total
+
+
+def _chain(front: nn.Module) -> list[nn.Module] | None:
+    """Return the modules that run one after the other, each once and on the last one's output; None if others do."""
+    if type(front) is nn.Sequential:
+        parts = [_chain(module) for module in front]
+        return None if None in parts else [module for part in parts if part is not None for module in part]
+    if not isinstance(front, fx.GraphModule):
+        return [front]
+    first, *nodes, last = front.graph.nodes
+    found, before = list[nn.Module](), first
+    for node in nodes:
+        if node.op != "call_module" or node.args != (before,) or node.kwargs:
+            return None
+        part, before = _chain(front.get_submodule(node.target)), node
+        if part is None:
+            return None
+        found += part
+    return found if first.op == "placeholder" and last.args == (before,) else None

@@ -114,7 +114,10 @@ class RecordFile:
         with locked(self.path, "writing", wait=_WAIT, held=held):
             if once:
                 self._learn_keys()
-            entries = [entry for entry in several if not (once and key(entry[0]) in self._keys)]
+            entries = list(several)
+            if once:  # the first of each configuration that is not there
+                fresh = {key(entry[0]): entry for entry in reversed(entries)}
+                entries = [fresh[name] for name in dict.fromkeys(key(e[0]) for e in entries) if name not in self._keys]
             if entries:
                 self._append([Record(config, results, made_by(), seconds) for config, results, seconds in entries])
 

@@ -34,12 +34,17 @@ class TrialStore:
     @property
     def journal(self) -> Path:
         """Optuna's journal, unless a database is named."""
-        return self.path.with_suffix(".journal")
+        return self._beside(".journal")
 
     @property
     def grids(self) -> Path:
         """Folder of grids."""
-        return self.path.with_name(self.path.stem + "-grids")
+        return self._beside("-grids")
+
+    def _beside(self, ending: str) -> Path:
+        """Return NAME and an ending; what else may follow a dot belongs to the name: rate-0.1 is not rate-0.2."""
+        name = self.path.stem if self.path.suffix == ".sqlite" else self.path.name
+        return self.path.with_name(name + ending)
 
     def grid(self, trial: Trial) -> Path:
         """File of a trial's grid (its first seed and source)."""

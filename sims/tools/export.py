@@ -34,7 +34,10 @@ def export(
     chip: Annotated[
         str, typer.Option(help="Chip that it must fit: a name of `list chips`, or your TOML file.")
     ] = "ideal",
-    seed: Annotated[int, typer.Option(help="Stream that the artefact draws after every start.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Stream that the artefact draws after every start. Default: 0, or the network file's own."),
+    ] = None,
     learner: Annotated[str, one_of(RULES, help="Add learning on the chip, by this rule.")] = "",
     rate: Annotated[
         int | None, typer.Option(help="The learner's first step, 2^-rate. Default: 1; of three-factor 8.")
@@ -141,7 +144,7 @@ def export(
     rule = asked_learner(learner, rate)
     options = options_of(engines=engines, loaded=load_weights, name=name, selftest=selftest)
     asked = Asked(
-        task=str(file), chip=chip, seed=seed, weights=weights, layer=layer, defense=defense, train=sources,
+        task=str(file), chip=chip, seed=seed or 0, weights=weights, layer=layer, defense=defense, train=sources,
         preset=spend, epochs=epochs, cache=cache, training=training, draws=draws, vote=vote, weight_bits=weight_bits,
         activation_bits=activation_bits, data=data, test_images=test_images,
     )  # fmt: skip

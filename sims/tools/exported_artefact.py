@@ -44,7 +44,7 @@ def write(
     kind: str,
     chip: str,
     *,
-    seed: int,
+    seed: int | None,
     learner: Learner | None,
     force: bool,
     options: dict[str, Any],

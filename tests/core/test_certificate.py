@@ -201,3 +201,15 @@ def test_bounds_of_no_number_are_refused(grid):
             lower_bound(1, draws, 0.001)
     assert draws_needed(8.0) > 1e15
     assert log_volume(grid, 0) == -np.inf
+
+
+def test_volumes_of_noise_without_an_ellipsoid_are_refused(grid):
+    for noise in (central.none(DISPLACED), ln.Bank([grid, grid]), central.affine(DISPLACED, DISPLACED)):
+        with pytest.raises(ArgumentError, match="expected a UnitGrid or CentralNoise of full rank"):
+            log_volume(noise, 1.0)
+    with pytest.raises(ArgumentError, match="signal='local': expected 'none', since a certificate's covariance"):
+        with_floor(DISPLACED, scale=1.0, floor=0.1, signal="local")
+
+
+def test_draws_that_would_be_needed_are_no_question_of_memory():
+    assert largest_radius(draws_needed(6)) == pytest.approx(6, rel=1e-6)

@@ -234,3 +234,32 @@ def test_variances_are_positive_numbers(variances):
     net, x, y = problem(60)
     with pytest.raises(ArgumentError, match=r"varianc"):
         choose_variance(net, "2", flat_noise(), (x, y), {"a": shifted}, variances=variances)
+
+
+def test_a_loader_that_shuffles_shows_every_trial_the_same_images():
+    """However many random numbers training takes."""
+    net, x, y = problem(60)
+    seen = []
+
+    def perturb(x):
+        seen.append(x.clone())
+        return 0.9 * x
+
+    held = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), 20, shuffle=True)
+    choose_variance(net, "2", flat_noise(), held, {"a": perturb}, variances=[0.5, 1], train=lambda net: torch.rand(7))
+    assert len(seen) == 9
+    for one, other in zip(seen[:3] * 2, seen[3:], strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("perturbations", "attacks", "message"),
+    [
+        ({"clean": shifted}, None, "the name 'clean' is a column of the table"),
+        ({"a": shifted}, {"a": lambda network, x, y: x}, "the name 'a' is of a perturbation and of an attack"),
+    ],
+)
+def test_no_column_of_the_table_hides_another(perturbations, attacks, message):
+    net, x, y = problem(60)
+    with pytest.raises(ArgumentError, match=message):
+        choose_variance(net, "2", flat_noise(), (x, y), perturbations, attacks=attacks)

@@ -67,3 +67,12 @@ def test_what_is_no_layer_is_refused():
         lnn.LocalUnits(nn.Linear(2, 2))
     with pytest.raises(ArgumentError, match=r"x has shape \(40, 2, 24\): expected \(T, 2, 4, 6\)"):
         lnn.LocalUnits(layer)(torch.from_numpy(x).flatten(2))
+
+
+def test_a_network_is_cut_behind_units_that_learn():
+    layer, x = learned()
+    net = nn.Sequential(lnn.LocalUnits(layer), nn.Flatten(), nn.Linear(30, 3))
+    given = torch.from_numpy(x)
+    front, back = lnn.cut(net, "1", given)
+    torch.testing.assert_close(back(front(given)), net(given))
+    torch.testing.assert_close(front(given), lnn.LocalUnits(layer)(given).flatten(1))

@@ -287,3 +287,26 @@ def test_reparametrised_refuses_other_grids(grid: ln.UnitGrid) -> None:
         lnn.Reparametrised(ln.UnitGrid((2, 2), signal="local"), 1.0)
     with pytest.raises(ArgumentError, match="variance=0"):
         lnn.Reparametrised(grid, 0)
+
+
+def test_a_network_in_training_mode_is_rated_as_in_evaluation() -> None:
+    """Statistics of a norm are not those of the two inputs by which the layer's layout is found."""
+    x, y = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 2
+    found = []
+    for training in (False, True):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2)).train(training)
+        grid = ln.UnitGrid((1, 8)).normalise(0.5)
+        first = [(x[:1], y[:1]), (x[1:], y[1:])]
+        found.append([turn.reward for turn in lnn.reward_noise(net, "2", grid, first, turns=2)])
+        assert net.training == training
+    assert found[0] == found[1]
+
+
+def test_noise_learns_behind_layers_that_have_noise_of_their_own(
+    network: tuple[nn.Module, torch.Tensor, torch.Tensor],
+) -> None:
+    model, x, y = network
+    noisy = lnn.attach(model, "0", lnn.NoiseLayer(lnn.grid_like(model, "0", x[:2]).normalise(0.1), when="train"))
+    grid = ln.UnitGrid((1, 8)).normalise(0.5)
+    assert len(lnn.reward_noise(noisy, "1", grid, (x, y), turns=1)) == 1

@@ -315,9 +315,12 @@ def test_the_place_of_what_is_refused_is_the_modules():
 def test_the_model_is_left_as_it_was():
     model, x = network(Residual)
     model.train()
+    norm = next(part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
+    norm.eval()  # frozen, as in fine-tuning
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     quantise(model, x)
     assert model.training
+    assert not norm.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 

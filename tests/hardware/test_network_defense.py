@@ -278,3 +278,16 @@ def test_memory_that_changes_is_the_struct_of_the_program(tmp_path, how):
     callers = int(np.prod(defense.program.shape)) + 4 * defense.program.outputs  # the image and the scores
     pointers = 0 if grid.config.narrow else 2
     assert 0 <= held - pointers * (pointer - 4) - (counted - callers) < 8, "padding"
+
+
+def test_an_artefact_keeps_the_defenses_own_seed_and_provenance(tmp_path):
+    model, x = network()
+    defense = defend(model, x, noise(False), "1", draws=3, seed=7)
+    defense.provenance["note"] = "mine"
+    words = defense.program.input_words(x[:5])
+    kept = load_chips(export(defense, tmp_path / "kept") / "chip.h5")
+    assert (kept.seed, kept.provenance["note"]) == (7, "mine")
+    assert np.array_equal(kept.scores(words), defense.scores(words))
+    changed = load_chips(export(defense, tmp_path / "changed", seed=8) / "chip.h5")
+    assert (changed.seed, changed.provenance["note"]) == (8, "mine")
+    assert not np.array_equal(changed.scores(words), defense.scores(words))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from audited import SmallBench
-from torch import nn
+from torch import Tensor, nn
 
 from localnoise import UnitGrid, central
+from localnoise.nn import cut
 from localnoise.sims.auditing.defects import SIDE, behind, blocks, with_defects
 from localnoise.sims.auditing.detectors import Named
 from localnoise.sims.auditing.knowing import Differentiable
@@ -70,6 +71,40 @@ def test_what_an_orthogonal_front_moves_lies_in_the_ellipsoid(isometric: Any) ->
     ratio = norms(noise, (front(x + delta) - front(x)).numpy()) * smallest / length
     assert ratio.max() <= 1 + 1e-4
     assert ratio.max() > 0.3  # the bound is not idle
+
+
+class Tapped(nn.Module):
+    """A network of one's own, in whose forward is more than its modules say."""
+
+    def __init__(self, more: Any) -> None:
+        super().__init__()
+        self.patches, self.act, self.tap, self.last = nn.Flatten(), nn.Tanh(), nn.Identity(), nn.Linear(64, 3)
+        self.more = more
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.tap(self.more(self.act(self.patches(x)))))
+        return out
+
+
+@pytest.mark.parametrize(
+    ("more", "known"), [(nn.Identity(), 1.0), (lambda h: 4 * h, None), (lambda h: h + torch.tanh(h), None)]
+)
+def test_no_bound_is_claimed_of_what_a_forward_does_besides_its_modules(more: Any, known: float | None) -> None:
+    front, _ = cut(Tapped(more), "tap", torch.randn(5, 1, 8, 8))
+    assert lipschitz(front) == known
+    x = torch.randn(200, 1, 8, 8) * 0.01
+    stretched = (front(x[:100]) - front(x[100:])).norm(dim=1) / (x[:100] - x[100:]).flatten(1).norm(dim=1)
+    assert stretched.max() <= (known or 4) + 1e-5
+
+
+def test_no_bound_is_claimed_of_modules_that_run_side_by_side_or_twice() -> None:
+    class Doubled(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = 2 * self[0](x)
+            return out
+
+    assert lipschitz(nn.Sequential(nn.Flatten(), Doubled(nn.Tanh()))) is None
+    assert lipschitz(nn.Sequential(nn.Flatten(), nn.Sequential(nn.Tanh()))) == 1.0
 
 
 def test_a_front_is_only_known_where_every_layer_is(bench: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from audited import BRIGHT, THREATS
 from helping import run_command as run
+from own_tasks import FILE
 
 from localnoise.errors import ArgumentError, DataError
 from localnoise.sims.auditing.jobs import bench_of
@@ -45,6 +46,19 @@ def test_an_audit_runs_on_workers_and_goes_on_after_a_fault_of_its_report(small_
     other = replace(plan, settings=plan.settings | {"fingerprint": "0" * 64})
     with pytest.raises(ArgumentError, match="on a worker's machine its images"):
         run_audit(other, RecordFile(tmp_path / "other.sqlite"), tmp_path, Audit(), jobs=1)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_all_parts_of_a_task_with_perturbations_of_its_own_run(tmp_path: Path) -> None:
+    """A worker keeps the network from part to part; what the task's perturbations are called it is told each time."""
+    (tmp_path / "mine.py").write_text(FILE)
+    effort = Effort(images=20, learned=60, draws=200, epochs=1, named=0, attacks=4, floors=(0.1,))
+    plan = Plan.of(
+        Chosen.of(str(tmp_path / "mine.py")), replace(preset("quick", seeds=1), base_epochs=1), effort,
+        parts=["structure", "certificate"], defenses=["multiscale-4"], source="dark", alpha=0.01, digits=None,
+        data_dir=None,
+    )  # fmt: skip
+    assert run_audit(plan, RecordFile(tmp_path / NAME), tmp_path, Audit(), jobs=1) == len(list(plan.configs())) > 1
 
 
 def test_names_are_checked_before_anything_is_measured() -> None:

@@ -341,6 +341,9 @@ def test_once_knows_what_others_have_added(tmp_path: Path) -> None:
     other.append({"seed": 3}, {"x": 1.0}, 0.1)
     one.append({"seed": 3}, {"x": 1.0}, 0.1, once=True)
     assert seeds(one) == [0, 1, 2, 3]
+    one.append_all([({"seed": seed}, {"x": float(turn)}, 0.1) for turn, seed in enumerate((4, 3, 4))], once=True)
+    assert seeds(one) == [0, 1, 2, 3, 4]
+    assert list(one)[-1].results == {"x": 0.0}, "the first of those that are alike"
 
 
 def test_help_says_what_columns_mean_and_in_which_units() -> None:

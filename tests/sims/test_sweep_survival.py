@@ -222,3 +222,11 @@ def test_another_study_does_not_go_on_in_the_file(tmp_path: Path) -> None:
         kept.begin(*paced.load_study(tmp_path / "a.toml"), resume=False)
     with pytest.raises(ArgumentError, match=r"seeds differs \(2 there, 3 here\)"):
         kept.begin(*paced.load_study(tmp_path / "b.toml"), resume=True)
+
+
+@pytest.mark.parametrize(("one", "other"), [("rate-0.1", "rate-0.2"), ("a.sqlite", "a.db")])
+def test_sweeps_whose_names_differ_behind_a_dot_share_nothing(one: str, other: str, tmp_path: Path) -> None:
+    own, others = (TrialStore(tmp_path / name) for name in (one, other))
+    assert own.journal != others.journal
+    assert own.grids != others.grids
+    assert TrialStore(tmp_path / "a.sqlite").journal == tmp_path / "a.journal", "as before"

@@ -135,3 +135,24 @@ def test_bad_input_gets_one_sentence(make, message):
 def test_too_many_trials_are_refused_before_they_are_run():
     with pytest.raises(TooLargeError, match="fewer trials"):
         SpikingLayer((16, 14, 14), max_bytes=2**26).counts(np.zeros((10, 16, 14, 14)), trials=1000)
+
+
+def test_nothing_is_shown_and_nothing_is_counted():
+    layer = SpikingLayer((3, 2, 2), lif=QUIET, target="numpy")
+    assert layer.counts(np.zeros((0, 3, 2, 2)), trials=2).shape == (0, 2, 3, 2, 2)
+    net = ln.spiking.network(ln.UnitGrid((2, 2), 3), target="numpy")
+    assert net.sample(0).shape == (0, 3, 2, 2)
+    for layout in ((2, 3), (2, 3, 3, 1)):
+        with pytest.raises(ArgumentError, match=r"layout=.*: expected \(C, H, W\)"):
+            SpikingLayer(layout)
+
+
+def test_the_callers_random_numbers_go_on_and_long_seeds_differ():
+    net = ln.spiking.network(ln.UnitGrid((2, 2), 1), target="numpy")
+    np.random.seed(3)  # noqa: NPY002, of the caller's own
+    expected = np.random.get_state()[1].copy()  # noqa: NPY002
+    drawn = [net.sample(4, seed=seed) for seed in (0, 0, 2**32, 2**33)]
+    assert np.array_equal(np.random.get_state()[1], expected)  # noqa: NPY002
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+    assert not np.array_equal(drawn[2], drawn[3])

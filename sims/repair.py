@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from localnoise.sims.defenses import Repairing
-from localnoise.sims.defenses.repair_plan import ALL, NO_BENDS
+from localnoise.sims.defenses.repair_plan import ALL, bends_of
 from localnoise.sims.experiments import repair_points
 from localnoise.sims.experiments.command import Run, experiment
 from localnoise.sims.experiments.repair_design import LEARNED, OTHERS, design, sources_of
@@ -129,7 +129,7 @@ def repair(
     chosen, spent = run.chosen(), run.plan()
     plan = Repairing(
         layers=layers, radius=radius, parents=parents, asks=asks, causes=causes, typical=typical, worth=worth,
-        share=share, bits=bits, bends=NO_BENDS if bends is None else as_count("bends", bends),
+        share=share, bits=bits, bends=bends_of(bends),
     )  # fmt: skip
     learned = sources_of(sources, chosen, spent.displaced)
     if ablate or front:

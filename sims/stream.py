@@ -8,7 +8,7 @@ import typer
 
 from localnoise.files import as_folder
 from localnoise.sims.defenses import Repairing
-from localnoise.sims.defenses.repair_plan import ALL
+from localnoise.sims.defenses.repair_plan import ALL, bends_of
 from localnoise.sims.experiments.chosen import DEFAULT, Chosen
 from localnoise.sims.experiments.conduct import publish
 from localnoise.sims.experiments.presets import preset
@@ -72,6 +72,9 @@ def stream(
     radius: Annotated[
         int, typer.Option("--signal-radius", help="Chebyshev radius of the activations that a repair's unit reads.")
     ] = 2,
+    bends: Annotated[
+        int | None, typer.Option(help="Radius within which ways back bend, as `localnoise repair` takes it; none.")
+    ] = None,
     causes: Annotated[
         int, typer.Option(help="Parts that a source is cut into where it has an angle, a direction or a place: 4, 16.")
     ] = 1,
@@ -107,7 +110,7 @@ def stream(
     arms = methods_of(defenses)
     asked = AskedStream(
         learned=sources, tested=tested, strengths=strengths, length=length, stay=stay, displaced=displaced,
-        repairing=Repairing(radius=radius, causes=causes, layers=layers),
+        repairing=Repairing(radius=radius, bends=bends_of(bends), causes=causes, layers=layers),
     )  # fmt: skip
     shared = planned(asked, chosen, spent, spend, spent.settings(data_dir, chosen))
     run = wanted(shared, arms, chosen, spent.seeds)

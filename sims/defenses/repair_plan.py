@@ -19,6 +19,11 @@ _BITS = (2, 12)
 NO_BENDS = -1
 
 
+def bends_of(radius: int | None) -> int:
+    """Return the `bends` of a plan whose ways back bend within a radius; None: not at all."""
+    return NO_BENDS if radius is None else as_count("bends", radius)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Repairing:
     """A repair by its hyperparameters.

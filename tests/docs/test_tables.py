@@ -184,8 +184,8 @@ def test_what_integers_cost_under_attack_is_that_of_its_record():
 
 
 def test_what_integers_cost_a_repaired_network_is_that_of_its_record():
-    arms = ["undefended", "repair:layers=first:share=places:radius=1:parents=2:worth=no", "int8:repair-8"]
-    arms.append("int8:undefended")
+    repair = "repair:radius=1:causes=4:share=all:bends=1"
+    arms = ["undefended", repair, f"int8:{repair}", "int8:undefended"]
     mean = "mean of the 10 learned from"
     table = comparing.Comparison(outcomes(RecordFile(published("chip-network"))), arms, TEN, {mean: TEN})
     text = comparing.markdown(table, None).partition("\n\n±")[0]

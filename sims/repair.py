@@ -14,7 +14,6 @@ from localnoise.sims.reports import harm
 from localnoise.sims.reports.commands import Ablation, Front, Point, Repair
 from localnoise.sims.runtime import commands
 from localnoise.sims.runtime.options import one_of
-from localnoise.validate import as_count
 
 
 @commands.register("repair", "Evaluate", "Repair a trained network, its weights untouched: learn, test, one table.")

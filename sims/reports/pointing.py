@@ -17,7 +17,7 @@ _MEAN, _CLEAN, _LINE = "#332288", "#E69F00", "#999999"
 _SHARED = {
     "none": ("#D55E00", "each unit's own"),
     "places": ("#0072B2", "ways back shared"),
-    "all": ("#009E73", "all shared"),
+    "all": ("#009E73", "all shared, laws counted once"),
 }
 _RADII = {0: "o", 1: "s", 2: "^", 3: "D"}
 _TO_MB = 1e6
@@ -122,7 +122,7 @@ def front(found: Sequence[Measured], undefended: Measured | None, path: Path, ti
         panels[0].set_ylabel("Accuracy (share of images right)")
         lettered(panels, ["Mean over what was learned", "Clean"])
         said = "numbers: causes of a source / parents of a law; filled: ways back bend; *: one layer alone"
-        legend(page, f"{title}\n{said}", columns=4)
+        legend(page, f"{title}\n{said}", columns=3)
 
 
 def _design(axes: Any, one: Measured, estimate: Estimate | None, best: bool | None) -> None:

@@ -171,8 +171,8 @@ class Points(Report):
         arms = [_UNREPAIRED, *(point.arm for point in self.points)]
         table = comparing.Comparison(outcomes(records), list(dict.fromkeys(arms)), self.learned)
         return (
-            "Sizes: of the repair alone; bytes as an exported chip's tables hold them, shared laws once; "
-            "multiplications an input to decide and, at most, to undo. "
+            "Sizes: of the repair alone; bytes as an exported chip's tables hold them, but that laws which are shared "
+            "count once, where today's exporter writes them out for every unit; multiplications an input to decide and, at most, to undo. "
             + f"Less {self.default}: of the same seeds, paired. " * bool(self.default)
             + "\n"
             + comparing.footnote(table)

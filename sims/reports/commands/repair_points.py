@@ -172,7 +172,8 @@ class Points(Report):
         table = comparing.Comparison(outcomes(records), list(dict.fromkeys(arms)), self.learned)
         return (
             "Sizes: of the repair alone; bytes as an exported chip's tables hold them, but that laws which are shared "
-            "count once, where today's exporter writes them out for every unit; multiplications an input to decide and, at most, to undo. "
+            "count once, where today's exporter writes them out for every unit; multiplications an input to decide "
+            "and, at most, to undo. "
             + f"Less {self.default}: of the same seeds, paired. " * bool(self.default)
             + "\n"
             + comparing.footnote(table)

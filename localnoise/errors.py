@@ -21,6 +21,7 @@ __all__ = [
     "PluginError",
     "PluginWarning",
     "RidgeWarning",
+    "RoundedWarning",
     "TooLargeError",
     "UnknownNameError",
     "WriteError",
@@ -111,6 +112,10 @@ class ForgottenWarning(LocalnoiseWarning):
 
 class RidgeWarning(LocalnoiseWarning):
     """The ridge is a good part of the noise: the displacements are small."""
+
+
+class RoundedWarning(LocalnoiseWarning):
+    """Integers decide otherwise than floating point for a good part of what they decide about."""
 
 
 class PluginWarning(LocalnoiseWarning):

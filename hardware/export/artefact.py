@@ -72,6 +72,13 @@ def export(
     if isinstance(chip, ChipRepair) and not getattr(exporter, "repairs", False):
         able = [other for other, each in EXPORTERS.available().items() if getattr(each, "repairs", False)]
         raise ArgumentError(f"kind={kind!r} holds no repair: expected {' or '.join(able)}")
+    given: Any = chip
+    if not isinstance(given, (ChipGrid, ChipBank, ChipRepair, Program, ChipDefense)):
+        program = isinstance(getattr(given, "program", None), Program)
+        raise ArgumentError(
+            f"chip is {type(given).__name__}: expected a chip grid, bank, repair or network in integers; "
+            + ("export its program: export(chip.program, ...)" if program else "quantise it first")
+        )
     if isinstance(chip, (Program, ChipDefense)):
         return _export_network(chip, Path(folder), exporter, kind, seed, learner, force, options)
     one = chip.members[0] if isinstance(chip, ChipBank) else chip

@@ -118,6 +118,8 @@ def _verify(
     draws = 0 if isinstance(chip, (Program, ChipDefense)) else -(-words // chip.config.neurons)
     checks, costs = [], {}
     kind = said["kind"]
+    if isinstance(backends, str):
+        raise ArgumentError(f"backends={backends!r}: expected a list, such as [{backends!r}]")
     for backend in backends:
         if kind not in BACKENDS.find(backend, "on").formats:
             raise ArgumentError(

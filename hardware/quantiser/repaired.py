@@ -1,13 +1,14 @@
 """Quantise a repair: rows of weights rounded with feedback, scores recalibrated on the integers' own sums."""
 
 import math
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from localnoise import Repair
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, RoundedWarning
 from localnoise.hardware.formats import Formats
 from localnoise.hardware.quantiser.repair_rows import finest_scale, quantised_centre, quantised_law, quantised_way
 from localnoise.hardware.quantiser.target import Floats
@@ -21,6 +22,7 @@ from localnoise.streams import Progress
 
 SCORE_BITS = 8  # fraction bits of a score
 _MOST = 2**62
+_UNLIKE = 0.05  # share of decisions on its own activations that rounding may turn, without a warning
 
 
 def quantise_repair(
@@ -100,20 +102,25 @@ def quantise_repair(
     )
     sources = [member.source for member in members]
     chip = ChipRepair(repair.config, formats, words, sources)
-    return rescored(chip, repair, repair if twin is None else twin)
+    return rescored(chip, repair, repair if twin is None else twin, warns=twin is None)
 
 
-def rescored(chip: ChipRepair, repair: Repair, twin: Repair | None = None, logs: Floats | None = None) -> ChipRepair:
+def rescored(
+    chip: ChipRepair, repair: Repair, twin: Repair | None = None, logs: Floats | None = None, *, warns: bool = False
+) -> ChipRepair:
     """Return the same laws and ways back in integers, with the gate, margins, worth and second look that `repair` has.
 
     chip : of this repair's members, whatever it was asked for;  twin : by whose densities worth was learned, None: by
-    those of the chip (`densities`);  logs : `log_terms`, where they are known.
+    those of the chip (`densities`);  logs : `log_terms`, where they are known;  warns : where worth did not survive.
     """
     found = _scores(repair, chip, log_terms(repair, chip) if logs is None else logs)
     made = ChipRepair(repair.config, chip.formats, replace(chip.field, **found), chip.member_sources)
     if repair.worth is not None and twin is not None:
-        bias = made.field.worth_bias + _moved(made, repair, twin)
+        more, unlike = _moved(made, repair, twin)
+        bias = made.field.worth_bias + more
         made = ChipRepair(repair.config, chip.formats, replace(made.field, worth_bias=bias), chip.member_sources)
+        if warns:
+            _warn_of_worth(made, unlike)
     made.provenance = dict(repair.provenance)
     return made
 
@@ -136,8 +143,23 @@ def densities(chip: ChipRepair, squares: Any, logs: Floats) -> Floats:
     return np.asarray(-(squares / (2 * 4.0 ** fraction_of(chip.formats)) + logs) / chip.config.neurons)
 
 
-def _moved(chip: ChipRepair, repair: Repair, twin: Repair) -> Any:
+def _warn_of_worth(chip: ChipRepair, unlike: Floats) -> None:
+    """Warn of the source of whose own activations the largest share is worth repair on one side alone."""
+    worst = int(unlike.argmax())
+    if unlike[worst] > _UNLIKE:
+        warnings.warn(
+            f"repair: of the held-out activations of {chip.sources[worst]!r} {unlike[worst]:.0%} are worth repair in "
+            "integers or in floating point alone: expected the same answers; learn worth by what integers decide "
+            "(localnoise.hardware.network.expecting_again)",
+            RoundedWarning,
+            stacklevel=6,
+        )
+
+
+def _moved(chip: ChipRepair, repair: Repair, twin: Repair) -> tuple[Any, Floats]:
     """Return what is added to worths, so that of each source's own activations they are in the mean what the twin has.
+
+    And the shares of these activations that are worth repair on one side alone.
 
     In integers all laws expect other densities, and each source's shift in a way of their own: a worth is a difference
     of theirs, so that it would move by as much.
@@ -145,14 +167,17 @@ def _moved(chip: ChipRepair, repair: Repair, twin: Repair) -> Any:
     f, of = chip.field, chip.source_of
     unit = 2 * 4.0 ** fraction_of(chip.formats) * chip.config.neurons
     sources = [np.flatnonzero(of == s) for s in range(len(chip.sources))]
-    out = np.zeros(len(sources), np.int64)
+    assert repair.worth is not None
+    out, unlike = np.zeros(len(sources), np.int64), np.zeros(len(sources))
     for t, own in enumerate(sources):
         before = np.concatenate([twin.log_densities(twin.members[j].kept) for j in own])
         words = chip.activation_words(np.concatenate([repair.members[j].kept for j in own]))
         now = by_source((f.log - chip.squares(words)) / unit, sources)
-        less = by_source(before, sources).mean(axis=0) - now.mean(axis=0)
-        out[t] = int(np.floor(f.worth[t].astype(np.float64) @ less * unit + 0.5))
-    return out
+        float_best, slope = by_source(before, sources), f.worth[t].astype(np.float64)
+        out[t] = int(np.floor(slope @ (float_best.mean(axis=0) - now.mean(axis=0)) * unit + 0.5))
+        wanted = repair.worth.excess[t] + float_best @ repair.worth.slope[t] > 0
+        unlike[t] = float((wanted != (f.worth_bias[t] + out[t] + now @ slope * unit > 0)).mean()) if t else 0.0
+    return out, unlike
 
 
 def _refuse_unfit(repair: Repair) -> None:

@@ -161,6 +161,8 @@ class LocalLayer:
             A wrong shape or dtype, NaN, or labels that are missing or of no class.
         """
         given = self._presented(x)
+        if not len(given):
+            raise ArgumentError("x holds no inputs: expected at least one to learn from")
         classes = self._labels(labels, len(given))
         W, state = self.W.copy(), {name: copy(value) for name, value in self.state.items()}
         self.rule.observe(self.units, W, state, given, classes)

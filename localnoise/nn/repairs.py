@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, choose, short
 from localnoise.nn.arrangement import Arrangement
 from localnoise.nn.attaching import Followed
 from localnoise.nn.layer import NoiseLayer
@@ -24,6 +25,7 @@ from localnoise.repair.lessons import CLEAN
 from localnoise.validate import Array, check_progress
 
 Progress = Callable[[str, str], None]
+_OPTIONS = tuple(signature(Repair).parameters)[2:]
 _DENSE = 1024  # neurons of a dense layer up to which every one reads every other
 
 
@@ -52,6 +54,8 @@ def repair_like(
     ArgumentError
         As `arrangement_of`.
     """
+    for option in options:
+        choose("option", option, _OPTIONS)
     lies = arrangement_of(model, name, batch, kind=kind, skipped=skipped)
     channels, height, width = lies.layout
     if lies.kind == "dense" and width <= _DENSE:
@@ -147,7 +151,7 @@ def learn_repairs(
     loader : DataLoader, Dataset, Tensor, (x, y), or iterable of batches
         Undisplaced inputs, read as often as there are layers and sources.
     sources : dict of str to callable
-        What may happen to inputs: a function of a batch.
+        What may happen to inputs: a function of a batch. A source that repairs know already goes on learning from it.
     progress : callable
         Told (layer, source) before each lesson.
     device : device or None
@@ -184,6 +188,12 @@ def learn_repairs(
         raise ArgumentError(
             f"layers={named!r}, sources={list(sources or ())!r}: expected at least one of each, such as 'layer2' and "
             "{'blur': blur}"
+        )
+    given: Any = sources
+    if not isinstance(given, Mapping) or not all(callable(corrupt) for corrupt in given.values()):
+        raise ArgumentError(
+            f"sources is {short(repr(given), 80)}: expected a dict of names to functions of a batch, such as "
+            "{'blur': blur}; of several causes of a source, learn each under its own name"
         )
     if CLEAN in sources:
         raise ArgumentError(

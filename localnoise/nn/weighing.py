@@ -1,11 +1,13 @@
 """Worth of a network's repairs: what they did to its decisions on inputs that were altered in known ways."""
 
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, FewInputsWarning
 from localnoise.nn.calibrating import asking_anew, calibrate_repairs
 from localnoise.nn.naming import whole
 from localnoise.nn.outcomes import decided_by, gathered
@@ -79,6 +81,23 @@ def expect_worth(
             repair.worth = Worth.of_all(count, {*range(count)} - own)
         decide = decided_by(model, attach(model, repairs).eval())
         examples, unharmed, clean = gathered(pairs, decide)
+        _warn_of_unseen(named[0].sources, examples[1], examples[2], asked)
         for repair, worth in zip(deciding, worths(examples, unharmed, asked, least, most), strict=True):
             repair.worth = worth
         calibrate_repairs(model, repairs, clean, most, attach=attach)
+
+
+def _warn_of_unseen(
+    sources: Sequence[str], likeliest: Sequence[Any], gain: Any, asked: Sequence[Collection[int]]
+) -> None:
+    """Warn of the first source whose repair put no decision right, and which is therefore never repaired."""
+    for own, taken in zip(asked, likeliest, strict=True):
+        for source in sorted(set(own) - {0}):  # clean has none
+            if not ((np.asarray(taken) == source) & (np.asarray(gain) > 0)).any():
+                warnings.warn(
+                    f"pairs: the repair of {sources[source]!r} puts none of their decisions right, so that it is never "
+                    "made: expected inputs altered by each source, at several strengths",
+                    FewInputsWarning,
+                    stacklevel=3,
+                )
+                return

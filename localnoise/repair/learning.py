@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
-from localnoise.errors import ArgumentError, choose
+from localnoise.errors import ArgumentError, choose, short
 from localnoise.grid import UnitGrid
 from localnoise.lesson import SHARE
 from localnoise.repair.bends import what_is_read
@@ -65,7 +65,7 @@ class Learning(Voting):
         """
         named: Any = source
         if not isinstance(named, str) or not named.strip():
-            raise ArgumentError(f"source={source!r}: expected a name, such as 'blur'")
+            raise ArgumentError(f"source={short(repr(source))}: expected a name, such as 'blur', the activations next")
         layout = (self.config.channels, self.config.shape, self.config.dtype)
         parts, cause = lesson_of(source, displaced, clean, causes, layout)
         total = None if is_iterator(displaced) else len(displaced)

@@ -98,7 +98,10 @@ class Samples:
         """
         x, y = self.train
         if not 0 < as_count("holdout", count) < len(y):
-            raise ArgumentError(f"holdout={count!r}: expected from 1 to {len(y) - 1} training inputs")
+            raise ArgumentError(
+                f"holdout={count!r}: expected from 1 to {len(y) - 1} training inputs; a study says how many, as in "
+                f"holdout = {max(len(y) // 5, 1)}"
+            )
         held = torch.zeros(len(y), dtype=torch.bool)
         held[torch.from_numpy(permutation(len(y), 0)[:count].copy())] = True
         mark = hashlib.sha256(f"{self.fingerprint} holdout {count}".encode()).hexdigest()

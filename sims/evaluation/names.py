@@ -32,10 +32,11 @@ def as_name(argument: str, value: str, *others: str) -> str:
                 f"{argument}={short(repr(value))}: {one!r} is no modification: a mixture is made of those alone, such "
                 f"as motion_blur@3+brightness@3{f'; did you mean {near[0]!r}?' if near else ''}"
             )
+    own = [name for name in MODIFICATIONS if not MODIFICATIONS.is_ours(name)]  # of the task, of plug-ins
     near = [f"art-{value}"] if value in PAPER_ATTACKS else difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ArgumentError(
-        f"{argument}={short(repr(value))}: expected {', '.join([*others, ''])}a modification such as rotate "
+        f"{argument}={short(repr(value))}: expected {', '.join([*others, *own, ''])}a modification such as rotate "
         f"(`localnoise list perturbations` shows them), or an attack: {', '.join(ATTACKS)}{hint}"
     )
 

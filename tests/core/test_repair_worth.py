@@ -9,7 +9,7 @@ import torch
 
 import localnoise as ln
 from localnoise import nn as lnn
-from localnoise.errors import ArgumentError, FileFormatError
+from localnoise.errors import ArgumentError, FewInputsWarning, FileFormatError
 from localnoise.repair.worth import Worth, fitted
 
 SHAPE, CHANNELS = (4, 5), 2
@@ -321,3 +321,20 @@ def test_worth_needs_all_sources():
     density = np.array([[0.0, 0.2, 0.9], [0.0, 0.2, -0.9]])
     weights = np.array([[0.8, 0.1, 0.1], [0.1, 0.5, 0.4]])
     assert np.array_equal(worth.kept(weights, density, own), weights * [[1], [0]])
+
+
+def test_sources_that_no_pair_shows_are_warned_of():
+    """Their repair would never be made."""
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    x = torch.randn(600, 3, generator=torch.Generator().manual_seed(0))
+    repairs = lnn.learn_repairs(net, ["1"], x[:400], {"dark": lambda x: 0.3 * x})
+    with pytest.warns(FewInputsWarning, match="repair of 'dark' puts none of their decisions right, so"):
+        lnn.expect_worth(net, repairs, [(x[400:], x[400:])])
+    for wrong in (lambda x: x, {"dark": [lambda x: x]}):
+        with pytest.raises(ArgumentError, match=r"sources is .*: expected a dict of names to functions of a batch"):
+            lnn.learn_repairs(net, ["1"], x, wrong)
+    with pytest.raises(ArgumentError, match=r"option='bend': expected one of .*did you mean 'bends'"):
+        lnn.learn_repairs(net, ["1"], x, {"dark": lambda x: 0.3 * x}, bend=1)
+    with pytest.raises(ArgumentError, match=r"expected a name, such as 'blur', the activations next") as caught:
+        ln.Repair((3, 3)).learn(np.zeros((500, 1, 3, 3)), "dark", np.zeros((500, 1, 3, 3)))
+    assert len(str(caught.value)) < 300

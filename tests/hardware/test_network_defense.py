@@ -291,3 +291,14 @@ def test_an_artefact_keeps_the_defenses_own_seed_and_provenance(tmp_path):
     changed = load_chips(export(defense, tmp_path / "changed", seed=8) / "chip.h5")
     assert (changed.seed, changed.provenance["note"]) == (8, "mine")
     assert not np.array_equal(changed.scores(words), defense.scores(words))
+
+
+def test_what_is_no_chip_is_refused_with_what_is_exported_instead(tmp_path):
+    model, x = network()
+    with pytest.raises(ArgumentError, match=r"chip is ChipNetwork: expected .* export\(chip\.program, \.\.\.\)"):
+        export(quantise(model, x), tmp_path / "c")
+    with pytest.raises(ArgumentError, match=r"chip is Sequential: .* quantise it first"):
+        export(model, tmp_path / "c")
+    folder = export(quantise(model, x).program, tmp_path / "c")
+    with pytest.raises(ArgumentError, match=r"backends='host': expected a list, such as \['host'\]"):
+        verify(folder, backends="host")

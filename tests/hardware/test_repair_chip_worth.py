@@ -1,5 +1,6 @@
 """What a repair is worth, and a second look, on a chip: as the oracle and floating point have them, kept in files."""
 
+import warnings
 from copy import copy
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from naive_repair_chip import activations, learned, looking_twice, repaired, told
 from small_repair_chips import FORMATS, held, sample
 
-from localnoise.errors import ArgumentError
+from localnoise.errors import ArgumentError, RoundedWarning
 from localnoise.hardware import ChipRepair, Formats, load_chips, quantise, repair_report
 from localnoise.hardware.quantiser.repaired import densities, log_terms, rescored
 from localnoise.hardware.repair_words import fraction_of
@@ -155,3 +156,18 @@ def test_worth_that_cannot_be_is_refused(twice):
     ):
         with pytest.raises(ArgumentError, match=match):
             ChipRepair(chip.config, chip.formats, replace(f, **changed), chip.member_sources)
+
+
+def test_worth_that_rounding_turns_is_warned_of(twice):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RoundedWarning)
+        quantise(twice)
+    turned = copy(twice)
+    kept = by_source(twice.log_densities(twice.members[1].kept), [np.array([0]), np.array([1]), np.array([2])])
+    slope = np.zeros_like(twice.worth.slope)
+    slope[1, 1] = 50.0  # so that it is chance on which side of the threshold its own activations lie
+    offset = twice.worth.offset.copy()
+    offset[1] = twice.worth.least + twice.worth.more[1] - 50 * np.median(kept[:, 1])
+    turned.worth = replace(twice.worth, offset=offset, slope=slope)
+    with pytest.warns(RoundedWarning, match=r"are worth repair in integers or in floating point alone"):
+        quantise(turned, Formats(weight_bits=3, activation_bits=4))

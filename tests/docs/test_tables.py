@@ -184,7 +184,7 @@ def test_what_integers_cost_under_attack_is_that_of_its_record():
 
 
 def test_what_integers_cost_a_repaired_network_is_that_of_its_record():
-    repair = "repair:radius=1:causes=4:share=all:bends=1"
+    repair = "repair:radius=1:parents=1:causes=4:share=places:bends=1"
     arms = ["undefended", repair, f"int8:{repair}", "int8:undefended"]
     mean = "mean of the 10 learned from"
     table = comparing.Comparison(outcomes(RecordFile(published("chip-network"))), arms, TEN, {mean: TEN})

@@ -105,6 +105,8 @@ class Modification:
         except (TypeError, ValueError, RuntimeError):
             value = math.nan
         if not self.lowest <= value <= self.highest or (self.whole and not value.is_integer()):
+            if self.lowest == self.highest:
+                raise ArgumentError(f"level={level!r}: expected none, {self.name!r} takes no level; leave it out")
             kind = "whole number" if self.whole else "number"
             raise ArgumentError(
                 f"level={level!r}: expected a {kind} from {self.lowest:g} to {self.highest:g} for {self.name!r} "

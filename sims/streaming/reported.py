@@ -115,7 +115,9 @@ class Stream(Report):
             f"± is Student's 95 % interval over {seeds} seeds, each with its own network, stream and images; cells "
             f"marked (1 of {seeds} seeds) are of those that met it and are done, of one seed with ± over its images"
             if seeds > 1
-            else "one seed: ± of an accuracy is Wilson's interval over images, of a recovery Student's over stretches"
+            else "one seed: ± of an accuracy is Wilson's interval over images, of a recovery Student's over stretches; "
+            "an image that is shown again counts anew, so that the former is too narrow of streams longer than the "
+            "test set"
         )
         return (
             f"{len(one.correct):,} images{' a seed' * (seeds > 1)}, {stretches:,} stretches"

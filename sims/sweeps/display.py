@@ -59,4 +59,4 @@ def front_table(trials: list[Trial], study: Study, records: Iterable[Record]) ->
     """The trials of a front, best of the first goal first, and the baselines; ± half of the 95 % interval."""
     table = front_texts(study, trials, list(records)).reset_index(names="hyperparameters")
     values = [name for name in table if name != "hyperparameters"]
-    return as_terminal(table[[*values, "hyperparameters"]], "Pareto front", left=(len(values),))
+    return as_terminal(table[[*values, "hyperparameters"]], "Pareto front, and the baselines", left=(len(values),))

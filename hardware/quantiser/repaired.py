@@ -159,7 +159,7 @@ def _warn_of_worth(chip: ChipRepair, unlike: Floats) -> None:
 def _moved(chip: ChipRepair, repair: Repair, twin: Repair) -> tuple[Any, Floats]:
     """Return what is added to worths, so that of each source's own activations they are in the mean what the twin has.
 
-    And the shares of these activations that are worth repair on one side alone.
+    And, where both are one, the shares of these activations that are worth repair on one side alone.
 
     In integers all laws expect other densities, and each source's shift in a way of their own: a worth is a difference
     of theirs, so that it would move by as much.
@@ -175,8 +175,10 @@ def _moved(chip: ChipRepair, repair: Repair, twin: Repair) -> tuple[Any, Floats]
         now = by_source((f.log - chip.squares(words)) / unit, sources)
         float_best, slope = by_source(before, sources), f.worth[t].astype(np.float64)
         out[t] = int(np.floor(slope @ (float_best.mean(axis=0) - now.mean(axis=0)) * unit + 0.5))
+        if not t or twin is not repair:  # of clean nothing is worth repair; another one's activations are not these
+            continue
         wanted = repair.worth.excess[t] + float_best @ repair.worth.slope[t] > 0
-        unlike[t] = float((wanted != (f.worth_bias[t] + out[t] + now @ slope * unit > 0)).mean()) if t else 0.0
+        unlike[t] = float((wanted != (f.worth_bias[t] + out[t] + now @ slope * unit > 0)).mean())
     return out, unlike
 
 

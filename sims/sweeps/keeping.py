@@ -43,7 +43,7 @@ class TrialStore:
 
     def _beside(self, ending: str) -> Path:
         """Return NAME and an ending; what else may follow a dot belongs to the name: rate-0.1 is not rate-0.2."""
-        name = self.path.stem if self.path.suffix == ".sqlite" else self.path.name
+        name = self.path.stem if self.path.suffix in (".sqlite", ".h5") else self.path.name
         return self.path.with_name(name + ending)
 
     def grid(self, trial: Trial) -> Path:

@@ -1,4 +1,4 @@
-"""What a file that holds no grid holds, one fact a row: a bank, central noise, a repair, a surprise, a layer."""
+"""Facts, one a row, of what a file holds that holds no grid: a bank, central noise, a repair, a surprise, a layer."""
 
 from functools import singledispatch
 from typing import Any
